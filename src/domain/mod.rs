@@ -1,0 +1,3 @@
+//! The rules: pure, synchronous, without clock and without I/O.
+
+pub mod networks;
