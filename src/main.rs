@@ -1,1 +1,3 @@
+//! The `token-broker` program.
+
 fn main() {}

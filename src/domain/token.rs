@@ -1,0 +1,308 @@
+//! Tokens: grants that people gave, with their states and clocks.
+//!
+//! `live → suspect → live | invalid`, `live ⇄ paused`, and from any of them to `expired`, `invalid` or `revoked`. A token that is
+//! revoked stays so; one that is expired or invalid lives again only by being connected anew.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::domain::networks::Purposes;
+
+/// A grant held by the broker. Its secrets are kept apart, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// The team that owns it.
+    pub team: TeamId,
+    /// The network that issued it.
+    pub network: NetworkId,
+    /// The app through which it was granted.
+    pub app: AppId,
+    /// Its kind at the network.
+    pub kind: KindId,
+    /// The granting person's id at the network; several tokens of one person share that person's limits.
+    pub person: String,
+    /// The ids of the profiles it speaks for.
+    pub profiles: Vec<String>,
+    /// A name for people.
+    pub label: String,
+    /// The scopes that were granted.
+    pub scopes: Vec<String>,
+    /// What the person agreed to.
+    pub purposes: Purposes,
+    /// Facts that limits are computed from (`engaged_users`).
+    pub facts: BTreeMap<String, u64>,
+    /// The owner's reserve in percent of each limit; `None`: the team's, else the network's.
+    pub reserve_percent: Option<u8>,
+    /// How many leases may hold it at once; `None`: as configured.
+    pub max_leases: Option<u32>,
+    /// Whether and why it may be leased.
+    pub state: TokenState,
+    /// Its clocks.
+    pub clocks: Clocks,
+    /// It must not be used before this time.
+    pub cooling_until: Option<Timestamp>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Raised by one with each change of its secrets; bound into their sealing.
+    pub version: u32,
+}
+
+/// The times at which a token, or a part of what it permits, ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Clocks {
+    /// The access token's end.
+    pub access_expires_at: Option<Timestamp>,
+    /// The refresh token's end.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// The end of access to data, counted from when the person was last active.
+    pub data_access_expires_at: Option<Timestamp>,
+    /// When the person agreed.
+    pub consented_at: Option<Timestamp>,
+}
+
+/// Whether a token may be leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// It may.
+    Live,
+    /// An ambiguous error was reported; one probe decides.
+    Suspect {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A person switched it off for a while.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It does not work any more, for this reason.
+    Invalid {
+        /// Why.
+        reason: Reason,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was given back; it never lives again.
+    Revoked {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Why a token does not work any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Its time is over.
+    Expired,
+    /// The person changed the password.
+    PasswordChanged,
+    /// The person lost a permission or role, or it was withdrawn.
+    PermissionLost,
+    /// The person removed the app.
+    RevokedByPerson,
+    /// The person is blocked, locked or must act at the network.
+    PersonBlocked,
+    /// The network disabled the app.
+    AppDisabled,
+    /// The network reset its tokens.
+    PlatformReset,
+    /// The network refused to renew it.
+    RefreshRejected,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 8] = [
+        Reason::Expired,
+        Reason::PasswordChanged,
+        Reason::PermissionLost,
+        Reason::RevokedByPerson,
+        Reason::PersonBlocked,
+        Reason::AppDisabled,
+        Reason::PlatformReset,
+        Reason::RefreshRejected,
+    ];
+
+    /// The name used in SQL and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Expired => "expired",
+            Reason::PasswordChanged => "password_changed",
+            Reason::PermissionLost => "permission_lost",
+            Reason::RevokedByPerson => "revoked_by_person",
+            Reason::PersonBlocked => "person_blocked",
+            Reason::AppDisabled => "app_disabled",
+            Reason::PlatformReset => "platform_reset",
+            Reason::RefreshRejected => "refresh_rejected",
+        }
+    }
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+/// A change that the token's state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransitionError {
+    /// The token was revoked.
+    #[error("the token was revoked and can't be used again; connect the account anew")]
+    Revoked,
+    /// The token does not work any more.
+    #[error("the token is invalid ({}); connect the account anew", .0.as_str())]
+    Invalid(Reason),
+}
+
+impl TokenState {
+    /// The name used in SQL, metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TokenState::Live => "live",
+            TokenState::Suspect { .. } => "suspect",
+            TokenState::Paused { .. } => "paused",
+            TokenState::Invalid { .. } => "invalid",
+            TokenState::Revoked { .. } => "revoked",
+        }
+    }
+
+    /// Switches off for a while. Pausing a paused token changes nothing.
+    pub fn pause(self, now: Timestamp) -> Result<TokenState, TransitionError> {
+        match self {
+            TokenState::Live | TokenState::Suspect { .. } => Ok(TokenState::Paused { since: now }),
+            TokenState::Paused { .. } => Ok(self),
+            TokenState::Invalid { reason, .. } => Err(TransitionError::Invalid(reason)),
+            TokenState::Revoked { .. } => Err(TransitionError::Revoked),
+        }
+    }
+
+    /// Switches on again. Resuming a live token changes nothing; a suspect one stays suspect.
+    pub fn resume(self) -> Result<TokenState, TransitionError> {
+        match self {
+            TokenState::Paused { .. } => Ok(TokenState::Live),
+            TokenState::Live | TokenState::Suspect { .. } => Ok(self),
+            TokenState::Invalid { reason, .. } => Err(TransitionError::Invalid(reason)),
+            TokenState::Revoked { .. } => Err(TransitionError::Revoked),
+        }
+    }
+
+    /// An ambiguous error was seen. Only a live token becomes suspect.
+    pub fn doubt(self, now: Timestamp) -> TokenState {
+        match self {
+            TokenState::Live => TokenState::Suspect { since: now },
+            other => other,
+        }
+    }
+
+    /// A call proved that it works. Only a suspect token is changed.
+    pub fn trust(self) -> TokenState {
+        match self {
+            TokenState::Suspect { .. } => TokenState::Live,
+            other => other,
+        }
+    }
+
+    /// It does not work any more. The first reason stays, and a revoked token stays revoked.
+    pub fn invalidate(self, reason: Reason, now: Timestamp) -> TokenState {
+        match self {
+            TokenState::Invalid { .. } | TokenState::Revoked { .. } => self,
+            _ => TokenState::Invalid { reason, since: now },
+        }
+    }
+
+    /// It was given back. Final; revoking twice changes nothing.
+    pub fn revoke(self, now: Timestamp) -> TokenState {
+        match self {
+            TokenState::Revoked { .. } => self,
+            _ => TokenState::Revoked { since: now },
+        }
+    }
+}
+
+/// How a token's life is shown to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Expired, invalid or revoked.
+    Expired,
+    /// Its first clock ends within seven days.
+    Expiring,
+    /// It works.
+    Valid,
+    /// It works, and no clock will end it.
+    NoExpiry,
+}
+
+/// How long before its end a token is shown as expiring.
+pub const EXPIRING_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Token {
+    /// When the first clock that a renewal can't turn back ends: the refresh token's if there is one, else the access token's,
+    /// and never later than the end of access to data.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let grant = self.clocks.refresh_expires_at.or(self.clocks.access_expires_at);
+        [grant, self.clocks.data_access_expires_at].into_iter().flatten().min()
+    }
+
+    /// Its status for people.
+    pub fn status(&self, now: Timestamp) -> Status {
+        if matches!(self.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
+            return Status::Expired;
+        }
+        match self.ends_at() {
+            None => Status::NoExpiry,
+            Some(end) if end <= now => Status::Expired,
+            Some(end) if end <= now + EXPIRING_WITHIN => Status::Expiring,
+            Some(_) => Status::Valid,
+        }
+    }
+
+    /// Whether its access token can be used at `now`, as far as its state and clocks tell.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        let alive = |clock: Option<Timestamp>| clock.is_none_or(|end| end > now);
+        self.state == TokenState::Live
+            && alive(self.clocks.access_expires_at)
+            && alive(self.clocks.data_access_expires_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    #[test]
+    fn revoked_is_final() {
+        let revoked = TokenState::Live.revoke(NOW);
+        assert_eq!(revoked.pause(NOW), Err(TransitionError::Revoked));
+        assert_eq!(revoked.resume(), Err(TransitionError::Revoked));
+        assert_eq!(revoked.invalidate(Reason::Expired, NOW), revoked);
+        assert_eq!(revoked.doubt(NOW).trust(), revoked);
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let invalid = TokenState::Live.invalidate(Reason::PasswordChanged, NOW);
+        assert_eq!(invalid.invalidate(Reason::Expired, NOW), invalid);
+        assert_eq!(invalid.resume(), Err(TransitionError::Invalid(Reason::PasswordChanged)));
+    }
+
+    #[test]
+    fn a_doubt_is_settled_by_trust_or_a_reason() {
+        let suspect = TokenState::Live.doubt(NOW);
+        assert_eq!(suspect.trust(), TokenState::Live);
+        assert_eq!(suspect.resume(), Ok(suspect));
+        assert!(matches!(suspect.invalidate(Reason::Expired, NOW), TokenState::Invalid { .. }));
+    }
+
+    #[test]
+    fn every_reason_has_its_own_name() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_name(reason.as_str()), Some(reason));
+        }
+    }
+}
