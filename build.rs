@@ -20,9 +20,12 @@ const WITHOUT_DERIVED_DEBUG: [&str; 6] = [
     ".tokenbroker.v1.Header",
 ];
 
-/// The large and rare arms of the messages of Collect. Boxed, they don't make room in each of the small and frequent ones.
-const BOXED: [&str; 2] =
-    [".tokenbroker.v1.CollectRequest.command.acquire", ".tokenbroker.v1.CollectResponse.event.acquired"];
+/// Large arms of oneofs that are small otherwise. Boxed, they don't make room in each of the small and frequent ones.
+const BOXED: [&str; 3] = [
+    ".tokenbroker.v1.CollectRequest.command.acquire",
+    ".tokenbroker.v1.CollectResponse.event.acquired",
+    ".tokenbroker.v1.WatchAlertsResponse.event.alert",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PROTO_ROOT}");
