@@ -2,9 +2,10 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those above it in this list:
-//! [`base`], [`config`], [`domain`], [`vault`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`].
 
 pub mod base;
 pub mod config;
 pub mod domain;
+pub mod telemetry;
 pub mod vault;

@@ -113,7 +113,7 @@ impl Default for Catalogue {
 /// The bounds of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Teams that get series of their own; the others share the label `other`. 1 to 10,000.
+    /// Teams that get series of their own; the others share the label `_other`. 1 to 10,000.
     pub max_teams: usize,
 }
 
