@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 
 use super::place::join;
 
-/// A key for HMAC-SHA-256. It has no `Debug` that shows it.
+/// A key for HMAC-SHA-256. It has no `Debug`, so that it can't be printed.
 pub struct MacKey(hmac::Key);
 
 impl MacKey {

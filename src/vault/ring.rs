@@ -390,6 +390,22 @@ mod tests {
         }
 
         #[test]
+        fn a_text_opens_in_its_own_place_only(
+            (one_row, other_row) in (prop::collection::vec(any::<u8>(), 0..4), prop::collection::vec(any::<u8>(), 0..4)),
+            (one_version, other_version) in (0..3u64, 0..3u64),
+            (one_column, other_column) in (0..3usize, 0..3usize),
+        ) {
+            let Bench { vault, .. } = bench();
+            let acme = team("acme");
+            let columns = ["a", "ab", "b"];
+            let one = Place { row: &one_row, version: one_version, column: columns[one_column], ..place(&acme) };
+            let other = Place { row: &other_row, version: other_version, column: columns[other_column], ..place(&acme) };
+            let same = (&one_row, one_version, one_column) == (&other_row, other_version, other_column);
+            let sealed = vault.seal(&one, b"secret").unwrap();
+            prop_assert_eq!(vault.open_sealed(&other, &sealed).is_ok(), same);
+        }
+
+        #[test]
         fn any_cut_or_addition_is_noticed(plain in ".{1,80}", keep in any::<prop::sample::Index>(), more in prop::collection::vec(any::<u8>(), 1..20)) {
             let Bench { vault, .. } = bench();
             let acme = team("acme");
