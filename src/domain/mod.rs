@@ -1,8 +1,12 @@
 //! The rules: pure, synchronous, without clock and without I/O.
 
+<<<<<<< HEAD
 pub mod audit;
 pub mod credit;
 pub mod lease;
+=======
+pub mod key;
+>>>>>>> ground
 pub mod networks;
 pub mod pool;
 pub mod team;
