@@ -1,8 +1,11 @@
 //! The rules: pure, synchronous, without clock and without I/O.
 
+pub mod alert;
 pub mod audit;
 pub mod credit;
 pub mod lease;
+pub mod load;
 pub mod networks;
+pub mod retry;
 pub mod team;
 pub mod token;
