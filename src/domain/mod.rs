@@ -6,6 +6,7 @@ pub mod credit;
 pub mod lease;
 pub mod load;
 pub mod networks;
+pub mod queue;
 pub mod retry;
 pub mod team;
 pub mod token;
