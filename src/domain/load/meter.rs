@@ -58,7 +58,7 @@ pub struct MeterSize {
 
 impl Default for MeterSize {
     fn default() -> Self {
-        Self { collections_per_team: 200, recent_requests: 4096 }
+        Self { collections_per_team: 100, recent_requests: 2048 }
     }
 }
 

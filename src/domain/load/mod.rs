@@ -117,9 +117,9 @@ impl<T> Spans<T> {
     }
 }
 
-/// Demand divided by supply. Never NaN: demand that meets no supply at all is its own case.
+/// Demand divided by supply. Never NaN: demand that meets no supply at all is its own case, `null` in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Ratio {
     /// Finite and not negative; 1.0 means that the tokens give just what is asked for. 0.0 also when nothing is asked for.
     Of(f64),

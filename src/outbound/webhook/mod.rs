@@ -74,8 +74,8 @@ pub enum DeliveryOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum DeadReason {
     /// Another attempt can't end better until somebody changes something.
-    #[error("{0}")]
-    Unsendable(#[source] DeliveryError),
+    #[error(transparent)]
+    Unsendable(DeliveryError),
     /// It failed too often or for too long.
     #[error("given up after {attempts} attempts; the last one: {last}")]
     GivenUp {
