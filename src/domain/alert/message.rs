@@ -11,9 +11,9 @@ use crate::domain::load::{Advice, Load, LoadKey, Ratio, Span};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
-    /// Of [`AlertKind::TokenLoadTooHigh`].
+    /// Of [`super::AlertKind::TokenLoadTooHigh`].
     Load(LoadDetail),
-    /// Of [`AlertKind::NoAccessTokens`].
+    /// Of [`super::AlertKind::NoAccessTokens`].
     Access(NoToken),
 }
 
