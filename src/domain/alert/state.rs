@@ -73,7 +73,7 @@ impl Latch {
     }
 }
 
-/// What is remembered between two observations of one [`AlertKey`].
+/// What is remembered between two observations of one [`super::AlertKey`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AlertState {
     open: Latch,
