@@ -2,11 +2,12 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`grpc`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`outbound`], [`grpc`].
 
 pub mod base;
 pub mod config;
 pub mod domain;
 pub mod grpc;
+pub mod outbound;
 pub mod telemetry;
 pub mod vault;
