@@ -343,7 +343,12 @@ fn run(window: Window, steps: Vec<Step>) {
     }
     let rest = now + Duration::from_secs(2 * 24 * 3600);
     pool.expire(rest);
-    assert_eq!(pool.acquire(rest, &request(u128::MAX, 90)).map(|acquired| acquired.calls), Ok(90), "no credit leaks");
+    // The very end of a window is kept free, so a second try may be needed.
+    let all = match pool.acquire(rest, &request(u128::MAX, 90)) {
+        Err(Refusal::Limited { until, .. }) => pool.acquire(until, &request(u128::MAX, 90)),
+        other => other,
+    };
+    assert_eq!(all.map(|acquired| acquired.calls), Ok(90), "no credit leaks");
 }
 
 proptest! {
