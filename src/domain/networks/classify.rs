@@ -1,28 +1,3 @@
-<<<<<<< HEAD
-//! What an answer of a network means.
-
-use std::cmp::Reverse;
-
-use super::model::ErrorRule;
-
-/// How exact a rule is: the more it asks for, the earlier it is asked. A message says more than a sub-code, that more
-/// than a code, that more than a header, that more than the HTTP status; one value says more than a range.
-pub(super) fn exactness(rule: &ErrorRule) -> (u8, Reverse<u32>) {
-    let asked = [
-        rule.message.is_some(),
-        rule.subcode.is_some(),
-        rule.code.is_some(),
-        rule.header.is_some(),
-        rule.http.is_some(),
-    ];
-    let rank = asked.into_iter().fold(0, |rank, asked| rank << 1 | u8::from(asked));
-    let width = |from: &Option<String>, to: Option<u32>| {
-        let from = from.as_ref().and_then(|from| from.parse::<u32>().ok());
-        to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from))
-    };
-    let widths = width(&rule.code, rule.code_to).saturating_add(width(&rule.subcode, rule.subcode_to));
-    (rank, Reverse(widths))
-=======
 //! What an answer of a network means for the token. Total: any status and any body has a class.
 //!
 //! In doubt an answer is [`ErrorClass::Transient`]: a token is never called dead for a page of HTML, a proxy's answer or
@@ -309,5 +284,4 @@ fn retry_after(headers: &[(String, String)]) -> Option<Duration> {
     let value = header(headers, "retry-after")?;
     let until = || Some(http_date(value)?.since(http_date(header(headers, "date")?)?));
     seconds(value).or_else(until).map(|span| span.min(super::headers::LONGEST))
->>>>>>> catalogue
 }

@@ -10,11 +10,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
-<<<<<<< HEAD
-use toml::de::{DeArray, DeTable, DeValue};
-=======
 use toml::de::{DeTable, DeValue};
->>>>>>> catalogue
 
 /// One mistake in a file of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,15 +40,9 @@ impl fmt::Display for Mistake {
 
 /// All mistakes of a catalogue, in the order of files and lines. Never empty as an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-<<<<<<< HEAD
-pub struct CatalogueErrors(pub Vec<Mistake>);
-
-impl fmt::Display for CatalogueErrors {
-=======
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl fmt::Display for Mistakes {
->>>>>>> catalogue
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the catalogue of networks has {} mistake(s); correct these files:", self.0.len())?;
         self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
@@ -105,11 +95,8 @@ pub(super) struct Document<'t> {
     text: &'t str,
     tree: DeTable<'t>,
     mistakes: Vec<Mistake>,
-<<<<<<< HEAD
-=======
     /// The elements of arrays that were left out, by their places in the text.
     left_out: Vec<Place>,
->>>>>>> catalogue
 }
 
 /// One node of the tree: where it is, and the spans of its key and its value.
@@ -129,11 +116,7 @@ impl<'t> Document<'t> {
     /// Parses `text`; a text that is no TOML gives all its mistakes.
     pub fn parse(file: &'t str, text: &'t str) -> Result<Self, Vec<Mistake>> {
         let (tree, errors) = DeTable::parse_recoverable(text);
-<<<<<<< HEAD
-        let mut document = Document { file, text, tree: tree.into_inner(), mistakes: Vec::new() };
-=======
         let mut document = Document { file, text, tree: tree.into_inner(), mistakes: Vec::new(), left_out: Vec::new() };
->>>>>>> catalogue
         if errors.is_empty() {
             return Ok(document);
         }
@@ -144,14 +127,9 @@ impl<'t> Document<'t> {
         Err(document.mistakes)
     }
 
-<<<<<<< HEAD
-    /// Notes a mistake at `place`, or at the nearest place above it that the text has.
-    pub fn note(&mut self, place: &Place, message: impl Into<String>) {
-=======
     /// Notes a mistake at `place` of what was read, or at the nearest place above it that the text has.
     pub fn note(&mut self, place: &Place, message: impl Into<String>) {
         let place = &self.place_in_text(place);
->>>>>>> catalogue
         let line = self.nodes().into_iter().filter(|node| place.0.starts_with(&node.place.0)).last();
         let line = line.map(|node| self.line_of(node.start()));
         self.push(line, place.to_string(), message.into());
@@ -181,25 +159,16 @@ impl<'t> Document<'t> {
                 Err(error) => error,
             };
             let gone = self.judge(&error, &mut cut)?;
-<<<<<<< HEAD
-            if !remove(&mut rest, &gone) {
-                return None;
-=======
             rest = without(rest, &gone.value);
             if matches!(gone.place.0.last(), Some(Step::Position(_))) {
                 self.left_out.push(gone.place);
->>>>>>> catalogue
             }
         }
         None
     }
 
     /// Notes the error, and says which node must go so that the rest can be read.
-<<<<<<< HEAD
-    fn judge(&mut self, error: &toml::de::Error, cut: &mut HashSet<(Place, String)>) -> Option<Range<usize>> {
-=======
     fn judge(&mut self, error: &toml::de::Error, cut: &mut HashSet<(Place, String)>) -> Option<Node> {
->>>>>>> catalogue
         let nodes = self.nodes();
         let span = error.span().unwrap_or(0..self.text.len());
         let node =
@@ -213,20 +182,6 @@ impl<'t> Document<'t> {
                 let line = self.line_of(node.map_or(span.start, Node::start));
                 self.push(Some(line), place.key(missing).to_string(), "is missing".to_owned());
             }
-<<<<<<< HEAD
-            return innermost_element(&nodes, &place);
-        }
-        let line = self.line_of(node.map_or(span.start, Node::start));
-        self.push(Some(line), place.to_string(), message.to_owned());
-        match place.0.split_last() {
-            Some((Step::Key(key), above)) => {
-                cut.insert((Place(above.to_vec()), key.clone()));
-                node.map(|node| node.value.clone())
-            }
-            Some((Step::Position(_), _)) => node.map(|node| node.value.clone()),
-            None => None,
-        }
-=======
             return innermost_element(nodes, &place);
         }
         let line = self.line_of(node.map_or(span.start, Node::start));
@@ -246,7 +201,6 @@ impl<'t> Document<'t> {
                 kept.unwrap_or(above)
             }
         })
->>>>>>> catalogue
     }
 
     fn push(&mut self, line: Option<usize>, key: String, message: String) {
@@ -288,38 +242,6 @@ fn walk_value(value: &DeValue<'_>, place: &Place, nodes: &mut Vec<Node>) {
     }
 }
 
-<<<<<<< HEAD
-/// The span of the innermost element of an array that holds `place`.
-fn innermost_element(nodes: &[Node], place: &Place) -> Option<Range<usize>> {
-    let depth = place.0.iter().rposition(|step| matches!(step, Step::Position(_)))? + 1;
-    nodes.iter().find(|node| node.place.0 == place.0[..depth]).map(|node| node.value.clone())
-}
-
-/// Cuts the node whose value has this span out of the table; whether it was there.
-fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    let key = table.iter().find(|(_, value)| value.span() == *span).map(|(key, _)| key.clone());
-    if let Some(key) = key {
-        return table.remove(&key).is_some();
-    }
-    table.iter_mut().any(|(_, value)| remove_within(value.get_mut(), span))
-}
-
-fn remove_within(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
-    match value {
-        DeValue::Table(table) => remove(table, span),
-        DeValue::Array(array) => {
-            if array.iter().any(|element| element.span() == *span) {
-                *array = std::mem::replace(array, DeArray::new())
-                    .into_iter()
-                    .filter(|element| element.span() != *span)
-                    .collect();
-                return true;
-            }
-            array.iter_mut().any(|element| remove_within(element.get_mut(), span))
-        }
-        _ => false,
-    }
-=======
 /// The innermost element of an array that holds `place`.
 fn innermost_element(nodes: Vec<Node>, place: &Place) -> Option<Node> {
     let depth = place.0.iter().rposition(|step| matches!(step, Step::Position(_)))? + 1;
@@ -343,7 +265,6 @@ fn value_without<'t>(value: Spanned<DeValue<'t>>, span: &Range<usize>) -> Spanne
         other => other,
     };
     Spanned::new(own, rest)
->>>>>>> catalogue
 }
 
 #[cfg(test)]

@@ -1,45 +1,3 @@
-<<<<<<< HEAD
-//! Usage headers: what a network says of its limits beside an answer.
-
-use crate::base::clock::Timestamp;
-use crate::base::ids::ClassId;
-use crate::domain::networks::Owner;
-
-/// One statement of a network about one of its accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// Whose account it speaks of.
-    pub owner: Owner,
-    /// Which window it speaks of; `None`: whichever there is.
-    pub window: Option<std::time::Duration>,
-    /// The class it speaks of; `None`: the classes that the call drew from.
-    pub class: Option<ClassId>,
-    /// The id of the profile it speaks of, where the header names one.
-    pub object: Option<String>,
-    /// What it says.
-    pub usage: Usage,
-    /// When the account comes back.
-    pub resets_at: Option<Timestamp>,
-}
-
-/// What a usage header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Usage {
-    /// Counts; each may be absent.
-    Count {
-        /// The limit.
-        limit: Option<u64>,
-        /// What is left of it.
-        remaining: Option<u64>,
-        /// What is used of it.
-        used: Option<u64>,
-    },
-    /// Percent used, as sent; may exceed 100.
-    Percent(u8),
-    /// Nothing is left until `resets_at`.
-    Blocked,
-}
-=======
 //! What a network's headers say of the credit that is left.
 //!
 //! Headers are foreign text: a value that is malformed, too long, contradictory or absurd gives no reading and is counted
@@ -407,4 +365,3 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(Timestamp::from_micros(time.as_microsecond()))
 }
->>>>>>> catalogue

@@ -1,16 +1,3 @@
-<<<<<<< HEAD
-//! Finding things in a network by their names.
-
-use super::model::{CreditClass, Network, Operation, Purpose, TokenKind};
-
-impl Network {
-    /// The kind of token with this id.
-    pub fn kind(&self, id: &str) -> Option<&TokenKind> {
-        self.kinds.iter().find(|kind| kind.id.as_str() == id)
-    }
-
-    /// The place of that kind in [`Network::kinds`].
-=======
 //! Finding things in a network: by name, and by position. The position of a kind, a class or an operation is fixed for
 //! the life of the catalogue, so that it can stand for the name where names are too slow.
 
@@ -27,62 +14,35 @@ impl Network {
     }
 
     /// The position of a kind in `kinds`.
->>>>>>> catalogue
     pub fn kind_index(&self, id: &str) -> Option<usize> {
         self.kinds.iter().position(|kind| kind.id.as_str() == id)
     }
 
-<<<<<<< HEAD
-    /// The credit class with this id.
-    pub fn class(&self, id: &str) -> Option<&CreditClass> {
-        self.classes.iter().find(|class| class.id.as_str() == id)
-    }
-
-    /// The place of that class in [`Network::classes`].
-=======
     /// The credit class of that name.
     pub fn class(&self, id: &str) -> Option<&CreditClass> {
         self.classes.get(self.class_index(id)?)
     }
 
     /// The position of a class in `classes`.
->>>>>>> catalogue
     pub fn class_index(&self, id: &str) -> Option<usize> {
         self.classes.iter().position(|class| class.id.as_str() == id)
     }
 
-<<<<<<< HEAD
-    /// The operation with this id.
-    pub fn operation(&self, id: &str) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.id.as_str() == id)
-    }
-
-    /// The place of that operation in [`Network::operations`].
-=======
     /// The operation of that name.
     pub fn operation(&self, id: &str) -> Option<&Operation> {
         self.operations.get(self.operation_index(id)?)
     }
 
     /// The position of an operation in `operations`.
->>>>>>> catalogue
     pub fn operation_index(&self, id: &str) -> Option<usize> {
         self.operations.iter().position(|operation| operation.id.as_str() == id)
     }
 
-<<<<<<< HEAD
-    /// The scopes that a token of `kind` needs for `purpose`; `None` if such a token can't serve it. An operation may
-    /// need more ([`Operation::scopes`]).
-=======
     /// The scopes that a token of `kind` needs for `purpose`; `None` where that kind can't serve it.
->>>>>>> catalogue
     pub fn scopes_for(&self, kind: &str, purpose: Purpose) -> Option<&[String]> {
         self.kind(kind)?.scopes_for(purpose)
     }
 
-<<<<<<< HEAD
-    /// Whether some operation serves `purpose`.
-=======
     /// All scopes that a call of `operation` needs with a token of `kind`: those of the purpose and its own.
     /// `None` where that kind, or the operation, does not serve the purpose.
     pub fn scopes_of_call<'n>(
@@ -99,19 +59,12 @@ impl Network {
     }
 
     /// Whether any operation serves `purpose`.
->>>>>>> catalogue
     pub fn serves(&self, purpose: Purpose) -> bool {
         self.operations.iter().any(|operation| operation.purposes.contains(&purpose))
     }
 }
 
 impl TokenKind {
-<<<<<<< HEAD
-    /// The scopes that `purpose` needs; `None` if a token of this kind can't serve it.
-    pub fn scopes_for(&self, purpose: Purpose) -> Option<&[String]> {
-        let needed = self.scopes.iter().find(|needed| needed.purpose == purpose)?;
-        Some(&needed.scopes)
-=======
     /// The scopes that it needs for `purpose`; `None` where it can't serve it.
     pub fn scopes_for(&self, purpose: Purpose) -> Option<&[String]> {
         self.scopes.iter().find(|needed| needed.purpose == purpose).map(|needed| needed.scopes.as_slice())
@@ -165,45 +118,11 @@ impl Amount {
             (Amount::Formula { factor, at_least, .. }, Some(fact)) => factor.saturating_mul(fact.max(*at_least)),
             (Amount::Formula { start, .. } | Amount::Unknown { start }, _) => *start,
         }
->>>>>>> catalogue
     }
 }
 
 #[cfg(test)]
 mod tests {
-<<<<<<< HEAD
-    use crate::domain::networks::{Catalogue, Purpose};
-
-    #[test]
-    fn names_find_what_they_name() {
-        let catalogue = Catalogue::embedded();
-        let network = catalogue.network("facebook").unwrap();
-        for (at, kind) in network.kinds.iter().enumerate() {
-            assert_eq!(network.kind_index(kind.id.as_str()), Some(at));
-            assert_eq!(network.kind(kind.id.as_str()).map(|found| &found.id), Some(&kind.id));
-        }
-        for (at, class) in network.classes.iter().enumerate() {
-            assert_eq!(network.class_index(class.id.as_str()), Some(at));
-            assert_eq!(network.class(class.id.as_str()).map(|found| &found.id), Some(&class.id));
-        }
-        for (at, operation) in network.operations.iter().enumerate() {
-            assert_eq!(network.operation_index(operation.id.as_str()), Some(at));
-            assert_eq!(network.operation(operation.id.as_str()).map(|found| &found.id), Some(&operation.id));
-        }
-        assert!(network.kind("nobody").is_none() && network.class("nothing").is_none());
-        assert!(network.operation("never").is_none() && network.operation_index("never").is_none());
-    }
-
-    #[test]
-    fn a_purpose_is_served_by_operations_and_kinds() {
-        let catalogue = Catalogue::embedded();
-        let facebook = catalogue.network("facebook").unwrap();
-        assert!(facebook.serves(Purpose::Publish) && !facebook.serves(Purpose::Activate));
-        assert!(facebook.scopes_for("user", Purpose::ListPages).is_some_and(|scopes| !scopes.is_empty()));
-        assert_eq!(facebook.scopes_for("app", Purpose::Validate), Some(&[][..]));
-        assert_eq!(facebook.scopes_for("app", Purpose::Publish), None);
-        assert_eq!(facebook.scopes_for("nobody", Purpose::Publish), None);
-=======
     use super::*;
     use crate::domain::networks::Catalogue;
 
@@ -248,6 +167,5 @@ mod tests {
         assert!(needed.iter().any(|scope| scope == "dm.read") && needed.iter().any(|scope| scope == "tweet.read"));
         assert!(x.scopes_of_call("app", Purpose::CollectContent, messages).is_none(), "not for that kind");
         assert!(x.scopes_of_call("user", Purpose::Publish, messages).is_none(), "not for that purpose");
->>>>>>> catalogue
     }
 }
