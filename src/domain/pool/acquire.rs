@@ -351,6 +351,7 @@ impl Pool {
             expires_at,
             durable: false,
             recalled: false,
+            restored: false,
             last_report: None,
             grants,
         };
@@ -484,12 +485,13 @@ impl Pool {
         let mut seen = NoToken::None;
         for slot in &self.slots {
             let speaks = profile.is_none_or(|profile| profile.is_some_and(|profile| slot.profiles.contains(&profile)));
-            let draws = self.draws[request.operation][slot.kind as usize].is_some();
-            if slot.team != team || !speaks || !draws || !self.is_kind(slot.kind, request) {
+            let kind = self.draws[request.operation][slot.kind as usize].is_some();
+            let draws = self.draws_for(request.operation, slot).is_some();
+            if slot.team != team || !speaks || !kind || !self.is_kind(slot.kind, request) {
                 continue;
             }
             let why = match slot.state {
-                _ if !slot.purposes.contains(request.purpose) => NoToken::Purpose,
+                _ if !draws || !slot.purposes.contains(request.purpose) => NoToken::Purpose,
                 TokenState::Invalid { reason, .. } => NoToken::Dead(reason),
                 TokenState::Revoked { .. } => NoToken::Dead(Reason::RevokedByPerson),
                 TokenState::Paused { .. } => NoToken::Paused,

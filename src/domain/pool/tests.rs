@@ -41,12 +41,14 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
             method: "GET".to_owned(),
             path: "/read".to_owned(),
             purposes: vec![Purpose::CollectContent],
+            scopes: Vec::new(),
             kinds: Vec::new(),
             costs: vec![Cost { class: "calls".parse().unwrap(), units: cost }],
             verified: Verified::Documented,
         }],
         headers: Vec::new(),
         errors: Vec::new(),
+        error_body: ErrorBody::default(),
         retention: Vec::new(),
     })
 }
