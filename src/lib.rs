@@ -2,12 +2,15 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`outbound`], [`grpc`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`grpc`], [`sim`].
 
 pub mod base;
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod grpc;
 pub mod outbound;
+pub mod sim;
+pub mod store;
 pub mod telemetry;
 pub mod vault;
