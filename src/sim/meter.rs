@@ -148,7 +148,9 @@ impl Meter {
                 });
                 last.map_or(now, |(at, _)| *at + *length)
             }
-            Rule::Paced { per, full_at } => *full_at - Duration::from_micros(micros(*per).saturating_mul(limit - units)),
+            Rule::Paced { per, full_at } => {
+                *full_at - Duration::from_micros(micros(*per).saturating_mul(limit - units))
+            }
             Rule::Distinct { keys, .. } => {
                 let mut closings: Vec<Timestamp> = keys.values().copied().collect();
                 closings.sort_unstable();

@@ -15,6 +15,11 @@ mod http_answer;
 mod meter;
 mod refusal;
 mod report;
+mod route;
+#[cfg(test)]
+mod samples;
+mod serve;
+mod server;
 mod simulation;
 mod token;
 
@@ -25,5 +30,7 @@ pub use http_answer::HttpAnswer;
 pub use meter::{Meter, UnknownZone};
 pub use refusal::{Family, Refusal};
 pub use report::{LimitReport, NetworkReport, Report};
+pub use serve::{ServeError, ServedNetwork, Serving, SimulateOptions, serve};
+pub use server::serve_on;
 pub use simulation::{Answer, CallRequest, Ruling, Simulation};
 pub use token::{Denial, TokenSpec};

@@ -82,7 +82,9 @@ impl Refusal {
     /// A failure of the server itself.
     pub(super) fn server_error(family: Family, status: u16) -> Self {
         match family {
-            Family::Graph => refusal(status, "2", "", "An unexpected error has occurred. Please retry your request later."),
+            Family::Graph => {
+                refusal(status, "2", "", "An unexpected error has occurred. Please retry your request later.")
+            }
             Family::Google => refusal(status, "backendError", "INTERNAL", "Backend Error"),
             Family::TikTok => refusal(status, "internal_error", "", "Internal error. Please try again later."),
             Family::X => refusal(status, "Service Unavailable", "", "Service Unavailable"),
@@ -130,9 +132,12 @@ impl<'a> Reached<'a> {
 pub(super) fn over_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
     match Family::of(network) {
         Family::Graph => graph_limit(network, reached),
-        Family::X if *reached.window == Window::Budget => {
-            refusal(402, "CreditsDepleted", "credits", "Your enrolled account does not have any credits to fulfill this request.")
-        }
+        Family::X if *reached.window == Window::Budget => refusal(
+            402,
+            "CreditsDepleted",
+            "credits",
+            "Your enrolled account does not have any credits to fulfill this request.",
+        ),
         Family::X => refusal(429, "Too Many Requests", "rate-limit-exceeded", "Too Many Requests"),
         Family::Google => google_limit(network, reached),
         Family::LinkedIn => linkedin_limit(reached),
@@ -140,7 +145,9 @@ pub(super) fn over_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
         Family::TikTok if reached.publishes() => {
             refusal(403, "spam_risk_too_many_posts", "", "The daily post cap of this user is reached.")
         }
-        Family::TikTok => refusal(429, "rate_limit_exceeded", "", "The API rate limit was exceeded. Please try again later."),
+        Family::TikTok => {
+            refusal(429, "rate_limit_exceeded", "", "The API rate limit was exceeded. Please try again later.")
+        }
         Family::Reddit => refusal(429, "429", "", "Too Many Requests"),
         Family::Tumblr => refusal(429, "429", "", "Limit Exceeded"),
         Family::Bluesky => refusal(429, "RateLimitExceeded", "", "Rate Limit Exceeded"),
@@ -163,7 +170,8 @@ fn graph_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
             refusal(400, "80001", "", message)
         }
         Owner::Profile | Owner::AppPerson if id.starts_with("instagram") => {
-            let message = "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.";
+            let message =
+                "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.";
             refusal(400, "80002", "", message)
         }
         _ if id.starts_with("facebook") && reached.is_about_a_page() => {
@@ -234,7 +242,8 @@ fn graph_denial(denial: Denial) -> Refusal {
         Denial::PasswordChanged => refusal(400, "190", "460", GRAPH_SESSION),
         Denial::TokensReset => refusal(400, "190", "467", "The access token is invalid. A new one must be requested."),
         Denial::PersonLocked => {
-            let message = "Error validating access token: You cannot access the app till you log in and follow the instructions.";
+            let message =
+                "Error validating access token: You cannot access the app till you log in and follow the instructions.";
             refusal(400, "190", "459", message)
         }
         Denial::ScopeMissing => refusal(403, "10", "", "(#10) Application does not have permission for this action"),
@@ -249,7 +258,8 @@ const GRAPH_SESSION: &str = "Error validating access token: The session has been
 fn x_denial(denial: Denial) -> Refusal {
     match denial {
         Denial::PersonLocked => {
-            let message = "To protect our users, this account is temporarily locked. Please log in to unlock your account.";
+            let message =
+                "To protect our users, this account is temporarily locked. Please log in to unlock your account.";
             refusal(403, "326", "", message)
         }
         Denial::ScopeMissing => {

@@ -352,8 +352,12 @@ impl State {
         of: &str,
         units: u64,
     ) -> Result<(), FaultError> {
-        let callers: Vec<Caller<'_>> =
-            self.tokens.values().filter(|token| token.belongs_to(owner, of)).map(|token| token.caller(Some(of), "", of)).collect();
+        let callers: Vec<Caller<'_>> = self
+            .tokens
+            .values()
+            .filter(|token| token.belongs_to(owner, of))
+            .map(|token| token.caller(Some(of), "", of))
+            .collect();
         if callers.is_empty() {
             return Err(nobody(of));
         }

@@ -1,0 +1,224 @@
+//! The simulated networks over HTTP/1.1 on a loopback address: `/{network}/…` stands for the network's API base.
+//!
+//! A call carries its token as the network wants it: `Authorization: Bearer …` (also `DPoP`, and `OAuth` with `oauth_token`), or for
+//! the Graph family the query parameter `access_token`. `x-sim-operation` names the operation where several share one path.
+//! Bodies are not read. The control API is `POST /_sim/faults` and `GET /_sim/report`.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::fault::{FaultError, NetworkFault};
+use super::http_answer::HttpAnswer;
+use super::refusal::Family;
+use super::report::Report;
+use super::route::{self, Route};
+use super::simulation::{CallRequest, Simulation};
+use crate::base::ids::NetworkId;
+use crate::base::tasks::Tasks;
+use crate::domain::networks::Network;
+
+/// How many connections are served at once; more wait in the system's queue.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// The longest delay that a fault can cause.
+const MAX_DELAY: Duration = Duration::from_secs(300);
+
+/// Serves `simulation` on `listener` until `tasks` stop.
+///
+/// # Errors
+/// When the listener has no address, or one that others can reach: the control API has no password.
+pub fn serve_on(listener: TcpListener, simulation: Arc<Simulation>, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        let reason = format!("{address} can be reached from outside; listen on 127.0.0.1 or [::1]");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    let router = Router::new()
+        .route("/_sim/faults", post(inject))
+        .route("/_sim/report", get(report))
+        .fallback(call)
+        .with_state(simulation);
+    tasks.spawn("sim_listener", accept(listener, router, tasks.clone()));
+    Ok(address)
+}
+
+async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let next = async {
+            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            () = tasks.stopped() => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, peer, router.clone(), tasks.clone());
+                tasks.spawn("sim_connection", async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the simulation could not accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection. A dropped reply is an error of the service, upon which hyper closes the connection without a byte.
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, tasks: Tasks) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let response = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
+            if response.extensions().get::<Dropped>().is_some() {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+            }
+            Ok(response)
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        () = tasks.stopped() => {}
+        ended = served => if let Err(error) = ended {
+            tracing::debug!(%error, %peer, "a connection of the simulation ended early");
+        }
+    }
+}
+
+/// Marks a response that must not be sent.
+#[derive(Debug, Clone, Copy)]
+struct Dropped;
+
+async fn report(State(simulation): State<Arc<Simulation>>) -> Json<Report> {
+    Json(simulation.report())
+}
+
+async fn inject(State(simulation): State<Arc<Simulation>>, Json(order): Json<NetworkFault>) -> Response {
+    match simulation.inject(&order) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &FaultError) -> Response {
+    let status = match error {
+        FaultError::NoSuchNetwork(_) | FaultError::Nobody(_) | FaultError::NoSuchClass(_) => StatusCode::NOT_FOUND,
+        FaultError::OutOfRange(_) => StatusCode::BAD_REQUEST,
+    };
+    (status, Json(serde_json::json!({ "error": error.to_string() }))).into_response()
+}
+
+async fn call(
+    State(simulation): State<Arc<Simulation>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let path = request.uri().path().trim_start_matches('/');
+    let (network, path) = path.split_once('/').unwrap_or((path, ""));
+    let Some(network) = network.parse::<NetworkId>().ok().and_then(|id| simulation.network(&id)) else {
+        let hint = "the path must begin with the id of a simulated network, as in /x/2/users/me";
+        return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": hint }))).into_response();
+    };
+    match answer(&simulation, network, path, &request, peer) {
+        Ok((answer, delay)) => {
+            tokio::time::sleep(delay).await;
+            answer.map_or_else(dropped, respond)
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn answer(
+    simulation: &Simulation,
+    network: &Network,
+    path: &str,
+    request: &Request,
+    peer: SocketAddr,
+) -> Result<(Option<HttpAnswer>, Duration), FaultError> {
+    let query = query_of(request);
+    let secret = secret_of(Family::of(network), request.headers(), &query).unwrap_or_default();
+    let kind = simulation.kind_of(&network.id, &secret);
+    let named = request.headers().get("x-sim-operation").and_then(|name| name.to_str().ok());
+    let found = route::find(network, request.method().as_str(), path, &query, kind.as_ref(), named);
+    let values: Vec<&str> = path.split('/').chain(query.iter().map(|(_, value)| value.as_str())).collect();
+    let profile = simulation.profile_in(&network.id, &secret, &values);
+    let answer = simulation.call(&CallRequest {
+        network: &network.id,
+        secret: &secret,
+        operation: found.as_ref().map(|route| &route.operation.id),
+        profile: profile.as_deref(),
+        key: &key_of(found.as_ref(), &query, profile.as_deref()),
+        address: &peer.ip().to_string(),
+    })?;
+    let delay = Duration::from_millis(answer.delay_millis).min(MAX_DELAY);
+    Ok((HttpAnswer::of(network, found.as_ref().map(|route| route.operation), &answer), delay))
+}
+
+fn dropped() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(Dropped);
+    response
+}
+
+fn respond(answer: HttpAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    (status, headers, answer.body).into_response()
+}
+
+fn query_of(request: &Request) -> Vec<(String, String)> {
+    let query = request.uri().query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+fn secret_of(family: Family, headers: &HeaderMap, query: &[(String, String)]) -> Option<String> {
+    if let Some(sent) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        let (scheme, rest) = sent.split_once(' ')?;
+        return match scheme.to_ascii_lowercase().as_str() {
+            "bearer" | "dpop" | "token" => Some(rest.trim().to_owned()),
+            "oauth" => rest.split("oauth_token=\"").nth(1)?.split('"').next().map(str::to_owned),
+            _ => None,
+        };
+    }
+    let in_query = query.iter().find(|(name, _)| name == "access_token").map(|(_, value)| value.clone());
+    in_query.filter(|_| family == Family::Graph)
+}
+
+/// What a limit of different keys counts: the parameter `q`, else the first part of the path that is not the profile. A simulated
+/// network gives a hashtag its own text as its id, so that the search and the reading of one hashtag have one key.
+fn key_of(found: Option<&Route<'_>>, query: &[(String, String)], profile: Option<&str>) -> String {
+    let searched = query.iter().find(|(name, _)| name == "q").map(|(_, value)| value.clone());
+    let in_path = || {
+        let parameters = found.map(|route| route.parameters.as_slice()).unwrap_or_default();
+        parameters.iter().find(|parameter| Some(parameter.as_str()) != profile).cloned()
+    };
+    searched.or_else(in_path).unwrap_or_default()
+}
