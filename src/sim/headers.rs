@@ -139,7 +139,7 @@ fn percent_map(network: &Network, usage: &Usage, now: Timestamp) -> String {
         "total_time": percent * 9 / 10,
         "estimated_time_to_regain_access": blocked,
     });
-    let profile = usage.account.rsplit('/').next().unwrap_or_default();
+    let profile = usage.account.split_once('/').map_or(usage.account.as_str(), |(_, profile)| profile);
     json!({ profile: [object] }).to_string()
 }
 

@@ -120,6 +120,15 @@ impl Meter {
         units
     }
 
+    /// Charges a call that was refused, where such calls lengthen the block: in windows of time only, and no more than the limit once
+    /// again. Call [`Meter::forget`] first.
+    pub fn charge_throttled(&mut self, now: Timestamp, limit: u64, units: u64) {
+        let is_timed = matches!(self.rule, Rule::Stepped { .. } | Rule::Rolling { .. });
+        if is_timed && self.used(now) < limit.saturating_mul(2) {
+            self.charge(now, units, "");
+        }
+    }
+
     /// Charges what somebody else spends: up to `units`, as far as `limit` leaves room; in a window of keys, so many new keys.
     /// Returns what was charged. Call [`Meter::forget`] first.
     pub fn charge_elsewhere(&mut self, now: Timestamp, limit: u64, units: u64) -> u64 {
@@ -333,6 +342,7 @@ mod tests {
         fn agrees_with_the_whole_history(
             window in windows(),
             limit in 0u64..12,
+            throttled_count in any::<bool>(),
             steps in prop::collection::vec((0u64..30_000_000, 1u64..4, 0u8..6), 1..80),
         ) {
             let pace = if matches!(window, Window::Daily { .. }) { 700 } else { 1 };
@@ -345,10 +355,16 @@ mod tests {
                 let call = Call { at: now, units, key: format!("k{key}") };
                 meter.forget(now);
                 let expected = naive(&window, limit, &admitted, &call);
-                prop_assert_eq!(meter.admits(now, limit, units, &call.key), expected);
-                if expected {
+                let admits = meter.admits(now, limit, units, &call.key);
+                prop_assert!(expected || !admits, "never over the limit");
+                prop_assert!(throttled_count || admits == expected, "and always up to it");
+                if admits {
                     meter.charge(now, units, &call.key);
                     admitted.push(call);
+                    continue;
+                }
+                if throttled_count {
+                    meter.charge_throttled(now, limit, units);
                     continue;
                 }
                 let opens = meter.opens_at(now, limit, units, &call.key);

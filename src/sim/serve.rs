@@ -133,3 +133,61 @@ fn made_up_facts(network: &Network, random: &mut StdRng) -> BTreeMap<String, u64
     });
     facts.map(|fact| (fact, random.random_range(1..50))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::clock::{ManualClock, Timestamp};
+    use crate::domain::networks::{Owner, Unit};
+    use crate::sim::Fault;
+    use crate::sim::samples::{class, fixed, limit, network};
+
+    fn options(faults: Vec<NetworkFault>) -> SimulateOptions {
+        let sample =
+            network("x", vec![class("calls", Unit::Calls, vec![limit(Owner::Token, fixed(60), 1)])], Vec::new());
+        SimulateOptions {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seed: 3,
+            speed: 60,
+            networks: vec![Arc::new(sample)],
+            tokens_per_network: 2,
+            faults,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_printed_can_be_called_and_time_runs_fast() {
+        let tasks = Tasks::default();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_700_000_000)));
+        let serving = serve(options(Vec::new()), clock.clone(), &tasks).await.unwrap();
+        let served = &serving.networks[0];
+        assert_eq!(served.tokens.len(), 4, "two persons with a token of each kind");
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/calls/1", served.base_url);
+        for token in &served.tokens {
+            let status = async || client.get(&url).bearer_auth(&token.secret).send().await.unwrap().status().as_u16();
+            assert_eq!((status().await, status().await), (200, 429));
+        }
+        clock.advance(Duration::from_secs(1));
+        let again = client.get(&url).bearer_auth(&served.tokens[0].secret).send().await.unwrap();
+        assert_eq!(again.status(), 200, "one second is a minute of the simulation");
+        drop(client);
+        tasks.stop();
+        assert!(tasks.join(Duration::from_secs(20)).await);
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_makes_up_the_same_secrets() {
+        let tasks = Tasks::default();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+        let first = serve(options(Vec::new()), clock.clone(), &tasks).await.unwrap();
+        let second = serve(options(Vec::new()), clock.clone(), &tasks).await.unwrap();
+        assert_eq!(first.networks[0].tokens, second.networks[0].tokens);
+        let nowhere = NetworkFault { network: "y".parse().unwrap(), fault: Fault::Calm };
+        assert!(matches!(serve(options(vec![nowhere]), clock, &tasks).await, Err(ServeError::Fault(_))));
+        tasks.stop();
+        assert!(tasks.join(Duration::from_secs(20)).await);
+    }
+}
