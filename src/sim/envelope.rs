@@ -48,6 +48,23 @@ pub(super) fn refused(family: Family, refusal: &Refusal) -> Value {
     }
 }
 
+/// `WWW-Authenticate`, at the networks that send it (RFC 6750, RFC 9449).
+pub(super) fn challenge(family: Family, refusal: &Refusal) -> Option<String> {
+    let error = match refusal.status {
+        401 => "invalid_token",
+        403 => "insufficient_scope",
+        _ => return None,
+    };
+    match family {
+        Family::Reddit => Some(format!("Bearer realm=\"reddit\", error=\"{error}\"")),
+        Family::Bluesky => Some(format!("DPoP error=\"{error}\"")),
+        Family::Mastodon if refusal.status == 401 => {
+            Some(format!("Bearer realm=\"Doorkeeper\", error=\"{error}\", error_description=\"{}\"", refusal.message))
+        }
+        _ => None,
+    }
+}
+
 const X_PROBLEMS: &str = "https://api.x.com/2/problems/";
 const GITHUB_DOCS: &str = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api";
 const LOG_ID: &str = "20250101000000000000000000000000";

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::book::Usage;
+use super::refusal::Family;
 use crate::base::clock::Timestamp;
-use crate::domain::networks::{Dialect, HeaderRule, Network, Owner, Window};
+use crate::domain::networks::{Dialect, HeaderRule, Network, Owner, Verified, Window};
 
 /// The usage headers of an answer at `now`: names in lower case, in the order of the catalogue. `refused_until`: when a refused call
-/// may be repeated.
+/// may be repeated. Headers that no source confirms are not sent: a client must live without them.
 pub(super) fn usage_headers(
     network: &Network,
     usage: &[Usage],
@@ -17,9 +18,10 @@ pub(super) fn usage_headers(
     refused_until: Option<Timestamp>,
 ) -> Vec<(String, String)> {
     let mut headers = Vec::new();
-    for rule in &network.headers {
+    for rule in network.headers.iter().filter(|rule| rule.verified != Verified::Unverified) {
         if rule.dialect == Dialect::RetryAfter {
-            if let Some(until) = refused_until.filter(|until| *until < Timestamp::NEVER) {
+            let sent = refused_until.filter(|until| *until < Timestamp::NEVER && !is_secondary_only(network));
+            if let Some(until) = sent {
                 headers.push((rule.name.clone(), seconds_until(now, until).to_string()));
             }
             continue;
@@ -30,6 +32,11 @@ pub(super) fn usage_headers(
         }
     }
     headers
+}
+
+/// GitHub sends `Retry-After` for its secondary limits only, which are not simulated.
+fn is_secondary_only(network: &Network) -> bool {
+    Family::of(network) == Family::GitHub
 }
 
 fn speaks_of(rule: &HeaderRule, usage: &Usage) -> bool {
@@ -72,12 +79,12 @@ fn write(
             put("limit", limit);
             put("remaining", remaining);
             put("reset", epoch(usage.resets_at).to_string());
-            if network.id.as_str().starts_with("github") {
+            if Family::of(network) == Family::GitHub {
                 put("used", usage.used.to_string());
                 put("resource", "core".to_owned());
             }
         }
-        Dialect::TripleSeconds if network.id.as_str().starts_with("reddit") => {
+        Dialect::TripleSeconds if Family::of(network) == Family::Reddit => {
             put("used", usage.used.to_string());
             put("remaining", format!("{remaining}.0"));
             put("reset", seconds);
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn each_dialect_is_written_as_documented() {
         let clock = |seconds| Window::Fixed { length: Duration::from_secs(seconds), phase: Phase::Clock };
-        let cases: Vec<(&str, Window, u64, Dialect, &str, Vec<&str>)> = vec![
+        let cases = [
             (
                 "x",
                 fixed(900),
@@ -367,6 +374,15 @@ mod tests {
         };
         assert_eq!(sample(10), Vec::<String>::new());
         assert_eq!(sample(11), ["retry-after: 800"]);
+    }
+
+    #[test]
+    fn what_no_source_confirms_is_not_sent() {
+        let mut rule = header(Dialect::TripleEpoch, "x-rate-limit-", Owner::App);
+        rule.verified = Verified::Unverified;
+        assert!(after(one("x", fixed(900), 10, Owner::App, vec![rule]), 3).is_empty());
+        let retry = header(Dialect::RetryAfter, "retry-after", Owner::App);
+        assert!(after(one("github", fixed(900), 1, Owner::App, vec![retry]), 3).is_empty());
     }
 
     #[test]

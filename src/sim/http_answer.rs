@@ -44,12 +44,16 @@ impl HttpAnswer {
 
     fn undisturbed(network: &Network, operation: Option<&Operation>, answer: &Answer) -> Self {
         let family = Family::of(network);
-        let usage = headers::usage_headers(network, &answer.usage, answer.at, answer.refused_until());
+        let mut sent = headers::usage_headers(network, &answer.usage, answer.at, answer.refused_until());
         match refusal_of(network, operation, &answer.ruling) {
-            Some(refusal) => Self::json(refusal.status, usage, &envelope::refused(family, &refusal)),
+            Some(refusal) => {
+                let challenge = envelope::challenge(family, &refusal);
+                sent.extend(challenge.map(|value| ("www-authenticate".to_owned(), value)));
+                Self::json(refusal.status, sent, &envelope::refused(family, &refusal))
+            }
             None => {
                 let name = operation.map_or("", |operation| operation.id.as_str());
-                Self::json(200, usage, &envelope::success(family, name))
+                Self::json(200, sent, &envelope::success(family, name))
             }
         }
     }
@@ -108,7 +112,7 @@ mod tests {
             ("instagram", Owner::Profile, fixed(3600), 400, "/error/code", json!(80002)),
             ("instagram", Owner::Person, fixed(3600), 400, "/error/code", json!(17)),
             ("x", Owner::Token, fixed(900), 429, "/type", json!("https://api.x.com/2/problems/rate-limit-exceeded")),
-            ("x", Owner::App, Window::Budget, 402, "/title", json!("CreditsDepleted")),
+            ("x", Owner::App, Window::Budget, 429, "/type", json!("https://api.x.com/2/problems/usage-capped")),
             ("youtube", Owner::App, day(), 403, "/error/errors/0/reason", json!("quotaExceeded")),
             ("youtube", Owner::Person, fixed(60), 403, "/error/errors/0/reason", json!("userRateLimitExceeded")),
             ("google_business", Owner::App, fixed(60), 429, "/error/status", json!("RESOURCE_EXHAUSTED")),
@@ -155,6 +159,23 @@ mod tests {
         for (id, denial, status, pointer, expected) in cases {
             let (seen, body) = body_of(id, Ruling::Denied(denial), Vec::new());
             assert_eq!((seen, body.pointer(pointer)), (status, Some(&expected)), "{id} {denial:?} {body}");
+        }
+    }
+
+    #[test]
+    fn oauth_servers_add_a_challenge() {
+        let cases = [
+            ("reddit", Denial::ScopeMissing, Some("Bearer realm=\"reddit\", error=\"insufficient_scope\"")),
+            ("bluesky", Denial::TokenExpired, Some("DPoP error=\"invalid_token\"")),
+            ("x", Denial::TokenExpired, None),
+        ];
+        for (id, denial, expected) in cases {
+            let sample = network(id, Vec::new(), Vec::new());
+            let ruling = Ruling::Denied(denial);
+            let answer = Answer { at: Timestamp::EPOCH, ruling, usage: Vec::new(), spoilt: None, delay_millis: 0 };
+            let http = HttpAnswer::of(&sample, None, &answer).unwrap();
+            let challenge = http.headers.iter().find(|(name, _)| name == "www-authenticate");
+            assert_eq!(challenge.map(|(_, value)| value.as_str()), expected, "{id}");
         }
     }
 

@@ -132,12 +132,7 @@ impl<'a> Reached<'a> {
 pub(super) fn over_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
     match Family::of(network) {
         Family::Graph => graph_limit(network, reached),
-        Family::X if *reached.window == Window::Budget => refusal(
-            402,
-            "CreditsDepleted",
-            "credits",
-            "Your enrolled account does not have any credits to fulfill this request.",
-        ),
+        Family::X if *reached.window == Window::Budget => x_budget(reached),
         Family::X => refusal(429, "Too Many Requests", "rate-limit-exceeded", "Too Many Requests"),
         Family::Google => google_limit(network, reached),
         Family::LinkedIn => linkedin_limit(reached),
@@ -155,6 +150,15 @@ pub(super) fn over_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
         Family::GitHub => refusal(403, "403", "", "API rate limit exceeded for user."),
         Family::Other => from_catalogue(network, limit_class(reached), 429, "Too Many Requests"),
     }
+}
+
+/// Money that is used up, or the cap on what a billing cycle may read.
+fn x_budget(reached: &Reached<'_>) -> Refusal {
+    if reached.unit == Unit::QuotaUnits {
+        let message = "Your enrolled account does not have any credits to fulfill this request.";
+        return refusal(402, "CreditsDepleted", "credits", message);
+    }
+    refusal(429, "UsageCapExceeded", "usage-capped", "Usage cap exceeded: Monthly product cap")
 }
 
 fn graph_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
