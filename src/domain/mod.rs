@@ -4,5 +4,6 @@ pub mod audit;
 pub mod credit;
 pub mod lease;
 pub mod networks;
+pub mod pool;
 pub mod team;
 pub mod token;

@@ -26,7 +26,7 @@ pub(super) fn usage_headers(
             }
             continue;
         }
-        let spoken_of: Vec<&Usage> = usage.iter().filter(|usage| speaks_of(rule, usage)).collect();
+        let spoken_of: Vec<&Usage> = usage.iter().filter(|usage| speaks_of(network, rule, usage)).collect();
         if let Some(tightest) = spoken_of.iter().copied().max_by_key(|usage| tightness(usage)) {
             write(network, rule, tightest, &spoken_of, now, &mut headers);
         }
@@ -39,10 +39,16 @@ fn is_secondary_only(network: &Network) -> bool {
     Family::of(network) == Family::GitHub
 }
 
-fn speaks_of(rule: &HeaderRule, usage: &Usage) -> bool {
-    usage.owner == rule.owner
+fn speaks_of(network: &Network, rule: &HeaderRule, usage: &Usage) -> bool {
+    let is_owner = usage.owner == rule.owner || (usage.owner == Owner::App && tells_apps_too(network));
+    is_owner
         && rule.class.as_ref().is_none_or(|class| *class == usage.limit.class)
         && rule.window.is_none_or(|length| length_of(&usage.window) == Some(length))
+}
+
+/// X and GitHub send the same headers for an app's own token, about the app's limit.
+fn tells_apps_too(network: &Network) -> bool {
+    matches!(Family::of(network), Family::X | Family::GitHub)
 }
 
 /// The part used, in millionths; of two accounts that are used alike, the smaller one is tighter.

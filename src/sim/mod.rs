@@ -22,6 +22,8 @@ mod serve;
 mod server;
 mod simulation;
 mod token;
+#[cfg(test)]
+mod whole_catalogue;
 
 pub use book::{Books, Caller, LimitKey, Outcome, UNKNOWN_MULTIPLE, Usage, Verdict};
 pub use clock::ScaledClock;

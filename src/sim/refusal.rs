@@ -5,7 +5,7 @@
 
 use super::book::{LimitKey, Verdict};
 use super::token::Denial;
-use crate::domain::networks::{ErrorClass, Network, Operation, Owner, Unit, Window};
+use crate::domain::networks::{Endpoint, ErrorClass, Network, Operation, Owner, Unit, Window};
 
 /// Networks that write answers alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -390,7 +390,7 @@ fn other_denial(network: &Network, denial: Denial) -> Refusal {
 
 /// The first error rule of that class, filled up with the usual status and message.
 fn from_catalogue(network: &Network, class: ErrorClass, status: u16, message: &str) -> Refusal {
-    let Some(rule) = network.errors.iter().find(|rule| rule.class == class) else {
+    let Some(rule) = network.errors.iter().find(|rule| rule.class == class && rule.at == Endpoint::Api) else {
         return refusal(status, "", "", message);
     };
     Refusal {

@@ -30,6 +30,7 @@ pub(super) fn operation(method: &str, path: &str, costs: &[(&str, u64)]) -> Oper
         method: method.to_owned(),
         path: path.to_owned(),
         purposes: vec![Purpose::CollectContent],
+        scopes: Vec::new(),
         kinds: Vec::new(),
         costs: costs.iter().map(cost).collect(),
         verified: Verified::Documented,
@@ -72,6 +73,7 @@ pub(super) fn network(id: &str, classes: Vec<CreditClass>, headers: Vec<HeaderRu
         classes,
         operations,
         headers,
+        error_body: ErrorBody::default(),
         errors: Vec::new(),
         retention: Vec::new(),
     }

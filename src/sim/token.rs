@@ -33,8 +33,10 @@ impl TokenSpec {
     /// A token of `kind` with every scope that this kind can have.
     pub fn of_kind(network: &Network, kind: &KindId, secret: &str, person: &str) -> Self {
         let kinds = network.kinds.iter().filter(|known| known.id == *kind);
-        let scopes: BTreeSet<String> =
-            kinds.flat_map(|known| &known.scopes).flat_map(|entry| entry.scopes.iter().cloned()).collect();
+        let of_purposes = kinds.flat_map(|known| &known.scopes).flat_map(|entry| &entry.scopes);
+        let callable = network.operations.iter().filter(|operation| operation.allows(kind));
+        let of_operations = callable.flat_map(|operation| &operation.scopes);
+        let scopes: BTreeSet<String> = of_purposes.chain(of_operations).cloned().collect();
         Self {
             secret: secret.to_owned(),
             kind: kind.clone(),
@@ -47,11 +49,13 @@ impl TokenSpec {
         }
     }
 
-    /// Whether the scopes permit `operation`: those of one of its purposes are enough.
+    /// Whether the scopes permit `operation`: its own, and those of one of its purposes.
     pub(super) fn permits(&self, network: &Network, operation: &Operation) -> bool {
         let Some(kind) = network.kinds.iter().find(|kind| kind.id == self.kind) else { return false };
         let granted = |needed: &[String]| needed.iter().all(|scope| self.scopes.contains(scope));
-        kind.scopes.iter().any(|entry| operation.purposes.contains(&entry.purpose) && granted(&entry.scopes))
+        let serves =
+            kind.scopes.iter().any(|entry| operation.purposes.contains(&entry.purpose) && granted(&entry.scopes));
+        serves && granted(&operation.scopes)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Network {
     pub operations: Vec<Operation>,
     /// The usage headers it sends.
     pub headers: Vec<HeaderRule>,
+    /// Where its answers carry the code of an error.
+    pub error_body: ErrorBody,
     /// How it says no, most exact rule first.
     pub errors: Vec<ErrorRule>,
     /// What must happen to collected data when the permission ends.
@@ -158,6 +160,8 @@ impl FromIterator<Purpose> for Purposes {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth {
+    /// Where a request token is made first (OAuth 1.0a only).
+    pub request_token_url: Option<String>,
     /// The authorization endpoint.
     pub authorize_url: String,
     /// The token endpoint.
@@ -168,6 +172,8 @@ pub struct OAuth {
     pub introspect_url: Option<String>,
     /// Where a short-lived token is changed for a long-lived one.
     pub exchange_url: Option<String>,
+    /// The `grant_type` of that exchange (`ig_exchange_token`).
+    pub exchange_grant_type: Option<String>,
     /// Where a token of the self-renewing family is renewed.
     pub renew_url: Option<String>,
     /// PKCE (RFC 7636).
@@ -217,6 +223,7 @@ pub enum ClientAuth {
     /// A signed assertion (`private_key_jwt`).
     PrivateKeyJwt,
     /// OAuth 1.0a: every request is signed (HMAC-SHA1).
+    #[serde(rename = "oauth1")]
     OAuth1,
 }
 
@@ -238,6 +245,8 @@ pub enum OAuthQuirk {
     ParametersInQuery,
     /// A refresh must ask for a continuous refresh token.
     ContinuousRefresh,
+    /// The revocation is a `DELETE`, with `{user_id}` or `{client_id}` in its URL.
+    RevokeByDelete,
 }
 
 /// The renewal family of a kind of token.
@@ -287,6 +296,7 @@ pub enum Binding {
     /// A DPoP proof per request (RFC 9449). The key never leaves the broker, so such a token can't be leased.
     Dpop,
     /// An OAuth 1.0a signature per request.
+    #[serde(rename = "oauth1_signature")]
     OAuth1Signature,
 }
 
@@ -443,7 +453,7 @@ pub enum Amount {
         fact: String,
         /// The least value of the fact that the network counts.
         at_least: u64,
-        /// What is assumed while the fact is not known.
+        /// The amount (not the fact) that is assumed while the fact is not known.
         start: u64,
     },
     /// Not published: this much is assumed until the network says more.
@@ -476,10 +486,12 @@ pub struct Operation {
     pub about: String,
     /// The HTTP method.
     pub method: String,
-    /// The path under the network's API base, with `{name}` for a part that varies.
+    /// The path under the network's API base, or a whole URL at another host, with `{name}` for a part that varies.
     pub path: String,
     /// The purposes it serves. Never empty.
     pub purposes: Vec<Purpose>,
+    /// The scopes it needs beside those of the purpose.
+    pub scopes: Vec<String>,
     /// The kinds of token that may call it; empty: all.
     pub kinds: Vec<KindId>,
     /// What one call costs. Never empty.
@@ -549,10 +561,51 @@ pub enum Dialect {
     RetryAfter,
 }
 
+/// Where a network's JSON answers carry the code of an error. A place is a path of keys and positions, joined by dots
+/// (`error.errors.0.reason`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorBody {
+    /// The places of the code. All that are found are matched; the first one is the better between equal rules.
+    #[serde(default)]
+    pub code: Vec<String>,
+    /// The places of the sub-code.
+    #[serde(default)]
+    pub subcode: Vec<String>,
+    /// The places of the message.
+    #[serde(default)]
+    pub message: Vec<String>,
+    /// The places of a flag that says: try again.
+    #[serde(default)]
+    pub transient: Vec<String>,
+    /// The code of answers that are good, at a network whose every answer carries one.
+    #[serde(default)]
+    pub success_code: Option<String>,
+    /// Whether the code may stand in `WWW-Authenticate` (`error="…"`, RFC 6750 and RFC 9449).
+    #[serde(default)]
+    pub challenge: bool,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// The network's API.
+    #[default]
+    Api,
+    /// The token endpoint.
+    Token,
+    /// The authorization endpoint, through the person's browser.
+    Authorize,
+}
+
 /// How one answer of a network is to be understood. A field that is absent matches anything.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
+    /// Where the answer comes from.
+    #[serde(default)]
+    pub at: Endpoint,
     /// The HTTP status.
     #[serde(default)]
     pub http: Option<u16>,
@@ -565,9 +618,15 @@ pub struct ErrorRule {
     /// The network's sub-code, as text.
     #[serde(default)]
     pub subcode: Option<String>,
+    /// The last sub-code of a range that begins at `subcode` (both numeric).
+    #[serde(default)]
+    pub subcode_to: Option<u32>,
     /// A part of the message, compared without case. Only where the network has no code.
     #[serde(default)]
     pub message: Option<String>,
+    /// A header that must be there (`retry-after`), or be there with this value (`x-ratelimit-remaining: 0`).
+    #[serde(default)]
+    pub header: Option<String>,
     /// What it means.
     pub class: ErrorClass,
     /// One sentence for people.

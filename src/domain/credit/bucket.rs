@@ -1,0 +1,505 @@
+//! One rate-limit account as the network keeps it, and what of it may still be granted.
+//!
+//! Invariant: the credit of all blocks that are still charged, plus what the network counted beyond our own calls, never exceeds
+//! the limit less the owner's reserve. A block is charged until no call made with it can be counted any more:
+//!
+//! * where the window's end is known, until that end (no grant of it may be used so late);
+//! * else for the window's length after the last moment at which its credit was, or could have been, used.
+//!
+//! Only the newest block has free credit. What is free or comes back in an older one is given back to the bucket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::BlockId;
+use crate::domain::credit::block::{BlockTake, BlockUpdate, BucketKey, BucketNote};
+use crate::domain::credit::cooling::{Cooling, Gate};
+use crate::domain::credit::keys::OpenKeys;
+use crate::domain::credit::window::{Timing, span, window_end};
+use crate::domain::networks::{Amount, LimitRule, Phase, Window};
+
+/// A block is this part of the bucket's limit, unless a single request needs more.
+const BLOCKS_PER_LIMIT: u64 = 32;
+
+/// A bucket in memory.
+#[derive(Debug)]
+pub struct Bucket {
+    key: BucketKey,
+    rule: Arc<LimitRule>,
+    limit: u64,
+    reserve_percent: u8,
+    /// The limit was reported by the network, where the catalogue knows none.
+    learned: bool,
+    window_ends_at: Option<Timestamp>,
+    network_used: u64,
+    network_used_until: Timestamp,
+    refused_until: Timestamp,
+    /// How hard the bucket is closed after the network said no.
+    pub cooling: Cooling,
+    keys: OpenKeys,
+    blocks: VecDeque<Block>,
+    charged: u64,
+    free: u64,
+    outstanding: u64,
+}
+
+#[derive(Debug)]
+struct Block {
+    id: BlockId,
+    amount: u64,
+    free: u64,
+    outstanding: u64,
+    last_use: Timestamp,
+    charged_until: Timestamp,
+    grant_until: Timestamp,
+}
+
+/// Credit of one block that was given to a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The block it came from.
+    pub block: BlockId,
+    /// Units of the bucket.
+    pub units: u64,
+    /// Until when it may be used.
+    pub use_by: Timestamp,
+}
+
+/// What granting asks of the store before it may be acknowledged.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Blocks to take.
+    pub takes: Vec<BlockTake>,
+    /// Blocks of which more is known now.
+    pub updates: Vec<BlockUpdate>,
+}
+
+/// Why a bucket grants nothing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Credit comes back at this time, or may.
+    Until(Timestamp),
+    /// The bucket never holds as much.
+    Never {
+        /// The most it ever holds.
+        most: u64,
+    },
+}
+
+/// What a report of the network revealed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Credit that somebody else spent of this account: the network counted more than all we ever granted.
+    pub foreign: u64,
+    /// The reading proved a window that was not known.
+    pub new_window: bool,
+}
+
+/// What the network said of a bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// The limit.
+    pub limit: Option<u64>,
+    /// What is used of it.
+    pub used: Option<u64>,
+    /// The end of the window.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl Bucket {
+    /// A bucket of which nothing is charged.
+    pub fn new(key: BucketKey, rule: Arc<LimitRule>, limit: u64, reserve_percent: u8) -> Self {
+        Self {
+            key,
+            rule,
+            limit,
+            reserve_percent: reserve_percent.min(100),
+            learned: false,
+            window_ends_at: None,
+            network_used: 0,
+            network_used_until: Timestamp::EPOCH,
+            refused_until: Timestamp::EPOCH,
+            cooling: Cooling::default(),
+            keys: OpenKeys::default(),
+            blocks: VecDeque::new(),
+            charged: 0,
+            free: 0,
+            outstanding: 0,
+        }
+    }
+
+    /// Its name.
+    pub fn key(&self) -> &BucketKey {
+        &self.key
+    }
+
+    /// Its rule in the catalogue.
+    pub fn rule(&self) -> &LimitRule {
+        &self.rule
+    }
+
+    /// The limit believed now.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// What may be spent of the limit in one window: the limit less the owner's reserve. The reserve is rounded down, so that a limit
+    /// of a few calls stays usable.
+    pub fn cap(&self) -> u64 {
+        let reserve = u128::from(self.limit) * u128::from(self.reserve_percent) / 100;
+        self.limit - u64::try_from(reserve).unwrap_or(self.limit)
+    }
+
+    /// What leases have reported, or failed to report, as used and is still charged.
+    pub fn spent(&self) -> u64 {
+        self.charged - self.free - self.outstanding
+    }
+
+    /// What leases hold and have not reported yet.
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    /// What may still be granted: the worse of our count and the network's, less what leases still hold.
+    pub fn left(&self) -> u64 {
+        if matches!(self.rule.window, Window::Distinct { .. }) {
+            return self.cap().saturating_sub(self.keys.len());
+        }
+        self.cap().saturating_sub(self.spent().max(self.network_used) + self.outstanding)
+    }
+
+    /// The end of the present window, where it is known.
+    pub fn window_ends_at(&self) -> Option<Timestamp> {
+        self.window_ends_at
+    }
+
+    /// When something is charged no more, so that a waiting request may try again.
+    pub fn next_change(&self, guard: Duration) -> Option<Timestamp> {
+        let blocks = self.blocks.iter().map(|block| block.charged_until).min();
+        let window = self.window_ends_at.map(|end| end + guard);
+        let network = (self.network_used > 0).then_some(self.network_used_until);
+        let cooling = self.cooling.until();
+        [blocks, window, network, cooling, self.keys.next_end()].into_iter().flatten().min()
+    }
+
+    /// Changes what is known of the limit: facts of the owner, or the reserve. Blocks already taken stay as they are.
+    pub fn set_limit(&mut self, limit: u64, reserve_percent: u8) {
+        if !self.learned {
+            self.limit = limit;
+        }
+        self.reserve_percent = reserve_percent.min(100);
+    }
+
+    /// Drops what is over at `now`: charges, the window, the network's count.
+    pub fn advance(&mut self, now: Timestamp, timing: Timing, wishes: &mut Vec<BlockUpdate>) {
+        if self.window_ends_at.is_some_and(|end| end + timing.guard <= now) {
+            self.window_ends_at = None;
+            self.network_used = 0;
+        }
+        if self.network_used_until <= now {
+            self.network_used = 0;
+        }
+        if self.window_ends_at.is_none() {
+            self.window_ends_at = window_end(&self.rule.window, now);
+        }
+        if self.blocks.back().is_some_and(|block| block.free > 0 && block.grant_until <= now) {
+            self.retire(wishes);
+        }
+        self.drop_charges(now);
+        self.keys.advance(now);
+    }
+
+    fn drop_charges(&mut self, now: Timestamp) {
+        let (charged, free, outstanding) = (&mut self.charged, &mut self.free, &mut self.outstanding);
+        self.blocks.retain(|block| {
+            let over = block.charged_until <= now;
+            if over {
+                *charged -= block.amount;
+                *free -= block.free;
+                *outstanding -= block.outstanding;
+            }
+            !over
+        });
+    }
+
+    /// Grants `units`, to be used until `use_by` or, if it ends before, shortly before the end of the window.
+    pub fn grant(
+        &mut self,
+        now: Timestamp,
+        units: u64,
+        use_by: Timestamp,
+        timing: Timing,
+        wishes: &mut Wishes,
+    ) -> Result<Grant, Shortage> {
+        self.advance(now, timing, &mut wishes.updates);
+        let use_by = self.check(now, units, use_by, timing)?;
+        if !self.blocks.back().is_some_and(|block| block.free >= units) {
+            self.take(now, units, timing, wishes);
+        }
+        let block = self.blocks.back_mut().expect("a block with enough free credit was just found or taken");
+        block.free -= units;
+        block.outstanding += units;
+        block.last_use = block.last_use.max(use_by);
+        self.free -= units;
+        self.outstanding += units;
+        Ok(Grant { block: block.id, units, use_by })
+    }
+
+    /// Whether `units` could be granted now, and until when they could be used. Changes nothing.
+    pub fn check(&self, now: Timestamp, units: u64, use_by: Timestamp, timing: Timing) -> Result<Timestamp, Shortage> {
+        if units > self.cap() {
+            return Err(Shortage::Never { most: self.cap() });
+        }
+        match self.cooling.gate(now) {
+            Gate::Closed(until) => return Err(Shortage::Until(until)),
+            Gate::Probe(until) if self.outstanding > 0 => return Err(Shortage::Until(until)),
+            Gate::Probe(_) | Gate::Open => {}
+        }
+        let use_by = match self.window_ends_at {
+            Some(end) if end != Timestamp::NEVER => {
+                let last = end - timing.guard;
+                if last <= now {
+                    return Err(Shortage::Until(end + timing.guard));
+                }
+                use_by.min(last)
+            }
+            _ => use_by,
+        };
+        let free = self.blocks.back().map_or(0, |block| block.free);
+        if self.left() < units || (self.refused_until > now && free < units) {
+            let soonest = now + Duration::from_millis(50);
+            let back = self.next_change(timing.guard).unwrap_or(now + Duration::from_secs(60));
+            return Err(Shortage::Until(back.max(soonest)));
+        }
+        Ok(use_by)
+    }
+
+    fn take(&mut self, now: Timestamp, units: u64, timing: Timing, wishes: &mut Wishes) {
+        self.retire(&mut wishes.updates);
+        let room = self.cap().saturating_sub(self.charged.max(self.network_used + self.outstanding));
+        let amount = (self.limit / BLOCKS_PER_LIMIT).max(units).min(room.max(units));
+        let id = BlockId::generate();
+        let (grant_until, charged_until) = match self.window_ends_at {
+            Some(end) => (end, end + timing.guard),
+            None => {
+                let span = span(&self.rule.window, self.limit);
+                let grant_until = now + (span / 8).min(Duration::from_secs(300)).max(Duration::from_secs(1));
+                (grant_until, grant_until + timing.longest_use + span)
+            }
+        };
+        self.blocks.push_back(Block {
+            id,
+            amount,
+            free: amount,
+            outstanding: 0,
+            last_use: now,
+            charged_until,
+            grant_until,
+        });
+        self.charged += amount;
+        self.free += amount;
+        let cap = self.cap();
+        wishes.takes.push(BlockTake { bucket: self.key.clone(), block: id, amount, cap, charged_until });
+    }
+
+    /// Gives the newest block's free credit back to the bucket.
+    fn retire(&mut self, updates: &mut Vec<BlockUpdate>) {
+        let span = span(&self.rule.window, self.limit);
+        let known = self.window_ends_at.is_some();
+        let Some(block) = self.blocks.back_mut().filter(|block| block.free > 0) else { return };
+        self.charged -= block.free;
+        self.free -= block.free;
+        block.amount -= block.free;
+        block.free = 0;
+        if !known && block.outstanding == 0 {
+            block.charged_until = block.charged_until.min(block.last_use + span);
+        }
+        updates.push(block.update());
+        if block.amount == 0 {
+            self.blocks.pop_back();
+        }
+    }
+
+    /// Puts the books right after a report: of the credit granted from `block`, `used` was used before `now` and `unused` comes back.
+    ///
+    /// A block that is charged no more is left alone: a late report never touches a later window.
+    pub fn settle(&mut self, block: BlockId, used: u64, unused: u64, now: Timestamp, updates: &mut Vec<BlockUpdate>) {
+        let span = span(&self.rule.window, self.limit);
+        let known = self.window_ends_at.is_some();
+        let newest = self.blocks.len().saturating_sub(1);
+        let Some(at) = self.blocks.iter().rposition(|held| held.id == block) else { return };
+        let held = &mut self.blocks[at];
+        let used = used.min(held.outstanding);
+        let unused = unused.min(held.outstanding - used);
+        held.outstanding -= used + unused;
+        self.outstanding -= used + unused;
+        if at == newest && held.grant_until > now {
+            held.free += unused;
+            self.free += unused;
+        } else if unused > 0 {
+            held.amount -= unused;
+            self.charged -= unused;
+            updates.push(held.update());
+        }
+        if held.outstanding == 0 {
+            held.last_use = held.last_use.min(now);
+            if !known && held.free == 0 {
+                held.charged_until = held.charged_until.min(held.last_use + span);
+                updates.push(held.update());
+            }
+        }
+        if held.amount == 0 {
+            self.blocks.remove(at);
+        }
+    }
+
+    /// Takes in what the network said. The worst case wins: the network's count replaces ours where it is higher, and a lower one
+    /// never does, until a new window is proven.
+    pub fn observe(&mut self, now: Timestamp, reported: Reported, timing: Timing) -> Observed {
+        let new_window = reported.resets_at.is_some_and(|end| self.adopt_window(now, end, timing));
+        if let Some(limit) = reported.limit.filter(|limit| *limit > 0) {
+            self.learn_limit(limit, new_window);
+        }
+        let Some(used) = reported.used else { return Observed { foreign: 0, new_window } };
+        let believed = self.spent() + self.outstanding;
+        let foreign_before = self.network_used.saturating_sub(believed);
+        match self.window_ends_at {
+            Some(end) => {
+                self.network_used = self.network_used.max(used);
+                self.network_used_until = end + timing.guard;
+            }
+            None => {
+                self.network_used = used;
+                self.network_used_until = now + span(&self.rule.window, self.limit);
+            }
+        }
+        let foreign = used.saturating_sub(believed).saturating_sub(foreign_before);
+        Observed { foreign, new_window }
+    }
+
+    /// A published limit is lowered at once and raised only with a new window; one that is not published is what the network said last.
+    fn learn_limit(&mut self, limit: u64, new_window: bool) {
+        let published = matches!(self.rule.amount, Amount::Number(_));
+        if !published || limit < self.limit || new_window {
+            self.limit = limit;
+            self.learned = !published;
+        }
+    }
+
+    /// Adopts a window end that the network reported, where the network sets the phase. Returns whether this proved another
+    /// window than the one that was known.
+    fn adopt_window(&mut self, now: Timestamp, end: Timestamp, timing: Timing) -> bool {
+        let Window::Fixed { length, phase: Phase::Network } = self.rule.window else {
+            return false;
+        };
+        if end <= now || end > now + length + timing.guard {
+            return false;
+        }
+        let known = self.window_ends_at;
+        if known.is_some_and(|known| known.since(end).max(end.since(known)) <= timing.guard) {
+            return false;
+        }
+        self.window_ends_at = Some(end);
+        self.network_used = 0;
+        let begin = end - length;
+        for block in &mut self.blocks {
+            block.charged_until = match () {
+                () if block.free > 0 && block.last_use <= end => end + timing.guard,
+                () if block.last_use <= begin && block.outstanding == 0 => now,
+                () if block.last_use <= end => end + timing.guard,
+                () => block.last_use + length,
+            };
+            block.grant_until = block.grant_until.min(end);
+        }
+        self.drop_charges(now);
+        true
+    }
+
+    /// The store refused a block, since other processes hold the credit: it is asked again after `until`.
+    pub fn refuse_until(&mut self, block: BlockId, until: Timestamp) {
+        self.forget(block);
+        self.refused_until = self.refused_until.max(until);
+    }
+
+    /// Forgets a block that the store did not take.
+    pub fn forget(&mut self, block: BlockId) {
+        if let Some(at) = self.blocks.iter().position(|held| held.id == block)
+            && let Some(held) = self.blocks.remove(at)
+        {
+            self.charged -= held.amount;
+            self.free -= held.free;
+            self.outstanding -= held.outstanding;
+        }
+    }
+
+    /// Counts a block of an earlier run of the process as spent until its window ends.
+    pub fn restore(&mut self, block: BlockId, amount: u64, charged_until: Timestamp) {
+        self.blocks.push_front(Block {
+            id: block,
+            amount,
+            free: 0,
+            outstanding: 0,
+            last_use: charged_until,
+            charged_until,
+            grant_until: Timestamp::EPOCH,
+        });
+        self.charged += amount;
+    }
+
+    /// Takes up what an earlier run noted.
+    pub fn restore_note(&mut self, note: &BucketNote, now: Timestamp) {
+        if let Some(until) = note.cooling_until {
+            self.cooling.close(until);
+        }
+        if let Some(limit) = note.learned_limit {
+            self.limit = limit;
+            self.learned = true;
+        }
+        self.window_ends_at = note.window_ends_at.filter(|end| *end > now);
+    }
+
+    /// What must outlive the process.
+    pub fn note(&self) -> BucketNote {
+        BucketNote {
+            bucket: self.key.clone(),
+            cooling_until: self.cooling.until(),
+            learned_limit: self.learned.then_some(self.limit),
+            window_ends_at: self.window_ends_at.filter(|end| *end != Timestamp::NEVER),
+        }
+    }
+
+    /// Gives every free unit back, for an orderly stop.
+    pub fn give_back(&mut self, updates: &mut Vec<BlockUpdate>) {
+        self.retire(updates);
+    }
+
+    /// The keys that are open, in a bucket of different keys.
+    pub fn keys(&mut self) -> &mut OpenKeys {
+        &mut self.keys
+    }
+
+    /// Whether the limit is an assumption: not published as a number, and no fact or header told it.
+    pub fn is_guess(&self) -> bool {
+        match &self.rule.amount {
+            Amount::Number(_) => false,
+            Amount::Unknown { start } | Amount::Formula { start, .. } => self.learned || self.limit == *start,
+        }
+    }
+
+    /// Whether nothing is charged and nothing is known that the rule would not say anew.
+    pub fn is_blank(&self) -> bool {
+        self.blocks.is_empty()
+            && self.keys.len() == 0
+            && self.network_used == 0
+            && !self.learned
+            && self.cooling.is_open()
+    }
+}
+
+impl Block {
+    fn update(&self) -> BlockUpdate {
+        BlockUpdate { block: self.id, amount: self.amount, charged_until: self.charged_until }
+    }
+}

@@ -1,0 +1,341 @@
+//! Whether what a file says makes sense as a whole: names that are there, amounts that allow something, rules that can
+//! be reached. Everything that is wrong is noted; nothing is changed. Error rules are looked at in `check_errors`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::check_errors;
+use super::document::{Document, Place};
+use super::model::{
+    Amount, ClientAuth, Cost, CreditClass, HeaderRule, LimitRule, Network, OAuth, OAuthQuirk, Operation, Renewal,
+    TokenKind, Unit, Window,
+};
+use crate::base::ids::{ClassId, KindId};
+
+/// Notes everything that makes no sense in `network`. Unless the file was read `complete`ly, names that are missing
+/// are not noted: what they name may stand in a part that could not be read.
+pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'_>) {
+    let mut check = Check { network, complete, document };
+    let root = Place::default();
+    check.url(&root.key("api_base"), &network.api_base);
+    if network.api_base.ends_with('/') {
+        check.document.note(&root.key("api_base"), "must not end with '/': paths begin with it");
+    }
+    if network.display_name.trim().is_empty() {
+        check.document.note(&root.key("display_name"), "is empty: write the name as people know it");
+    }
+    check.lists(&root);
+    check.kinds(&root.key("kinds"));
+    check.classes(&root.key("classes"));
+    check.operations(&root.key("operations"));
+    check.headers(&root.key("headers"));
+    for (at, retention) in network.retention.iter().enumerate() {
+        check.some_time(&root.key("retention").at(at).key("after"), retention.after);
+    }
+    check_errors::check(network, check.document);
+}
+
+struct Check<'c, 't> {
+    network: &'c Network,
+    complete: bool,
+    document: &'c mut Document<'t>,
+}
+
+impl Check<'_, '_> {
+    /// Lists that must not be empty, and ids that must differ.
+    fn lists(&mut self, root: &Place) {
+        let network = self.network;
+        let kinds: Vec<&str> = network.kinds.iter().map(|kind| kind.id.as_str()).collect();
+        let classes: Vec<&str> = network.classes.iter().map(|class| class.id.as_str()).collect();
+        let operations: Vec<&str> = network.operations.iter().map(|operation| operation.id.as_str()).collect();
+        for (name, ids) in [("kinds", kinds), ("classes", classes), ("operations", operations)] {
+            let place = root.key(name);
+            if ids.is_empty() && self.complete {
+                self.document.note(&place, "is empty: a network without them can't be used");
+            }
+            let mut seen = BTreeSet::new();
+            for (at, id) in ids.into_iter().enumerate() {
+                if !seen.insert(id) {
+                    self.document.note(&place.at(at).key("id"), format!("'{id}' is there twice: give each its own id"));
+                }
+            }
+        }
+    }
+
+    fn kinds(&mut self, place: &Place) {
+        for (at, kind) in self.network.kinds.iter().enumerate() {
+            let place = place.at(at);
+            let mut purposes = BTreeSet::new();
+            for (at, needed) in kind.scopes.iter().enumerate() {
+                if !purposes.insert(needed.purpose) {
+                    let purpose = needed.purpose.as_str();
+                    let message = format!("'{purpose}' is there twice: keep one list of its scopes");
+                    self.document.note(&place.key("scopes").at(at).key("purpose"), message);
+                }
+            }
+            self.some_time(&place.key("access_validity"), kind.access_validity);
+            self.some_time(&place.key("refresh_validity"), kind.refresh_validity);
+            self.some_time(&place.key("data_access_validity"), kind.data_access_validity);
+            if let Some(oauth) = &kind.oauth {
+                self.oauth(&place.key("oauth"), oauth);
+            }
+            self.renewal(&place.key("renewal"), kind);
+            if let Some(probe) = &kind.probe {
+                let place = place.key("probe");
+                self.request(&place.key("request"), &probe.request);
+                self.costs(&place.key("costs"), &probe.costs);
+            }
+        }
+    }
+
+    fn oauth(&mut self, place: &Place, oauth: &OAuth) {
+        let urls = [
+            ("authorize_url", Some(&oauth.authorize_url)),
+            ("token_url", Some(&oauth.token_url)),
+            ("request_token_url", oauth.request_token_url.as_ref()),
+            ("revoke_url", oauth.revoke_url.as_ref()),
+            ("introspect_url", oauth.introspect_url.as_ref()),
+            ("exchange_url", oauth.exchange_url.as_ref()),
+            ("renew_url", oauth.renew_url.as_ref()),
+        ];
+        for (key, url) in urls {
+            if let Some(url) = url {
+                self.url(&place.key(key), url);
+            }
+        }
+        self.some_time(&place.key("code_validity"), oauth.code_validity);
+        let needs = [
+            ("request_token_url", oauth.client_auth == ClientAuth::OAuth1, oauth.request_token_url.is_some()),
+            ("revoke_url", oauth.quirks.contains(&OAuthQuirk::RevokeByDelete), oauth.revoke_url.is_some()),
+            ("exchange_url", oauth.exchange_grant_type.is_some(), oauth.exchange_url.is_some()),
+            ("exchange_grant_type", oauth.exchange_url.is_some(), oauth.exchange_grant_type.is_some()),
+        ];
+        for (key, needed, there) in needs {
+            if needed && !there {
+                self.document.note(&place.key(key), "is missing: another key of this table needs it");
+            }
+        }
+        if oauth.scope_separator.is_empty() {
+            self.document.note(&place.key("scope_separator"), "is empty: write ' ' or ','");
+        }
+    }
+
+    fn renewal(&mut self, place: &Place, kind: &TokenKind) {
+        match &kind.renewal {
+            Renewal::Derived { from } => {
+                if *from == kind.id {
+                    self.document.note(&place.key("from"), "is the kind itself: name the kind that it is made from");
+                }
+                self.known_kinds(&place.key("from"), std::slice::from_ref(from));
+            }
+            Renewal::SelfRenewing { .. } if kind.oauth.as_ref().is_none_or(|oauth| oauth.renew_url.is_none()) => {
+                self.document.note(place, "renews itself, but 'oauth.renew_url' does not say where");
+            }
+            Renewal::RefreshToken { .. } if kind.oauth.is_none() => {
+                self.document.note(place, "has a refresh token, but 'oauth' does not say where it is used");
+            }
+            Renewal::SelfRenewing { .. } | Renewal::RefreshToken { .. } | Renewal::Nothing => {}
+        }
+    }
+
+    fn classes(&mut self, place: &Place) {
+        for (at, class) in self.network.classes.iter().enumerate() {
+            let place = place.at(at).key("limits");
+            if class.limits.is_empty() && self.complete {
+                self.document.note(&place, "is empty: write what is known, or 'unknown' with a safe value");
+            }
+            for (at, limit) in class.limits.iter().enumerate() {
+                self.limit(&place.at(at), class, limit);
+                if class.limits[..at].iter().any(|earlier| counts_the_same(earlier, limit)) {
+                    self.document.note(&place.at(at), "counts the same as an earlier limit: keep the lower one");
+                }
+            }
+        }
+    }
+
+    fn limit(&mut self, place: &Place, class: &CreditClass, limit: &LimitRule) {
+        self.known_kinds(&place.key("kinds"), &limit.kinds);
+        let window = place.key("window");
+        match &limit.window {
+            Window::Fixed { length, .. } | Window::Rolling { length } | Window::Distinct { length } => {
+                self.some_time(&window.key("length"), Some(*length));
+            }
+            Window::Paced { per } => self.some_time(&window.key("per"), Some(*per)),
+            Window::Daily { zone } => {
+                if TimeZone::get(zone).is_err() {
+                    let message = format!("'{zone}' is no time zone: write an IANA name such as 'America/Los_Angeles'");
+                    self.document.note(&window.key("zone"), message);
+                }
+            }
+            Window::Budget => {}
+        }
+        if matches!(limit.window, Window::Distinct { .. }) != (class.unit == Unit::Keys) {
+            self.document.note(&window.key("rule"), "'distinct' and the unit 'keys' go together: change one of them");
+        }
+        let amounts = match &limit.amount {
+            Amount::Number(number) => vec![("amount", *number)],
+            Amount::Unknown { start } => vec![("unknown", *start)],
+            Amount::Formula { factor, at_least, start, .. } => {
+                vec![("formula.factor", *factor), ("formula.at_least", *at_least), ("formula.start", *start)]
+            }
+        };
+        for (key, amount) in amounts {
+            if amount == 0 {
+                let place = key.split('.').fold(place.clone(), |place, key| place.key(key));
+                self.document.note(&place, "is 0: nothing could ever be called");
+            }
+        }
+    }
+
+    fn operations(&mut self, place: &Place) {
+        for (at, operation) in self.network.operations.iter().enumerate() {
+            let place = place.at(at);
+            if !METHODS.contains(&operation.method.as_str()) {
+                let message = format!("'{}' is no method: write one of {}", operation.method, METHODS.join(", "));
+                self.document.note(&place.key("method"), message);
+            }
+            if !operation.path.starts_with('/') {
+                self.url(&place.key("path"), &operation.path);
+            }
+            self.known_kinds(&place.key("kinds"), &operation.kinds);
+            if operation.costs.is_empty() {
+                self.document.note(&place.key("costs"), "is empty: nothing would limit the calls");
+            }
+            self.costs(&place.key("costs"), &operation.costs);
+            if self.complete {
+                self.purposes(&place.key("purposes"), operation);
+                self.limits_of(&place.key("costs"), operation);
+            }
+        }
+    }
+
+    fn purposes(&mut self, place: &Place, operation: &Operation) {
+        if operation.purposes.is_empty() {
+            self.document.note(place, "is empty: nobody could ask for it");
+        }
+        for (at, purpose) in operation.purposes.iter().enumerate() {
+            let mut kinds = self.network.kinds.iter().filter(|kind| operation.allows(&kind.id));
+            if !kinds.any(|kind| kind.scopes_for(*purpose).is_some()) {
+                let message = format!("no kind that may call it has scopes for '{}'", purpose.as_str());
+                self.document.note(&place.at(at), message);
+            }
+        }
+    }
+
+    /// Unknown configuration is never "no limit": each kind that may call must be limited in each class.
+    fn limits_of(&mut self, place: &Place, operation: &Operation) {
+        for cost in &operation.costs {
+            let Some(class) = self.network.class(cost.class.as_str()) else { continue };
+            for kind in self.network.kinds.iter().filter(|kind| operation.allows(&kind.id)) {
+                let serves = operation.purposes.iter().any(|purpose| kind.scopes_for(*purpose).is_some());
+                if serves && !class.limits.is_empty() && !class.limits.iter().any(|limit| limit.holds_for(&kind.id)) {
+                    let message = format!("no limit of this class holds for the kind '{}'", kind.id);
+                    self.document.note(&place.key(cost.class.as_str()), message);
+                }
+            }
+        }
+    }
+
+    fn costs(&mut self, place: &Place, costs: &[Cost]) {
+        for cost in costs {
+            let place = place.key(cost.class.as_str());
+            self.known_class(&place, &cost.class);
+            let keys = self.network.class(cost.class.as_str()).is_some_and(|class| class.unit == Unit::Keys);
+            if cost.units == 0 {
+                self.document.note(&place, "is 0: leave it out, or write what a call costs");
+            } else if keys && cost.units != 1 {
+                self.document.note(&place, "must be 1: each different key is charged once");
+            }
+        }
+    }
+
+    fn headers(&mut self, place: &Place) {
+        let headers = &self.network.headers;
+        for (at, header) in headers.iter().enumerate() {
+            let place = place.at(at);
+            let written_well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+            if header.name.is_empty() || !header.name.chars().all(written_well) {
+                self.document.note(&place.key("name"), "must be the header's name in lower case");
+            }
+            self.some_time(&place.key("window"), header.window);
+            if let Some(class) = &header.class {
+                self.known_class(&place.key("class"), class);
+            }
+            if headers[..at].iter().any(|earlier| speaks_of_the_same(earlier, header)) {
+                self.document.note(&place, "says the same as an earlier rule: keep one of them");
+            }
+        }
+    }
+
+    fn known_kinds(&mut self, place: &Place, kinds: &[KindId]) {
+        for kind in kinds.iter().filter(|kind| self.network.kind(kind.as_str()).is_none()) {
+            if self.complete {
+                self.document.note(place, format!("there is no kind '{kind}' in this file"));
+            }
+        }
+    }
+
+    fn known_class(&mut self, place: &Place, class: &ClassId) {
+        if self.complete && self.network.class(class.as_str()).is_none() {
+            self.document.note(place, format!("there is no class '{class}' in this file"));
+        }
+    }
+
+    fn some_time(&mut self, place: &Place, span: Option<Duration>) {
+        if span == Some(Duration::ZERO) {
+            self.document.note(place, "is no time at all: leave it out, or write a span such as \"15min\"");
+        }
+    }
+
+    fn request(&mut self, place: &Place, request: &str) {
+        match request.split_once(' ') {
+            Some((method, url)) if METHODS.contains(&method) => self.url(place, url),
+            _ => self.document.note(place, "must be a method and a URL, as \"GET https://api.example.com/me\""),
+        }
+    }
+
+    fn url(&mut self, place: &Place, text: &str) {
+        if let Err(why) = check_url(text) {
+            self.document.note(place, format!("'{text}' can't be called: {why}"));
+        }
+    }
+}
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A URL, in which `{name}` stands for a part that varies. Tokens travel there, so only to this machine without TLS.
+fn check_url(text: &str) -> Result<(), String> {
+    let url = url::Url::parse(&text.replace(['{', '}'], "")).map_err(|error| error.to_string())?;
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return Err("it names no host".to_owned()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return Err("it must begin with https://".to_owned()),
+    }
+    if url.username() != "" || url.password().is_some() || url.fragment().is_some() {
+        return Err("it must not hold a user, a password or a fragment".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether two limits debit the same account over the same span for some kind of token.
+fn counts_the_same(one: &LimitRule, other: &LimitRule) -> bool {
+    let all = one.kinds.is_empty() || other.kinds.is_empty();
+    let kinds = all || one.kinds.iter().any(|kind| other.kinds.contains(kind));
+    kinds && one.owner == other.owner && one.window == other.window
+}
+
+fn speaks_of_the_same(one: &HeaderRule, other: &HeaderRule) -> bool {
+    one.dialect == other.dialect
+        && one.name == other.name
+        && one.owner == other.owner
+        && one.window == other.window
+        && one.class == other.class
+}

@@ -1,0 +1,576 @@
+//! Acquiring: eligible tokens → choice → credit in all buckets or in none → a lease that waits for the store.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
+use crate::domain::credit::{Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::networks::{Owner, Purpose};
+use crate::domain::pool::shelf::may_pass;
+use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
+use crate::domain::token::{Reason, TokenState};
+
+/// How many tokens of a shelf are tried before the request is told to come back.
+const TRIES: usize = 24;
+
+/// What a collector asks for.
+#[derive(Debug, Clone)]
+pub struct AcquireRequest {
+    /// The id that the lease will have.
+    pub lease: LeaseId,
+    /// The team.
+    pub team: TeamId,
+    /// Who asks; `None`: an operator by hand.
+    pub collector: Option<CollectorId>,
+    /// The operation, by its place in the catalogue.
+    pub operation: usize,
+    /// Calls wanted; at least 1.
+    pub calls: u64,
+    /// Fewer calls are welcome down to this many; at least 1, at most `calls`.
+    pub min_calls: u64,
+    /// What for.
+    pub purpose: Purpose,
+    /// Only tokens that speak for this profile.
+    pub profile: Option<String>,
+    /// Only tokens of this kind.
+    pub kind: Option<KindId>,
+    /// The different keys that will be asked for (hashtags), where the operation counts them.
+    pub keys: Vec<String>,
+    /// The collection that the demand is charged to.
+    pub collection: Arc<str>,
+    /// How long the lease lasts.
+    pub ttl: Duration,
+}
+
+/// A lease that was decided; it may be acknowledged once the store has it.
+#[derive(Debug)]
+pub struct Acquired {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The token.
+    pub token: TokenId,
+    /// The token's kind, by its place in the catalogue.
+    pub kind: usize,
+    /// The profile that the token speaks for, where it speaks for one.
+    pub profile: Option<Arc<str>>,
+    /// The token's app.
+    pub app: Arc<str>,
+    /// Calls granted.
+    pub calls: u64,
+    /// Until when they may be made.
+    pub use_by: Timestamp,
+    /// When the lease ends.
+    pub expires_at: Timestamp,
+    /// What the store must take and learn.
+    pub wishes: Wishes,
+    /// Keys that were opened.
+    pub keys: Vec<OpenedKey>,
+}
+
+/// More credit for a lease that is held; it may be acknowledged once the store took the blocks, at once if there are none.
+#[derive(Debug)]
+pub struct TopUp {
+    /// Calls granted.
+    pub calls: u64,
+    /// Until when the lease's credit may be used.
+    pub use_by: Timestamp,
+    /// What the store must take and learn.
+    pub wishes: Wishes,
+}
+
+/// Why nothing was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not yet: credit comes back, or may, at this time.
+    Limited {
+        /// When to try again.
+        until: Timestamp,
+        /// The class that is short.
+        class: usize,
+        /// Whose limit it is.
+        owner: Owner,
+    },
+    /// Not yet: every token that may serve is held by as many leases as it may be.
+    Busy,
+    /// Never: no bucket of this class ever holds as much.
+    TooMany {
+        /// The most calls that can ever be granted at once.
+        most: u64,
+    },
+    /// Never, until a person acts: no token may serve.
+    NoToken(NoToken),
+}
+
+/// Why no token may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoToken {
+    /// The team has no token for this network, or none of the kind or profile that was asked for.
+    None,
+    /// There are tokens, but none whose person agreed to the purpose, with scopes that suffice.
+    Purpose,
+    /// There would be tokens, but all are paused.
+    Paused,
+    /// There would be tokens, but all are dead; the reason of one of them.
+    Dead(Reason),
+}
+
+impl Pool {
+    /// Opens a lease, if a token may serve. The lease can be used and reported at once, but must not be acknowledged before
+    /// [`Pool::confirm`].
+    pub fn acquire(&mut self, now: Timestamp, request: &AcquireRequest) -> Result<Acquired, Refusal> {
+        self.advance(now);
+        self.ensure_index(request.operation, now);
+        let Some(team) = self.team_number(&request.team) else { return Err(Refusal::NoToken(NoToken::None)) };
+        let mut refusals = Refusals::default();
+        let acquired = match &request.profile {
+            Some(profile) => self.acquire_for_profile(now, team, profile, request, &mut refusals),
+            None => self.acquire_from_shelves(now, team, request, &mut refusals),
+        };
+        acquired.ok_or_else(|| match refusals.worst() {
+            Some(refusal) => refusal,
+            None => self.explain(now, team, request),
+        })
+    }
+
+    fn acquire_from_shelves(
+        &mut self,
+        now: Timestamp,
+        team: u32,
+        request: &AcquireRequest,
+        refusals: &mut Refusals,
+    ) -> Option<Acquired> {
+        let mut fit = self.fitting_shelves(team, request);
+        while let Some((shelf, _)) = fit.pop() {
+            let mut nth = 0;
+            for _ in 0..TRIES {
+                let index = self.indexes[request.operation].as_ref()?;
+                let Some((level, slot)) = index.candidate(shelf, nth) else { break };
+                if self.rescore(request.operation, slot, now) != level {
+                    continue;
+                }
+                match self.try_slot(now, slot, request, refusals) {
+                    Attempt::Acquired(acquired) => {
+                        if let Some(index) = &mut self.indexes[request.operation] {
+                            index.take_turn(shelf);
+                        }
+                        self.rescore(request.operation, slot, now);
+                        return Some(*acquired);
+                    }
+                    Attempt::NotThisToken => nth += 1,
+                    Attempt::NotThisApp => break,
+                }
+            }
+        }
+        None
+    }
+
+    /// The team's shelves whose tokens may serve, the best last.
+    fn fitting_shelves(&self, team: u32, request: &AcquireRequest) -> Vec<(u32, u8)> {
+        let Some(index) = &self.indexes[request.operation] else { return Vec::new() };
+        let fits = |shelf: &&u32| {
+            let ability = index.ability(**shelf);
+            ability.purposes.contains(request.purpose) && self.is_kind(ability.kind, request)
+        };
+        let best = |shelf: &u32| (*shelf, index.candidate(*shelf, 0).map_or(0, |(level, _)| level));
+        let mut fit: Vec<_> = index.shelves(team).iter().filter(fits).map(best).collect();
+        fit.sort_by_key(|(shelf, level)| (*level, Reverse(*shelf)));
+        fit
+    }
+
+    fn is_kind(&self, kind: u8, request: &AcquireRequest) -> bool {
+        request.kind.as_ref().is_none_or(|wanted| self.network.kinds[kind as usize].id == *wanted)
+    }
+
+    fn acquire_for_profile(
+        &mut self,
+        now: Timestamp,
+        team: u32,
+        profile: &str,
+        request: &AcquireRequest,
+        refusals: &mut Refusals,
+    ) -> Option<Acquired> {
+        let speaks = self.names.find(profile).and_then(|profile| self.by_profile.get(&profile))?.clone();
+        let mut scored: Vec<(u8, u32)> = speaks
+            .into_iter()
+            .filter(|slot| {
+                let held = &self.slots[*slot as usize];
+                held.team == team && held.purposes.contains(request.purpose) && self.is_kind(held.kind, request)
+            })
+            .map(|slot| (0, slot))
+            .collect();
+        for entry in &mut scored {
+            entry.0 = self.rescore(request.operation, entry.1, now);
+        }
+        scored.sort_by_key(|(level, slot)| (Reverse(*level), *slot));
+        for (_, slot) in scored.into_iter().take(TRIES) {
+            if let Attempt::Acquired(acquired) = self.try_slot(now, slot, request, refusals) {
+                self.rescore(request.operation, slot, now);
+                return Some(*acquired);
+            }
+        }
+        None
+    }
+
+    fn try_slot(&mut self, now: Timestamp, slot: u32, request: &AcquireRequest, refusals: &mut Refusals) -> Attempt {
+        let held = &self.slots[slot as usize];
+        if !held.is_usable(now) {
+            return Attempt::NotThisToken;
+        }
+        if held.is_busy() {
+            refusals.busy = true;
+            return Attempt::NotThisToken;
+        }
+        let gate = held.cooling.gate(now);
+        let Some(draws) = self.draws[request.operation][held.kind as usize].clone() else {
+            return Attempt::NotThisToken;
+        };
+        if !may_pass(gate, held.leases.len()) {
+            if let Gate::Closed(until) | Gate::Probe(until) = gate {
+                let rule = draws.first().map_or(0, |draw| draw.rule);
+                refusals.limited(until, self.rules[rule as usize].class, Owner::Token);
+            }
+            return Attempt::NotThisToken;
+        }
+        if let Some(until) = self.app_closed(held.app, now) {
+            let rule = draws.first().map_or(0, |draw| draw.rule);
+            refusals.limited(until, self.rules[rule as usize].class, Owner::App);
+            return Attempt::NotThisApp;
+        }
+        let probe = gate != Gate::Open;
+        match self.draw(now, slot, &draws, request, probe) {
+            Ok(acquired) => Attempt::Acquired(Box::new(acquired)),
+            Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage, request.operation),
+        }
+    }
+
+    fn app_closed(&self, app: u32, now: Timestamp) -> Option<Timestamp> {
+        match self.app_cooling.get(&app)?.gate(now) {
+            Gate::Closed(until) => Some(until),
+            Gate::Open | Gate::Probe(_) => None,
+        }
+    }
+
+    /// Draws from every bucket, or from none.
+    fn draw(
+        &mut self,
+        now: Timestamp,
+        slot: u32,
+        draws: &Arc<[Draw]>,
+        request: &AcquireRequest,
+        probe: bool,
+    ) -> Result<Acquired, (u16, Shortage)> {
+        let longest = now + request.ttl.min(self.settings.timing.longest_use);
+        let (calls, use_by) = self.fit(now, slot, draws, request, probe, longest)?;
+        let mut wishes = Wishes::default();
+        let mut keys = Vec::new();
+        let mut grants = Vec::with_capacity(draws.len());
+        for draw in draws.iter() {
+            let bucket = self.bucket_of(slot, draw.rule);
+            if draw.distinct {
+                keys.extend(self.open_keys(bucket, now, use_by, &request.keys));
+                continue;
+            }
+            let units = calls * draw.units;
+            let granted =
+                self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
+            let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
+            grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
+            self.schedule(bucket);
+        }
+        Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
+    }
+
+    /// How many calls fit into every bucket, and until when they can be used. Changes no credit.
+    fn fit(
+        &mut self,
+        now: Timestamp,
+        slot: u32,
+        draws: &Arc<[Draw]>,
+        request: &AcquireRequest,
+        probe: bool,
+        longest: Timestamp,
+    ) -> Result<(u64, Timestamp), (u16, Shortage)> {
+        let timing = self.settings.timing;
+        let mut calls = if probe { 1 } else { request.calls };
+        for draw in draws.iter().filter(|draw| !draw.distinct) {
+            let bucket = self.bucket_of(slot, draw.rule);
+            let bucket = &mut self.buckets[bucket as usize].bucket;
+            bucket.advance(now, timing, &mut Vec::new());
+            if !bucket.cooling.is_open() {
+                calls = 1;
+            }
+            let fitting = bucket.left() / draw.units.max(1);
+            if fitting < calls && fitting >= request.min_calls {
+                calls = fitting;
+            }
+        }
+        let mut use_by = longest;
+        for draw in draws.iter() {
+            let bucket = self.bucket_of(slot, draw.rule);
+            let bucket = &mut self.buckets[bucket as usize].bucket;
+            let units = if draw.distinct { bucket.keys().missing(&request.keys) } else { calls * draw.units };
+            let fits = bucket.check(now, units, use_by, timing);
+            use_by = fits.map_err(|shortage| (draw.rule, per_call(shortage, draw.units)))?;
+        }
+        Ok((calls, use_by))
+    }
+
+    fn open_keys(&mut self, bucket: u32, now: Timestamp, use_by: Timestamp, keys: &[String]) -> Vec<OpenedKey> {
+        let bucket = &mut self.buckets[bucket as usize].bucket;
+        let length = span(&bucket.rule().window, bucket.limit());
+        let key = bucket.key().clone();
+        let opened = bucket.keys().open(keys, now, use_by, length);
+        opened.into_iter().map(|(name, end)| OpenedKey { bucket: key.clone(), key: name, charged_until: end }).collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one lease, gathered by its only caller")]
+    fn open(
+        &mut self,
+        now: Timestamp,
+        slot: u32,
+        request: &AcquireRequest,
+        calls: u64,
+        use_by: Timestamp,
+        grants: Vec<HeldGrant>,
+        wishes: Wishes,
+        keys: Vec<OpenedKey>,
+    ) -> Acquired {
+        let expires_at = now + request.ttl;
+        let held = Held {
+            slot,
+            operation: u16::try_from(request.operation).expect("the catalogue holds few operations per network"),
+            collector: request.collector,
+            purpose: request.purpose,
+            collection: request.collection.clone(),
+            opened_at: now,
+            calls_left: calls,
+            calls_granted: calls,
+            use_by,
+            expires_at,
+            durable: false,
+            recalled: false,
+            last_report: None,
+            grants,
+        };
+        self.leases.insert(request.lease, held);
+        self.expiries.push(Reverse((expires_at, request.lease)));
+        let token = &mut self.slots[slot as usize];
+        token.leases.push(request.lease);
+        let (id, kind, app) = (token.id, token.kind as usize, token.app);
+        let profile = token.profiles.first().map(|profile| self.names.text(*profile).clone());
+        let profile = request.profile.as_deref().map(Arc::from).or(profile);
+        Acquired {
+            lease: request.lease,
+            token: id,
+            kind,
+            profile,
+            app: self.names.text(app).clone(),
+            calls,
+            use_by,
+            expires_at,
+            wishes,
+            keys,
+        }
+    }
+
+    /// The store has the lease: it may be acknowledged. `false`: it was recalled or ended meanwhile and must not be.
+    pub fn confirm(&mut self, lease: LeaseId) -> bool {
+        match self.leases.get_mut(&lease) {
+            Some(held) if !held.recalled => {
+                held.durable = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
+    pub fn cancel(&mut self, lease: LeaseId, wishes: &Wishes, refused: bool, now: Timestamp) {
+        self.close(lease, 0, now);
+        self.undo(wishes, refused, now);
+    }
+
+    fn undo(&mut self, wishes: &Wishes, refused: bool, now: Timestamp) {
+        for take in &wishes.takes {
+            let Some(at) = self.by_bucket.get(&take.bucket).copied() else { continue };
+            let bucket = &mut self.buckets[at as usize].bucket;
+            if refused {
+                bucket.refuse_until(take.block, now + Duration::from_secs(1));
+            } else {
+                bucket.forget(take.block);
+            }
+        }
+    }
+
+    /// Grants a lease more calls on its token: as many as fit, up to `calls`. `None`: nothing fits now, see the time.
+    pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64) -> Result<TopUp, Timestamp> {
+        let soon = now + Duration::from_secs(1);
+        let Some(held) = self.leases.get(&lease).filter(|held| !held.recalled) else { return Err(soon) };
+        let (slot, operation, expires_at) = (held.slot, held.operation as usize, held.expires_at);
+        let token = &self.slots[slot as usize];
+        if !token.is_usable(now) || token.cooling.gate(now) != Gate::Open || self.app_closed(token.app, now).is_some() {
+            return Err(token.cooling.until().unwrap_or(soon).max(soon));
+        }
+        let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return Err(soon) };
+        let longest = (now + self.settings.timing.longest_use).min(expires_at);
+        let request = self.as_request(lease, calls, expires_at.since(now));
+        let fitted = self.fit(now, slot, &draws, &request, false, longest);
+        let (calls, use_by) = fitted.map_err(|(_, shortage)| match shortage {
+            Shortage::Until(until) => until,
+            Shortage::Never { .. } => soon,
+        })?;
+        let mut wishes = Wishes::default();
+        for draw in draws.iter().filter(|draw| !draw.distinct) {
+            let bucket = self.bucket_of(slot, draw.rule);
+            let units = calls * draw.units;
+            let granted =
+                self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
+            let Ok(grant) = granted else { break };
+            self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
+            if !wishes.takes.is_empty() {
+                self.schedule(bucket);
+            }
+        }
+        if let Some(held) = self.leases.get_mut(&lease) {
+            held.calls_left += calls;
+            held.calls_granted += calls;
+            held.use_by = use_by;
+        }
+        Ok(TopUp { calls, use_by, wishes })
+    }
+
+    /// The store did not take the blocks of a top-up: the lease loses these calls again.
+    pub fn cancel_top_up(&mut self, lease: LeaseId, top_up: &TopUp, refused: bool, now: Timestamp) {
+        if self.leases.contains_key(&lease) {
+            self.settle_calls(lease, 0, top_up.calls, now);
+        }
+        self.undo(&top_up.wishes, refused, now);
+    }
+
+    fn hold(&mut self, lease: LeaseId, grant: HeldGrant) {
+        let Some(held) = self.leases.get_mut(&lease) else { return };
+        let same = |other: &&mut HeldGrant| other.bucket == grant.bucket && other.block == grant.block;
+        match held.grants.iter_mut().find(same) {
+            Some(other) => other.units += grant.units,
+            None => held.grants.push(grant),
+        }
+    }
+
+    fn as_request(&self, lease: LeaseId, calls: u64, ttl: Duration) -> AcquireRequest {
+        let held = &self.leases[&lease];
+        let team = self.slots[held.slot as usize].team;
+        let team = self.teams.iter().find(|(_, number)| **number == team).map(|(team, _)| team.clone());
+        AcquireRequest {
+            lease,
+            team: team.expect("a slot's team was numbered when the slot was added"),
+            collector: held.collector,
+            operation: held.operation as usize,
+            calls,
+            min_calls: 1,
+            purpose: held.purpose,
+            profile: None,
+            kind: None,
+            keys: Vec::new(),
+            collection: held.collection.clone(),
+            ttl,
+        }
+    }
+
+    /// Why nothing at all could serve.
+    fn explain(&self, now: Timestamp, team: u32, request: &AcquireRequest) -> Refusal {
+        let profile = request.profile.as_deref().map(|profile| self.names.find(profile));
+        let mut seen = NoToken::None;
+        for slot in &self.slots {
+            let speaks = profile.is_none_or(|profile| profile.is_some_and(|profile| slot.profiles.contains(&profile)));
+            let draws = self.draws[request.operation][slot.kind as usize].is_some();
+            if slot.team != team || !speaks || !draws || !self.is_kind(slot.kind, request) {
+                continue;
+            }
+            let why = match slot.state {
+                _ if !slot.purposes.contains(request.purpose) => NoToken::Purpose,
+                TokenState::Invalid { reason, .. } => NoToken::Dead(reason),
+                TokenState::Revoked { .. } => NoToken::Dead(Reason::RevokedByPerson),
+                TokenState::Paused { .. } => NoToken::Paused,
+                _ if slot.usable_until <= now => NoToken::Dead(Reason::Expired),
+                _ if slot.is_busy() => return Refusal::Busy,
+                TokenState::Live | TokenState::Suspect { .. } => return self.limited(slot, request, now),
+            };
+            seen = seen.or(why);
+        }
+        Refusal::NoToken(seen)
+    }
+
+    fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
+        let soon = now + Duration::from_secs(60);
+        let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
+            let change = self.buckets[*bucket as usize].bucket.next_change(self.settings.timing.guard)?;
+            Some((change.max(now + Duration::from_millis(50)), *rule))
+        });
+        let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));
+        let draws = self.draws[request.operation][slot.kind as usize].as_ref();
+        let rule = draws.and_then(|draws| draws.first()).map_or(rule, |draw| draw.rule);
+        let rule = &self.rules[rule as usize];
+        Refusal::Limited { until, class: rule.class, owner: rule.limit.owner }
+    }
+}
+
+impl NoToken {
+    /// The reason that says more about what a person can do.
+    fn or(self, other: NoToken) -> NoToken {
+        let rank = |why: &NoToken| match why {
+            NoToken::None => 0,
+            NoToken::Purpose => 1,
+            NoToken::Dead(_) => 2,
+            NoToken::Paused => 3,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
+}
+
+enum Attempt {
+    Acquired(Box<Acquired>),
+    NotThisToken,
+    NotThisApp,
+}
+
+/// The refusals of the tokens that were tried: the one that ends first is told.
+#[derive(Default)]
+struct Refusals {
+    limited: Option<(Timestamp, usize, Owner)>,
+    most: Option<u64>,
+    busy: bool,
+}
+
+impl Refusals {
+    fn limited(&mut self, until: Timestamp, class: usize, owner: Owner) {
+        if self.limited.is_none_or(|(before, ..)| until < before) {
+            self.limited = Some((until, class, owner));
+        }
+    }
+
+    fn short(&mut self, rule: &super::buckets::Rule, shortage: Shortage, _operation: usize) -> Attempt {
+        match shortage {
+            Shortage::Until(until) => self.limited(until, rule.class, rule.limit.owner),
+            Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),
+        }
+        match rule.limit.owner {
+            Owner::App | Owner::Address => Attempt::NotThisApp,
+            _ => Attempt::NotThisToken,
+        }
+    }
+
+    fn worst(&self) -> Option<Refusal> {
+        let limited = self.limited.map(|(until, class, owner)| Refusal::Limited { until, class, owner });
+        let busy = self.busy.then_some(Refusal::Busy);
+        limited.or(busy).or(self.most.map(|most| Refusal::TooMany { most }))
+    }
+}
+
+fn per_call(shortage: Shortage, units: u64) -> Shortage {
+    match shortage {
+        Shortage::Never { most } => Shortage::Never { most: most / units.max(1) },
+        until => until,
+    }
+}

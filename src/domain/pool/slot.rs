@@ -1,0 +1,188 @@
+//! Tokens as the pool keeps them: small, since there may be many and most are idle.
+
+use std::collections::BTreeMap;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{LeaseId, TeamId, TokenId};
+use crate::domain::credit::Cooling;
+use crate::domain::networks::{Purpose, Purposes};
+use crate::domain::pool::{Pool, names::Names};
+use crate::domain::token::{Token, TokenState};
+
+/// A token in the pool.
+#[derive(Debug)]
+pub struct Slot {
+    pub id: TokenId,
+    pub team: u32,
+    pub app: u32,
+    pub person: u32,
+    pub kind: u8,
+    /// What the person agreed to and the granted scopes suffice for.
+    pub purposes: Purposes,
+    pub reserve_percent: u8,
+    pub state: TokenState,
+    /// The first of the clocks that end its use.
+    pub usable_until: Timestamp,
+    pub cooling: Cooling,
+    pub max_leases: u32,
+    pub leases: Vec<LeaseId>,
+    pub profiles: Box<[u32]>,
+    pub facts: Option<Box<BTreeMap<String, u64>>>,
+    /// The buckets that were needed so far, by rule.
+    pub buckets: Vec<(u16, u32)>,
+    pub version: u32,
+    pub sealed: Box<[u8]>,
+}
+
+impl Slot {
+    /// Whether state and clocks let it be leased.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        matches!(self.state, TokenState::Live | TokenState::Suspect { .. }) && self.usable_until > now
+    }
+
+    /// Whether as many leases hold it as may.
+    pub fn is_busy(&self) -> bool {
+        self.leases.len() >= self.max_leases as usize
+    }
+}
+
+impl Pool {
+    /// Adds a token, or replaces what is known of it. `team_reserve`: the team's own reserve, if it has one. `sealed`: its access
+    /// token, sealed. Returns the leases that can't go on, since the token may not be leased any more.
+    pub fn put_token(
+        &mut self,
+        token: &Token,
+        team_reserve: Option<u8>,
+        sealed: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Vec<LeaseId>, UnknownKind> {
+        let kind = self.network.kinds.iter().position(|kind| kind.id == token.kind).ok_or(UnknownKind)?;
+        let slot = self.slot_of(token, kind, team_reserve, sealed);
+        match self.by_token.get(&token.id).copied() {
+            Some(at) => self.replace(at, slot, now),
+            None => self.insert(slot, now),
+        }
+        Ok(self.recall_if_dead(token.id, now))
+    }
+
+    /// Changes a token's state. Returns the leases that can't go on.
+    pub fn set_state(&mut self, token: TokenId, state: TokenState, now: Timestamp) -> Vec<LeaseId> {
+        let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };
+        self.slots[at as usize].state = state;
+        self.rescore_slot(at, now);
+        self.recall_if_dead(token, now)
+    }
+
+    /// The sealed access token, with the version that its sealing is bound to.
+    pub fn sealed(&self, token: TokenId) -> Option<(&[u8], u32)> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        Some((&slot.sealed, slot.version))
+    }
+
+    fn recall_if_dead(&mut self, token: TokenId, now: Timestamp) -> Vec<LeaseId> {
+        let slot = &self.slots[self.by_token[&token] as usize];
+        let stays = matches!(slot.state, TokenState::Live | TokenState::Suspect { .. }) && slot.usable_until > now;
+        if stays {
+            return Vec::new();
+        }
+        let recalled = slot.leases.clone();
+        for lease in &recalled {
+            if let Some(held) = self.leases.get_mut(lease) {
+                held.recalled = true;
+            }
+        }
+        recalled
+    }
+
+    fn slot_of(&mut self, token: &Token, kind: usize, team_reserve: Option<u8>, sealed: Vec<u8>) -> Slot {
+        let clocks = [token.clocks.access_expires_at, token.clocks.data_access_expires_at];
+        let next_team = u32::try_from(self.teams.len()).expect("fewer than 2^32 teams");
+        Slot {
+            id: token.id,
+            team: *self.teams.entry(token.team.clone()).or_insert(next_team),
+            app: self.names.number(token.app.as_str()),
+            person: self.names.number(&token.person),
+            kind: u8::try_from(kind).expect("the catalogue holds few kinds per network"),
+            purposes: self.purposes_of(token, kind),
+            reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
+            state: token.state,
+            usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
+            cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
+            max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
+            leases: Vec::new(),
+            profiles: numbers(&mut self.names, &token.profiles),
+            facts: (!token.facts.is_empty()).then(|| Box::new(token.facts.clone())),
+            buckets: Vec::new(),
+            version: token.version,
+            sealed: sealed.into_boxed_slice(),
+        }
+    }
+
+    /// The purposes that the person agreed to and that the granted scopes suffice for.
+    fn purposes_of(&self, token: &Token, kind: usize) -> Purposes {
+        let suffices = |purpose: &Purpose| {
+            let needed = self.network.kinds[kind].scopes.iter().find(|needed| needed.purpose == *purpose);
+            needed.is_some_and(|needed| needed.scopes.iter().all(|scope| token.scopes.contains(scope)))
+        };
+        token.purposes.iter().filter(suffices).collect()
+    }
+
+    fn insert(&mut self, slot: Slot, now: Timestamp) {
+        let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 tokens fit into memory");
+        self.by_token.insert(slot.id, at);
+        self.link(at, &slot);
+        self.slots.push(slot);
+        self.index_slot(at, now);
+    }
+
+    fn replace(&mut self, at: u32, mut slot: Slot, now: Timestamp) {
+        self.unindex_slot(at);
+        let before = &mut self.slots[at as usize];
+        slot.leases = std::mem::take(&mut before.leases);
+        let (person, profiles) = (before.person, std::mem::take(&mut before.profiles));
+        unlink(self.by_person.get_mut(&person), at);
+        for profile in profiles {
+            unlink(self.by_profile.get_mut(&profile), at);
+        }
+        for (_, bucket) in std::mem::take(&mut before.buckets) {
+            self.buckets[bucket as usize].slots.retain(|linked| *linked != at);
+        }
+        self.link(at, &slot);
+        self.slots[at as usize] = slot;
+        self.refresh_limits(at);
+        self.index_slot(at, now);
+    }
+
+    fn link(&mut self, at: u32, slot: &Slot) {
+        self.by_person.entry(slot.person).or_default().push(at);
+        for profile in &slot.profiles {
+            self.by_profile.entry(*profile).or_default().push(at);
+        }
+    }
+
+    /// The number of a team that has, or had, a token here.
+    pub(super) fn team_number(&self, team: &TeamId) -> Option<u32> {
+        self.teams.get(team).copied()
+    }
+}
+
+/// The token's kind is not in the catalogue's entry of its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the catalogue has no such kind of token for this network; restore the catalogue entry or revoke the token")]
+pub struct UnknownKind;
+
+fn cooling_until(until: Timestamp) -> Cooling {
+    let mut cooling = Cooling::default();
+    cooling.close(until);
+    cooling
+}
+
+fn numbers(names: &mut Names, texts: &[String]) -> Box<[u32]> {
+    texts.iter().map(|text| names.number(text)).collect()
+}
+
+fn unlink(linked: Option<&mut Vec<u32>>, at: u32) {
+    if let Some(linked) = linked {
+        linked.retain(|slot| *slot != at);
+    }
+}

@@ -1,0 +1,259 @@
+//! What people and metrics see of a pool. Copies; nothing here changes anything.
+
+use std::sync::Arc;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
+use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote};
+use crate::domain::networks::{Owner, Purpose};
+use crate::domain::pool::Pool;
+use crate::domain::pool::buckets::is_own;
+
+/// One bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketView {
+    /// Its name.
+    pub key: BucketKey,
+    /// Its class, by its place in the catalogue.
+    pub class: usize,
+    /// Whose account it is.
+    pub owner: Owner,
+    /// The limit.
+    pub limit: u64,
+    /// The limit less the owner's reserve.
+    pub cap: u64,
+    /// Reported or assumed as used.
+    pub spent: u64,
+    /// Held by leases.
+    pub outstanding: u64,
+    /// What may still be granted.
+    pub left: u64,
+    /// The end of the window, where it is known.
+    pub resets_at: Option<Timestamp>,
+    /// It must not be used before this time.
+    pub cooling_until: Option<Timestamp>,
+}
+
+/// One lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseView {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Its token.
+    pub token: TokenId,
+    /// The token's team.
+    pub team: TeamId,
+    /// Who holds it.
+    pub collector: Option<CollectorId>,
+    /// The operation, by its place in the catalogue.
+    pub operation: usize,
+    /// What for.
+    pub purpose: Purpose,
+    /// The collection.
+    pub collection: Arc<str>,
+    /// Calls granted so far.
+    pub calls_granted: u64,
+    /// Calls it may still make.
+    pub calls_left: u64,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// Until when its calls may be made.
+    pub use_by: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether it was taken back.
+    pub recalled: bool,
+    /// Whether it may be acknowledged.
+    pub durable: bool,
+}
+
+/// Sums over a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// Tokens.
+    pub tokens: usize,
+    /// Leases that are held.
+    pub leases: usize,
+    /// Buckets in memory.
+    pub buckets: usize,
+}
+
+/// A bucket that supplies credit to a token, for the load rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupplyView {
+    /// The bucket's name: tokens that share a bucket name the same.
+    pub bucket: u64,
+    /// Its class.
+    pub class: usize,
+    /// Whose account it is.
+    pub owner: Owner,
+    /// The limit less the owner's reserve.
+    pub cap: u64,
+    /// Its rule, by its place among the network's rules.
+    pub rule: usize,
+}
+
+impl Pool {
+    /// The buckets that a token has drawn from.
+    pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
+        let Some(at) = self.by_token.get(&token) else { return Vec::new() };
+        let buckets = self.slots[*at as usize].buckets.iter();
+        buckets.map(|(_, bucket)| self.bucket_view(*bucket)).collect()
+    }
+
+    /// Every bucket that has been drawn from.
+    pub fn all_buckets(&self) -> Vec<BucketView> {
+        (0..u32::try_from(self.buckets.len()).unwrap_or(u32::MAX)).map(|at| self.bucket_view(at)).collect()
+    }
+
+    fn bucket_view(&self, at: u32) -> BucketView {
+        let bucket = &self.buckets[at as usize];
+        let rule = &self.rules[bucket.rule as usize];
+        let held = &bucket.bucket;
+        BucketView {
+            key: held.key().clone(),
+            class: rule.class,
+            owner: rule.limit.owner,
+            limit: held.limit(),
+            cap: held.cap(),
+            spent: held.spent(),
+            outstanding: held.outstanding(),
+            left: held.left(),
+            resets_at: held.window_ends_at().filter(|end| *end != Timestamp::NEVER),
+            cooling_until: held.cooling.until(),
+        }
+    }
+
+    /// A lease that is held.
+    pub fn lease(&self, lease: LeaseId) -> Option<LeaseView> {
+        let held = self.leases.get(&lease)?;
+        let slot = &self.slots[held.slot as usize];
+        Some(LeaseView {
+            lease,
+            token: slot.id,
+            team: self.team_of(slot.team)?,
+            collector: held.collector,
+            operation: held.operation as usize,
+            purpose: held.purpose,
+            collection: held.collection.clone(),
+            calls_granted: held.calls_granted,
+            calls_left: held.calls_left,
+            opened_at: held.opened_at,
+            use_by: held.use_by,
+            expires_at: held.expires_at,
+            recalled: held.recalled,
+            durable: held.durable,
+        })
+    }
+
+    /// All leases that are held.
+    pub fn leases(&self) -> Vec<LeaseView> {
+        self.leases.keys().filter_map(|lease| self.lease(*lease)).collect()
+    }
+
+    /// Sums.
+    pub fn counts(&self) -> PoolCounts {
+        PoolCounts { tokens: self.slots.len(), leases: self.leases.len(), buckets: self.buckets.len() }
+    }
+
+    /// The teams that have, or had, a token here.
+    pub fn teams(&self) -> Vec<TeamId> {
+        self.teams.keys().cloned().collect()
+    }
+
+    fn team_of(&self, number: u32) -> Option<TeamId> {
+        self.teams.iter().find(|(_, of)| **of == number).map(|(team, _)| team.clone())
+    }
+
+    /// For each usable token of a team: when it ends, its app, and the buckets it can draw from.
+    pub fn supply_of(&self, team: &TeamId, now: Timestamp) -> Vec<(TokenId, Timestamp, AppId, Vec<SupplyView>)> {
+        let Some(number) = self.team_number(team) else { return Vec::new() };
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.team == number && slot.is_usable(now))
+            .filter_map(|(at, slot)| {
+                let at = u32::try_from(at).ok()?;
+                let app = self.names.text(slot.app).parse().ok()?;
+                Some((slot.id, slot.usable_until, app, self.supply_of_slot(at)))
+            })
+            .collect()
+    }
+
+    fn supply_of_slot(&self, at: u32) -> Vec<SupplyView> {
+        let slot = &self.slots[at as usize];
+        let kind = &self.network.kinds[slot.kind as usize].id;
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.limit.holds_for(kind));
+        rules
+            .filter_map(|(index, rule)| {
+                let number = u16::try_from(index).ok()?;
+                let cap = match self.find_bucket(at, number) {
+                    Some(bucket) => self.buckets[bucket as usize].bucket.cap(),
+                    None => {
+                        let (limit, reserve) = self.limit_for(at, number);
+                        limit - limit * u64::from(reserve.min(100)) / 100
+                    }
+                };
+                Some(SupplyView {
+                    bucket: self.account_number(at, index),
+                    class: rule.class,
+                    owner: rule.limit.owner,
+                    cap,
+                    rule: index,
+                })
+            })
+            .collect()
+    }
+
+    /// A number for the account that a token draws from under a rule: equal for tokens that share it.
+    fn account_number(&self, at: u32, rule: usize) -> u64 {
+        let slot = &self.slots[at as usize];
+        let owner = match self.rules[rule].limit.owner {
+            Owner::Token => u64::from(at),
+            Owner::Person => u64::from(slot.person),
+            Owner::AppPerson => u64::from(slot.person) ^ (u64::from(slot.app) << 32),
+            Owner::Profile => {
+                let profile = slot.profiles.first().copied().unwrap_or(slot.person);
+                u64::from(profile) ^ (u64::from(slot.app) << 32)
+            }
+            Owner::App => u64::from(slot.app),
+            Owner::Address => 0,
+        };
+        owner.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add((rule as u64) << 56)
+    }
+
+    /// Everything that must outlive an orderly stop: free credit goes back, notes are taken.
+    pub fn settle_for_stop(&mut self) -> (Vec<BlockUpdate>, Vec<BucketNote>) {
+        let mut updates = Vec::new();
+        let mut notes = Vec::new();
+        for bucket in &mut self.buckets {
+            bucket.bucket.give_back(&mut updates);
+            notes.push(bucket.bucket.note());
+        }
+        notes.retain(|note| {
+            note.cooling_until.is_some() || note.learned_limit.is_some() || note.window_ends_at.is_some()
+        });
+        (updates, notes)
+    }
+
+    /// The credit that was granted beyond what may be spent, over all buckets. Zero by construction; recomputed from the books.
+    pub fn over_granted(&self) -> u64 {
+        let over = |slot: &super::BucketSlot| {
+            (slot.bucket.spent() + slot.bucket.outstanding()).saturating_sub(slot.bucket.limit())
+        };
+        self.buckets.iter().map(over).sum()
+    }
+
+    /// Credit left per class, over the own buckets of a team's tokens that were drawn from.
+    pub fn credit_left(&self, team: &TeamId) -> Vec<(usize, u64)> {
+        let Some(number) = self.team_number(team) else { return Vec::new() };
+        let mut left = vec![0_u64; self.network.classes.len()];
+        for slot in &self.buckets {
+            let rule = &self.rules[slot.rule as usize];
+            let of_team = slot.slots.first().is_some_and(|at| self.slots[*at as usize].team == number);
+            if of_team && is_own(rule.limit.owner) {
+                left[rule.class] = left[rule.class].saturating_add(slot.bucket.left());
+            }
+        }
+        left.into_iter().enumerate().collect()
+    }
+}
