@@ -163,7 +163,7 @@ fn x_budget(reached: &Reached<'_>) -> Refusal {
 
 fn graph_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
     let id = network.id.as_str();
-    if reached.publishes() && !id.starts_with("facebook") {
+    if reached.publishes() && id.starts_with("instagram") {
         let message = "The user reached the maximum number of posts that can be published in 24 hours.";
         return refusal(403, "9", "2207042", message);
     }
@@ -201,7 +201,8 @@ fn google_limit(network: &Network, reached: &Reached<'_>) -> Refusal {
 
 fn linkedin_limit(reached: &Reached<'_>) -> Refusal {
     let whose = if reached.owner == Owner::App { "APPLICATION" } else { "MEMBER" };
-    let message = format!("Resource level throttle {whose} DAY limit for calls to this resource is reached.");
+    let what = if reached.is_daily() { format!("{whose} DAY limit") } else { "limit".to_owned() };
+    let message = format!("Resource level throttle {what} for calls to this resource is reached.");
     refusal(429, "101", "TOO_MANY_REQUESTS", &message)
 }
 

@@ -17,7 +17,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -34,6 +35,9 @@ use crate::domain::networks::Network;
 
 /// How many connections are served at once; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 1024;
+
+/// A connection that has not sent the headers of its next request within this time is closed.
+const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The longest delay that a fault can cause.
 const MAX_DELAY: Duration = Duration::from_secs(300);
@@ -98,7 +102,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, tasks: 
             Ok(response)
         }
     });
-    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = tasks.stopped() => {}
         ended = served => if let Err(error) = ended {

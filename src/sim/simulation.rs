@@ -149,17 +149,12 @@ impl Simulation {
         let now = self.now();
         let (_, mut state) = self.state(network)?;
         let registered = Registered { account: spec.secret.clone(), spec, dead: None };
-        let profiles: Vec<Option<String>> = match registered.spec.profiles.as_slice() {
-            [] => vec![None],
-            some => some.iter().cloned().map(Some).collect(),
-        };
-        for profile in &profiles {
-            let caller = registered.caller(profile.as_deref(), "", "");
+        registered.each_caller(|caller| {
             for (fact, value) in &registered.spec.facts {
-                state.books.set_fact(&caller, fact, *value);
+                state.books.set_fact(caller, fact, *value);
             }
-            state.books.open_accounts(now, &caller);
-        }
+            state.books.open_accounts(now, caller);
+        });
         state.tokens.insert(registered.spec.secret.clone(), registered);
         Ok(())
     }
@@ -181,6 +176,18 @@ impl Simulation {
         token.spec.expires_at = expires_at;
         token.dead = None;
         state.tokens.insert(new.to_owned(), token);
+        Ok(())
+    }
+
+    /// Tells a fact that formulas are computed from, for all accounts of one token, from now on.
+    ///
+    /// # Errors
+    /// When the network is not simulated, or does not know the token.
+    pub fn set_fact(&self, network: &NetworkId, secret: &str, fact: &str, value: u64) -> Result<(), FaultError> {
+        let mut state = self.state(network)?.1;
+        let State { tokens, books, .. } = &mut *state;
+        let token = tokens.get(secret).ok_or_else(|| nobody(secret))?;
+        token.each_caller(|caller| books.set_fact(caller, fact, value));
         Ok(())
     }
 
@@ -393,6 +400,16 @@ impl Registered {
         }
     }
 
+    /// One caller per profile that it speaks for; one without, if it speaks for none.
+    fn each_caller(&self, mut visit: impl FnMut(&Caller<'_>)) {
+        if self.spec.profiles.is_empty() {
+            visit(&self.caller(None, "", ""));
+        }
+        for profile in &self.spec.profiles {
+            visit(&self.caller(Some(profile), "", ""));
+        }
+    }
+
     fn belongs_to(&self, owner: Owner, id: &str) -> bool {
         match owner {
             Owner::Token => self.spec.secret == id,
@@ -598,6 +615,24 @@ mod tests {
         assert_ne!(luck(1), luck(2));
         let dropped = luck(1).iter().filter(|(spoilt, _)| spoilt.is_some()).count();
         assert!((10..54).contains(&dropped), "{dropped} of 64 at a share of one half");
+    }
+
+    #[test]
+    fn facts_raise_a_limit_at_run_time() {
+        let mut rule = limit(Owner::Profile, fixed(60), 0);
+        rule.amount =
+            crate::domain::networks::Amount::Formula { factor: 10, fact: "fans".to_owned(), at_least: 1, start: 1 };
+        let sample = Arc::new(network("x", vec![class("calls", Unit::Calls, vec![rule])], Vec::new()));
+        let simulation = Simulation::new([sample.clone()], Arc::new(ManualClock::default()), 1).unwrap();
+        let mut spec = token(&sample, "a1", "anna");
+        spec.profiles = vec!["one".to_owned(), "two".to_owned()];
+        spec.facts = BTreeMap::from([("fans".to_owned(), 2)]);
+        simulation.add_token(&sample.id, spec).unwrap();
+        let capacity = || simulation.report().networks[0].limits[0].capacity;
+        assert_eq!(capacity(), 40, "twenty for each profile, though nobody has called yet");
+        simulation.set_fact(&sample.id, "a1", "fans", 7).unwrap();
+        assert_eq!(capacity(), 140);
+        assert!(simulation.set_fact(&sample.id, "zz", "fans", 7).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::book::LimitKey;
 use super::fault::{Fault, NetworkFault};
 use super::http_answer::HttpAnswer;
 use super::refusal::Family;
+use super::route;
 use super::simulation::{Answer, CallRequest, Ruling, Simulation};
 use super::token::{Denial, TokenSpec};
 use crate::base::clock::{ManualClock, Timestamp};
@@ -108,7 +109,60 @@ fn every_operation_can_be_called_with_a_proper_token() {
 }
 
 #[test]
-fn a_token_without_scopes_or_of_the_wrong_kind_is_refused() {
+fn every_path_leads_to_its_operation() {
+    for network in Catalogue::embedded().iter() {
+        for operation in &network.operations {
+            let (path, query) = address_of(operation);
+            let find = |named| route::find(network, &operation.method, &path, &query, None, named);
+            let named = find(Some(operation.id.as_str())).map(|route| route.operation.id.clone());
+            assert_eq!(named.as_ref(), Some(&operation.id), "{} {path}", network.id);
+            assert!(find(None).is_some());
+        }
+    }
+}
+
+/// A path and a query that the pattern of the operation stands for.
+fn address_of(operation: &Operation) -> (String, Vec<(String, String)>) {
+    let (path, query) = operation.path.split_once('?').unwrap_or((&operation.path, ""));
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let pairs = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let filled = path.split('/').map(|part| match (part.find('{'), part.find('}')) {
+        (Some(open), Some(close)) => format!("{}77{}", &part[..open], &part[close + 1..]),
+        _ => part.to_owned(),
+    });
+    (filled.collect::<Vec<_>>().join("/"), pairs.collect())
+}
+
+#[test]
+fn a_token_without_scopes_is_refused_where_scopes_are_needed() {
+    let mut refused = 0;
+    for network in Catalogue::embedded().iter() {
+        for operation in &network.operations {
+            let kind = caller_of(network, operation, None).unwrap();
+            let stage = Stage::set(network);
+            let mut bare = TokenSpec::of_kind(network, &kind, kind.as_str(), "anna");
+            bare.scopes.clear();
+            stage.simulation.add_token(&network.id, bare).unwrap();
+            let scopes = &network.kinds.iter().find(|known| known.id == kind).unwrap().scopes;
+            let free =
+                scopes.iter().any(|entry| operation.purposes.contains(&entry.purpose) && entry.scopes.is_empty());
+            let answer = stage.call(&kind, operation, "key");
+            if free && operation.scopes.is_empty() {
+                assert!(answer.is_admitted(), "{} {}", network.id, operation.id);
+            } else {
+                assert_eq!(answer.ruling, Ruling::Denied(Denial::ScopeMissing), "{} {}", network.id, operation.id);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 50, "most operations need scopes: {refused}");
+}
+
+#[test]
+fn a_token_of_the_wrong_kind_is_refused() {
     for network in Catalogue::embedded().iter() {
         let stage = Stage::set(network);
         for operation in &network.operations {
