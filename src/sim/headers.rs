@@ -383,6 +383,15 @@ mod tests {
     }
 
     #[test]
+    fn reset_times_are_rounded_up() {
+        let half = Timestamp::from_micros(10_500_000);
+        assert_eq!(epoch(half), 11);
+        assert_eq!(epoch(Timestamp::from_secs(10)), 10);
+        assert_eq!(seconds_until(Timestamp::from_secs(10), half), 1);
+        assert_eq!(seconds_until(half, Timestamp::from_secs(10)), 0);
+    }
+
+    #[test]
     fn what_no_source_confirms_is_not_sent() {
         let mut rule = header(Dialect::TripleEpoch, "x-rate-limit-", Owner::App);
         rule.verified = Verified::Unverified;
