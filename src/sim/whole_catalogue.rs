@@ -224,7 +224,11 @@ fn every_limit_refuses_one_unit_later_and_as_documented() {
             }
         }
     }
-    assert_eq!(judged.len(), Catalogue::embedded().iter().count(), "every network has a limit that was judged: {judged:?}");
+    assert_eq!(
+        judged.len(),
+        Catalogue::embedded().iter().count(),
+        "every network has a limit that was judged: {judged:?}"
+    );
 }
 
 /// Whether a rule of the catalogue with one of these classes speaks of this answer.
