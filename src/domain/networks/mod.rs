@@ -2,7 +2,6 @@
 
 mod catalogue;
 mod check;
-mod check_errors;
 mod classify;
 mod document;
 mod headers;
@@ -10,7 +9,8 @@ mod lookup;
 mod model;
 mod read;
 
-pub use catalogue::Catalogue;
-pub use document::{CatalogueErrors, Mistake};
-pub use headers::{Reading, Usage};
+pub use catalogue::{Catalogue, EMBEDDED};
+pub use classify::{Answer, Classified, classify, classify_authorization, classify_renewal, classify_token_endpoint};
+pub use document::{Mistake, Mistakes};
+pub use headers::{Ignored, Reading, Readings, Usage, read_usage, read_usage_with_reasons};
 pub use model::*;

@@ -507,6 +507,15 @@ impl Operation {
     }
 }
 
+/// The scopes that one call needs.
+#[derive(Debug, Clone, Copy)]
+pub struct OperationScopes<'n> {
+    /// Those of the purpose.
+    pub of_purpose: &'n [String],
+    /// Those that the operation needs beside.
+    pub of_operation: &'n [String],
+}
+
 /// What one call costs in one class.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -277,7 +277,7 @@ impl Pool {
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
             grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
-            self.schedule(bucket);
+            self.schedule(bucket, now);
         }
         Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
     }
@@ -430,7 +430,7 @@ impl Pool {
             let Ok(grant) = granted else { break };
             self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
             if !wishes.takes.is_empty() {
-                self.schedule(bucket);
+                self.schedule(bucket, now);
             }
         }
         if let Some(held) = self.leases.get_mut(&lease) {
@@ -505,7 +505,7 @@ impl Pool {
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let soon = now + Duration::from_secs(60);
         let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
-            let change = self.buckets[*bucket as usize].bucket.next_change(self.settings.timing.guard)?;
+            let change = self.buckets[*bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
             Some((change.max(now + Duration::from_millis(50)), *rule))
         });
         let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));

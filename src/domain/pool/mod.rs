@@ -11,6 +11,8 @@ mod names;
 mod report;
 mod shelf;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::cmp::Reverse;

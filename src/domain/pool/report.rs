@@ -172,7 +172,7 @@ impl Pool {
         let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
         if !updates.is_empty() {
             for bucket in touched {
-                self.schedule(bucket);
+                self.schedule(bucket, now);
             }
         }
         if unused > 0 {
@@ -237,7 +237,7 @@ impl Pool {
             bucket.cooling.close(until);
             effects.push(Effect::Note(bucket.note()));
         }
-        self.schedule(at);
+        self.schedule(at, now);
     }
 
     fn judge(
@@ -380,7 +380,7 @@ impl Pool {
             for other in self.buckets[at as usize].slots.clone() {
                 self.rescore_slot(other, now);
             }
-            self.schedule(at);
+            self.schedule(at, now);
         }
         if let Some(until) = until {
             return Verdict::StopUntil(until);
