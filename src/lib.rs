@@ -2,7 +2,7 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`grpc`], [`sim`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], [`grpc`], [`sim`].
 
 pub mod base;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod domain;
 pub mod engine;
 pub mod grpc;
 pub mod outbound;
+pub mod service;
 pub mod sim;
 pub mod store;
 pub mod telemetry;

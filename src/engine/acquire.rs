@@ -373,7 +373,7 @@ impl State {
             let _ = reply.send(Err(AcquireError::QueueFull));
             return None;
         }
-        self.waiting.insert(id, Waiting { request: acquire, since: now, reply });
+        self.waiting.insert(id, Waiting { request: acquire, reply });
         Some(id)
     }
 
@@ -382,10 +382,12 @@ impl State {
         let request = &acquire.request;
         let operation = &cell.network.operations[request.operation];
         let turn = self.grants.get(&request.collector).copied().unwrap_or_default();
-        let again = hash(&(request.collector, request.operation, &request.collection, &request.profile, &request.keys, turn));
+        let again =
+            hash(&(request.collector, request.operation, &request.collection, &request.profile, &request.keys, turn));
         let fingerprint = (!granted || turn > 0).then_some(again);
         for cost in &operation.costs {
-            let load = LoadKey { team: request.team.clone(), network: acquire.network.clone(), class: cost.class.clone() };
+            let load =
+                LoadKey { team: request.team.clone(), network: acquire.network.clone(), class: cost.class.clone() };
             let key = DemandKey { load, collection: request.collection.clone() };
             self.meter.record(now, &key, request.calls * cost.units, fingerprint);
         }
@@ -402,9 +404,7 @@ impl State {
     }
 }
 
-fn received(
-    decided: Result<Result<Leased, AcquireError>, oneshot::error::RecvError>,
-) -> Result<Leased, AcquireError> {
+fn received(decided: Result<Result<Leased, AcquireError>, oneshot::error::RecvError>) -> Result<Leased, AcquireError> {
     decided.unwrap_or(Err(AcquireError::Overloaded))
 }
 

@@ -41,7 +41,6 @@ pub struct State {
 /// A request that waits.
 pub struct Waiting {
     pub request: Acquire,
-    pub since: Timestamp,
     pub reply: oneshot::Sender<Result<Leased, AcquireError>>,
 }
 

@@ -153,7 +153,9 @@ impl Engine {
     fn refused_by_store(&self, error: OpenLeaseError) -> AcquireError {
         match error {
             OpenLeaseError::BucketFull { .. } => AcquireError::Busy { until: self.now() },
-            OpenLeaseError::DuplicateRequest(DuplicateRequest::Repeated { response }) => AcquireError::Repeated { response },
+            OpenLeaseError::DuplicateRequest(DuplicateRequest::Repeated { response }) => {
+                AcquireError::Repeated { response }
+            }
             OpenLeaseError::DuplicateRequest(DuplicateRequest::OtherContent) => AcquireError::OtherContent,
             OpenLeaseError::TokenEnded { .. } => AcquireError::NoToken(NoToken::Dead(Reason::RevokedByPerson)),
             OpenLeaseError::Store(error) => AcquireError::Store(error),

@@ -82,6 +82,13 @@ pub struct LeasePlace {
     pub team: TeamId,
 }
 
+impl LeasePlace {
+    /// Its network.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.cell.network
+    }
+}
+
 /// A lease can't go on; its holder must be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recall {
@@ -102,20 +109,14 @@ impl Engine {
     ) -> Engine {
         let (recalls, _) = broadcast::channel(RECALLS_KEPT);
         let (committer, work) = committer::channel(settings.commits);
+        let now = clock.now();
         let cells = catalogue.iter().map(|network| {
             let pool = settings.pools.get(&network.id).cloned().unwrap_or_default();
-            let cell = Cell::new(Pool::new(network.clone(), pool), settings.queue, clock.now());
+            let cell = Cell::new(Pool::new(network.clone(), pool), settings.queue, now);
             (network.id.clone(), Arc::new(cell))
         });
-        let inner = Inner {
-            clock,
-            store,
-            cells: cells.collect(),
-            leases: DashMap::new(),
-            held: DashMap::new(),
-            committer,
-            recalls,
-        };
+        let cells = cells.collect();
+        let inner = Inner { clock, store, cells, leases: DashMap::new(), held: DashMap::new(), committer, recalls };
         let engine = Engine(Arc::new(inner));
         tasks.spawn("committer", committer::run(engine.clone(), work, tasks.clone()));
         engine
