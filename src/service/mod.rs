@@ -4,11 +4,21 @@
 //! Invariants: an answer is given only when it is durable; every change is audited in its own transaction; nothing crosses teams.
 
 mod acquire_lease;
+mod alerts;
 mod authenticate;
+mod background;
 mod caller;
+mod deliver;
 mod directory;
+mod estimate_load;
+mod prune;
 mod report_usage;
+mod show_metrics;
 mod start;
+mod supply;
+mod team_load;
+mod watch;
+mod watch_alerts;
 
 use std::sync::Arc;
 
@@ -23,11 +33,17 @@ use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
+pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
+pub use background::{BackgroundStatus, LastRun};
 pub use caller::{Caller, Forbidden, Holder};
+pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
+pub use estimate_load::{AddedCollection, AddedTokens};
 pub use report_usage::{Answered, LeaseCallError, ReportUsage, Standing};
 pub use start::{StartError, Started};
+pub use team_load::{ClassLoad, LoadForecast, LoadLevel, Loads, TeamLoad, TeamLoadError};
+pub use watch::Watch;
 
 /// The broker: everything that the use cases need. Cloning shares it.
 #[derive(Clone)]
@@ -51,6 +67,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
+    /// Loads, alerts and who is told of them.
+    pub watch: Watch,
 }
 
 impl std::ops::Deref for Broker {

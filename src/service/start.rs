@@ -17,7 +17,8 @@ use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
-use crate::service::{Broker, Directory, Parts};
+use crate::outbound::address::{Lookup, SystemLookup};
+use crate::service::{Broker, Directory, Lane, LaneError, Parts, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -47,6 +48,9 @@ pub enum StartError {
     /// The store's note of its key is damaged.
     #[error("the store's note of its sealing key is damaged; restore a backup of the store")]
     Fingerprint,
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] LaneError),
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
@@ -73,7 +77,10 @@ impl Broker {
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
         let vault = Arc::new(vault);
-        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory });
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?, tasks);
+        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory, watch });
+        broker.restore_alerts().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }

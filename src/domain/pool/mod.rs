@@ -11,6 +11,7 @@ mod names;
 mod report;
 mod shelf;
 mod slot;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -28,7 +29,8 @@ use crate::domain::networks::{Network, Purpose};
 
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
-pub use view::{BucketView, LeaseView, PoolCounts};
+pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
+pub use view::{BucketView, LeaseView, PoolCounts, SupplyView};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;
@@ -100,6 +102,8 @@ pub struct Pool {
     leases: HashMap<LeaseId, Held>,
     expiries: BinaryHeap<Reverse<(Timestamp, LeaseId)>>,
     wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
+    /// Raised whenever a token is added or changed.
+    generation: u64,
 }
 
 /// What one call draws from one rule's bucket.
@@ -179,6 +183,7 @@ impl Pool {
             leases: HashMap::new(),
             expiries: BinaryHeap::new(),
             wakes: BinaryHeap::new(),
+            generation: 0,
         }
     }
 
