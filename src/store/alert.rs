@@ -92,8 +92,7 @@ static INSERT_ALERTS: ManyRows = ManyRows::new(
 
 const UPDATE_ALERT: &str = "UPDATE alert SET level = $2, message = $3, cleared_at_us = $4, acknowledged_at_us = $5,
     acknowledged_by = $6, detail_json = $7 WHERE id = $1";
-const PRUNE_ALERTS: &str =
-    "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE cleared_at_us < $1 LIMIT $2)";
+const PRUNE_ALERTS: &str = "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE cleared_at_us < $1 LIMIT $2)";
 
 macro_rules! select_alert {
     ($rest:literal) => {
@@ -162,10 +161,8 @@ impl<D: Database> AlertStore for D {
     }
 
     async fn find_alert(&self, id: AlertId) -> Result<Option<AlertRow>, StoreError> {
-        self.read(move |tx| {
-            Box::pin(async move { first(tx, FIND_ALERT, values![id]).await?.map(alert).transpose() })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_ALERT, values![id]).await?.map(alert).transpose() }))
+            .await
     }
 
     async fn list_alerts(&self, filter: AlertFilter, limit: u32) -> Result<Vec<AlertRow>, StoreError> {

@@ -124,11 +124,7 @@ fn parameters(filter: AuditFilter, before: Option<i64>, limit: u32) -> Vec<Value
     ]
 }
 
-async fn list(
-    database: &impl Database,
-    sql: &'static str,
-    values: Vec<Value>,
-) -> Result<Vec<AuditRow>, StoreError> {
+async fn list(database: &impl Database, sql: &'static str, values: Vec<Value>) -> Result<Vec<AuditRow>, StoreError> {
     database
         .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(audit_row).collect() }))
         .await

@@ -239,10 +239,7 @@ pub(crate) async fn apply(
     applied
 }
 
-async fn apply_alone(
-    tx: &mut dyn Tx,
-    changes: &[CreditChange],
-) -> Result<Vec<Result<(), CreditError>>, StoreError> {
+async fn apply_alone(tx: &mut dyn Tx, changes: &[CreditChange]) -> Result<Vec<Result<(), CreditError>>, StoreError> {
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {
         tx.execute("SAVEPOINT alone", vec![]).await?;
@@ -260,10 +257,7 @@ async fn apply_alone(
     Ok(results)
 }
 
-async fn apply_together(
-    tx: &mut dyn Tx,
-    changes: &[CreditChange],
-) -> Result<Vec<Result<(), CreditError>>, StoreError> {
+async fn apply_together(tx: &mut dyn Tx, changes: &[CreditChange]) -> Result<Vec<Result<(), CreditError>>, StoreError> {
     lock_buckets(tx, changes).await?;
     let wanted: Vec<TokenId> =
         changes.iter().filter_map(|change| change.lease.as_ref()).map(|(lease, _)| lease.token).collect();
@@ -392,4 +386,3 @@ fn note(mut row: Row) -> Result<BucketNote, StoreError> {
         window_ends_at: row.maybe_time()?,
     })
 }
-

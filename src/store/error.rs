@@ -19,7 +19,9 @@ pub enum StoreError {
     #[error("the disk of the database is full; free some space, the broker goes on by itself")]
     Full,
     /// A newer broker has used the database.
-    #[error("the database has schema version {found}, this broker knows up to {known}; start a newer broker or restore a backup")]
+    #[error(
+        "the database has schema version {found}, this broker knows up to {known}; start a newer broker or restore a backup"
+    )]
     NewerSchema {
         /// The version of the database.
         found: i64,

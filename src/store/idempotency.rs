@@ -69,10 +69,8 @@ impl<D: Database> IdempotencyStore for D {
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
         let values = values![scope, request_id, now];
-        self.read(move |tx| {
-            Box::pin(async move { first(tx, FIND_REQUEST, values).await?.map(record).transpose() })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_REQUEST, values).await?.map(record).transpose() }))
+            .await
     }
 
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {

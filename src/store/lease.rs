@@ -180,10 +180,8 @@ impl<D: Database> LeaseStore for D {
     }
 
     async fn find_lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
-        self.read(move |tx| {
-            Box::pin(async move { first(tx, FIND_LEASE, values![id]).await?.map(lease).transpose() })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_LEASE, values![id]).await?.map(lease).transpose() }))
+            .await
     }
 
     async fn open_leases(&self, now: Timestamp) -> Result<Vec<Lease>, StoreError> {
@@ -204,9 +202,7 @@ async fn list_leases(
     sql: &'static str,
     values: Vec<Value>,
 ) -> Result<Vec<Lease>, StoreError> {
-    database
-        .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(lease).collect() }))
-        .await
+    database.read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(lease).collect() })).await
 }
 
 /// Writes leases that were accepted.
@@ -249,7 +245,8 @@ fn lease(mut row: Row) -> Result<Lease, StoreError> {
         network: row.slug()?,
         token: row.id(TokenId::from_slice)?,
         operation: row.slug()?,
-        purpose: Purpose::from_name(&row.text()?).ok_or_else(|| StoreError::corrupt("an unknown purpose of a lease"))?,
+        purpose: Purpose::from_name(&row.text()?)
+            .ok_or_else(|| StoreError::corrupt("an unknown purpose of a lease"))?,
         collection: row.text()?,
         profile: row.text()?,
         calls: row.count()?,

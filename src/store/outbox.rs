@@ -123,7 +123,8 @@ const MARK: &str = "UPDATE outbox SET state = $3, due_at_us = COALESCE($4, due_a
     WHERE id = $1 AND attempts = $2 AND state = 'pending'";
 const LIST_OUTBOX: &str = "SELECT id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state
     FROM outbox WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3";
-const REPLAY: &str = "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0 WHERE id = $1 AND state = 'dead'";
+const REPLAY: &str =
+    "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0 WHERE id = $1 AND state = 'dead'";
 const PRUNE_OUTBOX: &str = "DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox WHERE state = 'sent' AND due_at_us < $1 LIMIT $2)";
 

@@ -88,6 +88,11 @@ impl Row {
         Self(values.into_iter())
     }
 
+    /// The next column, whatever it holds.
+    pub(crate) fn value(&mut self) -> Option<Value> {
+        self.0.next()
+    }
+
     /// A number that may be missing.
     pub(crate) fn maybe_int(&mut self) -> Result<Option<i64>, StoreError> {
         match self.0.next() {

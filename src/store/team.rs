@@ -78,8 +78,7 @@ const LIST_COLLECTORS: &str = "SELECT id, team, display_name, networks, all_netw
 const INSERT_KEY: &str = "INSERT INTO key (id, team, collector, role, hash, created_at_us, revoked_at_us)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const REVOKE_KEY: &str = "UPDATE key SET revoked_at_us = COALESCE(revoked_at_us, $2) WHERE id = $1";
-const FIND_KEY: &str =
-    "SELECT id, team, collector, role, hash, created_at_us, revoked_at_us FROM key WHERE id = $1";
+const FIND_KEY: &str = "SELECT id, team, collector, role, hash, created_at_us, revoked_at_us FROM key WHERE id = $1";
 const LIST_KEYS: &str = "SELECT id, team, collector, role, hash, created_at_us, revoked_at_us FROM key
     WHERE ($1 IS NULL OR collector = $1) ORDER BY id";
 
@@ -201,9 +200,7 @@ async fn list<T: Send + 'static>(
     values: Vec<Value>,
     read: fn(Row) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
-    database
-        .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(read).collect() }))
-        .await
+    database.read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(read).collect() })).await
 }
 
 fn team_values(team: &Team) -> Vec<Value> {

@@ -8,6 +8,9 @@ mod migrate;
 mod open;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

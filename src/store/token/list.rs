@@ -17,11 +17,8 @@ use crate::store::sql::{Row, Value, first, values};
 const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id = $1");
 
 /// The id stands first once more, so that a row that can't be read can be named.
-const ALL_TOKENS: &str = concat!(
-    "SELECT id, ",
-    columns!(),
-    ", sealed_access, sealed_refresh FROM token WHERE id > $1 ORDER BY id LIMIT $2"
-);
+const ALL_TOKENS: &str =
+    concat!("SELECT id, ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id > $1 ORDER BY id LIMIT $2");
 
 macro_rules! wanted {
     () => {
@@ -70,9 +67,9 @@ impl<D: Database> TokenStore for D {
         let mut values = parameters(team, filter, after);
         values.push(limit.into());
         self.read(move |tx| {
-            Box::pin(async move {
-                tx.rows(LIST_TOKENS, values).await?.into_iter().map(|mut row| token(&mut row)).collect()
-            })
+            Box::pin(
+                async move { tx.rows(LIST_TOKENS, values).await?.into_iter().map(|mut row| token(&mut row)).collect() },
+            )
         })
         .await
     }
@@ -87,10 +84,8 @@ impl<D: Database> TokenStore for D {
 
     async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError> {
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
-        self.read(move |tx| {
-            Box::pin(async move { chunk(tx.rows(ALL_TOKENS, values![after, limit]).await?, limit) })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { chunk(tx.rows(ALL_TOKENS, values![after, limit]).await?, limit) }))
+            .await
     }
 
     async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError> {

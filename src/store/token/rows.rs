@@ -130,9 +130,5 @@ pub(super) fn state(row: &mut Row) -> Result<TokenState, StoreError> {
 
 /// Reads the columns of `columns!`, then both secrets.
 pub(super) fn stored_token(mut row: Row) -> Result<StoredToken, StoreError> {
-    Ok(StoredToken {
-        token: token(&mut row)?,
-        sealed_access: row.blob()?,
-        sealed_refresh: row.maybe_blob()?,
-    })
+    Ok(StoredToken { token: token(&mut row)?, sealed_access: row.blob()?, sealed_refresh: row.maybe_blob()? })
 }

@@ -33,7 +33,8 @@ const PUT_IMPORT: &str = "INSERT INTO import (id, last_row, updated_at_us) VALUE
     ON CONFLICT (id) DO UPDATE SET last_row = excluded.last_row, updated_at_us = excluded.updated_at_us
     WHERE excluded.last_row >= import.last_row";
 
-const CHANGE_TOKEN: &str = "UPDATE token SET network = $6, app = $7, kind = $8, person = $9, profiles = $10, label = $11,
+const CHANGE_TOKEN: &str =
+    "UPDATE token SET network = $6, app = $7, kind = $8, person = $9, profiles = $10, label = $11,
         scopes = $12, purposes = $13, facts = $14, reserve_percent = $15, max_leases = $16, state = $17, reason = $18,
         state_since_us = $19, access_expires_at_us = $20, refresh_expires_at_us = $21,
         data_access_expires_at_us = $22, consented_at_us = $23, ends_at_us = $24, cooling_until_us = $25,
