@@ -272,13 +272,13 @@ mod tests {
         assert_eq!(sizes(70), [64, 4, 1, 1]);
         assert_eq!(PAIRS.split(rows(1))[0].0, "INSERT INTO pair (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         let order: Vec<Value> = PAIRS.split(rows(70)).into_iter().flat_map(|(_, values)| values).step_by(2).collect();
-        assert_eq!(order, (0..70).map(Value::from).collect::<Vec<_>>());
+        assert_eq!(order, (0..70i64).map(Value::from).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_column_of_another_type_is_damage() {
         assert!(matches!(Row::new(values!["x"]).int(), Err(StoreError::Corrupt { .. })));
-        assert!(matches!(Row::new(values![7]).id(TokenId::from_slice), Err(StoreError::Corrupt { .. })));
+        assert!(matches!(Row::new(values![7i64]).id(TokenId::from_slice), Err(StoreError::Corrupt { .. })));
         assert_eq!(Row::new(vec![Value::Blob(None)]).maybe_int().unwrap(), None);
         assert!(Row::new(vec![]).int().is_err());
     }

@@ -62,7 +62,6 @@ macro_rules! suite {
     };
     ($fixture:path; $($module:ident { $($test:ident),* $(,)? })*) => {$(
         mod $module {
-            use super::*;
             $(
                 #[tokio::test]
                 async fn $test() {

