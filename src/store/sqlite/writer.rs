@@ -38,7 +38,7 @@ pub(super) struct Writer {
 }
 
 enum Command {
-    Credit(CreditChange, oneshot::Sender<Result<(), CreditError>>),
+    Credit(Box<CreditChange>, oneshot::Sender<Result<(), CreditError>>),
     Job(Box<dyn Job>),
     Shut(oneshot::Sender<()>),
 }
@@ -161,7 +161,7 @@ impl Writer {
     /// Hands a change of credit over and waits for its answer.
     pub(super) async fn change_credit(&self, change: CreditChange) -> Result<(), CreditError> {
         let (to, answer) = oneshot::channel();
-        self.commands.send(Command::Credit(change, to)).await.map_err(|_| StoreError::Closed)?;
+        self.commands.send(Command::Credit(Box::new(change), to)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -208,7 +208,7 @@ impl Group {
     fn add(&mut self, command: Command) {
         match command {
             Command::Credit(change, to) => {
-                self.changes.push(change);
+                self.changes.push(*change);
                 self.credit.push(to);
             }
             Command::Job(job) => self.jobs.push(job),
