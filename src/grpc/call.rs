@@ -207,3 +207,6 @@ fn settle(response: Response<Body>, kind: CallKind, held: Held, link: &Link) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

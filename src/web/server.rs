@@ -141,3 +141,82 @@ async fn serve_connection(stream: TcpStream, header_timeout: Duration, routes: R
         tracing::debug!(error, "an HTTP connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    async fn start(limits: HttpLimits) -> (SocketAddr, Tasks) {
+        let tasks = Tasks::default();
+        let routes = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/hang", get(|| async { std::future::pending::<()>().await }));
+        let server = HttpServer::start("test", (Ipv4Addr::LOCALHOST, 0).into(), limits, routes, &tasks).await;
+        (server.expect("a free port on loopback").local_addr(), tasks)
+    }
+
+    async fn say(address: SocketAddr, text: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("the server runs");
+        stream.write_all(text).await.expect("the server runs");
+        stream
+    }
+
+    /// A test that hangs fails instead.
+    async fn soon<T>(work: impl Future<Output = T>) -> T {
+        timeout(Duration::from_secs(30), work).await.expect("this should have happened long ago")
+    }
+
+    async fn all_of(mut stream: TcpStream) -> String {
+        let mut text = Vec::new();
+        // A reset is an end, too.
+        let _ = soon(stream.read_to_end(&mut text)).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    #[tokio::test]
+    async fn headers_have_a_time_out() {
+        let (address, _tasks) = start(HttpLimits { header_timeout: SHORT, ..HttpLimits::default() }).await;
+        for beginning in [&b""[..], b"GET / HTTP/1.1\r\nx-slow: "] {
+            let answer = all_of(say(address, beginning).await).await;
+            assert!(!answer.contains("hello"), "{answer}");
+        }
+        let answer = all_of(say(address, REQUEST).await).await;
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_waits_for_a_place() {
+        let limits = HttpLimits { connections: 1, header_timeout: SHORT, ..HttpLimits::default() };
+        let (address, _tasks) = start(limits).await;
+        let _silent = say(address, b"").await;
+        let answer = all_of(say(address, REQUEST).await).await;
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_an_age() {
+        let (address, _tasks) = start(HttpLimits { connection_age: SHORT, ..HttpLimits::default() }).await;
+        let answer = all_of(say(address, b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
+        assert_eq!(answer, "");
+    }
+
+    #[tokio::test]
+    async fn a_hung_request_does_not_hold_up_the_stop() {
+        let (address, tasks) = start(HttpLimits { drain: SHORT, ..HttpLimits::default() }).await;
+        let hung = say(address, b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut other = say(address, REQUEST).await;
+        soon(other.read_u8()).await.expect("both were accepted");
+        tasks.stop();
+        assert!(tasks.join(Duration::from_secs(30)).await);
+        assert_eq!(all_of(hung).await, "");
+        assert!(TcpStream::connect(address).await.is_err(), "nothing new is accepted");
+    }
+}

@@ -9,31 +9,33 @@ use socket2::{Domain, Protocol, Socket, Type};
 const BACKLOG: i32 = 4096;
 
 /// Opens `count` sockets on `address`; the first decides the port where it is 0.
+///
+/// The first is bound alone and shares its port only then. Were it to share from the start, it would join another broker on
+/// this machine unseen and take half of its connections, and port 0 could give a port that is taken.
 pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    if address.port() != 0 {
-        refuse_shared_port(address)?;
-    }
-    let first = open(address, true)?;
-    let bound = first.local_addr()?;
-    let mut sockets = vec![first];
+    let first = open(address)?;
+    first.set_reuse_address(address.port() != 0)?;
+    first.bind(&address.into())?;
+    first.set_reuse_port(true)?;
+    let mut sockets = vec![listen(first)?];
+    let bound = sockets[0].local_addr()?;
     for _ in 1..count {
-        sockets.push(open(bound, true)?);
+        let socket = open(bound)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&bound.into())?;
+        sockets.push(listen(socket)?);
     }
     Ok(sockets)
 }
 
-/// A second broker on this machine could join the port unseen and take half of the connections. A socket that does not
-/// share finds it.
-fn refuse_shared_port(address: SocketAddr) -> io::Result<()> {
-    open(address, false).map(drop)
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
-fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
+fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -55,7 +57,9 @@ mod tests {
     #[test]
     fn a_second_server_does_not_join_in_silence() {
         let sockets = bind((Ipv4Addr::LOCALHOST, 0).into(), 2).unwrap();
-        let error = bind(sockets[0].local_addr().unwrap(), 1).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let address = sockets[0].local_addr().unwrap();
+        assert_eq!(bind(address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(sockets);
+        assert!(bind(address, 2).is_ok(), "the port is free once they are gone");
     }
 }
