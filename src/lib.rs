@@ -2,7 +2,8 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], [`grpc`], [`sim`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], then
+//! [`grpc`] and [`web`] side by side. [`sim`] holds simulated networks and knows [`base`] and [`domain`] only.
 
 pub mod base;
 pub mod config;
@@ -15,3 +16,4 @@ pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+pub mod web;
