@@ -12,5 +12,5 @@ mod read;
 
 pub use catalogue::Catalogue;
 pub use document::{CatalogueErrors, Mistake};
-pub use headers::{Reading, Usage};
+pub use headers::{Reading, Usage, read_usage};
 pub use model::*;
