@@ -164,3 +164,6 @@ fn counted(limit: Option<u64>, remaining: Option<u64>, used: Option<u64>) -> Opt
     let agrees = limit.zip(remaining).is_none_or(|(limit, remaining)| remaining <= limit);
     (says_something && agrees).then_some(Usage::Count { limit, remaining, used })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod model;
 mod read;
 
 pub use catalogue::Catalogue;
+pub use classify::{Answer, Classified, classify, classify_authorization, classify_renewal, classify_token_endpoint};
 pub use document::{CatalogueErrors, Mistake};
 pub use headers::{Reading, Usage, read_usage};
 pub use model::*;
