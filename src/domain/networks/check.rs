@@ -344,3 +344,194 @@ impl<'c> Checker<'c, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::networks::{Catalogue, Mistake, Mistakes};
+
+    /// A whole network in few lines: each test spoils one thing of it.
+    const SMALL: &str = r#"display_name = "Small"
+api_base = "https://api.small.example/v1"
+errors = [
+  { http = 401, code = "7", class = "token_invalid", verified = "unverified" },
+  { code = "200", code_to = 299, class = "permission_lost", verified = "unverified" },
+]
+headers = [
+  { dialect = "triple_epoch", name = "x-limit-", owner = "app", window = "1h", class = "calls", verified = "unverified" },
+]
+
+[error_body]
+code = ["error.code"]
+
+[[kinds]]
+id = "user"
+about = "A person's token."
+access_validity = "60d"
+renewal = { family = "self_renewing", min_age = "24h", grant_type = "renew" }
+scopes = [{ purpose = "collect_content", scopes = ["read"] }]
+verified = "unverified"
+
+[kinds.oauth]
+authorize_url = "https://small.example/authorize"
+token_url = "https://small.example/token"
+renew_url = "https://small.example/renew"
+pkce = "required"
+client_auth = "basic"
+scope_separator = " "
+
+[kinds.probe]
+request = "GET https://api.small.example/v1/me"
+costs = [{ class = "calls", units = 1 }]
+verified = "unverified"
+
+[[kinds]]
+id = "page"
+about = "A page's token."
+renewal = { family = "derived", from = "user" }
+verified = "unverified"
+
+[[classes]]
+id = "calls"
+unit = "calls"
+about = "Calls."
+limits = [
+  { owner = "app", kinds = ["user"], window = { rule = "fixed", length = "1h", phase = "network" }, amount = 10, verified = "unverified" },
+  { owner = "app", window = { rule = "daily", zone = "UTC" }, unknown = 10, verified = "unverified" },
+  { owner = "profile", window = { rule = "rolling", length = "24h" }, formula = { factor = 48, fact = "fans", at_least = 1, start = 48 }, verified = "unverified" },
+]
+
+[[operations]]
+id = "posts.list"
+about = "Read posts."
+method = "GET"
+path = "/posts"
+purposes = ["collect_content"]
+costs = { calls = 1 }
+verified = "unverified"
+"#;
+
+    fn mistakes(text: &str) -> Vec<Mistake> {
+        match Catalogue::load(Some(&[("small.toml".to_owned(), text.to_owned())])) {
+            Ok(_) => Vec::new(),
+            Err(Mistakes(mistakes)) => mistakes,
+        }
+    }
+
+    #[test]
+    fn the_small_network_is_right() {
+        assert_eq!(mistakes(SMALL), []);
+    }
+
+    #[test]
+    fn each_mistake_is_found_at_its_line_and_key() {
+        let cases = [
+            ("\"Small\"", "\" \"", "display_name", "is empty"),
+            ("https://api.small.example/v1\"\ne", "api.small.example\"\ne", "api_base", "is no URL"),
+            ("https://api.small.example/v1\"\ne", "https://api.small.example/\"\ne", "api_base", "must not end"),
+            ("\ncode = [\"error.code\"]", "\ncode = []", "errors[0].code", "is never read"),
+            ("http = 401", "http = 40", "errors[0].http", "no HTTP status"),
+            ("http = 401, code = \"7\"", "subcode = \"7\"", "errors[0].subcode", "is never read"),
+            ("http = 401, code = \"7\"", "message = \"seven\"", "errors[0].message", "is never read"),
+            ("http = 401, code = \"7\", ", "", "errors[0]", "would match every answer"),
+            ("http = 401, code = \"7\"", "code = \"200\", code_to = 299", "errors[1]", "is never reached"),
+            ("code_to = 299", "code_to = 199", "errors[1].code_to", "more than the range's begin"),
+            ("code = \"200\", code_to", "code = \"a\", code_to", "errors[1].code_to", "must begin at a number"),
+            ("x-limit-", "X-Limit-", "headers[0].name", "lower case"),
+            ("class = \"calls\", verified", "class = \"cals\", verified", "headers[0].class", "no credit class 'cals'"),
+            ("owner = \"app\", window = \"1h\"", "owner = \"token\"", "headers[0].owner", "no limit is on that owner"),
+            ("window = \"1h\"", "window = \"2h\"", "headers[0].window", "no limit of that owner"),
+            ("access_validity = \"60d\"", "access_validity = \"0s\"", "kinds[0].access_validity", "more than 0"),
+            (
+                "access_validity = \"60d\"",
+                "access_validity = \"60 moons\"",
+                "kinds[0].access_validity",
+                "unknown time unit",
+            ),
+            ("renew_url", "revoke_url", "kinds[0].renewal", "needs oauth.renew_url"),
+            ("https://small.example/token", "small/token", "kinds[0].oauth.token_url", "is no URL"),
+            ("pkce = \"required\"", "pkce = \"required\"\npkcs = 1", "kinds[0].oauth.pkcs", "unknown field"),
+            ("pkce = \"required\"", "pkce = \"maybe\"", "kinds[0].oauth.pkce", "unknown variant"),
+            ("scope_separator = \" \"", "scope_separator = \"\"", "kinds[0].oauth.scope_separator", "is empty"),
+            ("GET https://api", "https://api", "kinds[0].probe.request", "must be a method"),
+            (
+                "costs = [{ class = \"calls\"",
+                "costs = [{ class = \"cals\"",
+                "kinds[0].probe.costs[0]",
+                "no credit class",
+            ),
+            ("from = \"user\"", "from = \"person\"", "kinds[1].renewal.from", "no kind of token 'person'"),
+            ("from = \"user\"", "from = \"page\"", "kinds[1].renewal.from", "derived from itself"),
+            ("id = \"page\"", "id = \"user\"", "kinds[1].id", "stands twice"),
+            (
+                "kinds = [\"user\"], window",
+                "kinds = [\"person\"], window",
+                "classes[0].limits[0].kinds[0]",
+                "no kind of token",
+            ),
+            ("length = \"1h\"", "length = \"0s\"", "classes[0].limits[0].window", "more than 0"),
+            ("amount = 10", "amount = 0", "classes[0].limits[0].amount", "more than 0"),
+            ("amount = 10", "amount = 10, unknown = 1", "classes[0].limits[0]", "exactly one"),
+            ("amount = 10, ", "", "classes[0].limits[0]", "exactly one"),
+            ("zone = \"UTC\"", "zone = \"Europe/Utopia\"", "classes[0].limits[1].window.zone", "no time zone"),
+            ("factor = 48", "factor = 0", "classes[0].limits[2].formula.factor", "more than 0"),
+            ("\"collect_content\"]", "\"collect_content\", \"publish\"]", "operations[0].purposes[1]", "has scopes"),
+            ("purposes = [\"collect_content\"]", "purposes = []", "operations[0].purposes", "must be a purpose"),
+            ("costs = { calls = 1 }", "costs = { cals = 1 }", "operations[0].costs.cals", "no credit class 'cals'"),
+            ("costs = { calls = 1 }", "costs = { calls = 0 }", "operations[0].costs.calls", "more than 0 units"),
+            ("costs = { calls = 1 }", "costs = { calls = 11 }", "operations[0].costs.calls", "could never be made"),
+            ("costs = { calls = 1 }", "costs = {}", "operations[0].costs", "must be a cost"),
+            ("method = \"GET\"", "method = \"FETCH\"", "operations[0].method", "no HTTP method"),
+            ("path = \"/posts\"", "path = \"posts\"", "operations[0].path", "is no URL"),
+        ];
+        for (from, to, key, message) in cases {
+            assert!(SMALL.contains(from), "{from}");
+            let text = SMALL.replacen(from, to, 1);
+            let found = mistakes(&text);
+            let hit = found.iter().find(|mistake| mistake.key == key && mistake.message.contains(message));
+            let line = hit.unwrap_or_else(|| panic!("{to}: {found:#?}")).line;
+            assert!(line.is_some_and(|line| line >= 1 && line <= text.lines().count()), "{to}: {line:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_without_a_limit_for_a_kind_that_pays_is_refused() {
+        let text = SMALL
+            .replace("  { owner = \"app\", window", "  { owner = \"app\", kinds = [\"page\"], window")
+            .replace("  { owner = \"profile\", window", "  { owner = \"profile\", kinds = [\"page\"], window")
+            .replacen("kinds = [\"user\"], window", "kinds = [\"page\"], window", 1);
+        let found = mistakes(&text);
+        assert!(
+            found.iter().any(|mistake| mistake.message.contains("no limit for tokens of kind 'user'")),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn mistakes_of_form_and_of_sense_come_together() {
+        let text = SMALL
+            .replace("access_validity = \"60d\"", "access_validty = \"60d\"")
+            .replace("https://small.example/token", "nowhere")
+            .replace("owner = \"app\", kinds", "owner = \"nobody\", kinds")
+            .replace("zone = \"UTC\"", "zone = \"Utopia\"");
+        let found = mistakes(&text);
+        let keys: Vec<_> = found.iter().map(|mistake| (mistake.line.unwrap(), mistake.key.as_str())).collect();
+        let expected = [
+            (17, "kinds[0].access_validty"),
+            (24, "kinds[0].oauth.token_url"),
+            (46, "classes[0].limits[0].owner"),
+            (47, "classes[0].limits[1].window.zone"),
+        ];
+        assert_eq!(keys, expected, "{found:#?}");
+    }
+
+    #[test]
+    fn a_text_that_lacks_any_line_is_read_or_refused_with_a_place() {
+        let lines: Vec<_> = SMALL.lines().collect();
+        let without = |gone: usize| [&lines[..gone], &lines[gone + 1..]].concat().join("\n");
+        let found: Vec<_> = (0..lines.len()).map(|gone| mistakes(&without(gone))).collect();
+        for mistake in found.iter().flatten() {
+            assert!(mistake.line.is_some(), "{mistake}");
+        }
+        assert!(found.iter().filter(|mistakes| !mistakes.is_empty()).count() > lines.len() / 2);
+    }
+}

@@ -285,3 +285,255 @@ fn retry_after(headers: &[(String, String)]) -> Option<Duration> {
     let until = || Some(http_date(value)?.since(http_date(header(headers, "date")?)?));
     seconds(value).or_else(until).map(|span| span.min(super::headers::LONGEST))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::domain::networks::Catalogue;
+
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    #[derive(Deserialize)]
+    struct Table {
+        answers: Vec<Row>,
+    }
+
+    #[derive(Deserialize)]
+    struct Row {
+        network: String,
+        at: Endpoint,
+        status: u16,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        body: String,
+        class: ErrorClass,
+    }
+
+    fn table() -> Vec<Row> {
+        let text = include_str!("../../../tests/data/network_answers.toml");
+        toml::from_str::<Table>(text).unwrap().answers
+    }
+
+    fn classified(network: &str, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Classified {
+        let catalogue = Catalogue::embedded();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        classify(catalogue.network(network).unwrap(), &Answer { status, headers: &headers, body })
+    }
+
+    #[test]
+    fn every_documented_answer_has_its_class() {
+        let catalogue = Catalogue::embedded();
+        let mut wrong = Vec::new();
+        for row in table() {
+            let network = catalogue.network(&row.network).unwrap();
+            let answer = Answer { status: row.status, headers: &row.headers, body: row.body.as_bytes() };
+            let class = match row.at {
+                Endpoint::Token => classify_renewal(network, &answer).class,
+                _ => classify(network, &answer).class,
+            };
+            if class != row.class {
+                wrong.push(format!("{} {} {}: {class:?}, not {:?}", row.network, row.status, row.body, row.class));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn every_rule_that_is_compiled_in_decides_some_answer() {
+        let catalogue = Catalogue::embedded();
+        let mut decided = std::collections::HashSet::new();
+        for row in table() {
+            let network = catalogue.network(&row.network).unwrap();
+            let answer = Answer { status: row.status, headers: &row.headers, body: row.body.as_bytes() };
+            if let Some((rule, _)) = Said::read(network, &answer).rule(network, row.at) {
+                decided.insert((row.network.clone(), format!("{rule:?}")));
+            }
+        }
+        let mut idle = Vec::new();
+        for network in catalogue.iter() {
+            for rule in network.errors.iter().filter(|rule| rule.at != Endpoint::Authorize) {
+                if !decided.contains(&(network.id.to_string(), format!("{rule:?}"))) {
+                    idle.push(format!("{}: {rule:?}", network.id));
+                }
+            }
+        }
+        assert!(idle.is_empty(), "{idle:#?}");
+    }
+
+    #[test]
+    fn foreign_bodies_never_hurt_a_token() {
+        let long = vec![b'a'; 1 << 20];
+        let mut long_json = br#"{"error":{"code":190,"error_subcode":460},"x":""#.to_vec();
+        long_json.extend_from_slice(&long);
+        long_json.extend_from_slice(b"\"}");
+        let deep = vec![b'['; 60_000];
+        let bodies: [&[u8]; 8] = [
+            b"",
+            b"<!doctype html><h1>Blocked</h1>",
+            br#"{"error":{"code":190,"error_subc"#,
+            br#"{"error":{"code":{"a":1}}}"#,
+            b"\xff\xfe\x00",
+            &long,
+            &long_json,
+            &deep,
+        ];
+        for network in Catalogue::embedded().iter() {
+            for status in [0, 100, 301, 400, 404, 408, 500, 502, 503, 504, 999] {
+                for body in bodies {
+                    let class = classify(network, &Answer { status, headers: &[], body }).class;
+                    let harmless = matches!(class, ErrorClass::Transient | ErrorClass::BadRequest);
+                    assert!(harmless, "{} {status} {class:?}", network.id);
+                    let renewal = classify_renewal(network, &Answer { status, headers: &[], body }).class;
+                    assert!(
+                        matches!(renewal, ErrorClass::Transient | ErrorClass::BadRequest),
+                        "{} {status} {renewal:?}",
+                        network.id
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_of_html_is_not_the_network_speaking() {
+        for (network, status) in [("tumblr", 403), ("mastodon", 401), ("github", 403), ("x", 401), ("linkedin", 422)] {
+            let page = classified(network, status, &[("content-type", "text/html; charset=utf-8")], b"Blocked");
+            assert_eq!(page.class, ErrorClass::Transient, "{network}");
+            assert_eq!(classified(network, status, &[], b" \n<html>").class, ErrorClass::Transient, "{network}");
+        }
+        assert_eq!(classified("x", 429, &[], b"<html>").class, ErrorClass::RateLimitedToken);
+    }
+
+    #[test]
+    fn without_a_rule_the_status_decides_cautiously() {
+        let cases = [
+            (200, ErrorClass::Ok),
+            (204, ErrorClass::Ok),
+            (302, ErrorClass::Transient),
+            (400, ErrorClass::BadRequest),
+            (401, ErrorClass::TokenInvalid),
+            (403, ErrorClass::ResourceDenied),
+            (404, ErrorClass::BadRequest),
+            (408, ErrorClass::Transient),
+            (429, ErrorClass::RateLimitedToken),
+            (500, ErrorClass::Transient),
+        ];
+        for (status, class) in cases {
+            assert_eq!(classified("facebook", status, &[], b"").class, class, "{status}");
+        }
+    }
+
+    #[test]
+    fn codes_are_said_as_the_network_wrote_them() {
+        let graph = classified("facebook", 400, &[], br#"{"error":{"code":190,"error_subcode":460}}"#);
+        assert_eq!((graph.code.as_deref(), graph.subcode.as_deref()), (Some("190"), Some("460")));
+        let google = br#"{"error":{"code":429,"errors":[{"reason":"somethingNew"}],"status":"RESOURCE_EXHAUSTED"}}"#;
+        assert_eq!(classified("youtube", 429, &[], google).code.as_deref(), Some("RESOURCE_EXHAUSTED"));
+        let x = classified("x", 403, &[], br#"{"type":"https://api.x.com/2/problems/client-forbidden"}"#);
+        assert_eq!(x.code.as_deref(), Some("client-forbidden"));
+        let long = format!(r#"{{"error":{{"code":"{}"}}}}"#, "a".repeat(500));
+        assert_eq!(classified("facebook", 400, &[], long.as_bytes()).code, None);
+    }
+
+    #[test]
+    fn retry_after_is_a_span_or_a_date() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let cases: [(Headers<'_>, Option<u64>); 7] = [
+            (&[("retry-after", "120")], Some(120)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT"), date], Some(120)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:40:00 GMT"), date], Some(0)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT")], None),
+            (&[("retry-after", "soon"), date], None),
+            (&[("retry-after", "99999999999999999999999")], Some(super::super::headers::LONGEST.as_secs())),
+            (&[], None),
+        ];
+        for (headers, wait) in cases {
+            assert_eq!(classified("x", 429, headers, b"").retry_after, wait.map(Duration::from_secs), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_endpoint_is_read_by_the_standard() {
+        let cases: [(u16, &[u8], ErrorClass); 14] = [
+            (400, br#"{"error":"invalid_grant"}"#, ErrorClass::RefreshRejected),
+            (401, br#"{"error":"invalid_grant"}"#, ErrorClass::RefreshRejected),
+            (400, br#"{"error":"invalid_client"}"#, ErrorClass::AppLevel),
+            (401, br#"{"error":"unauthorized_client"}"#, ErrorClass::AppLevel),
+            (400, br#"{"error":"invalid_request"}"#, ErrorClass::Transient),
+            (429, br#"{"error":"invalid_grant"}"#, ErrorClass::Transient),
+            (500, br#"{"error":"invalid_grant"}"#, ErrorClass::Transient),
+            (503, br#"{"error":"invalid_grant"}"#, ErrorClass::Transient),
+            (400, b"<html>invalid_grant</html>", ErrorClass::Transient),
+            (400, b"error=invalid_grant", ErrorClass::Transient),
+            (400, b"", ErrorClass::Transient),
+            (400, br#"{"error":"invalid_gra"#, ErrorClass::Transient),
+            (200, br#"{"access_token":"t"}"#, ErrorClass::Ok),
+            (200, b"", ErrorClass::Transient),
+        ];
+        for (status, body, class) in cases {
+            assert_eq!(classify_token_endpoint(status, body), class, "{status} {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn the_authorization_endpoint_says_who_must_act() {
+        let catalogue = Catalogue::embedded();
+        let cases = [
+            ("youtube", "admin_policy_enforced", ErrorClass::AppLevel),
+            ("google_business", "org_internal", ErrorClass::AppLevel),
+            ("x", "access_denied", ErrorClass::PermissionLost),
+            ("x", "invalid_scope", ErrorClass::AppLevel),
+            ("x", "server_error", ErrorClass::Transient),
+            ("x", "<script>", ErrorClass::Transient),
+        ];
+        for (network, error, class) in cases {
+            assert_eq!(classify_authorization(catalogue.network(network).unwrap(), error), class, "{network} {error}");
+        }
+    }
+
+    #[test]
+    fn rules_are_asked_from_the_most_exact_on() {
+        for network in Catalogue::embedded().iter() {
+            assert!(network.errors.is_sorted_by_key(|rule| std::cmp::Reverse(exactness(rule))), "{}", network.id);
+        }
+        let rule = |http, code: Option<&str>, subcode: Option<&str>| ErrorRule {
+            at: Endpoint::Api,
+            http,
+            code: code.map(str::to_owned),
+            code_to: None,
+            subcode: subcode.map(str::to_owned),
+            subcode_to: None,
+            message: None,
+            header: None,
+            class: ErrorClass::Ok,
+            about: None,
+            verified: crate::domain::networks::Verified::Unverified,
+        };
+        let order = [
+            rule(Some(400), Some("1"), Some("2")),
+            rule(None, Some("1"), Some("2")),
+            rule(Some(400), Some("1"), None),
+            rule(None, Some("1"), None),
+            rule(Some(400), None, None),
+        ];
+        assert!(order.windows(2).all(|pair| exactness(&pair[0]) > exactness(&pair[1])));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_has_a_class(status: u16, body: Vec<u8>, name in "(retry-after|www-authenticate|date)", value: String) {
+            static CATALOGUE: std::sync::LazyLock<Catalogue> = std::sync::LazyLock::new(Catalogue::embedded);
+            let headers = [(name, value)];
+            for network in CATALOGUE.iter() {
+                let answer = Answer { status, headers: &headers, body: &body };
+                let class = classify(network, &answer).class;
+                let renewal = classify_renewal(network, &answer).class;
+                let dead = [ErrorClass::TokenRevoked, ErrorClass::PasswordChanged, ErrorClass::RefreshRejected];
+                prop_assert!(!dead.contains(&class) && !dead.contains(&renewal));
+            }
+        }
+    }
+}

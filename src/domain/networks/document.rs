@@ -130,7 +130,7 @@ impl<'t> Document<'t> {
     /// Notes a mistake at `place` of what was read, or at the nearest place above it that the text has.
     pub fn note(&mut self, place: &Place, message: impl Into<String>) {
         let place = &self.place_in_text(place);
-        let line = self.nodes().into_iter().filter(|node| place.0.starts_with(&node.place.0)).last();
+        let line = self.nodes().into_iter().rfind(|node| place.0.starts_with(&node.place.0));
         let line = line.map(|node| self.line_of(node.start()));
         self.push(line, place.to_string(), message.into());
     }

@@ -365,3 +365,331 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(Timestamp::from_micros(time.as_microsecond()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::networks::{Catalogue, Verified};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_705_420_000);
+
+    fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn read(network: &str, headers: &[(&str, &str)]) -> Readings {
+        let catalogue = Catalogue::embedded();
+        read_usage_with_reasons(catalogue.network(network).unwrap(), &owned(headers), NOW)
+    }
+
+    /// A network whose only header rule has this dialect.
+    fn generic(dialect: Dialect, name: &str) -> Network {
+        let mut network = Network::clone(Catalogue::embedded().network("bluesky").unwrap());
+        let rule = HeaderRule {
+            dialect,
+            name: name.to_owned(),
+            owner: Owner::App,
+            window: None,
+            class: None,
+            verified: Verified::Documented,
+        };
+        network.headers = vec![rule];
+        network
+    }
+
+    fn count(limit: u64, remaining: u64) -> Usage {
+        Usage::Count { limit: Some(limit), remaining: Some(remaining), used: None }
+    }
+
+    fn after(seconds: u64) -> Option<Timestamp> {
+        Some(NOW + Duration::from_secs(seconds))
+    }
+
+    fn minutes(minutes: u64) -> Option<Duration> {
+        Some(Duration::from_secs(60 * minutes))
+    }
+
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    type Case = (&'static str, Headers<'static>, Owner, Option<Duration>, Usage, Option<Timestamp>);
+
+    #[test]
+    fn every_dialect_of_the_networks_is_read() {
+        let cases: [Case; 13] = [
+            (
+                "facebook",
+                &[("x-app-usage", r#"{"call_count":28,"total_time":25,"total_cputime":25}"#)],
+                Owner::App,
+                minutes(60),
+                Usage::Percent(28),
+                None,
+            ),
+            (
+                "facebook",
+                &[("x-app-usage", r#"{"call_count":1,"total_time":150.2,"total_cputime":2}"#)],
+                Owner::App,
+                minutes(60),
+                Usage::Percent(151),
+                None,
+            ),
+            (
+                "facebook",
+                &[(
+                    "x-app-usage",
+                    r#"{"acc_id_util_pct":9.67,"reset_time_duration":100,"ads_api_access_tier":"standard_access"}"#,
+                )],
+                Owner::App,
+                minutes(60),
+                Usage::Percent(10),
+                after(100),
+            ),
+            (
+                "x",
+                &[
+                    ("x-rate-limit-limit", "900"),
+                    ("x-rate-limit-remaining", "847"),
+                    ("x-rate-limit-reset", "1705420800"),
+                ],
+                Owner::AppPerson,
+                minutes(15),
+                count(900, 847),
+                after(800),
+            ),
+            (
+                "github",
+                &[
+                    ("x-ratelimit-limit", "5000"),
+                    ("x-ratelimit-remaining", "4987"),
+                    ("x-ratelimit-used", "13"),
+                    ("x-ratelimit-reset", "1705421000"),
+                    ("x-ratelimit-resource", "core"),
+                ],
+                Owner::Person,
+                minutes(60),
+                Usage::Count { limit: Some(5000), remaining: Some(4987), used: Some(13) },
+                after(1000),
+            ),
+            (
+                "reddit",
+                &[("x-ratelimit-used", "12"), ("x-ratelimit-remaining", "588.9"), ("x-ratelimit-reset", "417")],
+                Owner::App,
+                minutes(10),
+                Usage::Count { limit: None, remaining: Some(588), used: Some(12) },
+                after(417),
+            ),
+            (
+                "mastodon",
+                &[
+                    ("x-ratelimit-limit", "300"),
+                    ("x-ratelimit-remaining", "299"),
+                    ("x-ratelimit-reset", "2024-01-16T15:50:00.000000Z"),
+                ],
+                Owner::Person,
+                None,
+                count(300, 299),
+                after(200),
+            ),
+            (
+                "tumblr",
+                &[
+                    ("x-ratelimit-perday-limit", "5000"),
+                    ("x-ratelimit-perday-remaining", "4001"),
+                    ("x-ratelimit-perday-reset", "3600"),
+                ],
+                Owner::App,
+                minutes(24 * 60),
+                count(5000, 4001),
+                after(3600),
+            ),
+            (
+                "pinterest",
+                &[
+                    (
+                        "x-ratelimit-limit",
+                        r#"60, 100;w=1;name="safety_net_app_id_user_id", 60;w=60;name="org_analytics_app_id_user_id""#,
+                    ),
+                    ("x-ratelimit-remaining", "59"),
+                    ("x-ratelimit-reset", "1"),
+                ],
+                Owner::AppPerson,
+                minutes(1),
+                count(60, 59),
+                after(1),
+            ),
+            (
+                "pinterest",
+                &[("x-ratelimit-limit", "1000"), ("x-ratelimit-remaining", "999"), ("x-ratelimit-reset", "33")],
+                Owner::AppPerson,
+                minutes(1),
+                count(1000, 999),
+                after(33),
+            ),
+            (
+                "bluesky",
+                &[
+                    ("ratelimit-limit", "3000"),
+                    ("ratelimit-remaining", "2999"),
+                    ("ratelimit-reset", "1705420300"),
+                    ("ratelimit-policy", "3000;w=300"),
+                ],
+                Owner::Address,
+                minutes(5),
+                count(3000, 2999),
+                after(300),
+            ),
+            ("github", &[("retry-after", "60")], Owner::Person, None, Usage::Blocked, after(60)),
+            (
+                "github",
+                &[("retry-after", "Tue, 16 Jan 2024 15:48:40 GMT")],
+                Owner::Person,
+                None,
+                Usage::Blocked,
+                after(120),
+            ),
+        ];
+        for (network, headers, owner, window, usage, resets_at) in cases {
+            let found = read(network, headers);
+            let [reading] = found.readings.as_slice() else { panic!("{network} {headers:?}: {found:?}") };
+            assert_eq!((reading.owner, reading.window, reading.usage), (owner, window, usage), "{headers:?}");
+            assert_eq!(reading.resets_at, resets_at, "{headers:?}");
+            assert!(found.ignored.is_empty() && reading.object.is_none(), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_map_of_percentages_names_its_objects() {
+        let value = r#"{"112130216863063":[{"type":"pages","call_count":97,"total_cputime":23,"total_time":23,
+            "estimated_time_to_regain_access":0}],
+            "7":[{"type":"pages","call_count":100,"total_cputime":1,"total_time":1,"estimated_time_to_regain_access":19}]}"#;
+        let found = read("facebook", &[("x-business-use-case-usage", value)]).readings;
+        let [page, blocked] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((page.object.as_deref(), page.usage), (Some("112130216863063"), Usage::Percent(97)));
+        assert_eq!((page.owner, page.window, page.resets_at), (Owner::Profile, minutes(24 * 60), None));
+        assert_eq!((blocked.object.as_deref(), blocked.usage), (Some("7"), Usage::Blocked));
+        assert_eq!(blocked.resets_at, after(19 * 60));
+    }
+
+    #[test]
+    fn two_windows_give_two_readings() {
+        let headers = [("x-ratelimit-perhour-remaining", "5"), ("x-ratelimit-perday-remaining", "7")];
+        let found = read("tumblr", &headers).readings;
+        assert_eq!(found.iter().map(|reading| reading.window).collect::<Vec<_>>(), [minutes(60), minutes(24 * 60)]);
+    }
+
+    #[test]
+    fn the_current_draft_is_read() {
+        let network = generic(Dialect::IetfDraft, "ratelimit");
+        let headers = owned(&[
+            ("ratelimit-policy", r#""burst";q=100;w=60,"daily";q=1000;w=86400,"bytes";q=9;qu="content-bytes""#),
+            ("ratelimit", r#""burst";r=50;t=30, "daily";r=900, "other;,\"name";r=3"#),
+        ]);
+        assert!(read_usage(&network, &headers, NOW).is_empty(), "an escaped quote is not understood");
+        let headers = owned(&[
+            ("ratelimit-policy", r#""burst";q=100;w=60,"daily";q=1000;w=86400,"bytes";q=9;qu="content-bytes""#),
+            ("ratelimit", r#""burst";r=50;t=30, "daily";r=900, "o;,";r=3, "bytes";r=1"#),
+        ]);
+        let found = read_usage(&network, &headers, NOW);
+        let found: Vec<_> = found.iter().map(|reading| (reading.window, reading.usage, reading.resets_at)).collect();
+        let unknown = Usage::Count { limit: None, remaining: Some(3), used: None };
+        assert_eq!(
+            found,
+            [(minutes(1), count(100, 50), after(30)), (minutes(1440), count(1000, 900), None), (None, unknown, None)]
+        );
+    }
+
+    #[test]
+    fn what_is_odd_gives_no_reading_and_a_reason() {
+        let long = format!("{{\"call_count\":1,\"x\":\"{}\"}}", "a".repeat(1 << 20));
+        let cases: [(&str, Headers<'_>, Ignored); 15] = [
+            ("facebook", &[("x-app-usage", &long)], Ignored::TooLong),
+            ("facebook", &[("x-app-usage", "{")], Ignored::Malformed),
+            ("facebook", &[("x-app-usage", "{}")], Ignored::Malformed),
+            ("facebook", &[("x-app-usage", r#"{"call_count":-1}"#)], Ignored::Malformed),
+            ("facebook", &[("x-app-usage", r#"{"call_count":"12"}"#)], Ignored::Malformed),
+            ("facebook", &[("x-app-usage", r#"{"call_count":50,"total_time":null}"#)], Ignored::Malformed),
+            ("facebook", &[("x-business-use-case-usage", r#"{"1":{}}"#)], Ignored::Malformed),
+            ("x", &[("x-rate-limit-limit", "900"), ("x-rate-limit-remaining", "901")], Ignored::Contradictory),
+            ("x", &[("x-rate-limit-remaining", "-1")], Ignored::Malformed),
+            (
+                "x",
+                &[("x-rate-limit-remaining", "1"), ("x-rate-limit-reset", "99999999999999999999")],
+                Ignored::Malformed,
+            ),
+            ("x", &[("x-rate-limit-remaining", "1"), ("x-rate-limit-reset", "12")], Ignored::Malformed),
+            (
+                "mastodon",
+                &[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "9999-01-01T00:00:00Z")],
+                Ignored::Malformed,
+            ),
+            ("pinterest", &[("x-ratelimit-limit", "60, \"open")], Ignored::Malformed),
+            ("pinterest", &[("x-ratelimit-limit", ",,,")], Ignored::Malformed),
+            ("github", &[("retry-after", "soon")], Ignored::Malformed),
+        ];
+        for (network, headers, reason) in cases {
+            let shown: Vec<_> = headers.iter().map(|(name, value)| (*name, &value[..value.len().min(40)])).collect();
+            let found = read(network, headers);
+            assert_eq!((found.readings.len(), found.ignored), (0, vec![reason]), "{network} {shown:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_there_says_nothing() {
+        for network in Catalogue::embedded().iter() {
+            let headers = owned(&[("content-type", "text/html"), ("x-rate", "1"), ("x-ratelimit", "5")]);
+            assert_eq!(read_usage_with_reasons(network, &headers, NOW), Readings::default(), "{}", network.id);
+        }
+    }
+
+    #[test]
+    fn numbers_and_spans_saturate() {
+        assert_eq!(whole("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!((whole("1."), whole(".5"), whole("+1"), whole("1e3"), whole("")), (None, None, None, None, None));
+        let value = r#"{"1":[{"call_count":5000,"estimated_time_to_regain_access":18446744073709551615}]}"#;
+        let found = read("facebook", &[("x-business-use-case-usage", value)]).readings;
+        assert_eq!((found[0].usage, found[0].resets_at), (Usage::Blocked, Some(NOW + LONGEST)));
+        let found = read("facebook", &[("x-app-usage", r#"{"call_count":5000}"#)]).readings;
+        assert_eq!(found[0].usage, Usage::Percent(255));
+    }
+
+    const DIALECTS: [Dialect; 9] = [
+        Dialect::PercentObject,
+        Dialect::PercentMap,
+        Dialect::TripleEpoch,
+        Dialect::TripleSeconds,
+        Dialect::TripleIso,
+        Dialect::PolicyList,
+        Dialect::IetfDraft,
+        Dialect::IetfDraftOld,
+        Dialect::RetryAfter,
+    ];
+
+    proptest! {
+        /// No text makes a reader panic, promise more than a limit, or believe a time that is over a year away.
+        #[test]
+        fn any_text_is_survived(
+            dialect in proptest::sample::select(DIALECTS.to_vec()),
+            values in proptest::collection::vec(
+                prop_oneof![any::<Vec<u8>>().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()), "[0-9]{1,25}", "[0-9\",;=.wqrt ]{0,60}"],
+                6,
+            ),
+            now in any::<i64>(),
+        ) {
+            static BLUESKY: std::sync::LazyLock<Network> = std::sync::LazyLock::new(|| generic(Dialect::RetryAfter, "h"));
+            let mut network = BLUESKY.clone();
+            network.headers[0].dialect = dialect;
+            let names = ["h", "hlimit", "hremaining", "hreset", "hused", "h-limit"];
+            let headers: Vec<_> = names.iter().map(|name| (*name).to_owned()).zip(values).collect();
+            let now = Timestamp::from_micros(now);
+            for reading in read_usage(&network, &headers, now) {
+                if let Usage::Count { limit: Some(limit), remaining: Some(remaining), .. } = reading.usage {
+                    prop_assert!(remaining <= limit);
+                }
+                if let Some(resets_at) = reading.resets_at {
+                    prop_assert!(resets_at.since(now) <= LONGEST);
+                }
+                prop_assert!(reading.window.is_none_or(|window| window <= LONGEST && !window.is_zero()));
+            }
+        }
+    }
+}
