@@ -99,7 +99,10 @@ fn given_twice(files: &[(String, String)]) -> impl Iterator<Item = Mistake> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::domain::networks::{Owner, Purpose};
 
     #[test]
     fn every_built_in_file_is_free_of_mistakes() {
@@ -131,6 +134,53 @@ mod tests {
             assert_eq!(catalogue.network(id).unwrap().id.as_str(), id);
         }
         assert!(catalogue.network("nowhere").is_none());
+    }
+
+    #[test]
+    fn limits_belong_to_whom_the_networks_say() {
+        let catalogue = Catalogue::embedded();
+        let owners = |network: &str, kind: &str, class: &str| {
+            let network = catalogue.network(network).unwrap();
+            let kind = network.kind(kind).unwrap();
+            network.class(class).unwrap().limits_for(kind).map(|limit| limit.owner).collect::<Vec<_>>()
+        };
+        let cases: [(&str, &str, &str, &[Owner]); 13] = [
+            ("facebook", "user", "calls", &[Owner::App, Owner::Person]),
+            ("facebook", "page", "calls", &[Owner::Profile]),
+            ("instagram", "facebook_login", "hashtags", &[Owner::Profile]),
+            ("threads", "user", "calls", &[Owner::Profile]),
+            ("x", "user", "search_recent", &[Owner::AppPerson]),
+            ("x", "app", "search_recent", &[Owner::App]),
+            ("youtube", "user", "search", &[Owner::App]),
+            ("linkedin", "user", "posts", &[Owner::App, Owner::AppPerson]),
+            ("pinterest", "user", "org_read", &[Owner::AppPerson]),
+            ("tiktok", "user", "video_list", &[Owner::App]),
+            ("mastodon", "user", "calls", &[Owner::Person, Owner::Address]),
+            ("bluesky", "user", "calls", &[Owner::Address]),
+            ("github", "user", "calls", &[Owner::Person]),
+        ];
+        for (network, kind, class, expected) in cases {
+            assert_eq!(owners(network, kind, class), expected, "{network} {kind} {class}");
+        }
+    }
+
+    #[test]
+    fn every_class_is_drawn_from() {
+        for network in Catalogue::embedded().iter() {
+            let costs = network.operations.iter().flat_map(|operation| &operation.costs);
+            let drawn: HashSet<_> = costs.map(|cost| &cost.class).collect();
+            for class in &network.classes {
+                assert!(drawn.contains(&class.id), "{}: no operation draws from {}", network.id, class.id);
+            }
+        }
+    }
+
+    #[test]
+    fn xing_serves_no_collecting() {
+        let catalogue = Catalogue::embedded();
+        let xing = catalogue.network("xing").unwrap();
+        assert!(xing.serves(Purpose::Publish));
+        assert!(!xing.serves(Purpose::CollectStatistics) && !xing.serves(Purpose::CollectContent));
     }
 
     fn file(name: &str, text: &str) -> (String, String) {

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use super::check_errors;
 use super::document::{Document, Place};
 use super::model::{
-    Amount, ClientAuth, Cost, CreditClass, HeaderRule, LimitRule, Network, OAuth, OAuthQuirk, Operation, Renewal,
-    TokenKind, Unit, Window,
+    Amount, ClientAuth, Cost, CreditClass, Dialect, HeaderRule, LimitRule, Network, OAuth, OAuthQuirk, Operation,
+    Renewal, TokenKind, Unit, Window,
 };
 use crate::base::ids::{ClassId, KindId};
 
@@ -44,6 +44,12 @@ struct Check<'c, 't> {
 }
 
 impl Check<'_, '_> {
+    fn some_text(&mut self, place: &Place, text: &str) {
+        if text.trim().is_empty() {
+            self.document.note(place, "is empty: write a sentence for people");
+        }
+    }
+
     /// Lists that must not be empty, and ids that must differ.
     fn lists(&mut self, root: &Place) {
         let network = self.network;
@@ -67,6 +73,7 @@ impl Check<'_, '_> {
     fn kinds(&mut self, place: &Place) {
         for (at, kind) in self.network.kinds.iter().enumerate() {
             let place = place.at(at);
+            self.some_text(&place.key("about"), &kind.about);
             let mut purposes = BTreeSet::new();
             for (at, needed) in kind.scopes.iter().enumerate() {
                 if !purposes.insert(needed.purpose) {
@@ -125,8 +132,9 @@ impl Check<'_, '_> {
     fn renewal(&mut self, place: &Place, kind: &TokenKind) {
         match &kind.renewal {
             Renewal::Derived { from } => {
-                if *from == kind.id {
-                    self.document.note(&place.key("from"), "is the kind itself: name the kind that it is made from");
+                if !ends_in_a_grant(self.network, kind) {
+                    self.document
+                        .note(&place.key("from"), "leads back to the kind itself: name one that a person grants");
                 }
                 self.known_kinds(&place.key("from"), std::slice::from_ref(from));
             }
@@ -142,6 +150,7 @@ impl Check<'_, '_> {
 
     fn classes(&mut self, place: &Place) {
         for (at, class) in self.network.classes.iter().enumerate() {
+            self.some_text(&place.at(at).key("about"), &class.about);
             let place = place.at(at).key("limits");
             if class.limits.is_empty() && self.complete {
                 self.document.note(&place, "is empty: write what is known, or 'unknown' with a safe value");
@@ -192,6 +201,7 @@ impl Check<'_, '_> {
     fn operations(&mut self, place: &Place) {
         for (at, operation) in self.network.operations.iter().enumerate() {
             let place = place.at(at);
+            self.some_text(&place.key("about"), &operation.about);
             if !METHODS.contains(&operation.method.as_str()) {
                 let message = format!("'{}' is no method: write one of {}", operation.method, METHODS.join(", "));
                 self.document.note(&place.key("method"), message);
@@ -242,7 +252,12 @@ impl Check<'_, '_> {
         for cost in costs {
             let place = place.key(cost.class.as_str());
             self.known_class(&place, &cost.class);
-            let keys = self.network.class(cost.class.as_str()).is_some_and(|class| class.unit == Unit::Keys);
+            let Some(class) = self.network.class(cost.class.as_str()) else { continue };
+            let keys = class.unit == Unit::Keys;
+            let least = class.limits.iter().map(|limit| limit.amount.units(Some(0))).min();
+            if least.is_some_and(|least| least > 0 && cost.units > least) {
+                self.document.note(&place, "is more than a limit of this class: such a call could never be made");
+            }
             if cost.units == 0 {
                 self.document.note(&place, "is 0: leave it out, or write what a call costs");
             } else if keys && cost.units != 1 {
@@ -263,9 +278,27 @@ impl Check<'_, '_> {
             if let Some(class) = &header.class {
                 self.known_class(&place.key("class"), class);
             }
+            self.counted_by(&place, header);
             if headers[..at].iter().any(|earlier| speaks_of_the_same(earlier, header)) {
                 self.document.note(&place, "says the same as an earlier rule: keep one of them");
             }
+        }
+    }
+
+    /// Some limit must be on the account that a header speaks of, or else nobody would listen to it.
+    fn counted_by(&mut self, place: &Place, header: &HeaderRule) {
+        let unknown = header.class.as_ref().is_some_and(|class| self.network.class(class.as_str()).is_none());
+        if header.dialect == Dialect::RetryAfter || !self.complete || unknown {
+            return;
+        }
+        let speaks_of = |class: &&CreditClass| header.class.as_ref().is_none_or(|named| class.id == *named);
+        let limits = self.network.classes.iter().filter(speaks_of).flat_map(|class| &class.limits);
+        let windows: Vec<_> =
+            limits.filter(|limit| limit.owner == header.owner).map(|limit| limit.window.length()).collect();
+        if windows.is_empty() {
+            self.document.note(&place.key("owner"), "no limit is on the account of this owner");
+        } else if header.window.is_some() && !windows.contains(&header.window) {
+            self.document.note(&place.key("window"), "no limit of this owner has this window");
         }
     }
 
@@ -307,7 +340,8 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// A URL, in which `{name}` stands for a part that varies. Tokens travel there, so only to this machine without TLS.
 fn check_url(text: &str) -> Result<(), String> {
-    let url = url::Url::parse(&text.replace(['{', '}'], "")).map_err(|error| error.to_string())?;
+    let url = url::Url::parse(&text.replace(['{', '}'], ""))
+        .map_err(|error| format!("{error}; write a whole URL such as 'https://api.example.com/v1'"))?;
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
@@ -332,6 +366,15 @@ fn counts_the_same(one: &LimitRule, other: &LimitRule) -> bool {
     kinds && one.owner == other.owner && one.window == other.window
 }
 
+/// Whether a kind that is made of another one leads to a kind that is not, or to an unknown one.
+fn ends_in_a_grant(network: &Network, kind: &TokenKind) -> bool {
+    let made_from = |kind: &&TokenKind| match &kind.renewal {
+        Renewal::Derived { from } => network.kind(from.as_str()),
+        Renewal::RefreshToken { .. } | Renewal::SelfRenewing { .. } | Renewal::Nothing => None,
+    };
+    std::iter::successors(Some(kind), made_from).take(network.kinds.len() + 1).count() <= network.kinds.len()
+}
+
 fn speaks_of_the_same(one: &HeaderRule, other: &HeaderRule) -> bool {
     one.dialect == other.dialect
         && one.name == other.name
@@ -339,3 +382,6 @@ fn speaks_of_the_same(one: &HeaderRule, other: &HeaderRule) -> bool {
         && one.window == other.window
         && one.class == other.class
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 /// One mistake in a file of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +95,8 @@ pub(super) struct Document<'t> {
     text: &'t str,
     tree: DeTable<'t>,
     mistakes: Vec<Mistake>,
+    /// The elements of arrays that were left out, by their places in the text.
+    left_out: Vec<Place>,
 }
 
 /// One node of the tree: where it is, and the spans of its key and its value.
@@ -114,7 +116,7 @@ impl<'t> Document<'t> {
     /// Parses `text`; a text that is no TOML gives all its mistakes.
     pub fn parse(file: &'t str, text: &'t str) -> Result<Self, Vec<Mistake>> {
         let (tree, errors) = DeTable::parse_recoverable(text);
-        let mut document = Document { file, text, tree: tree.into_inner(), mistakes: Vec::new() };
+        let mut document = Document { file, text, tree: tree.into_inner(), mistakes: Vec::new(), left_out: Vec::new() };
         if errors.is_empty() {
             return Ok(document);
         }
@@ -125,9 +127,10 @@ impl<'t> Document<'t> {
         Err(document.mistakes)
     }
 
-    /// Notes a mistake at `place`, or at the nearest place above it that the text has.
+    /// Notes a mistake at `place` of what was read, or at the nearest place above it that the text has.
     pub fn note(&mut self, place: &Place, message: impl Into<String>) {
-        let line = self.nodes().into_iter().filter(|node| place.0.starts_with(&node.place.0)).last();
+        let place = &self.place_in_text(place);
+        let line = self.nodes().into_iter().rfind(|node| place.0.starts_with(&node.place.0));
         let line = line.map(|node| self.line_of(node.start()));
         self.push(line, place.to_string(), message.into());
     }
@@ -156,15 +159,16 @@ impl<'t> Document<'t> {
                 Err(error) => error,
             };
             let gone = self.judge(&error, &mut cut)?;
-            if !remove(&mut rest, &gone) {
-                return None;
+            rest = without(rest, &gone.value);
+            if matches!(gone.place.0.last(), Some(Step::Position(_))) {
+                self.left_out.push(gone.place);
             }
         }
         None
     }
 
     /// Notes the error, and says which node must go so that the rest can be read.
-    fn judge(&mut self, error: &toml::de::Error, cut: &mut HashSet<(Place, String)>) -> Option<Range<usize>> {
+    fn judge(&mut self, error: &toml::de::Error, cut: &mut HashSet<(Place, String)>) -> Option<Node> {
         let nodes = self.nodes();
         let span = error.span().unwrap_or(0..self.text.len());
         let node =
@@ -178,18 +182,25 @@ impl<'t> Document<'t> {
                 let line = self.line_of(node.map_or(span.start, Node::start));
                 self.push(Some(line), place.key(missing).to_string(), "is missing".to_owned());
             }
-            return innermost_element(&nodes, &place);
+            return innermost_element(nodes, &place);
         }
         let line = self.line_of(node.map_or(span.start, Node::start));
         self.push(Some(line), place.to_string(), message.to_owned());
-        match place.0.split_last() {
-            Some((Step::Key(key), above)) => {
-                cut.insert((Place(above.to_vec()), key.clone()));
-                node.map(|node| node.value.clone())
-            }
-            Some((Step::Position(_), _)) => node.map(|node| node.value.clone()),
-            None => None,
+        if let Some((Step::Key(key), above)) = place.0.split_last() {
+            cut.insert((Place(above.to_vec()), key.clone()));
         }
+        nodes.into_iter().find(|node| node.place == place)
+    }
+
+    /// The place in the text of a place in what was read: elements that were left out count again.
+    fn place_in_text(&self, place: &Place) -> Place {
+        place.0.iter().fold(Place::default(), |above, step| match step {
+            Step::Key(key) => above.key(key),
+            Step::Position(position) => {
+                let kept = (0..).map(|at| above.at(at)).filter(|place| !self.left_out.contains(place)).nth(*position);
+                kept.unwrap_or(above)
+            }
+        })
     }
 
     fn push(&mut self, line: Option<usize>, key: String, message: String) {
@@ -231,36 +242,29 @@ fn walk_value(value: &DeValue<'_>, place: &Place, nodes: &mut Vec<Node>) {
     }
 }
 
-/// The span of the innermost element of an array that holds `place`.
-fn innermost_element(nodes: &[Node], place: &Place) -> Option<Range<usize>> {
+/// The innermost element of an array that holds `place`.
+fn innermost_element(nodes: Vec<Node>, place: &Place) -> Option<Node> {
     let depth = place.0.iter().rposition(|step| matches!(step, Step::Position(_)))? + 1;
-    nodes.iter().find(|node| node.place.0 == place.0[..depth]).map(|node| node.value.clone())
+    nodes.into_iter().find(|node| node.place.0 == place.0[..depth])
 }
 
-/// Cuts the node whose value has this span out of the table; whether it was there.
-fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    let key = table.iter().find(|(_, value)| value.span() == *span).map(|(key, _)| key.clone());
-    if let Some(key) = key {
-        return table.remove(&key).is_some();
-    }
-    table.iter_mut().any(|(_, value)| remove_within(value.get_mut(), span))
+/// The table without the node whose value has this span.
+fn without<'t>(table: DeTable<'t>, span: &Range<usize>) -> DeTable<'t> {
+    let kept = table.into_iter().filter(|(_, value)| value.span() != *span);
+    kept.map(|(key, value)| (key, value_without(value, span))).collect()
 }
 
-fn remove_within(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
-    match value {
-        DeValue::Table(table) => remove(table, span),
+fn value_without<'t>(value: Spanned<DeValue<'t>>, span: &Range<usize>) -> Spanned<DeValue<'t>> {
+    let own = value.span();
+    let rest = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(without(table, span)),
         DeValue::Array(array) => {
-            if array.iter().any(|element| element.span() == *span) {
-                *array = std::mem::replace(array, DeArray::new())
-                    .into_iter()
-                    .filter(|element| element.span() != *span)
-                    .collect();
-                return true;
-            }
-            array.iter_mut().any(|element| remove_within(element.get_mut(), span))
+            let kept = array.into_iter().filter(|element| element.span() != *span);
+            DeValue::Array(kept.map(|element| value_without(element, span)).collect())
         }
-        _ => false,
-    }
+        other => other,
+    };
+    Spanned::new(own, rest)
 }
 
 #[cfg(test)]

@@ -1,90 +1,171 @@
-//! Finding things in a network by their names.
+//! Finding things in a network: by name, and by position. The position of a kind, a class or an operation is fixed for
+//! the life of the catalogue, so that it can stand for the name where names are too slow.
 
-use super::model::{CreditClass, Network, Operation, Purpose, TokenKind};
+use std::time::Duration;
+
+use super::model::{
+    Amount, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, TokenKind, Window,
+};
 
 impl Network {
-    /// The kind of token with this id.
+    /// The kind of token of that name.
     pub fn kind(&self, id: &str) -> Option<&TokenKind> {
-        self.kinds.iter().find(|kind| kind.id.as_str() == id)
+        self.kinds.get(self.kind_index(id)?)
     }
 
-    /// The place of that kind in [`Network::kinds`].
+    /// The position of a kind in `kinds`.
     pub fn kind_index(&self, id: &str) -> Option<usize> {
         self.kinds.iter().position(|kind| kind.id.as_str() == id)
     }
 
-    /// The credit class with this id.
+    /// The credit class of that name.
     pub fn class(&self, id: &str) -> Option<&CreditClass> {
-        self.classes.iter().find(|class| class.id.as_str() == id)
+        self.classes.get(self.class_index(id)?)
     }
 
-    /// The place of that class in [`Network::classes`].
+    /// The position of a class in `classes`.
     pub fn class_index(&self, id: &str) -> Option<usize> {
         self.classes.iter().position(|class| class.id.as_str() == id)
     }
 
-    /// The operation with this id.
+    /// The operation of that name.
     pub fn operation(&self, id: &str) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.id.as_str() == id)
+        self.operations.get(self.operation_index(id)?)
     }
 
-    /// The place of that operation in [`Network::operations`].
+    /// The position of an operation in `operations`.
     pub fn operation_index(&self, id: &str) -> Option<usize> {
         self.operations.iter().position(|operation| operation.id.as_str() == id)
     }
 
-    /// The scopes that a token of `kind` needs for `purpose`; `None` if such a token can't serve it. An operation may
-    /// need more ([`Operation::scopes`]).
+    /// The scopes that a token of `kind` needs for `purpose`; `None` where that kind can't serve it.
     pub fn scopes_for(&self, kind: &str, purpose: Purpose) -> Option<&[String]> {
         self.kind(kind)?.scopes_for(purpose)
     }
 
-    /// Whether some operation serves `purpose`.
+    /// All scopes that a call of `operation` needs with a token of `kind`: those of the purpose and its own.
+    /// `None` where that kind, or the operation, does not serve the purpose.
+    pub fn scopes_of_call<'n>(
+        &'n self,
+        kind: &str,
+        purpose: Purpose,
+        operation: &'n Operation,
+    ) -> Option<OperationScopes<'n>> {
+        let kind = self.kind(kind)?;
+        if !operation.allows(&kind.id) || !operation.purposes.contains(&purpose) {
+            return None;
+        }
+        Some(OperationScopes { of_purpose: kind.scopes_for(purpose)?, of_operation: &operation.scopes })
+    }
+
+    /// Whether any operation serves `purpose`.
     pub fn serves(&self, purpose: Purpose) -> bool {
         self.operations.iter().any(|operation| operation.purposes.contains(&purpose))
     }
 }
 
 impl TokenKind {
-    /// The scopes that `purpose` needs; `None` if a token of this kind can't serve it.
+    /// The scopes that it needs for `purpose`; `None` where it can't serve it.
     pub fn scopes_for(&self, purpose: Purpose) -> Option<&[String]> {
-        let needed = self.scopes.iter().find(|needed| needed.purpose == purpose)?;
-        Some(&needed.scopes)
+        self.scopes.iter().find(|needed| needed.purpose == purpose).map(|needed| needed.scopes.as_slice())
+    }
+}
+
+impl OperationScopes<'_> {
+    /// Each scope; one may come twice.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.of_purpose.iter().chain(self.of_operation).map(String::as_str)
+    }
+}
+
+impl CreditClass {
+    /// The limits of it that count calls with a token of `kind`.
+    pub fn limits_for(&self, kind: &TokenKind) -> impl Iterator<Item = &LimitRule> {
+        self.limits.iter().filter(|limit| limit.holds_for(&kind.id))
+    }
+
+    /// Whether it has a limit on the account of `owner`.
+    pub fn debits(&self, owner: Owner) -> bool {
+        self.limits.iter().any(|limit| limit.owner == owner)
+    }
+}
+
+impl Window {
+    /// The span in which the limit holds, a day for one that goes from midnight to midnight; `None` for a budget.
+    pub fn length(&self) -> Option<Duration> {
+        match self {
+            Window::Fixed { length, .. } | Window::Rolling { length } | Window::Distinct { length } => Some(*length),
+            Window::Daily { .. } => Some(Duration::from_secs(24 * 60 * 60)),
+            Window::Paced { per } => Some(*per),
+            Window::Budget => None,
+        }
+    }
+}
+
+impl Amount {
+    /// The name of the fact that a formula needs.
+    pub fn fact(&self) -> Option<&str> {
+        match self {
+            Amount::Formula { fact, .. } => Some(fact),
+            Amount::Number(_) | Amount::Unknown { .. } => None,
+        }
+    }
+
+    /// The limit in units, given the fact that a formula needs; saturates.
+    pub fn units(&self, fact: Option<u64>) -> u64 {
+        match (self, fact) {
+            (Amount::Number(units), _) => *units,
+            (Amount::Formula { factor, at_least, .. }, Some(fact)) => factor.saturating_mul(fact.max(*at_least)),
+            (Amount::Formula { start, .. } | Amount::Unknown { start }, _) => *start,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::networks::{Catalogue, Purpose};
+    use super::*;
+    use crate::domain::networks::Catalogue;
 
     #[test]
-    fn names_find_what_they_name() {
-        let catalogue = Catalogue::embedded();
-        let network = catalogue.network("facebook").unwrap();
-        for (at, kind) in network.kinds.iter().enumerate() {
-            assert_eq!(network.kind_index(kind.id.as_str()), Some(at));
-            assert_eq!(network.kind(kind.id.as_str()).map(|found| &found.id), Some(&kind.id));
+    fn positions_and_names_agree() {
+        for network in Catalogue::embedded().iter() {
+            for (at, operation) in network.operations.iter().enumerate() {
+                assert_eq!(network.operation_index(operation.id.as_str()), Some(at));
+            }
+            for (at, class) in network.classes.iter().enumerate() {
+                assert_eq!(network.class_index(class.id.as_str()), Some(at));
+            }
+            for (at, kind) in network.kinds.iter().enumerate() {
+                assert_eq!(network.kind_index(kind.id.as_str()), Some(at));
+            }
         }
-        for (at, class) in network.classes.iter().enumerate() {
-            assert_eq!(network.class_index(class.id.as_str()), Some(at));
-            assert_eq!(network.class(class.id.as_str()).map(|found| &found.id), Some(&class.id));
-        }
-        for (at, operation) in network.operations.iter().enumerate() {
-            assert_eq!(network.operation_index(operation.id.as_str()), Some(at));
-            assert_eq!(network.operation(operation.id.as_str()).map(|found| &found.id), Some(&operation.id));
-        }
-        assert!(network.kind("nobody").is_none() && network.class("nothing").is_none());
-        assert!(network.operation("never").is_none() && network.operation_index("never").is_none());
     }
 
     #[test]
-    fn a_purpose_is_served_by_operations_and_kinds() {
+    fn names_that_nobody_gave_are_not_found() {
         let catalogue = Catalogue::embedded();
-        let facebook = catalogue.network("facebook").unwrap();
-        assert!(facebook.serves(Purpose::Publish) && !facebook.serves(Purpose::Activate));
-        assert!(facebook.scopes_for("user", Purpose::ListPages).is_some_and(|scopes| !scopes.is_empty()));
-        assert_eq!(facebook.scopes_for("app", Purpose::Validate), Some(&[][..]));
-        assert_eq!(facebook.scopes_for("app", Purpose::Publish), None);
-        assert_eq!(facebook.scopes_for("nobody", Purpose::Publish), None);
+        let x = catalogue.network("x").unwrap();
+        assert!(x.kind("page").is_none() && x.class("nothing").is_none() && x.operation("nothing").is_none());
+        assert!(x.scopes_for("user", Purpose::ListPages).is_none());
+    }
+
+    #[test]
+    fn a_formula_follows_its_fact() {
+        let amount = Amount::Formula { factor: 4800, fact: "impressions".to_owned(), at_least: 10, start: 7 };
+        for (fact, units) in [(None, 7), (Some(0), 48_000), (Some(11), 52_800), (Some(u64::MAX), u64::MAX)] {
+            assert_eq!(amount.units(fact), units, "{fact:?}");
+        }
+        assert_eq!((Amount::Number(3).units(Some(9)), Amount::Unknown { start: 4 }.units(Some(9))), (3, 4));
+    }
+
+    #[test]
+    fn a_call_needs_the_scopes_of_its_purpose_and_its_own() {
+        let catalogue = Catalogue::embedded();
+        let x = catalogue.network("x").unwrap();
+        let messages = x.operation("dm_events.list").unwrap();
+        let needed = x.scopes_of_call("user", Purpose::CollectContent, messages).unwrap();
+        assert!(needed.iter().any(|scope| scope == "dm.read") && needed.iter().any(|scope| scope == "tweet.read"));
+        assert!(x.scopes_of_call("app", Purpose::CollectContent, messages).is_none(), "not for that kind");
+        assert!(x.scopes_of_call("user", Purpose::Publish, messages).is_none(), "not for that purpose");
     }
 }

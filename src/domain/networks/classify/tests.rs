@@ -53,6 +53,29 @@ fn every_documented_refusal_has_its_class() {
     assert_eq!(networks.len(), catalogue.len(), "every network has documented refusals");
 }
 
+#[test]
+fn every_rule_decides_a_documented_refusal() {
+    let catalogue = Catalogue::embedded();
+    let mut decisive = std::collections::HashSet::new();
+    for line in ANSWERS.lines() {
+        let row: Row<'_> = serde_json::from_str(line).unwrap();
+        let headers: Vec<(String, String)> = row.headers.into_iter().collect();
+        let body = row.body.map_or("", RawValue::get).as_bytes();
+        let network = catalogue.network(row.network).unwrap();
+        let answer = Answer { status: row.status, headers: &headers, body };
+        if let Some((rule, _)) = Said::read(network, &answer).rule(network, row.at) {
+            decisive.insert(std::ptr::from_ref(rule));
+        }
+    }
+    let idle: Vec<String> = catalogue
+        .iter()
+        .flat_map(|network| network.errors.iter().map(move |rule| (network, rule)))
+        .filter(|(_, rule)| rule.at != Endpoint::Authorize && !decisive.contains(&std::ptr::from_ref(*rule)))
+        .map(|(network, rule)| format!("{}: {rule:?}", network.id))
+        .collect();
+    assert!(idle.is_empty(), "{}", idle.join("\n"));
+}
+
 fn answer_of(network: &str, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Classified {
     let catalogue = Catalogue::embedded();
     let headers: Vec<(String, String)> =

@@ -43,6 +43,8 @@ fn short(readings: Vec<Reading>) -> Vec<Short> {
     readings.into_iter().map(in_short).collect()
 }
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -78,7 +80,7 @@ fn every_networks_headers_are_read() {
     const USAGE: &str = r#"{"call_count":28,"total_time":25,"total_cputime":25}"#;
     const BUSINESS: &str = r#"{"112130216863063":[{"type":"pages","call_count":97,"total_cputime":23,"total_time":23,"estimated_time_to_regain_access":0}]}"#;
     let calls = || some("calls");
-    let cases: Vec<(&str, &[(&str, &str)], Vec<Short>)> = vec![
+    let cases: Vec<(&str, Headers<'_>, Vec<Short>)> = vec![
         ("facebook", &[("x-app-usage", USAGE)], vec![(Some(HOUR), calls(), None, Usage::Percent(28), None)]),
         (
             "facebook",
@@ -218,7 +220,7 @@ fn a_percent_map_names_its_objects_and_classes() {
 fn counts_that_can_not_be_true_give_no_reading() {
     let network = network_of("triple_epoch", "x-");
     let huge = "9".repeat(1 << 20);
-    let cases: [(&[(&str, &str)], Option<Usage>); 14] = [
+    let cases: [(Headers<'_>, Option<Usage>); 14] = [
         (&[("x-limit", "10"), ("x-remaining", "10")], Some(count(10, 10, None))),
         (&[("x-limit", "10"), ("x-remaining", "11")], None),
         (&[("x-limit", "ten"), ("x-remaining", "5")], None),
