@@ -52,13 +52,17 @@ fn split(
     usage: Usage,
     resets_at: Option<Timestamp>,
 ) -> (Vec<Reading>, Vec<Reading>) {
+    // A second's grace: networks round the time that is left.
+    let may_end = |window: Duration, at: Timestamp| at <= look.now + window + Duration::from_secs(1);
+    let windows: Vec<Duration> = policies.iter().map(|policy| policy.window).collect();
     let (mut now_in_force, mut others) = (Vec::new(), Vec::new());
     for policy in policies {
-        // A second's grace: networks round the time that is left.
-        let ends = look.now + policy.window + Duration::from_secs(1);
-        let is_in_force = Some(policy.limit) == in_force && resets_at.is_none_or(|at| at <= ends);
+        let is_in_force = Some(policy.limit) == in_force && resets_at.is_none_or(|at| may_end(policy.window, at));
         let limit_only = Usage::Count { limit: Some(policy.limit), remaining: None, used: None };
-        let (usage, resets_at) = if is_in_force { (usage, resets_at) } else { (limit_only, None) };
+        // A reset that may be the end of a shorter window proves nothing of a longer one.
+        let is_of_shorter = |at| windows.iter().any(|window| *window < policy.window && may_end(*window, at));
+        let resets_at = resets_at.filter(|at| is_in_force && !is_of_shorter(*at));
+        let usage = if is_in_force { usage } else { limit_only };
         let reading = look.reading(usage, resets_at);
         let class = policy.class.or(reading.class.clone());
         let reading = Reading { window: Some(policy.window), class, ..reading };

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::networks::Catalogue;
+use crate::domain::networks::{Catalogue, Owner};
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::embedded);
 
@@ -91,7 +91,7 @@ fn every_networks_headers_are_read() {
         (
             "x",
             &[("x-rate-limit-limit", "900"), ("x-rate-limit-remaining", "847"), ("x-rate-limit-reset", "1705420800")],
-            vec![(Some(900), None, None, count(900, 847, None), Some(800))],
+            vec![(Some(900), None, None, count(900, 847, None), Some(800)); 2],
         ),
         (
             "github",
@@ -102,7 +102,7 @@ fn every_networks_headers_are_read() {
                 ("x-ratelimit-reset", "1705423600"),
                 ("x-ratelimit-resource", "core"),
             ],
-            vec![(Some(HOUR), calls(), None, count(5000, 4987, 13), Some(3600))],
+            vec![(Some(HOUR), calls(), None, count(5000, 4987, 13), Some(3600)); 2],
         ),
         ("github", &[("retry-after", "60")], vec![(None, None, None, Usage::Blocked, Some(60))]),
         (
@@ -136,7 +136,7 @@ fn every_networks_headers_are_read() {
             "pinterest",
             &pinterest,
             vec![
-                (Some(60), some("org_analytics"), None, count(60, 59, None), Some(1)),
+                (Some(60), some("org_analytics"), None, count(60, 59, None), None),
                 (Some(1), None, None, count(100, None, None), None),
             ],
         ),
@@ -158,6 +158,8 @@ fn every_networks_headers_are_read() {
 fn owners_are_those_of_the_rules() {
     let readings = read_at("facebook", &[("retry-after", "5"), ("x-app-usage", r#"{"call_count":1}"#)]);
     assert_eq!(readings.iter().map(|reading| reading.owner).collect::<Vec<_>>(), [Owner::App, Owner::App]);
+    let readings = read_at("x", &[("x-rate-limit-remaining", "1")]);
+    assert_eq!(readings.iter().map(|reading| reading.owner).collect::<Vec<_>>(), [Owner::AppPerson, Owner::App]);
     let reading = read_at("bluesky", &[("ratelimit-remaining", "1")]);
     assert_eq!(reading[0].owner, Owner::Address);
 }
