@@ -1,9 +1,17 @@
 //! token-broker: keeps social-network access tokens sealed, leases them to collectors with exact credit, balances the
 //! collection over them, and says when a team's *token load* is too high.
 //!
-//! The layers, from the ground up; each imports only from those above it in this list:
-//! [`base`], [`domain`], [`grpc`].
+//! The layers, from the ground up; each imports only from those before it:
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], [`grpc`], [`sim`].
 
 pub mod base;
+pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod grpc;
+pub mod outbound;
+pub mod service;
+pub mod sim;
+pub mod store;
+pub mod telemetry;
+pub mod vault;

@@ -3,6 +3,7 @@
 //! Nothing here knows what a token is. Nothing here imports from another layer.
 
 pub mod clock;
+pub mod hex;
 pub mod ids;
 pub mod secret;
 pub mod tasks;

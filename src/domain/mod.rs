@@ -1,9 +1,14 @@
 //! The rules: pure, synchronous, without clock and without I/O.
 
+pub mod alert;
 pub mod audit;
 pub mod credit;
+pub mod key;
 pub mod lease;
+pub mod load;
 pub mod networks;
 pub mod pool;
+pub mod queue;
+pub mod retry;
 pub mod team;
 pub mod token;

@@ -2,4 +2,7 @@
 //!
 //! The API itself is `proto/tokenbroker/v1`; [`pb`] is the Rust that is made from it.
 
+pub mod caller;
+pub mod convert;
 pub mod pb;
+pub mod status;

@@ -175,13 +175,14 @@ impl Bucket {
         self.window_ends_at
     }
 
-    /// When something is charged no more, so that a waiting request may try again.
-    pub fn next_change(&self, guard: Duration) -> Option<Timestamp> {
+    /// When, after `now`, something is charged no more, so that a waiting request may try again.
+    pub fn next_change(&self, now: Timestamp, guard: Duration) -> Option<Timestamp> {
         let blocks = self.blocks.iter().map(|block| block.charged_until).min();
         let window = self.window_ends_at.map(|end| end + guard);
         let network = (self.network_used > 0).then_some(self.network_used_until);
         let cooling = self.cooling.until();
-        [blocks, window, network, cooling, self.keys.next_end()].into_iter().flatten().min()
+        let ends = [blocks, window, network, cooling, self.keys.next_end()];
+        ends.into_iter().flatten().filter(|end| *end > now).min()
     }
 
     /// Changes what is known of the limit: facts of the owner, or the reserve. Blocks already taken stay as they are.
@@ -270,7 +271,7 @@ impl Bucket {
         let free = self.blocks.back().map_or(0, |block| block.free);
         if self.left() < units || (self.refused_until > now && free < units) {
             let soonest = now + Duration::from_millis(50);
-            let back = self.next_change(timing.guard).unwrap_or(now + Duration::from_secs(60));
+            let back = self.next_change(now, timing.guard).unwrap_or(now + Duration::from_secs(60));
             return Err(Shortage::Until(back.max(soonest)));
         }
         Ok(use_by)
@@ -407,7 +408,7 @@ impl Bucket {
         for block in &mut self.blocks {
             block.charged_until = match () {
                 () if block.free > 0 && block.last_use <= end => end + timing.guard,
-                () if block.last_use <= begin && block.outstanding == 0 => now,
+                () if block.last_use + timing.guard < begin && block.outstanding == 0 => now,
                 () if block.last_use <= end => end + timing.guard,
                 () => block.last_use + length,
             };

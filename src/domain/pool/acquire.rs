@@ -277,7 +277,7 @@ impl Pool {
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
             grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
-            self.schedule(bucket);
+            self.schedule(bucket, now);
         }
         Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
     }
@@ -351,6 +351,7 @@ impl Pool {
             expires_at,
             durable: false,
             recalled: false,
+            restored: false,
             last_report: None,
             grants,
         };
@@ -430,7 +431,7 @@ impl Pool {
             let Ok(grant) = granted else { break };
             self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
             if !wishes.takes.is_empty() {
-                self.schedule(bucket);
+                self.schedule(bucket, now);
             }
         }
         if let Some(held) = self.leases.get_mut(&lease) {
@@ -484,12 +485,13 @@ impl Pool {
         let mut seen = NoToken::None;
         for slot in &self.slots {
             let speaks = profile.is_none_or(|profile| profile.is_some_and(|profile| slot.profiles.contains(&profile)));
-            let draws = self.draws[request.operation][slot.kind as usize].is_some();
-            if slot.team != team || !speaks || !draws || !self.is_kind(slot.kind, request) {
+            let kind = self.draws[request.operation][slot.kind as usize].is_some();
+            let draws = self.draws_for(request.operation, slot).is_some();
+            if slot.team != team || !speaks || !kind || !self.is_kind(slot.kind, request) {
                 continue;
             }
             let why = match slot.state {
-                _ if !slot.purposes.contains(request.purpose) => NoToken::Purpose,
+                _ if !draws || !slot.purposes.contains(request.purpose) => NoToken::Purpose,
                 TokenState::Invalid { reason, .. } => NoToken::Dead(reason),
                 TokenState::Revoked { .. } => NoToken::Dead(Reason::RevokedByPerson),
                 TokenState::Paused { .. } => NoToken::Paused,
@@ -505,7 +507,7 @@ impl Pool {
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let soon = now + Duration::from_secs(60);
         let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
-            let change = self.buckets[*bucket as usize].bucket.next_change(self.settings.timing.guard)?;
+            let change = self.buckets[*bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
             Some((change.max(now + Duration::from_millis(50)), *rule))
         });
         let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));

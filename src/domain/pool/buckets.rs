@@ -163,9 +163,9 @@ impl Pool {
     }
 
     /// Arranges to be woken when something of the bucket is charged no more.
-    pub(super) fn schedule(&mut self, bucket: u32) {
+    pub(super) fn schedule(&mut self, bucket: u32, now: Timestamp) {
         let slot = &mut self.buckets[bucket as usize];
-        if let Some(at) = slot.bucket.next_change(self.settings.timing.guard)
+        if let Some(at) = slot.bucket.next_change(now, self.settings.timing.guard)
             && at < slot.wakes_at
         {
             slot.wakes_at = at;
@@ -184,14 +184,21 @@ impl Pool {
         for at in slot.slots.clone() {
             self.rescore_slot(at, now);
         }
-        self.schedule(bucket);
+        self.schedule(bucket, now);
     }
 
     /// Takes up a block of an earlier run: all of it counts as spent. Returns whether the bucket's rule is still in the catalogue.
-    pub fn restore_block(&mut self, key: &BucketKey, block: BlockId, amount: u64, charged_until: Timestamp) -> bool {
+    pub fn restore_block(
+        &mut self,
+        key: &BucketKey,
+        block: BlockId,
+        amount: u64,
+        charged_until: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let Some(bucket) = self.restored(key) else { return false };
         self.buckets[bucket as usize].bucket.restore(block, amount, charged_until);
-        self.schedule(bucket);
+        self.schedule(bucket, now);
         true
     }
 
@@ -199,7 +206,7 @@ impl Pool {
     pub fn restore_note(&mut self, note: &BucketNote, now: Timestamp) -> bool {
         let Some(bucket) = self.restored(&note.bucket) else { return false };
         self.buckets[bucket as usize].bucket.restore_note(note, now);
-        self.schedule(bucket);
+        self.schedule(bucket, now);
         true
     }
 

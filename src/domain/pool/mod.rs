@@ -11,6 +11,8 @@ mod names;
 mod report;
 mod shelf;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::cmp::Reverse;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BucketKey, Cooling, Timing};
+use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
@@ -30,7 +33,7 @@ pub use view::{BucketView, LeaseView, PoolCounts};
 use buckets::{BucketSlot, Rule};
 use names::Names;
 use shelf::OperationIndex;
-use slot::Slot;
+use slot::{ScopeSet, Slot};
 
 /// How a pool decides.
 #[derive(Debug, Clone)]
@@ -83,6 +86,8 @@ pub struct Pool {
     /// Per operation and kind: which rules a call draws from, and how much.
     draws: Vec<Vec<Option<Arc<[Draw]>>>>,
     names: Names,
+    scope_sets: Vec<ScopeSet>,
+    by_scopes: HashMap<String, u32>,
     teams: HashMap<TeamId, u32>,
     slots: Vec<Slot>,
     by_token: HashMap<TokenId, u32>,
@@ -122,6 +127,8 @@ struct Held {
     /// The store has it.
     durable: bool,
     recalled: bool,
+    /// Opened by an earlier run of the process: its credit is charged as spent, and its top-ups are not known.
+    restored: bool,
     last_report: Option<(u64, Reported)>,
     grants: Vec<HeldGrant>,
 }
@@ -158,6 +165,8 @@ impl Pool {
             rules,
             draws,
             names: Names::default(),
+            scope_sets: Vec::new(),
+            by_scopes: HashMap::new(),
             teams: HashMap::new(),
             slots: Vec::new(),
             by_token: HashMap::new(),
@@ -217,6 +226,34 @@ impl Pool {
             woke = true;
         }
         woke
+    }
+
+    /// Takes up a lease that an earlier run opened. Its credit is among the blocks that count as spent. Returns whether its token
+    /// is here.
+    pub fn restore_lease(&mut self, lease: &Lease) -> bool {
+        let Some(slot) = self.by_token.get(&lease.token).copied() else { return false };
+        let Some(operation) = self.network.operation_index(lease.operation.as_str()) else { return false };
+        let held = Held {
+            slot,
+            operation: u16::try_from(operation).expect("the catalogue holds few operations per network"),
+            collector: lease.collector,
+            purpose: lease.purpose,
+            collection: lease.collection.as_str().into(),
+            opened_at: lease.opened_at,
+            calls_left: lease.calls,
+            calls_granted: lease.calls,
+            use_by: lease.use_by,
+            expires_at: lease.expires_at,
+            durable: true,
+            recalled: false,
+            restored: true,
+            last_report: None,
+            grants: Vec::new(),
+        };
+        self.leases.insert(lease.id, held);
+        self.slots[slot as usize].leases.push(lease.id);
+        self.expiries.push(Reverse((lease.expires_at, lease.id)));
+        true
     }
 
     /// Extends a lease to end `ttl` after `now`. Its credit keeps its own end.

@@ -43,6 +43,8 @@ pub struct Reported {
     pub effects: Vec<Effect>,
     /// Blocks of which more is known now.
     pub updates: Vec<BlockUpdate>,
+    /// The report was settled before; nothing was changed.
+    pub repeated: bool,
 }
 
 /// How the holder of a lease goes on.
@@ -105,11 +107,12 @@ impl Pool {
         if let Some((sequence, answer)) = &held.last_report
             && report.sequence <= *sequence
         {
-            return Ok(Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() });
+            return Ok(Reported { repeated: true, calls_left: held.calls_left, use_by: held.use_by, ..answer.clone() });
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
+        let restored = held.restored;
         let reported = report.used.saturating_add(report.unused);
-        if reported > left {
+        if reported > left && !restored {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
@@ -118,7 +121,8 @@ impl Pool {
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
         let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer = Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates };
+        let answer =
+            Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates, repeated: false };
         let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
@@ -148,7 +152,7 @@ impl Pool {
     pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) -> Vec<BlockUpdate> {
         let mut updates = Vec::new();
         let Some(held) = self.leases.get_mut(&lease) else { return updates };
-        held.calls_left -= used + unused;
+        held.calls_left = held.calls_left.saturating_sub(used + unused);
         let slot = held.slot;
         let grants = &mut held.grants;
         for at in 0..grants.len() {
@@ -172,7 +176,7 @@ impl Pool {
         let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
         if !updates.is_empty() {
             for bucket in touched {
-                self.schedule(bucket);
+                self.schedule(bucket, now);
             }
         }
         if unused > 0 {
@@ -237,7 +241,7 @@ impl Pool {
             bucket.cooling.close(until);
             effects.push(Effect::Note(bucket.note()));
         }
-        self.schedule(at);
+        self.schedule(at, now);
     }
 
     fn judge(
@@ -380,7 +384,7 @@ impl Pool {
             for other in self.buckets[at as usize].slots.clone() {
                 self.rescore_slot(other, now);
             }
-            self.schedule(at);
+            self.schedule(at, now);
         }
         if let Some(until) = until {
             return Verdict::StopUntil(until);

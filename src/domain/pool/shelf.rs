@@ -191,7 +191,7 @@ impl Pool {
     /// Shelves a token anew for one operation. Returns its level.
     pub(super) fn rescore(&mut self, operation: usize, slot: u32, now: Timestamp) -> u8 {
         let held = &self.slots[slot as usize];
-        if self.draws[operation][held.kind as usize].is_none() {
+        if self.draws_for(operation, held).is_none() {
             return 0;
         }
         let level = level(self.score(operation, held, slot, now));
@@ -208,7 +208,7 @@ impl Pool {
         if !held.is_usable(now) || held.is_busy() || !may_pass(held.cooling.gate(now), held.leases.len()) {
             return 0;
         }
-        let Some(draws) = &self.draws[operation][held.kind as usize] else { return 0 };
+        let Some(draws) = self.draws_for(operation, held) else { return 0 };
         let mut calls = u64::MAX;
         let mut window = None;
         for draw in draws.iter() {

@@ -1,12 +1,14 @@
 //! Tokens as the pool keeps them: small, since there may be many and most are idle.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TeamId, TokenId};
 use crate::domain::credit::Cooling;
-use crate::domain::networks::{Purpose, Purposes};
-use crate::domain::pool::{Pool, names::Names};
+use crate::domain::networks::{Operation, Purpose, Purposes};
+use crate::domain::pool::names::Names;
+use crate::domain::pool::{Draw, Pool};
 use crate::domain::token::{Token, TokenState};
 
 /// A token in the pool.
@@ -17,6 +19,7 @@ pub struct Slot {
     pub app: u32,
     pub person: u32,
     pub kind: u8,
+    pub scope_set: u32,
     /// What the person agreed to and the granted scopes suffice for.
     pub purposes: Purposes,
     pub reserve_percent: u8,
@@ -32,6 +35,12 @@ pub struct Slot {
     pub buckets: Vec<(u16, u32)>,
     pub version: u32,
     pub sealed: Box<[u8]>,
+}
+
+/// Scopes that were granted together, with the operations they suffice for.
+#[derive(Debug)]
+pub struct ScopeSet {
+    operations: Box<[bool]>,
 }
 
 impl Slot {
@@ -102,6 +111,7 @@ impl Pool {
             team: *self.teams.entry(token.team.clone()).or_insert(next_team),
             app: self.names.number(token.app.as_str()),
             person: self.names.number(&token.person),
+            scope_set: self.scope_set(&token.scopes),
             kind: u8::try_from(kind).expect("the catalogue holds few kinds per network"),
             purposes: self.purposes_of(token, kind),
             reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
@@ -116,6 +126,28 @@ impl Pool {
             version: token.version,
             sealed: sealed.into_boxed_slice(),
         }
+    }
+
+    fn scope_set(&mut self, scopes: &[String]) -> u32 {
+        let mut sorted: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let name = sorted.join(" ");
+        if let Some(set) = self.by_scopes.get(&name) {
+            return *set;
+        }
+        let suffice = |operation: &Operation| operation.scopes.iter().all(|scope| sorted.contains(&scope.as_str()));
+        let operations = self.network.operations.iter().map(suffice).collect();
+        let set = u32::try_from(self.scope_sets.len()).expect("fewer than 2^32 sets of scopes fit into memory");
+        self.scope_sets.push(ScopeSet { operations });
+        self.by_scopes.insert(name, set);
+        set
+    }
+
+    /// What a call of `operation` draws with this token; `None` if its kind or its scopes don't allow the call.
+    pub(super) fn draws_for(&self, operation: usize, slot: &Slot) -> Option<&Arc<[Draw]>> {
+        let suffices = self.scope_sets[slot.scope_set as usize].operations[operation];
+        self.draws[operation][slot.kind as usize].as_ref().filter(|_| suffices)
     }
 
     /// The purposes that the person agreed to and that the granted scopes suffice for.

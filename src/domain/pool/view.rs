@@ -151,6 +151,17 @@ impl Pool {
         self.leases.keys().filter_map(|lease| self.lease(*lease)).collect()
     }
 
+    /// A token's kind, by its place in the catalogue.
+    pub fn kind_of(&self, token: TokenId) -> Option<usize> {
+        Some(self.slots[*self.by_token.get(&token)? as usize].kind as usize)
+    }
+
+    /// The first profile that a token speaks for.
+    pub fn first_profile_of(&self, token: TokenId) -> Option<Arc<str>> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        slot.profiles.first().map(|profile| self.names.text(*profile).clone())
+    }
+
     /// Sums.
     pub fn counts(&self) -> PoolCounts {
         PoolCounts { tokens: self.slots.len(), leases: self.leases.len(), buckets: self.buckets.len() }

@@ -1,0 +1,86 @@
+//! Who is told.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::reader::{Reader, Section, default_of};
+use super::tree::Node;
+use super::values::{self, Problem};
+
+/// Who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerts {
+    /// In which a receiver must answer. 1 s to 1 min.
+    pub timeout: Duration,
+    /// How long a message is tried again before it is given up. 1 min to 30 d.
+    pub retry_for: Duration,
+    /// Receivers of signed messages (Standard Webhooks).
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A receiver of signed messages.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where messages are posted. May hold a secret in its path: `Debug` shows the host only.
+    pub url: Url,
+    /// The file that holds the signing secret (`whsec_…`).
+    pub secret_file: PathBuf,
+    /// Whether the address may be a private one, or the connection unencrypted.
+    pub allow_private: bool,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        f.debug_struct("Webhook")
+            .field("host", &host)
+            .field("secret_file", &self.secret_file)
+            .field("allow_private", &self.allow_private)
+            .finish()
+    }
+}
+
+impl Section for Alerts {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let minute = Duration::from_secs(60);
+        let webhooks: Vec<Option<Webhook>> = from.sections("webhooks");
+        Self {
+            timeout: from.span("timeout", Duration::from_secs(10), Duration::from_secs(1)..=minute),
+            retry_for: from.span("retry_for", minute * 4320, minute..=minute * 43_200),
+            webhooks: webhooks.into_iter().flatten().collect(),
+        }
+    }
+}
+
+impl Section for Option<Webhook> {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let allow_private = from.switch("allow_private", false);
+        let url = from.required("url", "a URL that begins with https://", |node| webhook_url(node, allow_private));
+        let secret_file = from.required("secret_file", "a path", |node| match values::text(node)?.as_str() {
+            "" => Err("is blank; set it to the file that holds the signing secret".to_owned()),
+            path => Ok(PathBuf::from(path)),
+        });
+        Some(Webhook { url: url?, secret_file: secret_file?, allow_private })
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+fn webhook_url(node: &Node, allow_private: bool) -> Result<Url, Problem> {
+    let url: Url = values::parsed(node, "a URL that begins with https://")?;
+    let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && allow_private);
+    if !scheme_fits || !url.has_host() {
+        return Err("must begin with https:// (http:// only with allow_private = true)".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or a password; messages are signed with the secret in secret_file".to_owned());
+    }
+    Ok(url)
+}

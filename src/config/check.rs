@@ -1,0 +1,70 @@
+//! Settings that are each in order and do not go together.
+
+use super::Config;
+use super::errors::Survey;
+
+/// Notes every combination that is unsafe or makes no sense.
+pub(super) fn check(config: &Config, survey: &mut Survey) {
+    check_grpc(config, survey);
+    check_credit(config, survey);
+    check_load(config, survey);
+    check_webhooks(config, survey);
+}
+
+fn check_grpc(config: &Config, survey: &mut Survey) {
+    let grpc = &config.grpc;
+    let loopback = grpc.listen.ip().is_loopback();
+    if !loopback && !grpc.has_tls() && !grpc.insecure_plaintext {
+        survey.wrong(
+            "grpc.listen",
+            "tokens would travel unencrypted beyond this machine; set grpc.tls_cert and grpc.tls_key, or grpc.insecure_plaintext = true if \
+             something in front of the broker encrypts",
+        );
+    }
+    match (&grpc.tls.cert, &grpc.tls.key) {
+        (Some(_), None) => survey.wrong("grpc.tls_cert", "a certificate needs its private key; set grpc.tls_key"),
+        (None, Some(_)) => survey.wrong("grpc.tls_key", "a private key needs its certificate; set grpc.tls_cert"),
+        _ => {}
+    }
+    if grpc.tls.client_ca.is_some() && !grpc.has_tls() {
+        survey.wrong("grpc.client_ca", "client certificates need TLS; set grpc.tls_cert and grpc.tls_key");
+    }
+    if grpc.limits.connections_per_peer > grpc.limits.connections {
+        survey.wrong("grpc.limits.connections_per_peer", "one peer can't have more connections than all; lower it");
+    }
+    if grpc.listen == config.http.listen && grpc.listen.port() != 0 {
+        survey.wrong("http.listen", "is the address of grpc.listen; take another port");
+    }
+}
+
+fn check_credit(config: &Config, survey: &mut Survey) {
+    let credit = &config.credit;
+    if credit.lease_ttl > credit.lease_ttl_max {
+        survey.wrong("credit.lease_ttl", "is longer than credit.lease_ttl_max; shorten it or raise the maximum");
+    }
+    if credit.window_guard >= credit.lease_ttl {
+        survey.wrong("credit.window_guard", "leaves no time of a lease (credit.lease_ttl); shorten it");
+    }
+}
+
+fn check_load(config: &Config, survey: &mut Survey) {
+    let load = &config.load;
+    if load.clear_at >= load.open_at {
+        survey.wrong("load.clear_at", "must be below load.open_at, or the alert would flap; lower it");
+    }
+    if load.target >= load.open_at {
+        survey.wrong("load.target", "must be below load.open_at, or the advice would not clear the alert; lower it");
+    }
+}
+
+fn check_webhooks(config: &Config, survey: &mut Survey) {
+    let webhooks = &config.alerts.webhooks;
+    let repeated = |(at, webhook)| webhooks.iter().take(at).any(|earlier| same(earlier, webhook));
+    for at in webhooks.iter().enumerate().filter(|entry| repeated(*entry)).map(|(at, _)| at) {
+        survey.wrong(&format!("alerts.webhooks.{at}.url"), "is the URL of an earlier webhook; remove one of them");
+    }
+}
+
+fn same(one: &super::Webhook, other: &super::Webhook) -> bool {
+    one.url == other.url
+}

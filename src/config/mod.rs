@@ -1,0 +1,157 @@
+//! The settings of a broker: one plain struct per section.
+//!
+//! A TOML file is overlaid by the environment (`TOKEN_BROKER__SECTION__KEY`), then by flags. Every mistake of every layer is
+//! reported at once, with its place; an unknown key is a mistake, never ignored. `example.toml` beside this file
+//! describes each setting, and a test keeps it true. Files that settings name are opened by those who use them.
+
+mod alerts;
+mod check;
+mod credit;
+mod errors;
+mod grpc;
+mod load;
+mod log;
+mod networks;
+mod reader;
+mod sections;
+mod tree;
+mod units;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use alerts::{Alerts, Webhook};
+pub use credit::{Choice, Credit};
+pub use errors::{ConfigErrors, Mistake, Origin};
+pub use grpc::{Grpc, Limits, Tls};
+pub use load::Load;
+pub use log::{Log, LogFormat};
+pub use networks::NetworkSettings;
+pub use sections::{Catalogue, Http, Metrics, Store, VaultSettings};
+pub use units::{ByteSize, Share};
+
+use crate::base::ids::{NetworkId, TeamId};
+use errors::Survey;
+use reader::{Reader, Section};
+
+/// The annotated example: every setting with its unit, default and range.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// Every setting, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where the state is kept.
+    pub store: Store,
+    /// The listener for collectors and operators.
+    pub grpc: Grpc,
+    /// The listener for metrics and probes.
+    pub http: Http,
+    /// The sealing key.
+    pub vault: VaultSettings,
+    /// Networks beside the embedded ones.
+    pub catalogue: Catalogue,
+    /// How credit is granted.
+    pub credit: Credit,
+    /// When a token load is too high.
+    pub load: Load,
+    /// Who is told.
+    pub alerts: Alerts,
+    /// The log.
+    pub log: Log,
+    /// The bounds of the metrics.
+    pub metrics: Metrics,
+    /// What differs from network to network.
+    pub networks: BTreeMap<NetworkId, NetworkSettings>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        reader::default_of()
+    }
+}
+
+impl Config {
+    /// Reads `file` (if any), then `env` (variables with other prefixes are ignored), then `overrides` (`section.key`, value).
+    ///
+    /// Reports every mistake of all three at once.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, ConfigErrors> {
+        let Some(path) = file else {
+            return Self::read_all("", "", env, overrides);
+        };
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::read_all(&name, &text, env, overrides),
+            Err(error) => Err(ConfigErrors::unreadable(&name, &error)),
+        }
+    }
+
+    /// As [`Config::load`], of a file's `text`; `name` is what mistakes call the file.
+    pub fn read_all(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, ConfigErrors> {
+        let mut survey = Survey::default();
+        let mut root = tree::from_file(name, text, &mut survey);
+        let well_formed = survey.is_clean();
+        tree::overlay_env(&mut root, env, &mut survey);
+        tree::overlay_flags(&mut root, overrides, &mut survey);
+        let config: Config = reader::read(root, &mut survey);
+        if well_formed {
+            check::check(&config, &mut survey);
+        }
+        survey.into_result(config)
+    }
+
+    /// Where the sealing key is: as set, or beside the store.
+    pub fn key_file(&self) -> PathBuf {
+        self.vault.key_file.clone().unwrap_or_else(|| self.store.dir.join("sealing.key"))
+    }
+
+    /// How a token of `network` is chosen.
+    pub fn choice_for(&self, network: &NetworkId) -> Choice {
+        self.networks.get(network).and_then(|settings| settings.choice).unwrap_or(self.credit.choice)
+    }
+
+    /// The owner's reserve for tokens of `team` at `network`: the larger of the team's and the network's own, if either is set.
+    pub fn reserve_for(&self, team: &TeamId, network: &NetworkId) -> Share {
+        let of_network = self.networks.get(network).and_then(|settings| settings.owner_reserve);
+        let of_team = self.credit.team_reserve.get(team).copied();
+        of_network.max(of_team).unwrap_or(self.credit.owner_reserve)
+    }
+
+    /// How many leases may share a token of `network`.
+    pub fn token_concurrency_for(&self, network: &NetworkId) -> usize {
+        self.networks
+            .get(network)
+            .and_then(|settings| settings.token_concurrency)
+            .unwrap_or(self.credit.token_concurrency)
+    }
+}
+
+impl Section for Config {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            store: from.section("store"),
+            grpc: from.section("grpc"),
+            http: from.section("http"),
+            vault: from.section("vault"),
+            catalogue: from.section("catalogue"),
+            credit: from.section("credit"),
+            load: from.section("load"),
+            alerts: from.section("alerts"),
+            log: from.section("log"),
+            metrics: from.section("metrics"),
+            networks: from.sections_by_id("networks"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

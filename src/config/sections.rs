@@ -1,0 +1,130 @@
+//! The small sections: store, HTTP listener, vault, catalogue, metrics.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::{Reader, Section, default_of};
+use super::units::ByteSize;
+
+/// Where the state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The directory of the embedded store; it is made if it does not exist. Must be on a local file system.
+    pub dir: PathBuf,
+    /// Connections that read. 1 to 64.
+    pub readers: usize,
+    /// Commands that may wait for the writer before callers are told that the broker is busy. 64 to 1,048,576.
+    pub write_queue: usize,
+    /// Commands that share one commit at most. 1 to 4096.
+    pub batch: usize,
+}
+
+impl Section for Store {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            dir: from.path("dir", "./token-broker-data"),
+            readers: from.count("readers", 4, 1..=64),
+            write_queue: from.count("write_queue", 8192, 64..=1 << 20),
+            batch: from.count("batch", 512, 1..=4096),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+/// The listener for metrics and probes. It shows no secrets and takes no commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Connections at once. 1 to 65,536.
+    pub max_connections: usize,
+    /// In which a request's headers must arrive. 1 s to 1 min.
+    pub header_timeout: Duration,
+    /// The largest request body. 1 KiB to 1 MiB.
+    pub max_body: ByteSize,
+}
+
+impl Section for Http {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 7071));
+        Self {
+            listen: from.parsed("listen", listen, "an address and a port such as \"127.0.0.1:7071\""),
+            max_connections: from.count("max_connections", 256, 1..=65_536),
+            header_timeout: from.span(
+                "header_timeout",
+                Duration::from_secs(5),
+                Duration::from_secs(1)..=Duration::from_secs(60),
+            ),
+            max_body: from.size("max_body", ByteSize::kib(16), ByteSize::kib(1)..=ByteSize::mib(1)),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+/// The sealing key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultSettings {
+    /// Its file; `None`: `sealing.key` in the store's directory. See [`super::Config::key_file`].
+    pub key_file: Option<PathBuf>,
+}
+
+impl Section for VaultSettings {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self { key_file: from.optional_path("key_file") }
+    }
+}
+
+impl Default for VaultSettings {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+/// Networks beside the embedded ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalogue {
+    /// A directory of TOML files, one per network, that replace or extend the embedded ones.
+    pub dir: Option<PathBuf>,
+}
+
+impl Section for Catalogue {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self { dir: from.optional_path("dir") }
+    }
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+/// The bounds of the metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Teams that get series of their own; the others share the label `_other`. 1 to 10,000.
+    pub max_teams: usize,
+}
+
+impl Section for Metrics {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self { max_teams: from.count("max_teams", 200, 1..=10_000) }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        default_of()
+    }
+}

@@ -1,0 +1,212 @@
+//! What an alert says: the figures behind it, and the sentences made of them. Advice has its own words in `domain::load`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::alert::AlertKey;
+use crate::domain::load::{Advice, Load, LoadKey, Ratio, Span};
+
+/// The figures behind an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Of [`super::AlertKind::TokenLoadTooHigh`].
+    Load(LoadDetail),
+    /// Of [`super::AlertKind::NoAccessTokens`].
+    Access(NoToken),
+}
+
+/// Why the load is too high.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadDetail {
+    /// The span it was measured over.
+    pub span: Span,
+    /// Demand divided by supply.
+    pub ratio: Ratio,
+    /// Credit asked for over the span.
+    pub demand: f64,
+    /// Credit the tokens can give over the span.
+    pub supply: f64,
+    /// The live tokens.
+    pub tokens: u32,
+    /// What to do.
+    pub advice: Advice,
+    /// The collections that ask for most, with their share of the demand.
+    pub causes: Vec<Cause>,
+}
+
+/// A collection and its part in a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The collection.
+    pub collection: String,
+    /// Its share of the demand, 0 to 1.
+    pub share: f64,
+}
+
+impl LoadDetail {
+    /// How many collections an alert names.
+    pub const MOST_CAUSES: usize = 5;
+
+    /// Puts the figures together. `causes` begin with the greatest.
+    pub fn new(span: Span, load: &Load, advice: Advice, causes: &[(Arc<str>, f64)]) -> Self {
+        let cause = |(name, share): &(Arc<str>, f64)| Cause { collection: name.to_string(), share: *share };
+        LoadDetail {
+            span,
+            ratio: load.ratio,
+            demand: load.demand,
+            supply: load.supply,
+            tokens: load.tokens,
+            advice,
+            causes: causes.iter().take(Self::MOST_CAUSES).map(cause).collect(),
+        }
+    }
+}
+
+/// Why demand meets no usable token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoToken {
+    /// The team never connected one.
+    NoneConnected,
+    /// The time of all is over.
+    AllExpired,
+    /// None works any more: expired, refused, withdrawn.
+    AllInvalid,
+    /// All were switched off.
+    AllPaused,
+    /// None is of a kind that may make the call.
+    NoneOfKind,
+    /// None was agreed for the purpose.
+    NoneForPurpose,
+    /// None has the scopes that are needed.
+    NoneWithScopes,
+    /// None speaks for the profile that was asked for.
+    NoneForProfile,
+}
+
+impl NoToken {
+    /// All reasons.
+    pub const ALL: [NoToken; 8] = [
+        NoToken::NoneConnected,
+        NoToken::AllExpired,
+        NoToken::AllInvalid,
+        NoToken::AllPaused,
+        NoToken::NoneOfKind,
+        NoToken::NoneForPurpose,
+        NoToken::NoneWithScopes,
+        NoToken::NoneForProfile,
+    ];
+
+    /// What is wrong and what a person should do.
+    const fn text(self) -> &'static str {
+        match self {
+            NoToken::NoneConnected => "it has none connected; a member should connect an account",
+            NoToken::AllExpired => "all of them have expired; the members who granted them should reconnect",
+            NoToken::AllInvalid => "none of them works any more; the members who granted them should reconnect",
+            NoToken::AllPaused => "all of them are paused; a manager should resume one",
+            NoToken::NoneOfKind => {
+                "none is of a kind that may make this call; a member should connect one of that kind"
+            }
+            NoToken::NoneForPurpose => "none was agreed for this purpose; a member should reconnect and agree to it",
+            NoToken::NoneWithScopes => {
+                "none has the permissions this call needs; a member should reconnect and grant them"
+            }
+            NoToken::NoneForProfile => {
+                "none speaks for the profile that is asked for; somebody who manages the profile should connect it"
+            }
+        }
+    }
+}
+
+impl Detail {
+    /// What people read.
+    pub fn message(&self, key: &AlertKey) -> String {
+        let LoadKey { team, network, class } = &key.load;
+        match self {
+            Detail::Access(reason) => {
+                format!("Team {team} has no usable {network} token for {class}: {}.", reason.text())
+            }
+            Detail::Load(load) => {
+                let figures = format!(
+                    "The token load of team {team} on {network} ({class}) is too high: {}. In {}, {:.0} credits are asked for and {} can give {:.0}.",
+                    load.ratio,
+                    load.span.words(),
+                    load.demand,
+                    tokens(load.tokens),
+                    load.supply,
+                );
+                let advice = sentence(&load.advice.text(network.as_str()).to_string());
+                format!("{figures} {advice}{}", causes(&load.causes))
+            }
+        }
+    }
+}
+
+fn tokens(count: u32) -> String {
+    match count {
+        0 => "no token".to_owned(),
+        1 => "1 token".to_owned(),
+        _ => format!("{count} tokens"),
+    }
+}
+
+fn causes(causes: &[Cause]) -> String {
+    if causes.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> =
+        causes.iter().map(|cause| format!("{} {:.0} %", cause.collection, cause.share * 100.0)).collect();
+    format!(" Most is asked for by {}.", named.join(", "))
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::domain::alert::AlertKind;
+    use crate::domain::load::Newcomer;
+
+    pub fn key(kind: AlertKind) -> AlertKey {
+        let load =
+            LoadKey { team: "acme".parse().unwrap(), network: "x".parse().unwrap(), class: "search".parse().unwrap() };
+        AlertKey { kind, load }
+    }
+
+    pub fn too_high() -> Detail {
+        let advice = Advice::AddTokens { tokens: 4, newcomer: Newcomer::Anybody, reaches: Ratio::Of(0.8) };
+        let causes = [("brand".into(), 0.75), ("pages".into(), 0.25)];
+        Detail::Load(LoadDetail::new(Span::Hour, &Load::new(4800.0, 2000.0, 2), advice, &causes))
+    }
+
+    #[test]
+    fn the_message_says_what_is_wrong_and_what_to_do() {
+        assert_eq!(
+            too_high().message(&key(AlertKind::TokenLoadTooHigh)),
+            "The token load of team acme on x (search) is too high: 2.4. In 1 hour, 4800 credits are asked for and 2 tokens can \
+             give 2000. 4 more x tokens bring the load to 0.8. Most is asked for by brand 75 %, pages 25 %."
+        );
+        for reason in NoToken::ALL {
+            let message = Detail::Access(reason).message(&key(AlertKind::NoAccessTokens));
+            assert!(message.starts_with("Team acme has no usable x token for search: "), "{message}");
+            assert!(message.contains("should"), "{message}");
+        }
+    }
+
+    #[test]
+    fn details_survive_the_store() {
+        let no_supply = Load::new(1.0, 0.0, 0);
+        let no_supply = Detail::Load(LoadDetail::new(Span::Day, &no_supply, Advice::ConnectFirst, &[]));
+        for detail in [too_high(), no_supply, Detail::Access(NoToken::AllExpired)] {
+            let text = serde_json::to_string(&detail).unwrap();
+            assert_eq!(serde_json::from_str::<Detail>(&text).unwrap(), detail);
+        }
+    }
+}

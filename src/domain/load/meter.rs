@@ -1,0 +1,493 @@
+//! Demand: the credit asked for, counted per team, network, class and collection over three spans.
+//!
+//! * Demand is what was granted, what waits and what was refused. The caller records each request once it is understood,
+//!   whatever becomes of it.
+//! * A retry of the same request counts once in every span. It moves the request's demand to the time of the retry: work that is asked
+//!   for again and again is still wanted now, and is never wanted twice.
+//! * Memory is bounded: rings of slots, a bounded number of collections per team (the rest is counted together as `other`),
+//!   a bounded number of remembered requests. Networks and classes come from the catalogue and teams from the operator.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ClassId, NetworkId, TeamId};
+use crate::domain::load::{LoadKey, Span, Spans};
+
+/// The collection that demand is charged to once a team has too many, and where a request names none of its own.
+pub const OTHER_COLLECTION: &str = "other";
+
+/// What demand is charged to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DemandKey {
+    /// The team that asks, and for what.
+    pub load: LoadKey,
+    /// The collection; empty: [`OTHER_COLLECTION`].
+    pub collection: Arc<str>,
+}
+
+/// Demand seen so far within a span.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Credit asked for during `observed`.
+    pub credits: u64,
+    /// The part of the span that the meter has watched: shorter than the span while the meter is young, and by up to one slot
+    /// later. Never zero once made by a meter.
+    pub observed: Duration,
+}
+
+impl Demand {
+    /// The demand as it would be over the whole of `span`, if the rest was like what was observed.
+    pub fn over(&self, span: Span) -> f64 {
+        if self.observed.is_zero() {
+            return 0.0;
+        }
+        self.credits as f64 * (span.length().as_secs_f64() / self.observed.as_secs_f64())
+    }
+}
+
+/// How much a meter remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct MeterSize {
+    /// Collections per team that are counted by name; about 1.6 KiB each.
+    pub collections_per_team: usize,
+    /// Requests per team, network and class that are recognised when they are tried again; about 100 bytes each.
+    pub recent_requests: usize,
+}
+
+impl Default for MeterSize {
+    fn default() -> Self {
+        Self { collections_per_team: 100, recent_requests: 2048 }
+    }
+}
+
+/// The slots of each span: their length and number. A span is covered by its slots, the running one included.
+const fn slots(span: Span) -> (i64, usize) {
+    match span {
+        Span::FiveMinutes => (10, 30),
+        Span::Hour => (60, 60),
+        Span::Day => (900, 96),
+    }
+}
+
+/// Counts demand. One per process; times must not go back.
+#[derive(Debug)]
+pub struct DemandMeter {
+    size: MeterSize,
+    started: Timestamp,
+    teams: HashMap<TeamId, TeamDemand>,
+}
+
+#[derive(Debug, Default)]
+struct TeamDemand {
+    /// Named collections over all networks and classes.
+    named: usize,
+    /// When rows without demand were last looked for.
+    swept: Option<Timestamp>,
+    classes: HashMap<(NetworkId, ClassId), ClassDemand>,
+}
+
+#[derive(Debug, Default)]
+struct ClassDemand {
+    total: Rings,
+    rows: HashMap<Arc<str>, Rings>,
+    seen: Requests,
+}
+
+impl DemandMeter {
+    /// A meter that begins to watch at `now`.
+    pub fn new(now: Timestamp, size: MeterSize) -> Self {
+        Self { size, started: now, teams: HashMap::new() }
+    }
+
+    /// Counts `credits` that were asked for. `fingerprint` names the request, the same for each of its retries; `None`: it is
+    /// never a retry.
+    pub fn record(&mut self, now: Timestamp, key: &DemandKey, credits: u64, fingerprint: Option<u64>) {
+        let team = self.teams.entry(key.load.team.clone()).or_default();
+        let row = team.row_for(now, key, self.size.collections_per_team);
+        let class = team.classes.entry((key.load.network.clone(), key.load.class.clone())).or_default();
+        if let Some(fingerprint) = fingerprint {
+            let request = Request { at: now, credits, row: row.clone() };
+            if let Some(before) = class.seen.remember(fingerprint, request, self.size.recent_requests) {
+                class.total.take_back(before.at, before.credits);
+                if let Some(rings) = class.rows.get_mut(&before.row) {
+                    rings.take_back(before.at, before.credits);
+                }
+            }
+        }
+        class.total.add(now, credits);
+        class.rows.entry(row).or_default().add(now, credits);
+    }
+
+    /// The demand of one collection.
+    pub fn demand(&self, now: Timestamp, key: &DemandKey) -> Spans<Demand> {
+        let rings = self.class(&key.load).and_then(|class| class.rows.get(name_of(key)));
+        self.spans(now, rings)
+    }
+
+    /// The demand of all collections of a team in one class together.
+    pub fn total(&self, now: Timestamp, key: &LoadKey) -> Spans<Demand> {
+        self.spans(now, self.class(key).map(|class| &class.total))
+    }
+
+    /// Every team, network and class that had demand since the meter began.
+    pub fn keys(&self) -> impl Iterator<Item = LoadKey> {
+        self.teams.iter().flat_map(|(team, demand)| {
+            demand.classes.keys().map(|(network, class)| LoadKey {
+                team: team.clone(),
+                network: network.clone(),
+                class: class.clone(),
+            })
+        })
+    }
+
+    /// Which collections ask for how much of the demand of a span, greatest first. The shares add up to 1, or there are none.
+    pub fn causes(&self, now: Timestamp, key: &LoadKey, span: Span) -> Vec<(Arc<str>, f64)> {
+        let Some(class) = self.class(key) else { return Vec::new() };
+        let asked = |rings: &Rings| rings.of(span).sum(now, slots(span).0);
+        let whole: u64 = class.rows.values().map(asked).sum();
+        let mut causes: Vec<(Arc<str>, f64)> = class
+            .rows
+            .iter()
+            .filter(|(_, rings)| asked(rings) > 0)
+            .map(|(name, rings)| (name.clone(), asked(rings) as f64 / whole as f64))
+            .collect();
+        causes.sort_by(|(name_a, share_a), (name_b, share_b)| share_b.total_cmp(share_a).then(name_a.cmp(name_b)));
+        causes
+    }
+
+    fn class(&self, key: &LoadKey) -> Option<&ClassDemand> {
+        self.teams.get(&key.team)?.classes.get(&(key.network.clone(), key.class.clone()))
+    }
+
+    fn spans(&self, now: Timestamp, rings: Option<&Rings>) -> Spans<Demand> {
+        Spans::each(|span| {
+            let credits = rings.map_or(0, |rings| rings.of(span).sum(now, slots(span).0));
+            Demand { credits, observed: self.observed(now, span) }
+        })
+    }
+
+    /// How much of `span` the slots cover, or the meter's age if that is less; at least one slot, so that the first request after a
+    /// start is not taken for a flood.
+    fn observed(&self, now: Timestamp, span: Span) -> Duration {
+        let (length, count) = slots(span);
+        let running = now.micros().rem_euclid(length * 1_000_000).unsigned_abs();
+        let covered = Duration::from_secs(length.unsigned_abs() * (count as u64 - 1)) + Duration::from_micros(running);
+        covered.min(now.since(self.started)).max(Duration::from_secs(length.unsigned_abs()))
+    }
+}
+
+fn name_of(key: &DemandKey) -> &str {
+    if key.collection.is_empty() { OTHER_COLLECTION } else { &key.collection }
+}
+
+impl TeamDemand {
+    /// The row that `key` is counted in: its own, or `other` once the team has `most` named ones.
+    fn row_for(&mut self, now: Timestamp, key: &DemandKey, most: usize) -> Arc<str> {
+        let name = name_of(key);
+        let class = self.classes.get(&(key.load.network.clone(), key.load.class.clone()));
+        if let Some((row, _)) = class.and_then(|class| class.rows.get_key_value(name)) {
+            return row.clone();
+        }
+        if name == OTHER_COLLECTION {
+            return name.into();
+        }
+        if self.named >= most {
+            self.sweep(now);
+        }
+        if self.named >= most {
+            return OTHER_COLLECTION.into();
+        }
+        self.named += 1;
+        key.collection.clone()
+    }
+
+    /// Forgets the collections that asked for nothing within the longest span. At most once per slot of it, since it looks at all.
+    fn sweep(&mut self, now: Timestamp) {
+        let (length, _) = slots(Span::Day);
+        if self.swept.is_some_and(|swept| now.since(swept) < Duration::from_secs(length.unsigned_abs())) {
+            return;
+        }
+        self.swept = Some(now);
+        for class in self.classes.values_mut() {
+            class.rows.retain(|_, rings| rings.of(Span::Day).sum(now, length) > 0);
+        }
+        let named = |class: &ClassDemand| class.rows.keys().filter(|name| &***name != OTHER_COLLECTION).count();
+        self.named = self.classes.values().map(named).sum();
+    }
+}
+
+#[derive(Debug)]
+struct Rings(Spans<Ring>);
+
+impl Default for Rings {
+    fn default() -> Self {
+        Rings(Spans::each(|span| Ring { newest: i64::MIN, credits: vec![0; slots(span).1].into_boxed_slice() }))
+    }
+}
+
+impl Rings {
+    fn of(&self, span: Span) -> &Ring {
+        self.0.of(span)
+    }
+
+    fn add(&mut self, now: Timestamp, credits: u64) {
+        for span in Span::ALL {
+            let slot = now.secs().div_euclid(slots(span).0);
+            self.0.of_mut(span).add(slot, credits);
+        }
+    }
+
+    fn take_back(&mut self, at: Timestamp, credits: u64) {
+        for span in Span::ALL {
+            let slot = at.secs().div_euclid(slots(span).0);
+            self.0.of_mut(span).take_back(slot, credits);
+        }
+    }
+}
+
+/// The credits of the newest slots. Slot `n` lies at `n` modulo the ring's size; slots older than the ring are zero.
+#[derive(Debug)]
+struct Ring {
+    newest: i64,
+    credits: Box<[u64]>,
+}
+
+impl Ring {
+    fn size(&self) -> i64 {
+        self.credits.len() as i64
+    }
+
+    fn place(&self, slot: i64) -> usize {
+        slot.rem_euclid(self.size()) as usize
+    }
+
+    fn holds(&self, slot: i64) -> bool {
+        slot <= self.newest && slot > self.newest.saturating_sub(self.size())
+    }
+
+    fn add(&mut self, slot: i64, credits: u64) {
+        if slot > self.newest {
+            let first_new = slot.saturating_sub(self.size() - 1).max(self.newest.saturating_add(1));
+            for new in first_new..=slot {
+                self.credits[self.place(new)] = 0;
+            }
+            self.newest = slot;
+        }
+        if self.holds(slot) {
+            let place = self.place(slot);
+            self.credits[place] = self.credits[place].saturating_add(credits);
+        }
+    }
+
+    fn take_back(&mut self, slot: i64, credits: u64) {
+        if self.holds(slot) {
+            let place = self.place(slot);
+            self.credits[place] = self.credits[place].saturating_sub(credits);
+        }
+    }
+
+    /// The sum of the slots that are still within the ring at `now`.
+    fn sum(&self, now: Timestamp, slot_secs: i64) -> u64 {
+        let current = now.secs().div_euclid(slot_secs).max(self.newest);
+        let oldest = current.saturating_sub(self.size() - 1);
+        (oldest..=self.newest).filter(|slot| self.holds(*slot)).map(|slot| self.credits[self.place(slot)]).sum()
+    }
+}
+
+/// What was recorded of a request.
+#[derive(Debug)]
+struct Request {
+    at: Timestamp,
+    credits: u64,
+    row: Arc<str>,
+}
+
+/// The most recent requests by fingerprint, the one tried longest ago forgotten first.
+#[derive(Debug, Default)]
+struct Requests {
+    known: HashMap<u64, Request>,
+    by_time: BTreeSet<(Timestamp, u64)>,
+}
+
+impl Requests {
+    /// Remembers it, and returns what was recorded of it before.
+    fn remember(&mut self, fingerprint: u64, request: Request, most: usize) -> Option<Request> {
+        self.by_time.insert((request.at, fingerprint));
+        let before = self.known.insert(fingerprint, request);
+        if let Some(before) = &before
+            && self.known.get(&fingerprint).is_some_and(|known| known.at != before.at)
+        {
+            self.by_time.remove(&(before.at, fingerprint));
+        }
+        while self.known.len() > most {
+            let Some((_, oldest)) = self.by_time.pop_first() else { break };
+            self.known.remove(&oldest);
+        }
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: Span = Span::Hour;
+
+    fn key(collection: &str) -> DemandKey {
+        let load =
+            LoadKey { team: "acme".parse().unwrap(), network: "x".parse().unwrap(), class: "search".parse().unwrap() };
+        DemandKey { load, collection: collection.into() }
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000 + secs)
+    }
+
+    fn meter() -> DemandMeter {
+        DemandMeter::new(at(0), MeterSize { collections_per_team: 3, recent_requests: 8 })
+    }
+
+    fn total(meter: &DemandMeter, now: Timestamp) -> Spans<Demand> {
+        meter.total(now, &key("").load)
+    }
+
+    fn causes(meter: &DemandMeter, now: Timestamp) -> Vec<(String, f64)> {
+        let causes = meter.causes(now, &key("").load, HOUR);
+        causes.into_iter().map(|(name, share)| (name.to_string(), share)).collect()
+    }
+
+    #[test]
+    fn demand_leaves_each_span_in_its_time() {
+        let mut meter = meter();
+        meter.record(at(0), &key("a"), 10, None);
+        for (secs, expected) in [(0, [10, 10, 10]), (280, [10, 10, 10]), (310, [0, 10, 10]), (3700, [0, 0, 10])] {
+            let spans = total(&meter, at(secs));
+            assert_eq!([spans.five_minutes, spans.hour, spans.day].map(|demand| demand.credits), expected, "{secs}");
+        }
+        assert_eq!(total(&meter, at(90_000)).day.credits, 0);
+    }
+
+    #[test]
+    fn a_young_meter_speaks_of_what_it_observed() {
+        let mut meter = meter();
+        meter.record(at(30), &key("a"), 100, None);
+        let demand = total(&meter, at(600)).hour;
+        assert_eq!(demand.observed, Duration::from_secs(600));
+        assert!((demand.over(HOUR) - 600.0).abs() < 1e-9);
+        let first = total(&meter, at(30)).hour;
+        assert_eq!(first.observed, Duration::from_secs(60));
+        assert!(total(&meter, at(7200)).hour.observed <= HOUR.length());
+    }
+
+    #[test]
+    fn a_steady_demand_reads_the_same_over_every_span() {
+        let mut meter = meter();
+        for minute in 0..60 * 30 {
+            meter.record(at(minute * 60 + 5), &key("a"), 60, None);
+        }
+        let spans = total(&meter, at(60 * 60 * 30));
+        for span in Span::ALL {
+            let a_second = spans.of(span).over(span) / span.length().as_secs_f64();
+            assert!((a_second - 1.0).abs() < 0.2, "{span:?}: {a_second}");
+        }
+    }
+
+    #[test]
+    fn a_retry_moves_its_demand() {
+        let mut meter = meter();
+        meter.record(at(0), &key("a"), 10, Some(7));
+        meter.record(at(290), &key("a"), 10, Some(7));
+        meter.record(at(580), &key("b"), 4, Some(7));
+        let spans = total(&meter, at(580));
+        assert_eq!([spans.five_minutes, spans.hour, spans.day].map(|demand| demand.credits), [4, 4, 4]);
+        assert_eq!(meter.demand(at(580), &key("a")).day.credits, 0);
+        assert_eq!(meter.demand(at(580), &key("b")).day.credits, 4);
+    }
+
+    #[test]
+    fn the_same_fingerprint_in_another_class_is_another_demand() {
+        let mut meter = meter();
+        let mut posts = key("a");
+        posts.load.class = "posts".parse().unwrap();
+        meter.record(at(0), &key("a"), 1, Some(7));
+        meter.record(at(0), &posts, 50, Some(7));
+        assert_eq!(meter.demand(at(1), &key("a")).hour.credits, 1);
+        assert_eq!(meter.demand(at(1), &posts).hour.credits, 50);
+    }
+
+    #[test]
+    fn too_many_collections_are_counted_together_until_there_is_room() {
+        let mut meter = meter();
+        for name in ["a", "b", "c", "d", "e", ""] {
+            meter.record(at(0), &key(name), 10, None);
+        }
+        let shares = causes(&meter, at(1));
+        assert_eq!(shares[0].0, OTHER_COLLECTION);
+        assert!((shares[0].1 - 0.5).abs() < 1e-9);
+        assert_eq!(shares.len(), 4);
+        meter.record(at(100_000), &key("d"), 10, None);
+        assert_eq!(causes(&meter, at(100_000)), [("d".to_owned(), 1.0)]);
+    }
+
+    #[test]
+    fn nothing_asked_has_no_causes() {
+        assert_eq!(causes(&meter(), at(0)), []);
+        assert_eq!(total(&meter(), at(0)).hour.credits, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_recorded_is_what_is_read(
+            records in prop::collection::vec((0_i64..20, 0_usize..6, 0_u64..1000), 0..60),
+        ) {
+            let names = ["a", "b", "c", "d", "e", ""];
+            let (mut meter, mut now, mut sum) = (meter(), 0, 0);
+            for (wait, name, credits) in records {
+                now += wait.min(4);
+                meter.record(at(now), &key(names[name]), credits, None);
+                sum += credits;
+            }
+            let spans = total(&meter, at(now));
+            prop_assert_eq!([spans.five_minutes, spans.hour, spans.day].map(|demand| demand.credits), [sum; 3]);
+            let shares: f64 = causes(&meter, at(now)).iter().map(|(_, share)| share).sum();
+            prop_assert!(sum == 0 || (shares - 1.0).abs() < 1e-9);
+        }
+
+        #[test]
+        fn a_request_counts_once_however_often_it_is_tried(
+            tries in prop::collection::vec((0_i64..600, 0_u64..8), 1..80),
+        ) {
+            let (mut meter, mut now) = (meter(), 0);
+            let mut latest = HashMap::new();
+            for (wait, request) in tries {
+                now += wait;
+                meter.record(at(now), &key("a"), 1 << request, Some(request));
+                latest.insert(request, now);
+            }
+            for span in Span::ALL {
+                let first = (at(now).secs().div_euclid(slots(span).0) - slots(span).1 as i64 + 1) * slots(span).0;
+                let expected: u64 =
+                    latest.iter().filter(|(_, tried)| at(**tried).secs() >= first).map(|(request, _)| 1 << request).sum();
+                prop_assert_eq!(total(&meter, at(now)).of(span).credits, expected);
+            }
+        }
+
+        #[test]
+        fn memory_is_bounded(requests in prop::collection::vec((any::<u64>(), any::<u32>()), 0..200)) {
+            let mut meter = meter();
+            for (second, (fingerprint, name)) in requests.iter().enumerate() {
+                meter.record(at(second as i64), &key(&name.to_string()), 1, Some(*fingerprint));
+            }
+            for team in meter.teams.values() {
+                for class in team.classes.values() {
+                    prop_assert!(class.rows.len() <= 4);
+                    prop_assert!(class.seen.known.len() <= 8);
+                    prop_assert_eq!(class.seen.known.len(), class.seen.by_time.len());
+                }
+            }
+        }
+    }
+}

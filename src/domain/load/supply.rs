@@ -1,0 +1,226 @@
+//! Supply: what the distinct buckets behind live tokens can give over a span.
+//!
+//! Each token draws from several buckets (its own, its person's, its profile's, its app's …) and each bucket is a cap on the sum of
+//! what its tokens draw. The supply is the greatest sum that all caps allow. Where the owners nest (token ⊂ profile ⊂ app ⊂
+//! address) that is "over the apps, the lesser of the app's limit and the sum over its profiles of …", and it is found in one pass: the
+//! caps of nested sets make a polymatroid, in which handing each token all that its caps still allow ends at the maximum, in
+//! whatever order the tokens come. Where owners cross (a person with tokens of two apps) the same pass still never
+//! exceeds a cap; it may then find less than the maximum, which errs on the side of too high a load.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::TokenId;
+use crate::domain::networks::Owner;
+
+/// What a bucket with `limit` per window gives over `span`, sustained: `limit × span / length`.
+///
+/// For a window shorter than the span that is the limit times the number of windows; for a longer one (a day's limit over
+/// an hour) its even share, although more could be drawn at once: an hour's burst that empties the day is a load too high.
+/// `length` is the window's length; for a paced bucket (one unit per `per`) pass 1 and `per`; a budget until topped up has no
+/// length and gives at most what is left, whatever the span. `limit` is after the owner's reserve.
+pub fn per_span(limit: f64, length: Option<Duration>, span: Duration) -> f64 {
+    match length {
+        None => limit,
+        Some(length) if length.is_zero() => 0.0,
+        Some(length) => limit * (span.as_secs_f64() / length.as_secs_f64()),
+    }
+}
+
+/// One bucket behind a token, and what it gives over the span in question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BucketSupply {
+    /// Which bucket: tokens that share it name the same id.
+    pub id: u64,
+    /// Whose account it is.
+    pub owner: Owner,
+    /// Credit it gives over the span, after the owner's reserve ([`per_span`]).
+    pub per_span: f64,
+    /// How many teams draw from it; each is counted with an equal share, so that two teams are never promised the same credit.
+    /// 0 counts as 1.
+    pub teams_sharing: u32,
+}
+
+impl BucketSupply {
+    /// This team's share of what the bucket gives.
+    pub(super) fn share(&self) -> f64 {
+        super::amount(self.per_span) / f64::from(self.teams_sharing.max(1))
+    }
+}
+
+/// A token and the buckets of one credit class that a call with it draws from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenSupply {
+    /// The token.
+    pub token: TokenId,
+    /// When it is known to end; `None`: not known to end.
+    pub ends_at: Option<Timestamp>,
+    /// Its buckets. Without any its supply is not known, and counts as none.
+    pub buckets: Vec<BucketSupply>,
+}
+
+impl TokenSupply {
+    /// Whether its known end lies ahead.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ends_at.is_none_or(|end| end > now)
+    }
+}
+
+/// The credit that the tokens alive at `now` can give over the span their buckets are given for.
+pub fn supply(now: Timestamp, tokens: &[TokenSupply]) -> f64 {
+    let mut drawn = Draw::default();
+    tokens.iter().filter(|token| token.is_live(now)).map(|token| drawn.draw(&token.buckets)).sum()
+}
+
+/// What is left in each bucket while tokens draw from them one by one.
+#[derive(Debug, Default)]
+pub(super) struct Draw {
+    left: HashMap<u64, f64>,
+}
+
+impl Draw {
+    /// Draws all that every one of these buckets still allows, and returns how much that was.
+    pub(super) fn draw<'a>(&mut self, buckets: impl IntoIterator<Item = &'a BucketSupply> + Clone) -> f64 {
+        let room = |bucket: &BucketSupply| self.left.get(&bucket.id).copied().unwrap_or_else(|| bucket.share());
+        let drawn = buckets.clone().into_iter().map(room).reduce(f64::min).unwrap_or(0.0);
+        for bucket in buckets {
+            let left = self.left.entry(bucket.id).or_insert_with(|| bucket.share());
+            *left = (*left - drawn).max(0.0);
+        }
+        drawn
+    }
+
+    /// Whether nothing is left in a bucket that was drawn from.
+    pub(super) fn is_drained(&self, bucket: &BucketSupply) -> bool {
+        self.left.get(&bucket.id).is_some_and(|left| *left <= bucket.share() * 1e-9)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub fn bucket(id: u64, owner: Owner, per_span: f64) -> BucketSupply {
+        BucketSupply { id, owner, per_span, teams_sharing: 1 }
+    }
+
+    pub fn token(id: u128, buckets: &[BucketSupply]) -> TokenSupply {
+        TokenSupply { token: TokenId::from_u128(id), ends_at: None, buckets: buckets.to_vec() }
+    }
+
+    const NOW: Timestamp = Timestamp::EPOCH;
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn windows_are_sustained_rates() {
+        let minutes = |n: u64| Some(Duration::from_secs(60 * n));
+        for (limit, length, expected) in [
+            (450.0, minutes(15), 1800.0),
+            (100.0, minutes(60), 100.0),
+            (2400.0, minutes(24 * 60), 100.0),
+            (1.0, Some(Duration::from_secs(2)), 1800.0),
+            (70.0, None, 70.0),
+            (70.0, Some(Duration::ZERO), 0.0),
+        ] {
+            assert!((per_span(limit, length, HOUR) - expected).abs() < 1e-9, "{limit} per {length:?}");
+        }
+    }
+
+    #[test]
+    fn a_shared_bucket_counts_once() {
+        let profile = bucket(9, Owner::Profile, 100.0);
+        let tokens = [token(1, &[profile]), token(2, &[profile])];
+        assert_eq!(supply(NOW, &tokens), 100.0);
+    }
+
+    #[test]
+    fn the_tightest_window_of_an_owner_decides() {
+        let tokens = [token(1, &[bucket(1, Owner::Token, 1800.0), bucket(2, Owner::Token, 400.0)])];
+        assert_eq!(supply(NOW, &tokens), 400.0);
+    }
+
+    #[test]
+    fn a_bucket_of_several_teams_is_divided() {
+        let app = BucketSupply { teams_sharing: 4, ..bucket(1, Owner::App, 1000.0) };
+        assert_eq!(supply(NOW, &[token(1, &[app]), token(2, &[app])]), 250.0);
+    }
+
+    #[test]
+    fn a_token_that_ended_or_has_no_known_limit_gives_nothing() {
+        let ended = TokenSupply { ends_at: Some(NOW), ..token(1, &[bucket(1, Owner::Token, 5.0)]) };
+        assert_eq!(supply(NOW, &[ended, token(2, &[])]), 0.0);
+    }
+
+    /// Tokens under profiles under apps under one address, each level with its own limit.
+    pub fn nested_tokens() -> impl Strategy<Value = Vec<TokenSupply>> {
+        let tokens = prop::collection::vec((0_u64..3, 0_u64..2, 0_u32..50, 0..4_i64), 0..6);
+        let limits = prop::collection::vec(0_u32..100, 9);
+        (tokens, limits).prop_map(|(tokens, limits)| {
+            let limit = |index: u64| f64::from(limits[index as usize]);
+            let nested = |(number, (profile, app, own, end)): (usize, (u64, u64, u32, i64))| {
+                let profile = app * 3 + profile;
+                let buckets = [
+                    bucket(100 + number as u64, Owner::Token, f64::from(own)),
+                    bucket(10 + profile, Owner::Profile, limit(profile)),
+                    bucket(20 + app, Owner::App, limit(6 + app)),
+                    bucket(30, Owner::Address, limit(8)),
+                ];
+                let ends_at = (end > 0).then(|| Timestamp::from_secs(end));
+                TokenSupply { ends_at, ..token(number as u128 + 1, &buckets) }
+            };
+            tokens.into_iter().enumerate().map(nested).collect()
+        })
+    }
+
+    /// The cheapest set of buckets that every token meets: by duality the greatest flow. Only for nested owners, few buckets.
+    fn least_cut(tokens: &[TokenSupply]) -> f64 {
+        let mut buckets: Vec<BucketSupply> = tokens.iter().flat_map(|token| token.buckets.clone()).collect();
+        buckets.sort_by_key(|bucket| bucket.id);
+        buckets.dedup_by_key(|bucket| bucket.id);
+        let place = |id| buckets.iter().position(|bucket| bucket.id == id).expect("listed above");
+        let masks: Vec<u32> =
+            tokens.iter().map(|token| token.buckets.iter().map(|bucket| 1 << place(bucket.id)).sum()).collect();
+        (0..1_u32 << buckets.len())
+            .filter(|cut| masks.iter().all(|mask| mask & cut != 0))
+            .map(|cut| (0..buckets.len()).filter(|at| cut & (1 << at) != 0).map(|at| buckets[at].share()).sum())
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_greatest_flow(tokens in nested_tokens()) {
+            let found = supply(NOW, &tokens);
+            prop_assert!((found - least_cut(&tokens)).abs() < 1e-6, "{} != {}", found, least_cut(&tokens));
+        }
+
+        #[test]
+        fn never_exceeds_a_limit(tokens in nested_tokens()) {
+            let mut draw = Draw::default();
+            let mut by_bucket: HashMap<u64, (f64, f64)> = HashMap::new();
+            for token in &tokens {
+                let drawn = draw.draw(&token.buckets);
+                for bucket in &token.buckets {
+                    by_bucket.entry(bucket.id).or_insert((0.0, bucket.share())).0 += drawn;
+                }
+            }
+            for (drawn, limit) in by_bucket.values() {
+                prop_assert!(*drawn <= limit + 1e-6);
+            }
+        }
+
+        #[test]
+        fn more_tokens_never_lower_it(tokens in nested_tokens(), keep in 0_usize..6) {
+            let fewer = &tokens[..keep.min(tokens.len())];
+            prop_assert!(supply(NOW, fewer) <= supply(NOW, &tokens) + 1e-6);
+        }
+
+        #[test]
+        fn the_order_of_tokens_does_not_matter(tokens in nested_tokens()) {
+            let mut reversed = tokens.clone();
+            reversed.reverse();
+            prop_assert!((supply(NOW, &tokens) - supply(NOW, &reversed)).abs() < 1e-6);
+        }
+    }
+}

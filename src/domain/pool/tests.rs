@@ -1,0 +1,363 @@
+//! The pool against a judge that counts calls as a network would, by the simplest exact code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::ids::KindId;
+use crate::domain::networks::*;
+use crate::domain::token::{Clocks, Token, TokenState};
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
+    let kind = |id: &str| TokenKind {
+        id: id.parse().unwrap(),
+        about: String::new(),
+        oauth: None,
+        scopes: vec![PurposeScopes { purpose: Purpose::CollectContent, scopes: vec!["read".to_owned()] }],
+        access_validity: None,
+        refresh_validity: None,
+        refresh_slides: false,
+        data_access_validity: None,
+        renewal: Renewal::Nothing,
+        bindings: Vec::new(),
+        native_permission: None,
+        probe: None,
+        verified: Verified::Documented,
+    };
+    Arc::new(Network {
+        id: "net".parse().unwrap(),
+        display_name: "Net".to_owned(),
+        api_base: "http://localhost".to_owned(),
+        kinds: vec![kind("user")],
+        classes: vec![CreditClass { id: "calls".parse().unwrap(), unit: Unit::Calls, about: String::new(), limits }],
+        operations: vec![Operation {
+            id: "read".parse().unwrap(),
+            about: String::new(),
+            method: "GET".to_owned(),
+            path: "/read".to_owned(),
+            purposes: vec![Purpose::CollectContent],
+            scopes: Vec::new(),
+            kinds: Vec::new(),
+            costs: vec![Cost { class: "calls".parse().unwrap(), units: cost }],
+            verified: Verified::Documented,
+        }],
+        headers: Vec::new(),
+        errors: Vec::new(),
+        error_body: ErrorBody::default(),
+        retention: Vec::new(),
+    })
+}
+
+fn rule(owner: Owner, window: Window, number: u64) -> LimitRule {
+    LimitRule { owner, kinds: Vec::new(), window, amount: Amount::Number(number), verified: Verified::Documented }
+}
+
+fn token(number: u128, person: &str) -> Token {
+    Token {
+        id: TokenId::from_u128(number),
+        team: "acme".parse().unwrap(),
+        network: "net".parse().unwrap(),
+        app: "default".parse().unwrap(),
+        kind: "user".parse::<KindId>().unwrap(),
+        person: person.to_owned(),
+        profiles: Vec::new(),
+        label: String::new(),
+        scopes: vec!["read".to_owned()],
+        purposes: [Purpose::CollectContent].into_iter().collect(),
+        facts: BTreeMap::new(),
+        reserve_percent: None,
+        max_leases: None,
+        state: TokenState::Live,
+        clocks: Clocks::default(),
+        cooling_until: None,
+        created_at: START,
+        version: 1,
+    }
+}
+
+fn request(lease: u128, calls: u64) -> AcquireRequest {
+    AcquireRequest {
+        lease: LeaseId::from_u128(lease),
+        team: "acme".parse().unwrap(),
+        collector: None,
+        operation: 0,
+        calls,
+        min_calls: calls,
+        purpose: Purpose::CollectContent,
+        profile: None,
+        kind: None,
+        keys: Vec::new(),
+        collection: "".into(),
+        ttl: Duration::from_secs(60),
+    }
+}
+
+fn pool(network: Arc<Network>, persons: &[&str]) -> Pool {
+    let mut pool = Pool::new(network, PoolSettings { max_leases_per_token: 1000, ..PoolSettings::default() });
+    for (number, person) in persons.iter().enumerate() {
+        pool.put_token(&token(number as u128, person), None, Vec::new(), START).unwrap();
+    }
+    pool
+}
+
+fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
+    CallReport { sequence, used, unused, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_whole_lease_life() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let acquired = pool.acquire(START, &request(1, 90)).unwrap();
+    assert_eq!(acquired.calls, 90);
+    assert!(pool.confirm(acquired.lease));
+    let refused = pool.acquire(START, &request(2, 1)).unwrap_err();
+    assert!(matches!(refused, Refusal::Limited { .. }), "{refused:?}");
+    let reported = pool.report(START, acquired.lease, &quiet(1, 30, 0)).unwrap();
+    assert_eq!((reported.verdict, reported.calls_left), (Verdict::Keep, 60));
+    pool.release(START, acquired.lease, true).unwrap();
+    assert_eq!(pool.acquire(START, &request(3, 60)).unwrap().calls, 60);
+}
+
+#[test]
+fn an_impossible_request_is_told_so() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 2), &["ann"]);
+    assert_eq!(pool.acquire(START, &request(1, 46)).unwrap_err(), Refusal::TooMany { most: 45 });
+    let nobody = AcquireRequest { team: "other".parse().unwrap(), ..request(2, 1) };
+    assert_eq!(pool.acquire(START, &nobody).unwrap_err(), Refusal::NoToken(NoToken::None));
+}
+
+#[test]
+fn tokens_of_one_person_share_the_persons_limit() {
+    let mut pool =
+        pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann", "ann"]);
+    pool.acquire(START, &request(1, 90)).unwrap();
+    assert!(matches!(pool.acquire(START, &request(2, 1)), Err(Refusal::Limited { .. })));
+}
+
+#[test]
+fn a_draw_that_fails_in_one_bucket_takes_nothing_from_another() {
+    let limits = vec![
+        rule(Owner::Person, Window::Rolling { length: MINUTE }, 1000),
+        rule(Owner::App, Window::Rolling { length: MINUTE }, 100),
+    ];
+    let mut pool = pool(network(limits, 1), &["ann", "ben"]);
+    pool.acquire(START, &request(1, 80)).unwrap();
+    assert!(pool.acquire(START, &request(2, 20)).is_err());
+    let granted: u64 = pool.all_buckets().iter().map(|bucket| bucket.outstanding).sum();
+    assert_eq!(granted, 160, "80 from the person's bucket and 80 from the app's");
+}
+
+#[test]
+fn most_credit_spreads_over_the_tokens() {
+    let mut pool =
+        pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["a", "b", "c"]);
+    let mut tokens: Vec<_> = (0..9).map(|n| pool.acquire(START, &request(n, 20)).unwrap().token).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 3);
+}
+
+#[test]
+fn a_dead_token_is_never_leased_again_and_its_holders_are_recalled() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 10)).unwrap();
+    let recalled = pool.set_state(held.token, TokenState::Live.revoke(START), START);
+    assert_eq!(recalled, [held.lease]);
+    assert!(!pool.confirm(held.lease), "a lease that waits for the store is not acknowledged any more");
+    assert!(matches!(pool.acquire(START, &request(2, 1)), Err(Refusal::NoToken(NoToken::Dead(_)))));
+    let last = pool.report(START, held.lease, &quiet(1, 3, 0)).unwrap();
+    assert_eq!(last.verdict, Verdict::Recalled);
+}
+
+#[test]
+fn a_refusal_closes_the_bucket_and_one_probe_opens_it() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 10)).unwrap();
+    let refused = CallReport { class: ErrorClass::RateLimitedToken, retry_after: Some(MINUTE), ..quiet(1, 1, 0) };
+    let answer = pool.report(START, held.lease, &refused).unwrap();
+    assert_eq!(answer.verdict, Verdict::StopUntil(START + MINUTE));
+    pool.release(START, held.lease, true).unwrap();
+    assert!(matches!(pool.acquire(START + Duration::from_secs(30), &request(2, 1)), Err(Refusal::Limited { .. })));
+    let later = START + MINUTE * 2;
+    let probe = pool.acquire(later, &request(3, 10)).unwrap();
+    assert_eq!(probe.calls, 1, "one probe");
+    assert!(pool.acquire(later, &request(4, 1)).is_err(), "and no second one beside it");
+    pool.report(later, probe.lease, &quiet(1, 1, 0)).unwrap();
+    assert_eq!(pool.acquire(later, &request(5, 50)).unwrap().calls, 50);
+}
+
+#[test]
+fn a_report_is_counted_once_and_never_beyond_the_grant() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 10)).unwrap();
+    pool.report(START, held.lease, &quiet(1, 4, 0)).unwrap();
+    assert_eq!(pool.report(START, held.lease, &quiet(1, 4, 0)).unwrap().calls_left, 6);
+    let beyond = pool.report(START, held.lease, &quiet(2, 7, 0)).unwrap_err();
+    assert_eq!(beyond, ReportError::MoreThanGranted { reported: 7, left: 6 });
+}
+
+/// Counts calls as the network does.
+struct Judge {
+    window: Window,
+    calls: Vec<Timestamp>,
+    window_began: Option<Timestamp>,
+}
+
+impl Judge {
+    fn call(&mut self, now: Timestamp) {
+        if let Window::Fixed { length, phase: Phase::Network } = self.window
+            && self.window_began.is_none_or(|began| began + length <= now)
+        {
+            self.window_began = Some(now);
+        }
+        self.calls.push(now);
+    }
+
+    /// The calls that the network counts at `now`.
+    fn count(&self, now: Timestamp) -> u64 {
+        let since = match &self.window {
+            Window::Fixed { length, phase: Phase::Network } => match self.window_began {
+                Some(began) if began + *length > now => began,
+                _ => return 0,
+            },
+            Window::Fixed { length, phase: Phase::Clock } => {
+                let length = i64::try_from(length.as_micros()).unwrap();
+                Timestamp::from_micros(now.micros() / length * length)
+            }
+            other => {
+                let length = crate::domain::credit::span(other, 100);
+                return self.calls.iter().filter(|at| now.since(**at) < length).count() as u64;
+            }
+        };
+        self.calls.iter().filter(|at| **at >= since).count() as u64
+    }
+
+    fn reading(&self, now: Timestamp, limit: u64) -> Vec<Reading> {
+        let Window::Fixed { length, phase: Phase::Network } = self.window else { return Vec::new() };
+        let used = self.count(now);
+        let usage = Usage::Count { limit: Some(limit), remaining: Some(limit.saturating_sub(used)), used: None };
+        let resets_at = self.window_began.map(|began| began + length);
+        vec![Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at }]
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(u64),
+    Acquire(u64),
+    Call { which: usize, calls: u64, report: bool },
+    TopUp { which: usize, calls: u64 },
+    Release(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1_u64..40_000).prop_map(Step::Wait),
+        4 => (1_u64..60).prop_map(Step::Acquire),
+        6 => (any::<usize>(), 1_u64..30, any::<bool>()).prop_map(|(which, calls, report)| Step::Call { which, calls, report }),
+        2 => (any::<usize>(), 1_u64..30).prop_map(|(which, calls)| Step::TopUp { which, calls }),
+        2 => any::<usize>().prop_map(Step::Release),
+    ]
+}
+
+fn windows() -> impl Strategy<Value = Window> {
+    prop_oneof![
+        Just(Window::Rolling { length: MINUTE }),
+        Just(Window::Fixed { length: MINUTE, phase: Phase::Network }),
+        Just(Window::Fixed { length: MINUTE, phase: Phase::Clock }),
+        Just(Window::Paced { per: Duration::from_millis(600) }),
+        Just(Window::Daily { zone: "UTC".to_owned() }),
+    ]
+}
+
+/// What a collector knows of a lease: calls it may still make, calls made and not yet reported.
+struct Worker {
+    lease: LeaseId,
+    left: u64,
+    unreported: u64,
+    use_by: Timestamp,
+    sequence: u64,
+}
+
+fn run(window: Window, steps: Vec<Step>) {
+    let mut pool = pool(network(vec![rule(Owner::Person, window.clone(), 100)], 1), &["ann", "ann"]);
+    let mut judge = Judge { window, calls: Vec::new(), window_began: None };
+    let mut workers: Vec<Worker> = Vec::new();
+    let mut now = START;
+    let mut leases = 0;
+    for step in steps {
+        pool.expire(now);
+        workers.retain(|worker| pool.lease(worker.lease).is_some());
+        match step {
+            Step::Wait(millis) => now = now + Duration::from_millis(millis),
+            Step::Acquire(calls) => {
+                leases += 1;
+                if let Ok(acquired) = pool.acquire(now, &request(leases, calls)) {
+                    pool.confirm(acquired.lease);
+                    let (left, use_by) = (acquired.calls, acquired.use_by);
+                    workers.push(Worker { lease: acquired.lease, left, unreported: 0, use_by, sequence: 0 });
+                }
+            }
+            Step::Call { which, calls, report } if !workers.is_empty() => {
+                let at = which % workers.len();
+                let worker = &mut workers[at];
+                let calls = if now < worker.use_by { calls.min(worker.left) } else { 0 };
+                (0..calls).for_each(|_| judge.call(now));
+                worker.left -= calls;
+                worker.unreported += calls;
+                if report {
+                    worker.sequence += 1;
+                    let readings = if calls > 0 { judge.reading(now, 100) } else { Vec::new() };
+                    let said = CallReport { readings, ..quiet(worker.sequence, worker.unreported, 0) };
+                    let answer = pool.report(now, worker.lease, &said).unwrap();
+                    assert_eq!(answer.calls_left, worker.left);
+                    worker.unreported = 0;
+                }
+            }
+            Step::TopUp { which, calls } if !workers.is_empty() => {
+                let at = which % workers.len();
+                let worker = &mut workers[at];
+                // Calls that were not used in time must not be used in a later window.
+                if now < worker.use_by
+                    && let Ok(more) = pool.top_up(now, worker.lease, calls)
+                {
+                    worker.left += more.calls;
+                    worker.use_by = worker.use_by.min(more.use_by);
+                }
+            }
+            Step::Release(which) if !workers.is_empty() => {
+                let worker = workers.swap_remove(which % workers.len());
+                let said = quiet(worker.sequence + 1, worker.unreported, 0);
+                pool.report(now, worker.lease, &said).unwrap();
+                pool.release(now, worker.lease, true).unwrap();
+            }
+            _ => {}
+        }
+        assert!(judge.count(now) <= 90, "the network counts {} calls, 90 may be spent", judge.count(now));
+        assert_eq!(pool.over_granted(), 0);
+    }
+    let rest = now + Duration::from_secs(2 * 24 * 3600);
+    pool.expire(rest);
+    // The very end of a window is kept free, so a second try may be needed.
+    let all = match pool.acquire(rest, &request(u128::MAX, 90)) {
+        Err(Refusal::Limited { until, .. }) => pool.acquire(until, &request(u128::MAX, 90)),
+        other => other,
+    };
+    assert_eq!(all.map(|acquired| acquired.calls), Ok(90), "no credit leaks");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn never_over_grants_and_never_leaks(window in windows(), steps in proptest::collection::vec(step(), 1..200)) {
+        run(window, steps);
+    }
+}

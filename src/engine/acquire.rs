@@ -1,0 +1,432 @@
+//! Acquiring: decide at once, wait in the fair queue, or refuse with the time to come back.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{KindId, LeaseId, TokenId};
+use crate::domain::audit::AuditEvent;
+use crate::domain::lease::{Lease, LeaseState, Priority};
+use crate::domain::load::{DemandKey, LoadKey};
+use crate::domain::networks::Owner;
+use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal};
+use crate::domain::queue::{Attempt, TeamIndex, Waiter};
+use crate::engine::cell::{Cell, State, Waiting};
+use crate::engine::committer::Commit;
+use crate::engine::{Engine, LeasePlace};
+use crate::store::{IdempotencyRecord, OpenLease, StoreError};
+
+/// How often a request is decided anew because other processes were faster, or its token died meanwhile.
+const TRIES: usize = 4;
+
+/// What is asked of the engine.
+#[derive(Debug, Clone)]
+pub struct Acquire {
+    /// What is asked of the pool.
+    pub request: AcquireRequest,
+    /// The network.
+    pub network: crate::base::ids::NetworkId,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How long it may wait.
+    pub wait: Duration,
+    /// The team's share among waiting teams.
+    pub team_weight: u32,
+    /// The collector's share among those of its collection.
+    pub collector_weight: u32,
+    /// How many leases the collector may hold; `None`: any number.
+    pub max_leases: Option<u32>,
+    /// The audit event to write with the lease; its subject is filled in by the engine.
+    pub audit: AuditEvent,
+    /// What makes a retry of the request safe.
+    pub idempotency: Option<IdempotencyRecord>,
+}
+
+/// A lease that the store has.
+#[derive(Debug)]
+pub struct Leased {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The token.
+    pub token: TokenId,
+    /// The token's kind.
+    pub kind: KindId,
+    /// The token's app.
+    pub app: Arc<str>,
+    /// The profile that the token speaks for.
+    pub profile: Option<Arc<str>>,
+    /// Calls granted.
+    pub calls: u64,
+    /// Until when they may be made.
+    pub use_by: Timestamp,
+    /// When the lease ends.
+    pub expires_at: Timestamp,
+    /// The access token, sealed, with the version that its sealing is bound to.
+    pub sealed: (Vec<u8>, u32),
+}
+
+/// The limit that stood in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The credit class.
+    pub class: crate::base::ids::ClassId,
+    /// Whose limit it is.
+    pub owner: Owner,
+}
+
+/// Why no lease was given.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AcquireError {
+    /// Credit comes back, or may, at this time.
+    #[error("the credit is used up until {until}; try again then")]
+    LimitedUntil {
+        /// When to try again.
+        until: Timestamp,
+        /// The limit.
+        limit: Limit,
+    },
+    /// Others are first.
+    #[error("all tokens that may serve are in use; try again shortly")]
+    Busy {
+        /// When to try again.
+        until: Timestamp,
+    },
+    /// As many requests wait as may.
+    #[error("too many requests wait for this network already; try again shortly")]
+    QueueFull,
+    /// The collector holds as many leases as it may.
+    #[error("the collector holds {0} leases, as many as it may; release some")]
+    TooManyLeases(u32),
+    /// No bucket ever holds as much.
+    #[error("no token of this network ever has credit for more than {most} calls at once; ask for at most that many")]
+    TooManyCalls {
+        /// The most that can be granted at once.
+        most: u64,
+    },
+    /// No token may serve.
+    #[error("no token may serve this request")]
+    NoToken(NoToken),
+    /// The network is not in the catalogue.
+    #[error("the catalogue has no such network")]
+    UnknownNetwork,
+    /// The request was answered before.
+    #[error("the request was answered before")]
+    Repeated {
+        /// The answer.
+        response: Vec<u8>,
+    },
+    /// The request id was used for something else.
+    #[error("the request id was used with other content; choose a new one")]
+    OtherContent,
+    /// More leases wait for the store than may.
+    #[error("the broker has more to write than it can take; try again shortly")]
+    Overloaded,
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl Engine {
+    /// Opens a lease: decided in memory, durable before this returns.
+    pub async fn acquire(&self, acquire: Acquire) -> Result<Leased, AcquireError> {
+        let cell = self.0.cells.get(&acquire.network).ok_or(AcquireError::UnknownNetwork)?.clone();
+        let mut acquire = acquire;
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.acquire_once(&cell, acquire.clone()).await {
+                Err(AcquireError::Busy { until }) if last.is_none() => last = Some(AcquireError::Busy { until }),
+                other => return other,
+            }
+            acquire.request.lease = LeaseId::generate();
+        }
+        Err(last.unwrap_or(AcquireError::Overloaded))
+    }
+
+    async fn acquire_once(&self, cell: &Arc<Cell>, acquire: Acquire) -> Result<Leased, AcquireError> {
+        self.check_held(&acquire)?;
+        let wait = acquire.wait;
+        let (reply, answer) = oneshot::channel();
+        let Some(waiter) = self.submit(cell, acquire, reply) else { return received(answer.await) };
+        let mut answer = answer;
+        tokio::select! {
+            biased;
+            decided = &mut answer => received(decided),
+            () = tokio::time::sleep(wait) => {
+                let left = {
+                    let mut state = cell.lock();
+                    state.queue.remove(waiter);
+                    state.waiting.remove(&waiter)
+                };
+                match left {
+                    Some(waiting) => Err(self.refusal_now(cell, &waiting.request)),
+                    None => received(answer.await),
+                }
+            }
+        }
+    }
+
+    fn check_held(&self, acquire: &Acquire) -> Result<(), AcquireError> {
+        let held = acquire.request.collector.map_or(0, |collector| self.leases_of(collector));
+        match acquire.max_leases {
+            Some(most) if held >= most => Err(AcquireError::TooManyLeases(most)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decides the request, or lets it wait: then its number among those that wait.
+    fn submit(
+        &self,
+        cell: &Arc<Cell>,
+        acquire: Acquire,
+        reply: oneshot::Sender<Result<Leased, AcquireError>>,
+    ) -> Option<u64> {
+        let now = self.now();
+        let mut state = cell.lock();
+        let signature = signature(&acquire.request);
+        let first_come = !acquire.wait.is_zero() && state.queue.signatures().contains(&signature);
+        if !first_come {
+            let decided = state.pool.acquire(now, &acquire.request);
+            state.record_demand(now, cell, &acquire, decided.is_ok());
+            match decided {
+                Ok(acquired) => {
+                    self.commit(cell, &mut state, acquire, acquired, reply, now);
+                    return None;
+                }
+                Err(refusal) => {
+                    state.note_refusal(cell, &acquire, &refusal, now);
+                    let waits = matches!(refusal, Refusal::Limited { .. } | Refusal::Busy) && !acquire.wait.is_zero();
+                    if !waits {
+                        let _ = reply.send(Err(refused(cell, refusal, now)));
+                        return None;
+                    }
+                }
+            }
+        } else {
+            state.record_demand(now, cell, &acquire, false);
+        }
+        state.enqueue(acquire, signature, reply, now)
+    }
+
+    /// Hands a decided lease to the store, in the order of the decisions.
+    fn commit(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut State,
+        acquire: Acquire,
+        mut acquired: Acquired,
+        reply: oneshot::Sender<Result<Leased, AcquireError>>,
+        now: Timestamp,
+    ) {
+        *state.grants.entry(acquire.request.collector).or_default() += 1;
+        let mut updates = std::mem::take(&mut state.updates);
+        updates.append(&mut acquired.wishes.updates);
+        let sealed = state.pool.sealed(acquired.token).map(|(sealed, version)| (sealed.to_vec(), version));
+        let Some(sealed) = sealed else {
+            state.pool.cancel(acquired.lease, &acquired.wishes, false, now);
+            let _ = reply.send(Err(AcquireError::NoToken(NoToken::None)));
+            return;
+        };
+        let lease = self.lease_row(cell, &acquire, &acquired, now);
+        self.remember(cell, &acquire, acquired.lease);
+        let mut audit = acquire.audit;
+        audit.subject = format!("leases/{}", acquired.lease);
+        audit.detail = format!(
+            "token={} operation={} calls={} purpose={}",
+            acquired.token,
+            lease.operation,
+            acquired.calls,
+            lease.purpose.as_str()
+        );
+        let open = OpenLease {
+            lease,
+            audit,
+            takes: acquired.wishes.takes.clone(),
+            updates,
+            keys: std::mem::take(&mut acquired.keys),
+            request: acquire.idempotency,
+        };
+        let leased = Leased {
+            lease: acquired.lease,
+            token: acquired.token,
+            kind: cell.network.kinds[acquired.kind].id.clone(),
+            app: acquired.app,
+            profile: acquired.profile,
+            calls: acquired.calls,
+            use_by: acquired.use_by,
+            expires_at: acquired.expires_at,
+            sealed,
+        };
+        let commit = Commit::Open { cell: cell.clone(), open: Box::new(open), leased, wishes: acquired.wishes, reply };
+        if let Err(Commit::Open { leased, wishes, reply, .. }) = self.0.committer.hand_over(commit) {
+            state.pool.cancel(leased.lease, &wishes, false, now);
+            self.forget(leased.lease);
+            let _ = reply.send(Err(AcquireError::Overloaded));
+        }
+    }
+
+    fn remember(&self, cell: &Arc<Cell>, acquire: &Acquire, lease: LeaseId) {
+        let collector = acquire.request.collector;
+        if let Some(collector) = collector {
+            *self.0.held.entry(collector).or_default() += 1;
+        }
+        let place = LeasePlace { cell: cell.clone(), collector, team: acquire.request.team.clone() };
+        self.0.leases.insert(lease, place);
+    }
+
+    fn lease_row(&self, cell: &Cell, acquire: &Acquire, acquired: &Acquired, now: Timestamp) -> Lease {
+        let request = &acquire.request;
+        Lease {
+            id: acquired.lease,
+            team: request.team.clone(),
+            collector: request.collector,
+            network: acquire.network.clone(),
+            token: acquired.token,
+            operation: cell.network.operations[request.operation].id.clone(),
+            purpose: request.purpose,
+            collection: request.collection.to_string(),
+            profile: request.profile.clone().unwrap_or_default(),
+            calls: acquired.calls,
+            opened_at: now,
+            use_by: acquired.use_by,
+            expires_at: acquired.expires_at,
+            state: LeaseState::Open,
+        }
+    }
+
+    /// Serves those that wait, in fair order, with what is there now.
+    pub(super) fn serve(&self, cell: &Arc<Cell>) {
+        let now = self.now();
+        let mut guard = cell.lock();
+        let state = &mut *guard;
+        if state.queue.is_empty() {
+            return;
+        }
+        let mut queue = std::mem::replace(&mut state.queue, crate::domain::queue::Queue::new(0));
+        queue.serve(now, |waiter| self.serve_one(cell, state, waiter, now));
+        state.queue = queue;
+    }
+
+    fn serve_one(&self, cell: &Arc<Cell>, state: &mut State, waiter: &Waiter, now: Timestamp) -> Attempt {
+        let Some(waiting) = state.waiting.get(&waiter.id) else { return Attempt::Served };
+        if waiting.reply.is_closed() {
+            state.waiting.remove(&waiter.id);
+            return Attempt::Served;
+        }
+        let decided = state.pool.acquire(now, &waiting.request.request);
+        match decided {
+            Ok(acquired) => {
+                if let Some(waiting) = state.waiting.remove(&waiter.id) {
+                    self.commit(cell, state, waiting.request, acquired, waiting.reply, now);
+                }
+                Attempt::Served
+            }
+            Err(Refusal::Limited { .. } | Refusal::Busy) => Attempt::NotNow,
+            Err(refusal) => {
+                if let Some(waiting) = state.waiting.remove(&waiter.id) {
+                    let _ = waiting.reply.send(Err(refused(cell, refusal, now)));
+                }
+                Attempt::Served
+            }
+        }
+    }
+
+    fn refusal_now(&self, cell: &Arc<Cell>, acquire: &Acquire) -> AcquireError {
+        let now = self.now();
+        let mut state = cell.lock();
+        match state.pool.acquire(now, &acquire.request) {
+            Err(refusal) => refused(cell, refusal, now),
+            Ok(acquired) => {
+                state.pool.cancel(acquired.lease, &acquired.wishes, false, now);
+                AcquireError::Busy { until: now + Duration::from_millis(100) }
+            }
+        }
+    }
+}
+
+impl State {
+    fn enqueue(
+        &mut self,
+        acquire: Acquire,
+        signature: u64,
+        reply: oneshot::Sender<Result<Leased, AcquireError>>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let id = self.next_waiter;
+        self.next_waiter += 1;
+        let request = &acquire.request;
+        let waiter = Waiter {
+            id,
+            team: TeamIndex(u32::try_from(hash(&request.team) & 0xFFFF_FFFF).unwrap_or_default()),
+            team_weight: acquire.team_weight.max(1),
+            priority: acquire.priority,
+            collection: hash(&request.collection),
+            collector: request.collector.map_or(0, |collector| collector.as_u128()),
+            collector_weight: acquire.collector_weight.max(1),
+            cost: request.calls,
+            signature,
+            deadline: now + acquire.wait,
+        };
+        if self.queue.push(waiter).is_err() {
+            let _ = reply.send(Err(AcquireError::QueueFull));
+            return None;
+        }
+        self.waiting.insert(id, Waiting { request: acquire, reply });
+        Some(id)
+    }
+
+    /// Charges the demand to its collection, in every class that the operation costs.
+    fn record_demand(&mut self, now: Timestamp, cell: &Cell, acquire: &Acquire, granted: bool) {
+        let request = &acquire.request;
+        let operation = &cell.network.operations[request.operation];
+        let turn = self.grants.get(&request.collector).copied().unwrap_or_default();
+        let again =
+            hash(&(request.collector, request.operation, &request.collection, &request.profile, &request.keys, turn));
+        let fingerprint = (!granted || turn > 0).then_some(again);
+        for cost in &operation.costs {
+            let load =
+                LoadKey { team: request.team.clone(), network: acquire.network.clone(), class: cost.class.clone() };
+            let key = DemandKey { load, collection: request.collection.clone() };
+            self.meter.record(now, &key, request.calls * cost.units, fingerprint);
+        }
+    }
+
+    fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal, _now: Timestamp) {
+        let Refusal::NoToken(why) = refusal else { return };
+        let operation = &cell.network.operations[acquire.request.operation];
+        for cost in &operation.costs {
+            if let Some(class) = cell.network.class_index(cost.class.as_str()) {
+                self.without_token.insert((acquire.request.team.clone(), class), *why);
+            }
+        }
+    }
+}
+
+fn received(decided: Result<Result<Leased, AcquireError>, oneshot::error::RecvError>) -> Result<Leased, AcquireError> {
+    decided.unwrap_or(Err(AcquireError::Overloaded))
+}
+
+fn refused(cell: &Cell, refusal: Refusal, now: Timestamp) -> AcquireError {
+    match refusal {
+        Refusal::Limited { until, class, owner } => {
+            let limit = Limit { class: cell.network.classes[class].id.clone(), owner };
+            AcquireError::LimitedUntil { until, limit }
+        }
+        Refusal::Busy => AcquireError::Busy { until: now + Duration::from_secs(1) },
+        Refusal::TooMany { most } => AcquireError::TooManyCalls { most },
+        Refusal::NoToken(why) => AcquireError::NoToken(why),
+    }
+}
+
+/// Requests of one signature are served from the same credit, so none of them may pass another.
+fn signature(request: &AcquireRequest) -> u64 {
+    hash(&(&request.team, request.operation, request.purpose, &request.profile, &request.kind, &request.keys))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,126 @@
+//! What happens as time passes: leases expire, windows end, those that wait are served, and what is better known is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::LeaseId;
+use crate::base::tasks::Tasks;
+use crate::domain::credit::{BlockUpdate, BucketNote};
+use crate::domain::lease::LeaseState;
+use crate::engine::Engine;
+use crate::engine::acquire::AcquireError;
+use crate::engine::cell::Cell;
+use crate::store::{CloseLease, StoreError};
+
+/// How often time is let pass, in real time.
+const TICK: Duration = Duration::from_millis(20);
+/// How often what is better known is written.
+const WRITE_EVERY: u32 = 10;
+
+/// What one look at the time did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// Leases that expired.
+    pub expired: Vec<LeaseId>,
+}
+
+impl Engine {
+    /// Starts the engine's background work under `tasks`.
+    pub fn start_background(&self, tasks: &Tasks) {
+        let engine = self.clone();
+        let stop = tasks.clone();
+        tasks.spawn("engine", async move {
+            let mut round = 0_u32;
+            while !stop.is_stopping() {
+                tokio::select! {
+                    () = tokio::time::sleep(TICK) => {}
+                    () = stop.stopped() => return,
+                }
+                engine.tick();
+                round = round.wrapping_add(1);
+                if round.is_multiple_of(WRITE_EVERY)
+                    && let Err(error) = engine.write_back().await
+                {
+                    tracing::warn!(%error, "what became of leases could not be written; it is tried again");
+                }
+            }
+        });
+    }
+
+    /// Lets time pass in every pool: input-free, and harmless if done twice.
+    pub fn tick(&self) -> Tick {
+        let mut tick = Tick::default();
+        for cell in self.0.cells.values() {
+            self.tick_cell(cell, &mut tick);
+            self.serve(cell);
+        }
+        tick
+    }
+
+    fn tick_cell(&self, cell: &Arc<Cell>, tick: &mut Tick) {
+        let now = self.now();
+        let mut state = cell.lock();
+        state.pool.advance(now);
+        let expired = state.pool.expire(now);
+        for lease in &expired {
+            let used = lease.unreported;
+            state.closed.push(CloseLease { lease: lease.lease, state: LeaseState::Expired, used, at: now });
+        }
+        for waiter in state.queue.expire(now) {
+            if let Some(waiting) = state.waiting.remove(&waiter) {
+                let _ = waiting.reply.send(Err(AcquireError::Busy { until: now + Duration::from_millis(100) }));
+            }
+        }
+        drop(state);
+        for lease in expired {
+            self.forget(lease.lease);
+            tick.expired.push(lease.lease);
+        }
+    }
+
+    /// Writes what became of leases and blocks. What can't be written is kept for the next time.
+    pub async fn write_back(&self) -> Result<(), StoreError> {
+        for cell in self.0.cells.values() {
+            let (closed, updates) = {
+                let mut state = cell.lock();
+                (std::mem::take(&mut state.closed), std::mem::take(&mut state.updates))
+            };
+            let written = self.write_cell(closed.clone(), updates.clone()).await;
+            if let Err(error) = written {
+                let mut state = cell.lock();
+                state.closed.extend(closed);
+                state.updates.extend(updates);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_cell(&self, closed: Vec<CloseLease>, updates: Vec<BlockUpdate>) -> Result<(), StoreError> {
+        if !closed.is_empty() {
+            self.0.store.close_leases(closed, Vec::new()).await?;
+        }
+        if !updates.is_empty() {
+            self.0.store.update_blocks(updates).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what must outlive the process of some buckets.
+    pub async fn write_notes(&self, notes: Vec<BucketNote>) -> Result<(), StoreError> {
+        self.0.store.put_notes(notes).await
+    }
+
+    pub(super) async fn settle_for_stop(&self) {
+        for cell in self.0.cells.values() {
+            let (updates, notes) = cell.lock().pool.settle_for_stop();
+            cell.lock().updates.extend(updates);
+            if let Err(error) = self.0.store.put_notes(notes).await {
+                tracing::warn!(%error, "what was learnt of limits could not be written");
+            }
+        }
+        if let Err(error) = self.write_back().await {
+            tracing::warn!(%error, "credit that was not used could not be given back; it counts as spent");
+        }
+    }
+}

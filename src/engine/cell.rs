@@ -1,0 +1,66 @@
+//! One network's pool with those that wait for it, behind one lock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::CollectorId;
+use crate::domain::credit::BlockUpdate;
+use crate::domain::load::{DemandMeter, MeterSize};
+use crate::domain::networks::Network;
+use crate::domain::pool::Pool;
+use crate::domain::queue::Queue;
+use crate::engine::acquire::{Acquire, AcquireError, Leased};
+use crate::store::CloseLease;
+
+/// A network's pool.
+pub struct Cell {
+    pub network: Arc<Network>,
+    state: Mutex<State>,
+}
+
+/// What the lock of a network guards.
+pub struct State {
+    pub pool: Pool,
+    pub queue: Queue,
+    pub waiting: HashMap<u64, Waiting>,
+    pub next_waiter: u64,
+    pub meter: DemandMeter,
+    /// What is known better of blocks and not yet written. The next block that is taken carries it along.
+    pub updates: Vec<BlockUpdate>,
+    /// Leases that ended and are not yet written.
+    pub closed: Vec<CloseLease>,
+    /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
+    pub grants: HashMap<Option<CollectorId>, u64>,
+    /// Requests that found no usable token since the last look, per team and class.
+    pub without_token: HashMap<(crate::base::ids::TeamId, usize), crate::domain::pool::NoToken>,
+}
+
+/// A request that waits.
+pub struct Waiting {
+    pub request: Acquire,
+    pub reply: oneshot::Sender<Result<Leased, AcquireError>>,
+}
+
+impl Cell {
+    pub fn new(pool: Pool, queue: usize, now: Timestamp) -> Self {
+        let state = State {
+            queue: Queue::new(queue),
+            waiting: HashMap::new(),
+            next_waiter: 1,
+            meter: DemandMeter::new(now, MeterSize::default()),
+            updates: Vec::new(),
+            closed: Vec::new(),
+            grants: HashMap::new(),
+            without_token: HashMap::new(),
+            pool,
+        };
+        Self { network: state.pool.network().clone(), state: Mutex::new(state) }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds a pool")
+    }
+}

@@ -1,0 +1,200 @@
+//! The committer: hands decided leases and blocks to the store in the order in which they were decided, and answers in that
+//! order too.
+//!
+//! A lease may draw from a block that an earlier decision took and that is still on its way to the store. Since the store gets
+//! the earlier one first, and answers are handled in order, such a lease is never acknowledged before its block is durable.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::base::ids::LeaseId;
+use crate::base::tasks::Tasks;
+use crate::domain::credit::Wishes;
+use crate::domain::lease::LeaseState;
+use crate::domain::pool::{NoToken, TopUp};
+use crate::domain::token::Reason;
+use crate::engine::Engine;
+use crate::engine::acquire::{AcquireError, Leased};
+use crate::engine::cell::Cell;
+use crate::store::{CloseLease, DuplicateRequest, OpenLease, OpenLeaseError, StoreError, TakeBlocks, TakeBlocksError};
+
+/// Decisions that are with the store at once.
+const UNDER_WAY: usize = 4096;
+
+/// A decision that waits for the store.
+pub enum Commit {
+    /// A lease.
+    Open {
+        cell: Arc<Cell>,
+        open: Box<OpenLease>,
+        leased: Leased,
+        wishes: Wishes,
+        reply: oneshot::Sender<Result<Leased, AcquireError>>,
+    },
+    /// More credit for a lease.
+    TopUp {
+        cell: Arc<Cell>,
+        lease: LeaseId,
+        take: TakeBlocks,
+        top_up: TopUp,
+        reply: oneshot::Sender<Result<u64, StoreError>>,
+    },
+}
+
+/// The way into the committer.
+pub struct Committer {
+    sender: mpsc::Sender<Commit>,
+}
+
+/// The committer's work, for [`run`].
+pub struct Work(mpsc::Receiver<Commit>);
+
+/// A committer that takes up to `capacity` decisions.
+pub fn channel(capacity: usize) -> (Committer, Work) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (Committer { sender }, Work(receiver))
+}
+
+impl Committer {
+    /// Hands a decision over; returns it if there are too many already, or the committer has ended.
+    pub fn hand_over(&self, commit: Commit) -> Result<(), Commit> {
+        self.sender.try_send(commit).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(commit) | mpsc::error::TrySendError::Closed(commit) => commit,
+        })
+    }
+}
+
+type Pending = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+enum Done {
+    Open(Arc<Cell>, Leased, Wishes, oneshot::Sender<Result<Leased, AcquireError>>, Result<(), OpenLeaseError>),
+    TopUp(Arc<Cell>, LeaseId, TopUp, oneshot::Sender<Result<u64, StoreError>>, Result<(), TakeBlocksError>),
+}
+
+/// Runs until the tasks stop and everything handed over is done.
+pub async fn run(engine: Engine, mut work: Work, tasks: Tasks) {
+    let mut under_way: FuturesOrdered<Pending> = FuturesOrdered::new();
+    let mut open = true;
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = under_way.next(), if !under_way.is_empty() => engine.committed(done),
+            commit = work.0.recv(), if open && under_way.len() < UNDER_WAY => match commit {
+                Some(commit) => under_way.push_back(start(&engine, commit)),
+                None => open = false,
+            },
+            () = tasks.stopped(), if open => {
+                work.0.close();
+                while let Ok(commit) = work.0.try_recv() {
+                    under_way.push_back(start(&engine, commit));
+                }
+                open = false;
+            }
+            else => return,
+        }
+    }
+}
+
+fn start(engine: &Engine, commit: Commit) -> Pending {
+    let store = engine.0.store.clone();
+    match commit {
+        Commit::Open { cell, open, leased, wishes, reply } => Box::pin(async move {
+            let stored = store.open_lease(*open).await;
+            Done::Open(cell, leased, wishes, reply, stored)
+        }),
+        Commit::TopUp { cell, lease, take, top_up, reply } => Box::pin(async move {
+            let stored = store.take_blocks(take).await;
+            Done::TopUp(cell, lease, top_up, reply, stored)
+        }),
+    }
+}
+
+impl Engine {
+    fn committed(&self, done: Done) {
+        match done {
+            Done::Open(cell, leased, wishes, reply, stored) => self.opened(&cell, leased, &wishes, reply, stored),
+            Done::TopUp(cell, lease, top_up, reply, stored) => self.topped_up(&cell, lease, &top_up, reply, stored),
+        }
+    }
+
+    fn opened(
+        &self,
+        cell: &Arc<Cell>,
+        leased: Leased,
+        wishes: &Wishes,
+        reply: oneshot::Sender<Result<Leased, AcquireError>>,
+        stored: Result<(), OpenLeaseError>,
+    ) {
+        let lease = leased.lease;
+        match stored {
+            Ok(()) => {
+                let confirmed = cell.lock().pool.confirm(lease);
+                if !confirmed {
+                    self.give_back(cell, lease, LeaseState::Recalled);
+                    let _ = reply.send(Err(AcquireError::Busy { until: self.now() }));
+                } else if reply.send(Ok(leased)).is_err() {
+                    self.give_back(cell, lease, LeaseState::Released);
+                }
+            }
+            Err(error) => {
+                let full = matches!(error, OpenLeaseError::BucketFull { .. });
+                cell.lock().pool.cancel(lease, wishes, full, self.now());
+                self.forget(lease);
+                let _ = reply.send(Err(self.refused_by_store(error)));
+            }
+        }
+    }
+
+    fn refused_by_store(&self, error: OpenLeaseError) -> AcquireError {
+        match error {
+            OpenLeaseError::BucketFull { .. } => AcquireError::Busy { until: self.now() },
+            OpenLeaseError::DuplicateRequest(DuplicateRequest::Repeated { response }) => {
+                AcquireError::Repeated { response }
+            }
+            OpenLeaseError::DuplicateRequest(DuplicateRequest::OtherContent) => AcquireError::OtherContent,
+            OpenLeaseError::TokenEnded { .. } => AcquireError::NoToken(NoToken::Dead(Reason::RevokedByPerson)),
+            OpenLeaseError::Store(error) => AcquireError::Store(error),
+        }
+    }
+
+    /// Ends a lease that nobody may or wants to use: nothing of it was used.
+    fn give_back(&self, cell: &Arc<Cell>, lease: LeaseId, how: LeaseState) {
+        let now = self.now();
+        {
+            let mut state = cell.lock();
+            if let Ok(released) = state.pool.release(now, lease, true) {
+                state.updates.extend(released.updates);
+                state.closed.push(CloseLease { lease, state: how, used: 0, at: now });
+            }
+        }
+        self.forget(lease);
+        self.serve(cell);
+    }
+
+    fn topped_up(
+        &self,
+        cell: &Arc<Cell>,
+        lease: LeaseId,
+        top_up: &TopUp,
+        reply: oneshot::Sender<Result<u64, StoreError>>,
+        stored: Result<(), TakeBlocksError>,
+    ) {
+        let answer = match stored {
+            Ok(()) => Ok(top_up.calls),
+            Err(error) => {
+                let full = matches!(error, TakeBlocksError::BucketFull { .. });
+                cell.lock().pool.cancel_top_up(lease, top_up, full, self.now());
+                match error {
+                    TakeBlocksError::BucketFull { .. } => Ok(0),
+                    TakeBlocksError::Store(error) => Err(error),
+                }
+            }
+        };
+        let _ = reply.send(answer);
+    }
+}

@@ -1,0 +1,341 @@
+//! A collector asks for a lease.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{KindId, LeaseId, TeamId, TokenId};
+use crate::base::secret::Secret;
+use crate::domain::lease::Priority;
+use crate::domain::networks::{Binding, Network, Operation, Purpose};
+use crate::domain::pool::AcquireRequest;
+use crate::domain::team::ScopeError;
+use crate::engine::{Acquire, AcquireError, Leased};
+use crate::service::{Broker, Caller, Forbidden};
+use crate::store::IdempotencyRecord;
+use crate::vault::Place;
+
+/// What a collector asks for. Ranges are checked by the transport.
+#[derive(Debug, Clone)]
+pub struct AcquireLease {
+    /// The team whose tokens shall serve.
+    pub team: TeamId,
+    /// The network's id.
+    pub network: String,
+    /// The operation's id.
+    pub operation: String,
+    /// Calls wanted.
+    pub calls: u64,
+    /// Fewer are welcome down to this many.
+    pub min_calls: u64,
+    /// What for.
+    pub purpose: Purpose,
+    /// Only tokens that speak for this profile.
+    pub profile: Option<String>,
+    /// Only tokens of this kind.
+    pub kind: Option<String>,
+    /// The collection that the demand is charged to.
+    pub collection: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How long to wait.
+    pub wait: Duration,
+    /// How long the lease shall last; `None`: as configured.
+    pub ttl: Option<Duration>,
+    /// The different keys that will be asked for.
+    pub keys: Vec<String>,
+    /// What makes a retry safe: the request id and a hash of the content.
+    pub request: Option<(String, [u8; 32])>,
+}
+
+/// A lease with the token that it is for.
+pub struct LeasedToken {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The network.
+    pub network: Arc<Network>,
+    /// The token.
+    pub token: TokenId,
+    /// Its kind.
+    pub kind: KindId,
+    /// The profile that it speaks for.
+    pub profile: Option<Arc<str>>,
+    /// The access token.
+    pub access_token: Secret,
+    /// What a call must carry beside it.
+    pub parameters: BTreeMap<String, String>,
+    /// Calls granted.
+    pub calls: u64,
+    /// Credit granted, per class.
+    pub grants: Vec<(crate::base::ids::ClassId, u64)>,
+    /// Until when the calls may be made.
+    pub use_by: Timestamp,
+    /// When the lease ends.
+    pub expires_at: Timestamp,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+/// Why no lease was given.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireLeaseError {
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The collector's scope does not allow it.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// There is no such network.
+    #[error("the catalogue has no network '{0}'; see the networks command for those it has")]
+    UnknownNetwork(String),
+    /// There is no such operation.
+    #[error("network '{network}' has no operation '{operation}'; see its entry for those it has")]
+    UnknownOperation {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        operation: String,
+    },
+    /// There is no such kind.
+    #[error("network '{network}' issues no token of kind '{kind}'; see its entry for those it does")]
+    UnknownKind {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        kind: String,
+    },
+    /// The operation can't be called with this kind.
+    #[error("operation '{operation}' can't be called with a token of kind '{kind}'")]
+    KindNotServed {
+        /// The operation.
+        operation: String,
+        /// What was asked for.
+        kind: String,
+    },
+    /// The operation does not serve the purpose.
+    #[error("operation '{operation}' of '{network}' does not serve {}; {hint}", .purpose.as_str())]
+    PurposeNotServed {
+        /// The network.
+        network: String,
+        /// The operation.
+        operation: String,
+        /// What was asked for.
+        purpose: Purpose,
+        /// What to do.
+        hint: String,
+    },
+    /// The tokens of this kind are bound to a key that stays here.
+    #[error("a token of kind '{0}' is bound to a key that never leaves the broker, so it can't be leased")]
+    NotLeasable(KindId),
+    /// The engine refused.
+    #[error(transparent)]
+    Refused(#[from] AcquireError),
+    /// The stored secret can't be opened.
+    #[error(
+        "the stored access token can't be opened with the keys at hand; an operator must bring back the right key file"
+    )]
+    Sealed,
+}
+
+impl Broker {
+    /// Takes a lease. When this returns, it is durable and audited.
+    pub async fn acquire_lease(&self, caller: &Caller, ask: AcquireLease) -> Result<LeasedToken, AcquireLeaseError> {
+        caller.must_lease_for(&ask.team)?;
+        let network =
+            self.engine.network(&ask.network).ok_or(AcquireLeaseError::UnknownNetwork(ask.network.clone()))?;
+        let operation = check_operation(&network, &ask)?;
+        if let Some(collector) = caller.collector() {
+            collector.may_lease(&network.id, ask.purpose)?;
+        }
+        let metrics = self.metrics.network(&network.id);
+        let team = ask.team.clone();
+        let acquire = self.as_acquire(caller, &network, operation, ask);
+        let began = self.now();
+        if !acquire.wait.is_zero() {
+            metrics.wait_began();
+        }
+        let waits = !acquire.wait.is_zero();
+        let decided = self.engine.acquire(acquire).await;
+        if waits {
+            metrics.wait_ended(self.now().since(began));
+        }
+        match decided {
+            Ok(leased) => {
+                metrics.lease_opened();
+                self.unseal(&network, operation, &team, leased)
+            }
+            Err(AcquireError::Repeated { response }) => self.repeat(&network, &team, &response),
+            Err(error) => {
+                metrics.lease_refused(reason(&error));
+                Err(error.into())
+            }
+        }
+    }
+
+    fn as_acquire(&self, caller: &Caller, network: &Arc<Network>, operation: usize, ask: AcquireLease) -> Acquire {
+        let collector = caller.collector();
+        let lease = LeaseId::generate();
+        let ttl = ask.ttl.unwrap_or(self.config.credit.lease_ttl).min(self.config.credit.lease_ttl_max);
+        let scope = match collector {
+            Some(collector) => collector.id.to_string(),
+            None => caller.role().to_owned(),
+        };
+        let idempotency = ask.request.map(|(request_id, content_hash)| IdempotencyRecord {
+            scope: format!("lease/{scope}"),
+            request_id,
+            content_hash,
+            response: lease.as_bytes().to_vec(),
+            expires_at: self.now() + Duration::from_secs(24 * 3600),
+        });
+        let mut audit = self.audit(caller, "lease.open", String::new(), String::new());
+        audit.team = Some(ask.team.clone());
+        Acquire {
+            network: network.id.clone(),
+            priority: ask.priority,
+            wait: ask.wait.min(self.config.credit.wait_max),
+            team_weight: self.directory.team(&ask.team).map_or(100, |team| team.weight),
+            collector_weight: collector.map_or(100, |collector| collector.weight),
+            max_leases: collector.map(|collector| collector.scope.max_leases),
+            audit,
+            idempotency,
+            request: AcquireRequest {
+                lease,
+                team: ask.team,
+                collector: collector.map(|collector| collector.id),
+                operation,
+                calls: ask.calls,
+                min_calls: ask.min_calls.clamp(1, ask.calls),
+                purpose: ask.purpose,
+                profile: ask.profile,
+                kind: ask.kind.and_then(|kind| kind.parse().ok()),
+                keys: ask.keys,
+                collection: ask.collection.into(),
+                ttl,
+            },
+        }
+    }
+
+    fn unseal(
+        &self,
+        network: &Arc<Network>,
+        operation: usize,
+        team: &TeamId,
+        leased: Leased,
+    ) -> Result<LeasedToken, AcquireLeaseError> {
+        let (sealed, version) = &leased.sealed;
+        let place = Place {
+            table: "token",
+            row: leased.token.as_bytes(),
+            column: "access",
+            team,
+            version: u64::from(*version),
+        };
+        let opened = self.vault.open_sealed(&place, sealed);
+        let Ok(access_token) = opened else {
+            tracing::error!(token = %leased.token, "a stored access token can't be opened; is this the right key file?");
+            let _ = self.engine.release(leased.lease);
+            return Err(AcquireLeaseError::Sealed);
+        };
+        let costs = &network.operations[operation].costs;
+        let grants = costs.iter().map(|cost| (cost.class.clone(), cost.units * leased.calls)).collect();
+        Ok(LeasedToken {
+            lease: leased.lease,
+            network: network.clone(),
+            token: leased.token,
+            kind: leased.kind,
+            profile: leased.profile,
+            access_token,
+            parameters: BTreeMap::new(),
+            calls: leased.calls,
+            grants,
+            use_by: leased.use_by,
+            expires_at: leased.expires_at,
+            opened_at: self.now(),
+        })
+    }
+
+    /// The answer to a request that was answered before: the same lease, as it stands.
+    fn repeat(&self, network: &Arc<Network>, team: &TeamId, response: &[u8]) -> Result<LeasedToken, AcquireLeaseError> {
+        let again = AcquireError::Busy { until: self.now() + Duration::from_secs(1) };
+        let Ok(lease) = LeaseId::from_slice(response) else { return Err(again.into()) };
+        let Some(view) = self.engine.lease(lease) else { return Err(again.into()) };
+        let held = self.engine.look(&network.id, |pool| {
+            let (sealed, version) = pool.sealed(view.token)?;
+            Some((sealed.to_vec(), version, pool.kind_of(view.token)?, pool.first_profile_of(view.token)))
+        });
+        let Some(Some((sealed, version, kind, profile))) = held else { return Err(again.into()) };
+        let leased = Leased {
+            lease,
+            token: view.token,
+            kind: network.kinds[kind].id.clone(),
+            app: "".into(),
+            profile,
+            calls: view.calls_left,
+            use_by: view.use_by,
+            expires_at: view.expires_at,
+            sealed: (sealed, version),
+        };
+        self.unseal(network, view.operation, team, leased)
+    }
+}
+
+fn check_operation(network: &Network, ask: &AcquireLease) -> Result<usize, AcquireLeaseError> {
+    let unknown =
+        || AcquireLeaseError::UnknownOperation { network: ask.network.clone(), operation: ask.operation.clone() };
+    if !network.serves(ask.purpose) {
+        let hint = format!("{} offers nothing for that purpose", network.display_name);
+        return Err(purpose_not_served(ask, hint));
+    }
+    let index = network.operation_index(&ask.operation).ok_or_else(unknown)?;
+    let operation = &network.operations[index];
+    check_kind(network, operation, ask)?;
+    if !operation.purposes.contains(&ask.purpose) {
+        let served: Vec<_> = operation.purposes.iter().map(|purpose| purpose.as_str()).collect();
+        return Err(purpose_not_served(ask, format!("it serves {}", served.join(", "))));
+    }
+    Ok(index)
+}
+
+fn check_kind(network: &Network, operation: &Operation, ask: &AcquireLease) -> Result<(), AcquireLeaseError> {
+    let leasable = |kind: &&crate::domain::networks::TokenKind| !kind.bindings.contains(&Binding::Dpop);
+    let Some(wanted) = &ask.kind else {
+        let allowed: Vec<_> = network.kinds.iter().filter(|kind| operation.allows(&kind.id)).collect();
+        return match allowed.first() {
+            Some(kind) if !allowed.iter().any(leasable) => Err(AcquireLeaseError::NotLeasable(kind.id.clone())),
+            _ => Ok(()),
+        };
+    };
+    let Some(kind) = network.kind(wanted) else {
+        return Err(AcquireLeaseError::UnknownKind { network: ask.network.clone(), kind: wanted.clone() });
+    };
+    if !operation.allows(&kind.id) {
+        return Err(AcquireLeaseError::KindNotServed { operation: ask.operation.clone(), kind: wanted.clone() });
+    }
+    if !leasable(&kind) {
+        return Err(AcquireLeaseError::NotLeasable(kind.id.clone()));
+    }
+    Ok(())
+}
+
+fn purpose_not_served(ask: &AcquireLease, hint: String) -> AcquireLeaseError {
+    AcquireLeaseError::PurposeNotServed {
+        network: ask.network.clone(),
+        operation: ask.operation.clone(),
+        purpose: ask.purpose,
+        hint,
+    }
+}
+
+/// The refusal as metrics name it.
+fn reason(error: &AcquireError) -> &'static str {
+    match error {
+        AcquireError::LimitedUntil { .. } => "limited",
+        AcquireError::Busy { .. } | AcquireError::QueueFull | AcquireError::Overloaded => "busy",
+        AcquireError::TooManyLeases(_) => "too_many_leases",
+        AcquireError::TooManyCalls { .. } => "never_fits",
+        AcquireError::NoToken(_) => "no_token",
+        AcquireError::UnknownNetwork | AcquireError::OtherContent | AcquireError::Repeated { .. } => "bad_request",
+        AcquireError::Store(_) => "store",
+    }
+}

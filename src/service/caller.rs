@@ -1,0 +1,119 @@
+//! Who calls, and what follows from it.
+
+use std::sync::Arc;
+
+use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::domain::audit::Actor;
+use crate::domain::team::{Collector, OperatorRole};
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A collector of a team.
+    Collector {
+        /// Its registration.
+        collector: Arc<Collector>,
+        /// The key it showed; `None`: a certificate.
+        key: Option<KeyId>,
+    },
+    /// An operator of the whole broker.
+    Operator {
+        /// What it may do.
+        role: OperatorRole,
+        /// The key it showed.
+        key: KeyId,
+    },
+    /// The broker itself.
+    Broker,
+}
+
+/// Who holds a lease.
+pub type Holder = Option<CollectorId>;
+
+/// The caller may not do this.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The team is not the caller's, or does not exist.
+    #[error("this key has nothing to do with team '{0}'; use a key of that team")]
+    Team(String),
+    /// The role does not suffice.
+    #[error("this call needs {needed}, the key is {role}; use a key with that role")]
+    Role {
+        /// What the caller is.
+        role: &'static str,
+        /// What is needed.
+        needed: &'static str,
+    },
+    /// An operator disabled the collector.
+    #[error("this collector is disabled; ask an operator to enable it")]
+    Disabled,
+}
+
+impl Caller {
+    /// The caller's team; `None`: all teams.
+    pub fn team(&self) -> Option<&TeamId> {
+        match self {
+            Caller::Collector { collector, .. } => Some(&collector.team),
+            Caller::Operator { .. } | Caller::Broker => None,
+        }
+    }
+
+    /// The caller as the audit names it.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Caller::Collector { collector, .. } => Actor::Collector(collector.id),
+            Caller::Operator { key, .. } => Actor::Operator(*key),
+            Caller::Broker => Actor::Broker,
+        }
+    }
+
+    /// The collector that calls.
+    pub fn collector(&self) -> Option<&Arc<Collector>> {
+        match self {
+            Caller::Collector { collector, .. } => Some(collector),
+            Caller::Operator { .. } | Caller::Broker => None,
+        }
+    }
+
+    /// The name of what the caller is.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Caller::Collector { .. } => "collector",
+            Caller::Operator { role: OperatorRole::Admin, .. } | Caller::Broker => "admin",
+            Caller::Operator { role: OperatorRole::Reader, .. } => "reader",
+        }
+    }
+
+    /// Requires an operator who may change things.
+    pub fn must_be_admin(&self) -> Result<(), Forbidden> {
+        match self {
+            Caller::Operator { role: OperatorRole::Admin, .. } | Caller::Broker => Ok(()),
+            _ => Err(Forbidden::Role { role: self.role(), needed: "admin" }),
+        }
+    }
+
+    /// Requires an operator, reading or changing.
+    pub fn must_be_operator(&self) -> Result<(), Forbidden> {
+        match self {
+            Caller::Operator { .. } | Caller::Broker => Ok(()),
+            Caller::Collector { .. } => Err(Forbidden::Role { role: self.role(), needed: "operator" }),
+        }
+    }
+
+    /// Requires that the caller has to do with `team`: an operator, or a collector of it.
+    pub fn must_see(&self, team: &TeamId) -> Result<(), Forbidden> {
+        match self.team() {
+            Some(own) if own != team => Err(Forbidden::Team(team.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Requires somebody who may take leases of `team`: a collector of it, or an admin.
+    pub fn must_lease_for(&self, team: &TeamId) -> Result<(), Forbidden> {
+        match self {
+            Caller::Collector { collector, .. } if collector.disabled => Err(Forbidden::Disabled),
+            Caller::Collector { .. } => self.must_see(team),
+            Caller::Operator { .. } | Caller::Broker => self.must_be_admin(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Starting a broker: open the store, the keys and the pools, and take up where an earlier run ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::fill;
+
+use crate::base::clock::Clock;
+use crate::base::ids::{AuditId, KeyId, TeamId};
+use crate::base::secret::Secret;
+use crate::base::tasks::Tasks;
+use crate::config::{self, Config};
+use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::credit::Timing;
+use crate::domain::key::ApiKey;
+use crate::domain::networks::Catalogue;
+use crate::domain::pool::{Choice, PoolSettings};
+use crate::domain::team::{Key, KeyHolder, OperatorRole};
+use crate::engine::{Engine, EngineSettings, Restored};
+use crate::service::{Broker, Directory, Parts};
+use crate::store::{MetaName, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
+
+/// A broker that was started.
+pub struct Started {
+    /// The broker.
+    pub broker: Broker,
+    /// What was taken up of an earlier run.
+    pub restored: Restored,
+    /// The first admin key, where there was none: shown once, never kept.
+    pub first_key: Option<Secret>,
+}
+
+/// Why a broker can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The data keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store's note of its key is damaged.
+    #[error("the store's note of its sealing key is damaged; restore a backup of the store")]
+    Fingerprint,
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers; the broker can't make keys")]
+    Random,
+    /// The settings name a network or class that the catalogue does not have.
+    #[error("networks.{0}: the catalogue has no such network; correct the name, or add a catalogue file for it")]
+    UnknownNetwork(String),
+}
+
+impl Broker {
+    /// Starts a broker on an open store.
+    pub async fn start(
+        config: Config,
+        catalogue: Catalogue,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        tasks: &Tasks,
+    ) -> Result<Started, StartError> {
+        let vault = open_vault(&config, &*store).await?;
+        let settings = engine_settings(&config, &catalogue)?;
+        let engine = Engine::start(&catalogue, &settings, clock.clone(), store.clone(), tasks);
+        let directory = Directory::read(&*store).await?;
+        let reserves = team_reserves(&config, &directory);
+        let restored = engine.restore(|team| reserves.get(team).copied()).await?;
+        engine.start_background(tasks);
+        let vault = Arc::new(vault);
+        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory });
+        let first_key = broker.ensure_admin().await?;
+        Ok(Started { broker, restored, first_key })
+    }
+
+    /// Makes the first admin key if there is none that works.
+    async fn ensure_admin(&self) -> Result<Option<Secret>, StartError> {
+        let admin = KeyHolder::Operator(OperatorRole::Admin);
+        let works = |key: &Arc<Key>| key.holder == admin && key.revoked_at.is_none();
+        if self.directory.keys().iter().any(works) {
+            return Ok(None);
+        }
+        let (key, secret) = self.make_key(admin).ok_or(StartError::Random)?;
+        let audit = AuditEvent {
+            id: AuditId::generate(),
+            at: self.now(),
+            actor: Actor::Broker,
+            action: "key.create",
+            team: None,
+            subject: format!("keys/{}", key.id),
+            detail: "role=admin first=true".to_owned(),
+        };
+        self.store.insert_key(key.clone(), audit).await?;
+        self.directory.put_key(key);
+        Ok(Some(secret))
+    }
+
+    /// A new key for `holder`, and its text. `None` if the machine gives no random numbers.
+    pub fn make_key(&self, holder: KeyHolder) -> Option<(Key, Secret)> {
+        let mut bytes = [0_u8; 32];
+        fill(&mut bytes).ok()?;
+        let id = KeyId::generate();
+        let made = ApiKey::from_random(id, bytes);
+        let hash = self.vault.key_hash(id, made.secret());
+        Some((Key { id, holder, hash, created_at: self.now(), revoked_at: None }, made.text()))
+    }
+}
+
+async fn open_vault(config: &Config, store: &dyn Store) -> Result<Vault, StartError> {
+    let known = store.find_meta(MetaName::KekFingerprint).await?;
+    let file = KeyFile::open(&config.key_file(), known.is_none())?;
+    match known {
+        Some(text) => {
+            let text = String::from_utf8(text).map_err(|_| StartError::Fingerprint)?;
+            file.must_be(text.parse().map_err(|_| StartError::Fingerprint)?)?;
+        }
+        None => {
+            let fingerprint = file.fingerprint().to_string().into_bytes();
+            store.init_meta(MetaName::KekFingerprint, fingerprint).await?;
+        }
+    }
+    let wrapped = store.list_data_keys().await?;
+    let wrapped =
+        wrapped.into_iter().map(|key| WrappedDataKey { team: key.team, number: key.id, wrapped: key.wrapped });
+    Ok(Vault::open(file, wrapped.collect())?)
+}
+
+fn engine_settings(config: &Config, catalogue: &Catalogue) -> Result<EngineSettings, StartError> {
+    for network in config.networks.keys() {
+        if catalogue.network(network.as_str()).is_none() {
+            return Err(StartError::UnknownNetwork(network.to_string()));
+        }
+    }
+    let pools = catalogue.iter().map(|network| (network.id.clone(), pool_settings(config, &network.id)));
+    Ok(EngineSettings { queue: config.credit.queue, pools: pools.collect(), ..EngineSettings::default() })
+}
+
+/// How a network's pool decides. The configured facts and limits are those of the app `default`.
+fn pool_settings(config: &Config, network: &crate::base::ids::NetworkId) -> PoolSettings {
+    let app: crate::base::ids::AppId = "default".parse().expect("'default' is a slug");
+    let of_network = config.networks.get(network);
+    let reserve = of_network.and_then(|settings| settings.owner_reserve).unwrap_or(config.credit.owner_reserve);
+    let facts = of_network.map(|settings| settings.facts.clone()).unwrap_or_default();
+    let limits = of_network.into_iter().flat_map(|settings| settings.budget.iter().chain(&settings.safe_start));
+    PoolSettings {
+        timing: Timing { guard: config.credit.window_guard, ..Timing::default() },
+        reserve_percent: percent(reserve),
+        max_leases_per_token: u32::try_from(config.token_concurrency_for(network)).unwrap_or(u32::MAX),
+        choice: match config.choice_for(network) {
+            config::Choice::MostCredit => Choice::MostCredit,
+            config::Choice::SoonestReset => Choice::SoonestReset,
+            config::Choice::RoundRobin => Choice::RoundRobin,
+        },
+        app_facts: BTreeMap::from([(app.clone(), facts)]),
+        app_limits: limits.map(|(class, limit)| ((app.clone(), class.clone()), *limit)).collect(),
+    }
+}
+
+fn team_reserves(config: &Config, directory: &Directory) -> BTreeMap<TeamId, u8> {
+    let configured = config.credit.team_reserve.iter().map(|(team, reserve)| (team.clone(), percent(*reserve)));
+    let own = directory.teams().into_iter().filter_map(|team| Some((team.id.clone(), team.reserve_percent?)));
+    configured.chain(own).collect()
+}
+
+/// A share in whole percent, rounded up: a reserve is never smaller than promised.
+fn percent(share: config::Share) -> u8 {
+    u8::try_from(share.basis_points().div_ceil(100)).unwrap_or(100)
+}

@@ -1,0 +1,38 @@
+//! Simulated networks: they count, throttle and refuse as the catalogue and the networks' documentation say. For demonstrations,
+//! tests and benches, and as the strict judge of the broker.
+//!
+//! Nothing here uses the broker's own credit rules, header reading or error reading: the simulation keeps its own books with the
+//! simplest exact code, so that an error on one side shows as a disagreement. A call travels through the files in this order:
+//! `server` (HTTP), `simulation` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
+//! `http_answer` into the network's own form. `serve` runs everything alone, with made-up tokens.
+
+mod book;
+mod clock;
+mod envelope;
+mod fault;
+mod headers;
+mod http_answer;
+mod meter;
+mod refusal;
+mod report;
+mod route;
+#[cfg(test)]
+mod samples;
+mod serve;
+mod server;
+mod simulation;
+mod token;
+#[cfg(test)]
+mod whole_catalogue;
+
+pub use book::{Books, Caller, LimitKey, Outcome, UNKNOWN_MULTIPLE, Usage, Verdict};
+pub use clock::ScaledClock;
+pub use fault::{Fault, FaultError, NetworkFault, Spoilt};
+pub use http_answer::HttpAnswer;
+pub use meter::{Meter, UnknownZone};
+pub use refusal::{Family, Refusal};
+pub use report::{LimitReport, NetworkReport, Report};
+pub use serve::{ServeError, ServedNetwork, Serving, SimulateOptions, serve};
+pub use server::serve_on;
+pub use simulation::{Answer, CallRequest, Ruling, Simulation};
+pub use token::{Denial, TokenSpec};

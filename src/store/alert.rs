@@ -1,0 +1,225 @@
+//! Alerts: at most one open alert for each matter, written with the messages that tell of it.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AlertId, ClassId, NetworkId, TeamId};
+use crate::domain::audit::AuditEvent;
+use crate::store::StoreError;
+use crate::store::audit::insert_audit;
+use crate::store::database::Database;
+use crate::store::outbox::{OutboxRow, insert_messages};
+use crate::store::sql::{ManyRows, Row, Tx, Value, first, values};
+
+/// An alert as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRow {
+    /// Its id.
+    pub id: AlertId,
+    /// Names the matter; at most one alert with this key is open.
+    pub dedup_key: String,
+    /// Its kind (`load_high`).
+    pub kind: String,
+    /// The team.
+    pub team: TeamId,
+    /// The network, if it concerns one.
+    pub network: Option<NetworkId>,
+    /// The credit class, if it concerns one.
+    pub class: Option<ClassId>,
+    /// How grave it is (`warning`).
+    pub level: String,
+    /// What to tell people.
+    pub message: String,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it was over.
+    pub cleared_at: Option<Timestamp>,
+    /// When a person took notice.
+    pub acknowledged_at: Option<Timestamp>,
+    /// Who did, by a name for people.
+    pub acknowledged_by: Option<String>,
+    /// More, as JSON.
+    pub detail_json: String,
+}
+
+/// Which alerts are wanted. The default wants all.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Of this team.
+    pub team: Option<TeamId>,
+    /// Of this network.
+    pub network: Option<NetworkId>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// `Some(true)`: open; `Some(false)`: cleared.
+    pub open: Option<bool>,
+    /// Before this id: the last one of the page before.
+    pub before: Option<AlertId>,
+}
+
+/// What is kept of alerts.
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    /// Opens an alert with its messages. Returns whether it was opened: if the matter has an open alert already, nothing is
+    /// written.
+    async fn open_alert(
+        &self,
+        alert: AlertRow,
+        messages: Vec<OutboxRow>,
+        audit: Option<AuditEvent>,
+    ) -> Result<bool, StoreError>;
+    /// Writes level, message, detail, clearing and acknowledgement of an alert, with messages that tell of it.
+    async fn update_alert(
+        &self,
+        alert: AlertRow,
+        messages: Vec<OutboxRow>,
+        audit: Option<AuditEvent>,
+    ) -> Result<(), StoreError>;
+    /// The alert of that id.
+    async fn find_alert(&self, alert: AlertId) -> Result<Option<AlertRow>, StoreError>;
+    /// At most `limit` alerts, the newest first.
+    async fn list_alerts(&self, filter: AlertFilter, limit: u32) -> Result<Vec<AlertRow>, StoreError>;
+    /// Deletes at most `limit` alerts that were cleared before `before`; how many.
+    async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+static INSERT_ALERTS: ManyRows = ManyRows::new(
+    "INSERT INTO alert (id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
+        acknowledged_at_us, acknowledged_by, detail_json) VALUES",
+    13,
+    "ON CONFLICT (dedup_key) WHERE cleared_at_us IS NULL DO NOTHING",
+);
+
+const UPDATE_ALERT: &str = "UPDATE alert SET level = $2, message = $3, cleared_at_us = $4, acknowledged_at_us = $5,
+    acknowledged_by = $6, detail_json = $7 WHERE id = $1";
+const PRUNE_ALERTS: &str = "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE cleared_at_us < $1 LIMIT $2)";
+
+macro_rules! select_alert {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
+             acknowledged_at_us, acknowledged_by, detail_json FROM alert ",
+            $rest
+        )
+    };
+}
+
+const FIND_ALERT: &str = select_alert!("WHERE id = $1");
+const LIST_ALERTS: &str = select_alert!(
+    "WHERE ($1 IS NULL OR team = $1) AND ($2 IS NULL OR network = $2) AND ($3 IS NULL OR kind = $3)
+       AND ($4 IS NULL OR (cleared_at_us IS NULL) = ($4 = 1)) AND ($5 IS NULL OR id < $5)
+     ORDER BY id DESC LIMIT $6"
+);
+
+#[async_trait]
+impl<D: Database> AlertStore for D {
+    async fn open_alert(
+        &self,
+        alert: AlertRow,
+        messages: Vec<OutboxRow>,
+        audit: Option<AuditEvent>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if insert_alerts(tx, [&alert]).await? == 0 {
+                    return Ok(false);
+                }
+                insert_messages(tx, &messages).await?;
+                insert_audit(tx, audit.as_ref()).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    async fn update_alert(
+        &self,
+        alert: AlertRow,
+        messages: Vec<OutboxRow>,
+        audit: Option<AuditEvent>,
+    ) -> Result<(), StoreError> {
+        let id = alert.id;
+        let values = values![
+            id,
+            alert.level,
+            alert.message,
+            alert.cleared_at,
+            alert.acknowledged_at,
+            alert.acknowledged_by,
+            alert.detail_json,
+        ];
+        self.write(move |tx| {
+            Box::pin(async move {
+                if tx.execute(UPDATE_ALERT, values).await? == 0 {
+                    return Err(StoreError::not_found(id));
+                }
+                insert_messages(tx, &messages).await?;
+                insert_audit(tx, audit.as_ref()).await
+            })
+        })
+        .await
+    }
+
+    async fn find_alert(&self, id: AlertId) -> Result<Option<AlertRow>, StoreError> {
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_ALERT, values![id]).await?.map(alert).transpose() }))
+            .await
+    }
+
+    async fn list_alerts(&self, filter: AlertFilter, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
+        let AlertFilter { team, network, kind, open, before } = filter;
+        let values = values![team.as_ref(), network.as_ref(), kind, open, before, limit];
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(LIST_ALERTS, values).await?.into_iter().map(alert).collect() })
+        })
+        .await
+    }
+
+    async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_ALERTS, values![before, limit]).await })).await
+    }
+}
+
+/// Opens alerts in the caller's transaction; how many, since a matter that has an open alert is passed over.
+pub(crate) async fn insert_alerts(
+    tx: &mut dyn Tx,
+    alerts: impl IntoIterator<Item = &AlertRow> + Send,
+) -> Result<u64, StoreError> {
+    let rows = alerts.into_iter().map(parameters).collect();
+    INSERT_ALERTS.execute(tx, rows).await
+}
+
+fn parameters(alert: &AlertRow) -> Vec<Value> {
+    values![
+        alert.id,
+        &*alert.dedup_key,
+        &*alert.kind,
+        &alert.team,
+        alert.network.as_ref(),
+        alert.class.as_ref(),
+        &*alert.level,
+        &*alert.message,
+        alert.opened_at,
+        alert.cleared_at,
+        alert.acknowledged_at,
+        alert.acknowledged_by.clone(),
+        &*alert.detail_json,
+    ]
+}
+
+fn alert(mut row: Row) -> Result<AlertRow, StoreError> {
+    Ok(AlertRow {
+        id: row.id(AlertId::from_slice)?,
+        dedup_key: row.text()?,
+        kind: row.text()?,
+        team: row.slug()?,
+        network: row.maybe_slug()?,
+        class: row.maybe_slug()?,
+        level: row.text()?,
+        message: row.text()?,
+        opened_at: row.time()?,
+        cleared_at: row.maybe_time()?,
+        acknowledged_at: row.maybe_time()?,
+        acknowledged_by: row.maybe_text()?,
+        detail_json: row.text()?,
+    })
+}

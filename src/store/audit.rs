@@ -1,0 +1,176 @@
+//! The audit: one row for each release of a secret and each change, in the transaction of the change.
+//!
+//! Rows have a sequence number that only rises. Nothing here changes or deletes a row.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AuditId, CollectorId, KeyId, TeamId};
+use crate::domain::audit::{Actor, AuditEvent};
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{ManyRows, Row, Tx, Value, values};
+
+/// An audit event as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its place in the order of commits; rises, not without gaps.
+    pub seq: i64,
+    /// Its id.
+    pub id: AuditId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done (`lease.open`).
+    pub action: String,
+    /// The team it belongs to; `None`: the whole broker.
+    pub team: Option<TeamId>,
+    /// The resource it was done to.
+    pub subject: String,
+    /// More, as `key=value` pairs.
+    pub detail: String,
+}
+
+/// Which audit rows are wanted. The default wants all.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Of this team.
+    pub team: Option<TeamId>,
+    /// Whose subject begins so.
+    pub subject_prefix: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// After this sequence number: the last one of the page before.
+    pub after: Option<i64>,
+}
+
+/// The audit, for reading and for events that belong to no other change.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Writes events that come with no other change.
+    async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError>;
+    /// At most `limit` rows, the oldest first.
+    async fn list_audit(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
+    /// At most `limit` rows with a sequence number below `before` (`None`: the newest), the newest first. `filter.after` is the
+    /// lower end, if given.
+    async fn list_audit_backwards(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError>;
+}
+
+static INSERT_AUDIT: ManyRows =
+    ManyRows::new("INSERT INTO audit (id, at_us, actor, role, action, team, subject, detail) VALUES", 8, "");
+
+macro_rules! list_audit {
+    ($order:literal) => {
+        concat!(
+            "SELECT seq, id, at_us, actor, role, action, team, subject, detail FROM audit
+             WHERE seq > $1 AND seq < $2
+               AND ($3 IS NULL OR team = $3)
+               AND ($4 IS NULL OR substr(subject, 1, length($4)) = $4)
+               AND ($5 IS NULL OR action = $5)
+               AND at_us >= $6 AND at_us < $7
+             ORDER BY seq ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
+const LIST_AUDIT: &str = list_audit!("ASC");
+const LIST_AUDIT_BACKWARDS: &str = list_audit!("DESC");
+
+#[async_trait]
+impl<D: Database> AuditStore for D {
+    async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.write(move |tx| Box::pin(async move { insert_audit(tx, &events).await })).await
+    }
+
+    async fn list_audit(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        list(self, LIST_AUDIT, parameters(filter, None, limit)).await
+    }
+
+    async fn list_audit_backwards(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        list(self, LIST_AUDIT_BACKWARDS, parameters(filter, before, limit)).await
+    }
+}
+
+fn parameters(filter: AuditFilter, before: Option<i64>, limit: u32) -> Vec<Value> {
+    values![
+        filter.after.unwrap_or(0),
+        before.unwrap_or(i64::MAX),
+        filter.team.as_ref(),
+        filter.subject_prefix,
+        filter.action,
+        filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)),
+        filter.until.unwrap_or(Timestamp::NEVER),
+        limit,
+    ]
+}
+
+async fn list(database: &impl Database, sql: &'static str, values: Vec<Value>) -> Result<Vec<AuditRow>, StoreError> {
+    database
+        .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(audit_row).collect() }))
+        .await
+}
+
+/// Writes events in the caller's transaction.
+pub(crate) async fn insert_audit(
+    tx: &mut dyn Tx,
+    events: impl IntoIterator<Item = &AuditEvent> + Send,
+) -> Result<(), StoreError> {
+    let rows = events.into_iter().map(parameters_of).collect();
+    INSERT_AUDIT.execute(tx, rows).await?;
+    Ok(())
+}
+
+fn parameters_of(event: &AuditEvent) -> Vec<Value> {
+    let (actor, role) = match event.actor {
+        Actor::Collector(id) => (Some(id.as_bytes().to_vec()), "collector"),
+        Actor::Operator(id) => (Some(id.as_bytes().to_vec()), "operator"),
+        Actor::Broker => (None, "broker"),
+    };
+    values![event.id, event.at, actor, role, event.action, event.team.as_ref(), &*event.subject, &*event.detail]
+}
+
+fn audit_row(mut row: Row) -> Result<AuditRow, StoreError> {
+    let (seq, id, at) = (row.int()?, row.id(AuditId::from_slice)?, row.time()?);
+    let actor = actor(row.maybe_blob()?, &row.text()?)?;
+    Ok(AuditRow {
+        seq,
+        id,
+        at,
+        actor,
+        action: row.text()?,
+        team: row.maybe_slug()?,
+        subject: row.text()?,
+        detail: row.text()?,
+    })
+}
+
+fn actor(id: Option<Vec<u8>>, role: &str) -> Result<Actor, StoreError> {
+    let damaged = || StoreError::corrupt("an audit row without a proper actor");
+    let id = id.unwrap_or_default();
+    match role {
+        "collector" => CollectorId::from_slice(&id).map(Actor::Collector).map_err(|_| damaged()),
+        "operator" => KeyId::from_slice(&id).map(Actor::Operator).map_err(|_| damaged()),
+        "broker" => Ok(Actor::Broker),
+        _ => Err(damaged()),
+    }
+}

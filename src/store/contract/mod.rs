@@ -1,0 +1,74 @@
+//! What every database must do: one suite, run for each of them by `suite!`.
+//!
+//! A test gets a [`Fixture`], which opens one database of its own, and opens it again for tests of what survives.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::store::Store;
+
+pub(crate) mod alert;
+pub(crate) mod audit;
+pub(crate) mod credit;
+pub(crate) mod doctor;
+pub(crate) mod lease;
+pub(crate) mod samples;
+pub(crate) mod survival;
+pub(crate) mod team;
+pub(crate) mod token;
+pub(crate) mod usage;
+
+/// A database of one test.
+#[async_trait]
+pub(crate) trait Fixture: Send + Sync {
+    /// Opens it. It was closed before, if it was opened before.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Makes the tests of the suite for the fixtures that `$fixture()` makes.
+macro_rules! suite {
+    ($fixture:path) => {
+        $crate::store::contract::suite! { $fixture;
+            credit {
+                a_block_is_taken_up_to_the_cap, a_take_is_all_or_nothing, concurrent_takes_never_exceed_the_cap,
+                updates_only_lower, updates_make_room_for_takes, a_failed_take_undoes_its_updates,
+                charges_end_with_time, keys_stay_open, notes_are_replaced, random_takes_keep_the_books
+            }
+            lease {
+                a_lease_comes_back_as_it_was, an_opening_is_all_or_nothing, an_ended_token_is_not_leased,
+                a_bad_lease_hinders_no_other, a_lease_is_closed_once, a_lease_is_extended_while_open,
+                leases_lapse, closed_leases_are_pruned, a_repeated_request_gets_the_first_answer,
+                a_request_id_is_free_again_after_its_time
+            }
+            token {
+                a_token_comes_back_as_it_was, duplicates_are_told_one_by_one, a_revoked_token_makes_room,
+                a_change_needs_what_was_read, a_revoked_token_stays_so, a_change_writes_everything_or_nothing,
+                filters_and_pages, all_tokens_come_in_chunks, an_import_goes_on_where_it_stopped
+            }
+            team {
+                teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept_and_rewrapped,
+                meta_is_set_once_or_replaced
+            }
+            audit { filters_and_pages, rows_rise_in_order }
+            alert {
+                one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
+                a_late_result_does_not_count, a_dead_message_is_replayed
+            }
+            usage { usage_adds_up }
+            doctor { a_sound_store_has_no_findings, what_is_wrong_is_found }
+            survival { dropped_callers_change_nothing_or_all, what_was_acknowledged_is_there_again }
+        }
+    };
+    ($fixture:path; $($module:ident { $($test:ident),* $(,)? })*) => {$(
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    $crate::store::contract::$module::$test(&$fixture()).await;
+                }
+            )*
+        }
+    )*};
+}
+pub(crate) use suite;

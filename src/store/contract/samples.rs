@@ -1,0 +1,183 @@
+//! Rows to write in tests.
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, OutboxId, TeamId, TokenId};
+use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::credit::BlockTake;
+use crate::domain::lease::{Lease, LeaseState};
+use crate::domain::networks::Purpose;
+use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, Team};
+use crate::domain::token::{Clocks, Token, TokenState};
+use crate::store::{AlertRow, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks};
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + seconds)
+}
+
+pub(crate) fn acme() -> TeamId {
+    "acme".parse().unwrap()
+}
+
+pub(crate) fn event(action: &'static str, subject: &str) -> AuditEvent {
+    AuditEvent {
+        id: AuditId::generate(),
+        at: at(0),
+        actor: Actor::Broker,
+        action,
+        team: Some(acme()),
+        subject: subject.to_owned(),
+        detail: "n=1".to_owned(),
+    }
+}
+
+pub(crate) fn team(id: &str) -> Team {
+    Team {
+        id: id.parse().unwrap(),
+        display_name: "Acme".to_owned(),
+        weight: 100,
+        reserve_percent: Some(10),
+        created_at: at(0),
+    }
+}
+
+pub(crate) fn collector(n: u128) -> Collector {
+    Collector {
+        id: CollectorId::from_u128(n),
+        team: acme(),
+        display_name: format!("collector {n}"),
+        scope: CollectorScope {
+            networks: vec!["x".parse().unwrap(), "youtube".parse().unwrap()],
+            all_networks: false,
+            purposes: [Purpose::CollectContent, Purpose::Validate].into_iter().collect(),
+            max_leases: 7,
+        },
+        weight: 100,
+        disabled: false,
+        created_at: at(0),
+    }
+}
+
+pub(crate) fn key(n: u128, holder: KeyHolder) -> Key {
+    Key { id: KeyId::from_u128(n), holder, hash: [7; 32], created_at: at(1), revoked_at: None }
+}
+
+pub(crate) fn token(n: u128) -> Token {
+    Token {
+        id: TokenId::from_u128(n),
+        team: acme(),
+        network: "x".parse().unwrap(),
+        app: "default".parse().unwrap(),
+        kind: "user".parse().unwrap(),
+        person: format!("person {n}"),
+        profiles: vec![format!("p{n}"), "shared".to_owned()],
+        label: "Ada's account".to_owned(),
+        scopes: vec!["tweet.read".to_owned(), "offline.access".to_owned()],
+        purposes: [Purpose::CollectContent].into_iter().collect(),
+        facts: [("engaged_users".to_owned(), 12)].into(),
+        reserve_percent: None,
+        max_leases: Some(3),
+        state: TokenState::Live,
+        clocks: Clocks { access_expires_at: Some(at(1000)), consented_at: Some(at(-5)), ..Clocks::default() },
+        cooling_until: None,
+        created_at: at(0),
+        version: 1,
+    }
+}
+
+pub(crate) fn stored(token: Token) -> StoredToken {
+    StoredToken { token, sealed_access: vec![1, 2, 3], sealed_refresh: Some(vec![4, 5]) }
+}
+
+pub(crate) fn new_token(token: Token) -> NewToken {
+    let subject = format!("teams/acme/tokens/{}", token.id);
+    NewToken { stored: stored(token), audit: event("token.add", &subject) }
+}
+
+pub(crate) fn lease(n: u128, token: u128) -> Lease {
+    Lease {
+        id: LeaseId::from_u128(n),
+        team: acme(),
+        collector: Some(CollectorId::from_u128(1)),
+        network: "x".parse().unwrap(),
+        token: TokenId::from_u128(token),
+        operation: "tweets.search_recent".parse().unwrap(),
+        purpose: Purpose::CollectContent,
+        collection: "brand".to_owned(),
+        profile: String::new(),
+        calls: 50,
+        opened_at: at(0),
+        use_by: at(60),
+        expires_at: at(90),
+        state: LeaseState::Open,
+    }
+}
+
+pub(crate) fn open(n: u128, token: u128) -> OpenLease {
+    OpenLease {
+        lease: lease(n, token),
+        audit: event("lease.open", &format!("teams/acme/leases/{n}")),
+        takes: vec![],
+        updates: vec![],
+        keys: vec![],
+        request: None,
+    }
+}
+
+pub(crate) fn take(bucket: &str, amount: u64, cap: u64) -> BlockTake {
+    BlockTake { bucket: bucket.into(), block: BlockId::generate(), amount, cap, charged_until: at(900) }
+}
+
+pub(crate) fn takes(takes: Vec<BlockTake>) -> TakeBlocks {
+    TakeBlocks { takes, updates: vec![], keys: vec![], now: at(0) }
+}
+
+pub(crate) fn alert(n: u128, dedup_key: &str) -> AlertRow {
+    AlertRow {
+        id: AlertId::from_u128(n),
+        dedup_key: dedup_key.to_owned(),
+        kind: "load_high".to_owned(),
+        team: acme(),
+        network: Some("x".parse().unwrap()),
+        class: None,
+        level: "warning".to_owned(),
+        message: "The load is too high.".to_owned(),
+        opened_at: at(0),
+        cleared_at: None,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        detail_json: "{\"ratio\":1.2}".to_owned(),
+    }
+}
+
+pub(crate) fn message(n: u128, due_at: Timestamp) -> OutboxRow {
+    OutboxRow {
+        id: OutboxId::from_u128(n),
+        destination: "ops".to_owned(),
+        kind: "alert.opened".to_owned(),
+        payload: vec![9, 9],
+        dedup_key: format!("m{n}"),
+        due_at,
+        attempts: 0,
+        last_error: None,
+        state: OutboxState::Pending,
+    }
+}
+
+/// A team with that many tokens, numbered from 1.
+pub(crate) async fn seed(store: &dyn Store, tokens: u128) {
+    store.insert_team(team("acme"), event("team.add", "teams/acme")).await.unwrap();
+    let tokens = (1..=tokens).map(|n| new_token(token(n))).collect();
+    assert_eq!(store.insert_tokens(tokens, None).await.unwrap().duplicates, []);
+}
+
+/// The sum of what is charged in a bucket.
+pub(crate) async fn charged(store: &dyn Store, bucket: &str, now: Timestamp) -> u64 {
+    let blocks = store.live_blocks(now).await.unwrap();
+    blocks.iter().filter(|block| &*block.bucket == bucket).map(|block| block.amount).sum()
+}
+
+/// How many audit rows have that action.
+pub(crate) async fn audited(store: &dyn Store, action: &str) -> usize {
+    let filter = crate::store::AuditFilter { action: Some(action.to_owned()), ..Default::default() };
+    store.list_audit(filter, 100_000).await.unwrap().len()
+}

@@ -1,0 +1,119 @@
+//! Requests that may be repeated: the first one is noted in the transaction of its change, a repetition finds the note.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{Row, Tx, first, values};
+
+/// A request that was made, and what was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// Who asked and for what: ids are unique within it (`teams/acme/collectors/col_…/lease.open`).
+    pub scope: String,
+    /// The id that the caller chose.
+    pub request_id: String,
+    /// A hash of what was asked, to tell a repetition from another request with the same id.
+    pub content_hash: [u8; 32],
+    /// What to answer to a repetition. Never a secret.
+    pub response: Vec<u8>,
+    /// Until when a repetition is recognised.
+    pub expires_at: Timestamp,
+}
+
+/// The request's id was used before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DuplicateRequest {
+    /// The same request: its first answer holds.
+    #[error("this request was made before; its first answer holds")]
+    Repeated {
+        /// The first answer.
+        response: Vec<u8>,
+    },
+    /// Another request used the id.
+    #[error("another request was made with this id; choose a new id for each request")]
+    OtherContent,
+}
+
+/// Notes of requests.
+#[async_trait]
+pub trait IdempotencyStore: Send + Sync {
+    /// The note of a request that is still recognised at `now`.
+    async fn find_request(
+        &self,
+        scope: &str,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError>;
+    /// Deletes at most `limit` notes that are no longer recognised; how many.
+    async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+const INSERT_REQUEST: &str = "INSERT INTO request (scope, request_id, content_hash, response, expires_at_us)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (scope, request_id) DO UPDATE SET content_hash = excluded.content_hash, response = excluded.response,
+        expires_at_us = excluded.expires_at_us
+    WHERE request.expires_at_us <= $6";
+const FIND_REQUEST: &str = "SELECT scope, request_id, content_hash, response, expires_at_us FROM request
+    WHERE scope = $1 AND request_id = $2 AND expires_at_us > $3";
+const PRUNE_REQUESTS: &str = "DELETE FROM request WHERE (scope, request_id) IN (
+    SELECT scope, request_id FROM request WHERE expires_at_us <= $1 LIMIT $2)";
+
+#[async_trait]
+impl<D: Database> IdempotencyStore for D {
+    async fn find_request(
+        &self,
+        scope: &str,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let values = values![scope, request_id, now];
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_REQUEST, values).await?.map(record).transpose() }))
+            .await
+    }
+
+    async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_REQUESTS, values![now, limit]).await })).await
+    }
+}
+
+/// Why a request was not noted.
+pub(crate) enum RequestError {
+    Duplicate(DuplicateRequest),
+    Store(StoreError),
+}
+
+impl From<StoreError> for RequestError {
+    fn from(error: StoreError) -> Self {
+        RequestError::Store(error)
+    }
+}
+
+/// Notes a request in the caller's transaction. A note that is no longer recognised at `now` is replaced.
+pub(crate) async fn insert_request(
+    tx: &mut dyn Tx,
+    request: &IdempotencyRecord,
+    now: Timestamp,
+) -> Result<(), RequestError> {
+    let IdempotencyRecord { scope, request_id, content_hash, response, expires_at } = request;
+    let values = values![&**scope, &**request_id, &content_hash[..], &response[..], *expires_at, now];
+    if tx.execute(INSERT_REQUEST, values).await? > 0 {
+        return Ok(());
+    }
+    let noted = first(tx, FIND_REQUEST, values![&**scope, &**request_id, now]).await?.map(record).transpose()?;
+    Err(RequestError::Duplicate(match noted {
+        Some(noted) if noted.content_hash == *content_hash => DuplicateRequest::Repeated { response: noted.response },
+        _ => DuplicateRequest::OtherContent,
+    }))
+}
+
+fn record(mut row: Row) -> Result<IdempotencyRecord, StoreError> {
+    Ok(IdempotencyRecord {
+        scope: row.text()?,
+        request_id: row.text()?,
+        content_hash: row.blob()?.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"))?,
+        response: row.blob()?,
+        expires_at: row.time()?,
+    })
+}

@@ -1,0 +1,65 @@
+//! What the broker must not forget: traits per noun, the SQL of each noun, and the databases that run it.
+//!
+//! * A change is acknowledged only when it is durable; an answer that can't be made durable is an error.
+//! * A change, its audit events and its messages are one transaction: all of it or nothing.
+//! * A write that was handed over is finished, even if its caller goes away.
+//! * Each statement has one text for SQLite and PostgreSQL. The nouns' files hold trait, SQL and rows; `sqlite` holds only what
+//!   is particular to SQLite. `contract` is the test suite that every database must pass.
+//!
+//! Secrets come here sealed and leave sealed. Which change is right is decided above; here it is only refused where two
+//! processes could decide differently: credit above a cap, a lease of a token that has ended, a second answer to one request.
+
+pub mod alert;
+pub mod audit;
+pub mod credit;
+mod database;
+pub mod doctor;
+mod error;
+pub mod idempotency;
+pub mod lease;
+pub mod meta;
+pub mod outbox;
+mod sql;
+pub mod sqlite;
+pub mod team;
+pub mod token;
+pub mod usage;
+
+#[cfg(test)]
+mod contract;
+
+pub use alert::{AlertFilter, AlertRow, AlertStore};
+pub use audit::{AuditFilter, AuditRow, AuditStore};
+pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
+pub use doctor::{DoctorStore, Finding, Severity};
+pub use error::{Cause, StoreError};
+pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore};
+pub use lease::{CloseLease, LeaseStore, OpenLease, OpenLeaseError};
+pub use meta::{MetaName, MetaStore};
+pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
+pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
+pub use team::{TeamStore, WrappedKey};
+pub use token::{
+    DuplicateToken, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken, TokenChange,
+    TokenChangeError, TokenChunk, TokenFilter, TokenStore,
+};
+pub use usage::{UsageKey, UsageRow, UsageStore};
+
+/// Everything that is kept, of every noun. `Arc<dyn Store>` is what the layers above hold.
+pub trait Store:
+    TeamStore
+    + TokenStore
+    + LeaseStore
+    + CreditStore
+    + AuditStore
+    + AlertStore
+    + OutboxStore
+    + IdempotencyStore
+    + UsageStore
+    + MetaStore
+    + DoctorStore
+    + 'static
+{
+}
+
+impl<D: database::Database> Store for D {}

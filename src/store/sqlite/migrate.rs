@@ -1,0 +1,43 @@
+//! The schema, version by version. A migration is one file and one transaction; a database from a newer broker is refused.
+
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::connection::translate;
+use crate::store::StoreError;
+
+/// The migrations in order; the first one makes version 1.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_tables.sql")];
+
+/// The schema version that this broker works with.
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// Brings the schema to [`KNOWN`].
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let found = version(connection).await?;
+    if found > KNOWN {
+        return Err(StoreError::NewerSchema { found, known: KNOWN });
+    }
+    for (text, to) in MIGRATIONS.into_iter().zip(1..).filter(|(_, to)| *to > found) {
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(translate)?;
+        sqlx::raw_sql(text).execute(&mut *tx).await.map_err(translate)?;
+        let put = "INSERT INTO meta (name, value) VALUES ('schema_version', $1)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        let version: i64 = to;
+        sqlx::query(put).bind(version.to_string().into_bytes()).execute(&mut *tx).await.map_err(translate)?;
+        tx.commit().await.map_err(translate)?;
+    }
+    Ok(())
+}
+
+/// The version of the schema; 0 for a new database.
+async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let create = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID";
+    sqlx::query(create).execute(&mut *connection).await.map_err(translate)?;
+    let query = sqlx::query("SELECT value FROM meta WHERE name = 'schema_version'");
+    let Some(row) = query.fetch_optional(&mut *connection).await.map_err(translate)? else { return Ok(0) };
+    let value: Vec<u8> = row.try_get(0).map_err(translate)?;
+    String::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| StoreError::corrupt("a schema version that is not a number"))
+}

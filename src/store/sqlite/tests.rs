@@ -1,0 +1,199 @@
+//! The contract on SQLite, and what is particular to it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
+
+use super::{CommitStats, SqliteOptions, SqliteStore};
+use crate::base::clock::ManualClock;
+use crate::store::contract::samples::{at, audited, event, open, seed, take, team};
+use crate::store::contract::{Fixture, suite};
+use crate::store::database::Database;
+use crate::store::sql::values;
+use crate::store::{AuditStore, CreditStore, LeaseStore, MetaStore, OpenLease, Store, StoreError, TeamStore};
+
+struct SqliteFixture(TempDir);
+
+#[async_trait]
+impl Fixture for SqliteFixture {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(open_in(self.0.path()).await.unwrap())
+    }
+}
+
+fn fixture() -> SqliteFixture {
+    SqliteFixture(tempfile::tempdir().unwrap())
+}
+
+suite!(super::fixture);
+
+async fn open_in(dir: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(SqliteOptions::new(dir), Arc::new(ManualClock::at(at(0)))).await
+}
+
+async fn raw(dir: &Path, sql: &'static str) {
+    let url = format!("sqlite://{}", dir.join("broker.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_broker_is_refused_until_the_first_has_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open_in(dir.path()).await.unwrap();
+    assert!(matches!(open_in(dir.path()).await, Err(StoreError::Locked { path }) if path.ends_with("broker.lock")));
+    first.close().await;
+    open_in(dir.path()).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    open_in(dir.path()).await.unwrap().close().await;
+    raw(dir.path(), "UPDATE meta SET value = x'3939' WHERE name = 'schema_version'").await;
+    let refused = open_in(dir.path()).await;
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 1 })));
+}
+
+#[tokio::test]
+async fn what_is_not_a_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("broker.db"), "this is no database, but it is long enough to be one".repeat(100))
+        .unwrap();
+    assert!(matches!(open_in(dir.path()).await, Err(StoreError::Corrupt { .. })));
+    assert!(matches!(open_in(&dir.path().join("missing")).await, Err(StoreError::Open { .. })));
+}
+
+#[tokio::test]
+async fn a_read_only_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    open_in(dir.path()).await.unwrap().close().await;
+    let path = dir.path().join("broker.db");
+    let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions).unwrap();
+    assert!(matches!(open_in(dir.path()).await, Err(StoreError::ReadOnly)));
+}
+
+/// The files of a running store, as they would be after `kill -9`.
+#[tokio::test]
+async fn a_killed_process_loses_nothing_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    seed(&store, 1).await;
+    join_all((1..=100).map(|n| store.open_lease(OpenLease { takes: vec![take("b", 1, 1000)], ..open(n, 1) }))).await;
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["broker.db", "broker.db-wal"] {
+        std::fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let again = open_in(copy.path()).await.unwrap();
+    assert_eq!(again.open_leases(at(0)).await.unwrap().len(), 100);
+    assert_eq!(again.live_blocks(at(0)).await.unwrap().len(), 100);
+    assert_eq!(audited(&again, "lease.open").await, 100);
+    again.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn callers_share_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let stats: Arc<Mutex<Vec<CommitStats>>> = Arc::default();
+    let seen = Arc::clone(&stats);
+    let on_commit = Arc::new(move |stats| seen.lock().unwrap().push(stats));
+    let options = SqliteOptions { on_commit: Some(on_commit), ..SqliteOptions::new(dir.path()) };
+    let store = SqliteStore::open(options, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    seed(&store, 1).await;
+    stats.lock().unwrap().clear();
+    // 64 callers, each with 10 leases one after another.
+    let callers = (0..64).map(|caller| {
+        let store = &store;
+        async move {
+            for n in 0..10 {
+                store.open_lease(open(1 + caller * 10 + n, 1)).await.unwrap();
+            }
+        }
+    });
+    join_all(callers).await;
+    let commits = stats.lock().unwrap().clone();
+    assert_eq!(commits.iter().map(|commit| commit.changes).sum::<usize>(), 640);
+    assert!(commits.iter().all(|commit| commit.durable));
+    assert!(commits.len() <= 20, "{} commits for 640 leases", commits.len());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    seed(&store, 1).await;
+    let limit_pages = |sql: &'static str| {
+        let store = &store;
+        async move { store.write(move |tx| Box::pin(async move { tx.rows(sql, vec![]).await.map(drop) })).await }
+    };
+    let result: Result<(), StoreError> = limit_pages("PRAGMA max_page_count = 1").await;
+    result.unwrap();
+    let mut big = event("big", "subject");
+    big.detail = "x".repeat(200_000);
+    let answers = tokio::join!(store.append_audit(vec![big.clone()]), store.open_lease(open(1, 1)));
+    assert!(matches!(answers.0, Err(StoreError::Full)), "{answers:?}");
+    assert!(store.is_writable());
+    let result: Result<(), StoreError> = limit_pages("PRAGMA max_page_count = 1000000").await;
+    result.unwrap();
+    store.append_audit(vec![big]).await.unwrap();
+    assert_eq!(audited(&store, "big").await, 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_failed_job_undoes_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    let failing = store.write(|tx| {
+        Box::pin(async move {
+            let sql = "INSERT INTO meta (name, value) VALUES ($1, $2)";
+            tx.execute(sql, values!["half", vec![1u8]]).await?;
+            tx.execute(sql, values!["half", vec![2u8]]).await
+        })
+    });
+    let wrong = store.write(|tx| Box::pin(async move { tx.execute("UPDATE nothing SET x = 1", vec![]).await }));
+    let (failed, wrong, kept): (Result<u64, StoreError>, Result<u64, StoreError>, _) =
+        tokio::join!(failing, wrong, store.insert_team(team("acme"), event("team.add", "team")));
+    assert!(matches!(failed, Err(StoreError::Conflict { .. })));
+    assert!(matches!(wrong, Err(StoreError::Statement(_))));
+    kept.unwrap();
+    let half = store
+        .read(|tx| Box::pin(async move { tx.rows("SELECT 1 FROM meta WHERE name = 'half'", vec![]).await }))
+        .await
+        .unwrap();
+    assert!(half.is_empty());
+    assert_eq!(store.list_teams().await.unwrap().len(), 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn readers_can_not_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    let refused = store.read(|tx| Box::pin(async move { tx.execute("DELETE FROM meta", vec![]).await })).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_damaged_token_does_not_hinder_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    seed(&store, 3).await;
+    store.close().await;
+    raw(dir.path(), "UPDATE token SET facts = 'no map' WHERE person = 'person 2'").await;
+    let store = open_in(dir.path()).await.unwrap();
+    let chunk = crate::store::TokenStore::all_tokens(&store, None, 10).await.unwrap();
+    assert_eq!(chunk.tokens.len(), 2);
+    assert_eq!(chunk.damaged, [crate::base::ids::TokenId::from_u128(2)]);
+    store.close().await;
+}

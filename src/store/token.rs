@@ -1,0 +1,191 @@
+//! Tokens with their sealed secrets, and the progress of imports.
+//!
+//! A token's row is changed only from the state and version that the caller has seen, so of two changes that were decided at
+//! once one is told to read again. A revoked token never becomes anything else.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::domain::audit::AuditEvent;
+use crate::domain::token::{Token, TokenState};
+use crate::store::StoreError;
+use crate::store::alert::AlertRow;
+use crate::store::outbox::OutboxRow;
+
+mod list;
+mod rows;
+mod write;
+
+/// A token with its secrets, sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredToken {
+    /// The token.
+    pub token: Token,
+    /// The access token, sealed.
+    pub sealed_access: Vec<u8>,
+    /// The refresh token, sealed.
+    pub sealed_refresh: Option<Vec<u8>>,
+}
+
+/// Shows the token without its secrets, sealed or not.
+impl std::fmt::Debug for StoredToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredToken").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Secrets that replace those of a token, sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecrets {
+    /// The access token.
+    pub access: Vec<u8>,
+    /// The refresh token.
+    pub refresh: Option<Vec<u8>>,
+}
+
+/// A token to keep, with the audit event of its keeping.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// The token.
+    pub stored: StoredToken,
+    /// Its audit event.
+    pub audit: AuditEvent,
+}
+
+/// A change of a token, with everything that must become durable with it.
+#[derive(Clone)]
+pub struct TokenChange {
+    /// The token as it shall be. Its id, team and `created_at` stay as stored.
+    pub token: Token,
+    /// New secrets, if they change; `token.version` is then one more than `expected_version`.
+    pub secrets: Option<SealedSecrets>,
+    /// The version that was read.
+    pub expected_version: u32,
+    /// The state that was read.
+    pub expected_state: TokenState,
+    /// Its audit events.
+    pub audit: Vec<AuditEvent>,
+    /// Messages that tell of it.
+    pub outbox: Vec<OutboxRow>,
+    /// Alerts that it opens.
+    pub alerts: Vec<AlertRow>,
+}
+
+/// Why a token was not changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TokenChangeError {
+    /// It is not stored.
+    #[error("{0} does not exist")]
+    NotFound(TokenId),
+    /// It was revoked; it never lives again.
+    #[error("{0} was revoked and can't be changed; connect the account anew")]
+    Revoked(TokenId),
+    /// It was changed since it was read.
+    #[error("{token} was changed meanwhile; read it again, then decide")]
+    Changed {
+        /// The token.
+        token: TokenId,
+        /// Its version now.
+        version: u32,
+        /// Its state now.
+        state: TokenState,
+    },
+    /// Another token stands for the same grant.
+    #[error("another token stands for the same grant (team, network, app, kind, person, profiles)")]
+    Duplicate,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of tokens to keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InsertedTokens {
+    /// How many are kept now.
+    pub inserted: u64,
+    /// Those that are not, by their place in the list.
+    pub duplicates: Vec<DuplicateToken>,
+}
+
+/// A token that was not kept, since one of the same grant exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DuplicateToken {
+    /// Its place in the list that was given.
+    pub index: usize,
+    /// The token that stands for the grant; `None`: it has the id of another token.
+    pub existing: Option<TokenId>,
+}
+
+/// How far an import came: its rows up to `last_row` are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// The import, as its operator named it.
+    pub import: String,
+    /// The last row that was committed.
+    pub last_row: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which tokens of a team are wanted. The default wants all.
+#[derive(Debug, Clone, Default)]
+pub struct TokenFilter {
+    /// Of this network.
+    pub network: Option<NetworkId>,
+    /// Of this app.
+    pub app: Option<AppId>,
+    /// Of this kind.
+    pub kind: Option<KindId>,
+    /// In this state, by its name (`live`).
+    pub state: Option<&'static str>,
+    /// In none of these states' names; at most two are looked at.
+    pub not_states: Option<(&'static str, &'static str)>,
+    /// Granted by this person.
+    pub person: Option<String>,
+    /// Speaking for this profile.
+    pub profile: Option<String>,
+    /// Ending at this time or later (see [`Token::ends_at`]).
+    pub ends_from: Option<Timestamp>,
+    /// Ending before this time.
+    pub ends_before: Option<Timestamp>,
+    /// `Some(true)`: without an end; `Some(false)`: with one.
+    pub endless: Option<bool>,
+    /// After this id: the last one of the page before.
+    pub after: Option<TokenId>,
+}
+
+/// A part of all tokens.
+#[derive(Debug, Clone, Default)]
+pub struct TokenChunk {
+    /// The tokens, by id.
+    pub tokens: Vec<StoredToken>,
+    /// Rows that can't be read, by id: an operator must look at them, the others serve.
+    pub damaged: Vec<TokenId>,
+    /// Where the next part begins; `None`: this was the last.
+    pub next: Option<TokenId>,
+}
+
+/// What is kept of tokens.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// Keeps tokens with their audit events, and how far the import came, in one transaction. Duplicates are told one by one
+    /// and left out; they hinder no other. Ids must be new.
+    async fn insert_tokens(
+        &self,
+        tokens: Vec<NewToken>,
+        progress: Option<ImportProgress>,
+    ) -> Result<InsertedTokens, StoreError>;
+    /// Changes a token with its audit events, messages and alerts; all or nothing.
+    async fn change_token(&self, change: TokenChange) -> Result<(), TokenChangeError>;
+    /// The token of that id.
+    async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;
+    /// At most `limit` tokens of a team, by id.
+    async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError>;
+    /// How many tokens of a team the filter wants; `after` is not looked at.
+    async fn count_tokens(&self, team: &TeamId, filter: TokenFilter) -> Result<u64, StoreError>;
+    /// At most `limit` tokens of all teams after `after`, by id.
+    async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError>;
+    /// How far an import came.
+    async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError>;
+}

@@ -1,0 +1,136 @@
+//! Reading tokens.
+
+use async_trait::async_trait;
+
+use super::rows::{columns, stored_token, token};
+use super::write::{change_token, insert_tokens};
+use super::{
+    ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError, TokenChunk, TokenFilter,
+    TokenStore,
+};
+use crate::base::ids::{TeamId, TokenId};
+use crate::domain::token::Token;
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{Row, Value, first, values};
+
+const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id = $1");
+
+/// The id stands first once more, so that a row that can't be read can be named.
+const ALL_TOKENS: &str =
+    concat!("SELECT id, ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id > $1 ORDER BY id LIMIT $2");
+
+macro_rules! wanted {
+    () => {
+        " FROM token WHERE team = $1
+           AND ($2 IS NULL OR network = $2)
+           AND ($3 IS NULL OR app = $3)
+           AND ($4 IS NULL OR kind = $4)
+           AND ($5 IS NULL OR state = $5)
+           AND ($6 IS NULL OR (state <> $6 AND state <> $7))
+           AND ($8 IS NULL OR person = $8)
+           AND ($9 IS NULL OR EXISTS (SELECT 1 FROM token_profile WHERE token = token.id AND profile = $9))
+           AND ($10 IS NULL OR ends_at_us >= $10)
+           AND ($11 IS NULL OR ends_at_us < $11)
+           AND ($12 IS NULL OR (ends_at_us IS NULL) = ($12 = 1))
+           AND id > $13"
+    };
+}
+
+const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $14");
+const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
+const FIND_IMPORT: &str = "SELECT id, last_row, updated_at_us FROM import WHERE id = $1";
+
+#[async_trait]
+impl<D: Database> TokenStore for D {
+    async fn insert_tokens(
+        &self,
+        tokens: Vec<NewToken>,
+        progress: Option<ImportProgress>,
+    ) -> Result<InsertedTokens, StoreError> {
+        self.write(move |tx| Box::pin(async move { insert_tokens(tx, &tokens, progress).await })).await
+    }
+
+    async fn change_token(&self, change: TokenChange) -> Result<(), TokenChangeError> {
+        self.write(move |tx| Box::pin(async move { change_token(tx, &change).await })).await
+    }
+
+    async fn find_token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move { first(tx, FIND_TOKEN, values![id]).await?.map(stored_token).transpose() })
+        })
+        .await
+    }
+
+    async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError> {
+        let after = filter.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        let mut values = parameters(team, filter, after);
+        values.push(limit.into());
+        self.read(move |tx| {
+            Box::pin(
+                async move { tx.rows(LIST_TOKENS, values).await?.into_iter().map(|mut row| token(&mut row)).collect() },
+            )
+        })
+        .await
+    }
+
+    async fn count_tokens(&self, team: &TeamId, filter: TokenFilter) -> Result<u64, StoreError> {
+        let values = parameters(team, filter, Vec::new());
+        self.read(move |tx| {
+            Box::pin(async move { first(tx, COUNT_TOKENS, values).await?.map_or(Ok(0), |mut row| row.count()) })
+        })
+        .await
+    }
+
+    async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError> {
+        let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        self.read(move |tx| Box::pin(async move { chunk(tx.rows(ALL_TOKENS, values![after, limit]).await?, limit) }))
+            .await
+    }
+
+    async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError> {
+        let values = values![import];
+        self.read(move |tx| {
+            Box::pin(async move { first(tx, FIND_IMPORT, values).await?.map(import_progress).transpose() })
+        })
+        .await
+    }
+}
+
+fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> {
+    values![
+        team,
+        filter.network.as_ref(),
+        filter.app.as_ref(),
+        filter.kind.as_ref(),
+        filter.state,
+        filter.not_states.map(|states| states.0),
+        filter.not_states.map(|states| states.1),
+        filter.person,
+        filter.profile,
+        filter.ends_from,
+        filter.ends_before,
+        filter.endless,
+        after,
+    ]
+}
+
+fn chunk(rows: Vec<Row>, limit: u32) -> Result<TokenChunk, StoreError> {
+    let mut chunk = TokenChunk::default();
+    let full = rows.len() == limit as usize;
+    let mut last = None;
+    for mut row in rows {
+        let id = row.id(TokenId::from_slice)?;
+        last = Some(id);
+        match stored_token(row) {
+            Ok(stored) => chunk.tokens.push(stored),
+            Err(_) => chunk.damaged.push(id),
+        }
+    }
+    chunk.next = last.filter(|_| full);
+    Ok(chunk)
+}
+
+fn import_progress(mut row: Row) -> Result<ImportProgress, StoreError> {
+    Ok(ImportProgress { import: row.text()?, last_row: row.count()?, at: row.time()? })
+}

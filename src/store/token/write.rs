@@ -1,0 +1,125 @@
+//! Keeping and changing tokens.
+
+use std::collections::HashSet;
+
+use super::rows::{changeable, identity, parameters, state, state_parts};
+use super::{DuplicateToken, ImportProgress, InsertedTokens, NewToken, TokenChange, TokenChangeError};
+use crate::base::ids::TokenId;
+use crate::domain::token::{Token, TokenState};
+use crate::store::StoreError;
+use crate::store::alert::insert_alerts;
+use crate::store::audit::insert_audit;
+use crate::store::outbox::insert_messages;
+use crate::store::sql::{ManyRows, Tx, first, values};
+
+/// Conflicts of the id and of the grant are both passed over; RETURNING tells what was kept.
+static INSERT_TOKENS: ManyRows = ManyRows::new(
+    "INSERT INTO token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
+        reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
+        data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, created_at_us, version,
+        sealed_access, sealed_refresh) VALUES",
+    27,
+    "ON CONFLICT DO NOTHING RETURNING id, identity",
+);
+
+static INSERT_PROFILES: ManyRows =
+    ManyRows::new("INSERT INTO token_profile (token, profile) VALUES", 2, "ON CONFLICT DO NOTHING");
+
+const DELETE_PROFILES: &str = "DELETE FROM token_profile WHERE token = $1";
+
+const FIND_GRANT: &str = "SELECT id FROM token WHERE identity = $1 AND state <> 'revoked'";
+
+const PUT_IMPORT: &str = "INSERT INTO import (id, last_row, updated_at_us) VALUES ($1, $2, $3)
+    ON CONFLICT (id) DO UPDATE SET last_row = excluded.last_row, updated_at_us = excluded.updated_at_us
+    WHERE excluded.last_row >= import.last_row";
+
+const CHANGE_TOKEN: &str =
+    "UPDATE token SET network = $6, app = $7, kind = $8, person = $9, profiles = $10, label = $11,
+        scopes = $12, purposes = $13, facts = $14, reserve_percent = $15, max_leases = $16, state = $17, reason = $18,
+        state_since_us = $19, access_expires_at_us = $20, refresh_expires_at_us = $21,
+        data_access_expires_at_us = $22, consented_at_us = $23, ends_at_us = $24, cooling_until_us = $25,
+        identity = $26, version = $5
+    WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
+
+const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
+
+const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
+
+pub(super) async fn insert_tokens(
+    tx: &mut dyn Tx,
+    tokens: &[NewToken],
+    progress: Option<ImportProgress>,
+) -> Result<InsertedTokens, StoreError> {
+    let rows = tokens.iter().map(|new| parameters(&new.stored)).collect();
+    let mut kept = HashSet::new();
+    for mut row in INSERT_TOKENS.rows(tx, rows).await? {
+        kept.insert((row.id(TokenId::from_slice)?, row.blob()?));
+    }
+    let mut report = InsertedTokens::default();
+    let (mut events, mut profiles) = (Vec::new(), Vec::new());
+    for (index, new) in tokens.iter().enumerate() {
+        let token = &new.stored.token;
+        // Taken out, so that a second token with the same id and grant in the list is a duplicate.
+        if kept.remove(&(token.id, identity(token))) {
+            report.inserted += 1;
+            events.push(&new.audit);
+            profiles.extend(token.profiles.iter().map(|profile| values![token.id, &**profile]));
+        } else {
+            report.duplicates.push(DuplicateToken { index, existing: find_grant(tx, token).await? });
+        }
+    }
+    INSERT_PROFILES.execute(tx, profiles).await?;
+    insert_audit(tx, events).await?;
+    if let Some(ImportProgress { import, last_row, at }) = progress {
+        tx.execute(PUT_IMPORT, values![import, last_row, at]).await?;
+    }
+    Ok(report)
+}
+
+async fn find_grant(tx: &mut dyn Tx, token: &Token) -> Result<Option<TokenId>, StoreError> {
+    let row = first(tx, FIND_GRANT, values![identity(token)]).await?;
+    row.map(|mut row| row.id(TokenId::from_slice)).transpose()
+}
+
+pub(super) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Result<(), TokenChangeError> {
+    let token = &change.token;
+    if matches!(change.expected_state, TokenState::Revoked { .. }) && change.expected_state != token.state {
+        return Err(TokenChangeError::Revoked(token.id));
+    }
+    let (_, since) = state_parts(change.expected_state);
+    let since = since.unwrap_or_default();
+    let mut values = values![token.id, change.expected_version, change.expected_state.as_str(), since, token.version];
+    values.extend(changeable(token));
+    match tx.execute(CHANGE_TOKEN, values).await {
+        Ok(0) => return Err(why_unchanged(tx, token.id).await?),
+        Ok(_) => {}
+        Err(StoreError::Conflict { .. }) => return Err(TokenChangeError::Duplicate),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(secrets) = &change.secrets {
+        tx.execute(PUT_SECRETS, values![token.id, &secrets.access[..], secrets.refresh.clone()]).await?;
+    }
+    put_profiles(tx, token).await?;
+    insert_audit(tx, &change.audit).await?;
+    insert_messages(tx, &change.outbox).await?;
+    insert_alerts(tx, &change.alerts).await?;
+    Ok(())
+}
+
+async fn put_profiles(tx: &mut dyn Tx, token: &Token) -> Result<(), StoreError> {
+    tx.execute(DELETE_PROFILES, values![token.id]).await?;
+    let rows = token.profiles.iter().map(|profile| values![token.id, &**profile]).collect();
+    INSERT_PROFILES.execute(tx, rows).await?;
+    Ok(())
+}
+
+async fn why_unchanged(tx: &mut dyn Tx, token: TokenId) -> Result<TokenChangeError, StoreError> {
+    let Some(mut row) = first(tx, FIND_STATE, values![token]).await? else {
+        return Ok(TokenChangeError::NotFound(token));
+    };
+    let (version, state) = (row.count()?, state(&mut row)?);
+    Ok(match state {
+        TokenState::Revoked { .. } => TokenChangeError::Revoked(token),
+        _ => TokenChangeError::Changed { token, version, state },
+    })
+}

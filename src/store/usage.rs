@@ -1,0 +1,110 @@
+//! The usage ledger: what was called with each token, by day, for statements to the token's owner.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::base::ids::{ClassId, CollectorId, NetworkId, TokenId};
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{ManyRows, Row, values};
+
+/// The calls of one day with one token for one collection, by one collector in one credit class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// What is counted.
+    pub key: UsageKey,
+    /// Calls made.
+    pub calls: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// Calls that the network refused for its limits.
+    pub throttled: u64,
+}
+
+/// What usage is counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageKey {
+    /// The token.
+    pub token: TokenId,
+    /// The day: days since 1970-01-01, in UTC.
+    pub day: i32,
+    /// The collection; may be empty.
+    pub collection: String,
+    /// The collector; `None`: an operator by hand.
+    pub collector: Option<CollectorId>,
+    /// The credit class, if it is counted by class.
+    pub class: Option<ClassId>,
+    /// The network.
+    pub network: NetworkId,
+}
+
+/// The usage ledger.
+#[async_trait]
+pub trait UsageStore: Send + Sync {
+    /// Adds to what is counted already.
+    async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError>;
+    /// The usage of a token from day `from` to day `to`, both included.
+    async fn list_usage(&self, token: TokenId, from: i32, to: i32) -> Result<Vec<UsageRow>, StoreError>;
+    /// Deletes at most `limit` rows of days before `day`; how many.
+    async fn prune_usage(&self, day: i32, limit: u32) -> Result<u64, StoreError>;
+}
+
+static ADD_USAGE: ManyRows = ManyRows::new(
+    "INSERT INTO usage (token, day, collection, collector, class, network, calls, errors, throttled) VALUES",
+    9,
+    "ON CONFLICT (token, day, collection, collector, class, network) DO UPDATE SET
+     calls = usage.calls + excluded.calls, errors = usage.errors + excluded.errors,
+     throttled = usage.throttled + excluded.throttled",
+);
+
+const LIST_USAGE: &str = "SELECT token, day, collection, collector, class, network, calls, errors, throttled FROM usage
+    WHERE token = $1 AND day >= $2 AND day <= $3 ORDER BY token, day, collection, collector, class, network";
+const PRUNE_USAGE: &str = "DELETE FROM usage WHERE (token, day, collection, collector, class, network) IN (
+    SELECT token, day, collection, collector, class, network FROM usage WHERE day < $1 LIMIT $2)";
+
+#[async_trait]
+impl<D: Database> UsageStore for D {
+    async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
+        let mut sums: BTreeMap<UsageKey, (u64, u64, u64)> = BTreeMap::new();
+        for UsageRow { key, calls, errors, throttled } in rows {
+            let sum = sums.entry(key).or_default();
+            *sum = (sum.0.saturating_add(calls), sum.1.saturating_add(errors), sum.2.saturating_add(throttled));
+        }
+        let row = |(key, (calls, errors, throttled)): (UsageKey, (u64, u64, u64))| {
+            let UsageKey { token, day, collection, collector, class, network } = key;
+            let collector = collector.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+            let class = class.map(|class| class.to_string()).unwrap_or_default();
+            values![token, i64::from(day), collection, collector, class, &network, calls, errors, throttled]
+        };
+        let rows: Vec<_> = sums.into_iter().map(row).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.write(move |tx| Box::pin(async move { ADD_USAGE.execute(tx, rows).await.map(drop) })).await
+    }
+
+    async fn list_usage(&self, token: TokenId, from: i32, to: i32) -> Result<Vec<UsageRow>, StoreError> {
+        let values = values![token, i64::from(from), i64::from(to)];
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(LIST_USAGE, values).await?.into_iter().map(usage).collect() })
+        })
+        .await
+    }
+
+    async fn prune_usage(&self, day: i32, limit: u32) -> Result<u64, StoreError> {
+        let values = values![i64::from(day), limit];
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_USAGE, values).await })).await
+    }
+}
+
+fn usage(mut row: Row) -> Result<UsageRow, StoreError> {
+    let (token, day, collection) = (row.id(TokenId::from_slice)?, row.count()?, row.text()?);
+    let collector = Some(row.blob()?).filter(|bytes| !bytes.is_empty());
+    let damaged = || StoreError::corrupt("a usage row without a proper key");
+    let collector = collector.map(|id| CollectorId::from_slice(&id)).transpose().map_err(|_| damaged())?;
+    let class = Some(row.text()?).filter(|class| !class.is_empty());
+    let class = class.map(|class| class.parse()).transpose().map_err(|_| damaged())?;
+    let key = UsageKey { token, day, collection, collector, class, network: row.slug()? };
+    Ok(UsageRow { key, calls: row.count()?, errors: row.count()?, throttled: row.count()? })
+}

@@ -1,0 +1,445 @@
+//! Records metrics of the table, and nothing else.
+//!
+//! A [`Metrics`] owns its recorder: there is no global one, so that two brokers in one process (tests, the demo) don't mix.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::labels::Bounded;
+use super::rows::Shown;
+use super::table::{self, Kind, Metric, TABLE};
+use crate::base::ids::{ClassId, NetworkId, TeamId};
+use crate::base::tasks::Tasks;
+use crate::config;
+
+/// Networks that get series of their own; a catalogue has a few dozen.
+const MAX_NETWORKS: usize = 100;
+/// Different credit classes over all networks.
+const MAX_CLASSES: usize = 200;
+/// How often samples are moved out of the recorder's buffers. Without it they pile up until somebody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+const METADATA: Metadata<'static> = Metadata::new("token_broker", Level::INFO, None);
+
+/// The metrics of one broker. Cloning shares them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+    teams: Bounded,
+    networks: Bounded,
+    classes: Bounded,
+    by_network: RwLock<HashMap<SharedString, Arc<NetworkMetrics>>>,
+    shown: Shown,
+    over_grants: Gauge,
+    commit_time: Histogram,
+    commit_batch: Histogram,
+    clock_skew: Gauge,
+}
+
+/// The metrics of one network, ready to record.
+pub struct NetworkMetrics {
+    recorder: Arc<PrometheusRecorder>,
+    label: SharedString,
+    active: Gauge,
+    opened: Counter,
+    waiting: Gauge,
+    wait_time: Histogram,
+    throttled: Counter,
+}
+
+/// The metrics of one gRPC method, ready to record. Keep one per method.
+pub struct GrpcMethod {
+    metrics: Metrics,
+    method: &'static str,
+    codes: [OnceLock<Counter>; CODES.len()],
+    time: Histogram,
+}
+
+/// The names of the gRPC status codes, by number.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+const UNKNOWN_CODE: usize = 2;
+
+impl Metrics {
+    /// All metrics of the table, described.
+    pub fn new(bounds: &config::Metrics) -> Self {
+        let mut builder = PrometheusBuilder::new();
+        for metric in TABLE {
+            if let Kind::Histogram(bounds) = metric.kind {
+                let matcher = Matcher::Full(metric.name.to_owned());
+                builder =
+                    builder.set_buckets_for_metric(matcher, bounds).expect("the table has no histogram without bounds");
+            }
+        }
+        let recorder = Arc::new(builder.build_recorder());
+        TABLE.iter().for_each(|metric| describe(&recorder, metric));
+        let metrics = Self(Arc::new(Inner {
+            handle: recorder.handle(),
+            teams: Bounded::with_cap(bounds.max_teams),
+            networks: Bounded::with_cap(MAX_NETWORKS),
+            classes: Bounded::with_cap(MAX_CLASSES),
+            by_network: RwLock::default(),
+            shown: Shown::default(),
+            over_grants: recorder.register_gauge(&key(table::OVER_GRANTS, &[]), &METADATA),
+            commit_time: recorder.register_histogram(&key(table::COMMIT_TIME, &[]), &METADATA),
+            commit_batch: recorder.register_histogram(&key(table::COMMIT_BATCH, &[]), &METADATA),
+            clock_skew: recorder.register_gauge(&key(table::CLOCK_SKEW, &[]), &METADATA),
+            recorder,
+        }));
+        metrics.gauge(table::BUILD_INFO, &[env!("CARGO_PKG_VERSION").into()]).set(1.0);
+        metrics
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.handle.render()
+    }
+
+    /// Keeps the recorder's buffers small for as long as `tasks` run.
+    pub fn start_upkeep(&self, tasks: &Tasks) {
+        let (metrics, stopping) = (self.clone(), tasks.clone());
+        tasks.spawn("metrics upkeep", async move {
+            while tokio::time::timeout(UPKEEP, stopping.stopped()).await.is_err() {
+                metrics.0.handle.run_upkeep();
+            }
+        });
+    }
+
+    /// The metrics of one network; keep them. A network beyond the cap shares those of the label [`super::OVERFLOW`].
+    pub fn network(&self, network: &NetworkId) -> Arc<NetworkMetrics> {
+        let label = self.network_label(network);
+        if let Some(known) = self.0.by_network.read().unwrap_or_else(PoisonError::into_inner).get(&label) {
+            return known.clone();
+        }
+        let mut by_network = self.0.by_network.write().unwrap_or_else(PoisonError::into_inner);
+        by_network.entry(label.clone()).or_insert_with(|| Arc::new(NetworkMetrics::new(self, label))).clone()
+    }
+
+    /// The metrics of one method, by its full name (`tokenbroker.v1.LeaseService/AcquireLease`).
+    pub fn grpc_method(&self, method: &'static str) -> GrpcMethod {
+        let time = self.histogram(table::GRPC_TIME, &[method.into()]);
+        GrpcMethod { metrics: self.clone(), method, codes: Default::default(), time }
+    }
+
+    /// A commit of `commands` commands took `took`.
+    pub fn store_committed(&self, commands: usize, took: Duration) {
+        self.0.commit_time.record(took);
+        #[expect(clippy::cast_precision_loss, reason = "a batch is a few thousand at most")]
+        self.0.commit_batch.record(commands as f64);
+    }
+
+    /// So many bucket windows are over-granted, by the books.
+    pub fn set_over_grants(&self, windows: u32) {
+        self.0.over_grants.set(windows);
+    }
+
+    /// Credit of a block was lost: its window ended, or its process did.
+    pub fn block_wasted(&self, network: &NetworkId, class: &ClassId, credit: u64) {
+        self.counter(table::BLOCK_WASTE, &[self.network_label(network), self.class(class)]).increment(credit);
+    }
+
+    /// The wall clock is `micros` ahead of the broker's clock.
+    pub fn set_clock_skew(&self, micros: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "a skew beyond 2^52 µs is 142 years")]
+        self.0.clock_skew.set(micros as f64 / 1e6);
+    }
+
+    /// The gauge of open connections of a listener (`grpc`, `http`): raise and lower it.
+    pub fn connections(&self, listener: &'static str) -> Gauge {
+        self.gauge(table::CONNECTIONS, &[listener.into()])
+    }
+
+    pub(super) fn team(&self, team: &TeamId) -> SharedString {
+        self.0.teams.admit(team.as_str())
+    }
+
+    pub(super) fn network_label(&self, network: &NetworkId) -> SharedString {
+        self.0.networks.admit(network.as_str())
+    }
+
+    pub(super) fn class(&self, class: &ClassId) -> SharedString {
+        self.0.classes.admit(class.as_str())
+    }
+
+    pub(super) fn shown(&self) -> &Shown {
+        &self.0.shown
+    }
+
+    pub(super) fn gauge(&self, metric: &'static Metric, labels: &[SharedString]) -> Gauge {
+        self.0.recorder.register_gauge(&key(metric, labels), &METADATA)
+    }
+
+    fn counter(&self, metric: &'static Metric, labels: &[SharedString]) -> Counter {
+        self.0.recorder.register_counter(&key(metric, labels), &METADATA)
+    }
+
+    fn histogram(&self, metric: &'static Metric, labels: &[SharedString]) -> Histogram {
+        self.0.recorder.register_histogram(&key(metric, labels), &METADATA)
+    }
+}
+
+impl NetworkMetrics {
+    fn new(metrics: &Metrics, label: SharedString) -> Self {
+        let labels = [label.clone()];
+        Self {
+            active: metrics.gauge(table::LEASES_ACTIVE, &labels),
+            opened: metrics.counter(table::LEASES_OPENED, &labels),
+            waiting: metrics.gauge(table::WAITING, &labels),
+            wait_time: metrics.histogram(table::WAIT_TIME, &labels),
+            throttled: metrics.counter(table::THROTTLED, &labels),
+            recorder: metrics.0.recorder.clone(),
+            label,
+        }
+    }
+
+    /// A lease was opened.
+    pub fn lease_opened(&self) {
+        self.opened.increment(1);
+        self.active.increment(1.0);
+    }
+
+    /// Leases that were open before this process started go on.
+    pub fn leases_restored(&self, count: u32) {
+        self.active.increment(count);
+    }
+
+    /// A lease ended, in whatever way.
+    pub fn lease_closed(&self) {
+        self.active.decrement(1.0);
+    }
+
+    /// A request for a lease was refused; `reason` is a word of the program.
+    pub fn lease_refused(&self, reason: &'static str) {
+        let key = key(table::LEASES_REFUSED, &[self.label.clone(), reason.into()]);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
+    /// A request began to wait.
+    pub fn wait_began(&self) {
+        self.waiting.increment(1.0);
+    }
+
+    /// A request stopped waiting after `waited`, served or not.
+    pub fn wait_ended(&self, waited: Duration) {
+        self.waiting.decrement(1.0);
+        self.wait_time.record(waited);
+    }
+
+    /// A collector reported so many calls that the network refused for a limit.
+    pub fn throttled(&self, calls: u64) {
+        self.throttled.increment(calls);
+    }
+}
+
+impl GrpcMethod {
+    /// A call was answered with the status `code` (0 to 16) after `took`.
+    pub fn answered(&self, code: usize, took: Duration) {
+        let code = if code < CODES.len() { code } else { UNKNOWN_CODE };
+        let labels = || [self.method.into(), CODES[code].into()];
+        self.codes[code].get_or_init(|| self.metrics.counter(table::GRPC_REQUESTS, &labels())).increment(1);
+        self.time.record(took);
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder, metric: &Metric) {
+    let (name, help) = (metric.name.into(), metric.help.into());
+    match metric.kind {
+        Kind::Counter => recorder.describe_counter(name, None, help),
+        Kind::Gauge => recorder.describe_gauge(name, None, help),
+        Kind::Histogram(_) => recorder.describe_histogram(name, None, help),
+    }
+}
+
+fn key(metric: &'static Metric, labels: &[SharedString]) -> Key {
+    debug_assert_eq!(metric.labels.len(), labels.len(), "{} has other labels", metric.name);
+    let labels: Vec<Label> =
+        metric.labels.iter().zip(labels).map(|(name, value)| Label::new(*name, value.clone())).collect();
+    Key::from_parts(metric.name, labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::OVERFLOW;
+    use super::super::rows::{AlertRow, LoadRow, TokenRow};
+    use super::*;
+
+    fn load(team: &str, ratio: f64, demand: f64) -> LoadRow {
+        LoadRow {
+            team: team.parse().unwrap(),
+            network: "x".parse().unwrap(),
+            class: "search".parse().unwrap(),
+            ratio,
+            demand,
+            supply: 10.0,
+            left: 5.0,
+        }
+    }
+
+    /// Calls every recording function.
+    fn record_everything(metrics: &Metrics) {
+        let x: NetworkId = "x".parse().unwrap();
+        metrics.set_loads(&[load("acme", 0.5, 5.0)]);
+        metrics.set_tokens(&[TokenRow { network: x.clone(), status: "live", count: 3 }]);
+        metrics.set_alerts(&[AlertRow { kind: "token_load_too_high", state: "open", count: 1 }]);
+        metrics.set_over_grants(0);
+        metrics.set_clock_skew(-1_500_000);
+        metrics.store_committed(16, Duration::from_millis(2));
+        metrics.block_wasted(&x, &"search".parse().unwrap(), 7);
+        metrics.connections("grpc").increment(1.0);
+        metrics.grpc_method("tokenbroker.v1.LeaseService/AcquireLease").answered(8, Duration::from_micros(80));
+        let network = metrics.network(&x);
+        network.leases_restored(2);
+        network.lease_opened();
+        network.lease_closed();
+        network.lease_refused("credit_exhausted");
+        network.wait_began();
+        network.wait_ended(Duration::from_secs(3));
+        network.throttled(4);
+    }
+
+    fn value_of(rendered: &str, series: &str) -> Option<f64> {
+        rendered.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
+    /// Metric name → its label names, of every sample line.
+    fn labels_seen(rendered: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in rendered.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            let (name, labels) =
+                line.split_once('{').map_or_else(|| (line.split(' ').next().unwrap(), ""), |(name, rest)| (name, rest));
+            let labels = labels.split_once('}').map_or("", |(labels, _)| labels);
+            let names = labels.split(',').filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            seen.entry(family.to_owned()).or_default().extend(names.filter(|name| name != "le"));
+        }
+        seen
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_the_table_says() {
+        let metrics = Metrics::new(&config::Metrics::default());
+        record_everything(&metrics);
+        let rendered = metrics.render();
+        let expected: BTreeMap<String, BTreeSet<String>> = TABLE
+            .iter()
+            .map(|metric| (metric.name.to_owned(), metric.labels.iter().map(|label| (*label).to_owned()).collect()))
+            .collect();
+        assert_eq!(labels_seen(&rendered), expected);
+        for metric in TABLE {
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            assert!(rendered.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+            assert!(rendered.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn values_arrive() {
+        let metrics = Metrics::new(&config::Metrics::default());
+        record_everything(&metrics);
+        let rendered = metrics.render();
+        let cases = [
+            ("token_broker_team_load_ratio{team=\"acme\",network=\"x\",class=\"search\"}", 0.5),
+            ("token_broker_leases_active{network=\"x\"}", 2.0),
+            ("token_broker_leases_opened_total{network=\"x\"}", 1.0),
+            ("token_broker_leases_refused_total{network=\"x\",reason=\"credit_exhausted\"}", 1.0),
+            ("token_broker_requests_waiting{network=\"x\"}", 0.0),
+            ("token_broker_wait_seconds_bucket{network=\"x\",le=\"2.5\"}", 0.0),
+            ("token_broker_wait_seconds_bucket{network=\"x\",le=\"5\"}", 1.0),
+            ("token_broker_store_commit_commands_sum", 16.0),
+            ("token_broker_clock_skew_seconds", -1.5),
+            (
+                "token_broker_grpc_requests_total{method=\"tokenbroker.v1.LeaseService/AcquireLease\",code=\"RESOURCE_EXHAUSTED\"}",
+                1.0,
+            ),
+        ];
+        for (series, value) in cases {
+            assert_eq!(value_of(&rendered, series), Some(value), "{series} in\n{rendered}");
+        }
+    }
+
+    #[test]
+    fn teams_beyond_the_cap_share_one_label_and_gone_ones_fall_to_zero() {
+        let metrics = Metrics::new(&config::Metrics { max_teams: 1 });
+        metrics.set_loads(&[load("acme", 0.5, 5.0), load("b", 1.5, 15.0), load("c", 0.1, 1.0)]);
+        let series = |metric: &str, team: &str| {
+            format!("token_broker_{metric}{{team=\"{team}\",network=\"x\",class=\"search\"}}")
+        };
+        let rendered = metrics.render();
+        assert_eq!(value_of(&rendered, &series("team_load_ratio", OVERFLOW)), Some(1.5));
+        assert_eq!(value_of(&rendered, &series("team_demand_credits", OVERFLOW)), Some(16.0));
+        assert_eq!(value_of(&rendered, &series("team_demand_credits", "b")), None);
+        metrics.set_loads(&[load("b", 0.2, 2.0)]);
+        let rendered = metrics.render();
+        assert_eq!(value_of(&rendered, &series("team_load_ratio", "acme")), Some(0.0));
+        assert_eq!(value_of(&rendered, &series("team_load_ratio", OVERFLOW)), Some(0.2));
+    }
+
+    #[test]
+    fn networks_beyond_the_cap_share_their_metrics() {
+        let metrics = Metrics::new(&config::Metrics::default());
+        for number in 0..MAX_NETWORKS + 50 {
+            metrics.network(&format!("n{number}").parse().unwrap()).lease_opened();
+        }
+        let rendered = metrics.render();
+        assert_eq!(value_of(&rendered, "token_broker_leases_opened_total{network=\"_other\"}"), Some(50.0));
+        assert_eq!(rendered.matches("token_broker_leases_opened_total{").count(), MAX_NETWORKS + 1);
+    }
+
+    #[test]
+    fn nothing_keeps_the_metrics_alive() {
+        let metrics = Metrics::new(&config::Metrics::default());
+        let inner = Arc::downgrade(&metrics.0);
+        record_everything(&metrics);
+        drop(metrics);
+        assert!(inner.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_status_code_that_does_not_exist_is_unknown() {
+        let metrics = Metrics::new(&config::Metrics::default());
+        metrics.grpc_method("m").answered(99, Duration::ZERO);
+        assert_eq!(
+            value_of(&metrics.render(), "token_broker_grpc_requests_total{method=\"m\",code=\"UNKNOWN\"}"),
+            Some(1.0)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn upkeep_ends_with_the_tasks() {
+        let tasks = Tasks::default();
+        Metrics::new(&config::Metrics::default()).start_upkeep(&tasks);
+        tokio::time::advance(UPKEEP * 3).await;
+        tasks.stop();
+        assert!(tasks.join(Duration::from_secs(1)).await);
+        assert!(!tasks.panicked());
+    }
+}

@@ -1,0 +1,97 @@
+//! Every metric: its name, kind, unit, labels and help.
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// It only rises.
+    Counter,
+    /// It rises and falls.
+    Gauge,
+    /// It counts observations up to each of these bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One metric.
+#[derive(Debug, PartialEq)]
+pub struct Metric {
+    /// Its name, with the unit at its end.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it counts, in base units.
+    pub unit: &'static str,
+    /// The names of its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence for operators.
+    pub help: &'static str,
+}
+
+const LATENCY: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const WAIT: &[f64] = &[0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
+
+macro_rules! table {
+    ($($constant:ident = $name:literal, $kind:expr, $unit:literal, $labels:expr, $help:literal;)*) => {
+        $(pub(super) const $constant: &Metric =
+            &Metric { name: concat!("token_broker_", $name), kind: $kind, unit: $unit, labels: &$labels, help: $help };)*
+
+        /// Every metric.
+        pub const TABLE: &[&Metric] = &[$($constant),*];
+    };
+}
+
+table! {
+    BUILD_INFO = "build_info", Kind::Gauge, "1", ["version"], "Always 1; the label is the version that runs.";
+    TEAM_LOAD = "team_load_ratio", Kind::Gauge, "ratio", ["team", "network", "class"],
+        "Credit asked for divided by credit that live tokens can give, over 5 minutes. Above 1 the tokens cannot carry the collection.";
+    TEAM_DEMAND = "team_demand_credits", Kind::Gauge, "credits", ["team", "network", "class"],
+        "Credit asked for in the last 5 minutes: granted, waiting and refused.";
+    TEAM_SUPPLY = "team_supply_credits", Kind::Gauge, "credits", ["team", "network", "class"],
+        "Credit that live tokens can give in 5 minutes, after the owners' reserve.";
+    TEAM_LEFT = "team_left_credits", Kind::Gauge, "credits", ["team", "network", "class"],
+        "Credit that can be granted now, after the owners' reserve.";
+    TOKENS = "tokens", Kind::Gauge, "tokens", ["network", "status"], "Tokens held, by status.";
+    LEASES_ACTIVE = "leases_active", Kind::Gauge, "leases", ["network"], "Leases that are open.";
+    LEASES_OPENED = "leases_opened_total", Kind::Counter, "leases", ["network"], "Leases opened.";
+    LEASES_REFUSED = "leases_refused_total", Kind::Counter, "requests", ["network", "reason"], "Requests for a lease refused, by reason.";
+    WAITING = "requests_waiting", Kind::Gauge, "requests", ["network"], "Requests that wait for credit.";
+    WAIT_TIME = "wait_seconds", Kind::Histogram(WAIT), "seconds", ["network"], "How long requests waited for credit, served or not.";
+    THROTTLED = "throttled_reports_total", Kind::Counter, "calls", ["network"],
+        "Calls that a network refused for a limit, as collectors reported them.";
+    OVER_GRANTS = "over_grants", Kind::Gauge, "buckets", [],
+        "Bucket windows in which more was granted than the limit allows, recomputed from the books. Must be 0.";
+    BLOCK_WASTE = "block_wasted_credits_total", Kind::Counter, "credits", ["network", "class"],
+        "Credit taken in blocks that was neither used nor given back before its window ended.";
+    COMMIT_TIME = "store_commit_seconds", Kind::Histogram(LATENCY), "seconds", [], "How long a commit of the store took.";
+    COMMIT_BATCH = "store_commit_commands", Kind::Histogram(BATCH), "commands", [], "How many commands shared a commit of the store.";
+    ALERTS = "alerts", Kind::Gauge, "alerts", ["kind", "state"], "Alerts, by kind and state.";
+    GRPC_REQUESTS = "grpc_requests_total", Kind::Counter, "calls", ["method", "code"], "gRPC calls answered, by method and status code.";
+    GRPC_TIME = "grpc_request_seconds", Kind::Histogram(LATENCY), "seconds", ["method"], "How long gRPC calls took.";
+    CONNECTIONS = "connections", Kind::Gauge, "connections", ["listener"], "Connections that are open.";
+    CLOCK_SKEW = "clock_skew_seconds", Kind::Gauge, "seconds", [], "How far the wall clock is ahead of the broker's clock.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        let names: HashSet<&str> = TABLE.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), TABLE.len(), "names are unique");
+        for metric in TABLE {
+            let name = metric.name;
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(metric.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(metric.unit == "seconds", name.ends_with("_seconds"), "{name}");
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}");
+            assert!(!metric.labels.contains(&"le") && !metric.labels.contains(&"quantile"), "{name}");
+            if let Kind::Histogram(bounds) = metric.kind {
+                assert!(bounds.is_sorted_by(|one, next| one < next), "{name}");
+            }
+        }
+    }
+}
