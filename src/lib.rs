@@ -2,8 +2,9 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those above it in this list:
-//! [`base`], [`domain`], [`grpc`].
+//! [`base`], [`domain`], [`grpc`], [`cli`].
 
 pub mod base;
+pub mod cli;
 pub mod domain;
 pub mod grpc;

@@ -2,4 +2,5 @@
 //!
 //! The API itself is `proto/tokenbroker/v1`; [`pb`] is the Rust that is made from it.
 
+pub mod client;
 pub mod pb;
