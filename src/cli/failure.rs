@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
@@ -93,11 +92,6 @@ impl Failure {
             Self::Connect(_) | Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::Output(_) | Self::Answer(_) | Self::RowsRejected { .. } => Exit::Failed,
         }
-    }
-
-    /// The exit code.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.exit() as u8)
     }
 
     /// Whether the reader of the output has gone, which is no failure: `… | head`.

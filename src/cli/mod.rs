@@ -22,6 +22,8 @@ mod networks;
 mod options;
 mod secrets;
 mod session;
+#[cfg(test)]
+mod stub;
 mod table;
 mod team;
 mod terminal;
@@ -40,12 +42,12 @@ pub use self::local::{
 pub use self::options::OutputOptions;
 pub use self::terminal::{ColorChoice, Format};
 
-use self::failure::{EXIT_CODES, Failure};
+use self::failure::{EXIT_CODES, Exit, Failure};
 use self::options::ConnectionOptions;
 use self::session::Session;
 use self::terminal::Terminal;
 use crate::base::clock::{Clock, SystemClock};
-use crate::grpc::client;
+use crate::grpc::client::{self, Client};
 
 /// What the command line asks for.
 pub enum Command {
@@ -142,38 +144,41 @@ pub fn completions(arguments: &CompletionsArgs, to: &mut dyn Write) {
 
 /// Carries a call of the broker out: prints what was asked for, or the error, and returns the exit code.
 pub async fn run(command: ClientCommand) -> ExitCode {
-    let ClientCommand { noun, connection, output } = command;
     let now = SystemClock::start().now();
-    let terminal = Terminal::of_process(output.output, output.color, output.quiet, now);
-    let mut session = match open(connection, terminal).await {
-        Ok(session) => session,
-        Err((mut terminal, failure)) => {
-            terminal.failure(&failure);
-            return failure.exit_code();
-        }
-    };
-    match act(noun, &mut session).await {
+    let OutputOptions { output, color, quiet } = command.output;
+    let terminal = Terminal::of_process(output, color, quiet, now);
+    match perform(command, terminal).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            session.terminal.failure(&failure);
-            failure.exit_code()
-        }
+        Err(exit) => ExitCode::from(exit as u8),
     }
 }
 
-async fn open(connection: ConnectionOptions, mut terminal: Terminal) -> Result<Session, (Terminal, Failure)> {
-    let settings = match connection.settings() {
-        Ok(settings) => settings,
-        Err(failure) => return Err((terminal, failure)),
+/// As [`run`], on the given terminal.
+async fn perform(command: ClientCommand, mut terminal: Terminal) -> Result<(), Exit> {
+    let ClientCommand { noun, connection, .. } = command;
+    let client = match open(&connection, &mut terminal).await {
+        Ok(client) => client,
+        Err(failure) => {
+            terminal.failure(&failure);
+            return Err(failure.exit());
+        }
     };
+    let mut session = Session::new(client, terminal, connection.team, connection.request_id, connection.timeout);
+    match act(noun, &mut session).await {
+        Err(failure) if !failure.is_broken_pipe() => {
+            session.terminal.failure(&failure);
+            Err(failure.exit())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn open(connection: &ConnectionOptions, terminal: &mut Terminal) -> Result<Client, Failure> {
+    let settings = connection.settings()?;
     if settings.key.is_some() && connection.sends_key_in_the_clear() {
         terminal.notice("warning: the key travels unencrypted; use https:// where others share the network");
     }
-    match client::connect(&settings).await {
-        Ok(client) => Ok(Session::new(client, terminal, connection.team, connection.request_id, connection.timeout)),
-        Err(error) => Err((terminal, error.into())),
-    }
+    Ok(client::connect(&settings).await?)
 }
 
 async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
