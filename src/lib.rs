@@ -3,9 +3,12 @@
 //!
 //! The layers, from the ground up; each imports only from those before it:
 //! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], then
-//! [`grpc`] and [`web`] side by side. [`sim`] holds simulated networks and knows [`base`] and [`domain`] only.
+//! [`grpc`] and [`web`] side by side, and over all of them [`app`] and [`cli`]. [`sim`] holds simulated networks and knows [`base`]
+//! and [`domain`] only.
 
+pub mod app;
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
