@@ -62,10 +62,6 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             Config::load(file.config.as_deref(), environment(), &[])?;
             println!("the configuration has no mistakes");
         }
-        LocalCommand::Config(ConfigCommand::Print(file)) => {
-            let config = Config::load(file.config.as_deref(), environment(), &[])?;
-            print!("{}", config.to_toml());
-        }
         LocalCommand::Doctor(arguments) => {
             let overrides = arguments.data_dir.map(|dir| ("store.dir", toml_text(&dir.display().to_string())));
             let overrides: Vec<_> = overrides.iter().map(|(key, value)| (*key, value.as_str())).collect();

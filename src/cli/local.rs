@@ -25,7 +25,7 @@ pub enum LocalCommand {
     /// Serve simulated networks over HTTP, for people who write collectors.
     #[command(after_help = "Example:\n  token-broker simulate --network x --network youtube --listen 127.0.0.1:7080")]
     Simulate(SimulateArgs),
-    /// Check, print or explain the configuration.
+    /// Check or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look the store over: settings, keys, orphans, and whether the books add up.
@@ -88,8 +88,6 @@ pub struct SimulateArgs {
 pub enum ConfigCommand {
     /// Report every mistake at once, with line and field.
     Check(ConfigFile),
-    /// Print what is in force after file and environment, without secrets.
-    Print(ConfigFile),
     /// Print an annotated example with every setting and its default.
     Example,
 }
