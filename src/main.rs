@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use token_broker::app;
 use token_broker::cli::{self, Command, ConfigCommand, Format, LocalCommand, OutputOptions, ServeArgs};
 use token_broker::config::{self, Config};
-use token_broker::app;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
