@@ -217,19 +217,19 @@ pub struct Several {
 
 const COLUMNS: &[Column<pb::Token>] = &[
     Column::text("TOKEN", |token, _| short(&token.name).into()),
-    Column::text("TEAM", |token, _| short(team_of(&token.name)).into()),
+    Column::minor_text("TEAM", |token, _| short(team_of(&token.name)).into()),
     Column::text("NETWORK", |token, _| short(&token.network).into()),
     Column::text("KIND", |token, _| token.kind.as_str().into()),
-    Column::text("NAME", |token, _| token.display_name.as_str().into()),
-    Column::text("PROFILE", |token, _| token.profile.as_str().into()),
+    Column::minor_text("NAME", |token, _| token.display_name.as_str().into()),
+    Column::minor_text("PROFILE", |token, _| token.profile.as_str().into()),
     Column::text("STATE", state),
     Column::text("STATUS", status),
     Column::text("EXPIRES", |token, view| {
         view.time(clocks(token).and_then(|clocks| clocks.access_expire_time.as_ref()))
     }),
-    Column::number("LEASES", |token, _| token.active_leases.into()),
-    Column::number("CALLS 1 H", |token, _| token.calls_last_hour.into()),
-    Column::number("CALLS 24 H", |token, _| token.calls_last_day.into()),
+    Column::minor_number("LEASES", |token, _| token.active_leases.into()),
+    Column::minor_number("CALLS 1 H", |token, _| token.calls_last_hour.into()),
+    Column::minor_number("CALLS 24 H", |token, _| token.calls_last_day.into()),
 ];
 
 const FIELDS: &[Column<pb::Token>] = &[
@@ -272,12 +272,12 @@ const FIELDS: &[Column<pb::Token>] = &[
 const BUCKETS: &[Column<pb::Bucket>] =
     &[
         Column::text("CLASS", |bucket, _| bucket.credit_class.as_str().into()),
-        Column::text("OWNER", |bucket, _| {
+        Column::minor_text("OWNER", |bucket, _| {
             format!("{} {}", word_of::<pb::BucketOwner>(bucket.owner), bucket.owner_id).into()
         }),
         Column::text("WINDOW", |bucket, _| bucket.window.as_ref().map(window).unwrap_or_default().into()),
         Column::number("LIMIT", |bucket, _| bucket.limit.map_or_else(|| "unknown".into(), Cell::from)),
-        Column::number("RESERVE", |bucket, _| bucket.reserve.into()),
+        Column::minor_number("RESERVE", |bucket, _| bucket.reserve.into()),
         Column::number("USED", |bucket, _| bucket.used.into()),
         Column::number("LEFT", left),
         Column::text("RESET", |bucket, view| view.time(bucket.reset_time.as_ref())),
