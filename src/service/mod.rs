@@ -6,18 +6,28 @@
 mod acquire_lease;
 mod authenticate;
 mod caller;
+pub mod changes;
+pub mod collectors;
 mod directory;
+pub mod keys;
+pub mod page;
 mod report_usage;
+pub mod requests;
 mod start;
+pub mod teams;
+pub mod tokens;
 
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::AuditId;
+use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -51,6 +61,12 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
+    /// Where work that must be finished runs.
+    pub tasks: Tasks,
+    /// Who changes what at the moment.
+    pub changes: Changes,
+    /// Requests that were answered lately.
+    pub requests: Requests,
 }
 
 impl std::ops::Deref for Broker {

@@ -17,6 +17,8 @@ use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
 use crate::service::{Broker, Directory, Parts};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -73,7 +75,19 @@ impl Broker {
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
         let vault = Arc::new(vault);
-        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory });
+        let broker = Broker::new(Parts {
+            clock,
+            config,
+            catalogue,
+            store,
+            vault,
+            engine,
+            metrics,
+            directory,
+            tasks: tasks.clone(),
+            changes: Changes::default(),
+            requests: Requests::default(),
+        });
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }
@@ -168,6 +182,6 @@ fn team_reserves(config: &Config, directory: &Directory) -> BTreeMap<TeamId, u8>
 }
 
 /// A share in whole percent, rounded up: a reserve is never smaller than promised.
-fn percent(share: config::Share) -> u8 {
+pub(super) fn percent(share: config::Share) -> u8 {
     u8::try_from(share.basis_points().div_ceil(100)).unwrap_or(100)
 }
