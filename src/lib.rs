@@ -2,9 +2,13 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], [`grpc`], [`sim`].
+//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], then
+//! [`grpc`] and [`web`] side by side, and over all of them [`app`] and [`cli`]. [`sim`] holds simulated networks and knows [`base`]
+//! and [`domain`] only.
 
+pub mod app;
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
@@ -15,3 +19,4 @@ pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+pub mod web;

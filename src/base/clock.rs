@@ -86,12 +86,6 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment. Never goes back.
     fn now(&self) -> Timestamp;
-
-    /// How far the wall clock has moved away from this clock, in microseconds (positive: the wall is ahead). Zero for a clock that
-    /// has no wall clock beside it.
-    fn skew_micros(&self) -> i64 {
-        0
-    }
 }
 
 /// The machine's clock: wall time read at start, then advanced by the monotonic clock.
@@ -107,6 +101,11 @@ impl SystemClock {
         Self { started: Instant::now(), anchor_micros: AtomicI64::new(wall_micros()) }
     }
 
+    /// How far the wall clock has moved away from this clock, in microseconds (positive: the wall is ahead).
+    pub fn skew_micros(&self) -> i64 {
+        wall_micros().saturating_sub(self.now().micros())
+    }
+
     /// Follows the wall clock by at most `step`, and only forward in effect: a slew, never a jump back.
     pub fn slew(&self, step: Duration) {
         let most = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
@@ -119,10 +118,6 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
         Timestamp(self.anchor_micros.load(Ordering::Relaxed).saturating_add(elapsed))
-    }
-
-    fn skew_micros(&self) -> i64 {
-        wall_micros().saturating_sub(self.now().micros())
     }
 }
 

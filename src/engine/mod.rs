@@ -25,7 +25,7 @@ use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::base::tasks::Tasks;
 use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Network};
-use crate::domain::pool::{NoToken, Pool, PoolSettings, Verdict};
+use crate::domain::pool::{LeaseView, NoToken, Pool, PoolSettings, Verdict};
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
@@ -161,6 +161,23 @@ impl Engine {
         self.serve(cell);
     }
 
+    /// Takes back every lease that `wanted` picks, and tells its holder.
+    pub fn recall_leases(&self, wanted: impl Fn(&LeaseView) -> bool) {
+        for cell in self.0.cells.values() {
+            let mut state = cell.lock();
+            let picked = state.pool.leases().into_iter().filter(|lease| wanted(lease));
+            let picked: Vec<_> = picked.map(|view| view.lease).filter(|lease| state.pool.recall(*lease)).collect();
+            drop(state);
+            self.tell(picked, Verdict::Recalled);
+        }
+    }
+
+    /// How many of the leases that are held `wanted` picks.
+    pub fn count_leases(&self, wanted: impl Fn(&LeaseView) -> bool) -> usize {
+        let held = |cell: &Arc<Cell>| cell.lock().pool.leases().iter().filter(|lease| wanted(lease)).count();
+        self.0.cells.values().map(held).sum()
+    }
+
     /// Where a lease is and whose it is, while it is open.
     pub fn place(&self, lease: LeaseId) -> Option<LeasePlace> {
         self.0.leases.get(&lease).map(|place| place.value().clone())
@@ -208,7 +225,7 @@ impl Engine {
     }
 
     /// The lease as its pool holds it.
-    pub fn lease(&self, lease: LeaseId) -> Option<crate::domain::pool::LeaseView> {
+    pub fn lease(&self, lease: LeaseId) -> Option<LeaseView> {
         self.place(lease).and_then(|place| place.cell.lock().pool.lease(lease))
     }
 

@@ -133,13 +133,9 @@ impl Broker {
         let subject = format!("teams/{team}/alerts/{alert}");
         let mut audit = self.audit(caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
         audit.team = Some(team.clone());
-        let (reply, answer) = tokio::sync::oneshot::channel();
         let (broker, team) = (self.clone(), team.clone());
-        self.watch.tasks.spawn("acknowledge alert", async move {
-            // Whoever asked may have gone away.
-            let _ = reply.send(broker.acknowledge(&team, alert, by, audit).await);
-        });
-        answer.await.unwrap_or(Err(AlertError::Stopping))
+        let done = self.finish(async move { broker.acknowledge(&team, alert, by, audit).await }).await;
+        done.unwrap_or(Err(AlertError::Stopping))
     }
 
     async fn acknowledge(

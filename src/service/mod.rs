@@ -8,15 +8,22 @@ mod alerts;
 mod authenticate;
 mod background;
 mod caller;
+pub mod changes;
+pub mod collectors;
 mod deliver;
 mod directory;
 mod estimate_load;
+pub mod keys;
+pub mod page;
 mod prune;
 mod report_usage;
+pub mod requests;
 mod show_metrics;
 mod start;
 mod supply;
 mod team_load;
+pub mod teams;
+pub mod tokens;
 mod watch;
 mod watch_alerts;
 
@@ -24,10 +31,13 @@ use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::AuditId;
+use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -67,6 +77,12 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
+    /// Where work that must be finished runs.
+    pub tasks: Tasks,
+    /// Who changes what at the moment.
+    pub changes: Changes,
+    /// Requests that were answered lately.
+    pub requests: Requests,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
 }

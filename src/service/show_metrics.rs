@@ -34,7 +34,6 @@ impl Broker {
         self.metrics.set_over_grants(over_grants);
         self.metrics.set_tokens(&tokens);
         self.metrics.set_loads(&self.load_rows(&left));
-        self.metrics.set_clock_skew(self.clock.skew_micros());
     }
 
     fn survey_buckets(&self, network: &NetworkId, left: &mut Left) -> u32 {

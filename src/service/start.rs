@@ -18,6 +18,8 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -78,8 +80,21 @@ impl Broker {
         engine.start_background(tasks);
         let vault = Arc::new(vault);
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
-        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?, tasks);
-        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory, watch });
+        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?);
+        let broker = Broker::new(Parts {
+            clock,
+            config,
+            catalogue,
+            store,
+            vault,
+            engine,
+            metrics,
+            directory,
+            tasks: tasks.clone(),
+            changes: Changes::default(),
+            requests: Requests::default(),
+            watch,
+        });
         broker.restore_alerts().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
@@ -175,6 +190,6 @@ fn team_reserves(config: &Config, directory: &Directory) -> BTreeMap<TeamId, u8>
 }
 
 /// A share in whole percent, rounded up: a reserve is never smaller than promised.
-fn percent(share: config::Share) -> u8 {
+pub(super) fn percent(share: config::Share) -> u8 {
     u8::try_from(share.basis_points().div_ceil(100)).unwrap_or(100)
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{broadcast, watch};
 
 use crate::base::ids::NetworkId;
-use crate::base::tasks::Tasks;
 use crate::domain::alert::Alert;
 use crate::service::background::BackgroundStatus;
 use crate::service::deliver::Lane;
@@ -27,12 +26,11 @@ pub struct Watch {
     pub(super) lanes: Vec<Lane>,
     /// When each background task last ran, and what came of it.
     pub status: BackgroundStatus,
-    pub(super) tasks: Tasks,
 }
 
 impl Watch {
     /// Nothing watched yet. `lanes` are the places that alerts are sent to.
-    pub fn new(lanes: Vec<Lane>, tasks: &Tasks) -> Self {
+    pub fn new(lanes: Vec<Lane>) -> Self {
         Self {
             loads: watch::Sender::default(),
             supplies: Mutex::default(),
@@ -40,7 +38,6 @@ impl Watch {
             book: tokio::sync::Mutex::default(),
             lanes,
             status: BackgroundStatus::default(),
-            tasks: tasks.clone(),
         }
     }
 
@@ -57,11 +54,6 @@ impl Watch {
     /// Alerts whenever they change. A listener that falls behind is told so.
     pub fn watch_alerts(&self) -> broadcast::Receiver<Arc<Alert>> {
         self.changes.subscribe()
-    }
-
-    /// Resolves once the broker is asked to stop: streams end then.
-    pub async fn stopped(&self) {
-        self.tasks.stopped().await;
     }
 
     pub(super) fn tell_loads(&self, loads: Arc<Loads>) {

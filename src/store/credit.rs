@@ -6,11 +6,12 @@
 //! makes the second transaction wait for the first; at READ COMMITTED the following statement then sees the block of the
 //! first. Rows are locked in the order of their keys, so no two transactions wait for each other.
 //!
-//! **All or nothing.** A change with more than one conditional step runs in a savepoint. Rows that can't be refused (leases,
-//! audit, opened keys) are gathered and written for the whole group in few statements; if one of them does not fit after all,
-//! the group is undone and each change is tried alone.
+//! **All or nothing.** A group is first tried as a whole: [`TAKE_TOGETHER`] inserts the blocks of all its changes, or none if one
+//! bucket would be exceeded. Then each change is tried by itself, in a savepoint where it has more than one conditional step.
+//! Rows that can't be refused (leases, audit, opened keys) are gathered and written for the whole group in few statements; if
+//! one of them does not fit after all, the group is undone and each change is tried alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 
@@ -22,7 +23,7 @@ use crate::domain::lease::Lease;
 use crate::store::StoreError;
 use crate::store::audit::insert_audit;
 use crate::store::database::Database;
-use crate::store::idempotency::{DuplicateRequest, IdempotencyRecord, RequestError, insert_request};
+use crate::store::idempotency::{DuplicateRequest, IdempotencyRecord, RequestError, insert_request, insert_requests};
 use crate::store::lease::{insert_leases, leasable};
 use crate::store::sql::{ManyRows, Row, Tx, first, values};
 
@@ -118,6 +119,19 @@ static LOCK_BUCKETS: ManyRows =
 const TAKE_BLOCK: &str = "INSERT INTO block (id, bucket, amount, taken_at_us, charged_until_us)
     SELECT $1, $2, $3, $5, $6 WHERE $3 <= $4 - (
         SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM block WHERE bucket = $2 AND charged_until_us > $5)";
+
+/// Takes all blocks if all fit, else none: block, bucket, amount, cap, now, charged until. Where the changes disagree on a cap,
+/// the lowest counts, and of their times the earliest: what fits then fits each of them.
+static TAKE_TOGETHER: ManyRows = ManyRows::new(
+    "WITH v (id, bucket, amount, cap, now_us, until_us) AS (VALUES",
+    6,
+    ") INSERT INTO block (id, bucket, amount, taken_at_us, charged_until_us)
+     SELECT id, bucket, amount, now_us, until_us FROM v WHERE NOT EXISTS (
+        SELECT 1 FROM (SELECT bucket, SUM(amount) AS wanted, MIN(cap) AS cap, MIN(now_us) AS now_us
+                       FROM v GROUP BY bucket) AS w
+        WHERE w.wanted > w.cap - (SELECT CAST(COALESCE(SUM(block.amount), 0) AS BIGINT) FROM block
+                                  WHERE block.bucket = w.bucket AND block.charged_until_us > w.now_us))",
+);
 
 const CHARGED: &str =
     "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM block WHERE bucket = $1 AND charged_until_us > $2";
@@ -262,9 +276,18 @@ async fn apply_together(tx: &mut dyn Tx, changes: &[CreditChange]) -> Result<Vec
     let wanted: Vec<TokenId> =
         changes.iter().filter_map(|change| change.lease.as_ref()).map(|(lease, _)| lease.token).collect();
     let leasable = leasable(tx, wanted).await?;
+    let ended = |change: &CreditChange| {
+        change.lease.as_ref().map(|(lease, _)| lease.token).filter(|token| !leasable.contains(token))
+    };
+    let candidates: Vec<&CreditChange> = changes.iter().filter(|change| ended(change).is_none()).collect();
+    let all_fit = candidates.len() > 1 && settle_together(tx, &candidates).await?;
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {
-        results.push(settle_conditions(tx, change, &leasable).await?);
+        results.push(match ended(change) {
+            Some(token) => Err(CreditError::TokenEnded(token)),
+            None if all_fit => Ok(()),
+            None => settle_conditions(tx, change).await?,
+        });
     }
     let accepted = || changes.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(change, _)| change);
     put_caps(tx, accepted()).await?;
@@ -285,17 +308,38 @@ async fn lock_buckets(tx: &mut dyn Tx, changes: &[CreditChange]) -> Result<(), S
     Ok(())
 }
 
-/// The steps that may refuse. The outer error ends the whole group.
-async fn settle_conditions(
-    tx: &mut dyn Tx,
-    change: &CreditChange,
-    leasable: &HashSet<TokenId>,
-) -> Result<Result<(), CreditError>, StoreError> {
-    if let Some((lease, _)) = &change.lease
-        && !leasable.contains(&lease.token)
-    {
-        return Ok(Err(CreditError::TokenEnded(lease.token)));
+/// Tries the conditional steps of all changes at once. Returns whether they succeeded; if not, none of them stays.
+async fn settle_together(tx: &mut dyn Tx, changes: &[&CreditChange]) -> Result<bool, StoreError> {
+    tx.execute("SAVEPOINT together", vec![]).await?;
+    let all_fit = conditions_together(tx, changes).await?;
+    if !all_fit {
+        tx.execute("ROLLBACK TO SAVEPOINT together", vec![]).await?;
     }
+    tx.execute("RELEASE SAVEPOINT together", vec![]).await?;
+    Ok(all_fit)
+}
+
+async fn conditions_together(tx: &mut dyn Tx, changes: &[&CreditChange]) -> Result<bool, StoreError> {
+    let requests: Vec<_> = changes
+        .iter()
+        .filter_map(|change| change.request.as_ref().map(|request| (request, change.credit.now)))
+        .collect();
+    if !insert_requests(tx, &requests).await? {
+        return Ok(false);
+    }
+    lower_blocks(tx, changes.iter().flat_map(|change| &change.credit.updates)).await?;
+    let row =
+        |take: &BlockTake, now| values![take.block, &*take.bucket, take.amount, take.cap, now, take.charged_until];
+    let rows: Vec<_> = changes
+        .iter()
+        .flat_map(|change| change.credit.takes.iter().map(move |take| row(take, change.credit.now)))
+        .collect();
+    let wanted = rows.len() as u64;
+    Ok(TAKE_TOGETHER.execute(tx, rows).await? == wanted)
+}
+
+/// The steps of one change that may refuse it. The outer error ends the whole group.
+async fn settle_conditions(tx: &mut dyn Tx, change: &CreditChange) -> Result<Result<(), CreditError>, StoreError> {
     let TakeBlocks { takes, updates, .. } = &change.credit;
     let steps = takes.len() + usize::from(!updates.is_empty()) + usize::from(change.request.is_some());
     if steps <= 1 {
@@ -336,7 +380,7 @@ async fn charged(tx: &mut dyn Tx, bucket: &str, now: Timestamp) -> Result<u64, S
 }
 
 /// Writes the lower amounts. Of several updates of one block the lowest holds.
-async fn lower_blocks(tx: &mut dyn Tx, updates: &[BlockUpdate]) -> Result<(), StoreError> {
+async fn lower_blocks(tx: &mut dyn Tx, updates: impl IntoIterator<Item = &BlockUpdate>) -> Result<(), StoreError> {
     let mut lowest: BTreeMap<BlockId, (u64, Timestamp)> = BTreeMap::new();
     for update in updates {
         let (amount, until) = lowest.entry(update.block).or_insert((update.amount, update.charged_until));

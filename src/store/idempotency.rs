@@ -1,11 +1,13 @@
 //! Requests that may be repeated: the first one is noted in the transaction of its change, a repetition finds the note.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{Row, Tx, first, values};
+use crate::store::sql::{ManyRows, Row, Tx, first, values};
 
 /// A request that was made, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +52,14 @@ pub trait IdempotencyStore: Send + Sync {
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-const INSERT_REQUEST: &str = "INSERT INTO request (scope, request_id, content_hash, response, expires_at_us)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (scope, request_id) DO UPDATE SET content_hash = excluded.content_hash, response = excluded.response,
-        expires_at_us = excluded.expires_at_us
-    WHERE request.expires_at_us <= $6";
+/// A note whose time is over makes room.
+static INSERT_REQUESTS: ManyRows = ManyRows::new(
+    "INSERT INTO request (scope, request_id, content_hash, response, expires_at_us, made_at_us) VALUES",
+    6,
+    "ON CONFLICT (scope, request_id) DO UPDATE SET content_hash = excluded.content_hash, response = excluded.response,
+        expires_at_us = excluded.expires_at_us, made_at_us = excluded.made_at_us
+     WHERE request.expires_at_us <= excluded.made_at_us",
+);
 const FIND_REQUEST: &str = "SELECT scope, request_id, content_hash, response, expires_at_us FROM request
     WHERE scope = $1 AND request_id = $2 AND expires_at_us > $3";
 const PRUNE_REQUESTS: &str = "DELETE FROM request WHERE (scope, request_id) IN (
@@ -96,16 +101,33 @@ pub(crate) async fn insert_request(
     request: &IdempotencyRecord,
     now: Timestamp,
 ) -> Result<(), RequestError> {
-    let IdempotencyRecord { scope, request_id, content_hash, response, expires_at } = request;
-    let values = values![&**scope, &**request_id, &content_hash[..], &response[..], *expires_at, now];
-    if tx.execute(INSERT_REQUEST, values).await? > 0 {
+    if insert_requests(tx, &[(request, now)]).await? {
         return Ok(());
     }
+    let IdempotencyRecord { scope, request_id, content_hash, .. } = request;
     let noted = first(tx, FIND_REQUEST, values![&**scope, &**request_id, now]).await?.map(record).transpose()?;
     Err(RequestError::Duplicate(match noted {
         Some(noted) if noted.content_hash == *content_hash => DuplicateRequest::Repeated { response: noted.response },
         _ => DuplicateRequest::OtherContent,
     }))
+}
+
+/// Notes requests, each with its present. Returns whether all are new; if not, the caller must undo those that are.
+pub(crate) async fn insert_requests(
+    tx: &mut dyn Tx,
+    requests: &[(&IdempotencyRecord, Timestamp)],
+) -> Result<bool, StoreError> {
+    let mut seen = HashSet::new();
+    // PostgreSQL refuses a statement that writes one row twice.
+    if !requests.iter().all(|(request, _)| seen.insert((&request.scope, &request.request_id))) {
+        return Ok(false);
+    }
+    let row = |(request, now): &(&IdempotencyRecord, Timestamp)| {
+        let IdempotencyRecord { scope, request_id, content_hash, response, expires_at } = request;
+        values![&**scope, &**request_id, &content_hash[..], &response[..], *expires_at, *now]
+    };
+    let inserted = INSERT_REQUESTS.execute(tx, requests.iter().map(row).collect()).await?;
+    Ok(inserted == requests.len() as u64)
 }
 
 fn record(mut row: Row) -> Result<IdempotencyRecord, StoreError> {

@@ -1,16 +1,15 @@
-//! All networks that the broker knows: those compiled in, replaced or extended by an operator's files.
+//! All networks that the broker knows: those built in, and those of files beside them.
 //!
-//! A catalogue that exists is right: everything in it was checked, and it never changes.
+//! Pure: the texts of the files are handed in. A catalogue is either free of mistakes or it does not come to be.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::document::{Mistake, Mistakes};
+use super::document::{CatalogueErrors, Mistake};
 use super::model::Network;
-use super::read::read;
+use super::read;
 
-/// The files that are compiled in: name and text, in the order of names. An operator copies one to change it.
-pub const EMBEDDED: [(&str, &str); 15] = [
+/// The files that are built in: their names and their texts.
+const EMBEDDED: [(&str, &str); 15] = [
     ("bluesky.toml", include_str!("catalogue/bluesky.toml")),
     ("facebook.toml", include_str!("catalogue/facebook.toml")),
     ("github.toml", include_str!("catalogue/github.toml")),
@@ -28,99 +27,113 @@ pub const EMBEDDED: [(&str, &str); 15] = [
     ("youtube.toml", include_str!("catalogue/youtube.toml")),
 ];
 
-/// The networks, by their ids.
+/// The networks, by id. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
-    networks: BTreeMap<String, Arc<Network>>,
+    /// In the order of their ids.
+    networks: Arc<[Arc<Network>]>,
 }
 
 impl Catalogue {
-    /// The networks that are compiled in.
+    /// The networks that are built in.
     pub fn embedded() -> Catalogue {
-        Catalogue::load(None).expect("a test reads every file that is compiled in")
+        Catalogue::load(&[]).expect("a test reads every built-in file")
     }
 
-    /// The networks that are compiled in, and those of an operator's files (name and text). A file replaces the
-    /// network of the same name as a whole; a file of another name adds a network.
+    /// The networks that are built in, and those of `files` (name and text of each, the name being the network's id
+    /// and `.toml`). A file whose name is that of a built-in network takes its place as a whole.
     ///
-    /// Errors: all mistakes of all files at once.
-    pub fn load(files: Option<&[(String, String)]>) -> Result<Catalogue, Mistakes> {
-        let given = files.unwrap_or_default();
-        let mut mistakes = repeated_names(given);
-        let mut networks = BTreeMap::new();
-        let embedded = EMBEDDED.into_iter().filter(|(name, _)| given.iter().all(|(replaced, _)| replaced != name));
-        for (name, text) in embedded.chain(given.iter().map(|(name, text)| (name.as_str(), text.as_str()))) {
-            match read(name, text) {
-                Ok(network) => {
-                    networks.insert(network.id.to_string(), Arc::new(network));
-                }
+    /// # Errors
+    /// Every mistake of every file, in the order of files and lines.
+    pub fn load(files: &[(String, String)]) -> Result<Catalogue, CatalogueErrors> {
+        let mut mistakes = Vec::new();
+        let mut networks = Vec::new();
+        let given = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let built_in = EMBEDDED.into_iter().filter(|(name, _)| !files.iter().any(|(given, _)| given == name));
+        for (name, text) in given.chain(built_in) {
+            match read::read(name, text) {
+                Ok(network) => networks.push(Arc::new(network)),
                 Err(found) => mistakes.extend(found),
             }
         }
-        mistakes.sort();
-        if mistakes.is_empty() { Ok(Catalogue { networks }) } else { Err(Mistakes(mistakes)) }
+        mistakes.extend(given_twice(files));
+        if !mistakes.is_empty() {
+            mistakes.sort();
+            return Err(CatalogueErrors(mistakes));
+        }
+        networks.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(Catalogue { networks: networks.into() })
     }
 
-    /// The network of that id.
+    /// The network with this id.
     pub fn network(&self, id: &str) -> Option<&Arc<Network>> {
-        self.networks.get(id)
+        let at = self.networks.binary_search_by(|network| network.id.as_str().cmp(id)).ok()?;
+        self.networks.get(at)
     }
 
     /// All networks, in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Network>> {
-        self.networks.values()
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Network>> {
+        self.networks.iter()
+    }
+
+    /// How many networks there are.
+    pub fn len(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// Whether there is none. Never so for a catalogue that was loaded.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
     }
 }
 
-fn repeated_names(files: &[(String, String)]) -> Vec<Mistake> {
-    let repeated =
-        files.iter().enumerate().filter(|(at, (name, _))| files[..*at].iter().any(|(other, _)| other == name));
-    repeated
-        .map(|(_, (name, _))| Mistake {
-            file: name.clone(),
-            line: None,
-            key: String::new(),
-            message: "the file is given twice; keep one".to_owned(),
-        })
-        .collect()
+fn given_twice(files: &[(String, String)]) -> impl Iterator<Item = Mistake> {
+    let twice = files.iter().enumerate().filter(|(at, (name, _))| files[..*at].iter().any(|(other, _)| other == name));
+    twice.map(|(_, (name, _))| Mistake {
+        file: name.clone(),
+        line: None,
+        key: String::new(),
+        message: "is given twice: keep one of the files".to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::model::{Owner, Purpose, Renewal, Window};
     use super::*;
-
-    fn file(name: &str, text: &str) -> (String, String) {
-        (name.to_owned(), text.to_owned())
-    }
+    use crate::domain::networks::{Owner, Purpose};
 
     #[test]
-    fn what_is_compiled_in_is_right() {
-        if let Err(mistakes) = Catalogue::load(None) {
+    fn every_built_in_file_is_free_of_mistakes() {
+        if let Err(mistakes) = Catalogue::load(&[]) {
             panic!("{mistakes}");
         }
-        assert_eq!(Catalogue::embedded().iter().count(), EMBEDDED.len());
     }
 
     #[test]
-    fn every_class_that_is_compiled_in_is_drawn_from() {
-        for network in Catalogue::embedded().iter() {
-            let drawn: HashSet<_> =
-                network.operations.iter().flat_map(|operation| &operation.costs).map(|cost| &cost.class).collect();
-            for class in &network.classes {
-                assert!(drawn.contains(&class.id), "{}: no operation draws from {}", network.id, class.id);
-            }
-        }
+    fn every_file_of_the_folder_is_built_in() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain/networks/catalogue");
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".toml"))
+            .collect();
+        names.sort();
+        assert_eq!(names, EMBEDDED.map(|(name, _)| name));
     }
 
     #[test]
-    fn xing_serves_no_collecting() {
+    fn networks_stand_in_order_and_are_found() {
         let catalogue = Catalogue::embedded();
-        let xing = catalogue.network("xing").unwrap();
-        assert!(xing.serves(Purpose::Publish));
-        assert!(!xing.serves(Purpose::CollectStatistics) && !xing.serves(Purpose::CollectContent));
+        assert_eq!(catalogue.len(), EMBEDDED.len());
+        assert!(!catalogue.is_empty());
+        let ids: Vec<&str> = catalogue.iter().map(|network| network.id.as_str()).collect();
+        assert!(ids.is_sorted());
+        for id in ids {
+            assert_eq!(catalogue.network(id).unwrap().id.as_str(), id);
+        }
+        assert!(catalogue.network("nowhere").is_none());
     }
 
     #[test]
@@ -131,15 +144,13 @@ mod tests {
             let kind = network.kind(kind).unwrap();
             network.class(class).unwrap().limits_for(kind).map(|limit| limit.owner).collect::<Vec<_>>()
         };
-        let cases: [(&str, &str, &str, &[Owner]); 15] = [
+        let cases: [(&str, &str, &str, &[Owner]); 13] = [
             ("facebook", "user", "calls", &[Owner::App, Owner::Person]),
             ("facebook", "page", "calls", &[Owner::Profile]),
             ("instagram", "facebook_login", "hashtags", &[Owner::Profile]),
             ("threads", "user", "calls", &[Owner::Profile]),
             ("x", "user", "search_recent", &[Owner::AppPerson]),
-            ("x", "oauth1", "search_recent", &[Owner::AppPerson]),
             ("x", "app", "search_recent", &[Owner::App]),
-            ("x", "user", "post_reads", &[Owner::App]),
             ("youtube", "user", "search", &[Owner::App]),
             ("linkedin", "user", "posts", &[Owner::App, Owner::AppPerson]),
             ("pinterest", "user", "org_read", &[Owner::AppPerson]),
@@ -154,40 +165,47 @@ mod tests {
     }
 
     #[test]
-    fn renewal_families_are_those_of_the_networks() {
+    fn every_class_is_drawn_from() {
+        for network in Catalogue::embedded().iter() {
+            let costs = network.operations.iter().flat_map(|operation| &operation.costs);
+            let drawn: HashSet<_> = costs.map(|cost| &cost.class).collect();
+            for class in &network.classes {
+                assert!(drawn.contains(&class.id), "{}: no operation draws from {}", network.id, class.id);
+            }
+        }
+    }
+
+    #[test]
+    fn xing_serves_no_collecting() {
         let catalogue = Catalogue::embedded();
-        let family =
-            |network: &str, kind: &str| catalogue.network(network).unwrap().kind(kind).unwrap().renewal.clone();
-        assert!(matches!(family("facebook", "page"), Renewal::Derived { .. }));
-        assert!(matches!(family("threads", "user"), Renewal::SelfRenewing { .. }));
-        assert!(matches!(family("linkedin", "user"), Renewal::RefreshToken { .. }));
-        assert_eq!(family("mastodon", "user"), Renewal::Nothing);
+        let xing = catalogue.network("xing").unwrap();
+        assert!(xing.serves(Purpose::Publish));
+        assert!(!xing.serves(Purpose::CollectStatistics) && !xing.serves(Purpose::CollectContent));
+    }
+
+    fn file(name: &str, text: &str) -> (String, String) {
+        (name.to_owned(), text.to_owned())
     }
 
     #[test]
-    fn a_file_replaces_and_another_adds() {
-        let text = EMBEDDED.iter().find(|(name, _)| *name == "github.toml").unwrap().1;
-        let fewer = text.replace("amount = 5000", "amount = 15000");
-        let catalogue = Catalogue::load(Some(&[file("github.toml", &fewer), file("github-eu.toml", text)])).unwrap();
-        assert_eq!(catalogue.iter().count(), EMBEDDED.len() + 1);
-        let limit = |id: &str| catalogue.network(id).unwrap().class("calls").unwrap().limits[0].amount.units(None);
-        assert_eq!((limit("github"), limit("github-eu")), (15_000, 5_000));
-        assert_eq!(catalogue.network("github-eu").unwrap().id.as_str(), "github-eu");
+    fn a_file_takes_the_place_of_a_built_in_network_or_adds_one() {
+        let (_, text) = EMBEDDED.into_iter().find(|(name, _)| *name == "reddit.toml").unwrap();
+        let text = text.replace("display_name = \"Reddit\"", "display_name = \"Other\"");
+        let files = [file("reddit.toml", &text), file("lemmy.toml", &text)];
+        let catalogue = Catalogue::load(&files).unwrap();
+        assert_eq!(catalogue.len(), EMBEDDED.len() + 1);
+        assert_eq!(catalogue.network("reddit").unwrap().display_name, "Other");
+        assert_eq!(catalogue.network("lemmy").unwrap().display_name, "Other");
     }
 
     #[test]
-    fn mistakes_of_all_files_come_at_once() {
-        let files = [file("a.toml", "display_name = 1\n"), file("B.toml", ""), file("a.toml", "x = ")];
-        let Mistakes(mistakes) = Catalogue::load(Some(&files)).unwrap_err();
-        let of = |name: &str| mistakes.iter().filter(|mistake| mistake.file == name).count();
-        assert!(of("a.toml") >= 3 && of("B.toml") >= 2, "{mistakes:#?}");
-    }
-
-    #[test]
-    fn zones_are_known() {
-        let catalogue = Catalogue::embedded();
-        let youtube = catalogue.network("youtube").unwrap();
-        let zone = Window::Daily { zone: "America/Los_Angeles".to_owned() };
-        assert!(youtube.classes.iter().flat_map(|class| &class.limits).all(|limit| limit.window == zone));
+    fn mistakes_of_all_files_are_told_at_once() {
+        let files = [file("one.toml", "a = 1\n"), file("Two.toml", "= 2\n"), file("one.toml", "b = 1\n")];
+        let mistakes = Catalogue::load(&files).unwrap_err();
+        let told = mistakes.to_string();
+        for expected in ["one.toml:1: a: unknown field", "Two.toml:1: ", "one.toml: is given twice", "one.toml:1: b: "]
+        {
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
     }
 }

@@ -1,346 +1,387 @@
-//! Whether what was read of a network makes sense. Every check notes its mistakes and goes on, so that one look shows
-//! them all.
+//! Whether what a file says makes sense as a whole: names that are there, amounts that allow something, rules that can
+//! be reached. Everything that is wrong is noted; nothing is changed. Error rules are looked at in `check_errors`.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fmt::Display;
-use std::hash::Hash;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use super::check_errors;
 use super::document::{Document, Place};
 use super::model::{
-    Amount, Cost, CreditClass, Dialect, Endpoint, ErrorRule, HeaderRule, LimitRule, Network, OAuth, Operation, Renewal,
-    TokenKind, Window,
+    Amount, ClientAuth, Cost, CreditClass, Dialect, HeaderRule, LimitRule, Network, OAuth, OAuthQuirk, Operation,
+    Renewal, TokenKind, Unit, Window,
 };
-use crate::base::ids::KindId;
+use crate::base::ids::{ClassId, KindId};
 
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-
-/// Checks all of `network` and notes each mistake in `document`. Where the text was not read in full, names that
-/// are not found are passed over, since they may stand in the part that is missing.
+/// Notes everything that makes no sense in `network`. Unless the file was read `complete`ly, names that are missing
+/// are not noted: what they name may stand in a part that could not be read.
 pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'_>) {
-    let mut checker = Checker { network, complete, document };
+    let mut check = Check { network, complete, document };
     let root = Place::default();
-    checker.header(&root);
-    checker.each(&network.kinds, &root.key("kinds"), Checker::kind);
-    checker.each(&network.classes, &root.key("classes"), Checker::class);
-    checker.each(&network.operations, &root.key("operations"), Checker::operation);
-    checker.each(&network.headers, &root.key("headers"), Checker::usage_header);
-    checker.each(&network.errors, &root.key("errors"), Checker::error);
-    checker.repeated(network.kinds.iter().map(|kind| &kind.id), &root.key("kinds"));
-    checker.repeated(network.classes.iter().map(|class| &class.id), &root.key("classes"));
-    checker.repeated(network.operations.iter().map(|operation| &operation.id), &root.key("operations"));
-    checker.same_errors(&root.key("errors"));
-    for (at, rule) in network.retention.iter().enumerate() {
-        checker.positive(rule.after, &root.key("retention").at(at).key("after"));
+    check.url(&root.key("api_base"), &network.api_base);
+    if network.api_base.ends_with('/') {
+        check.document.note(&root.key("api_base"), "must not end with '/': paths begin with it");
     }
+    if network.display_name.trim().is_empty() {
+        check.document.note(&root.key("display_name"), "is empty: write the name as people know it");
+    }
+    check.lists(&root);
+    check.kinds(&root.key("kinds"));
+    check.classes(&root.key("classes"));
+    check.operations(&root.key("operations"));
+    check.headers(&root.key("headers"));
+    for (at, retention) in network.retention.iter().enumerate() {
+        check.some_time(&root.key("retention").at(at).key("after"), retention.after);
+    }
+    check_errors::check(network, check.document);
 }
 
-struct Checker<'c, 't> {
+struct Check<'c, 't> {
     network: &'c Network,
     complete: bool,
     document: &'c mut Document<'t>,
 }
 
-impl<'c> Checker<'c, '_> {
-    fn each<T>(&mut self, items: &'c [T], place: &Place, check: fn(&mut Self, &'c T, &Place)) {
-        for (at, item) in items.iter().enumerate() {
-            check(self, item, &place.at(at));
+impl Check<'_, '_> {
+    fn some_text(&mut self, place: &Place, text: &str) {
+        if text.trim().is_empty() {
+            self.document.note(place, "is empty: write a sentence for people");
         }
     }
 
-    fn note(&mut self, place: &Place, message: impl Into<String>) {
-        self.document.note(place, message);
-    }
-
-    fn note_if(&mut self, wrong: bool, place: &Place, message: &str) {
-        if wrong {
-            self.note(place, message);
-        }
-    }
-
-    fn header(&mut self, root: &Place) {
-        self.note_if(self.network.display_name.trim().is_empty(), &root.key("display_name"), "is empty");
-        self.url(&self.network.api_base, &root.key("api_base"));
-        self.note_if(self.network.api_base.ends_with('/'), &root.key("api_base"), "must not end in '/'");
-        self.note_if(
-            self.complete && self.network.kinds.is_empty(),
-            &root.key("kinds"),
-            "there must be a kind of token",
-        );
-    }
-
-    fn kind(&mut self, kind: &'c TokenKind, place: &Place) {
-        self.note_if(kind.about.trim().is_empty(), &place.key("about"), "is empty");
-        self.positive(kind.access_validity, &place.key("access_validity"));
-        self.positive(kind.refresh_validity, &place.key("refresh_validity"));
-        self.positive(kind.data_access_validity, &place.key("data_access_validity"));
-        if let Some(oauth) = &kind.oauth {
-            self.oauth(oauth, &place.key("oauth"));
-        }
-        let mut purposes = BTreeSet::new();
-        for (at, needed) in kind.scopes.iter().enumerate() {
-            let twice = !purposes.insert(needed.purpose);
-            self.note_if(twice, &place.key("scopes").at(at).key("purpose"), "stands twice");
-        }
-        self.renewal(kind, place);
-        if let Some(probe) = &kind.probe {
-            let place = place.key("probe");
-            let (method, url) = probe.request.split_once(' ').unwrap_or(("", &probe.request));
-            self.note_if(!METHODS.contains(&method), &place.key("request"), "must be a method, a space and a URL");
-            self.url(url, &place.key("request"));
-            for (at, cost) in probe.costs.iter().enumerate() {
-                self.cost(cost, std::slice::from_ref(kind), &place.key("costs").at(at));
+    /// Lists that must not be empty, and ids that must differ.
+    fn lists(&mut self, root: &Place) {
+        let network = self.network;
+        let kinds: Vec<&str> = network.kinds.iter().map(|kind| kind.id.as_str()).collect();
+        let classes: Vec<&str> = network.classes.iter().map(|class| class.id.as_str()).collect();
+        let operations: Vec<&str> = network.operations.iter().map(|operation| operation.id.as_str()).collect();
+        for (name, ids) in [("kinds", kinds), ("classes", classes), ("operations", operations)] {
+            let place = root.key(name);
+            if ids.is_empty() && self.complete {
+                self.document.note(&place, "is empty: a network without them can't be used");
+            }
+            let mut seen = BTreeSet::new();
+            for (at, id) in ids.into_iter().enumerate() {
+                if !seen.insert(id) {
+                    self.document.note(&place.at(at).key("id"), format!("'{id}' is there twice: give each its own id"));
+                }
             }
         }
     }
 
-    fn renewal(&mut self, kind: &TokenKind, place: &Place) {
-        let oauth = kind.oauth.as_ref();
-        match &kind.renewal {
-            Renewal::RefreshToken { .. } => {
-                self.note_if(
-                    oauth.is_none(),
-                    &place.key("renewal"),
-                    "a refresh token needs 'oauth' with its token_url",
-                );
+    fn kinds(&mut self, place: &Place) {
+        for (at, kind) in self.network.kinds.iter().enumerate() {
+            let place = place.at(at);
+            self.some_text(&place.key("about"), &kind.about);
+            let mut purposes = BTreeSet::new();
+            for (at, needed) in kind.scopes.iter().enumerate() {
+                if !purposes.insert(needed.purpose) {
+                    let purpose = needed.purpose.as_str();
+                    let message = format!("'{purpose}' is there twice: keep one list of its scopes");
+                    self.document.note(&place.key("scopes").at(at).key("purpose"), message);
+                }
             }
-            Renewal::SelfRenewing { grant_type, .. } => {
-                let nowhere = oauth.is_none_or(|oauth| oauth.renew_url.is_none());
-                self.note_if(nowhere, &place.key("renewal"), "a token that renews itself needs oauth.renew_url");
-                self.note_if(grant_type.is_empty(), &place.key("renewal"), "grant_type is empty");
+            self.some_time(&place.key("access_validity"), kind.access_validity);
+            self.some_time(&place.key("refresh_validity"), kind.refresh_validity);
+            self.some_time(&place.key("data_access_validity"), kind.data_access_validity);
+            if let Some(oauth) = &kind.oauth {
+                self.oauth(&place.key("oauth"), oauth);
             }
-            Renewal::Derived { from } => {
-                self.known_kind(from, &place.key("renewal").key("from"));
-                self.note_if(
-                    *from == kind.id,
-                    &place.key("renewal").key("from"),
-                    "a kind can't be derived from itself",
-                );
+            self.renewal(&place.key("renewal"), kind);
+            if let Some(probe) = &kind.probe {
+                let place = place.key("probe");
+                self.request(&place.key("request"), &probe.request);
+                self.costs(&place.key("costs"), &probe.costs);
             }
-            Renewal::Nothing => {}
         }
     }
 
-    fn oauth(&mut self, oauth: &OAuth, place: &Place) {
-        self.url(&oauth.authorize_url, &place.key("authorize_url"));
-        self.url(&oauth.token_url, &place.key("token_url"));
-        let others = [
-            ("request_token_url", &oauth.request_token_url),
-            ("revoke_url", &oauth.revoke_url),
-            ("introspect_url", &oauth.introspect_url),
-            ("exchange_url", &oauth.exchange_url),
-            ("renew_url", &oauth.renew_url),
+    fn oauth(&mut self, place: &Place, oauth: &OAuth) {
+        let urls = [
+            ("authorize_url", Some(&oauth.authorize_url)),
+            ("token_url", Some(&oauth.token_url)),
+            ("request_token_url", oauth.request_token_url.as_ref()),
+            ("revoke_url", oauth.revoke_url.as_ref()),
+            ("introspect_url", oauth.introspect_url.as_ref()),
+            ("exchange_url", oauth.exchange_url.as_ref()),
+            ("renew_url", oauth.renew_url.as_ref()),
         ];
-        for (key, url) in others {
+        for (key, url) in urls {
             if let Some(url) = url {
-                self.url(url, &place.key(key));
+                self.url(&place.key(key), url);
             }
         }
-        let halved = oauth.exchange_url.is_some() != oauth.exchange_grant_type.is_some();
-        self.note_if(halved, place, "exchange_url and exchange_grant_type come together");
-        self.note_if(oauth.scope_separator.is_empty(), &place.key("scope_separator"), "is empty");
-        self.note_if(oauth.client_id_parameter.is_empty(), &place.key("client_id_parameter"), "is empty");
-        self.positive(oauth.code_validity, &place.key("code_validity"));
-    }
-
-    fn class(&mut self, class: &'c CreditClass, place: &Place) {
-        self.note_if(class.about.trim().is_empty(), &place.key("about"), "is empty");
-        self.note_if(self.complete && class.limits.is_empty(), &place.key("limits"), "there must be a limit");
-        self.each(&class.limits, &place.key("limits"), Checker::limit);
-        let mut seen = Vec::new();
-        for (at, limit) in class.limits.iter().enumerate() {
-            let limit = (limit.owner, &limit.window, &limit.kinds);
-            self.note_if(
-                seen.contains(&limit),
-                &place.key("limits").at(at),
-                "stands twice: same owner, window and kinds",
-            );
-            seen.push(limit);
-        }
-    }
-
-    fn limit(&mut self, limit: &'c LimitRule, place: &Place) {
-        for (at, kind) in limit.kinds.iter().enumerate() {
-            self.known_kind(kind, &place.key("kinds").at(at));
-        }
-        self.positive(limit.window.length(), &place.key("window"));
-        if let Window::Daily { zone } = &limit.window
-            && jiff::tz::TimeZone::get(zone).is_err()
-        {
-            self.note(&place.key("window").key("zone"), format!("'{zone}' is no time zone; expected an IANA name"));
-        }
-        match &limit.amount {
-            Amount::Number(amount) => self.note_if(*amount == 0, &place.key("amount"), "must be more than 0"),
-            Amount::Unknown { start } => self.note_if(*start == 0, &place.key("unknown"), "must be more than 0"),
-            Amount::Formula { factor, fact, at_least, start } => {
-                let place = place.key("formula");
-                self.note_if(*factor == 0, &place.key("factor"), "must be more than 0");
-                self.note_if(*at_least == 0, &place.key("at_least"), "must be more than 0");
-                self.note_if(*start == 0, &place.key("start"), "must be more than 0");
-                self.note_if(fact.trim().is_empty(), &place.key("fact"), "is empty");
-            }
-        }
-    }
-
-    fn operation(&mut self, operation: &'c Operation, place: &Place) {
-        self.note_if(operation.about.trim().is_empty(), &place.key("about"), "is empty");
-        self.note_if(!METHODS.contains(&operation.method.as_str()), &place.key("method"), "is no HTTP method");
-        if !operation.path.starts_with('/') {
-            self.url(&operation.path, &place.key("path"));
-        }
-        for (at, kind) in operation.kinds.iter().enumerate() {
-            self.known_kind(kind, &place.key("kinds").at(at));
-        }
-        self.note_if(operation.purposes.is_empty(), &place.key("purposes"), "there must be a purpose");
-        let kinds: Vec<_> = self.network.kinds.iter().filter(|kind| operation.allows(&kind.id)).collect();
-        for (at, purpose) in operation.purposes.iter().enumerate() {
-            let served = kinds.iter().any(|kind| kind.scopes_for(*purpose).is_some());
-            let wrong = self.complete && !served;
-            self.note_if(wrong, &place.key("purposes").at(at), "no kind that may call it has scopes for this purpose");
-        }
-        self.note_if(self.complete && operation.costs.is_empty(), &place.key("costs"), "there must be a cost");
-        let callers: Vec<TokenKind> = kinds
-            .into_iter()
-            .filter(|kind| operation.purposes.iter().any(|purpose| kind.scopes_for(*purpose).is_some()))
-            .cloned()
-            .collect();
-        for cost in &operation.costs {
-            self.cost(cost, &callers, &place.key("costs").key(cost.class.as_str()));
-        }
-    }
-
-    /// A cost must be payable, and for every kind that may pay it there must be a limit: none is never "no limit".
-    fn cost(&mut self, cost: &Cost, kinds: &[TokenKind], place: &Place) {
-        self.note_if(cost.units == 0, place, "must be more than 0 units");
-        let Some(class) = self.network.class(cost.class.as_str()) else {
-            self.unknown("credit class", &cost.class, place);
-            return;
-        };
-        for kind in kinds {
-            let unlimited = self.complete && class.limits_for(kind).next().is_none();
-            if unlimited {
-                self.note(place, format!("the class '{}' has no limit for tokens of kind '{}'", class.id, kind.id));
-            }
-        }
-        let least = class.limits.iter().map(|limit| limit.amount.units(Some(0))).min().unwrap_or(u64::MAX);
-        self.note_if(cost.units > least, place, "is more than the class's limit: such a call could never be made");
-    }
-
-    fn usage_header(&mut self, header: &'c HeaderRule, place: &Place) {
-        let name = &header.name;
-        let odd = name.is_empty() || name.chars().any(|c| !c.is_ascii_graphic() || c.is_ascii_uppercase() || c == ':');
-        self.note_if(odd, &place.key("name"), "must be a header's name in lower case");
-        self.positive(header.window, &place.key("window"));
-        let class = header.class.as_ref().map(|id| (id, self.network.class(id.as_str())));
-        if let Some((id, None)) = class {
-            self.unknown("credit class", id, &place.key("class"));
-            return;
-        }
-        if header.dialect == Dialect::RetryAfter {
-            return;
-        }
-        let of_class = class.and_then(|(_, class)| class);
-        let classes = self.network.classes.iter().filter(|other| of_class.is_none_or(|class| class.id == other.id));
-        let limits = classes.flat_map(|class| &class.limits).filter(|limit| limit.owner == header.owner);
-        let windows: Vec<_> = limits.map(|limit| limit.window.length()).collect();
-        self.note_if(self.complete && windows.is_empty(), &place.key("owner"), "no limit is on that owner's account");
-        let elsewhere = self.complete && header.window.is_some() && !windows.contains(&header.window);
-        self.note_if(elsewhere && !windows.is_empty(), &place.key("window"), "no limit of that owner has this window");
-    }
-
-    fn error(&mut self, rule: &'c ErrorRule, place: &Place) {
-        let matchers = [
-            rule.code.is_some(),
-            rule.subcode.is_some(),
-            rule.message.is_some(),
-            rule.header.is_some(),
-            rule.http.is_some(),
+        self.some_time(&place.key("code_validity"), oauth.code_validity);
+        let needs = [
+            ("request_token_url", oauth.client_auth == ClientAuth::OAuth1, oauth.request_token_url.is_some()),
+            ("revoke_url", oauth.quirks.contains(&OAuthQuirk::RevokeByDelete), oauth.revoke_url.is_some()),
+            ("exchange_url", oauth.exchange_grant_type.is_some(), oauth.exchange_url.is_some()),
+            ("exchange_grant_type", oauth.exchange_url.is_some(), oauth.exchange_grant_type.is_some()),
         ];
-        self.note_if(
-            !matchers.contains(&true),
-            place,
-            "would match every answer: give http, code, subcode, message or header",
-        );
-        let http = rule.http.is_some_and(|http| !(100..600).contains(&http));
-        self.note_if(http, &place.key("http"), "is no HTTP status");
-        self.range(rule.code.as_deref(), rule.code_to, &place.key("code_to"));
-        self.range(rule.subcode.as_deref(), rule.subcode_to, &place.key("subcode_to"));
-        let body = &self.network.error_body;
-        let read = !body.code.is_empty() || body.challenge || rule.at == Endpoint::Authorize;
-        self.note_if(rule.code.is_some() && !read, &place.key("code"), "is never read: error_body.code is empty");
-        self.note_if(
-            rule.subcode.is_some() && body.subcode.is_empty(),
-            &place.key("subcode"),
-            "is never read: error_body.subcode is empty",
-        );
-        self.note_if(
-            rule.message.is_some() && body.message.is_empty(),
-            &place.key("message"),
-            "is never read: error_body.message is empty",
-        );
-        let texts = [&rule.code, &rule.subcode, &rule.message, &rule.header];
-        let empty = texts.into_iter().flatten().any(|text| text.trim().is_empty());
-        self.note_if(empty, place, "a code, subcode, message or header is empty");
-    }
-
-    fn range(&mut self, from: Option<&str>, to: Option<u32>, place: &Place) {
-        let Some(to) = to else { return };
-        let from = from.and_then(|from| from.parse::<u32>().ok());
-        self.note_if(from.is_none(), place, "a range must begin at a number");
-        self.note_if(from.is_some_and(|from| from >= to), place, "must be more than the range's begin");
-    }
-
-    /// Two rules that match the same answers: the second is never reached.
-    fn same_errors(&mut self, place: &Place) {
-        let rules = self.network.errors.iter().map(|rule| {
-            let numbers = (rule.http, rule.code_to, rule.subcode_to);
-            let texts = [&rule.code, &rule.subcode, &rule.message, &rule.header];
-            (rule.at, numbers, texts.map(|text| text.as_ref().map(|text| text.to_ascii_lowercase())))
-        });
-        let mut seen = HashSet::new();
-        for (at, rule) in rules.enumerate() {
-            let again = !seen.insert(rule);
-            self.note_if(again, &place.at(at), "is never reached: an earlier rule matches the same answers");
+        for (key, needed, there) in needs {
+            if needed && !there {
+                self.document.note(&place.key(key), "is missing: another key of this table needs it");
+            }
+        }
+        if oauth.scope_separator.is_empty() {
+            self.document.note(&place.key("scope_separator"), "is empty: write ' ' or ','");
         }
     }
 
-    fn repeated<'i, T: Display + Eq + Hash + 'i>(&mut self, ids: impl Iterator<Item = &'i T>, place: &Place) {
-        let mut seen = HashSet::new();
-        for (at, id) in ids.enumerate() {
-            if !seen.insert(id) {
-                self.note(&place.at(at).key("id"), format!("'{id}' stands twice"));
+    fn renewal(&mut self, place: &Place, kind: &TokenKind) {
+        match &kind.renewal {
+            Renewal::Derived { from } => {
+                if !ends_in_a_grant(self.network, kind) {
+                    self.document
+                        .note(&place.key("from"), "leads back to the kind itself: name one that a person grants");
+                }
+                self.known_kinds(&place.key("from"), std::slice::from_ref(from));
+            }
+            Renewal::SelfRenewing { .. } if kind.oauth.as_ref().is_none_or(|oauth| oauth.renew_url.is_none()) => {
+                self.document.note(place, "renews itself, but 'oauth.renew_url' does not say where");
+            }
+            Renewal::RefreshToken { .. } if kind.oauth.is_none() => {
+                self.document.note(place, "has a refresh token, but 'oauth' does not say where it is used");
+            }
+            Renewal::SelfRenewing { .. } | Renewal::RefreshToken { .. } | Renewal::Nothing => {}
+        }
+    }
+
+    fn classes(&mut self, place: &Place) {
+        for (at, class) in self.network.classes.iter().enumerate() {
+            self.some_text(&place.at(at).key("about"), &class.about);
+            let place = place.at(at).key("limits");
+            if class.limits.is_empty() && self.complete {
+                self.document.note(&place, "is empty: write what is known, or 'unknown' with a safe value");
+            }
+            for (at, limit) in class.limits.iter().enumerate() {
+                self.limit(&place.at(at), class, limit);
+                if class.limits[..at].iter().any(|earlier| counts_the_same(earlier, limit)) {
+                    self.document.note(&place.at(at), "counts the same as an earlier limit: keep the lower one");
+                }
             }
         }
     }
 
-    fn known_kind(&mut self, kind: &KindId, place: &Place) {
-        if self.network.kind(kind.as_str()).is_none() {
-            self.unknown("kind of token", kind, place);
+    fn limit(&mut self, place: &Place, class: &CreditClass, limit: &LimitRule) {
+        self.known_kinds(&place.key("kinds"), &limit.kinds);
+        let window = place.key("window");
+        match &limit.window {
+            Window::Fixed { length, .. } | Window::Rolling { length } | Window::Distinct { length } => {
+                self.some_time(&window.key("length"), Some(*length));
+            }
+            Window::Paced { per } => self.some_time(&window.key("per"), Some(*per)),
+            Window::Daily { zone } => {
+                if TimeZone::get(zone).is_err() {
+                    let message = format!("'{zone}' is no time zone: write an IANA name such as 'America/Los_Angeles'");
+                    self.document.note(&window.key("zone"), message);
+                }
+            }
+            Window::Budget => {}
+        }
+        if matches!(limit.window, Window::Distinct { .. }) != (class.unit == Unit::Keys) {
+            self.document.note(&window.key("rule"), "'distinct' and the unit 'keys' go together: change one of them");
+        }
+        let amounts = match &limit.amount {
+            Amount::Number(number) => vec![("amount", *number)],
+            Amount::Unknown { start } => vec![("unknown", *start)],
+            Amount::Formula { factor, at_least, start, .. } => {
+                vec![("formula.factor", *factor), ("formula.at_least", *at_least), ("formula.start", *start)]
+            }
+        };
+        for (key, amount) in amounts {
+            if amount == 0 {
+                let place = key.split('.').fold(place.clone(), |place, key| place.key(key));
+                self.document.note(&place, "is 0: nothing could ever be called");
+            }
         }
     }
 
-    fn unknown(&mut self, what: &str, name: &impl Display, place: &Place) {
-        if self.complete {
-            self.note(place, format!("there is no {what} '{name}' in this file"));
+    fn operations(&mut self, place: &Place) {
+        for (at, operation) in self.network.operations.iter().enumerate() {
+            let place = place.at(at);
+            self.some_text(&place.key("about"), &operation.about);
+            if !METHODS.contains(&operation.method.as_str()) {
+                let message = format!("'{}' is no method: write one of {}", operation.method, METHODS.join(", "));
+                self.document.note(&place.key("method"), message);
+            }
+            if !operation.path.starts_with('/') {
+                self.url(&place.key("path"), &operation.path);
+            }
+            self.known_kinds(&place.key("kinds"), &operation.kinds);
+            if operation.costs.is_empty() {
+                self.document.note(&place.key("costs"), "is empty: nothing would limit the calls");
+            }
+            self.costs(&place.key("costs"), &operation.costs);
+            if self.complete {
+                self.purposes(&place.key("purposes"), operation);
+                self.limits_of(&place.key("costs"), operation);
+            }
         }
     }
 
-    fn positive(&mut self, span: Option<Duration>, place: &Place) {
-        self.note_if(span.is_some_and(|span| span.is_zero()), place, "must be more than 0");
+    fn purposes(&mut self, place: &Place, operation: &Operation) {
+        if operation.purposes.is_empty() {
+            self.document.note(place, "is empty: nobody could ask for it");
+        }
+        for (at, purpose) in operation.purposes.iter().enumerate() {
+            let mut kinds = self.network.kinds.iter().filter(|kind| operation.allows(&kind.id));
+            if !kinds.any(|kind| kind.scopes_for(*purpose).is_some()) {
+                let message = format!("no kind that may call it has scopes for '{}'", purpose.as_str());
+                self.document.note(&place.at(at), message);
+            }
+        }
     }
 
-    /// A URL may hold `{name}` where a part varies.
-    fn url(&mut self, text: &str, place: &Place) {
-        let filled = text.replace(['{', '}'], "");
-        let good = url::Url::parse(&filled).is_ok_and(|url| {
-            matches!(url.scheme(), "https" | "http")
-                && url.has_host()
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
-        let quoted: String = text.chars().take(120).collect();
-        if !good || filled.contains(char::is_whitespace) {
-            self.note(place, format!("'{quoted}' is no URL; expected https://…"));
+    /// Unknown configuration is never "no limit": each kind that may call must be limited in each class.
+    fn limits_of(&mut self, place: &Place, operation: &Operation) {
+        for cost in &operation.costs {
+            let Some(class) = self.network.class(cost.class.as_str()) else { continue };
+            for kind in self.network.kinds.iter().filter(|kind| operation.allows(&kind.id)) {
+                let serves = operation.purposes.iter().any(|purpose| kind.scopes_for(*purpose).is_some());
+                if serves && !class.limits.is_empty() && !class.limits.iter().any(|limit| limit.holds_for(&kind.id)) {
+                    let message = format!("no limit of this class holds for the kind '{}'", kind.id);
+                    self.document.note(&place.key(cost.class.as_str()), message);
+                }
+            }
+        }
+    }
+
+    fn costs(&mut self, place: &Place, costs: &[Cost]) {
+        for cost in costs {
+            let place = place.key(cost.class.as_str());
+            self.known_class(&place, &cost.class);
+            let Some(class) = self.network.class(cost.class.as_str()) else { continue };
+            let keys = class.unit == Unit::Keys;
+            let least = class.limits.iter().map(|limit| limit.amount.units(Some(0))).min();
+            if least.is_some_and(|least| least > 0 && cost.units > least) {
+                self.document.note(&place, "is more than a limit of this class: such a call could never be made");
+            }
+            if cost.units == 0 {
+                self.document.note(&place, "is 0: leave it out, or write what a call costs");
+            } else if keys && cost.units != 1 {
+                self.document.note(&place, "must be 1: each different key is charged once");
+            }
+        }
+    }
+
+    fn headers(&mut self, place: &Place) {
+        let headers = &self.network.headers;
+        for (at, header) in headers.iter().enumerate() {
+            let place = place.at(at);
+            let written_well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+            if header.name.is_empty() || !header.name.chars().all(written_well) {
+                self.document.note(&place.key("name"), "must be the header's name in lower case");
+            }
+            self.some_time(&place.key("window"), header.window);
+            if let Some(class) = &header.class {
+                self.known_class(&place.key("class"), class);
+            }
+            self.counted_by(&place, header);
+            if headers[..at].iter().any(|earlier| speaks_of_the_same(earlier, header)) {
+                self.document.note(&place, "says the same as an earlier rule: keep one of them");
+            }
+        }
+    }
+
+    /// Some limit must be on the account that a header speaks of, or else nobody would listen to it.
+    fn counted_by(&mut self, place: &Place, header: &HeaderRule) {
+        let unknown = header.class.as_ref().is_some_and(|class| self.network.class(class.as_str()).is_none());
+        if header.dialect == Dialect::RetryAfter || !self.complete || unknown {
+            return;
+        }
+        let speaks_of = |class: &&CreditClass| header.class.as_ref().is_none_or(|named| class.id == *named);
+        let limits = self.network.classes.iter().filter(speaks_of).flat_map(|class| &class.limits);
+        let windows: Vec<_> =
+            limits.filter(|limit| limit.owner == header.owner).map(|limit| limit.window.length()).collect();
+        if windows.is_empty() {
+            self.document.note(&place.key("owner"), "no limit is on the account of this owner");
+        } else if header.window.is_some() && !windows.contains(&header.window) {
+            self.document.note(&place.key("window"), "no limit of this owner has this window");
+        }
+    }
+
+    fn known_kinds(&mut self, place: &Place, kinds: &[KindId]) {
+        for kind in kinds.iter().filter(|kind| self.network.kind(kind.as_str()).is_none()) {
+            if self.complete {
+                self.document.note(place, format!("there is no kind '{kind}' in this file"));
+            }
+        }
+    }
+
+    fn known_class(&mut self, place: &Place, class: &ClassId) {
+        if self.complete && self.network.class(class.as_str()).is_none() {
+            self.document.note(place, format!("there is no class '{class}' in this file"));
+        }
+    }
+
+    fn some_time(&mut self, place: &Place, span: Option<Duration>) {
+        if span == Some(Duration::ZERO) {
+            self.document.note(place, "is no time at all: leave it out, or write a span such as \"15min\"");
+        }
+    }
+
+    fn request(&mut self, place: &Place, request: &str) {
+        match request.split_once(' ') {
+            Some((method, url)) if METHODS.contains(&method) => self.url(place, url),
+            _ => self.document.note(place, "must be a method and a URL, as \"GET https://api.example.com/me\""),
+        }
+    }
+
+    fn url(&mut self, place: &Place, text: &str) {
+        if let Err(why) = check_url(text) {
+            self.document.note(place, format!("'{text}' can't be called: {why}"));
         }
     }
 }
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A URL, in which `{name}` stands for a part that varies. Tokens travel there, so only to this machine without TLS.
+fn check_url(text: &str) -> Result<(), String> {
+    let url = url::Url::parse(&text.replace(['{', '}'], ""))
+        .map_err(|error| format!("{error}; write a whole URL such as 'https://api.example.com/v1'"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return Err("it names no host".to_owned()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return Err("it must begin with https://".to_owned()),
+    }
+    if url.username() != "" || url.password().is_some() || url.fragment().is_some() {
+        return Err("it must not hold a user, a password or a fragment".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether two limits debit the same account over the same span for some kind of token.
+fn counts_the_same(one: &LimitRule, other: &LimitRule) -> bool {
+    let all = one.kinds.is_empty() || other.kinds.is_empty();
+    let kinds = all || one.kinds.iter().any(|kind| other.kinds.contains(kind));
+    kinds && one.owner == other.owner && one.window == other.window
+}
+
+/// Whether a kind that is made of another one leads to a kind that is not, or to an unknown one.
+fn ends_in_a_grant(network: &Network, kind: &TokenKind) -> bool {
+    let made_from = |kind: &&TokenKind| match &kind.renewal {
+        Renewal::Derived { from } => network.kind(from.as_str()),
+        Renewal::RefreshToken { .. } | Renewal::SelfRenewing { .. } | Renewal::Nothing => None,
+    };
+    std::iter::successors(Some(kind), made_from).take(network.kinds.len() + 1).count() <= network.kinds.len()
+}
+
+fn speaks_of_the_same(one: &HeaderRule, other: &HeaderRule) -> bool {
+    one.dialect == other.dialect
+        && one.name == other.name
+        && one.owner == other.owner
+        && one.window == other.window
+        && one.class == other.class
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,18 @@
-//! What an answer of a network means for the token. Total: any status and any body has a class.
+//! What an answer of a network means for the token and for the call. Total: any status and any body has a class.
 //!
-//! In doubt an answer is [`ErrorClass::Transient`]: a token is never called dead for a page of HTML, a proxy's answer or
-//! a body that breaks off. The rules come from the catalogue, most exact first; the fallback by HTTP status alone
-//! never says more than [`ErrorClass::TokenInvalid`], which asks for a second look.
+//! The catalogue's rules are asked, most exact first. In doubt an answer is [`ErrorClass::Transient`]: no token is called
+//! dead for a page of HTML, a proxy's answer or a body that breaks off. How the parts of an answer are found is in
+//! `said`.
 
+mod said;
+
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::headers::{http_date, seconds};
+use self::said::Said;
 use super::model::{Endpoint, ErrorClass, ErrorRule, Network};
-
-/// A body is read up to this many bytes; a longer one is judged by its status alone.
-const BODY_LIMIT: usize = 64 * 1024;
-/// A code longer than this, in bytes, is a text and not a code.
-const CODE_LIMIT: usize = 128;
 
 /// An answer of a network, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +21,7 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The headers, names in lower case.
     pub headers: &'a [(String, String)],
-    /// The body, or the part of it that was read.
+    /// The body. One of more than 64 KiB is not read: the answer is judged by its status and its headers.
     pub body: &'a [u8],
 }
 
@@ -32,256 +30,157 @@ pub struct Answer<'a> {
 pub struct Classified {
     /// The meaning.
     pub class: ErrorClass,
-    /// How long to wait, where the network said so; at most a year.
+    /// How long to wait, where the network says so; at most 40 days.
     pub retry_after: Option<Duration>,
     /// The network's code: the one that decided, else the first one found. At most 128 bytes.
     pub code: Option<String>,
-    /// The network's sub-code.
+    /// The network's sub-code, at most 128 bytes.
     pub subcode: Option<String>,
 }
 
 /// What an answer of the network's API means.
 pub fn classify(network: &Network, answer: &Answer<'_>) -> Classified {
+    let success = is_success(answer.status);
+    if success && !may_refuse_politely(network, answer) {
+        return Classified { class: ErrorClass::Ok, retry_after: None, code: None, subcode: None };
+    }
     let said = Said::read(network, answer);
-    let (rule, code) = said.rule(network, Endpoint::Api).unzip();
-    let success = (200..300).contains(&answer.status);
+    let (rule, decisive) = said.rule(network, Endpoint::Api).unzip();
     let class = match rule {
-        Some(rule) => rule.class,
+        Some(rule) => weighed(rule, &said),
         None if success && said.is_good(network) => ErrorClass::Ok,
-        None if success || said.asks_to_repeat => ErrorClass::Transient,
-        None => by_status(answer.status, said.is_html),
+        None if answer.status == 429 => ErrorClass::RateLimitedToken,
+        None => ErrorClass::Transient,
     };
-    said.classified(class, code.flatten())
+    said.classified(class, decisive.flatten())
 }
 
-/// What the token endpoint's answer to a renewal means: the network's own rules for that endpoint, then those of
-/// RFC 6749, then (where the renewal is a call of the API) those for the API.
+/// What the answer to a renewal means: the network's own rules for the token endpoint, then RFC 6749, then, where the
+/// renewal is a call of the API, the rules for the API.
 ///
-/// [`ErrorClass::RefreshRejected`] comes from a JSON body with a refusal only.
+/// [`ErrorClass::RefreshRejected`] comes only of a JSON object under a status that is neither a fault, nor a limit, nor a
+/// time-out.
 pub fn classify_renewal(network: &Network, answer: &Answer<'_>) -> Classified {
     let said = Said::read(network, answer);
-    let settled = settles(answer.status) && said.body.is_some();
-    if settled && let Some((rule, code)) = said.rule(network, Endpoint::Token) {
-        return said.classified(rule.class, code);
+    let final_word = is_final(answer.status) && said.is_object();
+    if final_word && let Some((rule, decisive)) = said.rule(network, Endpoint::Token) {
+        let class = weighed(rule, &said);
+        return said.classified(class, decisive);
     }
     let class = classify_token_endpoint(answer.status, answer.body);
-    // An OAuth error is a flat text; anything else that carries a code came from the API.
-    let from_api = settled && class == ErrorClass::Transient && said.oauth_error().is_none();
-    if from_api && !said.codes.is_empty() {
+    // An OAuth error is a flat text. Any other form of an error is that of the API.
+    if final_word && class == ErrorClass::Transient && !said.has_oauth_error() {
         return classify(network, answer);
     }
     said.classified(class, None)
 }
 
-/// What the token endpoint's answer means by RFC 6749, section 5.2, alone: `invalid_grant` is
-/// [`ErrorClass::RefreshRejected`], `invalid_client` and `unauthorized_client` are [`ErrorClass::AppLevel`], anything
-/// else that is no success is [`ErrorClass::Transient`].
+/// What an answer of a token endpoint means by RFC 6749, section 5.2: `invalid_grant` is
+/// [`ErrorClass::RefreshRejected`], `invalid_client` and `unauthorized_client` are [`ErrorClass::AppLevel`], a JSON
+/// object without an error under a status of success is [`ErrorClass::Ok`], anything else [`ErrorClass::Transient`].
 pub fn classify_token_endpoint(status: u16, body: &[u8]) -> ErrorClass {
-    let body = parse(body);
-    let error = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);
-    match error {
-        Some("invalid_grant") if settles(status) => ErrorClass::RefreshRejected,
-        Some("invalid_client" | "unauthorized_client") if settles(status) => ErrorClass::AppLevel,
-        None if (200..300).contains(&status) && body.as_ref().is_some_and(Value::is_object) => ErrorClass::Ok,
+    let Some(Value::Object(members)) = said::parse(body).filter(|_| is_final(status)) else {
+        return ErrorClass::Transient;
+    };
+    match members.get("error") {
+        None | Some(Value::Null) if is_success(status) => ErrorClass::Ok,
+        Some(Value::String(error)) if error == "invalid_grant" => ErrorClass::RefreshRejected,
+        Some(Value::String(error)) if error == "invalid_client" || error == "unauthorized_client" => {
+            ErrorClass::AppLevel
+        }
         _ => ErrorClass::Transient,
     }
 }
 
-/// What the `error` means that the authorization endpoint sent back through the person's browser.
+/// What the `error` means that the authorization endpoint sends back through the person's browser: the network's own
+/// rules, then RFC 6749, section 4.1.2.1. [`ErrorClass::PermissionLost`]: the person said no.
 pub fn classify_authorization(network: &Network, error: &str) -> ErrorClass {
-    let rules = network.errors.iter().filter(|rule| rule.at == Endpoint::Authorize);
-    let rule = rules.into_iter().find(|rule| rule.code.as_deref() == Some(error));
-    match (rule, error) {
+    let mut rules = network.errors.iter().filter(|rule| rule.at == Endpoint::Authorize);
+    match (rules.find(|rule| rule.code.as_deref() == Some(error)), error) {
         (Some(rule), _) => rule.class,
         (None, "access_denied") => ErrorClass::PermissionLost,
-        (None, "invalid_request" | "unauthorized_client" | "unsupported_response_type" | "invalid_scope") => {
+        (None, "invalid_request" | "invalid_scope" | "unauthorized_client" | "unsupported_response_type") => {
             ErrorClass::AppLevel
         }
         (None, _) => ErrorClass::Transient,
     }
 }
 
-/// How exactly a rule says what it matches: rules are asked in falling order. A header or a message decides before
-/// codes; then (http, code, sub-code), (code, sub-code), (http, code), code, http.
-pub(super) fn exactness(rule: &ErrorRule) -> u32 {
-    let number = |single: bool, range: bool, weight: u32| match (single, range) {
-        (false, _) => 0,
-        (true, false) => weight,
-        (true, true) => weight * 3 / 4,
+/// How exact a rule is: the more it asks for, the earlier it is asked. A message says more than a sub-code, that more
+/// than a code, that more than a header, that more than the HTTP status; one value says more than a range.
+pub(super) fn exactness(rule: &ErrorRule) -> (u8, Reverse<u32>) {
+    let asked = [
+        rule.message.is_some(),
+        rule.subcode.is_some(),
+        rule.code.is_some(),
+        rule.header.is_some(),
+        rule.http.is_some(),
+    ];
+    let rank = asked.into_iter().fold(0, |rank, asked| rank << 1 | u8::from(asked));
+    let width = |from: &Option<String>, to: Option<u32>| {
+        let from = from.as_ref().and_then(|from| from.parse::<u32>().ok());
+        to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from))
     };
-    u32::from(rule.header.is_some()) * 128
-        + u32::from(rule.message.is_some()) * 64
-        + number(rule.subcode.is_some(), rule.subcode_to.is_some(), 32)
-        + number(rule.code.is_some(), rule.code_to.is_some(), 8)
-        + u32::from(rule.http.is_some())
+    let widths = width(&rule.code, rule.code_to).saturating_add(width(&rule.subcode, rule.subcode_to));
+    (rank, Reverse(widths))
 }
 
-/// What an answer said, found by the network's description of its error bodies.
-struct Said<'a> {
-    answer: &'a Answer<'a>,
-    body: Option<Value>,
-    codes: Vec<String>,
-    subcode: Option<String>,
-    message: Option<String>,
-    asks_to_repeat: bool,
-    is_html: bool,
+/// Whether an answer with a status of success may still be a refusal: there is a body, and the network has codes for
+/// success or a rule that would match.
+fn may_refuse_politely(network: &Network, answer: &Answer<'_>) -> bool {
+    let matches_status =
+        |rule: &ErrorRule| rule.at == Endpoint::Api && rule.http.is_none_or(|http| http == answer.status);
+    !answer.body.is_empty() && (network.error_body.success_code.is_some() || network.errors.iter().any(matches_status))
 }
 
-impl<'a> Said<'a> {
-    fn read(network: &Network, answer: &'a Answer<'a>) -> Self {
-        let form = &network.error_body;
-        let body = parse(answer.body);
-        let found = |places: &[String]| -> Vec<Value> {
-            let all = places.iter().filter_map(|place| at(body.as_ref()?, place).cloned());
-            all.filter(|value| !value.is_null()).collect()
-        };
-        let mut codes: Vec<String> = found(&form.code).iter().filter_map(code_text).collect();
-        if form.challenge {
-            codes.extend(challenge_error(answer.headers));
-        }
-        Said {
-            answer,
-            codes,
-            subcode: found(&form.subcode).iter().find_map(code_text),
-            message: found(&form.message).iter().find_map(|value| value.as_str().map(str::to_lowercase)),
-            asks_to_repeat: found(&form.transient).iter().any(|value| value.as_bool() == Some(true)),
-            is_html: is_html(answer),
-            body,
-        }
-    }
-
-    /// The most exact rule that matches, and the code that it matched.
-    fn rule<'n>(&self, network: &'n Network, at: Endpoint) -> Option<(&'n ErrorRule, Option<String>)> {
-        let rules = network.errors.iter().filter(|rule| rule.at == at);
-        rules.filter(|rule| self.admits(network, rule)).find_map(|rule| self.matches(rule).map(|code| (rule, code)))
-    }
-
-    /// A good answer is judged by a rule only if the rule names its status, or the network says in every answer whether
-    /// it is good. A page of HTML is judged by no rule: it is not the network's API that speaks.
-    fn admits(&self, network: &Network, rule: &ErrorRule) -> bool {
-        let success = (200..300).contains(&self.answer.status);
-        let spoken = match (rule.at, &network.error_body.success_code) {
-            (Endpoint::Api, None) => !success || rule.http.is_some(),
-            (Endpoint::Api, Some(good)) => !success || self.codes.first().is_some_and(|code| code != good),
-            (Endpoint::Token | Endpoint::Authorize, _) => true,
-        };
-        spoken && !self.is_html
-    }
-
-    /// `None` if the rule does not match; else the code that it matched, if it asks for one.
-    fn matches(&self, rule: &ErrorRule) -> Option<Option<String>> {
-        let http = rule.http.is_none_or(|http| http == self.answer.status);
-        let subcode = rule.subcode.as_deref().is_none_or(|from| {
-            self.subcode.as_deref().is_some_and(|subcode| is_number_in(subcode, from, rule.subcode_to))
-        });
-        let message = rule
-            .message
-            .as_deref()
-            .is_none_or(|part| self.message.as_deref().is_some_and(|message| message.contains(&part.to_lowercase())));
-        let header = rule.header.as_deref().is_none_or(|header| has_header(self.answer.headers, header));
-        if !(http && subcode && message && header) {
-            return None;
-        }
-        match rule.code.as_deref() {
-            None => Some(None),
-            Some(from) => self.codes.iter().find(|code| is_number_in(code, from, rule.code_to)).cloned().map(Some),
-        }
-    }
-
-    fn is_good(&self, network: &Network) -> bool {
-        match (&network.error_body.success_code, self.codes.first()) {
-            (Some(good), Some(code)) => code == good,
-            _ => true,
-        }
-    }
-
-    fn oauth_error(&self) -> Option<&str> {
-        self.body.as_ref()?.get("error")?.as_str()
-    }
-
-    fn classified(self, class: ErrorClass, code: Option<String>) -> Classified {
-        let code = code.or_else(|| self.codes.into_iter().next());
-        Classified { class, retry_after: retry_after(self.answer.headers), code, subcode: self.subcode }
-    }
-}
-
-/// Whether a status can carry the token endpoint's last word; a limit, a time-out or a fault can't.
-fn settles(status: u16) -> bool {
-    (200..300).contains(&status) || matches!(status, 400 | 401 | 403)
-}
-
-fn by_status(status: u16, is_html: bool) -> ErrorClass {
-    match status {
-        429 => ErrorClass::RateLimitedToken,
-        _ if is_html => ErrorClass::Transient,
-        401 => ErrorClass::TokenInvalid,
-        403 => ErrorClass::ResourceDenied,
-        400 | 404 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => ErrorClass::BadRequest,
-        _ => ErrorClass::Transient,
-    }
-}
-
-fn parse(body: &[u8]) -> Option<Value> {
-    (body.len() <= BODY_LIMIT).then(|| serde_json::from_slice(body).ok()).flatten()
-}
-
-fn at<'v>(body: &'v Value, place: &str) -> Option<&'v Value> {
-    place.split('.').try_fold(body, |value, step| match value {
-        Value::Object(members) => members.get(step),
-        Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
-/// A code as text. Of a URI (RFC 9457) the last part; `about:blank` says nothing.
-fn code_text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.trim(),
-        Value::Number(number) if !number.is_f64() => return Some(number.to_string()),
-        _ => return None,
+/// A rule's class, unless the answer is too little to believe it.
+fn weighed(rule: &ErrorRule, said: &Said<'_>) -> ErrorClass {
+    let only_status = rule.code.is_none() && rule.subcode.is_none() && rule.message.is_none();
+    let doubtful = if said.is_html {
+        judges_the_token(rule.class) || rule.class == ErrorClass::TokenInvalid
+    } else {
+        judges_the_token(rule.class) && only_status && !said.is_object()
     };
-    let is_uri = text.starts_with("https://") || text.starts_with("http://");
-    let code = if is_uri { text.trim_end_matches('/').rsplit('/').next().unwrap_or(text) } else { text };
-    let says_something = !code.is_empty() && code.len() <= CODE_LIMIT && code != "about:blank";
-    says_something.then(|| code.to_owned())
+    let to_be_repeated =
+        said.asks_to_repeat && (judges_the_token(rule.class) || rule.class == ErrorClass::TokenInvalid);
+    if doubtful || to_be_repeated { ErrorClass::Transient } else { rule.class }
 }
 
-/// Whether `text` is `from`, or a number of the range that begins there.
-fn is_number_in(text: &str, from: &str, to: Option<u32>) -> bool {
-    let Some(to) = to else { return text == from };
-    let number = |text: &str| text.parse::<u32>().ok();
-    matches!((number(text), number(from)), (Some(number), Some(from)) if (from..=to).contains(&number))
-}
-
-fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-/// `name` must be there; `name: value` must be there with this value.
-fn has_header(headers: &[(String, String)], wanted: &str) -> bool {
-    match wanted.split_once(':') {
-        Some((name, value)) => header(headers, name.trim()) == Some(value.trim()),
-        None => header(headers, wanted.trim()).is_some(),
+/// Whether a class, once believed, ends the use of a token or of an app, or blames the caller.
+fn judges_the_token(class: ErrorClass) -> bool {
+    use ErrorClass as Class;
+    match class {
+        Class::TokenExpired
+        | Class::TokenRevoked
+        | Class::PasswordChanged
+        | Class::PermissionLost
+        | Class::ResourceDenied
+        | Class::WrongTokenKind
+        | Class::UserCheckpoint
+        | Class::AppLevel
+        | Class::BadRequest
+        | Class::RefreshRejected => true,
+        Class::Ok
+        | Class::Transient
+        | Class::TokenInvalid
+        | Class::BlockedPolicy
+        | Class::RateLimitedToken
+        | Class::RateLimitedResource
+        | Class::RateLimitedApp
+        | Class::QuotaExhaustedApp
+        | Class::PublishQuota
+        | Class::RetryWithNonce => false,
     }
 }
 
-fn is_html(answer: &Answer<'_>) -> bool {
-    let declared =
-        header(answer.headers, "content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
-    declared || answer.body.trim_ascii_start().starts_with(b"<")
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
-/// The `error` of a `WWW-Authenticate` header (RFC 6750, section 3).
-fn challenge_error(headers: &[(String, String)]) -> Option<String> {
-    let challenges = header(headers, "www-authenticate")?.get(..).filter(|text| text.len() <= BODY_LIMIT)?;
-    let (_, rest) = challenges.split_once("error=\"")?;
-    let (code, _) = rest.split_once('"')?;
-    (!code.is_empty() && code.len() <= CODE_LIMIT).then(|| code.to_owned())
+/// Whether a status can carry a token endpoint's last word.
+fn is_final(status: u16) -> bool {
+    is_success(status) || matches!(status, 400 | 401 | 403)
 }
 
-/// `Retry-After` as a span. A date is measured from the answer's own `Date`, so that no clock is needed.
-fn retry_after(headers: &[(String, String)]) -> Option<Duration> {
-    let value = header(headers, "retry-after")?;
-    let until = || Some(http_date(value)?.since(http_date(header(headers, "date")?)?));
-    seconds(value).or_else(until).map(|span| span.min(super::headers::LONGEST))
-}
+#[cfg(test)]
+mod tests;

@@ -40,9 +40,9 @@ impl fmt::Display for Mistake {
 
 /// All mistakes of a catalogue, in the order of files and lines. Never empty as an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Mistakes(pub Vec<Mistake>);
+pub struct CatalogueErrors(pub Vec<Mistake>);
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for CatalogueErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the catalogue of networks has {} mistake(s); correct these files:", self.0.len())?;
         self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
@@ -130,7 +130,7 @@ impl<'t> Document<'t> {
     /// Notes a mistake at `place` of what was read, or at the nearest place above it that the text has.
     pub fn note(&mut self, place: &Place, message: impl Into<String>) {
         let place = &self.place_in_text(place);
-        let line = self.nodes().into_iter().filter(|node| place.0.starts_with(&node.place.0)).last();
+        let line = self.nodes().into_iter().rfind(|node| place.0.starts_with(&node.place.0));
         let line = line.map(|node| self.line_of(node.start()));
         self.push(line, place.to_string(), message.into());
     }

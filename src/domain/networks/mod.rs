@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod check;
+mod check_errors;
 mod classify;
 mod document;
 mod headers;
@@ -9,8 +10,8 @@ mod lookup;
 mod model;
 mod read;
 
-pub use catalogue::{Catalogue, EMBEDDED};
+pub use catalogue::Catalogue;
 pub use classify::{Answer, Classified, classify, classify_authorization, classify_renewal, classify_token_endpoint};
-pub use document::{Mistake, Mistakes};
-pub use headers::{Ignored, Reading, Readings, Usage, read_usage, read_usage_with_reasons};
+pub use document::{CatalogueErrors, Mistake};
+pub use headers::{Reading, Usage, read_usage};
 pub use model::*;

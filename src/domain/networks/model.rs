@@ -532,7 +532,8 @@ pub struct Cost {
 pub struct HeaderRule {
     /// How it is written.
     pub dialect: Dialect,
-    /// Its name; for a family, the part before `limit`, `remaining`, `reset` (`x-rate-limit-`). Lower case.
+    /// Its name; for a family, the part before `limit`, `remaining`, `reset` (`x-rate-limit-`; the last dash may be left
+    /// out). Lower case.
     pub name: String,
     /// Whose account it speaks of.
     pub owner: Owner,
@@ -630,7 +631,7 @@ pub struct ErrorRule {
     /// The last sub-code of a range that begins at `subcode` (both numeric).
     #[serde(default)]
     pub subcode_to: Option<u32>,
-    /// A part of the message, compared without case. Only where the network has no code.
+    /// A part of the message, compared without case. Decides before any code: for networks whose codes say too little.
     #[serde(default)]
     pub message: Option<String>,
     /// A header that must be there (`retry-after`), or be there with this value (`x-ratelimit-remaining: 0`).

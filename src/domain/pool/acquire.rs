@@ -14,6 +14,8 @@ use crate::domain::token::{Reason, TokenState};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
 const TRIES: usize = 24;
+/// How many tokens of a shelf are looked at to say why none could serve.
+const EXPLAINED: usize = 64;
 
 /// What a collector asks for.
 #[derive(Debug, Clone)]
@@ -241,7 +243,7 @@ impl Pool {
         let probe = gate != Gate::Open;
         match self.draw(now, slot, &draws, request, probe) {
             Ok(acquired) => Attempt::Acquired(Box::new(acquired)),
-            Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage, request.operation),
+            Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage),
         }
     }
 
@@ -262,7 +264,9 @@ impl Pool {
         probe: bool,
     ) -> Result<Acquired, (u16, Shortage)> {
         let longest = now + request.ttl.min(self.settings.timing.longest_use);
-        let (calls, use_by) = self.fit(now, slot, draws, request, probe, longest)?;
+        let wanted = Wanted { calls: request.calls, min_calls: request.min_calls, keys: &request.keys };
+        let wanted = if probe { Wanted { calls: 1, ..wanted } } else { wanted };
+        let (calls, use_by) = self.fit(now, slot, draws, wanted, longest)?;
         let mut wishes = Wishes::default();
         let mut keys = Vec::new();
         let mut grants = Vec::with_capacity(draws.len());
@@ -288,12 +292,11 @@ impl Pool {
         now: Timestamp,
         slot: u32,
         draws: &Arc<[Draw]>,
-        request: &AcquireRequest,
-        probe: bool,
+        wanted: Wanted<'_>,
         longest: Timestamp,
     ) -> Result<(u64, Timestamp), (u16, Shortage)> {
         let timing = self.settings.timing;
-        let mut calls = if probe { 1 } else { request.calls };
+        let mut calls = wanted.calls;
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
@@ -302,7 +305,7 @@ impl Pool {
                 calls = 1;
             }
             let fitting = bucket.left() / draw.units.max(1);
-            if fitting < calls && fitting >= request.min_calls {
+            if fitting < calls && fitting >= wanted.min_calls {
                 calls = fitting;
             }
         }
@@ -310,7 +313,7 @@ impl Pool {
         for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            let units = if draw.distinct { bucket.keys().missing(&request.keys) } else { calls * draw.units };
+            let units = if draw.distinct { bucket.keys().missing(wanted.keys) } else { calls * draw.units };
             let fits = bucket.check(now, units, use_by, timing);
             use_by = fits.map_err(|shortage| (draw.rule, per_call(shortage, draw.units)))?;
         }
@@ -416,8 +419,8 @@ impl Pool {
         }
         let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return Err(soon) };
         let longest = (now + self.settings.timing.longest_use).min(expires_at);
-        let request = self.as_request(lease, calls, expires_at.since(now));
-        let fitted = self.fit(now, slot, &draws, &request, false, longest);
+        let wanted = Wanted { calls, min_calls: 1, keys: &[] };
+        let fitted = self.fit(now, slot, &draws, wanted, longest);
         let (calls, use_by) = fitted.map_err(|(_, shortage)| match shortage {
             Shortage::Until(until) => until,
             Shortage::Never { .. } => soon,
@@ -459,49 +462,51 @@ impl Pool {
         }
     }
 
-    fn as_request(&self, lease: LeaseId, calls: u64, ttl: Duration) -> AcquireRequest {
-        let held = &self.leases[&lease];
-        let team = self.slots[held.slot as usize].team;
-        let team = self.teams.iter().find(|(_, number)| **number == team).map(|(team, _)| team.clone());
-        AcquireRequest {
-            lease,
-            team: team.expect("a slot's team was numbered when the slot was added"),
-            collector: held.collector,
-            operation: held.operation as usize,
-            calls,
-            min_calls: 1,
-            purpose: held.purpose,
-            profile: None,
-            kind: None,
-            keys: Vec::new(),
-            collection: held.collection.clone(),
-            ttl,
+    /// Why nothing at all could serve: looks at some of the tokens that would serve if they could.
+    fn explain(&self, now: Timestamp, team: u32, request: &AcquireRequest) -> Refusal {
+        let mut refusals = Refusals::default();
+        let mut seen = NoToken::None;
+        for slot in self.idle_tokens(team, request) {
+            let slot = &self.slots[slot as usize];
+            match self.why_idle(slot, request, now) {
+                Ok(Refusal::Limited { until, class, owner }) => refusals.limited(until, class, owner),
+                Ok(_) => refusals.busy = true,
+                Err(why) => seen = seen.or(why),
+            }
         }
+        refusals.worst().unwrap_or(Refusal::NoToken(seen))
     }
 
-    /// Why nothing at all could serve.
-    fn explain(&self, now: Timestamp, team: u32, request: &AcquireRequest) -> Refusal {
-        let profile = request.profile.as_deref().map(|profile| self.names.find(profile));
-        let mut seen = NoToken::None;
-        for slot in &self.slots {
-            let speaks = profile.is_none_or(|profile| profile.is_some_and(|profile| slot.profiles.contains(&profile)));
-            let kind = self.draws[request.operation][slot.kind as usize].is_some();
-            let draws = self.draws_for(request.operation, slot).is_some();
-            if slot.team != team || !speaks || !kind || !self.is_kind(slot.kind, request) {
-                continue;
-            }
-            let why = match slot.state {
-                _ if !draws || !slot.purposes.contains(request.purpose) => NoToken::Purpose,
-                TokenState::Invalid { reason, .. } => NoToken::Dead(reason),
-                TokenState::Revoked { .. } => NoToken::Dead(Reason::RevokedByPerson),
-                TokenState::Paused { .. } => NoToken::Paused,
-                _ if slot.usable_until <= now => NoToken::Dead(Reason::Expired),
-                _ if slot.is_busy() => return Refusal::Busy,
-                TokenState::Live | TokenState::Suspect { .. } => return self.limited(slot, request, now),
-            };
-            seen = seen.or(why);
+    /// Tokens of the team whose kind may call the operation, of each ability some, those that can't be used now first.
+    fn idle_tokens(&self, team: u32, request: &AcquireRequest) -> Vec<u32> {
+        if let Some(profile) = &request.profile {
+            let speaks = self.names.find(profile).and_then(|profile| self.by_profile.get(&profile));
+            let of_team = |slot: &&u32| self.slots[**slot as usize].team == team;
+            return speaks.into_iter().flatten().filter(of_team).take(EXPLAINED).copied().collect();
         }
-        Refusal::NoToken(seen)
+        let Some(index) = &self.indexes[request.operation] else { return Vec::new() };
+        let shelves = index.shelves(team).iter();
+        // The best of a shelf stands for those that could be used, but not for this request.
+        let best = |shelf: &u32| index.candidate(*shelf, 0).map(|(_, slot)| slot);
+        shelves.flat_map(|shelf| index.idle(*shelf, EXPLAINED).iter().copied().chain(best(shelf))).collect()
+    }
+
+    /// Why a token can't be used now: not yet, or never until a person acts.
+    fn why_idle(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Result<Refusal, NoToken> {
+        if !self.is_kind(slot.kind, request) {
+            return Err(NoToken::None);
+        }
+        if self.draws_for(request.operation, slot).is_none() || !slot.purposes.contains(request.purpose) {
+            return Err(NoToken::Purpose);
+        }
+        match slot.state {
+            TokenState::Invalid { reason, .. } => Err(NoToken::Dead(reason)),
+            TokenState::Revoked { .. } => Err(NoToken::Dead(Reason::RevokedByPerson)),
+            TokenState::Paused { .. } => Err(NoToken::Paused),
+            _ if slot.usable_until <= now => Err(NoToken::Dead(Reason::Expired)),
+            _ if slot.is_busy() => Ok(Refusal::Busy),
+            TokenState::Live | TokenState::Suspect { .. } => Ok(self.limited(slot, request, now)),
+        }
     }
 
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
@@ -531,6 +536,14 @@ impl NoToken {
     }
 }
 
+/// What is wanted of one token's buckets.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    calls: u64,
+    min_calls: u64,
+    keys: &'a [String],
+}
+
 enum Attempt {
     Acquired(Box<Acquired>),
     NotThisToken,
@@ -552,7 +565,7 @@ impl Refusals {
         }
     }
 
-    fn short(&mut self, rule: &super::buckets::Rule, shortage: Shortage, _operation: usize) -> Attempt {
+    fn short(&mut self, rule: &super::buckets::Rule, shortage: Shortage) -> Attempt {
         match shortage {
             Shortage::Until(until) => self.limited(until, rule.class, rule.limit.owner),
             Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),

@@ -30,7 +30,7 @@ use crate::domain::networks::{Network, Purpose};
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
-pub use view::{BucketView, LeaseView, PoolCounts, SupplyView};
+pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;

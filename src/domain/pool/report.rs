@@ -280,8 +280,12 @@ impl Pool {
                 let until = now + report.retry_after.unwrap_or(Duration::from_secs(3600));
                 self.cool_token(slot, until, now)
             }
-            Class::RateLimitedToken => {
+            Class::RateLimitedToken if self.has_own_limit(lease, slot) => {
                 self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
+            }
+            // The token of an app is limited with its app.
+            Class::RateLimitedToken => {
+                self.cool(lease, slot, report, &[Owner::App, Owner::Address, Owner::Profile], now, effects)
             }
             Class::RateLimitedResource | Class::PublishQuota => {
                 self.cool(lease, slot, report, &[Owner::Profile], now, effects)
@@ -290,6 +294,15 @@ impl Pool {
                 self.cool(lease, slot, report, &[Owner::App, Owner::Address], now, effects)
             }
         }
+    }
+
+    /// Whether the lease's calls draw from an account of the token or its person.
+    fn has_own_limit(&self, lease: LeaseId, slot: u32) -> bool {
+        let Some(held) = self.leases.get(&lease) else { return true };
+        let draws = self.draws[held.operation as usize][self.slots[slot as usize].kind as usize].as_ref();
+        let owner = |draw: &super::Draw| self.rules[draw.rule as usize].limit.owner;
+        let own = [Owner::Token, Owner::Person, Owner::AppPerson];
+        draws.is_none_or(|draws| draws.iter().any(|draw| own.contains(&owner(draw))))
     }
 
     /// A call succeeded: what was closed for doubt or for a limit is open again.

@@ -92,6 +92,12 @@ impl Pool {
         Some((&slot.sealed, slot.version))
     }
 
+    /// Takes a lease back: it is granted nothing more, and takes its last report only. Returns whether it was held and not taken back
+    /// before.
+    pub fn recall(&mut self, lease: LeaseId) -> bool {
+        self.leases.get_mut(&lease).is_some_and(|held| !std::mem::replace(&mut held.recalled, true))
+    }
+
     fn recall_if_dead(&mut self, token: TokenId, now: Timestamp) -> Vec<LeaseId> {
         let slot = &self.slots[self.by_token[&token] as usize];
         let stays = matches!(slot.state, TokenState::Live | TokenState::Suspect { .. }) && slot.usable_until > now;
@@ -176,6 +182,10 @@ impl Pool {
         self.unindex_slot(at);
         let before = &mut self.slots[at as usize];
         slot.leases = std::mem::take(&mut before.leases);
+        // What was learnt of it is not known to whoever puts it anew.
+        if let Some(until) = before.cooling.until() {
+            slot.cooling.close(until);
+        }
         let (person, profiles) = (before.person, std::mem::take(&mut before.profiles));
         unlink(self.by_person.get_mut(&person), at);
         for profile in profiles {

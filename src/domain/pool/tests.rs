@@ -194,6 +194,22 @@ fn a_refusal_closes_the_bucket_and_one_probe_opens_it() {
 }
 
 #[test]
+fn a_refusal_says_why_and_when() {
+    let limits = vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)];
+    let mut pool = pool(network(limits, 1), &["ann", "ben"]);
+    let wrong_purpose = AcquireRequest { purpose: Purpose::Publish, ..request(1, 1) };
+    assert_eq!(pool.acquire(START, &wrong_purpose).unwrap_err(), Refusal::NoToken(NoToken::Purpose));
+    pool.acquire(START, &request(2, 90)).unwrap();
+    pool.acquire(START, &request(3, 90)).unwrap();
+    let Err(Refusal::Limited { until, .. }) = pool.acquire(START, &request(4, 1)) else { panic!("limited") };
+    assert!(until > START && until <= START + MINUTE * 4, "{until}");
+    pool.set_state(TokenId::from_u128(0), TokenState::Live.pause(START).unwrap(), START);
+    assert!(matches!(pool.acquire(START, &request(5, 1)), Err(Refusal::Limited { .. })), "the other comes back");
+    pool.set_state(TokenId::from_u128(1), TokenState::Live.pause(START).unwrap(), START);
+    assert_eq!(pool.acquire(START, &request(6, 1)).unwrap_err(), Refusal::NoToken(NoToken::Paused));
+}
+
+#[test]
 fn a_report_is_counted_once_and_never_beyond_the_grant() {
     let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
     let held = pool.acquire(START, &request(1, 10)).unwrap();

@@ -67,6 +67,15 @@ pub struct LeaseView {
     pub durable: bool,
 }
 
+/// One token, as far as only the pool knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenView {
+    /// Leases on it.
+    pub leases: usize,
+    /// It must not be used before this time.
+    pub cooling_until: Option<Timestamp>,
+}
+
 /// Sums over a pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolCounts {
@@ -101,6 +110,12 @@ impl Pool {
         let Some(at) = self.by_token.get(&token) else { return Vec::new() };
         let buckets = self.slots[*at as usize].buckets.iter();
         buckets.map(|(_, bucket)| self.bucket_view(*bucket)).collect()
+    }
+
+    /// What only the pool knows of a token; `None`: it is not here.
+    pub fn token(&self, token: TokenId) -> Option<TokenView> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        Some(TokenView { leases: slot.leases.len(), cooling_until: slot.cooling.until() })
     }
 
     /// Every bucket that has been drawn from.

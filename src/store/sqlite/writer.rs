@@ -38,7 +38,7 @@ pub(super) struct Writer {
 }
 
 enum Command {
-    Credit(CreditChange, oneshot::Sender<Result<(), CreditError>>),
+    Credit(Box<CreditChange>, oneshot::Sender<Result<(), CreditError>>),
     Job(Box<dyn Job>),
     Shut(oneshot::Sender<()>),
 }
@@ -161,7 +161,7 @@ impl Writer {
     /// Hands a change of credit over and waits for its answer.
     pub(super) async fn change_credit(&self, change: CreditChange) -> Result<(), CreditError> {
         let (to, answer) = oneshot::channel();
-        self.commands.send(Command::Credit(change, to)).await.map_err(|_| StoreError::Closed)?;
+        self.commands.send(Command::Credit(Box::new(change), to)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -208,7 +208,7 @@ impl Group {
     fn add(&mut self, command: Command) {
         match command {
             Command::Credit(change, to) => {
-                self.changes.push(change);
+                self.changes.push(*change);
                 self.credit.push(to);
             }
             Command::Job(job) => self.jobs.push(job),
@@ -272,36 +272,36 @@ impl Owner {
             return refuse(group, error);
         }
         let (started, changes) = (self.clock.now(), group.len());
-        let durable = self.commit(group).await;
-        let took = self.clock.now().since(started);
+        let done = self.commit(group).await;
         if let Some(on_commit) = &self.on_commit {
-            on_commit(CommitStats { changes, took, waiting: self.waiting.len(), durable });
+            let took = self.clock.now().since(started);
+            on_commit(CommitStats { changes, took, waiting: self.waiting.len(), durable: done.outcome.is_ok() });
         }
+        done.answer();
     }
 
-    /// One transaction for the group. Returns whether it became durable.
-    async fn commit(&mut self, group: Group) -> bool {
-        if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
-            self.consider(&error);
-            refuse(group, &error);
-            return false;
+    /// One transaction for the group.
+    async fn commit(&mut self, group: Group) -> Done {
+        let Group { changes, credit, jobs, .. } = group;
+        let begun = self.execute("BEGIN IMMEDIATE").await;
+        let mut done =
+            Done { outcome: begun, credit, results: Ok(Vec::new()), answers: Vec::new(), refused: Vec::new() };
+        if done.outcome.is_err() {
+            done.refused = jobs;
+        } else {
+            let mut tx = SqliteTx::new(&mut self.connection);
+            (done.results, done.answers) = work(&mut tx, &changes, jobs).await;
+            done.outcome = match tx.broken() {
+                Some(error) => Err(error),
+                None => self.execute("COMMIT").await,
+            };
         }
-        let mut tx = SqliteTx::new(&mut self.connection);
-        let (results, answers) = work(&mut tx, group.changes.as_slice(), group.jobs).await;
-        let outcome = match tx.broken() {
-            Some(error) => Err(error),
-            None => self.execute("COMMIT").await,
-        };
-        if let Err(error) = &outcome {
+        if let Err(error) = &done.outcome {
             // SQLite may have rolled back already, and then refuses this.
             let _ = self.execute("ROLLBACK").await;
             self.consider(error);
         }
-        answer_credit(group.credit, results, &outcome);
-        for answer in answers {
-            answer.send(outcome.clone());
-        }
-        outcome.is_ok()
+        done
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
@@ -334,19 +334,32 @@ async fn work(
     (results, answers)
 }
 
-fn answer_credit(
-    callers: Vec<oneshot::Sender<Result<(), CreditError>>>,
+/// A group after its transaction, with the answers that waited for it.
+struct Done {
+    outcome: Result<(), StoreError>,
+    credit: Vec<oneshot::Sender<Result<(), CreditError>>>,
     results: CreditResults,
-    outcome: &Result<(), StoreError>,
-) {
-    let failed = outcome.as_ref().err().or(results.as_ref().err()).cloned();
-    let mut results = results.unwrap_or_default().into_iter();
-    for to in callers {
-        let result = match &failed {
-            Some(error) => Err(error.clone().into()),
-            None => results.next().unwrap_or(Err(StoreError::Closed.into())),
-        };
-        let _ = to.send(result);
+    answers: Vec<Box<dyn Answer>>,
+    refused: Vec<Box<dyn Job>>,
+}
+
+impl Done {
+    fn answer(self) {
+        let failed = self.outcome.as_ref().err().or(self.results.as_ref().err()).cloned();
+        let mut results = self.results.unwrap_or_default().into_iter();
+        for to in self.credit {
+            let result = match &failed {
+                Some(error) => Err(error.clone().into()),
+                None => results.next().unwrap_or(Err(StoreError::Closed.into())),
+            };
+            let _ = to.send(result);
+        }
+        for answer in self.answers {
+            answer.send(self.outcome.clone());
+        }
+        for (job, error) in self.refused.into_iter().zip(failed.iter().cycle()) {
+            job.refuse(error.clone());
+        }
     }
 }
 

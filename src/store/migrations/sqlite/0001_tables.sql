@@ -186,6 +186,7 @@ CREATE TABLE request (
     request_id    TEXT    NOT NULL,
     content_hash  BLOB    NOT NULL,
     response      BLOB    NOT NULL,
+    made_at_us    INTEGER NOT NULL,
     expires_at_us INTEGER NOT NULL,
     PRIMARY KEY (scope, request_id)
 ) STRICT, WITHOUT ROWID;

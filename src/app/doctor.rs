@@ -1,0 +1,55 @@
+//! `doctor`: looks the store over while no broker runs on it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::base::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::store::{DoctorStore, Finding, MetaName, MetaStore, Severity, SqliteOptions, SqliteStore};
+use crate::vault::KeyFile;
+
+/// Prints what was found. Fails if a promise is broken.
+pub async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
+    let clock = Arc::new(SystemClock::start());
+    let now = clock.now();
+    anyhow::ensure!(
+        config.store.dir.is_dir(),
+        "store.dir: there is no store at '{}'; check the path",
+        config.store.dir.display()
+    );
+    let store = SqliteStore::open(SqliteOptions::new(&config.store.dir), clock).await?;
+    let mut findings = store.examine(now).await?;
+    findings.push(check_key(config, &store).await?);
+    store.close().await;
+    let mut worst = Severity::Fine;
+    for finding in &findings {
+        let word = match finding.severity {
+            Severity::Fine => "fine   ",
+            Severity::Warning => "warning",
+            Severity::Error => "ERROR  ",
+        };
+        println!("{word}  {:<22} {}", finding.check, finding.message);
+        worst = worst.max(finding.severity);
+    }
+    Ok(if worst == Severity::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether the key file is the one that sealed this store.
+async fn check_key(config: &Config, store: &SqliteStore) -> anyhow::Result<Finding> {
+    let path = config.key_file();
+    let known = store.find_meta(MetaName::KekFingerprint).await?;
+    let expected = known.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+    let Some(expected) = expected else {
+        let message = "the store has no note of its key yet: no broker was ever started on it".to_owned();
+        return Ok(Finding { check: "vault.key", severity: Severity::Warning, message });
+    };
+    let checked = KeyFile::read(&path).and_then(|file| file.must_be(expected));
+    Ok(match checked {
+        Ok(()) => Finding {
+            check: "vault.key",
+            severity: Severity::Fine,
+            message: format!("{} opens this store", path.display()),
+        },
+        Err(error) => Finding { check: "vault.key", severity: Severity::Error, message: error.to_string() },
+    })
+}

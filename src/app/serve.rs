@@ -1,0 +1,250 @@
+//! `serve`: starts the broker, says where it listens, and stops it in order.
+//!
+//! Start: configuration → log → catalogue → store → keys → pools → listeners. Stop: not ready → no new connections, calls in
+//! work finish → what was decided reaches the store, free credit goes back → the store closes. Every step is bounded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::app::catalogue::read_catalogue;
+use crate::app::observer::CallMetrics;
+use crate::app::routes::routes;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::ids::ProcessId;
+use crate::base::secret::Secret;
+use crate::base::tasks::Tasks;
+use crate::config::{ByteSize, Config};
+use crate::grpc::call::Deadlines;
+use crate::grpc::listener::{GrpcServer, Limits, Listen, Tls};
+use crate::service::{Broker, Started};
+use crate::store::{SqliteOptions, SqliteStore, Store};
+use crate::telemetry::{Metrics, install_panic_hook, start_log};
+use crate::web::health::{NotReady, Probes, routes as health_routes};
+use crate::web::server::{HttpLimits, HttpServer};
+
+/// How often the clock follows the wall clock, and by how much at most.
+const SLEW_EVERY: Duration = Duration::from_secs(1);
+const SLEW_STEP: Duration = Duration::from_millis(1);
+/// A wall clock that has moved further than this away is told to the operator.
+const SKEW_WORTH_TELLING: Duration = Duration::from_secs(5);
+
+/// What `serve` was told on the command line; each goes before the environment and the file.
+#[derive(Debug, Clone, Default)]
+pub struct ServeOptions {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Settings, by `section.key`.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// A broker that serves.
+pub struct Running {
+    /// The broker.
+    pub broker: Broker,
+    /// The gRPC listener.
+    pub grpc: GrpcServer,
+    /// The HTTP listener.
+    pub http: HttpServer,
+    /// The background tasks.
+    pub tasks: Tasks,
+    /// The first admin key, where the store had none.
+    pub first_key: Option<Secret>,
+}
+
+/// Runs a broker until it is told to stop.
+pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) -> anyhow::Result<()> {
+    let overrides: Vec<_> = options.overrides.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let config = Config::load(options.config.as_deref(), environment, &overrides)?;
+    start_log(&config.log)?;
+    install_panic_hook();
+    let clock = Arc::new(SystemClock::start());
+    let drain = config.grpc.drain;
+    let running = start(config, clock.clone()).await?;
+    follow_wall_clock(clock, &running);
+    announce(&running);
+    until_stopped(&running).await;
+    tracing::info!("stopping: calls in work may finish");
+    stop(running, drain).await
+}
+
+/// Starts a broker with its listeners.
+pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+    let tasks = Tasks::default();
+    let metrics = Metrics::new(&config.metrics);
+    metrics.start_upkeep(&tasks);
+    let catalogue = read_catalogue(config.catalogue.dir.as_deref())?;
+    make_data_dir(&config.store.dir)?;
+    let mut store = SqliteOptions::new(&config.store.dir);
+    store.readers = u32::try_from(config.store.readers).unwrap_or(u32::MAX);
+    store.queue = config.store.write_queue;
+    let committed = metrics.clone();
+    store.on_commit = Some(Arc::new(move |stats| committed.store_committed(stats.changes, stats.took)));
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(store, clock.clone()).await?);
+    let Started { broker, restored, first_key } =
+        Broker::start(config, catalogue, store, clock, metrics.clone(), &tasks).await?;
+    tracing::info!(
+        tokens = restored.tokens,
+        damaged = restored.damaged,
+        blocks = restored.blocks,
+        leases = restored.leases,
+        "took up what the store holds"
+    );
+    broker.start_background(&tasks);
+    let grpc = start_grpc(&broker, &tasks)?;
+    let http = start_http(&broker, &tasks).await?;
+    Ok(Running { broker, grpc, http, tasks, first_key })
+}
+
+fn start_grpc(broker: &Broker, tasks: &Tasks) -> anyhow::Result<GrpcServer> {
+    let settings = &broker.config.grpc;
+    let listen = Listen {
+        address: settings.listen,
+        workers: settings.workers,
+        limits: limits(&broker.config),
+        tls: read_tls(&broker.config)?,
+        clock: broker.clock.clone(),
+        observer: Arc::new(CallMetrics::new(&broker.metrics)),
+        seed: u64::try_from(ProcessId::generate().as_u128() & u128::from(u64::MAX)).unwrap_or_default(),
+    };
+    Ok(GrpcServer::start(listen, || routes(broker, tasks, settings.reflection))?)
+}
+
+async fn start_http(broker: &Broker, tasks: &Tasks) -> anyhow::Result<HttpServer> {
+    let (metrics, watched, stopping) = (broker.metrics.clone(), broker.clone(), tasks.clone());
+    let probes = Probes {
+        metrics: Box::new(move || metrics.render()),
+        not_ready: Box::new(move || not_ready(&watched, &stopping)),
+    };
+    let settings = &broker.config.http;
+    let limits = HttpLimits {
+        connections: settings.max_connections,
+        header_timeout: settings.header_timeout,
+        ..HttpLimits::default()
+    };
+    let started = HttpServer::start("http", settings.listen, limits, health_routes(probes), tasks).await;
+    started.with_context(|| format!("can't listen on {} for HTTP; is another process there?", settings.listen))
+}
+
+/// Every reason why the broker can't do its work now.
+fn not_ready(broker: &Broker, tasks: &Tasks) -> Vec<NotReady> {
+    let mut reasons = Vec::new();
+    if tasks.is_stopping() {
+        reasons.push(NotReady { part: "process", reason: "the process is about to stop".to_owned() });
+    }
+    if !broker.store.accepts_writes() {
+        let reason = "the store accepts no changes; see the log, check the disk, restart the broker".to_owned();
+        reasons.push(NotReady { part: "store", reason });
+    }
+    reasons
+}
+
+fn limits(config: &Config) -> Limits {
+    let set = &config.grpc.limits;
+    let whole = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let bytes = |size: ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
+    let usual = Limits::default();
+    Limits {
+        connections: set.connections,
+        connections_per_peer: set.connections_per_peer,
+        accepts_per_second: whole(set.accepts_per_second),
+        handshake_timeout: set.handshake_timeout,
+        preface_timeout: set.preface_timeout,
+        streams: whole(set.streams),
+        calls: set.calls,
+        pending_resets: set.pending_resets,
+        local_error_resets: set.local_error_resets,
+        header_list: bytes(set.header_list),
+        keepalive: set.keepalive,
+        keepalive_timeout: set.keepalive_timeout,
+        connection_age: set.connection_age,
+        connection_age_grace: set.connection_age_grace,
+        drain: config.grpc.drain,
+        deadlines: Deadlines { unary: config.grpc.deadline, ..usual.deadlines },
+        ..usual
+    }
+}
+
+fn read_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let tls = &config.grpc.tls;
+    let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else { return Ok(None) };
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("'{}' can't be read", path.display()));
+    let chain = read(cert)?;
+    let key = Secret::new(String::from_utf8(read(key)?).context("grpc.tls.key must be a PEM file")?);
+    let authority = tls.client_ca.as_deref().map(read).transpose()?;
+    Ok(Some(Tls::new(&chain, &key, authority.as_deref())?))
+}
+
+/// The data directory, readable by its owner only.
+fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("store.dir: '{}' can't be made; check the path and its permissions", dir.display()))
+}
+
+fn announce(running: &Running) {
+    tracing::info!(grpc = %running.grpc.local_addr(), http = %running.http.local_addr(), "the broker serves");
+    if let Some(key) = &running.first_key {
+        // Shown once, on the terminal and not in the log.
+        println!("First admin key (shown once, keep it safe):\n\n  {}\n", key.expose());
+        println!("Try:  TOKEN_BROKER_KEY=<the key> token-broker networks list");
+    }
+}
+
+fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
+    let (stop, metrics) = (running.tasks.clone(), running.broker.metrics.clone());
+    running.tasks.spawn("clock", async move {
+        let mut told = false;
+        while !stop.is_stopping() {
+            tokio::select! {
+                () = tokio::time::sleep(SLEW_EVERY) => {}
+                () = stop.stopped() => return,
+            }
+            let skew = clock.skew_micros();
+            metrics.set_clock_skew(skew);
+            clock.slew(SLEW_STEP);
+            let far = Duration::from_micros(skew.unsigned_abs()) > SKEW_WORTH_TELLING;
+            if far && !told {
+                tracing::warn!(skew_micros = skew, "the machine's clock was moved; windows and leases go on by the old time, which follows slowly");
+            }
+            told = far;
+        }
+    });
+}
+
+async fn until_stopped(running: &Running) {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::error!(%error, "signals can't be received; stop the process with ctrl-c");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = running.grpc.failed() => tracing::error!("a worker of the gRPC listener ended; the process stops"),
+        () = running.tasks.stopped() => {}
+    }
+}
+
+/// Stops in order; no step takes longer than it may.
+pub async fn stop(running: Running, drain: Duration) -> anyhow::Result<()> {
+    let Running { broker, grpc, tasks, .. } = running;
+    if !grpc.drain().await {
+        tracing::warn!("some calls did not finish in time and were cut off");
+    }
+    let panicked = tasks.panicked();
+    tasks.stop();
+    if !tasks.join(drain).await {
+        tracing::warn!("some background tasks did not end in time");
+    }
+    broker.engine.stop(drain).await;
+    broker.store.close().await;
+    anyhow::ensure!(!panicked, "a background task panicked; see the log");
+    tracing::info!("stopped");
+    Ok(())
+}

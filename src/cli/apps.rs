@@ -1,0 +1,146 @@
+//! `token-broker apps`.
+
+use clap::Subcommand;
+
+use super::failure::Failure;
+use super::names::top;
+use super::options::{Paging, parse_fact, update_mask};
+use super::session::{Page, Session, part};
+use super::table::Column;
+use super::token::facts;
+use crate::grpc::pb;
+use crate::grpc::pb::network_service_client::NetworkServiceClient;
+
+/// What to do with apps.
+#[derive(Subcommand)]
+pub enum AppsCommand {
+    /// List the apps.
+    List {
+        #[command(flatten)]
+        paging: Paging,
+        /// Only this network's.
+        #[arg(long, default_value = "-", hide_default_value = true)]
+        network: String,
+    },
+    /// Show one app with its budgets.
+    Show {
+        /// The app, as NETWORK/APP.
+        app: String,
+    },
+    /// Change the facts or the name of an app. Limits that are worked out from a fact follow at once.
+    #[command(after_help = "Example:\n  token-broker apps update facebook/default --fact app_users=4000")]
+    Update {
+        /// The app, as NETWORK/APP.
+        app: String,
+        /// A name for people.
+        #[arg(long, value_name = "TEXT")]
+        display_name: Option<String>,
+        /// A number from which the network works limits out; may be repeated.
+        #[arg(long = "fact", value_name = "NAME=NUMBER", value_parser = parse_fact)]
+        facts: Vec<(String, i64)>,
+    },
+    /// Add units to a budget that is paid in advance.
+    #[command(after_help = "Example:\n  token-broker apps top-up x/default --class posts --units 10000")]
+    TopUp {
+        /// The app, as NETWORK/APP.
+        app: String,
+        /// The credit class.
+        #[arg(long)]
+        class: String,
+        /// Units to add.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        units: i64,
+    },
+}
+
+const COLUMNS: &[Column<pb::App>] = &[
+    Column::text("APP", |app, _| short_app(&app.name).into()),
+    Column::minor_text("NAME", |app, _| app.display_name.as_str().into()),
+    Column::minor_text("CLIENT ID", |app, _| app.client_id.as_str().into()),
+    Column::number("TOKENS", |app, _| app.tokens.into()),
+    Column::minor_text("FACTS", |app, _| facts(&app.facts).into()),
+];
+
+const BUDGETS: &[Column<pb::Budget>] = &[
+    Column::text("CLASS", |budget, _| budget.credit_class.as_str().into()),
+    Column::number("LEFT", |budget, _| budget.left.into()),
+    Column::number("TOTAL", |budget, _| budget.total.into()),
+    Column::text("TOPPED UP", |budget, view| view.time(budget.top_up_time.as_ref())),
+];
+
+/// `x/default` for `networks/x/apps/default`.
+fn short_app(name: &str) -> String {
+    match name.split('/').collect::<Vec<_>>().as_slice() {
+        ["networks", network, "apps", app] => format!("{network}/{app}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// `networks/x/apps/default` for `x/default`.
+fn whole_name(text: &str) -> Result<String, Failure> {
+    match text.split('/').collect::<Vec<_>>().as_slice() {
+        ["networks", _, "apps", _] => Ok(text.to_owned()),
+        [network, app] if !network.is_empty() && !app.is_empty() => Ok(format!("networks/{network}/apps/{app}")),
+        _ => Err(Failure::Usage(format!("'{text}' is not an app; write NETWORK/APP, such as x/default"))),
+    }
+}
+
+/// Carries a command out.
+pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Failure> {
+    let mut client = NetworkServiceClient::new(session.client());
+    let app = match command {
+        AppsCommand::List { paging, network } => return list(session, &paging, &network).await,
+        AppsCommand::TopUp { app, class, units } => return top_up(session, &app, class, units).await,
+        AppsCommand::Show { app } => {
+            let request = pb::GetAppRequest { name: whole_name(&app)? };
+            part(client.get_app(session.request(request)).await?, |answer| answer.app)?
+        }
+        AppsCommand::Update { app, display_name, facts } => {
+            let update_mask = Some(update_mask(&[("display_name", display_name.is_some())], &facts)?);
+            let app = pb::App {
+                name: whole_name(&app)?,
+                display_name: display_name.unwrap_or_default(),
+                facts: facts.into_iter().collect(),
+                ..pb::App::default()
+            };
+            let request = pb::UpdateAppRequest { app: Some(app), update_mask, request_id: session.request_id() };
+            part(client.update_app(session.request(request)).await?, |answer| answer.app)?
+        }
+    };
+    session.terminal.record(&app, COLUMNS)?;
+    session.terminal.section("Budgets", &app.budgets, BUDGETS)
+}
+
+async fn top_up(session: &mut Session, app: &str, class: String, units: i64) -> Result<(), Failure> {
+    let name = whole_name(app)?;
+    let request = pb::TopUpBudgetRequest { name, credit_class: class, units, request_id: session.request_id() };
+    let answer = NetworkServiceClient::new(session.client()).top_up_budget(session.request(request)).await?;
+    let budget = part(answer, |answer| answer.budget)?;
+    session.terminal.record(&budget, BUDGETS)
+}
+
+async fn list(session: &mut Session, paging: &Paging, network: &str) -> Result<(), Failure> {
+    let client = NetworkServiceClient::new(session.client());
+    let parent = top("networks", network);
+    let fetch = async |page_size, page_token| {
+        let request = pb::ListAppsRequest { parent: parent.clone(), page_size, page_token };
+        let answer = client.clone().list_apps(request).await?.into_inner();
+        Ok(Page { items: answer.apps, next: answer.next_page_token })
+    };
+    session.list(COLUMNS, paging, fetch).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apps_are_named_by_network_and_app() {
+        assert_eq!(whole_name("x/default").expect("good"), "networks/x/apps/default");
+        assert_eq!(whole_name("networks/x/apps/default").expect("good"), "networks/x/apps/default");
+        assert_eq!(short_app("networks/x/apps/default"), "x/default");
+        for bad in ["x", "x/", "/default", "a/b/c", ""] {
+            assert!(whole_name(bad).is_err(), "{bad}");
+        }
+    }
+}

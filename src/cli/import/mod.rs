@@ -1,0 +1,278 @@
+//! `token-broker token import`: many tokens from a file, in bounded memory, over one stream that can be resumed.
+//!
+//! The file is read in batches (`rows`), a few of which are under way at a time; rejected rows go to a file of their own
+//! (`journal`). Invariant: no message of this module repeats a value of the file, since a column may be shifted and hold a
+//! secret where none belongs.
+
+mod journal;
+mod rows;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use self::journal::Journal;
+use self::rows::{Batch, RowReader};
+use super::failure::Failure;
+use super::session::Session;
+use super::terminal::Format;
+use super::token::ImportArgs;
+use crate::grpc::pb;
+use crate::grpc::pb::import_tokens_request::Content;
+use crate::grpc::pb::token_service_client::TokenServiceClient;
+
+/// Batches under way at a time: reading, sending and the broker's work overlap, and memory stays bounded.
+const UNDER_WAY: usize = 4;
+
+/// What the file looks like.
+pub const HELP: &str = "\
+The file is CSV with a line of titles, or JSON lines (one object a line); which of them is found
+out. Each row is one token. An unknown title is an error.
+
+  network, kind               which token: needed
+  access_token                its secret: needed
+  refresh_token, token_secret further secrets, where the kind has them
+  app, person, profile        ids: our app there, who granted it, what it speaks for
+  display_name, granted_by    for people
+  scopes, purposes            several with ';' or space between them; in JSON also as an array
+  access_expire_time, refresh_expire_time, data_access_expire_time, consent_time
+                              2026-01-31T10:00:00Z or 2026-01-31
+  max_concurrent_leases, reserve_percent
+  facts.NAME                  a number from which limits are worked out; in JSON also as an object
+
+Rejected rows don't stop the others; they are listed in FILE.errors.csv. If an import breaks off,
+run the same command again: it goes on where it stopped.
+
+Examples:
+  token-broker token import tokens.csv --dry-run
+  token-broker token import tokens.jsonl --update
+  sqlite3 old.db -csv -header 'select …' | token-broker token import - --import-id move-2026";
+
+/// Imports a file and prints what came of it. Rows that were rejected make it fail, after all others are in.
+pub async fn run(args: ImportArgs, session: &mut Session) -> Result<(), Failure> {
+    let parent = session.team().await?;
+    let import_id = match &args.import_id {
+        Some(id) => id.clone(),
+        None => id_of(&args, &parent)?,
+    };
+    let reader = RowReader::open(&args.file)?;
+    let begin = pb::ImportBegin {
+        parent,
+        import_id: import_id.clone(),
+        validate_only: args.dry_run,
+        allow_existing: args.update,
+    };
+    let bar = progress(session, &reader);
+    let errors = args.errors.clone().unwrap_or_else(|| errors_beside(&args.file));
+    let mut import = Import::begin(session, begin, reader, &errors).await?;
+    let outcome = import.send_all(&bar).await;
+    bar.finish_and_clear();
+    if let Err(failure) = outcome {
+        let done = import.totals.committed_row;
+        session.terminal.notice(&format!(
+            "rows up to {done} are done; run the same command again to go on (import id {import_id})"
+        ));
+        return Err(failure);
+    }
+    let totals = import.finish()?;
+    report(session, &args, &totals, &errors)
+}
+
+/// The stream and what has come of it so far.
+struct Import {
+    reader: Option<RowReader>,
+    requests: Option<mpsc::Sender<pb::ImportTokensRequest>>,
+    answers: Streaming<pb::ImportTokensResponse>,
+    journal: Journal,
+    /// Rows up to this one were done by an earlier run.
+    resumed_after: i64,
+    totals: Totals,
+}
+
+/// What has come of an import so far, earlier runs included.
+#[derive(Default)]
+struct Totals {
+    import_id: String,
+    committed_row: i64,
+    added: i64,
+    updated: i64,
+    unchanged: i64,
+    /// Rejected by the broker.
+    rejected: i64,
+    /// Rejected here: rows that can't even be sent.
+    unreadable: i64,
+}
+
+impl Totals {
+    fn all_rejected(&self) -> i64 {
+        self.rejected + self.unreadable
+    }
+
+    fn take(&mut self, answer: &pb::ImportTokensResponse) {
+        self.import_id.clone_from(&answer.import_id);
+        self.committed_row = answer.committed_row;
+        self.added = answer.added;
+        self.updated = answer.updated;
+        self.unchanged = answer.unchanged;
+        self.rejected = answer.rejected;
+    }
+}
+
+impl Import {
+    /// Opens the stream and learns where an earlier run stopped.
+    async fn begin(
+        session: &Session,
+        begin: pb::ImportBegin,
+        reader: RowReader,
+        errors: &Path,
+    ) -> Result<Self, Failure> {
+        let (requests, queue) = mpsc::channel(UNDER_WAY);
+        let first = pb::ImportTokensRequest { content: Some(Content::Begin(begin)) };
+        requests.try_send(first).expect("the queue is new and has room");
+        let stream = TokenServiceClient::new(session.client()).import_tokens(ReceiverStream::new(queue)).await?;
+        let mut answers = stream.into_inner();
+        let mut totals = Totals::default();
+        totals.take(&next(&mut answers).await?);
+        let resumed_after = totals.committed_row;
+        let journal = Journal::open(errors, resumed_after)?;
+        Ok(Self { reader: Some(reader), requests: Some(requests), answers, journal, resumed_after, totals })
+    }
+
+    /// Sends every batch, with a few of them under way, and takes the answers.
+    async fn send_all(&mut self, bar: &ProgressBar) -> Result<(), Failure> {
+        let mut positions = std::collections::VecDeque::with_capacity(UNDER_WAY);
+        loop {
+            while self.requests.is_some() && positions.len() < UNDER_WAY {
+                let batch = self.read().await?;
+                let at = batch.bytes_read;
+                if self.send(batch).await? {
+                    positions.push_back(at);
+                }
+            }
+            let Some(at) = positions.pop_front() else { break };
+            let answer = next(&mut self.answers).await?;
+            self.totals.take(&answer);
+            for rejected in answer.results.iter().filter(|one| one.outcome() == pb::ImportOutcome::Rejected) {
+                self.journal.rejected_by_broker(rejected)?;
+            }
+            bar.set_position(at);
+        }
+        while self.answers.message().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Reads the next batch off the async threads.
+    async fn read(&mut self) -> Result<Batch, Failure> {
+        let mut reader = self.reader.take().expect("it is put back after each batch");
+        let read = tokio::task::spawn_blocking(move || {
+            let batch = reader.next_batch();
+            (reader, batch)
+        });
+        let (reader, batch) = read.await.map_err(|error| Failure::Answer(error.to_string()))?;
+        self.reader = Some(reader);
+        batch
+    }
+
+    /// Sends what an earlier run has not done. Returns whether there is an answer to wait for.
+    async fn send(&mut self, batch: Batch) -> Result<bool, Failure> {
+        for bad in &batch.unreadable {
+            self.totals.unreadable += 1;
+            if bad.row > self.resumed_after {
+                self.journal.unreadable(bad)?;
+            }
+        }
+        let rows: Vec<_> = batch.rows.into_iter().filter(|row| row.row > self.resumed_after).collect();
+        let has_rows = !rows.is_empty();
+        if let (true, Some(requests)) = (has_rows, &self.requests) {
+            let request = pb::ImportTokensRequest { content: Some(Content::Rows(pb::ImportRows { rows })) };
+            if requests.send(request).await.is_err() {
+                // The broker has ended the stream; the answers tell why.
+                self.requests = None;
+            }
+        }
+        if batch.is_last {
+            self.requests = None;
+        }
+        Ok(has_rows)
+    }
+
+    fn finish(self) -> Result<Totals, Failure> {
+        self.journal.finish()?;
+        Ok(self.totals)
+    }
+}
+
+async fn next(answers: &mut Streaming<pb::ImportTokensResponse>) -> Result<pb::ImportTokensResponse, Failure> {
+    let answer = answers.message().await?;
+    answer.ok_or_else(|| Failure::Answer("the import ended before all rows were answered".to_owned()))
+}
+
+/// The same file with the same settings has the same id, so that the same command resumes.
+fn id_of(args: &ImportArgs, parent: &str) -> Result<String, Failure> {
+    if args.file == Path::new("-") {
+        return Err(Failure::Usage("stdin can't be read twice: name the import with --import-id".to_owned()));
+    }
+    let failed = |source| Failure::File { path: args.file.clone(), source };
+    let mut file = std::fs::File::open(&args.file).map_err(failed)?;
+    let mut digest = Context::new(&SHA256);
+    digest.update(format!("{parent}\n{}\n{}\n", args.dry_run, args.update).as_bytes());
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            read => digest.update(&buffer[..read]),
+        }
+    }
+    let hex: String = digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("imp_{hex}"))
+}
+
+fn errors_beside(file: &Path) -> PathBuf {
+    if file == Path::new("-") {
+        return PathBuf::from("import.errors.csv");
+    }
+    let mut name = file.as_os_str().to_owned();
+    name.push(".errors.csv");
+    PathBuf::from(name)
+}
+
+fn progress(session: &Session, reader: &RowReader) -> ProgressBar {
+    if !session.terminal.shows_progress() {
+        return ProgressBar::hidden();
+    }
+    let Some(bytes) = reader.bytes() else { return ProgressBar::new_spinner() };
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} to go");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn report(session: &mut Session, args: &ImportArgs, totals: &Totals, errors: &Path) -> Result<(), Failure> {
+    let rejected = totals.all_rejected();
+    match session.terminal.format {
+        Format::Table => {
+            let done = if args.dry_run { "would be added" } else { "added" };
+            let sentence = format!(
+                "{} {done}, {} brought up to date, {} unchanged, {rejected} rejected",
+                totals.added, totals.updated, totals.unchanged
+            );
+            session.terminal.say(&sentence)?;
+        }
+        _ => session.terminal.json(&serde_json::json!({
+            "importId": totals.import_id,
+            "validateOnly": args.dry_run,
+            "added": totals.added,
+            "updated": totals.updated,
+            "unchanged": totals.unchanged,
+            "rejected": rejected,
+            "errorsFile": (rejected > 0).then(|| errors.display().to_string()),
+        }))?,
+    }
+    match u64::try_from(rejected) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(rejected) => Err(Failure::RowsRejected { rejected, errors: errors.to_owned() }),
+    }
+}

@@ -1,0 +1,119 @@
+//! Commands that need no running broker: they are the broker, or look at its files. Here are their options only; what
+//! they do lives with the parts of the program that they start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use super::times::parse_span;
+
+/// A command that needs no running broker.
+#[derive(Subcommand, Debug)]
+pub enum LocalCommand {
+    /// Run the broker.
+    ///
+    /// Without a configuration it keeps its store in ./token-broker-data, makes a sealing key there, prints an admin key
+    /// once, and listens on 127.0.0.1.
+    #[command(after_help = "Examples:\n  token-broker serve\n  token-broker serve --config /etc/token-broker.toml")]
+    Serve(ServeArgs),
+    /// Show the whole product at work, against simulated networks.
+    #[command(after_help = "Examples:\n  token-broker demo\n  token-broker demo --duration 30s --seed 7 --output json")]
+    Demo(DemoArgs),
+    /// Serve simulated networks over HTTP, for people who write collectors.
+    #[command(after_help = "Example:\n  token-broker simulate --network x --network youtube --listen 127.0.0.1:7080")]
+    Simulate(SimulateArgs),
+    /// Check or explain the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look the store over: settings, keys, orphans, and whether the books add up.
+    Doctor(DoctorArgs),
+    /// Print a script that completes commands and options in a shell.
+    #[command(after_help = "Example:\n  token-broker completions bash > /etc/bash_completion.d/token-broker")]
+    Completions(CompletionsArgs),
+}
+
+/// Options of `serve`. Each goes before the environment and the file.
+#[derive(Args, Debug, Default)]
+pub struct ServeArgs {
+    /// Configuration file (TOML); see `config example`.
+    #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Where gRPC is served.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where /metrics, /healthz and /readyz are served.
+    #[arg(long, value_name = "ADDRESS")]
+    pub http_listen: Option<SocketAddr>,
+    /// Where the embedded store and the sealing key are kept.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Options of `demo`.
+#[derive(Args, Debug, Default)]
+pub struct DemoArgs {
+    /// How long it runs, by the clock on the wall. Default: long enough for an alert to open and clear.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    pub duration: Option<Duration>,
+    /// Seed of all that is random; the same seed makes the same choices.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// How many times faster than real time the simulated networks run: 1 or more.
+    #[arg(long, value_name = "FACTOR")]
+    pub speed: Option<u32>,
+}
+
+/// Options of `simulate`.
+#[derive(Args, Debug, Default)]
+pub struct SimulateArgs {
+    /// Where the networks are served.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// A network of the catalogue; may be repeated. Default: all.
+    #[arg(long = "network", value_name = "NETWORK")]
+    pub networks: Vec<String>,
+    /// Seed of all that is random.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// How many times faster than real time they run: 1 or more.
+    #[arg(long, value_name = "FACTOR")]
+    pub speed: Option<u32>,
+}
+
+/// Commands about the configuration.
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Report every mistake at once, with line and field.
+    Check(ConfigFile),
+    /// Print an annotated example with every setting and its default.
+    Example,
+}
+
+/// Which configuration is meant.
+#[derive(Args, Debug, Default)]
+pub struct ConfigFile {
+    /// Configuration file (TOML).
+    #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `doctor`.
+#[derive(Args, Debug, Default)]
+pub struct DoctorArgs {
+    /// Configuration file (TOML).
+    #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Where the embedded store and the sealing key are kept.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Options of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: Shell,
+}
