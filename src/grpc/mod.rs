@@ -4,10 +4,17 @@
 //! bounds them; [`call`] bounds and watches each call on them, whatever the handler does. [`client`] is the way in for our own
 //! command line.
 
+pub mod alert_service;
 pub mod call;
 pub mod caller;
 pub mod client;
 pub mod convert;
+mod fields;
 pub mod listener;
+mod load_message;
+pub mod load_service;
+mod mutation;
+mod page;
 pub mod pb;
 pub mod status;
+mod watch_refusals;
