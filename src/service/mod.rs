@@ -26,6 +26,10 @@ pub mod teams;
 pub mod tokens;
 mod watch;
 mod watch_alerts;
+#[cfg(test)]
+mod watch_tests;
+#[cfg(test)]
+pub(crate) mod watched;
 
 use std::sync::Arc;
 
