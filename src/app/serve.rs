@@ -56,8 +56,7 @@ pub struct Running {
 
 /// Runs a broker until it is told to stop.
 pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) -> anyhow::Result<()> {
-    let overrides: Vec<_> = options.overrides.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let config = Config::load(options.config.as_deref(), environment, &overrides)?;
+    let config = Config::load(options.config.as_deref(), environment, &options.overrides)?;
     start_log(&config.log)?;
     install_panic_hook();
     let clock = Arc::new(SystemClock::start());

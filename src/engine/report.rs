@@ -76,8 +76,7 @@ impl Engine {
     ) -> Result<(ReportOutcome, Option<oneshot::Receiver<Result<u64, StoreError>>>), ReportFailure> {
         let now = self.now();
         let mut state = place.cell.lock();
-        let mut reported = state.pool.report(now, lease, &usage.report)?;
-        state.updates.append(&mut reported.updates);
+        let reported = state.pool.report(now, lease, &usage.report)?;
         let mut outcome = ReportOutcome {
             network: place.cell.network.id.clone(),
             verdict: reported.verdict,
@@ -90,24 +89,21 @@ impl Engine {
         let mut pending = None;
         if usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep {
             match state.pool.top_up(now, lease, usage.want_calls) {
-                Ok(mut top_up) => {
+                Ok(top_up) => {
                     outcome.calls_granted = top_up.calls;
                     outcome.calls_left += top_up.calls;
                     outcome.use_by = top_up.use_by;
-                    if !top_up.wishes.takes.is_empty() {
-                        let mut updates = std::mem::take(&mut state.updates);
-                        updates.append(&mut top_up.wishes.updates);
-                        let takes = top_up.wishes.takes.clone();
-                        let take = TakeBlocks { takes, updates, keys: Vec::new(), now };
+                    if !top_up.takes.is_empty() {
+                        let updates = state.pool.take_updates();
+                        let take = TakeBlocks { takes: top_up.takes.clone(), updates, keys: Vec::new(), now };
                         let (reply, answer) = oneshot::channel();
                         let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
-                        if let Err(Commit::TopUp { top_up, .. }) = self.0.committer.hand_over(commit) {
+                        if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {
+                            state.pool.return_updates(take.updates);
                             state.pool.cancel_top_up(lease, &top_up, false, now);
                             return Err(ReportFailure::Overloaded);
                         }
                         pending = Some(answer);
-                    } else {
-                        state.updates.append(&mut top_up.wishes.updates);
                     }
                 }
                 Err(until) => outcome.retry_at = Some(until),
@@ -143,8 +139,7 @@ impl Engine {
         let unused = {
             let mut state = place.cell.lock();
             let view = state.pool.lease(lease).ok_or(ReportError::UnknownLease)?;
-            let released = state.pool.release(now, lease, true)?;
-            state.updates.extend(released.updates);
+            state.pool.release(now, lease, true)?;
             let used = view.calls_granted - view.calls_left;
             state.closed.push(CloseLease { lease, state: LeaseState::Released, used, at: now });
             view.calls_left

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::shelf::may_pass;
 use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
@@ -65,8 +65,8 @@ pub struct Acquired {
     pub use_by: Timestamp,
     /// When the lease ends.
     pub expires_at: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
 }
@@ -78,8 +78,8 @@ pub struct TopUp {
     pub calls: u64,
     /// Until when the lease's credit may be used.
     pub use_by: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
 }
 
 /// Why nothing was granted.
@@ -279,11 +279,12 @@ impl Pool {
             let units = calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
-            let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
+            let grant = granted.expect("every bucket was checked under the same lock");
             grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
             self.schedule(bucket, now);
         }
-        Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
+        self.updates.append(&mut wishes.updates);
+        Ok(self.open(now, slot, request, calls, use_by, grants, wishes.takes, keys))
     }
 
     /// How many calls fit into every bucket, and until when they can be used. Changes no credit.
@@ -300,7 +301,7 @@ impl Pool {
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            bucket.advance(now, timing, &mut Vec::new());
+            bucket.advance(now, timing, &mut self.updates);
             if !bucket.cooling.is_open() {
                 calls = 1;
             }
@@ -337,7 +338,7 @@ impl Pool {
         calls: u64,
         use_by: Timestamp,
         grants: Vec<HeldGrant>,
-        wishes: Wishes,
+        takes: Vec<BlockTake>,
         keys: Vec<OpenedKey>,
     ) -> Acquired {
         let expires_at = now + request.ttl;
@@ -374,7 +375,7 @@ impl Pool {
             calls,
             use_by,
             expires_at,
-            wishes,
+            takes,
             keys,
         }
     }
@@ -391,13 +392,13 @@ impl Pool {
     }
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
-    pub fn cancel(&mut self, lease: LeaseId, wishes: &Wishes, refused: bool, now: Timestamp) {
+    pub fn cancel(&mut self, lease: LeaseId, takes: &[BlockTake], refused: bool, now: Timestamp) {
         self.close(lease, 0, now);
-        self.undo(wishes, refused, now);
+        self.undo(takes, refused, now);
     }
 
-    fn undo(&mut self, wishes: &Wishes, refused: bool, now: Timestamp) {
-        for take in &wishes.takes {
+    fn undo(&mut self, takes: &[BlockTake], refused: bool, now: Timestamp) {
+        for take in takes {
             let Some(at) = self.by_bucket.get(&take.bucket).copied() else { continue };
             let bucket = &mut self.buckets[at as usize].bucket;
             if refused {
@@ -442,7 +443,8 @@ impl Pool {
             held.calls_granted += calls;
             held.use_by = use_by;
         }
-        Ok(TopUp { calls, use_by, wishes })
+        self.updates.append(&mut wishes.updates);
+        Ok(TopUp { calls, use_by, takes: wishes.takes })
     }
 
     /// The store did not take the blocks of a top-up: the lease loses these calls again.
@@ -450,7 +452,7 @@ impl Pool {
         if self.leases.contains_key(&lease) {
             self.settle_calls(lease, 0, top_up.calls, now);
         }
-        self.undo(&top_up.wishes, refused, now);
+        self.undo(&top_up.takes, refused, now);
     }
 
     fn hold(&mut self, lease: LeaseId, grant: HeldGrant) {

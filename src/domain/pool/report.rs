@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote, Reported as ReportedUsage, span};
+use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Held, Pool};
@@ -41,8 +41,6 @@ pub struct Reported {
     pub use_by: Timestamp,
     /// What else follows.
     pub effects: Vec<Effect>,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
     /// The report was settled before; nothing was changed.
     pub repeated: bool,
 }
@@ -116,42 +114,40 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        let updates = self.settle_calls(lease, report.used, report.unused, now);
+        self.settle_calls(lease, report.used, report.unused, now);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
         let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer =
-            Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates, repeated: false };
-        let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
+        let answer = Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, repeated: false };
+        let kept = Reported { effects: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
     }
 
-    /// Gives a lease back. What it did not report counts as unused if `rest_unused`, else as spent.
-    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<Released, ReportError> {
+    /// Gives a lease back; returns its token. What it did not report counts as unused if `rest_unused`, else as spent.
+    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<TokenId, ReportError> {
         let held = self.leases.get(&lease).ok_or(ReportError::UnknownLease)?;
         let unreported = if rest_unused { 0 } else { held.calls_left };
         let token = self.slots[held.slot as usize].id;
-        let updates = self.close(lease, unreported, now);
-        Ok(Released { token, updates })
+        self.close(lease, unreported, now);
+        Ok(token)
     }
 
     /// Ends a lease: `spent` of its remaining calls count as made, the rest comes back.
-    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let Some(held) = self.leases.get(&lease) else { return Vec::new() };
+    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) {
+        let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
-        let updates = self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
+        self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
         self.leases.remove(&lease);
         self.slots[slot as usize].leases.retain(|other| *other != lease);
         self.rescore_slot(slot, now);
-        updates
     }
 
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
-    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let mut updates = Vec::new();
-        let Some(held) = self.leases.get_mut(&lease) else { return updates };
+    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
+        let known = self.updates.len();
+        let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used + unused);
         let slot = held.slot;
         let grants = &mut held.grants;
@@ -169,12 +165,12 @@ impl Pool {
                 grant.units -= spent + returned;
                 used -= spent;
                 unused -= returned;
-                bucket.settle(grant.block, spent, returned, now, &mut updates);
+                bucket.settle(grant.block, spent, returned, now, &mut self.updates);
             }
         }
         grants.retain(|grant| grant.units > 0);
         let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
-        if !updates.is_empty() {
+        if self.updates.len() > known {
             for bucket in touched {
                 self.schedule(bucket, now);
             }
@@ -182,7 +178,6 @@ impl Pool {
         if unused > 0 {
             self.rescore_slot(slot, now);
         }
-        updates
     }
 
     fn take_readings(
@@ -428,15 +423,6 @@ impl Pool {
             }
         }
     }
-}
-
-/// A lease that was given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// Its token.
-    pub token: TokenId,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
 }
 
 fn recalled_verdict(verdict: Verdict) -> Verdict {

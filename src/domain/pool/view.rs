@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote};
+use crate::domain::credit::{BucketKey, BucketNote};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::is_own;
@@ -248,17 +248,16 @@ impl Pool {
     }
 
     /// Everything that must outlive an orderly stop: free credit goes back, notes are taken.
-    pub fn settle_for_stop(&mut self) -> (Vec<BlockUpdate>, Vec<BucketNote>) {
-        let mut updates = Vec::new();
+    pub fn settle_for_stop(&mut self) -> Vec<BucketNote> {
         let mut notes = Vec::new();
         for bucket in &mut self.buckets {
-            bucket.bucket.give_back(&mut updates);
+            bucket.bucket.give_back(&mut self.updates);
             notes.push(bucket.bucket.note());
         }
         notes.retain(|note| {
             note.cooling_until.is_some() || note.learned_limit.is_some() || note.window_ends_at.is_some()
         });
-        (updates, notes)
+        notes
     }
 
     /// The credit that was granted beyond what may be spent, over all buckets. Zero by construction; recomputed from the books.
