@@ -10,10 +10,12 @@ pub mod changes;
 pub mod collectors;
 mod directory;
 pub mod keys;
+mod list_leases;
 pub mod page;
 mod report_usage;
 pub mod requests;
 mod start;
+mod streams;
 pub mod teams;
 pub mod tokens;
 
@@ -36,8 +38,10 @@ pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use authenticate::AuthenticateError;
 pub use caller::{Caller, Forbidden, Holder};
 pub use directory::Directory;
-pub use report_usage::{Answered, LeaseCallError, ReportUsage, Standing};
+pub use list_leases::{LeaseRecord, ListLeasesError};
+pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
+pub use streams::{OpenStream, Streams, TooManyStreams};
 
 /// The broker: everything that the use cases need. Cloning shares it.
 #[derive(Clone)]
@@ -61,8 +65,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
-    /// Where work that must be finished runs.
+    /// The tasks of the process, for work that must outlive the call that began it.
     pub tasks: Tasks,
+    /// Streams that are open.
+    pub streams: Streams,
     /// Who changes what at the moment.
     pub changes: Changes,
     /// Requests that were answered lately.

@@ -19,7 +19,7 @@ use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::service::changes::Changes;
 use crate::service::requests::Requests;
-use crate::service::{Broker, Directory, Parts};
+use crate::service::{Broker, Directory, Parts, Streams};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -85,6 +85,7 @@ impl Broker {
             metrics,
             directory,
             tasks: tasks.clone(),
+            streams: Streams::default(),
             changes: Changes::default(),
             requests: Requests::default(),
         });

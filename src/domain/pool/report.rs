@@ -33,6 +33,10 @@ pub struct CallReport {
 /// What a report led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
+    /// The lease's token.
+    pub token: TokenId,
+    /// The highest report number settled.
+    pub sequence: u64,
     /// How to go on.
     pub verdict: Verdict,
     /// Calls that the lease may still make.
@@ -105,7 +109,9 @@ impl Pool {
         if let Some((sequence, answer)) = &held.last_report
             && report.sequence <= *sequence
         {
-            return Ok(Reported { repeated: true, calls_left: held.calls_left, use_by: held.use_by, ..answer.clone() });
+            let verdict = self.standing_of(held, now);
+            let (calls_left, use_by) = (held.calls_left, held.use_by);
+            return Ok(Reported { repeated: true, verdict, calls_left, use_by, ..answer.clone() });
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -117,12 +123,42 @@ impl Pool {
         self.settle_calls(lease, report.used, report.unused, now);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
+        let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
-        let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer = Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, repeated: false };
+        let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
+        let answer = Reported {
+            token: token.id,
+            sequence: report.sequence,
+            verdict,
+            calls_left: held.calls_left,
+            use_by: held.use_by,
+            effects,
+            repeated: false,
+        };
         let kept = Reported { effects: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
+    }
+
+    /// How the holder of a lease goes on, without a report.
+    pub fn standing(&self, lease: LeaseId, now: Timestamp) -> Option<Verdict> {
+        self.leases.get(&lease).map(|held| self.standing_of(held, now))
+    }
+
+    fn standing_of(&self, held: &Held, now: Timestamp) -> Verdict {
+        let token = &self.slots[held.slot as usize];
+        if held.recalled {
+            return recalled_verdict(Verdict::Recalled, token.state);
+        }
+        if token.usable_until <= now {
+            return Verdict::TokenDead(Reason::Expired);
+        }
+        let told = held.last_report.as_ref().map(|(_, answer)| answer.verdict);
+        match (token.state, token.cooling.until(), told) {
+            (TokenState::Suspect { .. }, ..) => Verdict::Suspect,
+            (_, Some(until), _) | (_, _, Some(Verdict::StopUntil(until))) if until > now => Verdict::StopUntil(until),
+            _ => Verdict::Keep,
+        }
     }
 
     /// Gives a lease back; returns its token. What it did not report counts as unused if `rest_unused`, else as spent.
@@ -169,8 +205,8 @@ impl Pool {
             }
         }
         grants.retain(|grant| grant.units > 0);
-        let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
         if self.updates.len() > known {
+            let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
             for bucket in touched {
                 self.schedule(bucket, now);
             }
@@ -275,12 +311,8 @@ impl Pool {
                 let until = now + report.retry_after.unwrap_or(Duration::from_secs(3600));
                 self.cool_token(slot, until, now)
             }
-            Class::RateLimitedToken if self.has_own_limit(lease, slot) => {
-                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
-            }
-            // The token of an app is limited with its app.
             Class::RateLimitedToken => {
-                self.cool(lease, slot, report, &[Owner::App, Owner::Address, Owner::Profile], now, effects)
+                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
             }
             Class::RateLimitedResource | Class::PublishQuota => {
                 self.cool(lease, slot, report, &[Owner::Profile], now, effects)
@@ -289,15 +321,6 @@ impl Pool {
                 self.cool(lease, slot, report, &[Owner::App, Owner::Address], now, effects)
             }
         }
-    }
-
-    /// Whether the lease's calls draw from an account of the token or its person.
-    fn has_own_limit(&self, lease: LeaseId, slot: u32) -> bool {
-        let Some(held) = self.leases.get(&lease) else { return true };
-        let draws = self.draws[held.operation as usize][self.slots[slot as usize].kind as usize].as_ref();
-        let owner = |draw: &super::Draw| self.rules[draw.rule as usize].limit.owner;
-        let own = [Owner::Token, Owner::Person, Owner::AppPerson];
-        draws.is_none_or(|draws| draws.iter().any(|draw| own.contains(&owner(draw))))
     }
 
     /// A call succeeded: what was closed for doubt or for a limit is open again.
@@ -425,9 +448,10 @@ impl Pool {
     }
 }
 
-fn recalled_verdict(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::TokenDead(reason) => Verdict::TokenDead(reason),
+/// What the holder of a lease that was taken back is told: the token's end, where that was the cause.
+fn recalled_verdict(verdict: Verdict, state: TokenState) -> Verdict {
+    match (verdict, state) {
+        (Verdict::TokenDead(reason), _) | (_, TokenState::Invalid { reason, .. }) => Verdict::TokenDead(reason),
         _ => Verdict::Recalled,
     }
 }
