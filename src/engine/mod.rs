@@ -23,8 +23,9 @@ use tokio::sync::broadcast;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::base::tasks::Tasks;
+use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Network};
-use crate::domain::pool::{LeaseView, Pool, PoolSettings, Verdict};
+use crate::domain::pool::{LeaseView, NoToken, Pool, PoolSettings, Verdict};
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
@@ -203,6 +204,19 @@ impl Engine {
         let cell = self.0.cells.get(network)?;
         let state = cell.lock();
         Some(look(&state.meter))
+    }
+
+    /// Takes the requests that found no usable token since the last call: whose they were, and why.
+    pub fn take_without_token(&self) -> Vec<(LoadKey, NoToken)> {
+        let taken = self.0.cells.values().flat_map(|cell| {
+            let refused = std::mem::take(&mut cell.lock().without_token);
+            let network = cell.network.clone();
+            refused.into_iter().map(move |((team, class), why)| {
+                let class = network.classes[class].id.clone();
+                (LoadKey { team, network: network.id.clone(), class }, why)
+            })
+        });
+        taken.collect()
     }
 
     /// Requests that wait, per network.

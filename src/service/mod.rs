@@ -4,20 +4,30 @@
 //! Invariants: an answer is given only when it is durable; every change is audited in its own transaction; nothing crosses teams.
 
 mod acquire_lease;
+mod alerts;
 mod authenticate;
+mod background;
 mod caller;
 pub mod changes;
 pub mod collectors;
+mod deliver;
 mod directory;
+mod estimate_load;
 pub mod keys;
 mod list_leases;
 pub mod page;
+mod prune;
 mod report_usage;
 pub mod requests;
+mod show_metrics;
 mod start;
 mod streams;
+mod supply;
+mod team_load;
 pub mod teams;
 pub mod tokens;
+mod watch;
+mod watch_alerts;
 
 use std::sync::Arc;
 
@@ -35,13 +45,19 @@ use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
+pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
+pub use background::{BackgroundStatus, LastRun};
 pub use caller::{Caller, Forbidden, Holder};
+pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
+pub use estimate_load::{AddedCollection, AddedTokens};
 pub use list_leases::{LeaseRecord, ListLeasesError};
 pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
 pub use streams::{OpenStream, Streams, TooManyStreams};
+pub use team_load::{ClassLoad, LoadForecast, LoadLevel, Loads, TeamLoad, TeamLoadError};
+pub use watch::Watch;
 
 /// The broker: everything that the use cases need. Cloning shares it.
 #[derive(Clone)]
@@ -73,6 +89,8 @@ pub struct Parts {
     pub changes: Changes,
     /// Requests that were answered lately.
     pub requests: Requests,
+    /// Loads, alerts and who is told of them.
+    pub watch: Watch,
 }
 
 impl std::ops::Deref for Broker {

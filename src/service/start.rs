@@ -17,9 +17,10 @@ use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
+use crate::outbound::address::{Lookup, SystemLookup};
 use crate::service::changes::Changes;
 use crate::service::requests::Requests;
-use crate::service::{Broker, Directory, Parts, Streams};
+use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -49,6 +50,9 @@ pub enum StartError {
     /// The store's note of its key is damaged.
     #[error("the store's note of its sealing key is damaged; restore a backup of the store")]
     Fingerprint,
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] LaneError),
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
@@ -75,6 +79,8 @@ impl Broker {
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
         let vault = Arc::new(vault);
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?);
         let broker = Broker::new(Parts {
             clock,
             config,
@@ -88,7 +94,9 @@ impl Broker {
             streams: Streams::default(),
             changes: Changes::default(),
             requests: Requests::default(),
+            watch,
         });
+        broker.restore_alerts().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }

@@ -11,6 +11,7 @@ mod names;
 mod report;
 mod shelf;
 mod slot;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -28,7 +29,8 @@ use crate::domain::networks::{Network, Purpose};
 
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
-pub use view::{BucketView, LeaseView, PoolCounts, TokenView};
+pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
+pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;
@@ -102,6 +104,8 @@ pub struct Pool {
     /// What is known better of blocks and the store does not know yet.
     updates: Vec<BlockUpdate>,
     wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
+    /// Raised whenever a token is added or changed.
+    generation: u64,
 }
 
 /// What one call draws from one rule's bucket.
@@ -182,6 +186,7 @@ impl Pool {
             expiries: BinaryHeap::new(),
             updates: Vec::new(),
             wakes: BinaryHeap::new(),
+            generation: 0,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Slot {
     pub state: TokenState,
     /// The first of the clocks that end its use.
     pub usable_until: Timestamp,
+    /// The first of the clocks that a renewal can't turn back.
+    pub ends_at: Option<Timestamp>,
     pub cooling: Cooling,
     pub max_leases: u32,
     pub leases: Vec<LeaseId>,
@@ -67,6 +69,7 @@ impl Pool {
     ) -> Result<Vec<LeaseId>, UnknownKind> {
         let kind = self.network.kinds.iter().position(|kind| kind.id == token.kind).ok_or(UnknownKind)?;
         let slot = self.slot_of(token, kind, team_reserve, sealed);
+        self.generation += 1;
         match self.by_token.get(&token.id).copied() {
             Some(at) => self.replace(at, slot, now),
             None => self.insert(slot, now),
@@ -78,6 +81,7 @@ impl Pool {
     pub fn set_state(&mut self, token: TokenId, state: TokenState, now: Timestamp) -> Vec<LeaseId> {
         let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };
         self.slots[at as usize].state = state;
+        self.generation += 1;
         self.rescore_slot(at, now);
         self.recall_if_dead(token, now)
     }
@@ -123,6 +127,7 @@ impl Pool {
             reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
             state: token.state,
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
+            ends_at: token.ends_at(),
             cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
             leases: Vec::new(),

@@ -100,6 +100,8 @@ pub struct SupplyView {
     pub owner: Owner,
     /// The limit less the owner's reserve.
     pub cap: u64,
+    /// In which time it gives that much anew, a whole day for a daily one; `None`: only when it is topped up.
+    pub length: Option<std::time::Duration>,
     /// Its rule, by its place among the network's rules.
     pub rule: usize,
 }
@@ -212,29 +214,11 @@ impl Pool {
         let slot = &self.slots[at as usize];
         let kind = &self.network.kinds[slot.kind as usize].id;
         let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.limit.holds_for(kind));
-        rules
-            .filter_map(|(index, rule)| {
-                let number = u16::try_from(index).ok()?;
-                let cap = match self.find_bucket(at, number) {
-                    Some(bucket) => self.buckets[bucket as usize].bucket.cap(),
-                    None => {
-                        let (limit, reserve) = self.limit_for(at, number);
-                        limit - limit * u64::from(reserve.min(100)) / 100
-                    }
-                };
-                Some(SupplyView {
-                    bucket: self.account_number(at, index),
-                    class: rule.class,
-                    owner: rule.limit.owner,
-                    cap,
-                    rule: index,
-                })
-            })
-            .collect()
+        rules.filter_map(|(index, _)| self.supply_under(at, index)).collect()
     }
 
     /// A number for the account that a token draws from under a rule: equal for tokens that share it.
-    fn account_number(&self, at: u32, rule: usize) -> u64 {
+    pub(super) fn account_number(&self, at: u32, rule: usize) -> u64 {
         let slot = &self.slots[at as usize];
         let owner = match self.rules[rule].limit.owner {
             Owner::Token => u64::from(at),
