@@ -3,9 +3,18 @@
 //! The API itself is `proto/tokenbroker/v1`; [`pb`] is the Rust that is made from it. [`listener`] accepts connections and
 //! bounds them; [`call`] bounds and watches each call on them, whatever the handler does.
 
+pub mod authorization;
 pub mod call;
 pub mod caller;
 pub mod convert;
+mod fields;
+pub mod key_service;
 pub mod listener;
+mod mutation;
+mod network_message;
+mod page;
 pub mod pb;
+mod refusals;
 pub mod status;
+pub mod team_service;
+pub mod token_service;

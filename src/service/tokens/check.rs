@@ -88,9 +88,8 @@ pub fn check_app(network: &Network, app: Option<&str>) -> Result<AppId, Rejected
 
 /// The purposes that a token with these scopes serves: those that are `wanted`, or all that the scopes suffice for.
 pub fn check_purposes(kind: &TokenKind, scopes: &[String], wanted: Purposes) -> Result<Purposes, Rejected> {
-    let missing = |needed: &[String]| -> Vec<String> {
-        needed.iter().filter(|scope| !scopes.contains(scope)).cloned().collect()
-    };
+    let missing =
+        |needed: &[String]| -> Vec<String> { needed.iter().filter(|scope| !scopes.contains(scope)).cloned().collect() };
     if wanted.is_empty() {
         let served = kind.scopes.iter().filter(|needed| missing(&needed.scopes).is_empty());
         let served: Purposes = served.map(|needed| needed.purpose).collect();

@@ -84,8 +84,7 @@ impl Broker {
         let network = self.catalogue.network(token.network.as_str()).ok_or_else(unknown)?;
         check_facts(network, &token.facts)?;
         if change.scopes.is_some() || change.purposes.is_some() {
-            let unknown =
-                || Rejected::UnknownKind { network: token.network.to_string(), kind: token.kind.to_string() };
+            let unknown = || Rejected::UnknownKind { network: token.network.to_string(), kind: token.kind.to_string() };
             let kind = network.kind(token.kind.as_str()).ok_or_else(unknown)?;
             token.scopes = change.scopes.clone().unwrap_or(token.scopes);
             token.purposes = check_purposes(kind, &token.scopes, change.purposes.unwrap_or(token.purposes))?;
