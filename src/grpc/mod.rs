@@ -4,10 +4,19 @@
 //! bounds them; [`call`] bounds and watches each call on them, whatever the handler does. [`client`] is the way in for our own
 //! command line.
 
+pub mod authorization;
 pub mod call;
 pub mod caller;
 pub mod client;
 pub mod convert;
+mod fields;
+pub mod key_service;
 pub mod listener;
+mod mutation;
+mod network_message;
+mod page;
 pub mod pb;
+mod refusals;
 pub mod status;
+pub mod team_service;
+pub mod token_service;

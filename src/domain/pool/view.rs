@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote};
-use crate::domain::networks::{Owner, Purpose};
+use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::is_own;
 
@@ -18,6 +18,8 @@ pub struct BucketView {
     pub class: usize,
     /// Whose account it is.
     pub owner: Owner,
+    /// The span in which the limit holds.
+    pub window: Window,
     /// The limit.
     pub limit: u64,
     /// The limit less the owner's reserve.
@@ -133,6 +135,7 @@ impl Pool {
             key: held.key().clone(),
             class: rule.class,
             owner: rule.limit.owner,
+            window: rule.limit.window.clone(),
             limit: held.limit(),
             cap: held.cap(),
             spent: held.spent(),
