@@ -83,13 +83,13 @@ impl Engine {
         for cell in self.0.cells.values() {
             let (closed, updates) = {
                 let mut state = cell.lock();
-                (std::mem::take(&mut state.closed), std::mem::take(&mut state.updates))
+                (std::mem::take(&mut state.closed), state.pool.take_updates())
             };
             let written = self.write_cell(closed.clone(), updates.clone()).await;
             if let Err(error) = written {
                 let mut state = cell.lock();
                 state.closed.extend(closed);
-                state.updates.extend(updates);
+                state.pool.return_updates(updates);
                 return Err(error);
             }
         }
@@ -113,8 +113,7 @@ impl Engine {
 
     pub(super) async fn settle_for_stop(&self) {
         for cell in self.0.cells.values() {
-            let (updates, notes) = cell.lock().pool.settle_for_stop();
-            cell.lock().updates.extend(updates);
+            let notes = cell.lock().pool.settle_for_stop();
             if let Err(error) = self.0.store.put_notes(notes).await {
                 tracing::warn!(%error, "what was learnt of limits could not be written");
             }

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::CollectorId;
-use crate::domain::credit::BlockUpdate;
 use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
@@ -28,8 +27,6 @@ pub struct State {
     pub waiting: HashMap<u64, Waiting>,
     pub next_waiter: u64,
     pub meter: DemandMeter,
-    /// What is known better of blocks and not yet written. The next block that is taken carries it along.
-    pub updates: Vec<BlockUpdate>,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
     /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
@@ -51,7 +48,6 @@ impl Cell {
             waiting: HashMap::new(),
             next_waiter: 1,
             meter: DemandMeter::new(now, MeterSize::default()),
-            updates: Vec::new(),
             closed: Vec::new(),
             grants: HashMap::new(),
             without_token: HashMap::new(),

@@ -22,11 +22,20 @@ pub struct Refusal {
     metadata: HashMap<String, String>,
     retry: Option<Duration>,
     quota: Vec<QuotaViolation>,
+    field: Option<&'static str>,
 }
 
 /// Begins a refusal. `message` is for people and says what to do.
 pub fn refuse(code: Code, reason: ErrorReason, message: impl Into<String>) -> Refusal {
-    Refusal { code, reason, message: message.into(), metadata: HashMap::new(), retry: None, quota: Vec::new() }
+    Refusal {
+        code,
+        reason,
+        message: message.into(),
+        metadata: HashMap::new(),
+        retry: None,
+        quota: Vec::new(),
+        field: None,
+    }
 }
 
 impl Refusal {
@@ -50,6 +59,12 @@ impl Refusal {
         self.retry_in(wait + most * spread / 255)
     }
 
+    /// Names the field that is wrong.
+    pub fn field(mut self, field: &'static str) -> Self {
+        self.field = Some(field);
+        self
+    }
+
     /// Names a limit that stood in the way.
     pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
         self.quota.push(QuotaViolation::new(subject, description));
@@ -64,6 +79,9 @@ impl Refusal {
         }
         if !self.quota.is_empty() {
             details.set_quota_failure(self.quota);
+        }
+        if let Some(field) = self.field {
+            details.add_bad_request_violation(field, &self.message);
         }
         Status::with_error_details(self.code, self.message, details)
     }

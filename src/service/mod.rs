@@ -14,12 +14,14 @@ mod deliver;
 mod directory;
 mod estimate_load;
 pub mod keys;
+mod list_leases;
 pub mod page;
 mod prune;
 mod report_usage;
 pub mod requests;
 mod show_metrics;
 mod start;
+mod streams;
 mod supply;
 mod team_load;
 pub mod teams;
@@ -54,8 +56,10 @@ pub use caller::{Caller, Forbidden, Holder};
 pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
 pub use estimate_load::{AddedCollection, AddedTokens};
-pub use report_usage::{Answered, LeaseCallError, ReportUsage, Standing};
+pub use list_leases::{LeaseRecord, ListLeasesError};
+pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
+pub use streams::{OpenStream, Streams, TooManyStreams};
 pub use team_load::{ClassLoad, LoadForecast, LoadLevel, Loads, TeamLoad, TeamLoadError};
 pub use watch::Watch;
 
@@ -81,8 +85,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
-    /// Where work that must be finished runs.
+    /// The tasks of the process, for work that must outlive the call that began it.
     pub tasks: Tasks,
+    /// Streams that are open.
+    pub streams: Streams,
     /// Who changes what at the moment.
     pub changes: Changes,
     /// Requests that were answered lately.

@@ -20,7 +20,7 @@ use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::service::changes::Changes;
 use crate::service::requests::Requests;
-use crate::service::{Broker, Directory, Lane, LaneError, Parts, Watch};
+use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -91,6 +91,7 @@ impl Broker {
             metrics,
             directory,
             tasks: tasks.clone(),
+            streams: Streams::default(),
             changes: Changes::default(),
             requests: Requests::default(),
             watch,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::shelf::may_pass;
 use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
@@ -65,8 +65,8 @@ pub struct Acquired {
     pub use_by: Timestamp,
     /// When the lease ends.
     pub expires_at: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
 }
@@ -78,8 +78,19 @@ pub struct TopUp {
     pub calls: u64,
     /// Until when the lease's credit may be used.
     pub use_by: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
+    /// Keys that were opened.
+    pub keys: Vec<OpenedKey>,
+}
+
+/// What must fit into every bucket.
+struct Wanted<'a> {
+    calls: u64,
+    at_least: u64,
+    keys: &'a [String],
+    /// One call decides whether the token works again.
+    probe: bool,
 }
 
 /// Why nothing was granted.
@@ -264,9 +275,8 @@ impl Pool {
         probe: bool,
     ) -> Result<Acquired, (u16, Shortage)> {
         let longest = now + request.ttl.min(self.settings.timing.longest_use);
-        let wanted = Wanted { calls: request.calls, min_calls: request.min_calls, keys: &request.keys };
-        let wanted = if probe { Wanted { calls: 1, ..wanted } } else { wanted };
-        let (calls, use_by) = self.fit(now, slot, draws, wanted, longest)?;
+        let wanted = Wanted { calls: request.calls, at_least: request.min_calls, keys: &request.keys, probe };
+        let (calls, use_by) = self.fit(now, slot, draws, &wanted, longest)?;
         let mut wishes = Wishes::default();
         let mut keys = Vec::new();
         let mut grants = Vec::with_capacity(draws.len());
@@ -279,11 +289,12 @@ impl Pool {
             let units = calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
-            let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
+            let grant = granted.expect("every bucket was checked under the same lock");
             grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
             self.schedule(bucket, now);
         }
-        Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
+        self.updates.append(&mut wishes.updates);
+        Ok(self.open(now, slot, request, calls, use_by, grants, wishes.takes, keys))
     }
 
     /// How many calls fit into every bucket, and until when they can be used. Changes no credit.
@@ -292,20 +303,20 @@ impl Pool {
         now: Timestamp,
         slot: u32,
         draws: &Arc<[Draw]>,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         longest: Timestamp,
     ) -> Result<(u64, Timestamp), (u16, Shortage)> {
         let timing = self.settings.timing;
-        let mut calls = wanted.calls;
+        let mut calls = if wanted.probe { 1 } else { wanted.calls };
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            bucket.advance(now, timing, &mut Vec::new());
+            bucket.advance(now, timing, &mut self.updates);
             if !bucket.cooling.is_open() {
                 calls = 1;
             }
             let fitting = bucket.left() / draw.units.max(1);
-            if fitting < calls && fitting >= wanted.min_calls {
+            if fitting < calls && fitting >= wanted.at_least {
                 calls = fitting;
             }
         }
@@ -337,7 +348,7 @@ impl Pool {
         calls: u64,
         use_by: Timestamp,
         grants: Vec<HeldGrant>,
-        wishes: Wishes,
+        takes: Vec<BlockTake>,
         keys: Vec<OpenedKey>,
     ) -> Acquired {
         let expires_at = now + request.ttl;
@@ -374,7 +385,7 @@ impl Pool {
             calls,
             use_by,
             expires_at,
-            wishes,
+            takes,
             keys,
         }
     }
@@ -391,13 +402,13 @@ impl Pool {
     }
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
-    pub fn cancel(&mut self, lease: LeaseId, wishes: &Wishes, refused: bool, now: Timestamp) {
+    pub fn cancel(&mut self, lease: LeaseId, takes: &[BlockTake], refused: bool, now: Timestamp) {
         self.close(lease, 0, now);
-        self.undo(wishes, refused, now);
+        self.undo(takes, refused, now);
     }
 
-    fn undo(&mut self, wishes: &Wishes, refused: bool, now: Timestamp) {
-        for take in &wishes.takes {
+    fn undo(&mut self, takes: &[BlockTake], refused: bool, now: Timestamp) {
+        for take in takes {
             let Some(at) = self.by_bucket.get(&take.bucket).copied() else { continue };
             let bucket = &mut self.buckets[at as usize].bucket;
             if refused {
@@ -408,10 +419,17 @@ impl Pool {
         }
     }
 
-    /// Grants a lease more calls on its token: as many as fit, up to `calls`. `None`: nothing fits now, see the time.
-    pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64) -> Result<TopUp, Timestamp> {
+    /// Grants a lease more calls on its token: all of `calls`, or none until the time in the error. `keys` are the different keys
+    /// that these calls will ask for.
+    ///
+    /// Credit that the lease still holds keeps its own end: where it comes from another block than the new credit, all of it must
+    /// be used by the earlier of both ends.
+    pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64, keys: &[String]) -> Result<TopUp, Timestamp> {
         let soon = now + Duration::from_secs(1);
         let Some(held) = self.leases.get(&lease).filter(|held| !held.recalled) else { return Err(soon) };
+        if held.calls_left > 0 && held.use_by <= now {
+            return Err(soon);
+        }
         let (slot, operation, expires_at) = (held.slot, held.operation as usize, held.expires_at);
         let token = &self.slots[slot as usize];
         if !token.is_usable(now) || token.cooling.gate(now) != Gate::Open || self.app_closed(token.app, now).is_some() {
@@ -419,16 +437,39 @@ impl Pool {
         }
         let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return Err(soon) };
         let longest = (now + self.settings.timing.longest_use).min(expires_at);
-        let wanted = Wanted { calls, min_calls: 1, keys: &[] };
-        let fitted = self.fit(now, slot, &draws, wanted, longest);
-        let (calls, use_by) = fitted.map_err(|(_, shortage)| match shortage {
+        let wanted = Wanted { calls, at_least: calls, keys, probe: false };
+        let fitted = self.fit(now, slot, &draws, &wanted, longest);
+        let (fitting, use_by) = fitted.map_err(|(_, shortage)| match shortage {
             Shortage::Until(until) => until,
             Shortage::Never { .. } => soon,
         })?;
+        if fitting < calls {
+            return Err(soon);
+        }
+        let (mut wishes, keys) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        self.updates.append(&mut wishes.updates);
+        let use_by = self.hold_more(lease, calls, use_by);
+        Ok(TopUp { calls, use_by, takes: wishes.takes, keys })
+    }
+
+    fn draw_more(
+        &mut self,
+        now: Timestamp,
+        slot: u32,
+        lease: LeaseId,
+        draws: &Arc<[Draw]>,
+        wanted: &Wanted<'_>,
+        use_by: Timestamp,
+    ) -> (Wishes, Vec<OpenedKey>) {
         let mut wishes = Wishes::default();
-        for draw in draws.iter().filter(|draw| !draw.distinct) {
+        let mut keys = Vec::new();
+        for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
-            let units = calls * draw.units;
+            if draw.distinct {
+                keys.extend(self.open_keys(bucket, now, use_by, wanted.keys));
+                continue;
+            }
+            let units = wanted.calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let Ok(grant) = granted else { break };
@@ -437,12 +478,20 @@ impl Pool {
                 self.schedule(bucket, now);
             }
         }
-        if let Some(held) = self.leases.get_mut(&lease) {
-            held.calls_left += calls;
-            held.calls_granted += calls;
-            held.use_by = use_by;
-        }
-        Ok(TopUp { calls, use_by, wishes })
+        (wishes, keys)
+    }
+
+    /// Counts granted calls, and returns until when all that the lease holds may be used.
+    fn hold_more(&mut self, lease: LeaseId, calls: u64, use_by: Timestamp) -> Timestamp {
+        let Some(held) = self.leases.get_mut(&lease) else { return use_by };
+        let of_several_blocks = held.grants.iter().enumerate().any(|(at, grant)| {
+            held.grants[..at].iter().any(|other| other.bucket == grant.bucket && other.block != grant.block)
+        });
+        let keeps_its_end = held.calls_left > 0 && (of_several_blocks || held.restored);
+        held.use_by = if keeps_its_end { held.use_by.min(use_by) } else { use_by };
+        held.calls_left += calls;
+        held.calls_granted += calls;
+        held.use_by
     }
 
     /// The store did not take the blocks of a top-up: the lease loses these calls again.
@@ -450,7 +499,7 @@ impl Pool {
         if self.leases.contains_key(&lease) {
             self.settle_calls(lease, 0, top_up.calls, now);
         }
-        self.undo(&top_up.wishes, refused, now);
+        self.undo(&top_up.takes, refused, now);
     }
 
     fn hold(&mut self, lease: LeaseId, grant: HeldGrant) {
@@ -534,14 +583,6 @@ impl NoToken {
         };
         if rank(&other) > rank(&self) { other } else { self }
     }
-}
-
-/// What is wanted of one token's buckets.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    calls: u64,
-    min_calls: u64,
-    keys: &'a [String],
 }
 
 enum Attempt {

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, CollectorId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BucketKey, Cooling, Timing};
+use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
@@ -101,6 +101,8 @@ pub struct Pool {
     indexes: Vec<Option<Box<OperationIndex>>>,
     leases: HashMap<LeaseId, Held>,
     expiries: BinaryHeap<Reverse<(Timestamp, LeaseId)>>,
+    /// What is known better of blocks and the store does not know yet.
+    updates: Vec<BlockUpdate>,
     wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// Raised whenever a token is added or changed.
     generation: u64,
@@ -182,6 +184,7 @@ impl Pool {
             indexes: std::iter::repeat_with(|| None).take(operations).collect(),
             leases: HashMap::new(),
             expiries: BinaryHeap::new(),
+            updates: Vec::new(),
             wakes: BinaryHeap::new(),
             generation: 0,
         }
@@ -210,6 +213,17 @@ impl Pool {
             expired.push(ExpiredLease { lease, token: self.slots[slot as usize].id, unreported });
         }
         expired
+    }
+
+    /// Hands out what is known better of blocks since the last time. The store must learn it before, or together with, the next block
+    /// that is taken; else it could refuse credit that is free.
+    pub fn take_updates(&mut self) -> Vec<BlockUpdate> {
+        std::mem::take(&mut self.updates)
+    }
+
+    /// Takes updates back that the store did not take.
+    pub fn return_updates(&mut self, updates: Vec<BlockUpdate>) {
+        self.updates.extend(updates);
     }
 
     /// When the next lease may expire or the next bucket changes: the pool wants to be advanced then.

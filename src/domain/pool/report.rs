@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote, Reported as ReportedUsage, span};
+use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Held, Pool};
@@ -33,6 +33,10 @@ pub struct CallReport {
 /// What a report led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
+    /// The lease's token.
+    pub token: TokenId,
+    /// The highest report number settled.
+    pub sequence: u64,
     /// How to go on.
     pub verdict: Verdict,
     /// Calls that the lease may still make.
@@ -41,8 +45,6 @@ pub struct Reported {
     pub use_by: Timestamp,
     /// What else follows.
     pub effects: Vec<Effect>,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
     /// The report was settled before; nothing was changed.
     pub repeated: bool,
 }
@@ -107,7 +109,9 @@ impl Pool {
         if let Some((sequence, answer)) = &held.last_report
             && report.sequence <= *sequence
         {
-            return Ok(Reported { repeated: true, calls_left: held.calls_left, use_by: held.use_by, ..answer.clone() });
+            let verdict = self.standing_of(held, now);
+            let (calls_left, use_by) = (held.calls_left, held.use_by);
+            return Ok(Reported { repeated: true, verdict, calls_left, use_by, ..answer.clone() });
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -116,42 +120,70 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        let updates = self.settle_calls(lease, report.used, report.unused, now);
+        self.settle_calls(lease, report.used, report.unused, now);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
+        let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
-        let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer =
-            Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates, repeated: false };
-        let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
+        let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
+        let answer = Reported {
+            token: token.id,
+            sequence: report.sequence,
+            verdict,
+            calls_left: held.calls_left,
+            use_by: held.use_by,
+            effects,
+            repeated: false,
+        };
+        let kept = Reported { effects: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
     }
 
-    /// Gives a lease back. What it did not report counts as unused if `rest_unused`, else as spent.
-    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<Released, ReportError> {
+    /// How the holder of a lease goes on, without a report.
+    pub fn standing(&self, lease: LeaseId, now: Timestamp) -> Option<Verdict> {
+        self.leases.get(&lease).map(|held| self.standing_of(held, now))
+    }
+
+    fn standing_of(&self, held: &Held, now: Timestamp) -> Verdict {
+        let token = &self.slots[held.slot as usize];
+        if held.recalled {
+            return recalled_verdict(Verdict::Recalled, token.state);
+        }
+        if token.usable_until <= now {
+            return Verdict::TokenDead(Reason::Expired);
+        }
+        let told = held.last_report.as_ref().map(|(_, answer)| answer.verdict);
+        match (token.state, token.cooling.until(), told) {
+            (TokenState::Suspect { .. }, ..) => Verdict::Suspect,
+            (_, Some(until), _) | (_, _, Some(Verdict::StopUntil(until))) if until > now => Verdict::StopUntil(until),
+            _ => Verdict::Keep,
+        }
+    }
+
+    /// Gives a lease back; returns its token. What it did not report counts as unused if `rest_unused`, else as spent.
+    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<TokenId, ReportError> {
         let held = self.leases.get(&lease).ok_or(ReportError::UnknownLease)?;
         let unreported = if rest_unused { 0 } else { held.calls_left };
         let token = self.slots[held.slot as usize].id;
-        let updates = self.close(lease, unreported, now);
-        Ok(Released { token, updates })
+        self.close(lease, unreported, now);
+        Ok(token)
     }
 
     /// Ends a lease: `spent` of its remaining calls count as made, the rest comes back.
-    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let Some(held) = self.leases.get(&lease) else { return Vec::new() };
+    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) {
+        let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
-        let updates = self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
+        self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
         self.leases.remove(&lease);
         self.slots[slot as usize].leases.retain(|other| *other != lease);
         self.rescore_slot(slot, now);
-        updates
     }
 
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
-    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let mut updates = Vec::new();
-        let Some(held) = self.leases.get_mut(&lease) else { return updates };
+    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
+        let known = self.updates.len();
+        let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used + unused);
         let slot = held.slot;
         let grants = &mut held.grants;
@@ -169,12 +201,12 @@ impl Pool {
                 grant.units -= spent + returned;
                 used -= spent;
                 unused -= returned;
-                bucket.settle(grant.block, spent, returned, now, &mut updates);
+                bucket.settle(grant.block, spent, returned, now, &mut self.updates);
             }
         }
         grants.retain(|grant| grant.units > 0);
-        let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
-        if !updates.is_empty() {
+        if self.updates.len() > known {
+            let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
             for bucket in touched {
                 self.schedule(bucket, now);
             }
@@ -182,7 +214,6 @@ impl Pool {
         if unused > 0 {
             self.rescore_slot(slot, now);
         }
-        updates
     }
 
     fn take_readings(
@@ -280,12 +311,8 @@ impl Pool {
                 let until = now + report.retry_after.unwrap_or(Duration::from_secs(3600));
                 self.cool_token(slot, until, now)
             }
-            Class::RateLimitedToken if self.has_own_limit(lease, slot) => {
-                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
-            }
-            // The token of an app is limited with its app.
             Class::RateLimitedToken => {
-                self.cool(lease, slot, report, &[Owner::App, Owner::Address, Owner::Profile], now, effects)
+                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
             }
             Class::RateLimitedResource | Class::PublishQuota => {
                 self.cool(lease, slot, report, &[Owner::Profile], now, effects)
@@ -294,15 +321,6 @@ impl Pool {
                 self.cool(lease, slot, report, &[Owner::App, Owner::Address], now, effects)
             }
         }
-    }
-
-    /// Whether the lease's calls draw from an account of the token or its person.
-    fn has_own_limit(&self, lease: LeaseId, slot: u32) -> bool {
-        let Some(held) = self.leases.get(&lease) else { return true };
-        let draws = self.draws[held.operation as usize][self.slots[slot as usize].kind as usize].as_ref();
-        let owner = |draw: &super::Draw| self.rules[draw.rule as usize].limit.owner;
-        let own = [Owner::Token, Owner::Person, Owner::AppPerson];
-        draws.is_none_or(|draws| draws.iter().any(|draw| own.contains(&owner(draw))))
     }
 
     /// A call succeeded: what was closed for doubt or for a limit is open again.
@@ -430,18 +448,10 @@ impl Pool {
     }
 }
 
-/// A lease that was given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// Its token.
-    pub token: TokenId,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
-}
-
-fn recalled_verdict(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::TokenDead(reason) => Verdict::TokenDead(reason),
+/// What the holder of a lease that was taken back is told: the token's end, where that was the cause.
+fn recalled_verdict(verdict: Verdict, state: TokenState) -> Verdict {
+    match (verdict, state) {
+        (Verdict::TokenDead(reason), _) | (_, TokenState::Invalid { reason, .. }) => Verdict::TokenDead(reason),
         _ => Verdict::Recalled,
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote};
-use crate::domain::networks::{Owner, Purpose};
+use crate::domain::credit::{BucketKey, BucketNote};
+use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::is_own;
 
@@ -18,6 +18,8 @@ pub struct BucketView {
     pub class: usize,
     /// Whose account it is.
     pub owner: Owner,
+    /// The span in which the limit holds.
+    pub window: Window,
     /// The limit.
     pub limit: u64,
     /// The limit less the owner's reserve.
@@ -65,6 +67,8 @@ pub struct LeaseView {
     pub recalled: bool,
     /// Whether it may be acknowledged.
     pub durable: bool,
+    /// The highest report number settled; 0: none.
+    pub sequence: u64,
 }
 
 /// One token, as far as only the pool knows it.
@@ -131,6 +135,7 @@ impl Pool {
             key: held.key().clone(),
             class: rule.class,
             owner: rule.limit.owner,
+            window: rule.limit.window.clone(),
             limit: held.limit(),
             cap: held.cap(),
             spent: held.spent(),
@@ -160,6 +165,7 @@ impl Pool {
             expires_at: held.expires_at,
             recalled: held.recalled,
             durable: held.durable,
+            sequence: held.last_report.as_ref().map_or(0, |(sequence, _)| *sequence),
         })
     }
 
@@ -232,17 +238,16 @@ impl Pool {
     }
 
     /// Everything that must outlive an orderly stop: free credit goes back, notes are taken.
-    pub fn settle_for_stop(&mut self) -> (Vec<BlockUpdate>, Vec<BucketNote>) {
-        let mut updates = Vec::new();
+    pub fn settle_for_stop(&mut self) -> Vec<BucketNote> {
         let mut notes = Vec::new();
         for bucket in &mut self.buckets {
-            bucket.bucket.give_back(&mut updates);
+            bucket.bucket.give_back(&mut self.updates);
             notes.push(bucket.bucket.note());
         }
         notes.retain(|note| {
             note.cooling_until.is_some() || note.learned_limit.is_some() || note.window_ends_at.is_some()
         });
-        (updates, notes)
+        notes
     }
 
     /// The credit that was granted beyond what may be spent, over all buckets. Zero by construction; recomputed from the books.
