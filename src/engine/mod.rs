@@ -10,6 +10,7 @@ mod acquire;
 mod background;
 mod cell;
 mod committer;
+mod demand;
 mod report;
 mod restore;
 

@@ -10,6 +10,7 @@ use crate::domain::lease::LeaseState;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
+use crate::engine::demand::Asked;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
@@ -107,6 +108,11 @@ impl Engine {
         outcome: &mut ReportOutcome,
         now: Timestamp,
     ) -> Option<PendingTopUp> {
+        let view = state.pool.lease(lease);
+        let asked = view.as_ref().map(|view| Asked::of_report(&place.cell.network, lease, view, usage));
+        if let Some(asked) = &asked {
+            asked.record(&mut state.meter, now);
+        }
         let mut top_up = match state.pool.top_up(now, lease, usage.want_calls, &usage.want_keys) {
             Ok(top_up) => top_up,
             Err(until) => {
@@ -132,6 +138,9 @@ impl Engine {
                 return None;
             }
             pending = Some(PendingTopUp(answer));
+        }
+        if let Some(asked) = asked {
+            asked.served(&mut state.meter);
         }
         outcome.calls_granted = calls;
         outcome.calls_left += calls;

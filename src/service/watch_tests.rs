@@ -18,6 +18,8 @@ use crate::service::{AddedCollection, AddedTokens, AlertStanding, Caller, ListAl
 use crate::store::OutboxState;
 
 const MINUTES_6: Duration = Duration::from_secs(360);
+/// Longer than a slot of the longest span: every span is then told of rightly.
+const MINUTES_20: Duration = Duration::from_secs(1200);
 
 async fn plain() -> Watched {
     Watched::start(|_| {}).await
@@ -47,7 +49,7 @@ async fn too_much_demand_opens_the_alert_and_the_advised_tokens_clear_it() {
 async fn every_span_is_shown_with_its_own_supply() {
     let mut watched = plain().await;
     watched.add_tokens(2).await;
-    watched.rounds("search", 4, MINUTES_6).await;
+    watched.rounds("search", 4, MINUTES_20).await;
     let load = watched.broker.team_load(&Caller::Broker, &acme(), Some(&"net".parse().unwrap())).unwrap();
     let search = load.classes.iter().find(|class| class.key.class.as_str() == "search").unwrap();
     assert_eq!((search.level, search.advice.clone()), (LoadLevel::Ok, Advice::Nothing));
@@ -161,7 +163,7 @@ async fn known_ends_of_tokens_are_foretold() {
     let first = watched.add_token(soon).await.token.id;
     watched.add_token(later).await;
     watched.add_tokens(1).await;
-    watched.rounds("search", 6, HOLD).await;
+    watched.rounds("search", 6, MINUTES_20).await;
     let load = watched.broker.team_load(&Caller::Broker, &acme(), None).unwrap();
     let search = load.classes.iter().find(|class| class.key.class.as_str() == "search").unwrap();
     let seen: Vec<_> = search.forecast.iter().map(|at| (at.at, at.ending, at.level)).collect();
@@ -181,8 +183,7 @@ async fn what_is_not_there_yet_is_estimated() {
         let tokens = AddedTokens { network: "net".into(), kind: "user".into(), count, facts: Default::default() };
         let collections = if calls_per_hour > 0 { vec![collection] } else { Vec::new() };
         let tokens = if count > 0 { vec![tokens] } else { Vec::new() };
-        let (present, then) =
-            watched.broker.estimate_load(&Caller::Broker, &acme(), &collections, &tokens).unwrap();
+        let (present, then) = watched.broker.estimate_load(&Caller::Broker, &acme(), &collections, &tokens).unwrap();
         assert!(present.classes.iter().any(|class| class.key.class.as_str() == "search"));
         then.classes.into_iter().find(|class| class.key.class.as_str() == "search").unwrap()
     };
@@ -281,7 +282,10 @@ async fn an_alert_reaches_a_webhook_though_it_fails_at_first() {
         assert_eq!(reference.sign(id, at.parse().unwrap(), body.as_bytes()).unwrap(), signature);
     }
     let body: serde_json::Value = serde_json::from_str(&seen[1].1).unwrap();
-    assert_eq!((&body["type"], &body["data"]["key"]), (&"no_access_tokens.opened".into(), &"no_access_tokens/acme/net/search".into()));
+    assert_eq!(
+        (&body["type"], &body["data"]["key"]),
+        (&"no_access_tokens.opened".into(), &"no_access_tokens/acme/net/search".into())
+    );
     server.abort();
 }
 
