@@ -145,7 +145,7 @@ async fn an_acknowledged_alert_says_who_and_is_over_once() {
     assert_eq!(*changes.try_recv().unwrap(), noted);
     let acknowledged = ListAlerts { state: Some(AlertStanding::Acknowledged), ..ListAlerts::default() };
     let listed = watched.broker.list_alerts(&Caller::Broker, acknowledged, 10).await.unwrap();
-    assert_eq!(listed, [noted.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&noted));
     watched.add_tokens(6).await;
     watched.broker.watch_loads().await.unwrap();
     let cleared = changes.try_recv().unwrap();
