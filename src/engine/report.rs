@@ -38,6 +38,8 @@ pub struct ReportOutcome {
     pub retry_at: Option<Timestamp>,
     /// What follows outside the books.
     pub effects: Vec<Effect>,
+    /// The report was settled before; nothing was changed.
+    pub repeated: bool,
 }
 
 /// Why a report was not taken.
@@ -86,6 +88,7 @@ impl Engine {
             use_by: reported.use_by,
             retry_at: None,
             effects: reported.effects,
+            repeated: reported.repeated,
         };
         let mut pending = None;
         if usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep {

@@ -3,6 +3,7 @@
 //! The API itself is `proto/tokenbroker/v1`; [`pb`] is the Rust that is made from it. [`listener`] accepts connections and
 //! bounds them; [`call`] bounds and watches each call on them, whatever the handler does.
 
+pub mod audit_service;
 pub mod authorization;
 pub mod call;
 pub mod caller;
@@ -12,6 +13,7 @@ pub mod key_service;
 pub mod listener;
 mod mutation;
 mod network_message;
+pub mod network_service;
 mod page;
 pub mod pb;
 mod refusals;

@@ -4,18 +4,21 @@
 //! Invariants: an answer is given only when it is durable; every change is audited in its own transaction; nothing crosses teams.
 
 mod acquire_lease;
+pub mod audit;
 mod authenticate;
 mod caller;
 pub mod changes;
 pub mod collectors;
 mod directory;
 pub mod keys;
+pub mod networks;
 pub mod page;
 mod report_usage;
 pub mod requests;
 mod start;
 pub mod teams;
 pub mod tokens;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -28,6 +31,7 @@ use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::requests::Requests;
+use crate::service::usage::UsageBook;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -67,6 +71,8 @@ pub struct Parts {
     pub changes: Changes,
     /// Requests that were answered lately.
     pub requests: Requests,
+    /// What was called with tokens and is not yet in the ledger.
+    pub usage: UsageBook,
 }
 
 impl std::ops::Deref for Broker {

@@ -93,8 +93,12 @@ impl Broker {
     ) -> Result<Standing, LeaseCallError> {
         let place = self.held_lease(caller, lease)?;
         let usage = self.understand(&place, &report);
-        let token = self.engine.lease(lease).map(|view| view.token);
+        let held = self.engine.lease(lease);
+        let token = held.as_ref().map(|view| view.token);
         let outcome = self.engine.report(lease, &usage).await.map_err(|failure| failed(lease, failure))?;
+        if let Some(held) = held.filter(|_| !outcome.repeated) {
+            self.usage.count(place.network(), &held, &report, usage.report.class, self.now());
+        }
         if !outcome.effects.is_empty() {
             self.carry_out(&place, token, outcome.effects).await?;
         }
@@ -160,6 +164,7 @@ impl Broker {
     }
 
     async fn token_state_changed(&self, token: TokenId, state: TokenState) -> Result<(), StoreError> {
+        let _changes = self.changes.token(token).await;
         let Some(stored) = self.store.find_token(token).await? else { return Ok(()) };
         if stored.token.state == state {
             return Ok(());

@@ -19,6 +19,7 @@ use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::service::changes::Changes;
 use crate::service::requests::Requests;
+use crate::service::usage::UsageBook;
 use crate::service::{Broker, Directory, Parts};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -87,7 +88,9 @@ impl Broker {
             tasks: tasks.clone(),
             changes: Changes::default(),
             requests: Requests::default(),
+            usage: UsageBook::default(),
         });
+        broker.start_ledger(tasks);
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }
