@@ -12,7 +12,7 @@ use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
 use crate::engine::acquire::{Acquire, AcquireError, Leased};
-use crate::store::CloseLease;
+use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.
 pub struct Cell {
@@ -29,6 +29,8 @@ pub struct State {
     pub meter: DemandMeter,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
+    /// What ended leases were used for, not yet written.
+    pub usage: Vec<UsageRow>,
     /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
     pub grants: HashMap<Option<CollectorId>, u64>,
     /// Requests that found no usable token since the last look, per team and class.
@@ -49,6 +51,7 @@ impl Cell {
             next_waiter: 1,
             meter: DemandMeter::new(now, MeterSize::default()),
             closed: Vec::new(),
+            usage: Vec::new(),
             grants: HashMap::new(),
             without_token: HashMap::new(),
             pool,

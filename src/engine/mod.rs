@@ -10,6 +10,7 @@ mod acquire;
 mod background;
 mod cell;
 mod committer;
+mod ledger;
 mod report;
 mod restore;
 

@@ -7,6 +7,7 @@ use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
 use crate::service::collectors::CollectorError;
 use crate::service::keys::KeyError;
+use crate::service::networks::NetworkError;
 use crate::service::teams::TeamError;
 use crate::service::tokens::{Rejected, TokenError};
 
@@ -110,6 +111,21 @@ impl From<TokenError> for Refusal {
             TokenError::Vault(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
             TokenError::Seal(_) => refuse(Code::Internal, ErrorReason::Internal, message),
             TokenError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<NetworkError> for Refusal {
+    fn from(error: NetworkError) -> Self {
+        let message = error.to_string();
+        match error {
+            NetworkError::NotFound(_) => refuse(Code::NotFound, ErrorReason::NetworkNotFound, message),
+            NetworkError::AppNotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
+            NetworkError::NoBudget { network, class } => {
+                refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message)
+                    .with("network", network)
+                    .with("credit_class", class)
+            }
         }
     }
 }

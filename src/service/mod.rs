@@ -5,6 +5,7 @@
 
 mod acquire_lease;
 mod alerts;
+pub mod audit;
 mod authenticate;
 mod background;
 mod caller;
@@ -15,6 +16,7 @@ mod directory;
 mod estimate_load;
 pub mod keys;
 mod list_leases;
+pub mod networks;
 pub mod page;
 mod prune;
 mod report_usage;
@@ -26,6 +28,7 @@ mod supply;
 mod team_load;
 pub mod teams;
 pub mod tokens;
+pub mod usage;
 mod watch;
 mod watch_alerts;
 

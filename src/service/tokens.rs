@@ -10,7 +10,7 @@ mod state;
 mod update;
 
 pub use add::AddToken;
-pub use check::Rejected;
+pub use check::{DEFAULT_APP, Rejected};
 pub use list::{ShownState, TokenListFilter, TokenView};
 pub use update::UpdateToken;
 
