@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::CollectorId;
 use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
@@ -31,8 +30,6 @@ pub struct State {
     pub closed: Vec<CloseLease>,
     /// What ended leases were used for, not yet written.
     pub usage: Vec<UsageRow>,
-    /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
-    pub grants: HashMap<Option<CollectorId>, u64>,
     /// Requests that found no usable token since the last look, per team and class.
     pub without_token: HashMap<(crate::base::ids::TeamId, usize), crate::domain::pool::NoToken>,
 }
@@ -52,7 +49,6 @@ impl Cell {
             meter: DemandMeter::new(now, MeterSize::default()),
             closed: Vec::new(),
             usage: Vec::new(),
-            grants: HashMap::new(),
             without_token: HashMap::new(),
             pool,
         };

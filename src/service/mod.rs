@@ -31,6 +31,10 @@ pub mod tokens;
 pub mod usage;
 mod watch;
 mod watch_alerts;
+#[cfg(test)]
+mod watch_tests;
+#[cfg(test)]
+pub(crate) mod watched;
 
 use std::sync::Arc;
 
