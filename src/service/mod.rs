@@ -10,6 +10,7 @@ mod caller;
 pub mod changes;
 pub mod collectors;
 mod directory;
+pub mod import_tokens;
 pub mod keys;
 pub mod networks;
 pub mod page;
@@ -30,6 +31,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
+use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::service::usage::UsageBook;
 use crate::store::Store;
@@ -73,6 +75,8 @@ pub struct Parts {
     pub requests: Requests,
     /// What was called with tokens and is not yet in the ledger.
     pub usage: UsageBook,
+    /// Imports that are known.
+    pub imports: Imports,
 }
 
 impl std::ops::Deref for Broker {

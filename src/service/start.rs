@@ -18,6 +18,7 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::service::changes::Changes;
+use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::service::usage::UsageBook;
 use crate::service::{Broker, Directory, Parts};
@@ -89,6 +90,7 @@ impl Broker {
             changes: Changes::default(),
             requests: Requests::default(),
             usage: UsageBook::default(),
+            imports: Imports::default(),
         });
         broker.start_ledger(tasks);
         let first_key = broker.ensure_admin().await?;
