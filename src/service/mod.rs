@@ -21,6 +21,11 @@ pub mod teams;
 pub mod tokens;
 pub mod usage;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
