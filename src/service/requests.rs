@@ -47,11 +47,12 @@ impl Requests {
     /// The place of a request: the one of its first asking, or a new one.
     pub fn slot(&self, scope: &str, request_id: &str, now: Timestamp) -> RequestSlot {
         let mut kept = self.kept.lock().expect("no code panics while it holds the requests");
-        kept.forget(now);
+        kept.forget(|_, since| since + KEPT <= now);
         let key = (scope.to_owned(), request_id.to_owned());
         if let Some(slot) = kept.slots.get(&key) {
             return slot.clone();
         }
+        kept.forget(|kept, _| kept >= MAX_NOTED);
         let slot = RequestSlot::default();
         kept.slots.insert(key.clone(), slot.clone());
         kept.order.push_back((now, key));
@@ -60,10 +61,10 @@ impl Requests {
 }
 
 impl Kept {
-    /// Forgets what is too old, and makes room for one more.
-    fn forget(&mut self, now: Timestamp) {
+    /// Forgets the oldest, as long as `goes` says so of how many there are and of when it began.
+    fn forget(&mut self, goes: impl Fn(usize, Timestamp) -> bool) {
         while let Some((since, key)) = self.order.front() {
-            if self.order.len() < MAX_NOTED && *since + KEPT > now {
+            if !goes(self.order.len(), *since) {
                 return;
             }
             self.slots.remove(key);
