@@ -14,6 +14,7 @@ pub mod collectors;
 mod deliver;
 mod directory;
 mod estimate_load;
+pub mod import_tokens;
 pub mod keys;
 mod list_leases;
 pub mod networks;
@@ -36,6 +37,11 @@ mod watch_tests;
 #[cfg(test)]
 pub(crate) mod watched;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
@@ -46,6 +52,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
+use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -98,6 +105,8 @@ pub struct Parts {
     pub requests: Requests,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
+    /// Imports that are known.
+    pub imports: Imports,
 }
 
 impl std::ops::Deref for Broker {

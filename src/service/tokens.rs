@@ -77,6 +77,6 @@ fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {
 }
 
 /// A token by its resource name.
-pub(super) fn name_of(team: &TeamId, token: TokenId) -> String {
+pub(in crate::service) fn name_of(team: &TeamId, token: TokenId) -> String {
     format!("teams/{team}/tokens/{token}")
 }
