@@ -127,6 +127,9 @@ impl Pool {
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
+        if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
+            held.use_by = earliest;
+        }
         let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
         let answer = Reported {
             token: token.id,
