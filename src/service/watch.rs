@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use crate::base::ids::NetworkId;
 use crate::domain::alert::Alert;
@@ -15,6 +15,8 @@ use crate::service::watch_alerts::Book;
 
 /// How many changes of alerts a slow listener may fall behind before it has to begin anew.
 const CHANGES_KEPT: usize = 1000;
+/// Streams of loads and alerts that may be open at once.
+const MOST_STREAMS: usize = 1000;
 
 /// What watching keeps in memory.
 pub struct Watch {
@@ -24,6 +26,7 @@ pub struct Watch {
     /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
     pub(super) book: tokio::sync::Mutex<Book>,
     pub(super) lanes: Vec<Lane>,
+    streams: Arc<Semaphore>,
     /// When each background task last ran, and what came of it.
     pub status: BackgroundStatus,
 }
@@ -37,6 +40,7 @@ impl Watch {
             changes: broadcast::Sender::new(CHANGES_KEPT),
             book: tokio::sync::Mutex::default(),
             lanes,
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             status: BackgroundStatus::default(),
         }
     }
@@ -54,6 +58,11 @@ impl Watch {
     /// Alerts whenever they change. A listener that falls behind is told so.
     pub fn watch_alerts(&self) -> broadcast::Receiver<Arc<Alert>> {
         self.changes.subscribe()
+    }
+
+    /// A place for one more stream of loads or alerts, held as long as the stream is; `None`: all are taken.
+    pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.streams.clone().try_acquire_owned().ok()
     }
 
     pub(super) fn tell_loads(&self, loads: Arc<Loads>) {
