@@ -206,7 +206,10 @@ fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
             clock.slew(SLEW_STEP);
             let far = Duration::from_micros(skew.unsigned_abs()) > SKEW_WORTH_TELLING;
             if far && !told {
-                tracing::warn!(skew_micros = skew, "the machine's clock was moved; windows and leases go on by the old time, which follows slowly");
+                tracing::warn!(
+                    skew_micros = skew,
+                    "the machine's clock was moved; windows and leases go on by the old time, which follows slowly"
+                );
             }
             told = far;
         }

@@ -12,6 +12,7 @@ pub mod client;
 pub mod convert;
 mod fields;
 pub mod key_service;
+pub mod lease_service;
 pub mod listener;
 mod load_message;
 pub mod load_service;

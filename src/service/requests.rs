@@ -47,11 +47,12 @@ impl Requests {
     /// The place of a request: the one of its first asking, or a new one.
     pub fn slot(&self, scope: &str, request_id: &str, now: Timestamp) -> RequestSlot {
         let mut kept = self.kept.lock().expect("no code panics while it holds the requests");
-        kept.forget(now);
+        kept.forget(|since, _| since + KEPT <= now);
         let key = (scope.to_owned(), request_id.to_owned());
         if let Some(slot) = kept.slots.get(&key) {
             return slot.clone();
         }
+        kept.forget(|_, noted| noted >= MAX_NOTED);
         let slot = RequestSlot::default();
         kept.slots.insert(key.clone(), slot.clone());
         kept.order.push_back((now, key));
@@ -60,10 +61,10 @@ impl Requests {
 }
 
 impl Kept {
-    /// Forgets what is too old, and makes room for one more.
-    fn forget(&mut self, now: Timestamp) {
+    /// Forgets the oldest, as long as `is_over` says so of its beginning and of how many there are.
+    fn forget(&mut self, is_over: impl Fn(Timestamp, usize) -> bool) {
         while let Some((since, key)) = self.order.front() {
-            if self.order.len() < MAX_NOTED && *since + KEPT > now {
+            if !is_over(*since, self.order.len()) {
                 return;
             }
             self.slots.remove(key);

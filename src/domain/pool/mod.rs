@@ -30,7 +30,7 @@ use crate::domain::networks::{Network, Purpose};
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
-pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView};
+pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;
