@@ -41,7 +41,10 @@ impl Scanner {
         for shift in 0..3 {
             let shifted = [&[0; 2][..shift], bytes].concat();
             let whole = shifted.len() / 3 * 3;
-            for (how, text) in [("as base64", STANDARD.encode(&shifted[..whole])), ("as base64 for URLs", URL_SAFE_NO_PAD.encode(&shifted[..whole]))] {
+            for (how, text) in [
+                ("as base64", STANDARD.encode(&shifted[..whole])),
+                ("as base64 for URLs", URL_SAFE_NO_PAD.encode(&shifted[..whole])),
+            ] {
                 forms.push((how, text[if shift == 0 { 0 } else { 4 }..].to_owned()));
             }
         }
@@ -79,7 +82,10 @@ fn the_scanner_finds_what_is_planted() {
         hex.to_uppercase(),
         format!("{:?}", secret.as_bytes()),
         serde_json::json!({"message": secret}).to_string(),
-        format!("https://x.example/?token={}", url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>()),
+        format!(
+            "https://x.example/?token={}",
+            url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>()
+        ),
         STANDARD.encode(secret),
         STANDARD.encode(format!("a{secret}")),
         STANDARD.encode(format!("ab{secret}tail")),
@@ -245,8 +251,8 @@ impl Cage {
         let ended = run_bounded(import.env("TOKEN_BROKER_KEY", &self.scene.admin_key), b"");
         assert_eq!(ended.status.code(), Some(1), "{}", ended.text());
         self.errors.push_str(&ended.text());
-        let errors = std::fs::read_to_string(self.scene.path().join("tokens.csv.errors.csv")).unwrap();
-        self.errors.push_str(&errors);
+        let errors = std::fs::read_to_string(self.scene.path().join("tokens.csv.errors.csv"));
+        self.errors.push_str(&errors.unwrap_or_else(|error| panic!("{error}: {}", ended.text())));
         let mut wrong = cli(self.scene.path());
         let ended = run_bounded(wrong.args(["team", "list", "--key", &secret]), b"");
         assert_eq!(ended.status.code(), Some(2));
@@ -307,12 +313,12 @@ async fn no_secret_leaves(format: &str) {
     scanner.must_be_absent("stdout, but for the first key", ended.stdout.replace(&admin_key, ""));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_leaves_by_accident_with_a_log_of_json() {
     no_secret_leaves("json").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_leaves_by_accident_with_a_log_of_text() {
     no_secret_leaves("text").await;
 }
@@ -327,7 +333,8 @@ fn no_message_shows_a_secret_through_debug() {
         request_parameters: [("appsecret_proof".to_owned(), secret.clone())].into(),
         ..Default::default()
     };
-    let secrets = pb::TokenSecrets { access_token: secret.clone(), refresh_token: secret.clone(), token_secret: secret.clone() };
+    let secrets =
+        pb::TokenSecrets { access_token: secret.clone(), refresh_token: secret.clone(), token_secret: secret.clone() };
     let row = pb::ImportRow { secrets: Some(secrets.clone()), ..Default::default() };
     let rows = pb::import_tokens_request::Content::Rows(pb::ImportRows { rows: vec![row] });
     let answer = pb::NetworkAnswer {

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::support::{Broker, Ended, Launch, Scene, python, run_bounded, tool};
@@ -68,7 +70,7 @@ impl Buf<'_> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn buf_lives_a_lease_life_by_reflection() {
     let scene = Scene::with_tokens(1).await;
     let (key, admin) = (scene.collector_key.as_str(), scene.admin_key.as_str());
@@ -106,7 +108,12 @@ fn buf_lists_services_and_asks_for_health_without_a_key() {
     assert_eq!(health, json!({"status": "SERVING"}));
     let refused = buf.run(&["-d", "{}"], "/tokenbroker.v1.TeamService/ListTeams");
     assert!(!refused.status.success());
-    assert!(refused.stderr.contains("KEY_MISSING") && refused.stderr.contains("unauthenticated"), "{}", refused.stderr);
+    let error: Value = serde_json::from_str(&refused.stderr).unwrap();
+    assert_eq!(error["code"], "unauthenticated");
+    let info = &error["details"][0];
+    assert_eq!(info["type"], "google.rpc.ErrorInfo");
+    let value = STANDARD_NO_PAD.decode(info["value"].as_str().unwrap().trim_end_matches('=')).unwrap();
+    assert!(String::from_utf8_lossy(&value).contains("KEY_MISSING"), "{error}");
 }
 
 #[test]

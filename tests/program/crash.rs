@@ -312,7 +312,9 @@ async fn drain(collector: &Api, ledger: &mut Ledger) {
 
 /// Leases that their collector did not give back go on: they take their last report.
 async fn use_what_is_held(collector: &Api, point: u32, ledger: &Ledger) {
-    for (name, held) in ledger.leases.iter().filter(|(_, held)| !held.given_back && !ledger.revoked.contains(&held.token)) {
+    for (name, held) in
+        ledger.leases.iter().filter(|(_, held)| !held.given_back && !ledger.revoked.contains(&held.token))
+    {
         let calls = Some(pb::CallCounts { ok: held.granted - held.reported, ..Default::default() });
         let sequence = held.sequence + 1;
         let request = pb::ReleaseLeaseRequest { lease: name.clone(), sequence, calls, ..Default::default() };

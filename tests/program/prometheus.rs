@@ -33,7 +33,7 @@ async fn busy_broker() -> Scene {
     scene
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn promtool_has_nothing_to_complain_of() {
     let scene = busy_broker().await;
     let metrics = get(&format!("http://{}/metrics", scene.broker.http)).await.expect("the metrics are served");
@@ -113,7 +113,7 @@ impl Drop for Prometheus {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_real_prometheus_scrapes_the_broker() {
     let scene = busy_broker().await;
     let folder = tempfile::tempdir().unwrap();

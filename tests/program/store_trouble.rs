@@ -59,7 +59,8 @@ impl Stopped {
     }
 
     fn sql(&self, statement: &str) {
-        let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit(); c.close()";
+        let code =
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit(); c.close()";
         let mut sqlite = python();
         sqlite.args(["-c", code]).arg(self.data().join("broker.db")).arg(statement);
         let ended = run_bounded(&mut sqlite, b"");
@@ -67,18 +68,22 @@ impl Stopped {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_store_that_another_process_holds_is_left_alone() {
     let scene = Scene::with_tokens(1).await;
     let ended = Launch::new(&scene.data()).try_start().err().expect("one process a store");
-    assert!(ended.stderr.contains("another broker process holds") && ended.stderr.contains("stop it first"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another broker process holds") && ended.stderr.contains("stop it first"),
+        "{}",
+        ended.stderr
+    );
     let mut doctor = cli(scene.path());
     let looked = run_bounded(doctor.arg("doctor").arg("--data-dir").arg(scene.data()), b"");
     assert!(!looked.status.success() && looked.stderr.contains("another broker process holds"), "{}", looked.text());
     scene.collector.acquire(scene.search(5)).await.expect("the first process is not disturbed");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_store_of_a_newer_broker_is_refused_untouched() {
     let stopped = Stopped::new().await;
     stopped.sql("UPDATE meta SET value = CAST('9999' AS BLOB) WHERE name = 'schema_version'");
@@ -87,7 +92,7 @@ async fn a_store_of_a_newer_broker_is_refused_untouched() {
     stopped.works().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_damaged_store_is_refused() {
     let stopped = Stopped::new().await;
     let path = stopped.data().join("broker.db");
@@ -104,7 +109,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_key_file_that_is_wrong_missing_or_exposed_is_refused() {
     let (stopped, other) = (Stopped::new().await, Stopped::new().await);
     let path = stopped.data().join("sealing.key");
@@ -129,13 +134,17 @@ async fn a_key_file_that_is_wrong_missing_or_exposed_is_refused() {
     stopped.works().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_read_only_store_is_refused_at_the_start() {
     let stopped = Stopped::new().await;
     let failing = ["openat:error=EROFS"];
     let ended = Launch::new(&stopped.data()).failing(&failing, &stopped.data().join("broker.lock")).try_start();
     let ended = ended.err().expect("a file system that can't be written");
-    assert!(ended.stderr.contains("read-only") && ended.stderr.contains("make its directory writable"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("read-only") && ended.stderr.contains("make its directory writable"),
+        "{}",
+        ended.stderr
+    );
     set_mode(&stopped.data().join("broker.db"), 0o400);
     stopped.refuses("a database without the right to write", &["read-only", "writable"]);
     set_mode(&stopped.data().join("broker.db"), 0o600);
@@ -158,11 +167,12 @@ async fn until_refused(scene: &Scene, most: usize) -> (Vec<String>, Refused) {
 async fn with_failing_log(failure: &str) -> Scene {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("data/broker.db-wal");
-    let launch = Launch::new(&home.path().join("data")).failing(&[failure], &log);
+    let launch =
+        Launch::new(&home.path().join("data")).set("CREDIT__TOKEN_CONCURRENCY", 10_000).failing(&[failure], &log);
     Scene::launch(home, &launch, 1).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_full_disk_refuses_and_the_broker_goes_on_by_itself() {
     let scene = with_failing_log("pwrite64:error=ENOSPC:when=300..320").await;
     let (leases, refused) = until_refused(&scene, 250).await;
@@ -179,7 +189,7 @@ async fn a_full_disk_refuses_and_the_broker_goes_on_by_itself() {
     kept(scene, leases.into_iter().chain([again]).collect()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_disk_that_makes_nothing_durable_stops_the_leasing() {
     let scene = with_failing_log("fsync,fdatasync:error=EIO:when=30+").await;
     let (leases, refused) = until_refused(&scene, 250).await;

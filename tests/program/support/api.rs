@@ -120,8 +120,7 @@ impl Api {
         let mut page_token = String::new();
         loop {
             let action = action.to_owned();
-            let request =
-                pb::ListAuditEventsRequest { action, page_size: 1000, page_token, ..Default::default() };
+            let request = pb::ListAuditEventsRequest { action, page_size: 1000, page_token, ..Default::default() };
             let page = soon(client.list_audit_events(request)).await.unwrap().into_inner();
             events.extend(page.audit_events);
             page_token = page.next_page_token;

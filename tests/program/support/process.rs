@@ -134,7 +134,8 @@ pub struct Launch {
 impl Launch {
     /// On a data directory, with JSON lines as its log.
     pub fn new(dir: &Path) -> Self {
-        let launch = Self { dir: dir.to_owned(), env: Vec::new(), arguments: Vec::new(), injected: Vec::new(), only_on: None };
+        let launch =
+            Self { dir: dir.to_owned(), env: Vec::new(), arguments: Vec::new(), injected: Vec::new(), only_on: None };
         launch.set("LOG__FORMAT", "json")
     }
 

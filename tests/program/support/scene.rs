@@ -83,11 +83,8 @@ pub async fn make_collector(admin: &Api, team: &str, display_name: &str) -> (Str
         purposes: purposes.map(i32::from).to_vec(),
         ..Default::default()
     };
-    let request = pb::CreateCollectorRequest {
-        parent: team.to_owned(),
-        collector: Some(collector),
-        ..Default::default()
-    };
+    let request =
+        pb::CreateCollectorRequest { parent: team.to_owned(), collector: Some(collector), ..Default::default() };
     let made = admin.teams().create_collector(request).await.unwrap().into_inner().collector.unwrap();
     let key = pb::Key { role: pb::KeyRole::Collector.into(), collector: made.name.clone(), ..Default::default() };
     let request = pb::CreateKeyRequest { key: Some(key), ..Default::default() };
