@@ -10,12 +10,12 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, LeaseId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::lease::{Lease, LeaseState, Priority};
-use crate::domain::load::{DemandKey, LoadKey};
 use crate::domain::networks::Owner;
 use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal};
 use crate::domain::queue::{Attempt, TeamIndex, Waiter};
 use crate::engine::cell::{Cell, State, Waiting};
 use crate::engine::committer::Commit;
+use crate::engine::demand::Asked;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{IdempotencyRecord, OpenLease, StoreError};
 
@@ -200,7 +200,7 @@ impl Engine {
         let first_come = !acquire.wait.is_zero() && state.queue.signatures().contains(&signature);
         if !first_come {
             let decided = state.pool.acquire(now, &acquire.request);
-            state.record_demand(now, cell, &acquire, decided.is_ok());
+            Asked::of_acquire(&cell.network, &acquire).record(&mut state.meter, now);
             match decided {
                 Ok(acquired) => {
                     self.commit(cell, &mut state, acquire, acquired, reply, now);
@@ -216,7 +216,7 @@ impl Engine {
                 }
             }
         } else {
-            state.record_demand(now, cell, &acquire, false);
+            Asked::of_acquire(&cell.network, &acquire).record(&mut state.meter, now);
         }
         state.enqueue(acquire, signature, reply, now)
     }
@@ -231,7 +231,7 @@ impl Engine {
         reply: oneshot::Sender<Result<Leased, AcquireError>>,
         now: Timestamp,
     ) {
-        *state.grants.entry(acquire.request.collector).or_default() += 1;
+        Asked::of_acquire(&cell.network, &acquire).served(&mut state.meter);
         let sealed = state.pool.sealed(acquired.token).map(|(sealed, version)| (sealed.to_vec(), version));
         let Some(sealed) = sealed else {
             state.pool.cancel(acquired.lease, &acquired.takes, false, now);
@@ -389,22 +389,6 @@ impl State {
         Some(id)
     }
 
-    /// Charges the demand to its collection, in every class that the operation costs.
-    fn record_demand(&mut self, now: Timestamp, cell: &Cell, acquire: &Acquire, granted: bool) {
-        let request = &acquire.request;
-        let operation = &cell.network.operations[request.operation];
-        let turn = self.grants.get(&request.collector).copied().unwrap_or_default();
-        let again =
-            hash(&(request.collector, request.operation, &request.collection, &request.profile, &request.keys, turn));
-        let fingerprint = (!granted || turn > 0).then_some(again);
-        for cost in &operation.costs {
-            let load =
-                LoadKey { team: request.team.clone(), network: acquire.network.clone(), class: cost.class.clone() };
-            let key = DemandKey { load, collection: request.collection.clone() };
-            self.meter.record(now, &key, request.calls * cost.units, fingerprint);
-        }
-    }
-
     fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal, _now: Timestamp) {
         let Refusal::NoToken(why) = refusal else { return };
         let operation = &cell.network.operations[acquire.request.operation];
@@ -437,7 +421,7 @@ fn signature(request: &AcquireRequest) -> u64 {
     hash(&(&request.team, request.operation, request.purpose, &request.profile, &request.kind, &request.keys))
 }
 
-fn hash(value: &impl Hash) -> u64 {
+pub(super) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::CollectorId;
 use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
 use crate::engine::acquire::{Acquire, AcquireError, Leased};
-use crate::store::CloseLease;
+use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.
 pub struct Cell {
@@ -29,8 +28,8 @@ pub struct State {
     pub meter: DemandMeter,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
-    /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
-    pub grants: HashMap<Option<CollectorId>, u64>,
+    /// What ended leases were used for, not yet written.
+    pub usage: Vec<UsageRow>,
     /// Requests that found no usable token since the last look, per team and class.
     pub without_token: HashMap<(crate::base::ids::TeamId, usize), crate::domain::pool::NoToken>,
 }
@@ -49,7 +48,7 @@ impl Cell {
             next_waiter: 1,
             meter: DemandMeter::new(now, MeterSize::default()),
             closed: Vec::new(),
-            grants: HashMap::new(),
+            usage: Vec::new(),
             without_token: HashMap::new(),
             pool,
         };

@@ -10,6 +10,8 @@ mod acquire;
 mod background;
 mod cell;
 mod committer;
+mod demand;
+mod ledger;
 mod report;
 mod restore;
 

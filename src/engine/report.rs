@@ -10,6 +10,8 @@ use crate::domain::lease::LeaseState;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
+use crate::engine::demand::Asked;
+use crate::engine::ledger::usage_rows;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
@@ -43,6 +45,8 @@ pub struct ReportOutcome {
     pub retry_at: Option<Timestamp>,
     /// What follows outside the books.
     pub effects: Vec<Effect>,
+    /// The report was settled before; nothing was changed.
+    pub repeated: bool,
 }
 
 /// A report that was taken in, and whose wanted calls wait for the store.
@@ -81,6 +85,7 @@ impl Engine {
             use_by: reported.use_by,
             retry_at: None,
             effects: reported.effects,
+            repeated: reported.repeated,
         };
         let wants = usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep;
         let pending = match wants {
@@ -107,6 +112,11 @@ impl Engine {
         outcome: &mut ReportOutcome,
         now: Timestamp,
     ) -> Option<PendingTopUp> {
+        let view = state.pool.lease(lease);
+        let asked = view.as_ref().map(|view| Asked::of_report(&place.cell.network, lease, view, usage));
+        if let Some(asked) = &asked {
+            asked.record(&mut state.meter, now);
+        }
         let mut top_up = match state.pool.top_up(now, lease, usage.want_calls, &usage.want_keys) {
             Ok(top_up) => top_up,
             Err(until) => {
@@ -132,6 +142,9 @@ impl Engine {
                 return None;
             }
             pending = Some(PendingTopUp(answer));
+        }
+        if let Some(asked) = asked {
+            asked.served(&mut state.meter);
         }
         outcome.calls_granted = calls;
         outcome.calls_left += calls;
@@ -183,6 +196,7 @@ impl Engine {
             let view = state.pool.lease(lease).ok_or(ReportError::UnknownLease)?;
             state.pool.release(now, lease, true)?;
             let used = view.calls_granted - view.calls_left;
+            state.usage.extend(usage_rows(&place.cell.network, &view, used, now));
             state.closed.push(CloseLease { lease, state: LeaseState::Released, used, at: now });
             view.calls_left
         };

@@ -66,7 +66,7 @@ impl LoadService for LoadServer {
         listed.truncate(page.size);
         let last = listed.last().filter(|_| more).map(|load| load.team.as_str().as_bytes());
         let next_page_token = page.next(&self.0, last);
-        let target = self.0.config.load.target;
+        let target = self.0.target_load();
         let team_loads = listed.iter().map(|load| team_load(load, target, &Span::ALL)).collect();
         Ok(Response::new(pb::ListTeamLoadsResponse { team_loads, next_page_token }))
     }
@@ -120,7 +120,7 @@ impl LoadService for LoadServer {
         let estimate = move || broker.estimate_load(&caller, &team, &collections, &tokens);
         let estimated = tokio::task::spawn_blocking(estimate).await.map_err(|_| shutting_down())?;
         let (present, estimated) = estimated.map_err(Refusal::from)?;
-        let target = self.0.config.load.target;
+        let target = self.0.target_load();
         Ok(Response::new(pb::EstimateLoadResponse {
             present: Some(team_load(&present, target, &Span::ALL)),
             estimated: Some(team_load(&estimated, target, &[Span::Hour, Span::Day])),
@@ -154,7 +154,7 @@ impl Wanted {
 
     fn show(&self, broker: &Broker, caller: &Caller) -> Result<pb::TeamLoad, Status> {
         let load = broker.team_load(caller, &self.team, self.network.as_ref()).map_err(Refusal::from)?;
-        Ok(team_load(&load, broker.config.load.target, &Span::ALL))
+        Ok(team_load(&load, broker.target_load(), &Span::ALL))
     }
 }
 

@@ -193,8 +193,8 @@ impl Broker {
         let rules = classes.flat_map(|(class, entry)| entry.limits.iter().map(move |rule| (class, rule))).enumerate();
         let held = rules.filter(|(_, (class, rule))| *class == one.class && rule.holds_for(&one.kind.id));
         let bucket = |(index, (_, rule)): (usize, (usize, &LimitRule))| {
-            let shared = supplies.and_then(|supplies| supplies.shared.get(&index)).filter(|_| !is_own(rule.owner));
-            shared.copied().unwrap_or_else(|| {
+            let shared = supplies.filter(|_| !is_own(rule.owner));
+            shared.and_then(|supplies| supplies.shared_with(one.team, index)).unwrap_or_else(|| {
                 let (limit, cap) = self.limit_of(one, rule);
                 let per_span = measure.bucket(cap, sustained_length(&rule.window, limit));
                 BucketSupply { id: u64::MAX - index as u64, owner: rule.owner, per_span, teams_sharing: 1 }

@@ -39,7 +39,7 @@ pub struct NetworkSupply {
     read: Vec<bool>,
     teams: BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>,
     /// The buckets that a whole app or address shares, by rule; of the app with the lowest number if there are several.
-    pub(super) shared: BTreeMap<usize, BucketSupply>,
+    shared: BTreeMap<usize, BucketSupply>,
     /// Tokens by status.
     pub(super) by_status: BTreeMap<&'static str, usize>,
 }
@@ -161,6 +161,13 @@ impl NetworkSupply {
     /// The teams with live tokens, each with the classes these serve.
     pub fn teams(&self) -> impl Iterator<Item = (&TeamId, &BTreeMap<usize, Arc<ClassSupply>>)> {
         self.teams.iter()
+    }
+
+    /// The bucket of an app or an address under a rule, as `team` would share it.
+    pub(super) fn shared_with(&self, team: &TeamId, rule: usize) -> Option<BucketSupply> {
+        let bucket = self.shared.get(&rule)?;
+        let newcomer = u32::from(!self.teams.contains_key(team));
+        Some(BucketSupply { teams_sharing: bucket.teams_sharing.saturating_add(newcomer), ..*bucket })
     }
 
     /// Whether it can still be used for these classes.

@@ -272,6 +272,11 @@ impl Broker {
         ClassLoad { key, level, spans, advice, causes: Vec::new(), forecast: Vec::new(), supply, measure }
     }
 
+    /// The ratio that advice aims at: low enough to clear the alert.
+    pub fn target_load(&self) -> f64 {
+        self.config.load.target.min(self.config.load.clear_at)
+    }
+
     /// What would help against a demand of `per_hour`.
     pub(super) fn advice(
         &self,
@@ -283,7 +288,7 @@ impl Broker {
         now: Timestamp,
     ) -> Advice {
         let bound_to_profiles = supply.is_some_and(|supply| supply.bound_to_profiles);
-        let rule = AdviceRule { target: self.config.load.target, bound_to_profiles };
+        let rule = AdviceRule { target: self.target_load(), bound_to_profiles };
         let tokens = supply.map(|supply| supply.tokens.as_slice()).unwrap_or_default();
         let example = if tokens.is_empty() { self.example_token(network, &key.team, class) } else { None };
         Advice::for_load(now, tokens, example.as_ref(), per_hour, rule)

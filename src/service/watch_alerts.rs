@@ -139,7 +139,8 @@ impl Broker {
             AlertKind::TokenLoadTooHigh => AlertRule {
                 threshold: load.open_at,
                 hold: load.hold,
-                clear_threshold: load.clear_at,
+                // The advice aims at this ratio: to come to it is to clear the alert.
+                clear_threshold: load.clear_at + 1e-6,
                 clear_hold: load.hold,
                 critical: load.open_at.max(1.0),
                 rearm: Duration::ZERO,

@@ -120,6 +120,14 @@ impl DemandMeter {
         class.rows.entry(row).or_default().add(now, credits);
     }
 
+    /// The request of that fingerprint was served: one like it is new demand.
+    pub fn served(&mut self, key: &LoadKey, fingerprint: u64) {
+        let classes = self.teams.get_mut(&key.team).map(|team| &mut team.classes);
+        if let Some(class) = classes.and_then(|classes| classes.get_mut(&(key.network.clone(), key.class.clone()))) {
+            class.seen.forget(fingerprint);
+        }
+    }
+
     /// The demand of one collection.
     pub fn demand(&self, now: Timestamp, key: &DemandKey) -> Spans<Demand> {
         let rings = self.class(&key.load).and_then(|class| class.rows.get(name_of(key)));
@@ -327,6 +335,12 @@ impl Requests {
         }
         before
     }
+
+    fn forget(&mut self, fingerprint: u64) {
+        if let Some(known) = self.known.remove(&fingerprint) {
+            self.by_time.remove(&(known.at, fingerprint));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -393,6 +407,20 @@ mod tests {
             let a_second = spans.of(span).over(span) / span.length().as_secs_f64();
             assert!((a_second - 1.0).abs() < 0.2, "{span:?}: {a_second}");
         }
+    }
+
+    #[test]
+    fn what_was_served_is_new_demand_when_it_comes_again() {
+        let mut meter = meter();
+        for (secs, served) in [(0, false), (10, true), (20, false)] {
+            meter.record(at(secs), &key("a"), 7, Some(1));
+            if served {
+                meter.served(&key("a").load, 1);
+            }
+        }
+        assert_eq!(total(&meter, at(20)).hour.credits, 14);
+        let seen = &meter.class(&key("a").load).unwrap().seen;
+        assert_eq!((seen.known.len(), seen.by_time.len()), (1, 1));
     }
 
     #[test]

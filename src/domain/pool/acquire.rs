@@ -361,6 +361,8 @@ impl Pool {
             opened_at: now,
             calls_left: calls,
             calls_granted: calls,
+            errors: 0,
+            throttled: 0,
             use_by,
             expires_at,
             durable: false,

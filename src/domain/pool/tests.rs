@@ -106,7 +106,7 @@ fn pool(network: Arc<Network>, persons: &[&str]) -> Pool {
 }
 
 fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
-    CallReport { sequence, used, unused, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
+    CallReport { sequence, used, unused, throttled: 0, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ struct StateChange<'a> {
 
 impl Broker {
     /// The token of that id, if it is the team's.
-    pub(super) async fn stored_token(&self, team: &TeamId, id: TokenId) -> Result<StoredToken, TokenError> {
+    pub(in crate::service) async fn stored_token(&self, team: &TeamId, id: TokenId) -> Result<StoredToken, TokenError> {
         let stored = self.store.find_token(id).await?.filter(|stored| stored.token.team == *team);
         stored.ok_or_else(|| TokenError::NotFound { team: team.clone(), token: id })
     }
