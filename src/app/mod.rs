@@ -1,6 +1,7 @@
 //! Wiring: what runs when the program is started, and in which order it stops.
 
 mod catalogue;
+pub mod demo;
 mod doctor;
 mod observer;
 pub mod routes;

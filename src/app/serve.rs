@@ -143,7 +143,7 @@ fn not_ready(broker: &Broker, tasks: &Tasks) -> Vec<NotReady> {
 fn limits(config: &Config) -> Limits {
     let set = &config.grpc.limits;
     let whole = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    let bytes = |size: ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
+    let bytes = |size: ByteSize| u32::try_from(size.as_u64()).unwrap_or(u32::MAX);
     let usual = Limits::default();
     Limits {
         connections: set.connections,

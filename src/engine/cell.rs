@@ -11,7 +11,7 @@ use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
 use crate::engine::acquire::{Acquire, AcquireError, Leased};
-use crate::store::CloseLease;
+use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.
 pub struct Cell {
@@ -28,6 +28,8 @@ pub struct State {
     pub meter: DemandMeter,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
+    /// What ended leases were used for, not yet written.
+    pub usage: Vec<UsageRow>,
     /// Requests that found no usable token since the last look, per team and class.
     pub without_token: HashMap<(crate::base::ids::TeamId, usize), crate::domain::pool::NoToken>,
 }
@@ -46,6 +48,7 @@ impl Cell {
             next_waiter: 1,
             meter: DemandMeter::new(now, MeterSize::default()),
             closed: Vec::new(),
+            usage: Vec::new(),
             without_token: HashMap::new(),
             pool,
         };

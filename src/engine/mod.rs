@@ -11,6 +11,7 @@ mod background;
 mod cell;
 mod committer;
 mod demand;
+mod ledger;
 mod report;
 mod restore;
 

@@ -11,6 +11,7 @@ use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
 use crate::engine::demand::Asked;
+use crate::engine::ledger::usage_rows;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
@@ -44,6 +45,8 @@ pub struct ReportOutcome {
     pub retry_at: Option<Timestamp>,
     /// What follows outside the books.
     pub effects: Vec<Effect>,
+    /// The report was settled before; nothing was changed.
+    pub repeated: bool,
 }
 
 /// A report that was taken in, and whose wanted calls wait for the store.
@@ -82,6 +85,7 @@ impl Engine {
             use_by: reported.use_by,
             retry_at: None,
             effects: reported.effects,
+            repeated: reported.repeated,
         };
         let wants = usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep;
         let pending = match wants {
@@ -192,6 +196,7 @@ impl Engine {
             let view = state.pool.lease(lease).ok_or(ReportError::UnknownLease)?;
             state.pool.release(now, lease, true)?;
             let used = view.calls_granted - view.calls_left;
+            state.usage.extend(usage_rows(&place.cell.network, &view, used, now));
             state.closed.push(CloseLease { lease, state: LeaseState::Released, used, at: now });
             view.calls_left
         };

@@ -5,6 +5,7 @@
 //! command line.
 
 pub mod alert_service;
+pub mod audit_service;
 pub mod authorization;
 pub mod call;
 pub mod caller;
@@ -18,6 +19,7 @@ mod load_message;
 pub mod load_service;
 mod mutation;
 mod network_message;
+pub mod network_service;
 mod page;
 pub mod pb;
 mod refusals;

@@ -6,12 +6,16 @@ use crate::domain::token::TransitionError;
 use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
 use crate::service::collectors::CollectorError;
+use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
+use crate::service::networks::NetworkError;
 use crate::service::teams::TeamError;
 use crate::service::tokens::{Rejected, TokenError};
 
 /// How long to wait where others change the same thing.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
+/// How long to wait for the end of another stream.
+const STREAM_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl From<TeamError> for Refusal {
     fn from(error: TeamError) -> Self {
@@ -110,6 +114,40 @@ impl From<TokenError> for Refusal {
             TokenError::Vault(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
             TokenError::Seal(_) => refuse(Code::Internal, ErrorReason::Internal, message),
             TokenError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<NetworkError> for Refusal {
+    fn from(error: NetworkError) -> Self {
+        let message = error.to_string();
+        match error {
+            NetworkError::NotFound(_) => refuse(Code::NotFound, ErrorReason::NetworkNotFound, message),
+            NetworkError::AppNotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
+            NetworkError::NoBudget { network, class } => {
+                refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message)
+                    .with("network", network)
+                    .with("credit_class", class)
+            }
+        }
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        let message = error.to_string();
+        match error {
+            ImportError::Mismatch(_) => refuse(Code::FailedPrecondition, ErrorReason::ImportMismatch, message),
+            ImportError::InProgress(_) => {
+                refuse(Code::Aborted, ErrorReason::ImportInProgress, message).retry_in(STREAM_PATIENCE)
+            }
+            ImportError::TooMany => {
+                refuse(Code::ResourceExhausted, ErrorReason::TooManyStreams, message).retry_in(STREAM_PATIENCE)
+            }
+            ImportError::Order { .. } => {
+                refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("rows.row")
+            }
+            ImportError::Token(error) => Refusal::from(error),
         }
     }
 }

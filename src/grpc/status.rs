@@ -137,6 +137,11 @@ impl FieldMistakes {
         text.parse().map_err(|error: T::Err| self.note(field, error.to_string())).ok()
     }
 
+    /// The first mistake: the field and what is wrong with it.
+    pub fn first(&self) -> Option<(&str, &str)> {
+        self.0.first().map(|(field, wrong)| (field.as_str(), wrong.as_str()))
+    }
+
     /// Fails if there is any.
     pub fn refuse(self) -> Result<(), Refusal> {
         if self.0.is_empty() {

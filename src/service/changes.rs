@@ -2,7 +2,7 @@
 //! changes of one thing from overtaking each other between those steps.
 //!
 //! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: the
-//! directory's before a token's; never two tokens' at once.
+//! directory's before a token's. Whoever holds one token's lock takes no other; all of them are taken in their order.
 
 use std::future::Future;
 
@@ -36,6 +36,15 @@ impl Changes {
         // The low bits of an id are random.
         let at = usize::try_from(token.as_u128() % TOKEN_LOCKS as u128).unwrap_or_default();
         self.tokens[at].lock().await
+    }
+
+    /// The locks of all tokens.
+    pub async fn all_tokens(&self) -> Vec<MutexGuard<'_, ()>> {
+        let mut held = Vec::with_capacity(TOKEN_LOCKS);
+        for lock in &self.tokens {
+            held.push(lock.lock().await);
+        }
+        held
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod acquire_lease;
 mod alerts;
+pub mod audit;
 mod authenticate;
 mod background;
 mod caller;
@@ -13,8 +14,10 @@ pub mod collectors;
 mod deliver;
 mod directory;
 mod estimate_load;
+pub mod import_tokens;
 pub mod keys;
 mod list_leases;
+pub mod networks;
 pub mod page;
 mod prune;
 mod report_usage;
@@ -26,12 +29,18 @@ mod supply;
 mod team_load;
 pub mod teams;
 pub mod tokens;
+pub mod usage;
 mod watch;
 mod watch_alerts;
 #[cfg(test)]
 mod watch_tests;
 #[cfg(test)]
 pub(crate) mod watched;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -43,6 +52,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
+use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -95,6 +105,8 @@ pub struct Parts {
     pub requests: Requests,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
+    /// Imports that are known.
+    pub imports: Imports,
 }
 
 impl std::ops::Deref for Broker {

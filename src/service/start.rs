@@ -19,6 +19,7 @@ use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::service::changes::Changes;
+use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
 use crate::store::{MetaName, Store, StoreError};
@@ -95,6 +96,7 @@ impl Broker {
             changes: Changes::default(),
             requests: Requests::default(),
             watch,
+            imports: Imports::default(),
         });
         broker.restore_alerts().await?;
         let first_key = broker.ensure_admin().await?;

@@ -33,6 +33,12 @@ impl Streams {
         drop(count);
         Ok(OpenStream { streams: self.clone(), caller })
     }
+
+    /// How many streams a caller has open.
+    #[cfg(test)]
+    pub fn count(&self, caller: u128) -> u32 {
+        self.0.get(&caller).map_or(0, |count| *count)
+    }
 }
 
 impl Drop for OpenStream {

@@ -10,7 +10,7 @@ mod state;
 mod update;
 
 pub use add::AddToken;
-pub use check::Rejected;
+pub use check::{DEFAULT_APP, Rejected};
 pub use list::{ShownState, TokenListFilter, TokenView};
 pub use update::UpdateToken;
 
@@ -77,6 +77,6 @@ fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {
 }
 
 /// A token by its resource name.
-pub(super) fn name_of(team: &TeamId, token: TokenId) -> String {
+pub(in crate::service) fn name_of(team: &TeamId, token: TokenId) -> String {
     format!("teams/{team}/tokens/{token}")
 }

@@ -4,17 +4,20 @@
 //! limit. The limits are the network's real ones: numbers, formulas over facts, and where the catalogue knows none, a hidden number
 //! that a client can only find out. HTTP, tokens and faults are left to the rest of the simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::meter::{Meter, UnknownZone};
-use super::report::LimitReport;
+use super::report::{LimitReport, WindowReport};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, KindId};
 use crate::domain::networks::{Amount, Cost, LimitRule, Network, Operation, Owner, Unit, Window};
 
 /// What a hidden limit is, as a multiple of the value that the catalogue starts from.
 pub const UNKNOWN_MULTIPLE: u64 = 3;
+
+/// How many windows of one account are remembered after their end; the oldest are forgotten first.
+const WINDOWS_KEPT: usize = 4096;
 
 /// One limit of the network: the class and the place of the rule in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +140,21 @@ struct Account {
     meter: Meter,
     seen_at: Timestamp,
     given_back: u64,
+    /// Windows that are over: beginning, end, what was charged.
+    over: VecDeque<(Timestamp, Timestamp, u64)>,
+}
+
+impl Account {
+    /// Lets time pass: what no longer counts is forgotten, and a window that is over is remembered.
+    fn advance(&mut self, now: Timestamp) {
+        if let Some(window) = self.meter.window().filter(|(_, ends, _)| *ends <= now) {
+            self.over.push_back(window);
+            if self.over.len() > WINDOWS_KEPT {
+                self.over.pop_front();
+            }
+        }
+        self.meter.forget(now);
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -261,6 +279,34 @@ impl Books {
         limits_of(&network).map(|(limit, rule)| self.report_one(now, limit, rule)).collect()
     }
 
+    /// The windows of every account, account by account and in the order of time: those that are over, then what counts now.
+    pub fn windows(&mut self, now: Timestamp) -> Vec<WindowReport> {
+        let keys: Vec<_> = self.accounts.keys().cloned().collect();
+        let network = self.network.clone();
+        let mut windows = Vec::new();
+        for (limit, account) in keys {
+            let Some(rule) = limits_of(&network).find_map(|(key, rule)| (key == limit).then_some(rule)) else { continue };
+            let allowed = self.allowed(&limit, rule, &account);
+            let state = self.account(now, &limit, &account);
+            let open = (state.meter.used(now) > 0).then(|| {
+                let ends = state.meter.window().map(|(begins, ends, _)| (begins, Some(ends)));
+                (ends.unwrap_or((state.seen_at, None)), state.meter.used(now))
+            });
+            let over = state.over.iter().map(|(begins, ends, used)| ((*begins, Some(*ends)), *used));
+            windows.extend(over.chain(open).map(|((begins, ends), used)| WindowReport {
+                class: limit.class.clone(),
+                place: limit.place,
+                owner: rule.owner,
+                account: account.clone(),
+                begins,
+                ends,
+                allowed,
+                used,
+            }));
+        }
+        windows
+    }
+
     fn report_one(&mut self, now: Timestamp, limit: LimitKey, rule: &LimitRule) -> LimitReport {
         let tally = self.tallies.get(&limit).copied().unwrap_or_default();
         let mut accounts = 0;
@@ -351,8 +397,9 @@ impl Books {
             meter: Meter::new(window).expect("every zone was checked when the books were opened"),
             seen_at: now,
             given_back: 0,
+            over: VecDeque::new(),
         });
-        opened.meter.forget(now);
+        opened.advance(now);
         opened
     }
 
@@ -526,6 +573,20 @@ mod tests {
         assert_eq!((report.accounts, report.admitted, report.throttled, report.used), (2, 10, 1, 10));
         assert_eq!((report.used_elsewhere, report.capacity), (10, 30));
         assert!((report.utilisation() - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn windows_are_remembered_one_by_one() {
+        let mut books = books(vec![class("calls", Unit::Calls, vec![limit(Owner::Token, fixed(60), 10)])]);
+        let who = Who::new(1, 1, 1);
+        for second in [0, 5, 70, 200] {
+            admitted(&mut books, second, &who, &[("calls", 2)]);
+        }
+        let windows = books.windows(at(210));
+        let seen: Vec<_> = windows.iter().map(|window| (window.begins, window.ends, window.used)).collect();
+        let expected = [(0, 60, 4), (70, 130, 2), (200, 260, 2)];
+        assert_eq!(seen, expected.map(|(begins, ends, used)| (at(begins), Some(at(ends)), used)));
+        assert!(windows.iter().all(|window| window.account == "t1" && window.allowed == 10));
     }
 
     #[test]

@@ -59,6 +59,17 @@ impl Meter {
         Ok(Self { rule })
     }
 
+    /// The window that is open, or was when something was last charged: its beginning, its end, and what was charged in it. `None` where
+    /// the rule has no windows one after another, or nothing was charged since [`Meter::forget`] dropped the last one.
+    pub fn window(&self) -> Option<(Timestamp, Timestamp, u64)> {
+        let Rule::Stepped { step, open: Some((ends, used)) } = &self.rule else { return None };
+        let length = match step {
+            Step::FromFirstCall(length) | Step::Aligned(length) => *length,
+            Step::Day(_) => Duration::from_secs(24 * 3600),
+        };
+        Some((*ends - length, *ends, *used))
+    }
+
     /// Forgets what no longer counts at `now`.
     pub fn forget(&mut self, now: Timestamp) {
         match &mut self.rule {

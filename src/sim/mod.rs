@@ -31,7 +31,7 @@ pub use fault::{Fault, FaultError, NetworkFault, Spoilt};
 pub use http_answer::HttpAnswer;
 pub use meter::{Meter, UnknownZone};
 pub use refusal::{Family, Refusal};
-pub use report::{LimitReport, NetworkReport, Report};
+pub use report::{LimitReport, NetworkReport, Report, WindowReport};
 pub use serve::{ServeError, ServedNetwork, Serving, SimulateOptions, serve};
 pub use server::serve_on;
 pub use simulation::{Answer, CallRequest, Ruling, Simulation};

@@ -57,6 +57,27 @@ pub struct LimitReport {
     pub capacity: u64,
 }
 
+/// One window of one account: over, or the present one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowReport {
+    /// The class.
+    pub class: ClassId,
+    /// The place of the limit in its class.
+    pub place: usize,
+    /// Whose account it is.
+    pub owner: Owner,
+    /// The account, as [`Usage::account`](super::Usage::account) names it.
+    pub account: String,
+    /// When it began; where the rule has no windows one after another, since when the account is known.
+    pub begins: Timestamp,
+    /// When it ends; `None` where the rule has no windows one after another.
+    pub ends: Option<Timestamp>,
+    /// What the limit allows.
+    pub allowed: u64,
+    /// What was charged in it; where the rule has no windows one after another, what counts now.
+    pub used: u64,
+}
+
 impl LimitReport {
     /// The part of the capacity that calls used, from 0 to 1; 0 where there was no capacity.
     pub fn utilisation(&self) -> f64 {

@@ -12,7 +12,7 @@ use super::book::{Books, Caller, LimitKey, Outcome, Usage, Verdict};
 use super::fault::{Chance, Fault, FaultError, NetworkFault, Spoiling, Spoilt};
 use super::meter::UnknownZone;
 use super::refusal::Family;
-use super::report::{NetworkReport, Report};
+use super::report::{NetworkReport, Report, WindowReport};
 use super::token::{Denial, Registered, TokenSpec};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{ClassId, NetworkId, OperationId};
@@ -267,6 +267,15 @@ impl Simulation {
         let at = self.now();
         let networks = self.networks.values().map(|(network, state)| lock(state).report(network, at)).collect();
         Report { at, networks }
+    }
+
+    /// The windows of every account of a network, for those who judge how well its credit was used.
+    ///
+    /// # Errors
+    /// When the network is not simulated.
+    pub fn windows(&self, network: &NetworkId) -> Result<Vec<WindowReport>, FaultError> {
+        let now = self.now();
+        Ok(self.state(network)?.1.books.windows(now))
     }
 
     /// The kind of a registered token, to tell operations of one path apart.

@@ -128,6 +128,8 @@ struct Held {
     opened_at: Timestamp,
     calls_left: u64,
     calls_granted: u64,
+    errors: u64,
+    throttled: u64,
     use_by: Timestamp,
     expires_at: Timestamp,
     /// The store has it.
@@ -146,15 +148,22 @@ struct HeldGrant {
     block: crate::base::ids::BlockId,
     per_call: u64,
     units: u64,
+    /// Until when this credit may be used.
+    use_by: Timestamp,
+}
+
+impl Held {
+    /// Until when all credit that is held may be used; `None`: none is.
+    fn earliest_use_by(&self) -> Option<Timestamp> {
+        self.grants.iter().map(|grant| grant.use_by).min()
+    }
 }
 
 /// A lease that ended because nobody gave it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiredLease {
-    /// The lease.
-    pub lease: LeaseId,
-    /// Its token.
-    pub token: TokenId,
+    /// The lease, as it stood at its end.
+    pub lease: LeaseView,
     /// The calls it never reported, which count as spent.
     pub unreported: u64,
 }
@@ -208,9 +217,9 @@ impl Pool {
                 continue;
             }
             let unreported = held.calls_left;
-            let slot = held.slot;
+            let view = self.lease(lease);
             self.close(lease, unreported, now);
-            expired.push(ExpiredLease { lease, token: self.slots[slot as usize].id, unreported });
+            expired.extend(view.map(|lease| ExpiredLease { lease, unreported }));
         }
         expired
     }
@@ -261,6 +270,8 @@ impl Pool {
             opened_at: lease.opened_at,
             calls_left: lease.calls,
             calls_granted: lease.calls,
+            errors: 0,
+            throttled: 0,
             use_by: lease.use_by,
             expires_at: lease.expires_at,
             durable: true,

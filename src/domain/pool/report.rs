@@ -22,6 +22,8 @@ pub struct CallReport {
     pub used: u64,
     /// Calls that surely did not, and whose credit comes back.
     pub unused: u64,
+    /// Calls of these that the network refused for a limit, by the collector's own count.
+    pub throttled: u64,
     /// What the network's latest answer meant.
     pub class: ErrorClass,
     /// How long the network asked to wait.
@@ -125,6 +127,12 @@ impl Pool {
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
+        let limited = u64::from(is_limit(report.class));
+        held.throttled += report.throttled.max(limited);
+        held.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
+        if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
+            held.use_by = earliest;
+        }
         let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
         let answer = Reported {
             token: token.id,
@@ -446,6 +454,17 @@ impl Pool {
             }
         }
     }
+}
+
+fn is_limit(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::RateLimitedToken
+            | ErrorClass::RateLimitedResource
+            | ErrorClass::RateLimitedApp
+            | ErrorClass::QuotaExhaustedApp
+            | ErrorClass::PublishQuota
+    )
 }
 
 /// What the holder of a lease that was taken back is told: the token's end, where that was the cause.

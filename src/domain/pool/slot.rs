@@ -186,13 +186,20 @@ impl Pool {
         if let Some(until) = before.cooling.until() {
             slot.cooling.close(until);
         }
+        let same_owners = (before.app, before.person, before.kind, &before.profiles)
+            == (slot.app, slot.person, slot.kind, &slot.profiles);
+        let buckets = std::mem::take(&mut before.buckets);
         let (person, profiles) = (before.person, std::mem::take(&mut before.profiles));
         unlink(self.by_person.get_mut(&person), at);
         for profile in profiles {
             unlink(self.by_profile.get_mut(&profile), at);
         }
-        for (_, bucket) in std::mem::take(&mut before.buckets) {
-            self.buckets[bucket as usize].slots.retain(|linked| *linked != at);
+        if same_owners {
+            slot.buckets = buckets;
+        } else {
+            for (_, bucket) in buckets {
+                self.buckets[bucket as usize].slots.retain(|linked| *linked != at);
+            }
         }
         self.link(at, &slot);
         self.slots[at as usize] = slot;

@@ -74,13 +74,15 @@ impl Broker {
         Ok(self.view_token(token))
     }
 
-    /// Checks what is given as a token, without adding it.
-    pub fn check_token(&self, ask: &AddToken) -> Result<(), Rejected> {
-        self.checked(ask).map(drop)
-    }
-
     /// The token that is given, checked and sealed, with an id of its own. The team has a data key.
     pub(in crate::service) fn new_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, TokenError> {
+        let StoredToken { token, .. } = self.unsealed_token(team, ask)?;
+        let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref())?;
+        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh })
+    }
+
+    /// The token that is given, checked, without its secrets.
+    pub(in crate::service) fn unsealed_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, Rejected> {
         let Checked { network, kind, app, purposes } = self.checked(ask)?;
         let token = Token {
             id: TokenId::generate(),
@@ -102,8 +104,7 @@ impl Broker {
             created_at: self.now(),
             version: 1,
         };
-        let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref())?;
-        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh })
+        Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None })
     }
 
     /// A token to keep, with the audit event of its keeping.

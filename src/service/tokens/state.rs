@@ -1,5 +1,6 @@
 //! A token is paused, resumed, revoked or declared invalid.
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::{Reason, Token, TokenState, TransitionError};
 use crate::service::collectors::comment_detail;
@@ -18,7 +19,7 @@ struct StateChange<'a> {
 
 impl Broker {
     /// The token of that id, if it is the team's.
-    pub(super) async fn stored_token(&self, team: &TeamId, id: TokenId) -> Result<StoredToken, TokenError> {
+    pub(in crate::service) async fn stored_token(&self, team: &TeamId, id: TokenId) -> Result<StoredToken, TokenError> {
         let stored = self.store.find_token(id).await?.filter(|stored| stored.token.team == *team);
         stored.ok_or_else(|| TokenError::NotFound { team: team.clone(), token: id })
     }
@@ -31,9 +32,8 @@ impl Broker {
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let now = self.now();
         let change = StateChange { caller, action: "token.pause", comment, shreds: false };
-        self.change_state(team, id, change, |state| state.pause(now)).await
+        self.change_state(team, id, change, TokenState::pause).await
     }
 
     /// Takes a paused token into use again. Resuming one that is not paused is no error.
@@ -45,7 +45,7 @@ impl Broker {
         comment: &str,
     ) -> Result<TokenView, TokenError> {
         let change = StateChange { caller, action: "token.resume", comment, shreds: false };
-        self.change_state(team, id, change, TokenState::resume).await
+        self.change_state(team, id, change, |state, _| state.resume()).await
     }
 
     /// Ends a token for good and destroys its secrets. Twice is no error.
@@ -56,9 +56,8 @@ impl Broker {
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let now = self.now();
         let change = StateChange { caller, action: "token.revoke", comment, shreds: true };
-        self.change_state(team, id, change, |state| Ok(state.revoke(now))).await
+        self.change_state(team, id, change, |state, now| Ok(state.revoke(now))).await
     }
 
     /// Marks a token as invalid, for a reason that was learnt elsewhere. The first reason stays.
@@ -70,9 +69,8 @@ impl Broker {
         reason: Reason,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let now = self.now();
         let change = StateChange { caller, action: "token.invalidate", comment, shreds: false };
-        let decide = |state| match state {
+        let decide = |state: TokenState, now| match state {
             TokenState::Revoked { .. } => Err(TransitionError::Revoked),
             _ => Ok(state.invalidate(reason, now)),
         };
@@ -85,15 +83,20 @@ impl Broker {
         team: &TeamId,
         id: TokenId,
         change: StateChange<'_>,
-        decide: impl Fn(TokenState) -> Result<TokenState, TransitionError>,
+        decide: impl Fn(TokenState, Timestamp) -> Result<TokenState, TransitionError>,
     ) -> Result<TokenView, TokenError> {
         let _changes = self.changes.token(id).await;
         for _ in 0..ATTEMPTS {
             let stored = self.stored_token(team, id).await?;
-            let state = decide(stored.token.state)?;
+            let state = decide(stored.token.state, self.now())?;
             if state == stored.token.state {
                 return Ok(self.view_token(stored.token));
             }
+            if state != TokenState::Live {
+                self.engine.set_token_state(&stored.token.network, id, state);
+            }
+            // Dated after the pool has stopped: no lease is opened later than its token's end.
+            let state = decide(stored.token.state, self.now())?;
             match self.put_state(stored.token, state, &change).await {
                 Ok(token) => return Ok(self.view_token(token)),
                 Err(TokenChangeError::Changed { .. }) => {}
@@ -103,8 +106,8 @@ impl Broker {
         Err(TokenError::Contended(id))
     }
 
-    /// Changes the state in the pool, then in the store. If the store says no, the pool goes back; if the store can't tell whether it
-    /// was done, the stricter state stays.
+    /// Changes the state in the store, then in the pool, which a stricter state has reached already. If the store says no, the pool goes
+    /// back; if the store can't tell whether it was done, the stricter state stays.
     async fn put_state(
         &self,
         before: Token,
@@ -113,9 +116,6 @@ impl Broker {
     ) -> Result<Token, TokenChangeError> {
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;
-        if stops {
-            self.engine.set_token_state(&token.network, token.id, state);
-        }
         let secrets = change.shreds.then(|| SealedSecrets { access: Vec::new(), refresh: None });
         let made = self.store.change_token(TokenChange {
             expected_version: before.version,

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
+use crate::engine::Recall;
 use crate::grpc::call::Closing;
 use crate::grpc::pb::{CollectRequest, CollectResponse, ErrorReason};
 use crate::grpc::status::{Refusal, refuse};
@@ -151,9 +153,12 @@ impl Task {
                 },
                 Some(()) = session.finish_one(), if session.has_work() => {}
                 told = recalls.recv() => match told {
-                    Ok(recall) => session.recalled(recall),
-                    Err(broadcast::error::RecvError::Lagged(_)) => session.missed_messages(),
-                    Err(broadcast::error::RecvError::Closed) => ends = true,
+                    Ok(recall) => {
+                        session.recalled(recall);
+                        take_recalls(&mut session, &mut recalls);
+                    }
+                    Err(RecvError::Lagged(_)) => session.missed_messages(),
+                    Err(RecvError::Closed) => ends = true,
                 },
                 message = inbound.message(), if reads && session.may_read() => {
                     session.look_at_caller()?;
@@ -191,6 +196,17 @@ fn take(
         }
     }
     Ok(true)
+}
+
+/// Takes the recalls in that have arrived together.
+fn take_recalls(session: &mut Session, recalls: &mut broadcast::Receiver<Recall>) {
+    loop {
+        match recalls.try_recv() {
+            Ok(recall) => session.recalled(recall),
+            Err(TryRecvError::Lagged(_)) => session.missed_messages(),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+        }
+    }
 }
 
 impl Progress {

@@ -1,0 +1,287 @@
+//! Many tokens are imported: message by message, each durable before it is answered, and taken up again after a break.
+//!
+//! How far an import came is kept in the store under its team, its settings and its name, in the transaction that keeps the tokens.
+//! Its counts are kept in memory: after a restart they begin at zero, while the rows that are done stay done.
+
+mod existing;
+mod registry;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{TeamId, TokenId};
+use crate::service::tokens::{AddToken, Rejected, TokenError};
+use crate::service::{Broker, Caller};
+use crate::store::{ImportProgress, NewToken, StoreError};
+
+pub use registry::Imports;
+use registry::Running;
+
+/// What is imported, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeginImport {
+    /// The team.
+    pub team: TeamId,
+    /// The name of the whole import, as its client chose it.
+    pub import_id: String,
+    /// Only check the rows.
+    pub validate_only: bool,
+    /// Bring tokens up to date that the team holds already.
+    pub allow_existing: bool,
+}
+
+/// One row.
+pub struct ImportRow {
+    /// Its number, from 1.
+    pub row: u64,
+    /// What it holds, or what is wrong with its fields.
+    pub token: Result<AddToken, RowRejected>,
+}
+
+/// Why a row is not taken.
+#[derive(Debug, Clone)]
+pub enum RowRejected {
+    /// A field is malformed.
+    Field {
+        /// The field.
+        field: String,
+        /// What is wrong.
+        wrong: String,
+    },
+    /// It can't be a token.
+    Token(Rejected),
+    /// The team holds it already, as this token.
+    Exists(TokenId),
+}
+
+/// What came of a row.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The token was added; `None`: it would be.
+    Added(Option<TokenId>),
+    /// The team held it; it was brought up to date. `None`: it would be.
+    Updated(Option<TokenId>),
+    /// The team held it just so, or the row was done before.
+    Unchanged(Option<TokenId>),
+    /// The row is wrong.
+    Rejected(RowRejected),
+}
+
+/// How many rows came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    /// Tokens added.
+    pub added: u64,
+    /// Tokens brought up to date.
+    pub updated: u64,
+    /// Rows that changed nothing.
+    pub unchanged: u64,
+    /// Rows rejected.
+    pub rejected: u64,
+}
+
+impl ImportCounts {
+    fn count(&mut self, outcome: &Outcome) {
+        let count = match outcome {
+            Outcome::Added(_) => &mut self.added,
+            Outcome::Updated(_) => &mut self.updated,
+            Outcome::Unchanged(_) => &mut self.unchanged,
+            Outcome::Rejected(_) => &mut self.rejected,
+        };
+        *count += 1;
+    }
+}
+
+/// Why an import ends. Rows that were committed stay.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ImportError {
+    /// The name was used otherwise.
+    #[error("import '{0}' was begun for another team or with other settings; choose another import id")]
+    Mismatch(String),
+    /// Another stream works on it.
+    #[error("another stream works on import '{0}'; wait for its end")]
+    InProgress(String),
+    /// Too many are under way.
+    #[error("as many imports are under way as may be; wait for one to end")]
+    TooMany,
+    /// The numbers don't rise.
+    #[error("row {row} comes after row {before}; number the rows from 1, each higher than the one before")]
+    Order {
+        /// The row.
+        row: u64,
+        /// The one before.
+        before: u64,
+    },
+    /// Something else.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        ImportError::Token(error.into())
+    }
+}
+
+/// An import that this stream works on. Others may go on with it once this is dropped.
+pub struct Import {
+    broker: Broker,
+    caller: Caller,
+    begin: BeginImport,
+    running: Running,
+    committed: u64,
+    last_seen: u64,
+}
+
+impl Broker {
+    /// Begins an import, or goes on with it.
+    pub async fn begin_import(&self, caller: &Caller, begin: BeginImport) -> Result<Import, ImportError> {
+        if self.directory.team(&begin.team).is_none() {
+            return Err(TokenError::TeamNotFound(begin.team).into());
+        }
+        let running = self.imports.begin(&begin, self.now())?;
+        let mut committed = 0;
+        if !begin.validate_only {
+            self.ensure_data_key(&begin.team).await?;
+            let known = self.store.find_import(&stored_name(&begin)).await?;
+            committed = known.map_or(0, |progress| progress.last_row);
+        }
+        let (broker, caller) = (self.clone(), caller.clone());
+        Ok(Import { broker, caller, begin, running, committed, last_seen: 0 })
+    }
+}
+
+/// The name under which the progress is kept. Team and settings are a part of it, so that no other import takes it for its own.
+fn stored_name(begin: &BeginImport) -> String {
+    let mode = if begin.allow_existing { "update" } else { "add" };
+    format!("{}/{mode}/{}", begin.team, begin.import_id)
+}
+
+/// A row that is to be kept: its place among the rows, what was given, and the token that is made of it.
+struct Candidate {
+    at: usize,
+    given: AddToken,
+    new: NewToken,
+}
+
+impl Import {
+    /// The team.
+    pub fn team(&self) -> &TeamId {
+        &self.begin.team
+    }
+
+    /// Its name.
+    pub fn import_id(&self) -> &str {
+        &self.begin.import_id
+    }
+
+    /// The highest row that is done and durable, or was checked.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// How many rows came to what so far.
+    pub fn counts(&self) -> ImportCounts {
+        self.running.counts()
+    }
+
+    /// Takes rows. When this returns the good ones are durable and may be leased. One result for each row, in order.
+    pub async fn take(&mut self, rows: Vec<ImportRow>) -> Result<Vec<(u64, Outcome)>, ImportError> {
+        let numbers: Vec<u64> = rows.iter().map(|row| row.row).collect();
+        for number in &numbers {
+            if *number <= self.last_seen {
+                return Err(ImportError::Order { row: *number, before: self.last_seen });
+            }
+            self.last_seen = *number;
+        }
+        let mut outcomes: Vec<Option<Outcome>> = std::iter::repeat_with(|| None).take(rows.len()).collect();
+        let candidates = self.check(rows, &mut outcomes)?;
+        if self.begin.validate_only {
+            self.foresee(candidates, &mut outcomes).await?;
+        } else {
+            self.keep(candidates, &mut outcomes).await?;
+        }
+        let before = self.committed;
+        self.committed = self.committed.max(self.last_seen);
+        let outcomes =
+            numbers.into_iter().zip(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unchanged(None))));
+        let outcomes: Vec<_> = outcomes.collect();
+        self.running.count(outcomes.iter().filter(|(row, _)| *row > before).map(|(_, outcome)| outcome));
+        Ok(outcomes)
+    }
+
+    /// Makes tokens of the rows that are right. Rows that were committed before are left out.
+    fn check(&self, rows: Vec<ImportRow>, outcomes: &mut [Option<Outcome>]) -> Result<Vec<Candidate>, ImportError> {
+        let mut candidates = Vec::with_capacity(rows.len());
+        for (at, ImportRow { row, token }) in rows.into_iter().enumerate() {
+            if row <= self.committed {
+                continue;
+            }
+            let given = match token {
+                Ok(given) => given,
+                Err(rejected) => {
+                    outcomes[at] = Some(Outcome::Rejected(rejected));
+                    continue;
+                }
+            };
+            match self.new_token(&given) {
+                Ok(new) => candidates.push(Candidate { at, given, new }),
+                Err(TokenError::Rejected(rejected)) => {
+                    outcomes[at] = Some(Outcome::Rejected(RowRejected::Token(rejected)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn new_token(&self, given: &AddToken) -> Result<NewToken, TokenError> {
+        let stored = match self.begin.validate_only {
+            true => self.broker.unsealed_token(&self.begin.team, given)?,
+            false => self.broker.new_token(&self.begin.team, given)?,
+        };
+        let mut new = self.broker.with_audit(&self.caller, stored);
+        new.audit.detail = format!("{} comment=import {}", new.audit.detail, self.begin.import_id);
+        Ok(new)
+    }
+
+    /// Keeps the tokens, durably, then puts them into their pools.
+    async fn keep(&self, candidates: Vec<Candidate>, outcomes: &mut [Option<Outcome>]) -> Result<(), ImportError> {
+        let broker = &self.broker;
+        let _changes = broker.changes.all_tokens().await;
+        let progress = ImportProgress {
+            import: stored_name(&self.begin),
+            last_row: self.committed.max(self.last_seen),
+            at: broker.now(),
+        };
+        // Where tokens are brought up to date after they were found, the rows are done only afterwards.
+        let with_tokens = (!self.begin.allow_existing).then(|| progress.clone());
+        let new: Vec<_> = candidates.iter().map(|candidate| candidate.new.clone()).collect();
+        let inserted = broker.store.insert_tokens(new, with_tokens).await?;
+        let existing: std::collections::HashMap<_, _> =
+            inserted.duplicates.iter().map(|duplicate| (duplicate.index, duplicate.existing)).collect();
+        let reserve = broker.team_reserve(&self.begin.team);
+        for (index, candidate) in candidates.into_iter().enumerate() {
+            let outcome = match existing.get(&index) {
+                None => {
+                    let stored = candidate.new.stored;
+                    broker.engine.put_token(&stored.token, reserve, stored.sealed_access);
+                    Outcome::Added(Some(stored.token.id))
+                }
+                Some(Some(id)) if self.begin.allow_existing => self.bring_up_to_date(*id, &candidate).await?,
+                Some(id) => Outcome::Rejected(RowRejected::Exists(id.unwrap_or(candidate.new.stored.token.id))),
+            };
+            outcomes[candidate.at] = Some(outcome);
+        }
+        if self.begin.allow_existing {
+            broker.store.insert_tokens(Vec::new(), Some(progress)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How long an import's counts and settings are remembered.
+pub(super) const KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// Whether what was begun at `since` is forgotten at `now`.
+fn is_forgotten(since: Timestamp, now: Timestamp) -> bool {
+    since + KEPT <= now
+}

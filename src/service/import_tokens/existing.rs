@@ -1,0 +1,116 @@
+//! Rows whose token the team holds already.
+
+use super::{Candidate, Import, ImportError, Outcome, RowRejected};
+use crate::base::ids::TokenId;
+use crate::base::secret::Secret;
+use crate::domain::token::{Token, TokenState};
+use crate::service::tokens::{TokenError, name_of};
+use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError, TokenFilter};
+use crate::vault::Place;
+
+impl Import {
+    /// Brings a token up to date with a row. One that was invalid lives again: its secrets are new. The caller holds the locks of
+    /// all tokens.
+    pub(super) async fn bring_up_to_date(&self, id: TokenId, candidate: &Candidate) -> Result<Outcome, ImportError> {
+        let broker = &self.broker;
+        let before = broker.stored_token(&self.begin.team, id).await?;
+        if self.is_same(&before, candidate) {
+            return Ok(Outcome::Unchanged(Some(id)));
+        }
+        let token = merged(&before.token, &candidate.new.stored.token);
+        let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref())?;
+        let SealedSecrets { access, .. } = sealed.clone();
+        let detail = format!("comment=import {}", self.begin.import_id);
+        let mut audit = broker.audit(&self.caller, "token.update", name_of(&token.team, id), detail);
+        audit.team = Some(token.team.clone());
+        let made = broker.store.change_token(TokenChange {
+            expected_version: before.token.version,
+            expected_state: before.token.state,
+            token: token.clone(),
+            secrets: Some(sealed),
+            audit: vec![audit],
+            outbox: Vec::new(),
+            alerts: Vec::new(),
+        });
+        match made.await {
+            Ok(()) => {
+                broker.engine.put_token(&token, broker.team_reserve(&token.team), access);
+                Ok(Outcome::Updated(Some(id)))
+            }
+            Err(TokenChangeError::Store(error)) => Err(error.into()),
+            Err(_) => Err(TokenError::Contended(id).into()),
+        }
+    }
+
+    /// Says what would come of the rows.
+    pub(super) async fn foresee(
+        &self,
+        candidates: Vec<Candidate>,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), ImportError> {
+        for candidate in candidates {
+            let outcome = match self.find_same_grant(&candidate.new.stored.token).await? {
+                None => Outcome::Added(None),
+                Some(id) if !self.begin.allow_existing => Outcome::Rejected(RowRejected::Exists(id)),
+                Some(id) => {
+                    let before = self.broker.stored_token(&self.begin.team, id).await?;
+                    match self.is_same(&before, &candidate) {
+                        true => Outcome::Unchanged(None),
+                        false => Outcome::Updated(None),
+                    }
+                }
+            };
+            outcomes[candidate.at] = Some(outcome);
+        }
+        Ok(())
+    }
+
+    /// The token that stands for the same grant.
+    async fn find_same_grant(&self, token: &Token) -> Result<Option<TokenId>, ImportError> {
+        let filter = TokenFilter {
+            network: Some(token.network.clone()),
+            app: Some(token.app.clone()),
+            kind: Some(token.kind.clone()),
+            person: Some(token.person.clone()),
+            not_states: Some(("revoked", "revoked")),
+            profile: token.profiles.first().cloned(),
+            ..TokenFilter::default()
+        };
+        let found = self.broker.store.list_tokens(&self.begin.team, filter, 1_000).await?;
+        Ok(found.into_iter().find(|other| other.profiles == token.profiles).map(|other| other.id))
+    }
+
+    fn is_same(&self, before: &StoredToken, candidate: &Candidate) -> bool {
+        let (held, given) = (&before.token, &candidate.new.stored.token);
+        let same_fields = merged(held, given) == Token { version: held.version + 1, ..held.clone() };
+        let opened = |column, sealed: &[u8]| {
+            let (row, team, version) = (&held.id.as_bytes()[..], &held.team, u64::from(held.version));
+            self.broker.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed).ok()
+        };
+        let same = |column, sealed: &[u8], given: &Secret| {
+            opened(column, sealed).is_some_and(|held| held.matches(given.expose().as_bytes()))
+        };
+        let same_refresh = match (&before.sealed_refresh, &candidate.given.refresh) {
+            (None, None) => true,
+            (Some(sealed), Some(given)) => same("refresh", sealed, given),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        same_fields && same_refresh && same("access", &before.sealed_access, &candidate.given.access)
+    }
+}
+
+/// A token that is held, with what a row says of it and the version of its next secrets.
+fn merged(held: &Token, given: &Token) -> Token {
+    let state = match held.state {
+        TokenState::Paused { .. } | TokenState::Live => held.state,
+        TokenState::Suspect { .. } | TokenState::Invalid { .. } | TokenState::Revoked { .. } => TokenState::Live,
+    };
+    Token {
+        id: held.id,
+        state,
+        cooling_until: held.cooling_until,
+        created_at: held.created_at,
+        version: held.version + 1,
+        ..given.clone()
+    }
+}

@@ -1,0 +1,168 @@
+//! A whole broker for tests: a SQLite store in a directory of its own, a clock that stands still, and the embedded catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::base::clock::{ManualClock, Timestamp};
+use crate::base::ids::{CollectorId, TeamId, TokenId};
+use crate::base::secret::Secret;
+use crate::base::tasks::Tasks;
+use crate::config::Config;
+use crate::domain::lease::Priority;
+use crate::domain::networks::{Catalogue, Purpose, Purposes};
+use crate::domain::team::{Collector, CollectorScope, KeyHolder};
+use crate::domain::token::Clocks;
+use crate::service::collectors::CreateCollector;
+use crate::service::teams::CreateTeam;
+use crate::service::tokens::AddToken;
+use crate::service::{AcquireLease, Broker, Caller, Started};
+use crate::store::{SqliteOptions, SqliteStore, Store};
+use crate::telemetry::Metrics;
+
+/// When the clock of a test stands at first.
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// What X needs for collecting content with a person's token.
+pub(crate) const SCOPES: [&str; 5] = ["tweet.read", "users.read", "like.read", "list.read", "offline.access"];
+
+/// A broker with what a test wants to reach.
+pub(crate) struct TestBroker {
+    pub broker: Broker,
+    pub clock: Arc<ManualClock>,
+    pub tasks: Tasks,
+    /// An operator who may change things.
+    pub admin: Caller,
+    /// The text of that operator's key.
+    pub admin_key: String,
+    dir: TempDir,
+}
+
+impl TestBroker {
+    /// Starts one on an empty store.
+    pub async fn start() -> Self {
+        Self::start_with(Config::default()).await
+    }
+
+    /// Starts one on an empty store, with settings.
+    pub async fn start_with(config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;
+        let admin_key = first_key.expect("an empty store has no key").expose().to_owned();
+        let admin = broker.authenticate(Some(&format!("Bearer {admin_key}"))).unwrap();
+        Self { broker, clock, tasks, admin, admin_key, dir }
+    }
+
+    /// Stops it, and starts another one on the same store.
+    pub async fn restart(self) -> Self {
+        let Self { broker, clock, tasks, admin, admin_key, dir } = self;
+        let config = broker.config.clone();
+        stop(&broker, &tasks).await;
+        drop(broker);
+        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;
+        assert!(first_key.is_none(), "a key that works is in the store");
+        Self { broker, clock, tasks, admin, admin_key, dir }
+    }
+
+    /// Stops it in order; nothing may be left over.
+    pub async fn stop(self) {
+        stop(&self.broker, &self.tasks).await;
+    }
+
+    /// Makes a team.
+    pub async fn team(&self, id: &str) -> TeamId {
+        let id: TeamId = id.parse().unwrap();
+        let ask = CreateTeam { id: id.clone(), display_name: String::new(), weight: 100, reserve_percent: None };
+        self.broker.create_team(&self.admin, ask).await.unwrap();
+        id
+    }
+
+    /// Makes a collector that may use every network for every purpose.
+    pub async fn collector(&self, team: &TeamId, name: &str) -> Arc<Collector> {
+        let scope = CollectorScope {
+            networks: Vec::new(),
+            all_networks: true,
+            purposes: Purpose::ALL.into_iter().collect(),
+            max_leases: 10,
+        };
+        let ask = CreateCollector { team: team.clone(), display_name: name.to_owned(), scope, weight: 100 };
+        self.broker.create_collector(&self.admin, ask).await.unwrap()
+    }
+
+    /// The collector as it calls now, as its registration stands.
+    pub fn caller(&self, id: CollectorId) -> Caller {
+        Caller::Collector { collector: self.broker.directory.collector(id).unwrap(), key: None }
+    }
+
+    /// A key of a holder, as its text.
+    pub async fn key(&self, holder: KeyHolder) -> String {
+        let (_, secret) = self.broker.create_key(&self.admin, holder).await.unwrap();
+        secret.expose().to_owned()
+    }
+
+    /// Adds a token of a person at X.
+    pub async fn token(&self, team: &TeamId, person: &str) -> TokenId {
+        self.broker.add_token(&self.admin, team, x_token(person)).await.unwrap().token.id
+    }
+}
+
+async fn start(mut config: Config, dir: &std::path::Path, clock: Arc<ManualClock>) -> (Broker, Tasks, Option<Secret>) {
+    config.store.dir = dir.to_owned();
+    let tasks = Tasks::default();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(dir), clock.clone()).await.unwrap());
+    let metrics = Metrics::new(&config.metrics);
+    let started = Broker::start(config, Catalogue::embedded(), store, clock, metrics, &tasks).await.unwrap();
+    let Started { broker, first_key, .. } = started;
+    (broker, tasks, first_key)
+}
+
+async fn stop(broker: &Broker, tasks: &Tasks) {
+    tasks.stop();
+    assert!(tasks.join(Duration::from_secs(10)).await, "a task did not end");
+    assert!(!tasks.panicked());
+    broker.engine.stop(Duration::from_secs(10)).await;
+    broker.store.close().await;
+}
+
+/// A token of a person at X, for collecting content.
+pub(crate) fn x_token(person: &str) -> AddToken {
+    AddToken {
+        network: "x".to_owned(),
+        kind: "user".to_owned(),
+        app: None,
+        person: person.to_owned(),
+        profile: String::new(),
+        label: String::new(),
+        scopes: SCOPES.map(str::to_owned).to_vec(),
+        purposes: Purposes::default(),
+        facts: BTreeMap::new(),
+        max_leases: None,
+        reserve_percent: None,
+        clocks: Clocks::default(),
+        access: Secret::new(format!("access-of-{person}")),
+        refresh: Some(Secret::new(format!("refresh-of-{person}"))),
+    }
+}
+
+/// Asks for calls of an operation of X that collects content.
+pub(crate) fn ask(team: &TeamId, calls: u64) -> AcquireLease {
+    AcquireLease {
+        team: team.clone(),
+        network: "x".to_owned(),
+        operation: "tweets.search_recent".to_owned(),
+        calls,
+        min_calls: calls,
+        purpose: Purpose::CollectContent,
+        profile: None,
+        kind: None,
+        collection: "brand".to_owned(),
+        priority: Priority::default(),
+        wait: Duration::ZERO,
+        ttl: None,
+        keys: Vec::new(),
+        request: None,
+    }
+}

@@ -1,0 +1,85 @@
+//! Mistakes in the configuration: all of them are told at once, each with its line and field, and nothing is begun.
+
+use crate::support::{cli, run_bounded};
+
+/// Mistakes of every sort, with what must be told of each.
+const MISTAKES: &[(&str, &str)] = &[
+    ("[grpc]", ""),
+    ("listen = \"0.0.0.0:7070\"", "grpc.listen"),
+    ("deadline = \"soon\"", "grpc.deadline"),
+    ("tls_cert = \"/nowhere/cert.pem\"", "grpc.tls_cert"),
+    ("[grpc.limits]", ""),
+    ("streams = 0", "grpc.limits.streams"),
+    ("request = \"lots\"", "grpc.limits.request"),
+    ("[credit]", ""),
+    ("owner_reserve = \"95%\"", "credit.owner_reserve"),
+    ("choice = \"random\"", "credit.choice"),
+    ("[load]", ""),
+    ("open_at = 0.5", "load.open_at"),
+    ("clear_at = 0.7", "load.clear_at"),
+    ("[log]", ""),
+    ("formt = \"json\"", "log.formt"),
+    ("[nonsense]", "nonsense"),
+    ("key = 1", ""),
+];
+
+/// Pairs of which only one needs to be told.
+const EITHER: &[&str] = &["load.open_at"];
+
+#[test]
+fn every_mistake_is_told_at_once_with_line_and_field() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("broker.toml");
+    let text: Vec<_> = MISTAKES.iter().map(|(line, _)| *line).collect();
+    std::fs::write(&file, text.join("\n")).unwrap();
+    for command in ["config check", "serve --data-dir data"] {
+        let mut program = cli(home.path());
+        program.args(command.split(' ')).arg("--config").arg(&file);
+        program.env("TOKEN_BROKER__HTTP__LISTEN", "nowhere");
+        let ended = run_bounded(&mut program, b"");
+        assert_eq!(ended.status.code(), Some(1), "{command}: {}", ended.text());
+        for ((_, field), line) in MISTAKES.iter().zip(1..).filter(|((_, field), _)| !field.is_empty()) {
+            let place = format!("broker.toml:{line}: {field}");
+            let told = ended.stderr.lines().any(|one| one.contains(&place));
+            assert!(told || EITHER.contains(field), "{command}: {place} is missing in\n{}", ended.stderr);
+        }
+        assert!(ended.stderr.contains("TOKEN_BROKER__HTTP__LISTEN: http.listen"), "{command}: {}", ended.stderr);
+    }
+    assert!(!home.path().join("data").exists(), "nothing was begun");
+}
+
+#[test]
+fn the_example_has_no_mistakes_and_is_what_holds_without_it() {
+    let home = tempfile::tempdir().unwrap();
+    let example = run_bounded(cli(home.path()).args(["config", "example"]), b"");
+    let file = home.path().join("broker.toml");
+    std::fs::write(&file, &example.stdout).unwrap();
+    let checked = run_bounded(cli(home.path()).args(["config", "check", "--config"]).arg(&file), b"");
+    assert!(checked.status.success(), "{}", checked.text());
+    let without = run_bounded(cli(home.path()).args(["config", "check"]), b"");
+    assert!(without.status.success(), "{}", without.text());
+    let missing = run_bounded(cli(home.path()).args(["config", "check", "--config", "nowhere.toml"]), b"");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(missing.stderr.contains("nowhere.toml"), "{}", missing.stderr);
+}
+
+#[test]
+fn mistakes_in_catalogue_files_and_in_network_settings_are_told() {
+    let home = tempfile::tempdir().unwrap();
+    let catalogue = home.path().join("catalogue");
+    std::fs::create_dir(&catalogue).unwrap();
+    std::fs::write(catalogue.join("tiny.toml"), "display_name = \"\"\nnonsense = 1\n").unwrap();
+    let serve = |name: &str, value: &str| {
+        let mut program = cli(home.path());
+        program.args(["serve", "--data-dir", "data", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        let ended = run_bounded(program.env(name, value), b"");
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.text());
+        ended.stderr
+    };
+    let said = serve("TOKEN_BROKER__CATALOGUE__DIR", &catalogue.display().to_string());
+    assert!(said.contains("tiny.toml") && said.contains("nonsense") && said.contains("api_base"), "{said}");
+    let said = serve("TOKEN_BROKER__CATALOGUE__DIR", "/nowhere");
+    assert!(said.contains("catalogue.dir") && said.contains("/nowhere"), "{said}");
+    let said = serve("TOKEN_BROKER__NETWORKS__NOWHERE__TOKEN_CONCURRENCY", "4");
+    assert!(said.to_lowercase().contains("networks.nowhere"), "{said}");
+}

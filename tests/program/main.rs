@@ -1,0 +1,16 @@
+//! The program itself, seen from outside: the real binary, real sockets, a real disk, and clients that are not ours.
+//!
+//! Each test starts its own broker on loopback with a port of the system's choice, bounds every wait generously, asserts that
+//! things happen but never how fast, and leaves no process behind.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+
+mod bad_input;
+mod canary;
+mod cli;
+mod clients;
+mod config;
+mod crash;
+mod prometheus;
+mod store_trouble;
+mod support;

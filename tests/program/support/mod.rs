@@ -1,0 +1,11 @@
+//! What the tests of the program share: the broker's process, other programs, the API and something to lease.
+
+mod api;
+mod process;
+mod programs;
+mod scene;
+
+pub use api::{Api, Refused};
+pub use process::{Broker, Ended, Launch, has_ended, run_bounded};
+pub use programs::{cli, python, tool};
+pub use scene::{Scene, make_collector, make_team, person_token};
