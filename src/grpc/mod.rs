@@ -27,3 +27,5 @@ pub mod status;
 pub mod team_service;
 pub mod token_service;
 mod watch_refusals;
+#[cfg(test)]
+mod watch_tests;

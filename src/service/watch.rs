@@ -69,7 +69,7 @@ impl Watch {
         self.loads.send_replace(loads);
     }
 
-    pub(super) fn tell_alert(&self, alert: Alert) {
+    pub(crate) fn tell_alert(&self, alert: Alert) {
         // Without listeners nobody is told, which is no failure.
         let _ = self.changes.send(Arc::new(alert));
     }

@@ -290,7 +290,7 @@ impl Pool {
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let grant = granted.expect("every bucket was checked under the same lock");
-            grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
+            grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units, use_by });
             self.schedule(bucket, now);
         }
         self.updates.append(&mut wishes.updates);
@@ -424,8 +424,8 @@ impl Pool {
     /// Grants a lease more calls on its token: all of `calls`, or none until the time in the error. `keys` are the different keys
     /// that these calls will ask for.
     ///
-    /// Credit that the lease still holds keeps its own end: where it comes from another block than the new credit, all of it must
-    /// be used by the earlier of both ends.
+    /// Credit that the lease still holds from an earlier block keeps its own end, and all that the lease holds must be used by the
+    /// earliest end: calls are not told apart.
     pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64, keys: &[String]) -> Result<TopUp, Timestamp> {
         let soon = now + Duration::from_secs(1);
         let Some(held) = self.leases.get(&lease).filter(|held| !held.recalled) else { return Err(soon) };
@@ -475,7 +475,7 @@ impl Pool {
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let Ok(grant) = granted else { break };
-            self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
+            self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units, use_by });
             if !wishes.takes.is_empty() {
                 self.schedule(bucket, now);
             }
@@ -486,11 +486,9 @@ impl Pool {
     /// Counts granted calls, and returns until when all that the lease holds may be used.
     fn hold_more(&mut self, lease: LeaseId, calls: u64, use_by: Timestamp) -> Timestamp {
         let Some(held) = self.leases.get_mut(&lease) else { return use_by };
-        let of_several_blocks = held.grants.iter().enumerate().any(|(at, grant)| {
-            held.grants[..at].iter().any(|other| other.bucket == grant.bucket && other.block != grant.block)
-        });
-        let keeps_its_end = held.calls_left > 0 && (of_several_blocks || held.restored);
-        held.use_by = if keeps_its_end { held.use_by.min(use_by) } else { use_by };
+        let earliest = held.earliest_use_by().unwrap_or(use_by);
+        let keeps_its_end = held.restored && held.calls_left > 0;
+        held.use_by = if keeps_its_end { held.use_by.min(earliest) } else { earliest };
         held.calls_left += calls;
         held.calls_granted += calls;
         held.use_by
@@ -508,7 +506,11 @@ impl Pool {
         let Some(held) = self.leases.get_mut(&lease) else { return };
         let same = |other: &&mut HeldGrant| other.bucket == grant.bucket && other.block == grant.block;
         match held.grants.iter_mut().find(same) {
-            Some(other) => other.units += grant.units,
+            // The credit of one block is charged long enough for the latest of its uses.
+            Some(other) => {
+                other.units += grant.units;
+                other.use_by = other.use_by.max(grant.use_by);
+            }
             None => held.grants.push(grant),
         }
     }

@@ -148,6 +148,15 @@ struct HeldGrant {
     block: crate::base::ids::BlockId,
     per_call: u64,
     units: u64,
+    /// Until when this credit may be used.
+    use_by: Timestamp,
+}
+
+impl Held {
+    /// Until when all credit that is held may be used; `None`: none is.
+    fn earliest_use_by(&self) -> Option<Timestamp> {
+        self.grants.iter().map(|grant| grant.use_by).min()
+    }
 }
 
 /// A lease that ended because nobody gave it back.

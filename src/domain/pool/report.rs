@@ -130,6 +130,9 @@ impl Pool {
         let limited = u64::from(is_limit(report.class));
         held.throttled += report.throttled.max(limited);
         held.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
+        if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
+            held.use_by = earliest;
+        }
         let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
         let answer = Reported {
             token: token.id,

@@ -264,6 +264,46 @@ impl Judge {
     }
 }
 
+#[test]
+fn more_calls_are_granted_all_or_none_and_older_ones_keep_their_end() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let lease = pool.acquire(START, &request(1, 10)).unwrap().lease;
+    pool.extend(START, lease, 10 * MINUTE).unwrap();
+    let later = START + Duration::from_secs(20);
+    assert!(pool.top_up(later, lease, 81, &[]).is_err(), "90 may be held, and 10 are");
+    assert_eq!(pool.lease(lease).unwrap().calls_left, 10);
+    let more = pool.top_up(later, lease, 5, &[]).unwrap();
+    assert_eq!((more.calls, more.use_by), (5, START + MINUTE), "the ten came from an older block");
+    let answer = pool.report(later, lease, &quiet(1, 10, 0)).unwrap();
+    assert_eq!((answer.calls_left, answer.use_by), (5, later + MINUTE), "the older calls are used first");
+    let over = later + MINUTE;
+    assert!(pool.top_up(over, lease, 1, &[]).is_err(), "calls that are out of date must be given back first");
+    pool.report(over, lease, &quiet(2, 0, 5)).unwrap();
+    assert_eq!(pool.top_up(over, lease, 1, &[]).unwrap().use_by, over + MINUTE);
+}
+
+#[test]
+fn the_holder_is_told_where_a_lease_stands() {
+    let since = START;
+    let dead = TokenState::Invalid { reason: crate::domain::token::Reason::Expired, since };
+    let cases = [
+        (TokenState::Live, Verdict::Keep),
+        (TokenState::Suspect { since }, Verdict::Suspect),
+        (TokenState::Paused { since }, Verdict::Recalled),
+        (TokenState::Revoked { since }, Verdict::Recalled),
+        (dead, Verdict::TokenDead(crate::domain::token::Reason::Expired)),
+    ];
+    for (state, verdict) in cases {
+        let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+        let lease = pool.acquire(START, &request(1, 10)).unwrap().lease;
+        pool.report(START, lease, &quiet(1, 1, 0)).unwrap();
+        pool.set_state(TokenId::from_u128(0), state, START);
+        assert_eq!(pool.standing(lease, START), Some(verdict), "{state:?}");
+        let again = pool.report(START, lease, &quiet(1, 1, 0)).unwrap();
+        assert_eq!((again.verdict, again.calls_left, again.repeated), (verdict, 9, true), "{state:?}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Wait(u64),

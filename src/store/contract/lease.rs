@@ -4,12 +4,12 @@ use futures_util::future::join_all;
 
 use super::Fixture;
 use super::samples::{acme, at, audited, charged, event, lease, open, seed, take, token};
-use crate::base::ids::{LeaseId, TokenId};
+use crate::base::ids::{CollectorId, LeaseId, TokenId};
 use crate::domain::credit::OpenedKey;
 use crate::domain::lease::{Lease, LeaseState};
 use crate::domain::token::TokenState;
 use crate::store::{
-    CloseLease, DuplicateRequest, IdempotencyRecord, OpenLease, OpenLeaseError, StoreError, TokenChange,
+    CloseLease, DuplicateRequest, IdempotencyRecord, LeaseFilter, OpenLease, OpenLeaseError, StoreError, TokenChange,
 };
 
 pub(crate) async fn a_lease_comes_back_as_it_was(fixture: &dyn Fixture) {
@@ -195,5 +195,34 @@ pub(crate) async fn a_request_id_is_free_again_after_its_time(fixture: &dyn Fixt
     store.open_lease(asking(3, at(600))).await.unwrap();
     assert_eq!(store.prune_requests(at(599), 10).await.unwrap(), 0);
     assert_eq!(store.prune_requests(at(600), 10).await.unwrap(), 1);
+    store.close().await;
+}
+
+pub(crate) async fn leases_are_listed_newest_first(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 2).await;
+    for n in 1..=4 {
+        store.open_lease(open(n, 1 + n % 2)).await.unwrap();
+    }
+    let close = CloseLease { lease: LeaseId::from_u128(2), state: LeaseState::Released, used: 7, at: at(5) };
+    store.close_leases(vec![close], vec![]).await.unwrap();
+    let filter = LeaseFilter::default();
+    let cases = [
+        (filter.clone(), vec![4, 3, 2]),
+        (LeaseFilter { before: Some(LeaseId::from_u128(3)), ..filter.clone() }, vec![2, 1]),
+        (LeaseFilter { token: Some(TokenId::from_u128(2)), ..filter.clone() }, vec![3, 1]),
+        (LeaseFilter { state: Some(LeaseState::Released), ..filter.clone() }, vec![2]),
+        (LeaseFilter { team: Some("other".parse().unwrap()), ..filter.clone() }, vec![]),
+        (LeaseFilter { network: Some("youtube".parse().unwrap()), ..filter.clone() }, vec![]),
+        (LeaseFilter { collector: Some(CollectorId::from_u128(9)), ..filter }, vec![]),
+    ];
+    for (filter, expected) in cases {
+        let rows = store.list_leases(filter.clone(), 3).await.unwrap();
+        let found: Vec<_> = rows.iter().map(|row| row.lease.id.as_u128()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+    let row = store.find_lease_row(LeaseId::from_u128(2)).await.unwrap().unwrap();
+    assert_eq!((row.lease.state, row.used, row.closed_at), (LeaseState::Released, 7, Some(at(5))));
+    assert_eq!(store.find_lease_row(LeaseId::from_u128(9)).await.unwrap(), None);
     store.close().await;
 }

@@ -39,7 +39,7 @@ macro_rules! suite {
                 a_lease_comes_back_as_it_was, an_opening_is_all_or_nothing, an_ended_token_is_not_leased,
                 a_bad_lease_hinders_no_other, a_lease_is_closed_once, a_lease_is_extended_while_open,
                 leases_lapse, closed_leases_are_pruned, a_repeated_request_gets_the_first_answer,
-                a_request_id_is_free_again_after_its_time
+                a_request_id_is_free_again_after_its_time, leases_are_listed_newest_first
             }
             token {
                 a_token_comes_back_as_it_was, duplicates_are_told_one_by_one, a_revoked_token_makes_room,
