@@ -60,6 +60,11 @@ impl Ledger {
         used
     }
 
+    /// Whether some account has given all that it may.
+    fn has_reached_a_limit(&self) -> bool {
+        self.used_by_token().values().any(|calls| *calls == PER_PERSON)
+    }
+
     fn check_limits(&self, point: u32) {
         let used = self.used_by_token();
         for (token, calls) in &used {
@@ -117,10 +122,10 @@ async fn lease_life(api: &Api, step: usize, ledger: &Shared) -> Result<(), Gone>
     assert!(!revoked.contains(&lease.token), "{} was leased after its revocation was acknowledged", lease.token);
     let held = Held { token: lease.token, granted: lease.calls_granted, ..Held::default() };
     ledger.lock().unwrap().leases.insert(name.clone(), held);
-    if step % 2 == 0 {
+    if step.is_multiple_of(2) {
         report(api, &name, ledger).await?;
     }
-    if step % 5 != 0 {
+    if !step.is_multiple_of(5) {
         give_back(api, &name, ledger).await?;
     }
     Ok(())
@@ -260,8 +265,8 @@ impl Template {
         tokio::time::timeout(Duration::from_secs(300), all).await.expect("the broker is killed long before");
     }
 
-    /// Starts the broker again and holds it to what was acknowledged.
-    async fn check(&self, data: &Path, point: u32, mut ledger: Ledger) {
+    /// Starts the broker again and holds it to what was acknowledged. Returns whether a limit was reached.
+    async fn check(&self, data: &Path, point: u32, mut ledger: Ledger) -> bool {
         self.examine(data, point);
         let broker = self.launch(data).start();
         let admin = Api::connect(&broker, &self.admin_key).await;
@@ -275,6 +280,7 @@ impl Template {
         use_what_is_held(&collector, point, &ledger).await;
         assert!(broker.stop().status.success());
         self.examine(data, point);
+        ledger.has_reached_a_limit()
     }
 }
 
@@ -335,16 +341,19 @@ fn crash_points() -> Vec<u32> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_kill_at_every_fsync() {
     let template = Template::make().await;
-    let (mut leases, mut revoked) = (0, 0);
+    let (mut leases, mut revoked, mut reached) = (0, 0, 0);
     for point in crash_points() {
         let data = template.copy(&format!("crash-{point}"));
         let ledger = template.crash(&data, point).await;
         ledger.check_limits(point);
         leases += ledger.leases.len();
         revoked += ledger.revoked.len();
-        template.check(&data, point, ledger).await;
+        reached += u32::from(template.check(&data, point, ledger).await);
         std::fs::remove_dir_all(&data).unwrap();
     }
-    println!("{leases} leases and {revoked} revocations were acknowledged before the kills");
+    println!(
+        "before the kills {leases} leases and {revoked} revocations were acknowledged; {reached} limits were reached after"
+    );
     assert!(leases > 0 && revoked > 0, "the kills came before anything was acknowledged");
+    assert!(reached > 0, "no limit was ever reached");
 }
