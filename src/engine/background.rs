@@ -10,7 +10,6 @@ use crate::domain::lease::LeaseState;
 use crate::engine::Engine;
 use crate::engine::acquire::AcquireError;
 use crate::engine::cell::Cell;
-use crate::engine::ledger::usage_rows;
 use crate::store::{CloseLease, StoreError, UsageRow};
 
 /// How often time is let pass, in real time.
@@ -74,7 +73,6 @@ impl Engine {
             let used = lease.unreported;
             let view = &lease.lease;
             let spent = view.calls_granted - view.calls_left + used;
-            state.usage.extend(usage_rows(&cell.network, view, spent, now));
             state.closed.push(CloseLease { lease: view.lease, state: LeaseState::Expired, used: spent, at: now });
         }
         for waiter in state.queue.expire(now) {
@@ -96,7 +94,7 @@ impl Engine {
                 let mut state = cell.lock();
                 Ended {
                     closed: std::mem::take(&mut state.closed),
-                    usage: std::mem::take(&mut state.usage),
+                    usage: state.unwritten_usage(&cell.network, self.now()),
                     updates: state.pool.take_updates(),
                 }
             };

@@ -28,7 +28,7 @@ pub struct State {
     pub meter: DemandMeter,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
-    /// What ended leases were used for, not yet written.
+    /// What leases were used for and the ledger could not take.
     pub usage: Vec<UsageRow>,
     /// Requests that found no usable token since the last look, per team and class.
     pub without_token: HashMap<(crate::base::ids::TeamId, usize), crate::domain::pool::NoToken>,

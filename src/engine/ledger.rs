@@ -1,19 +1,27 @@
-//! The usage ledger's rows: what a lease was used for, written when it ends.
+//! The usage ledger's rows: what leases were used for, written soon after it was reported.
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClassId;
 use crate::domain::networks::Network;
-use crate::domain::pool::LeaseView;
+use crate::domain::pool::{LeaseUse, LeaseView};
+use crate::engine::cell::State;
 use crate::store::{UsageKey, UsageRow};
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
-/// The rows of a lease that ends: one without a class, and one for each class that its calls drew from. `spent` counts the calls that
-/// were made, or must be taken as made.
-pub fn usage_rows(network: &Network, lease: &LeaseView, spent: u64, now: Timestamp) -> Vec<UsageRow> {
-    if spent == 0 {
-        return Vec::new();
+impl State {
+    /// The rows that are due: what could not be written before, and what was reported since.
+    pub(super) fn unwritten_usage(&mut self, network: &Network, now: Timestamp) -> Vec<UsageRow> {
+        let mut rows = std::mem::take(&mut self.usage);
+        for (lease, used) in self.pool.take_uses() {
+            rows.extend(usage_rows(network, &lease, used, now));
+        }
+        rows
     }
+}
+
+/// One row without a class, and one for each class that the calls drew from.
+fn usage_rows(network: &Network, lease: &LeaseView, used: LeaseUse, now: Timestamp) -> Vec<UsageRow> {
     let row = |class: Option<&ClassId>, credits| UsageRow {
         key: UsageKey {
             token: lease.token,
@@ -24,12 +32,12 @@ pub fn usage_rows(network: &Network, lease: &LeaseView, spent: u64, now: Timesta
             network: network.id.clone(),
             purpose: lease.purpose,
         },
-        calls: spent,
+        calls: used.calls,
         credits,
-        errors: lease.errors.min(spent),
-        throttled: lease.throttled.min(spent),
+        errors: used.errors.min(used.calls),
+        throttled: used.throttled.min(used.calls),
     };
     let costs = network.operations[lease.operation].costs.iter();
-    let by_class = costs.map(|cost| row(Some(&cost.class), cost.units.saturating_mul(spent)));
+    let by_class = costs.map(|cost| row(Some(&cost.class), cost.units.saturating_mul(used.calls)));
     std::iter::once(row(None, 0)).chain(by_class).collect()
 }

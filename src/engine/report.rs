@@ -11,7 +11,6 @@ use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
 use crate::engine::demand::Asked;
-use crate::engine::ledger::usage_rows;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
@@ -196,7 +195,6 @@ impl Engine {
             let view = state.pool.lease(lease).ok_or(ReportError::UnknownLease)?;
             state.pool.release(now, lease, true)?;
             let used = view.calls_granted - view.calls_left;
-            state.usage.extend(usage_rows(&place.cell.network, &view, used, now));
             state.closed.push(CloseLease { lease, state: LeaseState::Released, used, at: now });
             view.calls_left
         };

@@ -1,6 +1,6 @@
 //! The usage ledger: what each token was used for, day by day, for the person who granted it.
 //!
-//! The engine counts a lease's calls into the ledger when the lease ends. A call is counted once without a class and once for each
+//! The engine writes what was reported a moment later; a crash can lose that moment of it. A call is counted once without a class and once for each
 //! class that it draws from.
 
 use std::collections::BTreeMap;

@@ -285,7 +285,9 @@ impl Books {
         let network = self.network.clone();
         let mut windows = Vec::new();
         for (limit, account) in keys {
-            let Some(rule) = limits_of(&network).find_map(|(key, rule)| (key == limit).then_some(rule)) else { continue };
+            let Some(rule) = limits_of(&network).find_map(|(key, rule)| (key == limit).then_some(rule)) else {
+                continue;
+            };
             let allowed = self.allowed(&limit, rule, &account);
             let state = self.account(now, &limit, &account);
             let open = (state.meter.used(now) > 0).then(|| {

@@ -62,8 +62,11 @@ pub fn judge(
     classes.dedup();
     let judged = classes.into_iter().map(|(network, class)| {
         let of_network = books.iter().find(|books| books.network == network);
-        let windows: Vec<&WindowReport> =
-            of_network.iter().flat_map(|books| &books.windows).filter(|window| window.class.as_str() == class).collect();
+        let windows: Vec<&WindowReport> = of_network
+            .iter()
+            .flat_map(|books| &books.windows)
+            .filter(|window| window.class.as_str() == class)
+            .collect();
         let throttled = of_network.and_then(|books| books.throttled.get(class)).copied().unwrap_or_default();
         let (used, available) = use_of(&windows, rows, reserve_percent, began, now);
         Use { network, class, available, used, utilisation: quotient(used, available), throttled }
@@ -204,7 +207,7 @@ mod tests {
         foreign.account = "default/globex-x-user-1".to_owned();
         assert_eq!(judged(vec![foreign.clone()], &[(100, 901, 500)], 4000), (0, 0));
         foreign.owner = Owner::App;
-        assert_eq!(judged(vec![foreign], &[(100, 901, 500)], 4000), (200, 270), "the app's credit is everybody's");
+        assert_eq!(judged(vec![foreign], &[(100, 901, 500)], 900), (200, 270), "the app's credit is everybody's");
     }
 
     #[test]

@@ -279,7 +279,9 @@ mod tests {
             let index = network.operation_index(plan.operation).expect(plan.operation);
             let operation = &network.operations[index];
             assert!(operation.costs.iter().any(|cost| cost.class.as_str() == plan.class), "{}", plan.name);
-            assert!(operation.purposes.iter().any(|purpose| crate::grpc::convert::from_purpose(*purpose) == plan.purpose));
+            assert!(
+                operation.purposes.iter().any(|purpose| crate::grpc::convert::from_purpose(*purpose) == plan.purpose)
+            );
             assert!(NETWORKS.contains(&plan.network) && TEAMS.iter().any(|(team, _)| *team == plan.team));
             let served = TOKENS.iter().any(|tokens| {
                 (tokens.team, tokens.network, tokens.kind) == (plan.team, plan.network, plan.kind)
@@ -293,7 +295,13 @@ mod tests {
     #[test]
     fn each_scene_has_a_third() {
         let whole = Duration::from_secs(75);
-        let cases = [(0, Scene::Usual), (24, Scene::Usual), (25, Scene::Outgrown), (50, Scene::AppLimit), (99, Scene::AppLimit)];
+        let cases = [
+            (0, Scene::Usual),
+            (24, Scene::Usual),
+            (25, Scene::Outgrown),
+            (50, Scene::AppLimit),
+            (99, Scene::AppLimit),
+        ];
         for (second, scene) in cases {
             assert_eq!(Scene::at(Duration::from_secs(second), whole), scene, "{second}");
         }

@@ -131,7 +131,11 @@ impl Operator {
             profile: profile.clone(),
             display_name: format!("{person} of the demonstration"),
             scopes: spec.scopes.clone(),
-            facts: spec.facts.iter().filter_map(|(name, value)| Some((name.clone(), i64::try_from(*value).ok()?))).collect(),
+            facts: spec
+                .facts
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), i64::try_from(*value).ok()?)))
+                .collect(),
             ..pb::Token::default()
         };
         self.simulation.add_token(&network, spec)?;

@@ -44,7 +44,9 @@ impl Directory {
         use std::os::unix::fs::DirBuilderExt;
         let path = std::env::temp_dir().join(format!("token-broker-demo-{}", ProcessId::generate()));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("'{}' can't be made; set TMPDIR to a directory that can be written", path.display()))?;
+        made.with_context(|| {
+            format!("'{}' can't be made; set TMPDIR to a directory that can be written", path.display())
+        })?;
         Ok(Self(path))
     }
 }

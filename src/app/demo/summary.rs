@@ -64,7 +64,11 @@ fn credit(outcome: &Outcome) -> String {
         .iter()
         .filter_map(|one| Some(format!("{} {} {:.1} %", one.network, one.class, one.utilisation? * 100.0)))
         .collect();
-    format!("While demand was waiting, {:.1} % of the usable credit was used ({}).", utilisation * 100.0, parts.join(", "))
+    format!(
+        "While demand was waiting, {:.1} % of the usable credit was used ({}).",
+        utilisation * 100.0,
+        parts.join(", ")
+    )
 }
 
 fn latency(outcome: &Outcome) -> String {
@@ -124,7 +128,9 @@ mod tests {
     #[test]
     fn it_says_what_a_reader_wants_to_know() {
         let text = summary(&outcome(0), 100);
-        for said in ["60 × faster", "75 minutes", "98.7 %", "1.2 ms", "2 more x tokens", "opened and cleared", "serve", "OK: "] {
+        for said in
+            ["60 × faster", "75 minutes", "98.7 %", "1.2 ms", "2 more x tokens", "opened and cleared", "serve", "OK: "]
+        {
             assert!(text.replace("\n    ", " ").contains(said), "{said}\n{text}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::demo::board::{Event, RowKey};
 
 /// The width below which columns are left out, and the widest that is used.
-const NARROW: usize = 100;
+const NARROW: usize = 110;
 const WIDEST: usize = 140;
 /// Cells of the bar of credit.
 const BAR: usize = 12;
@@ -148,7 +148,8 @@ pub fn draw(picture: &Picture, style: Style) -> Vec<String> {
     lines.extend(banner(picture, width, style));
     lines.push(String::new());
     let room = style.height.saturating_sub(lines.len() + 1).min(EVENTS_SHOWN);
-    let texts: Vec<String> = picture.events.iter().flat_map(|event| wrap(&event_line(event), width, "        ")).collect();
+    let texts: Vec<String> =
+        picture.events.iter().flat_map(|event| wrap(&event_line(event), width, "        ")).collect();
     let skip = texts.len().saturating_sub(room);
     lines.extend(texts[skip..].iter().map(|text| style.paint(Paint::Dim, text)));
     lines.truncate(style.height.saturating_sub(1).max(1));
@@ -172,7 +173,10 @@ fn header(width: usize) -> String {
         "{:<8}{:<11}{:<15}{:>6}  {:<24}{:>8}{:>9}{:>9}   {}",
         "team", "network", "credit of", "tokens", "credit left", "calls/s", "refused", "waiting", "load"
     );
-    let narrow = format!("{:<8}{:<11}{:>6}{:>12}{:>8}{:>9}   {}", "team", "network", "tokens", "left", "calls/s", "waiting", "load");
+    let narrow = format!(
+        "{:<8}{:<11}{:>6}{:>12}{:>8}{:>9}   {}",
+        "team", "network", "tokens", "left", "calls/s", "waiting", "load"
+    );
     cut(if width < NARROW { &narrow } else { &full }, width)
 }
 
@@ -296,7 +300,9 @@ mod tests {
                 line("globex", "pinterest", "org_analytics", Level::NoTokens),
             ],
             alerts: vec!["The token load of team acme on x is too high. ".repeat(4).trim().to_owned()],
-            events: (0..20).map(|second| Event { at: Duration::from_secs(second), text: format!("event {second}") }).collect(),
+            events: (0..20)
+                .map(|second| Event { at: Duration::from_secs(second), text: format!("event {second}") })
+                .collect(),
         }
     }
 

@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 
 use crate::app::demo::board::{Board, CallEnd, RowKey};
-use crate::app::demo::network_call::{NetworkCaller, Made};
+use crate::app::demo::network_call::{Made, NetworkCaller};
 use crate::app::demo::pace::Pace;
 use crate::app::demo::plan::{CollectionPlan, Rate, Scene, Way};
 use crate::app::demo::port::{Port, Refused};

@@ -9,7 +9,7 @@ use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::shelf::may_pass;
-use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
+use crate::domain::pool::{Draw, Held, HeldGrant, LeaseUse, Pool};
 use crate::domain::token::{Reason, TokenState};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
@@ -361,8 +361,7 @@ impl Pool {
             opened_at: now,
             calls_left: calls,
             calls_granted: calls,
-            errors: 0,
-            throttled: 0,
+            unwritten: LeaseUse::default(),
             use_by,
             expires_at,
             durable: false,

@@ -103,6 +103,9 @@ pub struct Pool {
     expiries: BinaryHeap<Reverse<(Timestamp, LeaseId)>>,
     /// What is known better of blocks and the store does not know yet.
     updates: Vec<BlockUpdate>,
+    /// Leases whose reports are not in the ledger yet, and what ended ones were used for.
+    used: Vec<LeaseId>,
+    ended: Vec<(LeaseView, LeaseUse)>,
     wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// Raised whenever a token is added or changed.
     generation: u64,
@@ -128,8 +131,7 @@ struct Held {
     opened_at: Timestamp,
     calls_left: u64,
     calls_granted: u64,
-    errors: u64,
-    throttled: u64,
+    unwritten: LeaseUse,
     use_by: Timestamp,
     expires_at: Timestamp,
     /// The store has it.
@@ -139,6 +141,17 @@ struct Held {
     restored: bool,
     last_report: Option<(u64, Reported)>,
     grants: Vec<HeldGrant>,
+}
+
+/// What a lease was used for since the ledger was last told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseUse {
+    /// Calls that were made, or must be taken as made.
+    pub calls: u64,
+    /// Reports of a failed call.
+    pub errors: u64,
+    /// Calls that the network refused for a limit.
+    pub throttled: u64,
 }
 
 /// Credit that a lease holds in one bucket.
@@ -194,6 +207,8 @@ impl Pool {
             leases: HashMap::new(),
             expiries: BinaryHeap::new(),
             updates: Vec::new(),
+            used: Vec::new(),
+            ended: Vec::new(),
             wakes: BinaryHeap::new(),
             generation: 0,
         }
@@ -217,6 +232,9 @@ impl Pool {
                 continue;
             }
             let unreported = held.calls_left;
+            if let Some(held) = self.leases.get_mut(&lease).filter(|held| !held.restored) {
+                held.unwritten.calls += unreported;
+            }
             let view = self.lease(lease);
             self.close(lease, unreported, now);
             expired.extend(view.map(|lease| ExpiredLease { lease, unreported }));
@@ -228,6 +246,18 @@ impl Pool {
     /// that is taken; else it could refuse credit that is free.
     pub fn take_updates(&mut self) -> Vec<BlockUpdate> {
         std::mem::take(&mut self.updates)
+    }
+
+    /// What leases were used for since the last time: told once.
+    pub fn take_uses(&mut self) -> Vec<(LeaseView, LeaseUse)> {
+        let mut uses = std::mem::take(&mut self.ended);
+        for lease in std::mem::take(&mut self.used) {
+            if let Some(held) = self.leases.get_mut(&lease) {
+                let used = std::mem::take(&mut held.unwritten);
+                uses.extend(self.lease(lease).map(|view| (view, used)));
+            }
+        }
+        uses
     }
 
     /// Takes updates back that the store did not take.
@@ -270,8 +300,7 @@ impl Pool {
             opened_at: lease.opened_at,
             calls_left: lease.calls,
             calls_granted: lease.calls,
-            errors: 0,
-            throttled: 0,
+            unwritten: LeaseUse::default(),
             use_by: lease.use_by,
             expires_at: lease.expires_at,
             durable: true,

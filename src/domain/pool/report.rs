@@ -7,7 +7,7 @@ use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
-use crate::domain::pool::{Held, Pool};
+use crate::domain::pool::{Held, LeaseUse, Pool};
 use crate::domain::token::{Reason, TokenState};
 
 /// The longest a refusal that names no time closes a bucket with a longer window.
@@ -128,8 +128,14 @@ impl Pool {
         let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
         let limited = u64::from(is_limit(report.class));
-        held.throttled += report.throttled.max(limited);
-        held.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
+        if report.used > 0 {
+            if held.unwritten == LeaseUse::default() {
+                self.used.push(lease);
+            }
+            held.unwritten.calls += report.used;
+            held.unwritten.throttled += report.throttled.max(limited);
+            held.unwritten.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
+        }
         if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
             held.use_by = earliest;
         }
@@ -183,6 +189,12 @@ impl Pool {
         let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
         self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
+        if let Some(view) = self.lease(lease)
+            && let Some(held) = self.leases.remove(&lease)
+            && held.unwritten != LeaseUse::default()
+        {
+            self.ended.push((view, held.unwritten));
+        }
         self.leases.remove(&lease);
         self.slots[slot as usize].leases.retain(|other| *other != lease);
         self.rescore_slot(slot, now);

@@ -58,10 +58,6 @@ pub struct LeaseView {
     pub calls_granted: u64,
     /// Calls it may still make.
     pub calls_left: u64,
-    /// Reports of a failed call.
-    pub errors: u64,
-    /// Calls that the network refused for a limit.
-    pub throttled: u64,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Until when its calls may be made.
@@ -201,8 +197,6 @@ impl Pool {
             collection: held.collection.clone(),
             calls_granted: held.calls_granted,
             calls_left: held.calls_left,
-            errors: held.errors,
-            throttled: held.throttled,
             opened_at: held.opened_at,
             use_by: held.use_by,
             expires_at: held.expires_at,
