@@ -2,7 +2,7 @@
 //! top up and an operator adds and revokes. What was acknowledged must be there after the restart (rule 5), nothing may be
 //! granted twice (rule 1), and a revoked token is never leased again (rule 6).
 //!
-//! `CRASH_POINTS` says how many fsyncs are tried; the default is small.
+//! `CRASH_POINTS` says how many fsyncs are tried, as `200` or `120-210`; the default is small.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -30,16 +30,25 @@ const DEFAULT_POINTS: u32 = 8;
 struct Held {
     token: String,
     granted: i32,
-    reported: i32,
+    /// Calls that were made, and those of them that the broker was told of.
+    made: i32,
+    told: i32,
     sequence: i64,
     /// The last report was sent: whatever became of it, no more calls are made.
     given_back: bool,
 }
 
 impl Held {
-    /// Calls that the network may see: those reported, and until the lease is given back all that were granted.
+    /// Calls that the network may see: those made, and until the lease is given back all that were granted.
     fn may_be_used(&self) -> i32 {
-        if self.given_back { self.reported } else { self.granted }
+        if self.given_back { self.made } else { self.granted }
+    }
+
+    /// Makes one more call if one is left. Returns the number of the next report and what it must tell.
+    fn make_call(&mut self) -> (i64, pb::CallCounts) {
+        self.made += (self.granted - self.made).min(1);
+        self.sequence += 1;
+        (self.sequence, pb::CallCounts { ok: self.made - self.told, ..Default::default() })
     }
 }
 
@@ -60,18 +69,19 @@ impl Ledger {
         used
     }
 
-    /// Whether some account has given all that it may.
+    /// Whether a person's account, or the app's, has given all that it may.
     fn has_reached_a_limit(&self) -> bool {
-        self.used_by_token().values().any(|calls| *calls == PER_PERSON)
+        let used = self.used_by_token();
+        used.values().any(|calls| *calls == PER_PERSON) || used.values().sum::<i32>() == PER_APP
     }
 
-    fn check_limits(&self, point: u32) {
+    fn check_limits(&self, point: u32, when: &str) {
         let used = self.used_by_token();
         for (token, calls) in &used {
-            assert!(*calls <= PER_PERSON, "fsync {point}: {calls} calls on {token}, {PER_PERSON} are allowed");
+            assert!(*calls <= PER_PERSON, "fsync {point}, {when}: {calls} calls on {token}, {PER_PERSON} are allowed");
         }
         let all: i32 = used.values().sum();
-        assert!(all <= PER_APP, "fsync {point}: {all} calls of the app, {PER_APP} are allowed");
+        assert!(all <= PER_APP, "fsync {point}, {when}: {all} calls of the app, {PER_APP} are allowed: {used:?}");
     }
 }
 
@@ -131,43 +141,41 @@ async fn lease_life(api: &Api, step: usize, ledger: &Shared) -> Result<(), Gone>
     Ok(())
 }
 
-/// Reports one call and asks for two more.
+/// Makes a call, reports it and asks for two more. A report that is refused, since its token was revoked meanwhile, is made
+/// good by the last one.
 async fn report(api: &Api, name: &str, ledger: &Shared) -> Result<(), Gone> {
-    let sequence = {
-        let mut ledger = ledger.lock().unwrap();
-        let held = ledger.leases.get_mut(name).unwrap();
-        held.reported += 1;
-        held.sequence += 1;
-        held.sequence
-    };
+    let (sequence, calls) = with_lease(ledger, name, Held::make_call);
     let request = pb::ReportUsageRequest {
         lease: name.to_owned(),
         sequence,
-        calls: Some(pb::CallCounts { ok: 1, ..Default::default() }),
+        calls: Some(calls),
         want_calls: 2,
         ..Default::default()
     };
     if let Ok(answer) = answered(api.leases().report_usage(request).await)? {
-        ledger.lock().unwrap().leases.get_mut(name).unwrap().granted += answer.calls_granted;
+        with_lease(ledger, name, |held| {
+            held.told = held.made;
+            held.granted += answer.calls_granted;
+        });
     }
     Ok(())
 }
 
-/// Gives a lease back, with one more call reported if one is left.
+/// Makes one more call if one is left, and gives the lease back.
 async fn give_back(api: &Api, name: &str, ledger: &Shared) -> Result<(), Gone> {
-    let (sequence, ok) = {
-        let mut ledger = ledger.lock().unwrap();
-        let held = ledger.leases.get_mut(name).unwrap();
-        let ok = (held.granted - held.reported).min(1);
-        held.reported += ok;
-        held.sequence += 1;
+    let (sequence, calls) = with_lease(ledger, name, |held| {
         held.given_back = true;
-        (held.sequence, ok)
-    };
-    let calls = Some(pb::CallCounts { ok, ..Default::default() });
-    let request = pb::ReleaseLeaseRequest { lease: name.to_owned(), sequence, calls, ..Default::default() };
-    answered(api.leases().release_lease(request).await)?.ok();
+        held.make_call()
+    });
+    let request =
+        pb::ReleaseLeaseRequest { lease: name.to_owned(), sequence, calls: Some(calls), ..Default::default() };
+    let released = answered(api.leases().release_lease(request).await)?;
+    released.unwrap_or_else(|refused| panic!("the last report of {name} was refused: {refused:?}"));
     Ok(())
+}
+
+fn with_lease<T>(ledger: &Shared, name: &str, work: impl FnOnce(&mut Held) -> T) -> T {
+    work(ledger.lock().unwrap().leases.get_mut(name).expect("it was noted when it was given"))
 }
 
 /// Adds tokens and revokes each third of them, without an end: there is always something to make durable.
@@ -273,7 +281,7 @@ impl Template {
         let collector = Api::connect(&broker, &self.collector_key).await;
         check_kept(&admin, point, &ledger).await;
         drain(&collector, &mut ledger).await;
-        ledger.check_limits(point);
+        ledger.check_limits(point, "after the restart");
         for token in &ledger.revoked {
             assert_eq!(admin.token(token).await.unwrap().state(), pb::TokenState::Revoked, "fsync {point}: {token}");
         }
@@ -321,7 +329,7 @@ async fn use_what_is_held(collector: &Api, point: u32, ledger: &Ledger) {
     for (name, held) in
         ledger.leases.iter().filter(|(_, held)| !held.given_back && !ledger.revoked.contains(&held.token))
     {
-        let calls = Some(pb::CallCounts { ok: held.granted - held.reported, ..Default::default() });
+        let calls = Some(pb::CallCounts { ok: held.granted - held.told, ..Default::default() });
         let sequence = held.sequence + 1;
         let request = pb::ReleaseLeaseRequest { lease: name.clone(), sequence, calls, ..Default::default() };
         let released = collector.release(request).await;
@@ -330,9 +338,13 @@ async fn use_what_is_held(collector: &Api, point: u32, ledger: &Ledger) {
 }
 
 fn crash_points() -> Vec<u32> {
-    let asked = std::env::var_os("CRASH_POINTS").and_then(|text| text.into_string().ok());
-    match asked {
-        Some(text) => (1..=text.parse().expect("CRASH_POINTS is a number")).collect(),
+    let number =
+        |text: &str| text.parse::<u32>().expect("CRASH_POINTS is a number, or a first and a last one: 120-210");
+    match std::env::var_os("CRASH_POINTS").and_then(|text| text.into_string().ok()) {
+        Some(text) => match text.split_once('-') {
+            Some((first, last)) => (number(first)..=number(last)).collect(),
+            None => (1..=number(&text)).collect(),
+        },
         // A few far apart, where credit has run out and tokens were revoked.
         None => (1..=DEFAULT_POINTS).chain([25, 60]).collect(),
     }
@@ -345,7 +357,7 @@ async fn what_was_acknowledged_survives_a_kill_at_every_fsync() {
     for point in crash_points() {
         let data = template.copy(&format!("crash-{point}"));
         let ledger = template.crash(&data, point).await;
-        ledger.check_limits(point);
+        ledger.check_limits(point, "before the restart");
         leases += ledger.leases.len();
         revoked += ledger.revoked.len();
         reached += u32::from(template.check(&data, point, ledger).await);
