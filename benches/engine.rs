@@ -161,7 +161,7 @@ impl Stage {
                 Ok(acquired) => acquired,
                 Err(refusal) => panic!("a pool with credit refused lease {}: {refusal:?}", self.leases),
             };
-            self.pool.confirm(acquired.lease);
+            self.pool.confirm(acquired.lease, &acquired.takes);
             self.count(acquired.token);
             let reported = self.pool.report(self.now, acquired.lease, &self.report).expect("the lease is held");
             let released = self.pool.release(self.now, acquired.lease, true).expect("the lease is held");

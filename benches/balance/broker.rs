@@ -149,7 +149,7 @@ impl Broker {
             };
             match pool.acquire(now, &request) {
                 Ok(acquired) => {
-                    assert!(pool.confirm(acquired.lease), "a lease that was just opened can be confirmed");
+                    assert!(pool.confirm(acquired.lease, &acquired.takes), "a lease that was just opened can be confirmed");
                     let worker = usize::try_from(waiter.id).expect("few workers");
                     held[worker] = Some(Held {
                         lease: acquired.lease,

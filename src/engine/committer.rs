@@ -146,7 +146,7 @@ impl Engine {
         let lease = leased.lease;
         match stored {
             Ok(()) => {
-                let confirmed = cell.lock().pool.confirm(lease);
+                let confirmed = cell.lock().pool.confirm(lease, &takes);
                 if !confirmed {
                     self.give_back(&cell, lease, LeaseState::Recalled);
                     let _ = reply.send(Err(AcquireError::Raced));
@@ -195,7 +195,17 @@ impl Engine {
     fn topped_up(&self, topped_up: ToppedUp, stored: Result<(), TakeBlocksError>) {
         let ToppedUp { cell, lease, top_up, updates, reply } = topped_up;
         let answer = match stored {
-            Ok(()) => Ok(top_up.calls),
+            Ok(()) => {
+                let mut state = cell.lock();
+                if state.pool.confirm_top_up(lease, &top_up) {
+                    Ok(top_up.calls)
+                } else {
+                    // Its own blocks are with the store and stay; only the calls go back.
+                    let calls_only = TopUp { takes: Vec::new(), ..top_up };
+                    state.pool.cancel_top_up(lease, &calls_only, false, self.now());
+                    Ok(0)
+                }
+            }
             Err(error) => {
                 let full = matches!(error, TakeBlocksError::BucketFull { .. });
                 let mut state = cell.lock();

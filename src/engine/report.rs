@@ -125,7 +125,8 @@ impl Engine {
         };
         let (calls, use_by) = (top_up.calls, top_up.use_by);
         let mut pending = None;
-        if !top_up.takes.is_empty() || !top_up.keys.is_empty() {
+        // Credit of a block that an earlier decision has on its way to the store waits for it: the committer answers in order.
+        if !state.pool.is_top_up_durable(&top_up) || !top_up.keys.is_empty() {
             let take = TakeBlocks {
                 takes: top_up.takes.clone(),
                 updates: state.pool.take_updates(),

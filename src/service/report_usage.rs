@@ -235,6 +235,7 @@ impl Broker {
             used: report.used,
             unused: report.not_sent,
             throttled: report.throttled,
+            answered: report.answer.is_some(),
             class: class_of_counts(&report),
             retry_after: None,
             readings: Vec::new(),

@@ -9,7 +9,6 @@ use crate::base::secret::Secret;
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::team::{CollectorScope, KeyHolder, OperatorRole};
 use crate::domain::token::{Clocks, Reason, Status, TransitionError};
-use crate::engine::AcquireError;
 use crate::service::audit::AuditQuery;
 use crate::service::collectors::{CollectorError, CreateCollector, UpdateCollector};
 use crate::service::import_tokens::{BeginImport, ImportCounts, ImportError, ImportRow, Outcome, RowRejected};

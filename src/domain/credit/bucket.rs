@@ -54,6 +54,8 @@ struct Block {
     last_use: Timestamp,
     charged_until: Timestamp,
     grant_until: Timestamp,
+    /// The store has it. Until then nothing drawn from it may be acknowledged.
+    durable: bool,
 }
 
 /// Credit of one block that was given to a lease.
@@ -298,6 +300,7 @@ impl Bucket {
             last_use: now,
             charged_until,
             grant_until,
+            durable: false,
         });
         self.charged += amount;
         self.free += amount;
@@ -424,6 +427,18 @@ impl Bucket {
         self.refused_until = self.refused_until.max(until);
     }
 
+    /// The store has taken a block.
+    pub fn confirm(&mut self, block: BlockId) {
+        if let Some(held) = self.blocks.iter_mut().rev().find(|held| held.id == block) {
+            held.durable = true;
+        }
+    }
+
+    /// Whether a block is here and the store has it.
+    pub fn is_durable(&self, block: BlockId) -> bool {
+        self.blocks.iter().rev().any(|held| held.id == block && held.durable)
+    }
+
     /// Forgets a block that the store did not take.
     pub fn forget(&mut self, block: BlockId) {
         if let Some(at) = self.blocks.iter().position(|held| held.id == block)
@@ -445,6 +460,7 @@ impl Bucket {
             last_use: charged_until,
             charged_until,
             grant_until: Timestamp::EPOCH,
+            durable: true,
         });
         self.charged += amount;
     }

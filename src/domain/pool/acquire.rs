@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
+use crate::base::ids::{BlockId, CollectorId, KindId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::shelf::may_pass;
@@ -82,6 +82,8 @@ pub struct TopUp {
     pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
+    /// The blocks that the calls draw from, by bucket.
+    pub drawn: Vec<(u32, BlockId)>,
 }
 
 /// What must fit into every bucket.
@@ -391,15 +393,43 @@ impl Pool {
         }
     }
 
-    /// The store has the lease: it may be acknowledged. `false`: it was recalled or ended meanwhile and must not be.
-    pub fn confirm(&mut self, lease: LeaseId) -> bool {
+    /// The store has the lease and the blocks it took: it may be acknowledged. `false`: it must not be, since it was recalled or ended
+    /// meanwhile, or a block that it draws from was not taken by the earlier decision that was to take it.
+    pub fn confirm(&mut self, lease: LeaseId, takes: &[BlockTake]) -> bool {
+        self.confirm_blocks(takes);
+        let durable = self.draws_from_durable(lease);
         match self.leases.get_mut(&lease) {
-            Some(held) if !held.recalled => {
+            Some(held) if !held.recalled && durable => {
                 held.durable = true;
                 true
             }
             _ => false,
         }
+    }
+
+    /// The store has the blocks of a top-up. `false`: the calls must not be acknowledged, as with [`Pool::confirm`].
+    pub fn confirm_top_up(&mut self, lease: LeaseId, top_up: &TopUp) -> bool {
+        self.confirm_blocks(&top_up.takes);
+        self.leases.contains_key(&lease) && self.is_top_up_durable(top_up)
+    }
+
+    /// Whether the store has every block that a top-up draws from: then it may be acknowledged at once.
+    pub fn is_top_up_durable(&self, top_up: &TopUp) -> bool {
+        top_up.drawn.iter().all(|(bucket, block)| self.buckets[*bucket as usize].bucket.is_durable(*block))
+    }
+
+    fn confirm_blocks(&mut self, takes: &[BlockTake]) {
+        for take in takes {
+            if let Some(at) = self.by_bucket.get(&take.bucket) {
+                self.buckets[*at as usize].bucket.confirm(take.block);
+            }
+        }
+    }
+
+    /// Whether the store has every block that a lease holds credit of.
+    fn draws_from_durable(&self, lease: LeaseId) -> bool {
+        let durable = |grant: &HeldGrant| self.buckets[grant.bucket as usize].bucket.is_durable(grant.block);
+        self.leases.get(&lease).is_some_and(|held| held.grants.iter().all(durable))
     }
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
@@ -447,10 +477,10 @@ impl Pool {
         if fitting < calls {
             return Err(soon);
         }
-        let (mut wishes, keys) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        let (mut wishes, keys, drawn) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
         self.updates.append(&mut wishes.updates);
         let use_by = self.hold_more(lease, calls, use_by);
-        Ok(TopUp { calls, use_by, takes: wishes.takes, keys })
+        Ok(TopUp { calls, use_by, takes: wishes.takes, keys, drawn })
     }
 
     fn draw_more(
@@ -461,7 +491,8 @@ impl Pool {
         draws: &Arc<[Draw]>,
         wanted: &Wanted<'_>,
         use_by: Timestamp,
-    ) -> (Wishes, Vec<OpenedKey>) {
+    ) -> (Wishes, Vec<OpenedKey>, Vec<(u32, BlockId)>) {
+        let mut drawn = Vec::with_capacity(draws.len());
         let mut wishes = Wishes::default();
         let mut keys = Vec::new();
         for draw in draws.iter() {
@@ -474,12 +505,13 @@ impl Pool {
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let Ok(grant) = granted else { break };
+            drawn.push((bucket, grant.block));
             self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units, use_by });
             if !wishes.takes.is_empty() {
                 self.schedule(bucket, now);
             }
         }
-        (wishes, keys)
+        (wishes, keys, drawn)
     }
 
     /// Counts granted calls, and returns until when all that the lease holds may be used.

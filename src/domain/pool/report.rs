@@ -24,6 +24,8 @@ pub struct CallReport {
     pub unused: u64,
     /// Calls of these that the network refused for a limit, by the collector's own count.
     pub throttled: u64,
+    /// Whether the network answered the latest call at all.
+    pub answered: bool,
     /// What the network's latest answer meant.
     pub class: ErrorClass,
     /// How long the network asked to wait.
@@ -134,7 +136,7 @@ impl Pool {
             }
             held.unwritten.calls += report.used;
             held.unwritten.throttled += report.throttled.max(limited);
-            held.unwritten.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
+            held.unwritten.errors += u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
         }
         if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
             held.use_by = earliest;

@@ -106,7 +106,16 @@ fn pool(network: Arc<Network>, persons: &[&str]) -> Pool {
 }
 
 fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
-    CallReport { sequence, used, unused, throttled: 0, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
+    CallReport {
+        sequence,
+        used,
+        unused,
+        throttled: 0,
+        answered: true,
+        class: ErrorClass::Ok,
+        retry_after: None,
+        readings: Vec::new(),
+    }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -116,7 +125,7 @@ fn a_whole_lease_life() {
     let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
     let acquired = pool.acquire(START, &request(1, 90)).unwrap();
     assert_eq!(acquired.calls, 90);
-    assert!(pool.confirm(acquired.lease));
+    assert!(pool.confirm(acquired.lease, &acquired.takes));
     let refused = pool.acquire(START, &request(2, 1)).unwrap_err();
     assert!(matches!(refused, Refusal::Limited { .. }), "{refused:?}");
     let reported = pool.report(START, acquired.lease, &quiet(1, 30, 0)).unwrap();
@@ -170,7 +179,7 @@ fn a_dead_token_is_never_leased_again_and_its_holders_are_recalled() {
     let held = pool.acquire(START, &request(1, 10)).unwrap();
     let recalled = pool.set_state(held.token, TokenState::Live.revoke(START), START);
     assert_eq!(recalled, [held.lease]);
-    assert!(!pool.confirm(held.lease), "a lease that waits for the store is not acknowledged any more");
+    assert!(!pool.confirm(held.lease, &held.takes), "a lease that waits for the store is not acknowledged any more");
     assert!(matches!(pool.acquire(START, &request(2, 1)), Err(Refusal::NoToken(NoToken::Dead(_)))));
     let last = pool.report(START, held.lease, &quiet(1, 3, 0)).unwrap();
     assert_eq!(last.verdict, Verdict::Recalled);
@@ -191,6 +200,24 @@ fn a_refusal_closes_the_bucket_and_one_probe_opens_it() {
     assert!(pool.acquire(later, &request(4, 1)).is_err(), "and no second one beside it");
     pool.report(later, probe.lease, &quiet(1, 1, 0)).unwrap();
     assert_eq!(pool.acquire(later, &request(5, 50)).unwrap().calls, 50);
+}
+
+#[test]
+fn nothing_is_acknowledged_before_the_block_it_draws_from() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 3200)], 1), &["ann"]);
+    let first = pool.acquire(START, &request(1, 10)).unwrap();
+    assert_eq!(first.takes.len(), 1);
+    let second = pool.acquire(START, &request(2, 10)).unwrap();
+    assert!(second.takes.is_empty(), "it draws from the block of the first");
+    let more = pool.top_up(START, first.lease, 10, &[]).unwrap();
+    assert!(!pool.is_top_up_durable(&more), "the block is still on its way");
+    pool.cancel(first.lease, &first.takes, false, START);
+    assert!(!pool.confirm(second.lease, &second.takes), "the store never took the block");
+    pool.release(START, second.lease, true).unwrap();
+    let third = pool.acquire(START, &request(3, 10)).unwrap();
+    assert!(pool.confirm(third.lease, &third.takes));
+    let more = pool.top_up(START, third.lease, 10, &[]).unwrap();
+    assert!(pool.is_top_up_durable(&more));
 }
 
 #[test]
@@ -356,7 +383,7 @@ fn run(window: Window, steps: Vec<Step>) {
             Step::Acquire(calls) => {
                 leases += 1;
                 if let Ok(acquired) = pool.acquire(now, &request(leases, calls)) {
-                    pool.confirm(acquired.lease);
+                    pool.confirm(acquired.lease, &acquired.takes);
                     let (left, use_by) = (acquired.calls, acquired.use_by);
                     workers.push(Worker { lease: acquired.lease, left, unreported: 0, use_by, sequence: 0 });
                 }
