@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{Gate, OpenedKey, Shortage, Wishes, span};
-use crate::domain::networks::{Owner, Purpose};
+use crate::domain::credit::{Bucket, Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::shelf::may_pass;
 use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
 use crate::domain::token::{Reason, TokenState};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
 const TRIES: usize = 24;
+/// As many leases can hold a part of a paced limit at once, if they ask for no more.
+const PACED_SHARES: u64 = 3;
 
 /// What a collector asks for.
 #[derive(Debug, Clone)]
@@ -263,7 +265,7 @@ impl Pool {
     ) -> Result<Acquired, (u16, Shortage)> {
         let longest = now + request.ttl.min(self.settings.timing.longest_use);
         let (calls, use_by) = self.fit(now, slot, draws, request, probe, longest)?;
-        let mut wishes = Wishes::default();
+        let mut wishes = Wishes { takes: Vec::new(), updates: std::mem::take(&mut self.updates) };
         let mut keys = Vec::new();
         let mut grants = Vec::with_capacity(draws.len());
         for draw in draws.iter() {
@@ -297,11 +299,11 @@ impl Pool {
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            bucket.advance(now, timing, &mut Vec::new());
+            bucket.advance(now, timing, &mut self.updates);
             if !bucket.cooling.is_open() {
                 calls = 1;
             }
-            let fitting = bucket.left() / draw.units.max(1);
+            let fitting = bucket.left().min(most_at_once(bucket, request.min_calls * draw.units)) / draw.units.max(1);
             if fitting < calls && fitting >= request.min_calls {
                 calls = fitting;
             }
@@ -356,7 +358,7 @@ impl Pool {
             grants,
         };
         self.leases.insert(request.lease, held);
-        self.expiries.push(Reverse((expires_at, request.lease)));
+        self.expiries.push(expires_at, request.lease);
         let token = &mut self.slots[slot as usize];
         token.leases.push(request.lease);
         let (id, kind, app) = (token.id, token.kind as usize, token.app);
@@ -389,7 +391,8 @@ impl Pool {
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
     pub fn cancel(&mut self, lease: LeaseId, wishes: &Wishes, refused: bool, now: Timestamp) {
-        self.close(lease, 0, now);
+        let updates = self.close(lease, 0, now);
+        self.updates.extend(updates);
         self.undo(wishes, refused, now);
     }
 
@@ -422,7 +425,7 @@ impl Pool {
             Shortage::Until(until) => until,
             Shortage::Never { .. } => soon,
         })?;
-        let mut wishes = Wishes::default();
+        let mut wishes = Wishes { takes: Vec::new(), updates: std::mem::take(&mut self.updates) };
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let units = calls * draw.units;
@@ -445,7 +448,8 @@ impl Pool {
     /// The store did not take the blocks of a top-up: the lease loses these calls again.
     pub fn cancel_top_up(&mut self, lease: LeaseId, top_up: &TopUp, refused: bool, now: Timestamp) {
         if self.leases.contains_key(&lease) {
-            self.settle_calls(lease, 0, top_up.calls, now);
+            let updates = self.settle_calls(lease, 0, top_up.calls, now);
+            self.updates.extend(updates);
         }
         self.undo(&top_up.wishes, refused, now);
     }
@@ -528,6 +532,15 @@ impl NoToken {
             NoToken::Paused => 3,
         };
         if rank(&other) > rank(&self) { other } else { self }
+    }
+}
+
+/// The most units that one lease gets at once. Of a paced limit only a part: what a slow worker holds, no other can use, and all of it
+/// comes back within moments.
+fn most_at_once(bucket: &Bucket, at_least: u64) -> u64 {
+    match bucket.rule().window {
+        Window::Paced { .. } => (bucket.cap() / PACED_SHARES).max(at_least).max(1),
+        _ => u64::MAX,
     }
 }
 

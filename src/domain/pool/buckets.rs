@@ -169,7 +169,7 @@ impl Pool {
             && at < slot.wakes_at
         {
             slot.wakes_at = at;
-            self.wakes.push(std::cmp::Reverse((at, bucket)));
+            self.wakes.push(at, bucket);
         }
     }
 
@@ -180,10 +180,12 @@ impl Pool {
             return;
         }
         slot.wakes_at = Timestamp::NEVER;
-        slot.bucket.advance(now, self.settings.timing, &mut Vec::new());
-        for at in slot.slots.clone() {
-            self.rescore_slot(at, now);
+        slot.bucket.advance(now, self.settings.timing, &mut self.updates);
+        let tokens = std::mem::take(&mut slot.slots);
+        for at in &tokens {
+            self.rescore_slot(*at, now);
         }
+        self.buckets[bucket as usize].slots = tokens;
         self.schedule(bucket, now);
     }
 

@@ -104,10 +104,10 @@ impl Pool {
     /// Takes a report in.
     pub fn report(&mut self, now: Timestamp, lease: LeaseId, report: &CallReport) -> Result<Reported, ReportError> {
         let held = self.leases.get(&lease).ok_or(ReportError::UnknownLease)?;
-        if let Some((sequence, answer)) = &held.last_report
-            && report.sequence <= *sequence
+        if let Some((sequence, verdict)) = held.last_report
+            && report.sequence <= sequence
         {
-            return Ok(Reported { repeated: true, calls_left: held.calls_left, use_by: held.use_by, ..answer.clone() });
+            return Ok(held.answer(verdict, true));
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -116,16 +116,14 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        let updates = self.settle_calls(lease, report.used, report.unused, now);
+        let mut updates = std::mem::take(&mut self.updates);
+        updates.append(&mut self.settle_calls(lease, report.used, report.unused, now));
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
         let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer =
-            Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates, repeated: false };
-        let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
-        held.last_report = Some((report.sequence, kept));
-        Ok(answer)
+        held.last_report = Some((report.sequence, verdict));
+        Ok(Reported { effects, updates, ..held.answer(verdict, false) })
     }
 
     /// Gives a lease back. What it did not report counts as unused if `rest_unused`, else as spent.
@@ -143,7 +141,7 @@ impl Pool {
         let (left, slot) = (held.calls_left, held.slot);
         let updates = self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
         self.leases.remove(&lease);
-        self.slots[slot as usize].leases.retain(|other| *other != lease);
+        self.slots[slot as usize].leases.remove(lease);
         self.rescore_slot(slot, now);
         updates
     }
@@ -151,6 +149,9 @@ impl Pool {
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
     pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) -> Vec<BlockUpdate> {
         let mut updates = Vec::new();
+        if used == 0 && unused == 0 {
+            return updates;
+        }
         let Some(held) = self.leases.get_mut(&lease) else { return updates };
         held.calls_left = held.calls_left.saturating_sub(used + unused);
         let slot = held.slot;
@@ -173,10 +174,9 @@ impl Pool {
             }
         }
         grants.retain(|grant| grant.units > 0);
-        let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
         if !updates.is_empty() {
-            for bucket in touched {
-                self.schedule(bucket, now);
+            for at in 0..self.slots[slot as usize].buckets.len() {
+                self.schedule(self.slots[slot as usize].buckets[at].1, now);
             }
         }
         if unused > 0 {
@@ -406,14 +406,22 @@ impl Pool {
         if let Some((_, bucket)) =
             self.slots[slot as usize].buckets.iter().find(|(rule, _)| is_own(self.rules[*rule as usize].limit.owner))
         {
-            self.wakes.push(std::cmp::Reverse((at, *bucket)));
+            self.wakes.push(at, *bucket);
         } else {
             let rule = (0..self.rules.len()).find(|rule| is_own(self.rules[*rule].limit.owner));
             if let Some(rule) = rule.and_then(|rule| u16::try_from(rule).ok()) {
                 let bucket = self.bucket_of(slot, rule);
-                self.wakes.push(std::cmp::Reverse((at, bucket)));
+                self.wakes.push(at, bucket);
             }
         }
+    }
+}
+
+impl Held {
+    /// Where the lease stands.
+    fn answer(&self, verdict: Verdict, repeated: bool) -> Reported {
+        let (effects, updates) = (Vec::new(), Vec::new());
+        Reported { verdict, calls_left: self.calls_left, use_by: self.use_by, effects, updates, repeated }
     }
 }
 

@@ -4,9 +4,8 @@
 //! hundred thousand. A shelf may hold a token higher than it now belongs, since scores fall with every grant on a shared bucket;
 //! the choice looks again before it takes one. It never holds one lower: whatever raises a score shelves the token anew.
 
-use std::collections::HashMap;
-
 use crate::base::clock::Timestamp;
+use crate::base::ids::IdMap;
 use crate::domain::credit::Gate;
 use crate::domain::networks::{Purposes, Window};
 use crate::domain::pool::buckets::is_own;
@@ -18,7 +17,7 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub struct OperationIndex {
     shelves: Vec<Shelf>,
-    by_team: HashMap<u32, Vec<u32>>,
+    by_team: IdMap<u32, Vec<u32>>,
     places: Vec<Place>,
 }
 

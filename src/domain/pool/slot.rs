@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TeamId, TokenId};
 use crate::domain::credit::Cooling;
 use crate::domain::networks::{Operation, Purpose, Purposes};
+use crate::domain::pool::holders::Holders;
 use crate::domain::pool::names::Names;
 use crate::domain::pool::{Draw, Pool};
 use crate::domain::token::{Token, TokenState};
@@ -28,7 +29,7 @@ pub struct Slot {
     pub usable_until: Timestamp,
     pub cooling: Cooling,
     pub max_leases: u32,
-    pub leases: Vec<LeaseId>,
+    pub leases: Holders,
     pub profiles: Box<[u32]>,
     pub facts: Option<Box<BTreeMap<String, u64>>>,
     /// The buckets that were needed so far, by rule.
@@ -94,7 +95,7 @@ impl Pool {
         if stays {
             return Vec::new();
         }
-        let recalled = slot.leases.clone();
+        let recalled: Vec<LeaseId> = slot.leases.iter().collect();
         for lease in &recalled {
             if let Some(held) = self.leases.get_mut(lease) {
                 held.recalled = true;
@@ -119,7 +120,7 @@ impl Pool {
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
-            leases: Vec::new(),
+            leases: Holders::default(),
             profiles: numbers(&mut self.names, &token.profiles),
             facts: (!token.facts.is_empty()).then(|| Box::new(token.facts.clone())),
             buckets: Vec::new(),
