@@ -169,8 +169,12 @@ impl Bucket {
     /// What may be spent of the limit in one window: the limit less the owner's reserve. The reserve is rounded down, so that a limit
     /// of a few calls stays usable.
     pub fn cap(&self) -> u64 {
-        let reserve = u128::from(self.limit) * u128::from(self.reserve_percent) / 100;
-        self.limit - u64::try_from(reserve).unwrap_or(self.limit)
+        let percent = u64::from(self.reserve_percent);
+        let reserve = match self.limit.checked_mul(percent) {
+            Some(hundredfold) => hundredfold / 100,
+            None => self.limit / 100 * percent,
+        };
+        self.limit - reserve
     }
 
     /// What leases have reported, or failed to report, as used and is still charged.

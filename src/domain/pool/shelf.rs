@@ -12,6 +12,9 @@ use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Choice, Pool, Slot};
 
 const NOWHERE: u32 = u32::MAX;
+/// So many tokens of one level are used in turn, until others take their places. Tokens of one level are worth the same, and a small
+/// set of them stays in the processor's cache, however large the pool.
+const IN_TURN: usize = 32;
 
 /// The tokens that may call one operation.
 #[derive(Debug, Default)]
@@ -63,7 +66,8 @@ impl OperationIndex {
         let mut skip = nth;
         for (level, tokens) in &shelf.levels {
             if skip < tokens.len() {
-                return Some((*level, tokens[(shelf.turn + skip) % tokens.len()]));
+                let first = shelf.turn % tokens.len().min(IN_TURN);
+                return Some((*level, tokens[(first + skip) % tokens.len()]));
             }
             skip -= tokens.len();
         }
