@@ -5,8 +5,10 @@
 mod broker;
 #[path = "../benches/ground/mod.rs"]
 mod ground;
+#[expect(dead_code, reason = "the bench measures more")]
 #[path = "../benches/balance/judge.rs"]
 mod judge;
+#[expect(dead_code, reason = "the bench measures more")]
 #[path = "../benches/balance/run.rs"]
 mod run;
 

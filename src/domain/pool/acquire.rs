@@ -511,8 +511,8 @@ impl Pool {
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let soon = now + Duration::from_secs(60);
         let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
-            let change = self.buckets[*bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
-            Some((change.max(now + Duration::from_millis(50)), *rule))
+            let change = self.buckets[bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
+            Some((change.max(now + Duration::from_millis(50)), rule))
         });
         let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));
         let draws = self.draws[request.operation][slot.kind as usize].as_ref();

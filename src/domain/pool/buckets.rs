@@ -76,9 +76,8 @@ pub fn is_own(owner: Owner) -> bool {
 impl Pool {
     /// The bucket that `slot` draws from under `rule`, made if need be.
     pub(super) fn bucket_of(&mut self, slot: u32, rule: u16) -> u32 {
-        let known = &self.slots[slot as usize].buckets;
-        if let Some((_, bucket)) = known.iter().find(|(of, _)| *of == rule) {
-            return *bucket;
+        if let Some(bucket) = self.find_bucket(slot, rule) {
+            return bucket;
         }
         let key = self.bucket_key(slot, rule);
         let at = match self.by_bucket.get(&key) {
@@ -98,7 +97,7 @@ impl Pool {
     /// The bucket that `slot` draws from under `rule`, if it was needed before.
     pub(super) fn find_bucket(&self, slot: u32, rule: u16) -> Option<u32> {
         let known = &self.slots[slot as usize].buckets;
-        known.iter().find(|(of, _)| *of == rule).map(|(_, bucket)| *bucket)
+        known.iter().find(|(of, _)| *of == rule).map(|(_, bucket)| bucket)
     }
 
     fn make_bucket(&mut self, key: BucketKey, rule: u16, limit: u64, reserve: u8) -> u32 {

@@ -7,7 +7,7 @@
 
 mod acquire;
 mod buckets;
-mod holders;
+mod few;
 mod names;
 mod report;
 mod shelf;

@@ -7,6 +7,7 @@ use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
+use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, Pool};
 use crate::domain::token::{Reason, TokenState};
 
@@ -175,8 +176,9 @@ impl Pool {
         }
         grants.retain(|grant| grant.units > 0);
         if !updates.is_empty() {
-            for at in 0..self.slots[slot as usize].buckets.len() {
-                self.schedule(self.slots[slot as usize].buckets[at].1, now);
+            let touched: Few<_, 2> = self.slots[slot as usize].buckets.clone();
+            for (_, bucket) in touched.iter() {
+                self.schedule(bucket, now);
             }
         }
         if unused > 0 {
@@ -406,7 +408,7 @@ impl Pool {
         if let Some((_, bucket)) =
             self.slots[slot as usize].buckets.iter().find(|(rule, _)| is_own(self.rules[*rule as usize].limit.owner))
         {
-            self.wakes.push(at, *bucket);
+            self.wakes.push(at, bucket);
         } else {
             let rule = (0..self.rules.len()).find(|rule| is_own(self.rules[*rule].limit.owner));
             if let Some(rule) = rule.and_then(|rule| u16::try_from(rule).ok()) {

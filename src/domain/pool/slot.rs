@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TeamId, TokenId};
 use crate::domain::credit::Cooling;
 use crate::domain::networks::{Operation, Purpose, Purposes};
-use crate::domain::pool::holders::Holders;
+use crate::domain::pool::few::Few;
 use crate::domain::pool::names::Names;
 use crate::domain::pool::{Draw, Pool};
 use crate::domain::token::{Token, TokenState};
@@ -29,11 +29,11 @@ pub struct Slot {
     pub usable_until: Timestamp,
     pub cooling: Cooling,
     pub max_leases: u32,
-    pub leases: Holders,
+    pub leases: Few<LeaseId, 1>,
     pub profiles: Box<[u32]>,
     pub facts: Option<Box<BTreeMap<String, u64>>>,
     /// The buckets that were needed so far, by rule.
-    pub buckets: Vec<(u16, u32)>,
+    pub buckets: Few<(u16, u32), 2>,
     pub version: u32,
     pub sealed: Box<[u8]>,
 }
@@ -120,10 +120,10 @@ impl Pool {
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
-            leases: Holders::default(),
+            leases: Few::default(),
             profiles: numbers(&mut self.names, &token.profiles),
             facts: (!token.facts.is_empty()).then(|| Box::new(token.facts.clone())),
-            buckets: Vec::new(),
+            buckets: Few::default(),
             version: token.version,
             sealed: sealed.into_boxed_slice(),
         }
@@ -177,7 +177,7 @@ impl Pool {
         for profile in profiles {
             unlink(self.by_profile.get_mut(&profile), at);
         }
-        for (_, bucket) in std::mem::take(&mut before.buckets) {
+        for (_, bucket) in before.buckets.iter() {
             self.buckets[bucket as usize].slots.retain(|linked| *linked != at);
         }
         self.link(at, &slot);

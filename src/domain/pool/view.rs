@@ -98,7 +98,7 @@ impl Pool {
     pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
         let Some(at) = self.by_token.get(&token) else { return Vec::new() };
         let buckets = self.slots[*at as usize].buckets.iter();
-        buckets.map(|(_, bucket)| self.bucket_view(*bucket)).collect()
+        buckets.map(|(_, bucket)| self.bucket_view(bucket)).collect()
     }
 
     /// Every bucket that has been drawn from.
