@@ -437,7 +437,8 @@ impl World {
                 self.pool.confirm(acquired.lease);
                 let token = ground::number_of(acquired.token);
                 let (left, use_by) = (acquired.calls, acquired.use_by);
-                self.workers = vec![Worker { lease: acquired.lease, token, operation, keys, left, use_by, sequence: 0 }];
+                self.workers =
+                    vec![Worker { lease: acquired.lease, token, operation, keys, left, use_by, sequence: 0 }];
                 assert_eq!(self.call_and_report(0), Verdict::Keep, "{}", self.place());
                 self.pool.release(self.clock.now(), acquired.lease, true).unwrap();
                 self.clock.advance(Duration::from_secs(30));

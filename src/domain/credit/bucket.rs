@@ -200,6 +200,11 @@ impl Bucket {
         self.window_ends_at
     }
 
+    /// From when on nothing is granted until the present window is over, where its end is known.
+    pub fn closes_at(&self, guard: Duration) -> Option<Timestamp> {
+        self.window_ends_at.filter(|end| *end != Timestamp::NEVER).map(|end| end - guard)
+    }
+
     /// When, after `now`, something is charged no more, so that a waiting request may try again.
     pub fn next_change(&self, now: Timestamp, guard: Duration) -> Option<Timestamp> {
         let blocks = if self.first_end > now {

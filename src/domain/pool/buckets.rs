@@ -161,10 +161,12 @@ impl Pool {
         }
     }
 
-    /// Arranges to be woken when something of the bucket is charged no more.
+    /// Arranges to be woken when something of the bucket is charged no more, or when it grants nothing more before its window ends.
     pub(super) fn schedule(&mut self, bucket: u32, now: Timestamp) {
+        let guard = self.settings.timing.guard;
         let slot = &mut self.buckets[bucket as usize];
-        if let Some(at) = slot.bucket.next_change(now, self.settings.timing.guard)
+        let closes = slot.bucket.closes_at(guard).filter(|close| *close > now);
+        if let Some(at) = slot.bucket.next_change(now, guard).into_iter().chain(closes).min()
             && at < slot.wakes_at
         {
             slot.wakes_at = at;

@@ -226,6 +226,9 @@ impl Pool {
                     {
                         return 0;
                     }
+                    if bucket.closes_at(self.settings.timing.guard).is_some_and(|close| close <= now) {
+                        return 0;
+                    }
                     (bucket.left(), bucket.window_ends_at())
                 }
                 None => (self.untouched(slot, draw.rule), None),
