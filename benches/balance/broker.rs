@@ -79,6 +79,7 @@ impl Broker {
             sequence: held.sequence,
             used: std::mem::take(&mut held.unreported),
             unused: 0,
+            throttled: 0,
             class: ErrorClass::Ok,
             retry_after: None,
             readings: Vec::new(),
@@ -206,6 +207,8 @@ impl Way for Broker {
     fn tick(&mut self, judge: &Judge) -> Vec<usize> {
         self.pool.advance(judge.now());
         self.pool.expire(judge.now());
+        // There is no store to tell.
+        self.pool.take_updates();
         self.serve(judge);
         self.woken()
     }

@@ -152,7 +152,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
         let mut config = Config::default();
         config.store.dir = dir.path().to_owned();
-        let catalogue = Catalogue::load(Some(&[("toy.toml".to_owned(), TOY.to_owned())])).unwrap();
+        let catalogue = Catalogue::load(&[("toy.toml".to_owned(), TOY.to_owned())]).unwrap();
         let store = Arc::new(SqliteStore::open(SqliteOptions::new(dir.path()), clock.clone()).await.unwrap());
         let (tasks, metrics) = (Tasks::default(), Metrics::new(&config.metrics));
         let started = Broker::start(config, catalogue, store, clock.clone(), metrics, &tasks).await.unwrap();
