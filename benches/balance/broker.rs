@@ -79,6 +79,8 @@ impl Broker {
             sequence: held.sequence,
             used: std::mem::take(&mut held.unreported),
             unused: 0,
+            throttled: 0,
+            answered: true,
             class: ErrorClass::Ok,
             retry_after: None,
             readings: Vec::new(),
@@ -149,7 +151,10 @@ impl Broker {
             };
             match pool.acquire(now, &request) {
                 Ok(acquired) => {
-                    assert!(pool.confirm(acquired.lease, &acquired.takes), "a lease that was just opened can be confirmed");
+                    assert!(
+                        pool.confirm(acquired.lease, &acquired.takes),
+                        "a lease that was just opened can be confirmed"
+                    );
                     let worker = usize::try_from(waiter.id).expect("few workers");
                     held[worker] = Some(Held {
                         lease: acquired.lease,
@@ -206,6 +211,8 @@ impl Way for Broker {
     fn tick(&mut self, judge: &Judge) -> Vec<usize> {
         self.pool.advance(judge.now());
         self.pool.expire(judge.now());
+        // There is no store to tell.
+        self.pool.take_updates();
         self.serve(judge);
         self.woken()
     }

@@ -4,7 +4,8 @@
 //! the limit less the owner's reserve. A block is charged until no call made with it can be counted any more:
 //!
 //! * where the window's end is known, until that end (no grant of it may be used so late);
-//! * else for the window's length after the last moment at which its credit was, or could have been, used.
+//! * else for the window's length after the last moment at which its credit was, or could have been, used. What is reported as used
+//!   comes back on its own, that long after the report: nothing waits for the slowest lease of the block.
 //!
 //! Only the newest block has free credit. What is free or comes back in an older one is given back to the bucket.
 
@@ -22,6 +23,8 @@ use crate::domain::networks::{Amount, LimitRule, Phase, Window};
 
 /// A block is this part of the bucket's limit, unless a single request needs more.
 const BLOCKS_PER_LIMIT: u64 = 32;
+/// What was used of one block within this part of the window's length comes back in one step.
+const STEPS_PER_SPAN: u32 = 240;
 
 /// A bucket in memory.
 #[derive(Debug)]
@@ -40,6 +43,10 @@ pub struct Bucket {
     pub cooling: Cooling,
     keys: OpenKeys,
     blocks: VecDeque<Block>,
+    /// The first end of a block's charge; [`Timestamp::NEVER`] without blocks.
+    first_end: Timestamp,
+    /// What was used where the window's end is not known, by the time at which it comes back.
+    past: VecDeque<Past>,
     charged: u64,
     free: u64,
     outstanding: u64,
@@ -48,14 +55,26 @@ pub struct Bucket {
 #[derive(Debug)]
 struct Block {
     id: BlockId,
+    /// What is free, held, or was used without being among the past.
     amount: u64,
     free: u64,
     outstanding: u64,
+    /// What was used and comes back on its own.
+    past: u64,
     last_use: Timestamp,
     charged_until: Timestamp,
     grant_until: Timestamp,
     /// The store has it. Until then nothing drawn from it may be acknowledged.
     durable: bool,
+}
+
+/// Credit of one block that was used, and when it comes back.
+#[derive(Debug)]
+struct Past {
+    block: BlockId,
+    units: u64,
+    since: Timestamp,
+    until: Timestamp,
 }
 
 /// Credit of one block that was given to a lease.
@@ -126,6 +145,8 @@ impl Bucket {
             cooling: Cooling::default(),
             keys: OpenKeys::default(),
             blocks: VecDeque::new(),
+            first_end: Timestamp::NEVER,
+            past: VecDeque::new(),
             charged: 0,
             free: 0,
             outstanding: 0,
@@ -150,8 +171,12 @@ impl Bucket {
     /// What may be spent of the limit in one window: the limit less the owner's reserve. The reserve is rounded down, so that a limit
     /// of a few calls stays usable.
     pub fn cap(&self) -> u64 {
-        let reserve = u128::from(self.limit) * u128::from(self.reserve_percent) / 100;
-        self.limit - u64::try_from(reserve).unwrap_or(self.limit)
+        let percent = u64::from(self.reserve_percent);
+        let reserve = match self.limit.checked_mul(percent) {
+            Some(hundredfold) => hundredfold / 100,
+            None => self.limit / 100 * percent,
+        };
+        self.limit - reserve
     }
 
     /// What leases have reported, or failed to report, as used and is still charged.
@@ -177,13 +202,23 @@ impl Bucket {
         self.window_ends_at
     }
 
+    /// From when on nothing is granted until the present window is over, where its end is known.
+    pub fn closes_at(&self, guard: Duration) -> Option<Timestamp> {
+        self.window_ends_at.filter(|end| *end != Timestamp::NEVER).map(|end| end - guard)
+    }
+
     /// When, after `now`, something is charged no more, so that a waiting request may try again.
     pub fn next_change(&self, now: Timestamp, guard: Duration) -> Option<Timestamp> {
-        let blocks = self.blocks.iter().map(|block| block.charged_until).min();
+        let blocks = if self.first_end > now {
+            Some(self.first_end).filter(|end| *end != Timestamp::NEVER)
+        } else {
+            self.blocks.iter().map(|block| block.charged_until).filter(|end| *end > now).min()
+        };
+        let past = self.past.front().map(|past| past.until);
         let window = self.window_ends_at.map(|end| end + guard);
         let network = (self.network_used > 0).then_some(self.network_used_until);
         let cooling = self.cooling.until();
-        let ends = [blocks, window, network, cooling, self.keys.next_end()];
+        let ends = [blocks, past, window, network, cooling, self.keys.next_end()];
         ends.into_iter().flatten().filter(|end| *end > now).min()
     }
 
@@ -210,11 +245,27 @@ impl Bucket {
         if self.blocks.back().is_some_and(|block| block.free > 0 && block.grant_until <= now) {
             self.retire(wishes);
         }
+        self.drop_past(now, wishes);
         self.drop_charges(now);
         self.keys.advance(now);
     }
 
+    /// What was used long enough ago comes back.
+    fn drop_past(&mut self, now: Timestamp, updates: &mut Vec<BlockUpdate>) {
+        while let Some(past) = self.past.pop_front_if(|past| past.until <= now) {
+            self.charged -= past.units;
+            let Some(block) = self.blocks.iter_mut().find(|block| block.id == past.block) else { continue };
+            block.past -= past.units;
+            if block.charged_until > now {
+                updates.push(block.update());
+            }
+        }
+    }
+
     fn drop_charges(&mut self, now: Timestamp) {
+        if self.first_end > now {
+            return;
+        }
         let (charged, free, outstanding) = (&mut self.charged, &mut self.free, &mut self.outstanding);
         self.blocks.retain(|block| {
             let over = block.charged_until <= now;
@@ -225,6 +276,11 @@ impl Bucket {
             }
             !over
         });
+        self.find_first_end();
+    }
+
+    fn find_first_end(&mut self) {
+        self.first_end = self.blocks.iter().map(|block| block.charged_until).min().unwrap_or(Timestamp::NEVER);
     }
 
     /// Grants `units`, to be used until `use_by` or, if it ends before, shortly before the end of the window.
@@ -281,9 +337,10 @@ impl Bucket {
 
     fn take(&mut self, now: Timestamp, units: u64, timing: Timing, wishes: &mut Wishes) {
         self.retire(&mut wishes.updates);
+        self.join_spent();
         let room = self.cap().saturating_sub(self.charged.max(self.network_used + self.outstanding));
         let amount = (self.limit / BLOCKS_PER_LIMIT).max(units).min(room.max(units));
-        let id = BlockId::generate();
+        let id = BlockId::in_sequence();
         let (grant_until, charged_until) = match self.window_ends_at {
             Some(end) => (end, end + timing.guard),
             None => {
@@ -297,15 +354,32 @@ impl Bucket {
             amount,
             free: amount,
             outstanding: 0,
+            past: 0,
             last_use: now,
             charged_until,
             grant_until,
             durable: false,
         });
+        self.first_end = self.first_end.min(charged_until);
         self.charged += amount;
         self.free += amount;
         let cap = self.cap();
         wishes.takes.push(BlockTake { bucket: self.key.clone(), block: id, amount, cap, charged_until });
+    }
+
+    /// The two newest blocks become one if both are used up and end together: there are few blocks, however many leases there were.
+    fn join_spent(&mut self) {
+        let spent = |block: &Block| block.free == 0 && block.outstanding == 0 && block.past == 0;
+        let Some(at) = self.blocks.len().checked_sub(2) else { return };
+        let (older, newer) = (&self.blocks[at], &self.blocks[at + 1]);
+        if !spent(older) || !spent(newer) || older.charged_until != newer.charged_until {
+            return;
+        }
+        if let Some(newer) = self.blocks.pop_back() {
+            let older = &mut self.blocks[at];
+            older.amount += newer.amount;
+            older.last_use = older.last_use.max(newer.last_use);
+        }
     }
 
     /// Gives the newest block's free credit back to the bucket.
@@ -320,9 +394,11 @@ impl Bucket {
         if !known && block.outstanding == 0 {
             block.charged_until = block.charged_until.min(block.last_use + span);
         }
+        self.first_end = self.first_end.min(block.charged_until);
         updates.push(block.update());
-        if block.amount == 0 {
+        if block.amount == 0 && block.past == 0 {
             self.blocks.pop_back();
+            self.find_first_end();
         }
     }
 
@@ -339,6 +415,11 @@ impl Bucket {
         let unused = unused.min(held.outstanding - used);
         held.outstanding -= used + unused;
         self.outstanding -= used + unused;
+        let comes_back = (held.last_use.min(now) + span).min(held.charged_until);
+        if !known {
+            held.amount -= used;
+            held.past += used;
+        }
         if at == newest && held.grant_until > now {
             held.free += unused;
             self.free += unused;
@@ -351,12 +432,34 @@ impl Bucket {
             held.last_use = held.last_use.min(now);
             if !known && held.free == 0 {
                 held.charged_until = held.charged_until.min(held.last_use + span);
+                self.first_end = self.first_end.min(held.charged_until);
                 updates.push(held.update());
             }
         }
-        if held.amount == 0 {
+        if held.amount == 0 && held.past == 0 {
             self.blocks.remove(at);
+            self.find_first_end();
         }
+        if !known {
+            self.note_past(block, used, comes_back, span);
+        }
+    }
+
+    fn note_past(&mut self, block: BlockId, units: u64, until: Timestamp, span: Duration) {
+        if units == 0 {
+            return;
+        }
+        if let Some(last) = self.past.back_mut()
+            && last.block == block
+            && last.until <= until
+            && until.since(last.since) <= span / STEPS_PER_SPAN
+        {
+            last.units += units;
+            last.until = until;
+            return;
+        }
+        let at = self.past.iter().rposition(|past| past.until <= until).map_or(0, |before| before + 1);
+        self.past.insert(at, Past { block, units, since: until, until });
     }
 
     /// Takes in what the network said. The worst case wins: the network's count replaces ours where it is higher, and a lower one
@@ -417,6 +520,12 @@ impl Bucket {
             };
             block.grant_until = block.grant_until.min(end);
         }
+        for past in &mut self.past {
+            let used_at = past.until - length;
+            past.until = if used_at + timing.guard < begin { now } else { end + timing.guard };
+        }
+        self.drop_past(now, &mut Vec::new());
+        self.find_first_end();
         self.drop_charges(now);
         true
     }
@@ -447,6 +556,7 @@ impl Bucket {
             self.charged -= held.amount;
             self.free -= held.free;
             self.outstanding -= held.outstanding;
+            self.find_first_end();
         }
     }
 
@@ -457,11 +567,13 @@ impl Bucket {
             amount,
             free: 0,
             outstanding: 0,
+            past: 0,
             last_use: charged_until,
             charged_until,
             grant_until: Timestamp::EPOCH,
             durable: true,
         });
+        self.first_end = self.first_end.min(charged_until);
         self.charged += amount;
     }
 
@@ -517,6 +629,6 @@ impl Bucket {
 
 impl Block {
     fn update(&self) -> BlockUpdate {
-        BlockUpdate { block: self.id, amount: self.amount, charged_until: self.charged_until }
+        BlockUpdate { block: self.id, amount: self.amount + self.past, charged_until: self.charged_until }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{BlockId, CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
-use crate::domain::networks::{Owner, Purpose};
+use crate::domain::credit::{BlockTake, Bucket, Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::shelf::may_pass;
 use crate::domain::pool::{Draw, Held, HeldGrant, LeaseUse, Pool};
 use crate::domain::token::{Reason, TokenState};
@@ -16,6 +16,8 @@ use crate::domain::token::{Reason, TokenState};
 const TRIES: usize = 24;
 /// How many tokens of a shelf are looked at to say why none could serve.
 const EXPLAINED: usize = 64;
+/// As many leases can hold a part of a paced limit at once, if they ask for no more.
+const PACED_SHARES: u64 = 3;
 
 /// What a collector asks for.
 #[derive(Debug, Clone)]
@@ -317,7 +319,8 @@ impl Pool {
             if !bucket.cooling.is_open() {
                 calls = 1;
             }
-            let fitting = bucket.left() / draw.units.max(1);
+            let most = most_at_once(bucket, wanted.at_least * draw.units);
+            let fitting = bucket.left().min(most) / draw.units.max(1);
             if fitting < calls && fitting >= wanted.at_least {
                 calls = fitting;
             }
@@ -327,10 +330,23 @@ impl Pool {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
             let units = if draw.distinct { bucket.keys().missing(wanted.keys) } else { calls * draw.units };
-            let fits = bucket.check(now, units, use_by, timing);
-            use_by = fits.map_err(|shortage| (draw.rule, per_call(shortage, draw.units)))?;
+            match bucket.check(now, units, use_by, timing) {
+                Ok(end) => use_by = end,
+                Err(shortage) => {
+                    self.await_change(slot, draws, now);
+                    return Err((draw.rule, per_call(shortage, draw.units)));
+                }
+            }
         }
         Ok((calls, use_by))
+    }
+
+    /// Nothing was granted, but time has passed for the buckets: a window that was found here must be left when it ends.
+    fn await_change(&mut self, slot: u32, draws: &[Draw], now: Timestamp) {
+        for draw in draws {
+            let bucket = self.bucket_of(slot, draw.rule);
+            self.schedule(bucket, now);
+        }
     }
 
     fn open_keys(&mut self, bucket: u32, now: Timestamp, use_by: Timestamp, keys: &[String]) -> Vec<OpenedKey> {
@@ -373,7 +389,7 @@ impl Pool {
             grants,
         };
         self.leases.insert(request.lease, held);
-        self.expiries.push(Reverse((expires_at, request.lease)));
+        self.expiries.push(expires_at, request.lease);
         let token = &mut self.slots[slot as usize];
         token.leases.push(request.lease);
         let (id, kind, app) = (token.id, token.kind as usize, token.app);
@@ -596,8 +612,8 @@ impl Pool {
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let soon = now + Duration::from_secs(60);
         let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
-            let change = self.buckets[*bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
-            Some((change.max(now + Duration::from_millis(50)), *rule))
+            let change = self.buckets[bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
+            Some((change.max(now + Duration::from_millis(50)), rule))
         });
         let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));
         let draws = self.draws[request.operation][slot.kind as usize].as_ref();
@@ -617,6 +633,15 @@ impl NoToken {
             NoToken::Paused => 3,
         };
         if rank(&other) > rank(&self) { other } else { self }
+    }
+}
+
+/// The most units that one lease gets at once. Of a paced limit only a part: what a slow worker holds, no other can use, and all of it
+/// comes back within moments.
+fn most_at_once(bucket: &Bucket, at_least: u64) -> u64 {
+    match bucket.rule().window {
+        Window::Paced { .. } => (bucket.cap() / PACED_SHARES).max(at_least).max(1),
+        _ => u64::MAX,
     }
 }
 

@@ -76,9 +76,8 @@ pub fn is_own(owner: Owner) -> bool {
 impl Pool {
     /// The bucket that `slot` draws from under `rule`, made if need be.
     pub(super) fn bucket_of(&mut self, slot: u32, rule: u16) -> u32 {
-        let known = &self.slots[slot as usize].buckets;
-        if let Some((_, bucket)) = known.iter().find(|(of, _)| *of == rule) {
-            return *bucket;
+        if let Some(bucket) = self.find_bucket(slot, rule) {
+            return bucket;
         }
         let key = self.bucket_key(slot, rule);
         let at = match self.by_bucket.get(&key) {
@@ -98,7 +97,7 @@ impl Pool {
     /// The bucket that `slot` draws from under `rule`, if it was needed before.
     pub(super) fn find_bucket(&self, slot: u32, rule: u16) -> Option<u32> {
         let known = &self.slots[slot as usize].buckets;
-        known.iter().find(|(of, _)| *of == rule).map(|(_, bucket)| *bucket)
+        known.iter().find(|(of, _)| *of == rule).map(|(_, bucket)| bucket)
     }
 
     fn make_bucket(&mut self, key: BucketKey, rule: u16, limit: u64, reserve: u8) -> u32 {
@@ -162,14 +161,16 @@ impl Pool {
         }
     }
 
-    /// Arranges to be woken when something of the bucket is charged no more.
+    /// Arranges to be woken when something of the bucket is charged no more, or when it grants nothing more before its window ends.
     pub(super) fn schedule(&mut self, bucket: u32, now: Timestamp) {
+        let guard = self.settings.timing.guard;
         let slot = &mut self.buckets[bucket as usize];
-        if let Some(at) = slot.bucket.next_change(now, self.settings.timing.guard)
+        let closes = slot.bucket.closes_at(guard).filter(|close| *close > now);
+        if let Some(at) = slot.bucket.next_change(now, guard).into_iter().chain(closes).min()
             && at < slot.wakes_at
         {
             slot.wakes_at = at;
-            self.wakes.push(std::cmp::Reverse((at, bucket)));
+            self.wakes.push(at, bucket);
         }
     }
 
@@ -181,9 +182,11 @@ impl Pool {
         }
         slot.wakes_at = Timestamp::NEVER;
         slot.bucket.advance(now, self.settings.timing, &mut self.updates);
-        for at in slot.slots.clone() {
-            self.rescore_slot(at, now);
+        let tokens = std::mem::take(&mut slot.slots);
+        for at in &tokens {
+            self.rescore_slot(*at, now);
         }
+        self.buckets[bucket as usize].slots = tokens;
         self.schedule(bucket, now);
     }
 

@@ -7,6 +7,7 @@
 
 mod acquire;
 mod buckets;
+mod few;
 mod names;
 mod report;
 mod shelf;
@@ -14,15 +15,15 @@ mod slot;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod view;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, ClassId, CollectorId, LeaseId, TeamId, TokenId};
+use crate::base::ids::{AppId, ClassId, CollectorId, IdMap, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
@@ -36,6 +37,7 @@ use buckets::{BucketSlot, Rule};
 use names::Names;
 use shelf::OperationIndex;
 use slot::{ScopeSet, Slot};
+use timers::Timers;
 
 /// How a pool decides.
 #[derive(Debug, Clone)]
@@ -92,21 +94,21 @@ pub struct Pool {
     by_scopes: HashMap<String, u32>,
     teams: HashMap<TeamId, u32>,
     slots: Vec<Slot>,
-    by_token: HashMap<TokenId, u32>,
+    by_token: IdMap<TokenId, u32>,
     by_person: HashMap<u32, Vec<u32>>,
     by_profile: HashMap<u32, Vec<u32>>,
     buckets: Vec<BucketSlot>,
     by_bucket: HashMap<BucketKey, u32>,
     app_cooling: HashMap<u32, Cooling>,
     indexes: Vec<Option<Box<OperationIndex>>>,
-    leases: HashMap<LeaseId, Held>,
-    expiries: BinaryHeap<Reverse<(Timestamp, LeaseId)>>,
+    leases: IdMap<LeaseId, Held>,
+    expiries: Timers<LeaseId>,
+    wakes: Timers<u32>,
     /// What is known better of blocks and the store does not know yet.
     updates: Vec<BlockUpdate>,
     /// Leases whose reports are not in the ledger yet, and what ended ones were used for.
     used: Vec<LeaseId>,
     ended: Vec<(LeaseView, LeaseUse)>,
-    wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// Raised whenever a token is added or changed.
     generation: u64,
 }
@@ -139,7 +141,7 @@ struct Held {
     recalled: bool,
     /// Opened by an earlier run of the process: its credit is charged as spent, and its top-ups are not known.
     restored: bool,
-    last_report: Option<(u64, Reported)>,
+    last_report: Option<(u64, Verdict)>,
     grants: Vec<HeldGrant>,
 }
 
@@ -197,19 +199,19 @@ impl Pool {
             by_scopes: HashMap::new(),
             teams: HashMap::new(),
             slots: Vec::new(),
-            by_token: HashMap::new(),
+            by_token: IdMap::default(),
             by_person: HashMap::new(),
             by_profile: HashMap::new(),
             buckets: Vec::new(),
             by_bucket: HashMap::new(),
             app_cooling: HashMap::new(),
             indexes: std::iter::repeat_with(|| None).take(operations).collect(),
-            leases: HashMap::new(),
-            expiries: BinaryHeap::new(),
+            leases: IdMap::default(),
+            expiries: Timers::default(),
+            wakes: Timers::default(),
             updates: Vec::new(),
             used: Vec::new(),
             ended: Vec::new(),
-            wakes: BinaryHeap::new(),
             generation: 0,
         }
     }
@@ -222,11 +224,7 @@ impl Pool {
     /// Ends the leases whose time is over at `now`. What they did not report counts as spent.
     pub fn expire(&mut self, now: Timestamp) -> Vec<ExpiredLease> {
         let mut expired = Vec::new();
-        while let Some(Reverse((at, lease))) = self.expiries.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.expiries.pop();
+        while let Some(lease) = self.expiries.pop_due(now) {
             let Some(held) = self.leases.get(&lease) else { continue };
             if held.expires_at > now {
                 continue;
@@ -267,19 +265,13 @@ impl Pool {
 
     /// When the next lease may expire or the next bucket changes: the pool wants to be advanced then.
     pub fn next_event(&self) -> Option<Timestamp> {
-        let expiry = self.expiries.peek().map(|Reverse((at, _))| *at);
-        let wake = self.wakes.peek().map(|Reverse((at, _))| *at);
-        [expiry, wake].into_iter().flatten().min()
+        [self.expiries.next(), self.wakes.next()].into_iter().flatten().min()
     }
 
     /// Lets time pass: windows that are over give their credit back. Returns whether any did.
     pub fn advance(&mut self, now: Timestamp) -> bool {
         let mut woke = false;
-        while let Some(Reverse((at, bucket))) = self.wakes.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.wakes.pop();
+        while let Some(bucket) = self.wakes.pop_due(now) {
             self.wake(bucket, now);
             woke = true;
         }
@@ -311,7 +303,7 @@ impl Pool {
         };
         self.leases.insert(lease.id, held);
         self.slots[slot as usize].leases.push(lease.id);
-        self.expiries.push(Reverse((lease.expires_at, lease.id)));
+        self.expiries.push(lease.expires_at, lease.id);
         true
     }
 
@@ -323,7 +315,7 @@ impl Pool {
         }
         let end = (now + ttl).max(held.expires_at);
         held.expires_at = end;
-        self.expiries.push(Reverse((end, lease)));
+        self.expiries.push(end, lease);
         Ok(end)
     }
 }

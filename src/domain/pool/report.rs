@@ -7,6 +7,7 @@ use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
+use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, LeaseUse, Pool};
 use crate::domain::token::{Reason, TokenState};
 
@@ -110,12 +111,10 @@ impl Pool {
     /// Takes a report in.
     pub fn report(&mut self, now: Timestamp, lease: LeaseId, report: &CallReport) -> Result<Reported, ReportError> {
         let held = self.leases.get(&lease).ok_or(ReportError::UnknownLease)?;
-        if let Some((sequence, answer)) = &held.last_report
-            && report.sequence <= *sequence
+        if let Some((sequence, _)) = held.last_report
+            && report.sequence <= sequence
         {
-            let verdict = self.standing_of(held, now);
-            let (calls_left, use_by) = (held.calls_left, held.use_by);
-            return Ok(Reported { repeated: true, verdict, calls_left, use_by, ..answer.clone() });
+            return Ok(self.answer(held, sequence, self.standing_of(held, now), true));
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -142,18 +141,16 @@ impl Pool {
             held.use_by = earliest;
         }
         let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
-        let answer = Reported {
-            token: token.id,
-            sequence: report.sequence,
-            verdict,
-            calls_left: held.calls_left,
-            use_by: held.use_by,
-            effects,
-            repeated: false,
-        };
-        let kept = Reported { effects: Vec::new(), ..answer.clone() };
-        held.last_report = Some((report.sequence, kept));
-        Ok(answer)
+        held.last_report = Some((report.sequence, verdict));
+        let held = &self.leases[&lease];
+        Ok(Reported { effects, ..self.answer(held, report.sequence, verdict, false) })
+    }
+
+    /// Where a lease stands after the report of that number.
+    fn answer(&self, held: &Held, sequence: u64, verdict: Verdict, repeated: bool) -> Reported {
+        let token = self.slots[held.slot as usize].id;
+        let (calls_left, use_by) = (held.calls_left, held.use_by);
+        Reported { token, sequence, verdict, calls_left, use_by, effects: Vec::new(), repeated }
     }
 
     /// How the holder of a lease goes on, without a report.
@@ -169,7 +166,7 @@ impl Pool {
         if token.usable_until <= now {
             return Verdict::TokenDead(Reason::Expired);
         }
-        let told = held.last_report.as_ref().map(|(_, answer)| answer.verdict);
+        let told = held.last_report.map(|(_, verdict)| verdict);
         match (token.state, token.cooling.until(), told) {
             (TokenState::Suspect { .. }, ..) => Verdict::Suspect,
             (_, Some(until), _) | (_, _, Some(Verdict::StopUntil(until))) if until > now => Verdict::StopUntil(until),
@@ -191,19 +188,20 @@ impl Pool {
         let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
         self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
-        if let Some(view) = self.lease(lease)
-            && let Some(held) = self.leases.remove(&lease)
-            && held.unwritten != LeaseUse::default()
-        {
-            self.ended.push((view, held.unwritten));
+        let unwritten = self.leases.get(&lease).map(|held| held.unwritten).unwrap_or_default();
+        if unwritten != LeaseUse::default() {
+            self.ended.extend(self.lease(lease).map(|view| (view, unwritten)));
         }
         self.leases.remove(&lease);
-        self.slots[slot as usize].leases.retain(|other| *other != lease);
+        self.slots[slot as usize].leases.remove(lease);
         self.rescore_slot(slot, now);
     }
 
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
     pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
+        if used == 0 && unused == 0 {
+            return;
+        }
         let known = self.updates.len();
         let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used + unused);
@@ -228,8 +226,8 @@ impl Pool {
         }
         grants.retain(|grant| grant.units > 0);
         if self.updates.len() > known {
-            let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
-            for bucket in touched {
+            let touched: Few<_, 2> = self.slots[slot as usize].buckets.clone();
+            for (_, bucket) in touched.iter() {
                 self.schedule(bucket, now);
             }
         }
@@ -459,12 +457,12 @@ impl Pool {
         if let Some((_, bucket)) =
             self.slots[slot as usize].buckets.iter().find(|(rule, _)| is_own(self.rules[*rule as usize].limit.owner))
         {
-            self.wakes.push(std::cmp::Reverse((at, *bucket)));
+            self.wakes.push(at, bucket);
         } else {
             let rule = (0..self.rules.len()).find(|rule| is_own(self.rules[*rule].limit.owner));
             if let Some(rule) = rule.and_then(|rule| u16::try_from(rule).ok()) {
                 let bucket = self.bucket_of(slot, rule);
-                self.wakes.push(std::cmp::Reverse((at, bucket)));
+                self.wakes.push(at, bucket);
             }
         }
     }

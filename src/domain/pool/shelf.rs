@@ -4,21 +4,23 @@
 //! hundred thousand. A shelf may hold a token higher than it now belongs, since scores fall with every grant on a shared bucket;
 //! the choice looks again before it takes one. It never holds one lower: whatever raises a score shelves the token anew.
 
-use std::collections::HashMap;
-
 use crate::base::clock::Timestamp;
+use crate::base::ids::IdMap;
 use crate::domain::credit::Gate;
 use crate::domain::networks::{Purposes, Window};
 use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Choice, Pool, Slot};
 
 const NOWHERE: u32 = u32::MAX;
+/// So many tokens of one level are used in turn, until others take their places. Tokens of one level are worth the same, and a small
+/// set of them stays in the processor's cache, however large the pool.
+const IN_TURN: usize = 32;
 
 /// The tokens that may call one operation.
 #[derive(Debug, Default)]
 pub struct OperationIndex {
     shelves: Vec<Shelf>,
-    by_team: HashMap<u32, Vec<u32>>,
+    by_team: IdMap<u32, Vec<u32>>,
     places: Vec<Place>,
 }
 
@@ -70,7 +72,8 @@ impl OperationIndex {
         let mut skip = nth;
         for (level, tokens) in shelf.levels.iter().filter(|(level, _)| *level > 0) {
             if skip < tokens.len() {
-                return Some((*level, tokens[(shelf.turn + skip) % tokens.len()]));
+                let first = shelf.turn % tokens.len().min(IN_TURN);
+                return Some((*level, tokens[(first + skip) % tokens.len()]));
             }
             skip -= tokens.len();
         }
@@ -225,6 +228,9 @@ impl Pool {
                     let bucket = &self.buckets[at as usize].bucket;
                     if !may_pass(bucket.cooling.gate(now), usize::try_from(bucket.outstanding()).unwrap_or(usize::MAX))
                     {
+                        return 0;
+                    }
+                    if bucket.closes_at(self.settings.timing.guard).is_some_and(|close| close <= now) {
                         return 0;
                     }
                     (bucket.left(), bucket.window_ends_at())

@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TeamId, TokenId};
 use crate::domain::credit::Cooling;
 use crate::domain::networks::{Operation, Purpose, Purposes};
+use crate::domain::pool::few::Few;
 use crate::domain::pool::names::Names;
 use crate::domain::pool::{Draw, Pool};
 use crate::domain::token::{Token, TokenState};
@@ -30,11 +31,11 @@ pub struct Slot {
     pub ends_at: Option<Timestamp>,
     pub cooling: Cooling,
     pub max_leases: u32,
-    pub leases: Vec<LeaseId>,
+    pub leases: Few<LeaseId, 1>,
     pub profiles: Box<[u32]>,
     pub facts: Option<Box<BTreeMap<String, u64>>>,
     /// The buckets that were needed so far, by rule.
-    pub buckets: Vec<(u16, u32)>,
+    pub buckets: Few<(u16, u32), 2>,
     pub version: u32,
     pub sealed: Box<[u8]>,
 }
@@ -104,7 +105,7 @@ impl Pool {
         if stays {
             return Vec::new();
         }
-        let recalled = slot.leases.clone();
+        let recalled: Vec<LeaseId> = slot.leases.iter().collect();
         for lease in &recalled {
             if let Some(held) = self.leases.get_mut(lease) {
                 held.recalled = true;
@@ -130,10 +131,10 @@ impl Pool {
             ends_at: token.ends_at(),
             cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
-            leases: Vec::new(),
+            leases: Few::default(),
             profiles: numbers(&mut self.names, &token.profiles),
             facts: (!token.facts.is_empty()).then(|| Box::new(token.facts.clone())),
-            buckets: Vec::new(),
+            buckets: Few::default(),
             version: token.version,
             sealed: sealed.into_boxed_slice(),
         }
@@ -197,7 +198,7 @@ impl Pool {
         if same_owners {
             slot.buckets = buckets;
         } else {
-            for (_, bucket) in buckets {
+            for (_, bucket) in buckets.iter() {
                 self.buckets[bucket as usize].slots.retain(|linked| *linked != at);
             }
         }

@@ -186,6 +186,42 @@ fn a_dead_token_is_never_leased_again_and_its_holders_are_recalled() {
 }
 
 #[test]
+fn tokens_whose_windows_are_about_to_end_hide_no_other_token() {
+    let limits = vec![rule(Owner::Person, Window::Fixed { length: MINUTE, phase: Phase::Network }, 100)];
+    let mut pool = pool(network(limits, 1), &[]);
+    let ending = 30;
+    for number in 0..40_u128 {
+        let named = Token { profiles: vec![format!("p{number}")], ..token(number, &format!("person {number}")) };
+        pool.put_token(&named, None, Vec::new(), START).unwrap();
+        // Those whose windows end have more credit left than the others.
+        let calls = if number < ending { 1 } else { 60 };
+        let wanted = AcquireRequest { profile: Some(format!("p{number}")), ..request(number, calls) };
+        let held = pool.acquire(START, &wanted).unwrap();
+        let usage = Usage::Count { limit: Some(100), remaining: Some(100 - calls), used: None };
+        let resets_at = Some(START + MINUTE);
+        let reading = Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at };
+        let readings = if number < ending { vec![reading] } else { Vec::new() };
+        pool.report(START, held.lease, &CallReport { readings, ..quiet(1, calls, 0) }).unwrap();
+        pool.release(START, held.lease, true).unwrap();
+    }
+    let shortly_before = START + MINUTE - Duration::from_secs(1);
+    let held = pool.acquire(shortly_before, &request(100, 10)).unwrap();
+    assert!(held.token.as_u128() >= ending, "{}", held.token);
+}
+
+#[test]
+fn a_token_that_was_first_asked_for_as_its_window_ended_serves_in_the_next() {
+    let limits = vec![rule(Owner::Person, Window::Fixed { length: MINUTE, phase: Phase::Clock }, 100)];
+    let mut pool = pool(network(limits, 1), &["ann"]);
+    let last_second = START + MINUTE - Duration::from_secs(1);
+    let Err(Refusal::Limited { until, .. }) = pool.acquire(last_second, &request(1, 10)) else { panic!("limited") };
+    assert_eq!(until, START + MINUTE + Duration::from_secs(2));
+    for (number, later) in [(2, until), (3, until + MINUTE * 5)] {
+        assert_eq!(pool.acquire(later, &request(number, 10)).unwrap().calls, 10, "{later}");
+    }
+}
+
+#[test]
 fn a_refusal_closes_the_bucket_and_one_probe_opens_it() {
     let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
     let held = pool.acquire(START, &request(1, 10)).unwrap();

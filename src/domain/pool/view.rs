@@ -150,7 +150,7 @@ impl Pool {
     pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
         let Some(at) = self.by_token.get(&token) else { return Vec::new() };
         let buckets = self.slots[*at as usize].buckets.iter();
-        buckets.map(|(_, bucket)| self.bucket_view(*bucket)).collect()
+        buckets.map(|(_, bucket)| self.bucket_view(bucket)).collect()
     }
 
     /// What only the pool knows of a token; `None`: it is not here.
@@ -202,7 +202,7 @@ impl Pool {
             expires_at: held.expires_at,
             recalled: held.recalled,
             durable: held.durable,
-            sequence: held.last_report.as_ref().map_or(0, |(sequence, _)| *sequence),
+            sequence: held.last_report.map_or(0, |(sequence, _)| sequence),
         })
     }
 
