@@ -41,7 +41,7 @@ pub struct Acquire {
     pub max_leases: Option<u32>,
     /// The audit event to write with the lease; its subject is filled in by the engine.
     pub audit: AuditEvent,
-    /// What makes a retry of the request safe.
+    /// What makes a retry of the request safe; its response is filled in by the engine: the lease's 16 bytes.
     pub idempotency: Option<IdempotencyRecord>,
 }
 
@@ -246,7 +246,7 @@ impl Engine {
             takes: acquired.wishes.takes.clone(),
             updates,
             keys: std::mem::take(&mut acquired.keys),
-            request: acquire.idempotency,
+            request: acquire.idempotency.map(|note| IdempotencyRecord { response: acquired.lease.as_bytes().to_vec(), ..note }),
         };
         let leased = Leased {
             lease: acquired.lease,

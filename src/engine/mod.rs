@@ -24,13 +24,13 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Catalogue, Network};
-use crate::domain::pool::{Pool, PoolSettings, Verdict};
+use crate::domain::pool::{LeaseView, Pool, PoolSettings, Verdict};
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
 pub use acquire::{Acquire, AcquireError, Leased, Limit};
 pub use background::Tick;
-pub use report::{ReportFailure, ReportOutcome, UsageReport};
+pub use report::{PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 pub use restore::Restored;
 
 use cell::Cell;
@@ -194,8 +194,22 @@ impl Engine {
     }
 
     /// The lease as its pool holds it.
-    pub fn lease(&self, lease: LeaseId) -> Option<crate::domain::pool::LeaseView> {
+    pub fn lease(&self, lease: LeaseId) -> Option<LeaseView> {
         self.place(lease).and_then(|place| place.cell.lock().pool.lease(lease))
+    }
+
+    /// How the holder of a lease goes on, while it is open.
+    pub fn standing(&self, lease: LeaseId) -> Option<(LeaseView, Verdict)> {
+        let place = self.place(lease)?;
+        let now = self.now();
+        let state = place.cell.lock();
+        Some((state.pool.lease(lease)?, state.pool.standing(lease, now)?))
+    }
+
+    /// The open leases of which `wanted` is true, with where they are, in no order. Looks at every open lease.
+    pub fn places(&self, wanted: impl Fn(LeaseId, &LeasePlace) -> bool) -> Vec<(LeaseId, LeasePlace)> {
+        let wanted = self.0.leases.iter().filter(|place| wanted(*place.key(), place.value()));
+        wanted.map(|place| (*place.key(), place.value().clone())).collect()
     }
 
     /// How many leases a collector holds.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{LeaseId, NetworkId};
+use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
+use crate::engine::cell::State;
 use crate::engine::committer::Commit;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
@@ -17,15 +18,19 @@ use crate::store::{CloseLease, StoreError, TakeBlocks};
 pub struct UsageReport {
     /// The report itself.
     pub report: CallReport,
-    /// Calls more that are wanted; 0: none.
+    /// Calls more that are wanted, all or none; 0: none.
     pub want_calls: u64,
+    /// Further different keys that the wanted calls will ask for.
+    pub want_keys: Vec<String>,
 }
 
 /// Where the lease stands after a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportOutcome {
-    /// Its network.
-    pub network: NetworkId,
+    /// Its token.
+    pub token: TokenId,
+    /// The highest report number settled.
+    pub sequence: u64,
     /// How to go on.
     pub verdict: Verdict,
     /// Calls granted by this report.
@@ -40,46 +45,37 @@ pub struct ReportOutcome {
     pub effects: Vec<Effect>,
 }
 
+/// A report that was taken in, and whose wanted calls wait for the store.
+#[derive(Debug)]
+pub struct PendingTopUp(oneshot::Receiver<Result<u64, StoreError>>);
+
 /// Why a report was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReportFailure {
     /// It does not fit the lease.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// The store did not take the blocks.
+    /// The store did not take the change.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// More decisions wait for the store than may.
-    #[error("the broker has more to write than it can take; try again shortly")]
-    Overloaded,
 }
 
 impl Engine {
-    /// Takes a report in and grants what is wanted, if it is there. Served from memory unless a new block is needed.
-    pub async fn report(&self, lease: LeaseId, usage: &UsageReport) -> Result<ReportOutcome, ReportFailure> {
-        let place = self.place(lease).ok_or(ReportError::UnknownLease)?;
-        let (mut outcome, pending) = self.report_now(&place, lease, usage)?;
-        if let Some(pending) = pending {
-            outcome.calls_granted = pending.await.map_err(|_| ReportFailure::Overloaded)??;
-            if let Some(view) = place.cell.lock().pool.lease(lease) {
-                outcome.calls_left = view.calls_left;
-            }
-        }
-        Ok(outcome)
-    }
-
-    fn report_now(
+    /// Takes a report in and grants what is wanted, if it is there. Served from memory, and final unless a new block is needed:
+    /// then [`Engine::finish_report`] must be awaited before anything is acknowledged.
+    pub fn report(
         &self,
         place: &LeasePlace,
         lease: LeaseId,
         usage: &UsageReport,
-    ) -> Result<(ReportOutcome, Option<oneshot::Receiver<Result<u64, StoreError>>>), ReportFailure> {
+    ) -> Result<(ReportOutcome, Option<PendingTopUp>), ReportFailure> {
         let now = self.now();
         let mut state = place.cell.lock();
         let mut reported = state.pool.report(now, lease, &usage.report)?;
         state.updates.append(&mut reported.updates);
         let mut outcome = ReportOutcome {
-            network: place.cell.network.id.clone(),
+            token: reported.token,
+            sequence: reported.sequence,
             verdict: reported.verdict,
             calls_granted: 0,
             calls_left: reported.calls_left,
@@ -87,32 +83,11 @@ impl Engine {
             retry_at: None,
             effects: reported.effects,
         };
-        let mut pending = None;
-        if usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep {
-            match state.pool.top_up(now, lease, usage.want_calls) {
-                Ok(mut top_up) => {
-                    outcome.calls_granted = top_up.calls;
-                    outcome.calls_left += top_up.calls;
-                    outcome.use_by = top_up.use_by;
-                    if !top_up.wishes.takes.is_empty() {
-                        let mut updates = std::mem::take(&mut state.updates);
-                        updates.append(&mut top_up.wishes.updates);
-                        let takes = top_up.wishes.takes.clone();
-                        let take = TakeBlocks { takes, updates, keys: Vec::new(), now };
-                        let (reply, answer) = oneshot::channel();
-                        let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
-                        if let Err(Commit::TopUp { top_up, .. }) = self.0.committer.hand_over(commit) {
-                            state.pool.cancel_top_up(lease, &top_up, false, now);
-                            return Err(ReportFailure::Overloaded);
-                        }
-                        pending = Some(answer);
-                    } else {
-                        state.updates.append(&mut top_up.wishes.updates);
-                    }
-                }
-                Err(until) => outcome.retry_at = Some(until),
-            }
-        }
+        let wants = usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep;
+        let pending = match wants {
+            true => self.top_up(place, &mut state, lease, usage, &mut outcome, now),
+            false => None,
+        };
         drop(state);
         for effect in &outcome.effects {
             if let Effect::Recall(leases) = effect {
@@ -120,6 +95,74 @@ impl Engine {
             }
         }
         Ok((outcome, pending))
+    }
+
+    /// Grants what a report wants. What can't be granted, for want of credit or since the store has too much to write, leaves the
+    /// report as it is.
+    fn top_up(
+        &self,
+        place: &LeasePlace,
+        state: &mut State,
+        lease: LeaseId,
+        usage: &UsageReport,
+        outcome: &mut ReportOutcome,
+        now: Timestamp,
+    ) -> Option<PendingTopUp> {
+        let mut top_up = match state.pool.top_up(now, lease, usage.want_calls, &usage.want_keys) {
+            Ok(top_up) => top_up,
+            Err(until) => {
+                outcome.retry_at = Some(until);
+                return None;
+            }
+        };
+        let (calls, use_by) = (top_up.calls, top_up.use_by);
+        let mut pending = None;
+        if top_up.wishes.takes.is_empty() && top_up.keys.is_empty() {
+            state.updates.append(&mut top_up.wishes.updates);
+        } else {
+            let mut updates = std::mem::take(&mut state.updates);
+            updates.append(&mut top_up.wishes.updates);
+            let take = TakeBlocks {
+                takes: top_up.wishes.takes.clone(),
+                updates,
+                keys: std::mem::take(&mut top_up.keys),
+                now,
+            };
+            let (reply, answer) = oneshot::channel();
+            let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
+            if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {
+                state.pool.cancel_top_up(lease, &top_up, false, now);
+                state.updates.extend(take.updates);
+                outcome.retry_at = Some(now + Duration::from_secs(1));
+                return None;
+            }
+            pending = Some(PendingTopUp(answer));
+        }
+        outcome.calls_granted = calls;
+        outcome.calls_left += calls;
+        outcome.use_by = use_by;
+        pending
+    }
+
+    /// Waits until the calls that a report wanted are durable. If they can't be, the report stays settled and nothing is granted.
+    pub async fn finish_report(
+        &self,
+        place: &LeasePlace,
+        lease: LeaseId,
+        outcome: &mut ReportOutcome,
+        pending: PendingTopUp,
+    ) {
+        outcome.calls_granted = match pending.0.await {
+            Ok(Ok(granted)) => granted,
+            Ok(Err(_)) | Err(_) => 0,
+        };
+        if outcome.calls_granted == 0 {
+            outcome.retry_at = Some(self.now() + Duration::from_secs(1));
+        }
+        if let Some(view) = place.cell.lock().pool.lease(lease) {
+            outcome.calls_left = view.calls_left;
+            outcome.use_by = view.use_by;
+        }
     }
 
     /// Extends a lease to end `ttl` from now; durable before this returns.

@@ -9,12 +9,16 @@ use crate::base::ids::{KindId, LeaseId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{Binding, Network, Operation, Purpose};
-use crate::domain::pool::AcquireRequest;
+use crate::domain::pool::{AcquireRequest, LeaseView};
 use crate::domain::team::ScopeError;
 use crate::engine::{Acquire, AcquireError, Leased};
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::IdempotencyRecord;
+use crate::telemetry::NetworkMetrics;
 use crate::vault::Place;
+
+/// How often a request with one id may come again after its lease has ended, before it needs a new id.
+const REPETITIONS: u32 = 8;
 
 /// What a collector asks for. Ranges are checked by the transport.
 #[derive(Debug, Clone)]
@@ -67,6 +71,8 @@ pub struct LeasedToken {
     pub parameters: BTreeMap<String, String>,
     /// Calls granted.
     pub calls: u64,
+    /// Calls granted and not reported.
+    pub calls_left: u64,
     /// Credit granted, per class.
     pub grants: Vec<(crate::base::ids::ClassId, u64)>,
     /// Until when the calls may be made.
@@ -151,21 +157,17 @@ impl Broker {
         let metrics = self.metrics.network(&network.id);
         let team = ask.team.clone();
         let acquire = self.as_acquire(caller, &network, operation, ask);
-        let began = self.now();
-        if !acquire.wait.is_zero() {
-            metrics.wait_began();
-        }
-        let waits = !acquire.wait.is_zero();
-        let decided = self.engine.acquire(acquire).await;
-        if waits {
-            metrics.wait_ended(self.now().since(began));
-        }
-        match decided {
-            Ok(leased) => {
+        let _waiting = (!acquire.wait.is_zero()).then(|| Waiting::begin(self, metrics.clone()));
+        match self.acquire_again(&network, acquire).await {
+            Ok(Answer::New(leased)) => {
                 metrics.lease_opened();
                 self.unseal(&network, operation, &team, leased)
             }
-            Err(AcquireError::Repeated { response }) => self.repeat(&network, &team, &response),
+            Ok(Answer::Repeated(leased, view)) => {
+                let token = self.unseal(&network, operation, &team, leased)?;
+                let (calls, opened_at) = (view.calls_granted, view.opened_at);
+                Ok(LeasedToken { calls, calls_left: view.calls_left, opened_at, ..token })
+            }
             Err(error) => {
                 metrics.lease_refused(reason(&error));
                 Err(error.into())
@@ -173,13 +175,37 @@ impl Broker {
         }
     }
 
+    /// Acquires; a request that was made before gets its lease again, or a new one if that lease has ended: it may have been given
+    /// back because nobody was there any more to take the answer.
+    async fn acquire_again(&self, network: &Network, acquire: Acquire) -> Result<Answer, AcquireError> {
+        let mut acquire = acquire;
+        for again in 2..=REPETITIONS {
+            match self.engine.acquire(acquire.clone()).await {
+                Ok(leased) => return Ok(Answer::New(leased)),
+                Err(AcquireError::Repeated { response }) => {
+                    if let Some((leased, view)) = self.find_again(network, &response) {
+                        return Ok(Answer::Repeated(leased, view));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            if let Some(note) = &mut acquire.idempotency {
+                let id = note.request_id.split(' ').next().unwrap_or_default();
+                // No caller's own id holds a space.
+                note.request_id = format!("{id} {again}");
+            }
+        }
+        Err(AcquireError::OtherContent)
+    }
+
     fn as_acquire(&self, caller: &Caller, network: &Arc<Network>, operation: usize, ask: AcquireLease) -> Acquire {
         let collector = caller.collector();
         let lease = LeaseId::generate();
         let ttl = ask.ttl.unwrap_or(self.config.credit.lease_ttl).min(self.config.credit.lease_ttl_max);
-        let scope = match collector {
-            Some(collector) => collector.id.to_string(),
-            None => caller.role().to_owned(),
+        let scope = match caller {
+            Caller::Collector { collector, .. } => collector.id.to_string(),
+            Caller::Operator { key, .. } => key.to_string(),
+            Caller::Broker => caller.role().to_owned(),
         };
         let idempotency = ask.request.map(|(request_id, content_hash)| IdempotencyRecord {
             scope: format!("lease/{scope}"),
@@ -248,6 +274,7 @@ impl Broker {
             access_token,
             parameters: BTreeMap::new(),
             calls: leased.calls,
+            calls_left: leased.calls,
             grants,
             use_by: leased.use_by,
             expires_at: leased.expires_at,
@@ -255,28 +282,51 @@ impl Broker {
         })
     }
 
-    /// The answer to a request that was answered before: the same lease, as it stands.
-    fn repeat(&self, network: &Arc<Network>, team: &TeamId, response: &[u8]) -> Result<LeasedToken, AcquireLeaseError> {
-        let again = AcquireError::Busy { until: self.now() + Duration::from_secs(1) };
-        let Ok(lease) = LeaseId::from_slice(response) else { return Err(again.into()) };
-        let Some(view) = self.engine.lease(lease) else { return Err(again.into()) };
-        let held = self.engine.look(&network.id, |pool| {
+    /// The lease that a request was answered with before, as it stands; `None` if it has ended.
+    fn find_again(&self, network: &Network, response: &[u8]) -> Option<(Leased, LeaseView)> {
+        let lease = LeaseId::from_slice(response).ok()?;
+        let view = self.engine.lease(lease).filter(|view| !view.recalled)?;
+        let leased = self.engine.look(&network.id, |pool| {
             let (sealed, version) = pool.sealed(view.token)?;
-            Some((sealed.to_vec(), version, pool.kind_of(view.token)?, pool.first_profile_of(view.token)))
-        });
-        let Some(Some((sealed, version, kind, profile))) = held else { return Err(again.into()) };
-        let leased = Leased {
-            lease,
-            token: view.token,
-            kind: network.kinds[kind].id.clone(),
-            app: "".into(),
-            profile,
-            calls: view.calls_left,
-            use_by: view.use_by,
-            expires_at: view.expires_at,
-            sealed: (sealed, version),
-        };
-        self.unseal(network, view.operation, team, leased)
+            Some(Leased {
+                lease,
+                token: view.token,
+                kind: network.kinds[pool.kind_of(view.token)?].id.clone(),
+                app: "".into(),
+                profile: pool.first_profile_of(view.token),
+                calls: view.calls_granted,
+                use_by: view.use_by,
+                expires_at: view.expires_at,
+                sealed: (sealed.to_vec(), version),
+            })
+        })??;
+        Some((leased, view))
+    }
+}
+
+/// How a request was answered.
+enum Answer {
+    New(Leased),
+    Repeated(Leased, LeaseView),
+}
+
+/// Counts as a waiting request until it is dropped, however the wait ends.
+struct Waiting {
+    broker: Broker,
+    metrics: Arc<NetworkMetrics>,
+    began: Timestamp,
+}
+
+impl Waiting {
+    fn begin(broker: &Broker, metrics: Arc<NetworkMetrics>) -> Self {
+        metrics.wait_began();
+        Self { broker: broker.clone(), metrics, began: broker.now() }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.metrics.wait_ended(self.broker.now().since(self.began));
     }
 }
 

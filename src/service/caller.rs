@@ -27,7 +27,7 @@ pub enum Caller {
     Broker,
 }
 
-/// Who holds a lease.
+/// Who holds a lease: a collector; `None`: an operator.
 pub type Holder = Option<CollectorId>;
 
 /// The caller may not do this.
@@ -104,6 +104,22 @@ impl Caller {
     pub fn must_see(&self, team: &TeamId) -> Result<(), Forbidden> {
         match self.team() {
             Some(own) if own != team => Err(Forbidden::Team(team.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller is the holder of a lease; every operator stands for those that operators took by hand.
+    pub fn holds(&self, holder: Holder) -> bool {
+        match self {
+            Caller::Collector { collector, .. } => holder == Some(collector.id),
+            Caller::Operator { .. } | Caller::Broker => holder.is_none() && self.must_be_admin().is_ok(),
+        }
+    }
+
+    /// Requires that the caller was not switched off.
+    pub fn must_be_enabled(&self) -> Result<(), Forbidden> {
+        match self {
+            Caller::Collector { collector, .. } if collector.disabled => Err(Forbidden::Disabled),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! The store is the truth; whoever changes it there puts the new value here before the change is acknowledged.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
@@ -15,7 +16,17 @@ use crate::store::{Store, StoreError};
 pub struct Directory {
     teams: DashMap<TeamId, Arc<Team>>,
     collectors: DashMap<CollectorId, Arc<Collector>>,
-    keys: DashMap<KeyId, Arc<Key>>,
+    keys: DashMap<KeyId, Arc<KnownKey>>,
+    changes: AtomicU64,
+}
+
+/// A key, with the digest of the secret that was proven to be its own.
+pub struct KnownKey {
+    /// The key.
+    pub key: Arc<Key>,
+    /// The SHA-256 of the secret that once passed the keyed hash, so that it need not be computed with each call. A change of the
+    /// key, its revocation above all, replaces the entry and with it this proof.
+    pub proven: OnceLock<[u8; 32]>,
 }
 
 impl Directory {
@@ -55,12 +66,26 @@ impl Directory {
 
     /// A key.
     pub fn key(&self, id: KeyId) -> Option<Arc<Key>> {
-        self.keys.get(&id).map(|key| key.value().clone())
+        self.keys.get(&id).map(|known| known.key.clone())
+    }
+
+    /// A key, with the proof of its secret.
+    pub fn known_key(&self, id: KeyId) -> Option<Arc<KnownKey>> {
+        self.keys.get(&id).map(|known| known.value().clone())
+    }
+
+    /// Rises with each change of a collector or a key: who has seen this number need not look again.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// All keys, by id.
     pub fn keys(&self) -> Vec<Arc<Key>> {
-        let mut keys: Vec<_> = self.keys.iter().map(|key| key.value().clone()).collect();
+        let mut keys: Vec<_> = self.keys.iter().map(|known| known.key.clone()).collect();
         keys.sort_by_key(|key| key.id);
         keys
     }
@@ -78,15 +103,19 @@ impl Directory {
     /// Adds or replaces a collector.
     pub fn put_collector(&self, collector: Collector) {
         self.collectors.insert(collector.id, Arc::new(collector));
+        self.changed();
     }
 
     /// Forgets a collector.
     pub fn remove_collector(&self, collector: CollectorId) {
         self.collectors.remove(&collector);
+        self.changed();
     }
 
     /// Adds or replaces a key.
     pub fn put_key(&self, key: Key) {
-        self.keys.insert(key.id, Arc::new(key));
+        let known = KnownKey { key: Arc::new(key), proven: OnceLock::new() };
+        self.keys.insert(known.key.id, Arc::new(known));
+        self.changed();
     }
 }

@@ -7,13 +7,16 @@ mod acquire_lease;
 mod authenticate;
 mod caller;
 mod directory;
+mod list_leases;
 mod report_usage;
 mod start;
+mod streams;
 
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::AuditId;
+use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
@@ -26,8 +29,10 @@ pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use authenticate::AuthenticateError;
 pub use caller::{Caller, Forbidden, Holder};
 pub use directory::Directory;
-pub use report_usage::{Answered, LeaseCallError, ReportUsage, Standing};
+pub use list_leases::{LeaseRecord, ListLeasesError};
+pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
+pub use streams::{OpenStream, Streams, TooManyStreams};
 
 /// The broker: everything that the use cases need. Cloning shares it.
 #[derive(Clone)]
@@ -51,6 +56,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
+    /// Streams that are open.
+    pub streams: Streams,
+    /// The tasks of the process, for work that must outlive the call that began it.
+    pub tasks: Tasks,
 }
 
 impl std::ops::Deref for Broker {

@@ -1,15 +1,24 @@
 //! A collector says what it did with a lease, extends it or gives it back.
+//!
+//! A report is settled in memory, in one short step ([`Broker::take_report`]); only a new block of credit, or a token whose state
+//! changed, must become durable before the answer ([`Broker::finish_report`]).
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
+use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, classify, read_usage};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::token::TokenState;
-use crate::engine::{LeasePlace, ReportFailure, UsageReport};
-use crate::service::{Broker, Caller};
+use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
+use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{StoreError, TokenChange};
+
+/// How far back the time of a network's answer is believed.
+const OLDEST_ANSWER: Duration = Duration::from_secs(3600);
 
 /// What the network answered last.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +29,8 @@ pub struct Answered {
     pub headers: Vec<(String, String)>,
     /// The beginning of the body.
     pub body: Vec<u8>,
+    /// When it came, by the collector's clock; `None`: now.
+    pub received_at: Option<Timestamp>,
 }
 
 /// What a collector reports.
@@ -29,14 +40,18 @@ pub struct ReportUsage {
     pub sequence: u64,
     /// Calls that reached the network, or may have.
     pub used: u64,
-    /// Calls that surely did not.
+    /// Calls of these that the network served.
+    pub served: u64,
+    /// Calls that surely did not reach it.
     pub not_sent: u64,
-    /// Calls of these that the network refused for a limit, by the collector's own count.
+    /// Calls of those used that the network refused for a limit, by the collector's own count.
     pub throttled: u64,
     /// What the network answered last.
     pub answer: Option<Answered>,
-    /// Calls more that are wanted.
+    /// Calls more that are wanted, all or none.
     pub want_calls: u64,
+    /// Further different keys that the wanted calls will ask for.
+    pub want_keys: Vec<String>,
 }
 
 /// Where a lease stands.
@@ -52,36 +67,99 @@ pub struct Standing {
     pub sequence: u64,
     /// Until when calls may be made.
     pub use_by: Timestamp,
-    /// When to ask again.
+    /// When to ask again, where wanted calls were not granted.
     pub retry_at: Option<Timestamp>,
 }
 
 /// Why a call about a lease was refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LeaseCallError {
-    /// There is no such lease, or it is somebody else's.
-    #[error("there is no lease '{0}' of this caller; it may have expired or been released: acquire a new one")]
-    NotFound(LeaseId),
-    /// The lease can't take this.
+    /// The caller may not.
     #[error(transparent)]
-    Report(ReportError),
+    Forbidden(#[from] Forbidden),
+    /// There is no such lease, or it is somebody else's.
+    #[error("there is no lease '{0}' of this caller; acquire a new one")]
+    NotFound(LeaseId),
+    /// The lease's time is over.
+    #[error("the lease '{0}' has expired, and what it had not reported counts as spent; acquire a new one")]
+    Expired(LeaseId),
+    /// The lease has ended in another way.
+    #[error("the lease '{lease}' was {}; acquire a new one", .state.as_str())]
+    Ended {
+        /// The lease.
+        lease: LeaseId,
+        /// How it ended.
+        state: LeaseState,
+    },
+    /// The report names more calls than the lease holds.
+    #[error(
+        "the report names {reported} calls, but the lease holds {left}; report each call once, and only calls that were granted"
+    )]
+    MoreThanGranted {
+        /// Calls in the report.
+        reported: u64,
+        /// Calls the lease holds.
+        left: u64,
+    },
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too much waits for the store.
-    #[error("the broker has more to write than it can take; try again shortly")]
-    Overloaded,
+}
+
+/// A report that was settled in memory, and that must be finished before it is acknowledged.
+#[must_use = "an answer must be durable before it is given"]
+pub struct OpenReport {
+    lease: LeaseId,
+    place: LeasePlace,
+    outcome: ReportOutcome,
+    pending: Option<PendingTopUp>,
+    throttled: u64,
+}
+
+/// A report that was taken in.
+pub enum TakenReport {
+    /// It can be acknowledged.
+    Settled(Standing),
+    /// Something must become durable first.
+    Open(Box<OpenReport>),
 }
 
 impl Broker {
-    /// The lease, if the caller holds it or is an admin.
-    pub fn held_lease(&self, caller: &Caller, lease: LeaseId) -> Result<LeasePlace, LeaseCallError> {
+    /// The lease, if the caller may end it: the holder, or an admin.
+    fn endable_lease(&self, caller: &Caller, lease: LeaseId) -> Result<LeasePlace, LeaseCallError> {
         let place = self.engine.place(lease).ok_or(LeaseCallError::NotFound(lease))?;
-        let holds = match caller.collector() {
-            Some(collector) => place.collector == Some(collector.id),
-            None => caller.must_be_admin().is_ok(),
+        let may = caller.holds(place.collector) || caller.must_be_admin().is_ok();
+        if may { Ok(place) } else { Err(LeaseCallError::NotFound(lease)) }
+    }
+
+    /// The lease, if the caller holds it and may work with it.
+    pub fn held_lease(&self, caller: &Caller, lease: LeaseId) -> Result<LeasePlace, LeaseCallError> {
+        caller.must_be_enabled()?;
+        let place = self.engine.place(lease).ok_or(LeaseCallError::NotFound(lease))?;
+        if caller.holds(place.collector) { Ok(place) } else { Err(LeaseCallError::NotFound(lease)) }
+    }
+
+    /// Tells more of a lease that is not held: whether it was once the caller's, and how it ended.
+    pub async fn explain_missing(&self, caller: &Caller, error: LeaseCallError) -> LeaseCallError {
+        let LeaseCallError::NotFound(lease) = error else { return error };
+        let row = match self.store.find_lease(lease).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return error,
+            Err(error) => return error.into(),
         };
-        if holds { Ok(place) } else { Err(LeaseCallError::NotFound(lease)) }
+        if !caller.holds(row.collector) && caller.must_be_admin().is_err() {
+            return error;
+        }
+        if self.engine.place(lease).is_some() {
+            return error;
+        }
+        match row.state {
+            LeaseState::Expired => LeaseCallError::Expired(lease),
+            LeaseState::Open if row.expires_at <= self.now() => LeaseCallError::Expired(lease),
+            // It left the pool a moment ago, and its end is not written yet.
+            LeaseState::Open | LeaseState::Released => LeaseCallError::Ended { lease, state: LeaseState::Released },
+            LeaseState::Recalled => LeaseCallError::Ended { lease, state: LeaseState::Recalled },
+        }
     }
 
     /// Takes a report in, and grants what is wanted if it is there.
@@ -91,57 +169,102 @@ impl Broker {
         lease: LeaseId,
         report: ReportUsage,
     ) -> Result<Standing, LeaseCallError> {
-        let place = self.held_lease(caller, lease)?;
-        let usage = self.understand(&place, &report);
-        let token = self.engine.lease(lease).map(|view| view.token);
-        let outcome = self.engine.report(lease, &usage).await.map_err(|failure| failed(lease, failure))?;
-        if !outcome.effects.is_empty() {
-            self.carry_out(&place, token, outcome.effects).await?;
+        match self.take_report(caller, lease, report) {
+            Ok(TakenReport::Settled(standing)) => Ok(standing),
+            Ok(TakenReport::Open(open)) => self.finish_report(*open).await,
+            Err(error) => Err(self.explain_missing(caller, error).await),
         }
-        Ok(Standing {
-            verdict: outcome.verdict,
-            calls_granted: outcome.calls_granted,
-            calls_left: outcome.calls_left,
-            sequence: report.sequence,
-            use_by: outcome.use_by,
-            retry_at: outcome.retry_at,
-        })
     }
 
-    fn understand(&self, place: &LeasePlace, report: &ReportUsage) -> UsageReport {
+    /// Settles a report in memory: never waits. An unknown lease is [`LeaseCallError::NotFound`], whatever became of it.
+    pub fn take_report(
+        &self,
+        caller: &Caller,
+        lease: LeaseId,
+        report: ReportUsage,
+    ) -> Result<TakenReport, LeaseCallError> {
+        let place = self.held_lease(caller, lease)?;
+        self.settle(place, lease, report)
+    }
+
+    fn settle(&self, place: LeasePlace, lease: LeaseId, report: ReportUsage) -> Result<TakenReport, LeaseCallError> {
+        let throttled = report.throttled;
+        let usage = self.understand(&place, report);
+        let (outcome, pending) = self.engine.report(&place, lease, &usage).map_err(|failure| failed(lease, failure))?;
+        if pending.is_none() && outcome.effects.is_empty() {
+            return Ok(TakenReport::Settled(standing(outcome)));
+        }
+        Ok(TakenReport::Open(Box::new(OpenReport { lease, place, outcome, pending, throttled })))
+    }
+
+    /// Waits until what a report led to is durable. It becomes so even if nobody waits.
+    pub async fn finish_report(&self, open: OpenReport) -> Result<Standing, LeaseCallError> {
+        let OpenReport { lease, place, mut outcome, pending, throttled } = open;
+        let effects = std::mem::take(&mut outcome.effects);
+        let carried_out = (!effects.is_empty()).then(|| self.start_effects(&place, outcome.token, effects, throttled));
+        if let Some(pending) = pending {
+            self.engine.finish_report(&place, lease, &mut outcome, pending).await;
+        }
+        if let Some(carried_out) = carried_out {
+            carried_out.await.unwrap_or(Err(StoreError::Closed))?;
+        }
+        Ok(standing(outcome))
+    }
+
+    /// Carries the effects out in a task of their own, which a client that goes away does not stop.
+    fn start_effects(
+        &self,
+        place: &LeasePlace,
+        token: TokenId,
+        effects: Vec<Effect>,
+        throttled: u64,
+    ) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let (broker, place) = (self.clone(), place.clone());
+        self.tasks.spawn("report effects", async move {
+            // Nobody waits any more, if the client has left.
+            let _ = reply.send(broker.carry_out(&place, token, effects, throttled).await);
+        });
+        answer
+    }
+
+    fn understand(&self, place: &LeasePlace, report: ReportUsage) -> UsageReport {
         let network = place.network();
         let mut call = CallReport {
             sequence: report.sequence,
             used: report.used,
             unused: report.not_sent,
-            class: ErrorClass::Ok,
+            class: class_of_counts(&report),
             retry_after: None,
             readings: Vec::new(),
         };
         if let Some(answered) = &report.answer {
             let answer = Answer { status: answered.status, headers: &answered.headers, body: &answered.body };
             let classified = classify(network, &answer);
+            let now = self.now();
+            let received_at = answered.received_at.filter(|at| *at <= now && now.since(*at) <= OLDEST_ANSWER);
             call.class = classified.class;
             call.retry_after = classified.retry_after;
-            call.readings = read_usage(network, &answered.headers, self.now());
+            call.readings = read_usage(network, &answered.headers, received_at.unwrap_or(now));
         }
-        UsageReport { report: call, want_calls: report.want_calls }
+        UsageReport { report: call, want_calls: report.want_calls, want_keys: report.want_keys }
     }
 
     /// Carries out what follows from a report. A token's end is durable before the report is acknowledged.
     async fn carry_out(
         &self,
         place: &LeasePlace,
-        token: Option<TokenId>,
+        token: TokenId,
         effects: Vec<Effect>,
-    ) -> Result<(), LeaseCallError> {
+        throttled: u64,
+    ) -> Result<(), StoreError> {
         let mut notes = Vec::new();
         for effect in effects {
             match effect {
                 Effect::TokenState(token, state) => self.token_state_changed(token, state).await?,
                 Effect::Throttled(class) => {
-                    self.metrics.network(&place.network().id).throttled(1);
-                    tracing::warn!(network = %place.network().id, ?token, ?class, "a network refused a call for a limit");
+                    self.metrics.network(&place.network().id).throttled(throttled.max(1));
+                    tracing::warn!(network = %place.network().id, %token, ?class, "a network refused a call for a limit");
                 }
                 Effect::ForeignSpend(bucket, units) => {
                     tracing::info!(%bucket, units, "somebody else spends credit of an account that the broker uses");
@@ -197,33 +320,82 @@ impl Broker {
         lease: LeaseId,
         ttl: Option<Duration>,
     ) -> Result<(Timestamp, Timestamp), LeaseCallError> {
-        self.held_lease(caller, lease)?;
         let ttl = ttl.unwrap_or(self.config.credit.lease_ttl).min(self.config.credit.lease_ttl_max);
-        self.engine.extend(lease, ttl).await.map_err(|failure| failed(lease, failure))
+        let extended = match self.held_lease(caller, lease) {
+            Ok(_) => self.engine.extend(lease, ttl).await.map_err(|failure| failed(lease, failure)),
+            Err(error) => Err(error),
+        };
+        match extended {
+            Ok(times) => Ok(times),
+            Err(error) => Err(self.explain_missing(caller, error).await),
+        }
     }
 
-    /// Ends a lease, after its last report if there is one. Returns the calls that came back.
+    /// Ends a lease, after its last report if there is one. Returns the calls that came back; 0 if it was released before.
     pub async fn release_lease(
         &self,
         caller: &Caller,
         lease: LeaseId,
         last: Option<ReportUsage>,
     ) -> Result<u64, LeaseCallError> {
-        let place = self.held_lease(caller, lease)?;
-        if let Some(report) = last {
-            self.report_usage(caller, lease, ReportUsage { want_calls: 0, ..report }).await?;
+        match self.release_held(caller, lease, last).await {
+            Ok(returned) => Ok(returned),
+            Err(error) => match self.explain_missing(caller, error).await {
+                LeaseCallError::Ended { .. } => Ok(0),
+                error => Err(error),
+            },
         }
-        let returned = self.engine.release(lease).map_err(|error| failed(lease, error.into()))?;
-        self.metrics.network(&place.network().id).lease_closed();
+    }
+
+    async fn release_held(
+        &self,
+        caller: &Caller,
+        lease: LeaseId,
+        last: Option<ReportUsage>,
+    ) -> Result<u64, LeaseCallError> {
+        let place = self.endable_lease(caller, lease)?;
+        let network = place.network().id.clone();
+        let mut returned = 0;
+        if let Some(report) = last {
+            returned += report.not_sent;
+            if let TakenReport::Open(open) = self.settle(place, lease, ReportUsage { want_calls: 0, ..report })? {
+                self.finish_report(*open).await?;
+            }
+        }
+        returned += self.engine.release(lease).map_err(|error| failed(lease, error.into()))?;
+        self.metrics.network(&network).lease_closed();
         Ok(returned)
+    }
+}
+
+fn standing(outcome: ReportOutcome) -> Standing {
+    Standing {
+        verdict: outcome.verdict,
+        calls_granted: outcome.calls_granted,
+        calls_left: outcome.calls_left,
+        sequence: outcome.sequence,
+        use_by: outcome.use_by,
+        retry_at: outcome.retry_at,
+    }
+}
+
+/// What the counts alone tell, where no answer came with them. Only calls that were served prove that a token works.
+fn class_of_counts(report: &ReportUsage) -> ErrorClass {
+    match report {
+        report if report.throttled > 0 => ErrorClass::RateLimitedToken,
+        report if report.used > 0 && report.served == 0 => ErrorClass::Transient,
+        _ => ErrorClass::Ok,
     }
 }
 
 fn failed(lease: LeaseId, failure: ReportFailure) -> LeaseCallError {
     match failure {
         ReportFailure::Report(ReportError::UnknownLease) => LeaseCallError::NotFound(lease),
-        ReportFailure::Report(error) => LeaseCallError::Report(error),
+        ReportFailure::Report(ReportError::Recalled) => LeaseCallError::Ended { lease, state: LeaseState::Recalled },
+        ReportFailure::Report(ReportError::MoreThanGranted { reported, left }) => {
+            LeaseCallError::MoreThanGranted { reported, left }
+        }
+        ReportFailure::Store(StoreError::NotFound { .. }) => LeaseCallError::NotFound(lease),
         ReportFailure::Store(error) => LeaseCallError::Store(error),
-        ReportFailure::Overloaded => LeaseCallError::Overloaded,
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
-use crate::service::{Broker, Directory, Parts};
+use crate::service::{Broker, Directory, Parts, Streams};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -73,7 +73,10 @@ impl Broker {
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
         let vault = Arc::new(vault);
-        let broker = Broker::new(Parts { clock, config, catalogue, store, vault, engine, metrics, directory });
+        let (streams, tasks) = (Streams::default(), tasks.clone());
+        let parts =
+            Parts { clock, config, catalogue, store, vault, engine, metrics, directory, streams, tasks };
+        let broker = Broker::new(parts);
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }

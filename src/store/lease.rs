@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{CollectorId, LeaseId, TokenId};
+use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::credit::{BlockTake, BlockUpdate, BucketKey, OpenedKey};
 use crate::domain::lease::{Lease, LeaseState};
@@ -75,6 +75,34 @@ pub struct CloseLease {
     pub at: Timestamp,
 }
 
+/// Which leases to list. All that are set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeaseFilter {
+    /// Only this team's.
+    pub team: Option<TeamId>,
+    /// Only this network's.
+    pub network: Option<NetworkId>,
+    /// Only leases on this token.
+    pub token: Option<TokenId>,
+    /// Only this collector's.
+    pub collector: Option<CollectorId>,
+    /// Only those in this state.
+    pub state: Option<LeaseState>,
+    /// Only those older than this one.
+    pub before: Option<LeaseId>,
+}
+
+/// A lease with how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// The lease.
+    pub lease: Lease,
+    /// The calls that count as made; 0 while it is held.
+    pub used: u64,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
 /// What is kept of leases.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
@@ -86,6 +114,10 @@ pub trait LeaseStore: Send + Sync {
     async fn extend_lease(&self, lease: LeaseId, use_by: Timestamp, expires_at: Timestamp) -> Result<(), StoreError>;
     /// The lease of that id.
     async fn find_lease(&self, lease: LeaseId) -> Result<Option<Lease>, StoreError>;
+    /// The lease of that id, with how it ended.
+    async fn find_lease_row(&self, lease: LeaseId) -> Result<Option<LeaseRow>, StoreError>;
+    /// At most `limit` leases, the newest first.
+    async fn list_leases(&self, filter: LeaseFilter, limit: u32) -> Result<Vec<LeaseRow>, StoreError>;
     /// Every lease that is held and has not reached its end.
     async fn open_leases(&self, now: Timestamp) -> Result<Vec<Lease>, StoreError>;
     /// At most `limit` leases that are held although their end is reached, the oldest first.
@@ -122,13 +154,18 @@ macro_rules! select_lease {
     ($rest:literal) => {
         concat!(
             "SELECT id, team, collector, network, token, operation, purpose, collection, profile, calls,
-             opened_at_us, use_by_us, expires_at_us, state FROM lease ",
+             opened_at_us, use_by_us, expires_at_us, state, used, closed_at_us FROM lease ",
             $rest
         )
     };
 }
 
 const FIND_LEASE: &str = select_lease!("WHERE id = $1");
+const LIST_LEASES: &str = select_lease!(
+    "WHERE id < $1 AND ($2 IS NULL OR team = $2) AND ($3 IS NULL OR network = $3) AND ($4 IS NULL OR token = $4)
+       AND ($5 IS NULL OR collector = $5) AND ($6 IS NULL OR state = $6)
+     ORDER BY id DESC LIMIT $7"
+);
 const OPEN_LEASES: &str = select_lease!("WHERE state = 'open' AND expires_at_us > $1 ORDER BY expires_at_us");
 const LAPSED_LEASES: &str =
     select_lease!("WHERE state = 'open' AND expires_at_us <= $1 ORDER BY expires_at_us LIMIT $2");
@@ -184,12 +221,35 @@ impl<D: Database> LeaseStore for D {
             .await
     }
 
+    async fn find_lease_row(&self, id: LeaseId) -> Result<Option<LeaseRow>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move { first(tx, FIND_LEASE, values![id]).await?.map(lease_row).transpose() })
+        })
+        .await
+    }
+
+    async fn list_leases(&self, filter: LeaseFilter, limit: u32) -> Result<Vec<LeaseRow>, StoreError> {
+        let values = values![
+            filter.before.unwrap_or(LeaseId::from_u128(u128::MAX)),
+            filter.team.as_ref(),
+            filter.network.as_ref(),
+            filter.token,
+            filter.collector,
+            filter.state.map(|state| state.as_str()),
+            limit,
+        ];
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(LIST_LEASES, values).await?.into_iter().map(lease_row).collect() })
+        })
+        .await
+    }
+
     async fn open_leases(&self, now: Timestamp) -> Result<Vec<Lease>, StoreError> {
-        list_leases(self, OPEN_LEASES, values![now]).await
+        every_lease(self, OPEN_LEASES, values![now]).await
     }
 
     async fn lapsed_leases(&self, now: Timestamp, limit: u32) -> Result<Vec<Lease>, StoreError> {
-        list_leases(self, LAPSED_LEASES, values![now, limit]).await
+        every_lease(self, LAPSED_LEASES, values![now, limit]).await
     }
 
     async fn prune_leases(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -197,7 +257,7 @@ impl<D: Database> LeaseStore for D {
     }
 }
 
-async fn list_leases(
+async fn every_lease(
     database: &impl Database,
     sql: &'static str,
     values: Vec<Value>,
@@ -238,6 +298,14 @@ pub(crate) async fn leasable(tx: &mut dyn Tx, mut tokens: Vec<TokenId>) -> Resul
 }
 
 fn lease(mut row: Row) -> Result<Lease, StoreError> {
+    read_lease(&mut row)
+}
+
+fn lease_row(mut row: Row) -> Result<LeaseRow, StoreError> {
+    Ok(LeaseRow { lease: read_lease(&mut row)?, used: row.count()?, closed_at: row.maybe_time()? })
+}
+
+fn read_lease(row: &mut Row) -> Result<Lease, StoreError> {
     Ok(Lease {
         id: row.id(LeaseId::from_slice)?,
         team: row.slug()?,

@@ -34,7 +34,7 @@ pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore};
-pub use lease::{CloseLease, LeaseStore, OpenLease, OpenLeaseError};
+pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};

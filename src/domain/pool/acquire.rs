@@ -78,6 +78,17 @@ pub struct TopUp {
     pub use_by: Timestamp,
     /// What the store must take and learn.
     pub wishes: Wishes,
+    /// Keys that were opened.
+    pub keys: Vec<OpenedKey>,
+}
+
+/// What must fit into every bucket.
+struct Wanted<'a> {
+    calls: u64,
+    at_least: u64,
+    keys: &'a [String],
+    /// One call decides whether the token works again.
+    probe: bool,
 }
 
 /// Why nothing was granted.
@@ -262,7 +273,8 @@ impl Pool {
         probe: bool,
     ) -> Result<Acquired, (u16, Shortage)> {
         let longest = now + request.ttl.min(self.settings.timing.longest_use);
-        let (calls, use_by) = self.fit(now, slot, draws, request, probe, longest)?;
+        let wanted = Wanted { calls: request.calls, at_least: request.min_calls, keys: &request.keys, probe };
+        let (calls, use_by) = self.fit(now, slot, draws, &wanted, longest)?;
         let mut wishes = Wishes::default();
         let mut keys = Vec::new();
         let mut grants = Vec::with_capacity(draws.len());
@@ -288,12 +300,11 @@ impl Pool {
         now: Timestamp,
         slot: u32,
         draws: &Arc<[Draw]>,
-        request: &AcquireRequest,
-        probe: bool,
+        wanted: &Wanted<'_>,
         longest: Timestamp,
     ) -> Result<(u64, Timestamp), (u16, Shortage)> {
         let timing = self.settings.timing;
-        let mut calls = if probe { 1 } else { request.calls };
+        let mut calls = if wanted.probe { 1 } else { wanted.calls };
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
@@ -302,7 +313,7 @@ impl Pool {
                 calls = 1;
             }
             let fitting = bucket.left() / draw.units.max(1);
-            if fitting < calls && fitting >= request.min_calls {
+            if fitting < calls && fitting >= wanted.at_least {
                 calls = fitting;
             }
         }
@@ -310,7 +321,7 @@ impl Pool {
         for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            let units = if draw.distinct { bucket.keys().missing(&request.keys) } else { calls * draw.units };
+            let units = if draw.distinct { bucket.keys().missing(wanted.keys) } else { calls * draw.units };
             let fits = bucket.check(now, units, use_by, timing);
             use_by = fits.map_err(|shortage| (draw.rule, per_call(shortage, draw.units)))?;
         }
@@ -405,10 +416,17 @@ impl Pool {
         }
     }
 
-    /// Grants a lease more calls on its token: as many as fit, up to `calls`. `None`: nothing fits now, see the time.
-    pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64) -> Result<TopUp, Timestamp> {
+    /// Grants a lease more calls on its token: all of `calls`, or none until the time in the error. `keys` are the different keys
+    /// that these calls will ask for.
+    ///
+    /// Credit that the lease still holds keeps its own end: where it comes from another block than the new credit, all of it must
+    /// be used by the earlier of both ends.
+    pub fn top_up(&mut self, now: Timestamp, lease: LeaseId, calls: u64, keys: &[String]) -> Result<TopUp, Timestamp> {
         let soon = now + Duration::from_secs(1);
         let Some(held) = self.leases.get(&lease).filter(|held| !held.recalled) else { return Err(soon) };
+        if held.calls_left > 0 && held.use_by <= now {
+            return Err(soon);
+        }
         let (slot, operation, expires_at) = (held.slot, held.operation as usize, held.expires_at);
         let token = &self.slots[slot as usize];
         if !token.is_usable(now) || token.cooling.gate(now) != Gate::Open || self.app_closed(token.app, now).is_some() {
@@ -416,16 +434,38 @@ impl Pool {
         }
         let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return Err(soon) };
         let longest = (now + self.settings.timing.longest_use).min(expires_at);
-        let request = self.as_request(lease, calls, expires_at.since(now));
-        let fitted = self.fit(now, slot, &draws, &request, false, longest);
-        let (calls, use_by) = fitted.map_err(|(_, shortage)| match shortage {
+        let wanted = Wanted { calls, at_least: calls, keys, probe: false };
+        let fitted = self.fit(now, slot, &draws, &wanted, longest);
+        let (fitting, use_by) = fitted.map_err(|(_, shortage)| match shortage {
             Shortage::Until(until) => until,
             Shortage::Never { .. } => soon,
         })?;
+        if fitting < calls {
+            return Err(soon);
+        }
+        let (wishes, keys) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        let use_by = self.hold_more(lease, calls, use_by);
+        Ok(TopUp { calls, use_by, wishes, keys })
+    }
+
+    fn draw_more(
+        &mut self,
+        now: Timestamp,
+        slot: u32,
+        lease: LeaseId,
+        draws: &Arc<[Draw]>,
+        wanted: &Wanted<'_>,
+        use_by: Timestamp,
+    ) -> (Wishes, Vec<OpenedKey>) {
         let mut wishes = Wishes::default();
-        for draw in draws.iter().filter(|draw| !draw.distinct) {
+        let mut keys = Vec::new();
+        for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
-            let units = calls * draw.units;
+            if draw.distinct {
+                keys.extend(self.open_keys(bucket, now, use_by, wanted.keys));
+                continue;
+            }
+            let units = wanted.calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let Ok(grant) = granted else { break };
@@ -434,12 +474,20 @@ impl Pool {
                 self.schedule(bucket, now);
             }
         }
-        if let Some(held) = self.leases.get_mut(&lease) {
-            held.calls_left += calls;
-            held.calls_granted += calls;
-            held.use_by = use_by;
-        }
-        Ok(TopUp { calls, use_by, wishes })
+        (wishes, keys)
+    }
+
+    /// Counts granted calls, and returns until when all that the lease holds may be used.
+    fn hold_more(&mut self, lease: LeaseId, calls: u64, use_by: Timestamp) -> Timestamp {
+        let Some(held) = self.leases.get_mut(&lease) else { return use_by };
+        let of_several_blocks = held.grants.iter().enumerate().any(|(at, grant)| {
+            held.grants[..at].iter().any(|other| other.bucket == grant.bucket && other.block != grant.block)
+        });
+        let keeps_its_end = held.calls_left > 0 && (of_several_blocks || held.restored);
+        held.use_by = if keeps_its_end { held.use_by.min(use_by) } else { use_by };
+        held.calls_left += calls;
+        held.calls_granted += calls;
+        held.use_by
     }
 
     /// The store did not take the blocks of a top-up: the lease loses these calls again.
@@ -456,26 +504,6 @@ impl Pool {
         match held.grants.iter_mut().find(same) {
             Some(other) => other.units += grant.units,
             None => held.grants.push(grant),
-        }
-    }
-
-    fn as_request(&self, lease: LeaseId, calls: u64, ttl: Duration) -> AcquireRequest {
-        let held = &self.leases[&lease];
-        let team = self.slots[held.slot as usize].team;
-        let team = self.teams.iter().find(|(_, number)| **number == team).map(|(team, _)| team.clone());
-        AcquireRequest {
-            lease,
-            team: team.expect("a slot's team was numbered when the slot was added"),
-            collector: held.collector,
-            operation: held.operation as usize,
-            calls,
-            min_calls: 1,
-            purpose: held.purpose,
-            profile: None,
-            kind: None,
-            keys: Vec::new(),
-            collection: held.collection.clone(),
-            ttl,
         }
     }
 

@@ -33,6 +33,10 @@ pub struct CallReport {
 /// What a report led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
+    /// The lease's token.
+    pub token: TokenId,
+    /// The highest report number settled.
+    pub sequence: u64,
     /// How to go on.
     pub verdict: Verdict,
     /// Calls that the lease may still make.
@@ -107,7 +111,9 @@ impl Pool {
         if let Some((sequence, answer)) = &held.last_report
             && report.sequence <= *sequence
         {
-            return Ok(Reported { repeated: true, calls_left: held.calls_left, use_by: held.use_by, ..answer.clone() });
+            let verdict = self.standing_of(held, now);
+            let (calls_left, use_by) = (held.calls_left, held.use_by);
+            return Ok(Reported { repeated: true, verdict, calls_left, use_by, ..answer.clone() });
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -119,13 +125,43 @@ impl Pool {
         let updates = self.settle_calls(lease, report.used, report.unused, now);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
+        let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
-        let verdict = if recalled || held.recalled { recalled_verdict(verdict) } else { verdict };
-        let answer =
-            Reported { verdict, calls_left: held.calls_left, use_by: held.use_by, effects, updates, repeated: false };
+        let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
+        let answer = Reported {
+            token: token.id,
+            sequence: report.sequence,
+            verdict,
+            calls_left: held.calls_left,
+            use_by: held.use_by,
+            effects,
+            updates,
+            repeated: false,
+        };
         let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
+    }
+
+    /// How the holder of a lease goes on, without a report.
+    pub fn standing(&self, lease: LeaseId, now: Timestamp) -> Option<Verdict> {
+        self.leases.get(&lease).map(|held| self.standing_of(held, now))
+    }
+
+    fn standing_of(&self, held: &Held, now: Timestamp) -> Verdict {
+        let token = &self.slots[held.slot as usize];
+        if held.recalled {
+            return recalled_verdict(Verdict::Recalled, token.state);
+        }
+        if token.usable_until <= now {
+            return Verdict::TokenDead(Reason::Expired);
+        }
+        let told = held.last_report.as_ref().map(|(_, answer)| answer.verdict);
+        match (token.state, token.cooling.until(), told) {
+            (TokenState::Suspect { .. }, ..) => Verdict::Suspect,
+            (_, Some(until), _) | (_, _, Some(Verdict::StopUntil(until))) if until > now => Verdict::StopUntil(until),
+            _ => Verdict::Keep,
+        }
     }
 
     /// Gives a lease back. What it did not report counts as unused if `rest_unused`, else as spent.
@@ -173,8 +209,8 @@ impl Pool {
             }
         }
         grants.retain(|grant| grant.units > 0);
-        let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
         if !updates.is_empty() {
+            let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
             for bucket in touched {
                 self.schedule(bucket, now);
             }
@@ -439,9 +475,10 @@ pub struct Released {
     pub updates: Vec<BlockUpdate>,
 }
 
-fn recalled_verdict(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::TokenDead(reason) => Verdict::TokenDead(reason),
+/// What the holder of a lease that was taken back is told: the token's end, where that was the cause.
+fn recalled_verdict(verdict: Verdict, state: TokenState) -> Verdict {
+    match (verdict, state) {
+        (Verdict::TokenDead(reason), _) | (_, TokenState::Invalid { reason, .. }) => Verdict::TokenDead(reason),
         _ => Verdict::Recalled,
     }
 }

@@ -326,10 +326,10 @@ fn run(window: Window, steps: Vec<Step>) {
                 let worker = &mut workers[at];
                 // Calls that were not used in time must not be used in a later window.
                 if now < worker.use_by
-                    && let Ok(more) = pool.top_up(now, worker.lease, calls)
+                    && let Ok(more) = pool.top_up(now, worker.lease, calls, &[])
                 {
                     worker.left += more.calls;
-                    worker.use_by = worker.use_by.min(more.use_by);
+                    worker.use_by = more.use_by;
                 }
             }
             Step::Release(which) if !workers.is_empty() => {

@@ -65,6 +65,8 @@ pub struct LeaseView {
     pub recalled: bool,
     /// Whether it may be acknowledged.
     pub durable: bool,
+    /// The highest report number settled; 0: none.
+    pub sequence: u64,
 }
 
 /// Sums over a pool.
@@ -143,6 +145,7 @@ impl Pool {
             expires_at: held.expires_at,
             recalled: held.recalled,
             durable: held.durable,
+            sequence: held.last_report.as_ref().map_or(0, |(sequence, _)| *sequence),
         })
     }
 
