@@ -10,9 +10,9 @@ use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request};
 use prost::Message;
+use token_broker::grpc::pb;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, spawn_local};
-use token_broker::grpc::pb;
 
 use crate::child::Child;
 
