@@ -246,7 +246,9 @@ impl Engine {
             takes: acquired.wishes.takes.clone(),
             updates,
             keys: std::mem::take(&mut acquired.keys),
-            request: acquire.idempotency.map(|note| IdempotencyRecord { response: acquired.lease.as_bytes().to_vec(), ..note }),
+            request: acquire
+                .idempotency
+                .map(|note| IdempotencyRecord { response: acquired.lease.as_bytes().to_vec(), ..note }),
         };
         let leased = Leased {
             lease: acquired.lease,

@@ -122,12 +122,8 @@ impl Engine {
         } else {
             let mut updates = std::mem::take(&mut state.updates);
             updates.append(&mut top_up.wishes.updates);
-            let take = TakeBlocks {
-                takes: top_up.wishes.takes.clone(),
-                updates,
-                keys: std::mem::take(&mut top_up.keys),
-                now,
-            };
+            let take =
+                TakeBlocks { takes: top_up.wishes.takes.clone(), updates, keys: std::mem::take(&mut top_up.keys), now };
             let (reply, answer) = oneshot::channel();
             let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
             if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {

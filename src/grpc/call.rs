@@ -28,7 +28,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
-pub use deadline::Deadlines;
+pub use deadline::{Deadlines, asked_for as deadline_of};
 pub use gate::CallGate;
 pub use methods::{CallKind, Method, find_method, list_methods};
 pub use observer::{Observer, Refusal, Unobserved};

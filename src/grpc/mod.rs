@@ -8,6 +8,7 @@ pub mod call;
 pub mod caller;
 pub mod client;
 pub mod convert;
+pub mod lease_service;
 pub mod listener;
 pub mod pb;
 pub mod status;

@@ -1,50 +1,66 @@
 //! Statuses: every refusal carries a stable reason (`google.rpc.ErrorInfo`), and where it can be retried, a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, QuotaViolation, StatusExt};
 
 use crate::base::clock::Timestamp;
-use crate::grpc::pb::{ERROR_DOMAIN, ErrorReason};
+use crate::grpc::convert::timestamp;
+use crate::grpc::pb::{CollectRefused, ERROR_DOMAIN, ErrorReason};
 use crate::service::{AuthenticateError, Forbidden};
 use crate::store::StoreError;
 
 /// How long a caller should wait when the store, or the whole process, can't answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait that a caller is told, also where no end is known: things may change sooner.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// A refusal in the making.
-pub struct Refusal {
+/// A refusal in the making. Boxed, so that results stay small where nothing is refused.
+#[derive(Debug)]
+pub struct Refusal(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: Code,
     reason: ErrorReason,
     message: String,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
     retry: Option<Duration>,
     quota: Vec<QuotaViolation>,
+    fields: Vec<(String, String)>,
 }
 
 /// Begins a refusal. `message` is for people and says what to do.
 pub fn refuse(code: Code, reason: ErrorReason, message: impl Into<String>) -> Refusal {
-    Refusal { code, reason, message: message.into(), metadata: HashMap::new(), retry: None, quota: Vec::new() }
+    Refusal(Box::new(Parts {
+        code,
+        reason,
+        message: message.into(),
+        metadata: BTreeMap::new(),
+        retry: None,
+        quota: Vec::new(),
+        fields: Vec::new(),
+    }))
 }
 
 impl Refusal {
     /// Adds a pair to `ErrorInfo.metadata`.
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_string());
+        self.0.metadata.insert(key.to_owned(), value.to_string());
         self
     }
 
     /// The same call may succeed after `wait`.
     pub fn retry_in(mut self, wait: Duration) -> Self {
-        self.retry = Some(wait);
+        self.0.retry = Some(wait);
         self
     }
 
     /// The same call may succeed at `until`, spread a little so that those who wait don't come back as a herd.
     pub fn retry_at(self, until: Timestamp, now: Timestamp) -> Self {
-        let wait = until.since(now).max(Duration::from_millis(10));
+        let wait = until.since(now).clamp(Duration::from_millis(10), LONGEST_WAIT);
         let spread = u32::try_from(uuid::Uuid::new_v4().as_u128() & 0xFF).unwrap_or_default();
         let most = (wait / 20).min(Duration::from_secs(2));
         self.retry_in(wait + most * spread / 255)
@@ -52,20 +68,47 @@ impl Refusal {
 
     /// Names a limit that stood in the way.
     pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
-        self.quota.push(QuotaViolation::new(subject, description));
+        self.0.quota.push(QuotaViolation::new(subject, description));
         self
+    }
+
+    /// Why.
+    pub fn reason(&self) -> ErrorReason {
+        self.0.reason
+    }
+
+    /// After how long the same call may succeed.
+    pub fn wait(&self) -> Option<Duration> {
+        self.0.retry
     }
 
     /// The status.
     pub fn status(self) -> Status {
-        let mut details = ErrorDetails::with_error_info(self.reason.as_reason(), ERROR_DOMAIN, self.metadata);
-        if let Some(retry) = self.retry {
+        let parts = *self.0;
+        let metadata: HashMap<_, _> = parts.metadata.into_iter().collect();
+        let mut details = ErrorDetails::with_error_info(parts.reason.as_reason(), ERROR_DOMAIN, metadata);
+        if let Some(retry) = parts.retry {
             details.set_retry_info(Some(retry));
         }
-        if !self.quota.is_empty() {
-            details.set_quota_failure(self.quota);
+        if !parts.quota.is_empty() {
+            details.set_quota_failure(parts.quota);
         }
-        Status::with_error_details(self.code, self.message, details)
+        for (field, wrong) in parts.fields {
+            details.add_bad_request_violation(field, wrong);
+        }
+        Status::with_error_details(parts.code, parts.message, details)
+    }
+
+    /// The same as a message on a stream.
+    pub fn message(self, now: Timestamp) -> CollectRefused {
+        let parts = *self.0;
+        CollectRefused {
+            code: parts.code.into(),
+            reason: parts.reason.as_reason().to_owned(),
+            message: parts.message,
+            retry_at: parts.retry.map(|wait| timestamp(now + wait)),
+            metadata: parts.metadata,
+        }
     }
 }
 
@@ -88,17 +131,19 @@ impl FieldMistakes {
     }
 
     /// Fails if there is any.
-    pub fn check(self) -> Result<(), Status> {
+    pub fn refuse(self) -> Result<(), Refusal> {
         if self.0.is_empty() {
             return Ok(());
         }
         let listed: Vec<_> = self.0.iter().map(|(field, wrong)| format!("{field}: {wrong}")).collect();
-        let reason = ErrorReason::InvalidField.as_reason();
-        let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new());
-        for (field, wrong) in self.0 {
-            details.add_bad_request_violation(field, wrong);
-        }
-        Err(Status::with_error_details(Code::InvalidArgument, listed.join("; "), details))
+        let mut refusal = refuse(Code::InvalidArgument, ErrorReason::InvalidField, listed.join("; "));
+        refusal.0.fields = self.0;
+        Err(refusal)
+    }
+
+    /// Fails if there is any, with the status.
+    pub fn check(self) -> Result<(), Status> {
+        self.refuse().map_err(Refusal::status)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::base::ids::{KindId, LeaseId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{Binding, Network, Operation, Purpose};
-use crate::domain::pool::{AcquireRequest, LeaseView};
+use crate::domain::pool::{AcquireRequest, LeaseView, NoToken, Pool, Unusable};
 use crate::domain::team::ScopeError;
 use crate::engine::{Acquire, AcquireError, Leased};
 use crate::service::{Broker, Caller, Forbidden};
@@ -134,6 +134,14 @@ pub enum AcquireLeaseError {
     /// The tokens of this kind are bound to a key that stays here.
     #[error("a token of kind '{0}' is bound to a key that never leaves the broker, so it can't be leased")]
     NotLeasable(KindId),
+    /// No token of the team may serve.
+    #[error("no token of the team may serve this request")]
+    NoUsableToken {
+        /// The reason that says most about what a person can do.
+        why: NoToken,
+        /// How many of its tokens can't, by what keeps them from it.
+        unusable: Unusable,
+    },
     /// The engine refused.
     #[error(transparent)]
     Refused(#[from] AcquireError),
@@ -148,6 +156,9 @@ impl Broker {
     /// Takes a lease. When this returns, it is durable and audited.
     pub async fn acquire_lease(&self, caller: &Caller, ask: AcquireLease) -> Result<LeasedToken, AcquireLeaseError> {
         caller.must_lease_for(&ask.team)?;
+        if self.directory.team(&ask.team).is_none() {
+            return Err(Forbidden::Team(ask.team.to_string()).into());
+        }
         let network =
             self.engine.network(&ask.network).ok_or(AcquireLeaseError::UnknownNetwork(ask.network.clone()))?;
         let operation = check_operation(&network, &ask)?;
@@ -155,7 +166,7 @@ impl Broker {
             collector.may_lease(&network.id, ask.purpose)?;
         }
         let metrics = self.metrics.network(&network.id);
-        let team = ask.team.clone();
+        let (team, purpose) = (ask.team.clone(), ask.purpose);
         let acquire = self.as_acquire(caller, &network, operation, ask);
         let _waiting = (!acquire.wait.is_zero()).then(|| Waiting::begin(self, metrics.clone()));
         match self.acquire_again(&network, acquire).await {
@@ -170,7 +181,15 @@ impl Broker {
             }
             Err(error) => {
                 metrics.lease_refused(reason(&error));
-                Err(error.into())
+                Err(match error {
+                    AcquireError::NoToken(why) => {
+                        let now = self.now();
+                        let count = |pool: &Pool| pool.unusable(&team, operation, purpose, now);
+                        let unusable = self.engine.look(&network.id, count).unwrap_or_default();
+                        AcquireLeaseError::NoUsableToken { why, unusable }
+                    }
+                    error => error.into(),
+                })
             }
         }
     }

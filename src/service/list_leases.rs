@@ -121,9 +121,9 @@ impl Broker {
             lease.state = if expired { LeaseState::Expired } else { LeaseState::Released };
             ended_at = Some(lease.expires_at.min(now));
         }
-        let kind = self.engine.look(&lease.network, |pool| {
-            pool.kind_of(lease.token).map(|kind| pool.network().kinds[kind].id.clone())
-        });
+        let kind = self
+            .engine
+            .look(&lease.network, |pool| pool.kind_of(lease.token).map(|kind| pool.network().kinds[kind].id.clone()));
         let calls_granted = lease.calls.max(used);
         LeaseRecord { lease, ended_at, kind: kind.flatten(), calls_granted, calls_left: 0 }
     }

@@ -74,8 +74,7 @@ impl Broker {
         engine.start_background(tasks);
         let vault = Arc::new(vault);
         let (streams, tasks) = (Streams::default(), tasks.clone());
-        let parts =
-            Parts { clock, config, catalogue, store, vault, engine, metrics, directory, streams, tasks };
+        let parts = Parts { clock, config, catalogue, store, vault, engine, metrics, directory, streams, tasks };
         let broker = Broker::new(parts);
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })

@@ -28,7 +28,7 @@ use crate::domain::networks::{Network, Purpose};
 
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
-pub use view::{BucketView, LeaseView, PoolCounts};
+pub use view::{BucketView, LeaseView, PoolCounts, Unusable};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;

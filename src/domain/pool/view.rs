@@ -8,6 +8,7 @@ use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::is_own;
+use crate::domain::token::{Reason, TokenState};
 
 /// One bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,43 @@ pub struct SupplyView {
     pub rule: usize,
 }
 
+/// How many of a team's tokens can't serve a request, by what keeps them from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unusable {
+    /// Their time is over.
+    pub expired: u32,
+    /// The network or a person ended them.
+    pub invalid: u32,
+    /// A person paused them.
+    pub paused: u32,
+    /// The granted scopes don't suffice for the operation.
+    pub without_scope: u32,
+    /// The person did not agree to the purpose, or not to the scopes it needs.
+    pub without_purpose: u32,
+}
+
 impl Pool {
+    /// Counts a team's tokens that can't serve `purpose`, of any kind that may call the operation.
+    pub fn unusable(&self, team: &TeamId, operation: usize, purpose: Purpose, now: Timestamp) -> Unusable {
+        let mut unusable = Unusable::default();
+        let Some(number) = self.team_number(team) else { return unusable };
+        for slot in &self.slots {
+            if slot.team != number || self.draws[operation][slot.kind as usize].is_none() {
+                continue;
+            }
+            match slot.state {
+                TokenState::Invalid { reason: Reason::Expired, .. } => unusable.expired += 1,
+                TokenState::Invalid { .. } | TokenState::Revoked { .. } => unusable.invalid += 1,
+                TokenState::Paused { .. } => unusable.paused += 1,
+                _ if slot.usable_until <= now => unusable.expired += 1,
+                _ if self.draws_for(operation, slot).is_none() => unusable.without_scope += 1,
+                _ if !slot.purposes.contains(purpose) => unusable.without_purpose += 1,
+                TokenState::Live | TokenState::Suspect { .. } => {}
+            }
+        }
+        unusable
+    }
+
     /// The buckets that a token has drawn from.
     pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
         let Some(at) = self.by_token.get(&token) else { return Vec::new() };

@@ -34,7 +34,7 @@ impl Deadlines {
 }
 
 /// The client's `grpc-timeout`; `None` without one, or if it is malformed: the server's own limit holds then.
-pub(super) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
+pub fn asked_for(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?;
     let (digits, unit) = text.split_at(unit_at);
