@@ -110,7 +110,8 @@ impl Stage {
         let operation = network.operation_index("tweets.search_recent").expect("x searches");
         // A budget that the bench can't spend, else it would end by itself.
         let budget = ("default".parse().expect("a slug"), "post_reads".parse().expect("a slug"));
-        let settings = PoolSettings { app_limits: BTreeMap::from([(budget, u64::MAX / 1_000)]), ..PoolSettings::default() };
+        let settings =
+            PoolSettings { app_limits: BTreeMap::from([(budget, u64::MAX / 1_000)]), ..PoolSettings::default() };
         let mut pool = Pool::new(network.clone(), settings);
         for number in 0..size {
             let token = token_of(&network, "user", "acme", number);
@@ -194,7 +195,13 @@ fn summarise(samples: &BTreeMap<(&'static str, usize), Vec<f64>>) {
         ("governor", "governor: one keyed check", ""),
     ] {
         let (Some(small), Some(large)) = (median(name, SIZES[0]), median(name, SIZES[1])) else { continue };
-        table.row(&[what, &format!("{small:.0} ns"), &format!("{large:.0} ns"), &format!("{:.2}", large / small), target]);
+        table.row(&[
+            what,
+            &format!("{small:.0} ns"),
+            &format!("{large:.0} ns"),
+            &format!("{:.2}", large / small),
+            target,
+        ]);
         rows.push(serde_json::json!({
             "what": what, "ns_10": small, "ns_100000": large, "ratio": large / small,
         }));

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use token_broker::app;
 use token_broker::cli::{self, Command, ConfigCommand, Format, LocalCommand, OutputOptions, ServeArgs};
 use token_broker::config::{self, Config};
-use token_broker::app;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,8 +63,8 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             println!("the configuration has no mistakes");
         }
         LocalCommand::Doctor(arguments) => {
-            let overrides = arguments.data_dir.map(|dir| ("store.dir", toml_text(&dir.display().to_string())));
-            let overrides: Vec<_> = overrides.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let dir = |dir: std::path::PathBuf| ("store.dir".to_owned(), toml_text(&dir.display().to_string()));
+            let overrides: Vec<_> = arguments.data_dir.map(dir).into_iter().collect();
             let config = Config::load(arguments.config.as_deref(), environment(), &overrides)?;
             return app::doctor(&config).await;
         }

@@ -19,8 +19,41 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("grpc", &["base", "config", "telemetry", "domain", "service", "engine", "store"]),
     ("web", &["base", "config", "telemetry", "domain", "service"]),
     ("sim", &["base", "domain"]),
-    ("app", &["base", "config", "telemetry", "domain", "vault", "store", "outbound", "engine", "service", "grpc", "web", "sim"]),
-    ("cli", &["base", "config", "telemetry", "domain", "vault", "store", "outbound", "engine", "service", "grpc", "web", "sim", "app"]),
+    (
+        "app",
+        &[
+            "base",
+            "config",
+            "telemetry",
+            "domain",
+            "vault",
+            "store",
+            "outbound",
+            "engine",
+            "service",
+            "grpc",
+            "web",
+            "sim",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "base",
+            "config",
+            "telemetry",
+            "domain",
+            "vault",
+            "store",
+            "outbound",
+            "engine",
+            "service",
+            "grpc",
+            "web",
+            "sim",
+            "app",
+        ],
+    ),
 ];
 
 /// Where a crate may be used; crates that are not here may be used anywhere.
@@ -61,7 +94,10 @@ fn read(path: &Path) -> Option<(String, Vec<String>)> {
     let below = path.strip_prefix(root()).unwrap();
     let layer = below.components().next()?.as_os_str().to_str()?.to_owned();
     let name = path.file_stem()?.to_str()?;
-    let is_test = name == "tests" || name == "testing" || name == "stub" || below.components().any(|part| part.as_os_str() == "contract");
+    let is_test = name == "tests"
+        || name == "testing"
+        || name == "stub"
+        || below.components().any(|part| part.as_os_str() == "contract");
     if is_test || layer.ends_with(".rs") {
         return None;
     }
@@ -111,7 +147,10 @@ fn crates_stay_at_home() {
         let Some((layer, lines)) = read(&path) else { continue };
         for line in &lines {
             for (name, homes) in HOMES {
-                if names(line, &format!("{name}::")[..name.len()]) && line.contains(&format!("{name}::")) && !homes.contains(&layer.as_str()) {
+                if names(line, &format!("{name}::")[..name.len()])
+                    && line.contains(&format!("{name}::"))
+                    && !homes.contains(&layer.as_str())
+                {
                     wrong.push(format!("{}: {name} belongs to {}: {line}", path.display(), homes.join(", ")));
                 }
             }

@@ -231,7 +231,8 @@ impl Judge {
         let mut by_limit: BTreeMap<&LimitKey, Used> = BTreeMap::new();
         for ((limit, _), account) in &self.accounts {
             let (used, usable, by_clock) = account.used(end);
-            let sum = by_limit.entry(limit).or_insert(Used { class: limit.class.clone(), used: 0, usable: 0, by_clock: 0 });
+            let sum =
+                by_limit.entry(limit).or_insert(Used { class: limit.class.clone(), used: 0, usable: 0, by_clock: 0 });
             sum.used += used;
             sum.usable += usable;
             sum.by_clock += by_clock;

@@ -34,7 +34,16 @@ fn main() {
     let seed = number("BALANCE_SEED", 1);
     let only = ground::setting("BALANCE_ONLY");
     let catalogue = Catalogue::embedded();
-    let mut table = Table::new(&["network", "class", "way", "used of usable", "of the clock's", "throttled", "fairness", "over-granted"]);
+    let mut table = Table::new(&[
+        "network",
+        "class",
+        "way",
+        "used of usable",
+        "of the clock's",
+        "throttled",
+        "fairness",
+        "over-granted",
+    ]);
     let mut rows = Vec::new();
     for case in CASES.iter().filter(|case| only.as_ref().is_none_or(|only| only == case.network)) {
         for way in WAYS {

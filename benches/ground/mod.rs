@@ -81,7 +81,8 @@ pub fn setting(name: &str) -> Option<String> {
 
 /// Writes `target/bench/{name}.json`.
 pub fn write_json(name: &str, value: &serde_json::Value) {
-    let folder = PathBuf::from(option_env!("CARGO_TARGET_DIR").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target")));
+    let folder =
+        PathBuf::from(option_env!("CARGO_TARGET_DIR").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target")));
     let folder = folder.join("bench");
     let path = folder.join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(value).expect("a JSON value can be written");

@@ -56,8 +56,7 @@ pub struct Running {
 
 /// Runs a broker until it is told to stop.
 pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) -> anyhow::Result<()> {
-    let overrides: Vec<_> = options.overrides.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let config = Config::load(options.config.as_deref(), environment, &overrides)?;
+    let config = Config::load(options.config.as_deref(), environment, &options.overrides)?;
     start_log(&config.log)?;
     install_panic_hook();
     let clock = Arc::new(SystemClock::start());
@@ -144,7 +143,7 @@ fn not_ready(broker: &Broker, tasks: &Tasks) -> Vec<NotReady> {
 fn limits(config: &Config) -> Limits {
     let set = &config.grpc.limits;
     let whole = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    let bytes = |size: ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
+    let bytes = |size: ByteSize| u32::try_from(size.as_u64()).unwrap_or(u32::MAX);
     let usual = Limits::default();
     Limits {
         connections: set.connections,
@@ -207,7 +206,10 @@ fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
             clock.slew(SLEW_STEP);
             let far = Duration::from_micros(skew.unsigned_abs()) > SKEW_WORTH_TELLING;
             if far && !told {
-                tracing::warn!(skew_micros = skew, "the machine's clock was moved; windows and leases go on by the old time, which follows slowly");
+                tracing::warn!(
+                    skew_micros = skew,
+                    "the machine's clock was moved; windows and leases go on by the old time, which follows slowly"
+                );
             }
             told = far;
         }

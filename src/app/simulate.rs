@@ -14,12 +14,7 @@ use crate::sim::{SimulateOptions, serve};
 const TOKENS: u32 = 3;
 
 /// Serves until the process is told to stop.
-pub async fn simulate(
-    listen: SocketAddr,
-    networks: &[String],
-    seed: u64,
-    speed: u32,
-) -> anyhow::Result<()> {
+pub async fn simulate(listen: SocketAddr, networks: &[String], seed: u64, speed: u32) -> anyhow::Result<()> {
     let catalogue = Catalogue::embedded();
     let mut chosen = Vec::new();
     for name in networks {

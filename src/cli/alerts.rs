@@ -61,14 +61,14 @@ pub struct ListArgs {
 
 const COLUMNS: &[Column<pb::Alert>] = &[
     Column::text("ALERT", |alert, _| short(&alert.name).into()),
-    Column::text("TEAM", |alert, _| short(team_of(&alert.name)).into()),
-    Column::text("KIND", |alert, _| word_of::<pb::AlertKind>(alert.kind).into()),
+    Column::minor_text("TEAM", |alert, _| short(team_of(&alert.name)).into()),
+    Column::minor_text("KIND", |alert, _| word_of::<pb::AlertKind>(alert.kind).into()),
     Column::text("NETWORK", |alert, _| short(&alert.network).into()),
-    Column::text("CLASS", |alert, _| alert.credit_class.as_str().into()),
+    Column::minor_text("CLASS", |alert, _| alert.credit_class.as_str().into()),
     Column::text("STATE", state),
     Column::text("LEVEL", |alert, _| level(alert.level)),
     Column::text("OPENED", |alert, view| view.time(alert.open_time.as_ref())),
-    Column::text("CLEARED", |alert, view| view.time(alert.clear_time.as_ref())),
+    Column::minor_text("CLEARED", |alert, view| view.time(alert.clear_time.as_ref())),
     Column::text("MESSAGE", |alert, _| alert.message.as_str().into()),
 ];
 

@@ -55,10 +55,10 @@ pub enum AppsCommand {
 
 const COLUMNS: &[Column<pb::App>] = &[
     Column::text("APP", |app, _| short_app(&app.name).into()),
-    Column::text("NAME", |app, _| app.display_name.as_str().into()),
-    Column::text("CLIENT ID", |app, _| app.client_id.as_str().into()),
+    Column::minor_text("NAME", |app, _| app.display_name.as_str().into()),
+    Column::minor_text("CLIENT ID", |app, _| app.client_id.as_str().into()),
     Column::number("TOKENS", |app, _| app.tokens.into()),
-    Column::text("FACTS", |app, _| facts(&app.facts).into()),
+    Column::minor_text("FACTS", |app, _| facts(&app.facts).into()),
 ];
 
 const BUDGETS: &[Column<pb::Budget>] = &[

@@ -71,11 +71,11 @@ const EVENTS: &[Column<pb::AuditEvent>] = &[
     }),
     Column::text("ACTION", |event, _| event.action.as_str().into()),
     Column::text("ACTOR", |event, _| short(&event.actor).into()),
-    Column::text("TEAM", |event, _| short(&event.team).into()),
+    Column::minor_text("TEAM", |event, _| short(&event.team).into()),
     Column::text("RESOURCE", |event, _| event.resource.as_str().into()),
-    Column::text("PEER", |event, _| event.peer.as_str().into()),
-    Column::text("COMMENT", |event, _| event.comment.as_str().into()),
-    Column::text("DETAILS", |event, _| details(event).into()),
+    Column::minor_text("PEER", |event, _| event.peer.as_str().into()),
+    Column::minor_text("COMMENT", |event, _| event.comment.as_str().into()),
+    Column::minor_text("DETAILS", |event, _| details(event).into()),
 ];
 
 const USAGE: &[Column<pb::TokenUsageRow>] = &[
@@ -83,9 +83,9 @@ const USAGE: &[Column<pb::TokenUsageRow>] = &[
     Column::text("COLLECTION", |row, _| row.collection.as_str().into()),
     Column::text("HOLDER", |row, _| short(&row.holder).into()),
     Column::text("PURPOSE", |row, _| word_of::<pb::Purpose>(row.purpose).into()),
-    Column::text("CLASS", |row, _| row.credit_class.as_str().into()),
+    Column::minor_text("CLASS", |row, _| row.credit_class.as_str().into()),
     Column::number("CALLS", |row, _| row.calls.into()),
-    Column::number("CREDIT", |row, _| row.credits.into()),
+    Column::minor_number("CREDIT", |row, _| row.credits.into()),
     Column::number("OF ALLOWANCE", |row, _| {
         row.share_of_allowance.map(|share| format!("{:.1} %", share * 100.0)).unwrap_or_default().into()
     }),

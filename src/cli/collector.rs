@@ -154,15 +154,15 @@ impl Fields {
 
 const COLUMNS: &[Column<pb::Collector>] = &[
     Column::text("COLLECTOR", |collector, _| short(&collector.name).into()),
-    Column::text("TEAM", |collector, _| short(team_of(&collector.name)).into()),
+    Column::minor_text("TEAM", |collector, _| short(team_of(&collector.name)).into()),
     Column::text("NAME", |collector, _| collector.display_name.as_str().into()),
     Column::text("STATE", state),
     Column::text("NETWORKS", networks),
-    Column::text("PURPOSES", |collector, _| words_of::<pb::Purpose>(&collector.purposes).into()),
+    Column::minor_text("PURPOSES", |collector, _| words_of::<pb::Purpose>(&collector.purposes).into()),
     Column::number("LEASES", |collector, _| collector.active_leases.into()),
-    Column::number("MOST LEASES", |collector, _| collector.max_concurrent_leases.into()),
-    Column::number("WEIGHT", |collector, _| collector.weight.into()),
-    Column::text("LAST CALL", |collector, view| view.time(collector.last_call_time.as_ref())),
+    Column::minor_number("MOST LEASES", |collector, _| collector.max_concurrent_leases.into()),
+    Column::minor_number("WEIGHT", |collector, _| collector.weight.into()),
+    Column::minor_text("LAST CALL", |collector, view| view.time(collector.last_call_time.as_ref())),
 ];
 
 fn state(collector: &pb::Collector, _: super::table::View) -> Cell {

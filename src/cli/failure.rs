@@ -114,21 +114,24 @@ impl Failure {
         text
     }
 
-    /// For programs.
+    /// For programs: the same fields for every failure.
     pub fn to_json(&self) -> serde_json::Value {
-        let Self::Refused(status) = self else {
-            return json!({"error": {"message": self.to_string(), "exitCode": self.exit() as u8}});
+        let (code, details) = match self {
+            Self::Refused(status) => (code_name(status.code()), status.get_error_details()),
+            Self::Connect(ConnectError::Unreachable { .. }) => (code_name(Code::Unavailable), ErrorDetails::new()),
+            _ => ("", ErrorDetails::new()),
         };
-        let details = status.get_error_details();
-        let fields: Vec<_> = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations).collect();
+        let violations = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+        let violations: Vec<_> =
+            violations.map(|one| json!({"field": one.field, "description": one.description})).collect();
         json!({"error": {
-            "message": status.message(),
+            "message": self.to_string(),
             "exitCode": self.exit() as u8,
-            "code": code_name(status.code()),
+            "code": code,
             "reason": details.error_info().map_or("", |info| &info.reason),
-            "metadata": details.error_info().map(|info| json!(info.metadata)).unwrap_or_default(),
+            "metadata": details.error_info().map_or_else(|| json!({}), |info| json!(info.metadata)),
             "retryAfterSeconds": retry_after(&details).map(|wait| wait.as_secs_f64()),
-            "fieldViolations": fields.iter().map(|one| json!({"field": one.field, "description": one.description})).collect::<Vec<_>>(),
+            "fieldViolations": violations,
         }})
     }
 }
@@ -266,6 +269,9 @@ mod tests {
         assert_eq!(error["metadata"]["until"], "noon");
         assert_eq!(error["code"], "RESOURCE_EXHAUSTED");
         assert_eq!(error["exitCode"], 3);
+        let wrong_usage = &Failure::Usage("no".to_owned()).to_json()["error"];
+        let names = |error: &serde_json::Value| error.as_object().expect("one").keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(error), names(wrong_usage));
     }
 
     #[test]

@@ -71,12 +71,12 @@ pub struct KeyFields {
 const COLUMNS: &[Column<pb::Key>] = &[
     Column::text("KEY", |key, _| short(&key.name).into()),
     Column::text("ROLE", |key, _| word_of::<pb::KeyRole>(key.role).into()),
-    Column::text("COLLECTOR", |key, _| short(&key.collector).into()),
-    Column::text("NAME", |key, _| key.display_name.as_str().into()),
+    Column::minor_text("COLLECTOR", |key, _| short(&key.collector).into()),
+    Column::minor_text("NAME", |key, _| key.display_name.as_str().into()),
     Column::text("STATE", state),
     Column::text("EXPIRES", |key, view| view.time(key.expire_time.as_ref())),
-    Column::text("LAST USE", |key, view| view.time(key.last_use_time.as_ref())),
-    Column::text("CREATED", |key, view| view.time(key.create_time.as_ref())),
+    Column::minor_text("LAST USE", |key, view| view.time(key.last_use_time.as_ref())),
+    Column::minor_text("CREATED", |key, view| view.time(key.create_time.as_ref())),
 ];
 
 fn state(key: &pb::Key, view: View) -> Cell {

@@ -24,8 +24,8 @@ pub enum LeaseCommand {
     /// Take a lease on the token with the most credit.
     #[command(
         after_help = "Examples:\n  token-broker lease acquire --network x --operation tweets.search_recent --calls 10 \\\n      \
-        --purpose collect_content --token-file ./access\n  \
-        curl -H @<(sed 's/^/authorization: Bearer /' ./access) https://api.x.com/2/tweets/search/recent?query=…"
+        --purpose collect_content --token-file access\n  \
+        curl -H @<(sed 's/^/authorization: Bearer /' access) https://api.x.com/2/tweets/search/recent"
     )]
     Acquire(AcquireArgs),
     /// Say what was done with a lease, and ask for more credit.
@@ -210,13 +210,13 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 
 const COLUMNS: &[Column<pb::Lease>] = &[
     Column::text("LEASE", |lease, _| short(&lease.name).into()),
-    Column::text("TEAM", |lease, _| short(&lease.team).into()),
+    Column::minor_text("TEAM", |lease, _| short(&lease.team).into()),
     Column::text("NETWORK", |lease, _| short(&lease.network).into()),
-    Column::text("OPERATION", |lease, _| lease.operation.as_str().into()),
-    Column::text("TOKEN", |lease, _| short(&lease.token).into()),
-    Column::text("HOLDER", |lease, _| short(&lease.holder).into()),
-    Column::text("COLLECTION", |lease, _| lease.collection.as_str().into()),
-    Column::number("GRANTED", |lease, _| lease.calls_granted.into()),
+    Column::minor_text("OPERATION", |lease, _| lease.operation.as_str().into()),
+    Column::minor_text("TOKEN", |lease, _| short(&lease.token).into()),
+    Column::minor_text("HOLDER", |lease, _| short(&lease.holder).into()),
+    Column::minor_text("COLLECTION", |lease, _| lease.collection.as_str().into()),
+    Column::minor_number("GRANTED", |lease, _| lease.calls_granted.into()),
     Column::number("LEFT", |lease, _| lease.calls_left.into()),
     Column::text("STATE", state),
     Column::text("USE BY", |lease, view| view.time(lease.use_by.as_ref())),

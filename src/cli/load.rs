@@ -87,24 +87,24 @@ const TEAMS: &[Column<pb::TeamLoad>] = &[
     Column::text("LEVEL", |load, _| level(load.level)),
     Column::number("CLASSES", |load, _| i64::try_from(load.classes.len()).unwrap_or(i64::MAX).into()),
     Column::text("WORST", |load, _| worst(load).into()),
-    Column::text("MEASURED", |load, view| view.time(load.measure_time.as_ref())),
+    Column::minor_text("MEASURED", |load, view| view.time(load.measure_time.as_ref())),
 ];
 
 const CLASSES: &[Column<pb::ClassLoad>] = &[
     Column::text("NETWORK", |load, _| short(&load.network).into()),
     Column::text("CLASS", |load, _| load.credit_class.as_str().into()),
     Column::text("LEVEL", |load, _| level(load.level)),
-    Column::number("5 MIN", |load, _| ratio_at(load, 300)),
+    Column::minor_number("5 MIN", |load, _| ratio_at(load, 300)),
     Column::number("1 H", |load, _| ratio_at(load, 3600)),
-    Column::number("24 H", |load, _| ratio_at(load, 86_400)),
-    Column::number("DEMAND 1 H", |load, _| {
+    Column::minor_number("24 H", |load, _| ratio_at(load, 86_400)),
+    Column::minor_number("DEMAND 1 H", |load, _| {
         span(load, 3600).map(|span| span.demand.into()).unwrap_or_else(|| "".into())
     }),
-    Column::number("SUPPLY 1 H", |load, _| {
+    Column::minor_number("SUPPLY 1 H", |load, _| {
         span(load, 3600).map(|span| span.supply.into()).unwrap_or_else(|| "".into())
     }),
     Column::number("TOKENS", |load, _| load.live_tokens.into()),
-    Column::number("PER TOKEN", |load, _| format!("{:.1}", load.volume_per_token).into()),
+    Column::minor_number("PER TOKEN", |load, _| format!("{:.1}", load.volume_per_token).into()),
     Column::text("ADVICE", |load, _| {
         load.advice.as_ref().map(|advice| advice.text.as_str()).unwrap_or_default().into()
     }),

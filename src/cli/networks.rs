@@ -31,9 +31,11 @@ const COLUMNS: &[Column<pb::Network>] = &[
     Column::text("NETWORK", |network, _| short(&network.name).into()),
     Column::text("NAME", |network, _| network.display_name.as_str().into()),
     Column::text("KINDS", |network, _| joined(network.kinds.iter().map(|kind| kind.id.as_str())).into()),
-    Column::text("CLASSES", |network, _| joined(network.credit_classes.iter().map(|class| class.id.as_str())).into()),
+    Column::minor_text("CLASSES", |network, _| {
+        joined(network.credit_classes.iter().map(|class| class.id.as_str())).into()
+    }),
     Column::number("OPERATIONS", |network, _| i64::try_from(network.operations.len()).unwrap_or(i64::MAX).into()),
-    Column::text("API", |network, _| network.api_base.as_str().into()),
+    Column::minor_text("API", |network, _| network.api_base.as_str().into()),
 ];
 
 const FIELDS: &[Column<pb::Network>] = &[
@@ -45,11 +47,11 @@ const FIELDS: &[Column<pb::Network>] = &[
 const KINDS: &[Column<pb::TokenKind>] = &[
     Column::text("KIND", |kind, _| kind.id.as_str().into()),
     Column::text("VALID", |kind, _| exact(kind.access_validity.as_ref()).into()),
-    Column::text("REFRESH VALID", |kind, _| exact(kind.refresh_validity.as_ref()).into()),
+    Column::minor_text("REFRESH VALID", |kind, _| exact(kind.refresh_validity.as_ref()).into()),
     Column::text("RENEWAL", |kind, _| word_of::<pb::RenewalFamily>(kind.renewal).into()),
-    Column::text("PURPOSES", |kind, _| purposes(kind).into()),
-    Column::text("NEEDS", |kind, _| kind.native_permission.as_str().into()),
-    Column::text("SURE", |kind, _| sure(kind.verification)),
+    Column::minor_text("PURPOSES", |kind, _| purposes(kind).into()),
+    Column::minor_text("NEEDS", |kind, _| kind.native_permission.as_str().into()),
+    Column::minor_text("SURE", |kind, _| sure(kind.verification)),
 ];
 
 const OPERATIONS: &[Column<pb::Operation>] =
@@ -62,14 +64,14 @@ const OPERATIONS: &[Column<pb::Operation>] =
         Column::text("COST", |operation, _| {
             joined(operation.costs.iter().map(|cost| format!("{} {}", cost.units, cost.credit_class))).into()
         }),
-        Column::text("PURPOSES", |operation, _| words_of::<pb::Purpose>(&operation.purposes).into()),
-        Column::text("SURE", |operation, _| sure(operation.verification)),
+        Column::minor_text("PURPOSES", |operation, _| words_of::<pb::Purpose>(&operation.purposes).into()),
+        Column::minor_text("SURE", |operation, _| sure(operation.verification)),
     ];
 
 const RETENTION: &[Column<pb::RetentionRule>] = &[
     Column::text("WITHIN", |rule, _| exact(rule.within.as_ref()).into()),
     Column::text("WHAT", |rule, _| rule.description.as_str().into()),
-    Column::text("SURE", |rule, _| sure(rule.verification)),
+    Column::minor_text("SURE", |rule, _| sure(rule.verification)),
 ];
 
 /// A limit with the class that it belongs to.
@@ -144,7 +146,7 @@ fn limit_columns<'a>() -> &'a [Column<ClassLimit<'a>>] {
     const {
         &[
             Column::text("CLASS", |row, _: View| row.class.id.as_str().into()),
-            Column::text("COUNTS", |row, _| word_of::<pb::CreditUnit>(row.class.unit).into()),
+            Column::minor_text("COUNTS", |row, _| word_of::<pb::CreditUnit>(row.class.unit).into()),
             Column::text("ACCOUNT OF", |row, _| word_of::<pb::BucketOwner>(row.limit.owner).into()),
             Column::text("KINDS", |row, _| match row.limit.kinds.as_slice() {
                 [] => "all".into(),
@@ -152,7 +154,7 @@ fn limit_columns<'a>() -> &'a [Column<ClassLimit<'a>>] {
             }),
             Column::number("LIMIT", |row, _| amount(row.limit).into()),
             Column::text("WINDOW", |row, _| row.limit.window.as_ref().map(window).unwrap_or_default().into()),
-            Column::text("SURE", |row, _| sure(row.limit.verification)),
+            Column::minor_text("SURE", |row, _| sure(row.limit.verification)),
         ]
     }
 }

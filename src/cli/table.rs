@@ -1,26 +1,50 @@
 //! Tables for people. A table is described by its columns: a title, an alignment and a function from a row to a cell.
+//!
+//! On a terminal that is too narrow, minor columns are left out and text is wrapped. Where the output is no terminal all
+//! columns are there and nothing is wrapped.
 
-use comfy_table::{Attribute, Cell as Drawn, CellAlignment, Color, ContentArrangement, Table, TableStyle};
+use comfy_table::{
+    Attribute, Cell as Drawn, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
+};
 
 use super::times;
 use crate::base::clock::Timestamp;
+
+/// Spaces between columns.
+const GAP: usize = 2;
 
 /// One column of a table, or one field of a single thing.
 pub struct Column<T> {
     title: &'static str,
     align: CellAlignment,
+    is_minor: bool,
     cell: fn(&T, View) -> Cell,
 }
 
 impl<T> Column<T> {
     /// Text, aligned to the left.
     pub const fn text(title: &'static str, cell: fn(&T, View) -> Cell) -> Self {
-        Self { title, align: CellAlignment::Left, cell }
+        Self { title, align: CellAlignment::Left, is_minor: false, cell }
     }
 
     /// A number, aligned to the right.
     pub const fn number(title: &'static str, cell: fn(&T, View) -> Cell) -> Self {
-        Self { title, align: CellAlignment::Right, cell }
+        Self { title, align: CellAlignment::Right, is_minor: false, cell }
+    }
+
+    /// Text that is left out where there is no room.
+    pub const fn minor_text(title: &'static str, cell: fn(&T, View) -> Cell) -> Self {
+        Self { title, align: CellAlignment::Left, is_minor: true, cell }
+    }
+
+    /// A number that is left out where there is no room.
+    pub const fn minor_number(title: &'static str, cell: fn(&T, View) -> Cell) -> Self {
+        Self { title, align: CellAlignment::Right, is_minor: true, cell }
+    }
+
+    /// Whether a cell may go over several lines.
+    fn wraps(&self) -> bool {
+        self.align == CellAlignment::Left
     }
 }
 
@@ -106,14 +130,46 @@ pub fn grouped(number: i64) -> String {
     text
 }
 
-/// Rows under their titles. Without a width nothing is wrapped.
+/// Rows under their titles. Without a width nothing is wrapped or left out.
 pub fn draw_table<T>(rows: &[T], columns: &[Column<T>], view: View, color: bool, width: Option<u16>) -> String {
+    let cells: Vec<Vec<Cell>> =
+        rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row, view)).collect()).collect();
+    let shown = match width {
+        Some(width) => fitting(columns, &cells, usize::from(width)),
+        None => vec![true; columns.len()],
+    };
+    let columns: Vec<_> = columns.iter().zip(&shown).filter_map(|(column, shown)| shown.then_some(column)).collect();
     let mut table = empty_table(color, width);
     table.set_header(columns.iter().map(|column| title(column).set_alignment(column.align)));
-    for row in rows {
-        table.add_row(columns.iter().map(|column| drawn((column.cell)(row, view)).set_alignment(column.align)));
+    for row in cells {
+        let row = row.into_iter().zip(&shown).filter_map(|(cell, shown)| shown.then_some(cell));
+        table.add_row(row.zip(&columns).map(|(cell, column)| drawn(cell).set_alignment(column.align)));
     }
-    finish(table)
+    let keeps_width = |(at, column): (usize, &&Column<T>)| at == 0 || !column.wraps();
+    let rigid: Vec<_> = columns.iter().enumerate().map(keeps_width).collect();
+    finish(table, &rigid)
+}
+
+/// Which columns to show: minor ones are left out, from the right, until the rest fits. Text counts with at most 24
+/// characters, since it can be wrapped.
+fn fitting<T>(columns: &[Column<T>], cells: &[Vec<Cell>], width: usize) -> Vec<bool> {
+    const LEAST_TEXT: usize = 24;
+    let natural = |(at, column): (usize, &Column<T>)| {
+        let longest = cells.iter().map(|row| row[at].text.chars().count()).max().unwrap_or(0);
+        let longest = if at > 0 && column.wraps() { longest.min(LEAST_TEXT) } else { longest };
+        longest.max(column.title.chars().count()) + GAP
+    };
+    let widths: Vec<_> = columns.iter().enumerate().map(natural).collect();
+    let mut shown = vec![true; columns.len()];
+    let mut total: usize = widths.iter().sum();
+    for at in (0..columns.len()).rev().filter(|at| columns[*at].is_minor) {
+        if total <= width + GAP {
+            break;
+        }
+        shown[at] = false;
+        total -= widths[at];
+    }
+    shown
 }
 
 /// The fields of one thing, one below the other; empty ones are left out.
@@ -125,7 +181,7 @@ pub fn draw_fields<T>(record: &T, fields: &[Column<T>], view: View, color: bool,
             table.add_row([title(field), drawn(cell)]);
         }
     }
-    finish(table)
+    finish(table, &[true, false])
 }
 
 fn empty_table(color: bool, width: Option<u16>) -> Table {
@@ -163,11 +219,16 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Two spaces between columns, none around them.
-fn finish(mut table: Table) -> String {
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
-    });
+/// Sets the gaps between columns and which of them are not wrapped: those that are `rigid`. The first names the row, and
+/// is copied; numbers must stay whole.
+fn finish(mut table: Table, rigid: &[bool]) -> String {
+    let last = table.column_count().saturating_sub(1);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if at < last { GAP as u16 } else { 0 }));
+        if rigid.get(at) == Some(&true) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
@@ -192,10 +253,33 @@ mod tests {
     }
 
     #[test]
-    fn narrow_terminals_wrap() {
-        let drawn = draw_table(&[("a fairly long name", 5)], COLUMNS, VIEW, false, Some(20));
-        assert!(drawn.lines().count() > 2, "{drawn}");
-        assert!(drawn.lines().all(|line| line.chars().count() <= 20), "{drawn}");
+    fn narrow_terminals_wrap_all_but_the_first_column() {
+        let columns = &[
+            Column::text("TOKEN", |(): &(), _| "tok_0123456789".into()),
+            Column::text("MESSAGE", |(): &(), _| "a rather long message".into()),
+        ];
+        let drawn = draw_table(&[()], columns, VIEW, false, Some(30));
+        let expected = "TOKEN           MESSAGE\ntok_0123456789  a rather long\n                message\n";
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn minor_columns_go_first_from_the_right() {
+        let columns = &[
+            Column::text("TOKEN", |(): &(), _| "tok_0123456789".into()),
+            Column::minor_text("TEAM", |(): &(), _| "acme".into()),
+            Column::text("STATE", |(): &(), _| "live".into()),
+            Column::minor_number("CALLS", |(): &(), _| 5.into()),
+        ];
+        let titles = |width| {
+            let drawn = draw_table(&[()], columns, VIEW, false, width);
+            drawn.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(titles(None), "TOKEN TEAM STATE CALLS");
+        assert_eq!(titles(Some(34)), "TOKEN TEAM STATE CALLS");
+        assert_eq!(titles(Some(33)), "TOKEN TEAM STATE");
+        assert_eq!(titles(Some(26)), "TOKEN STATE");
+        assert_eq!(titles(Some(21)), "TOKEN STATE");
     }
 
     #[test]

@@ -83,14 +83,14 @@ impl Fields {
 
 const COLUMNS: &[Column<pb::Team>] = &[
     Column::text("TEAM", |team, _| short(&team.name).into()),
-    Column::text("NAME", |team, _| team.display_name.as_str().into()),
+    Column::minor_text("NAME", |team, _| team.display_name.as_str().into()),
     Column::number("TOKENS", |team, _| team.tokens.into()),
     Column::number("COLLECTORS", |team, _| team.collectors.into()),
-    Column::number("WEIGHT", |team, _| team.weight.into()),
-    Column::number("RESERVE", |team, _| {
+    Column::minor_number("WEIGHT", |team, _| team.weight.into()),
+    Column::minor_number("RESERVE", |team, _| {
         team.reserve_percent.map(|percent| format!("{percent} %")).unwrap_or_default().into()
     }),
-    Column::text("CREATED", |team, view| view.time(team.create_time.as_ref())),
+    Column::minor_text("CREATED", |team, view| view.time(team.create_time.as_ref())),
 ];
 
 /// Carries a command out.

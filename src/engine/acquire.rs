@@ -45,6 +45,16 @@ pub struct Acquire {
     pub idempotency: Option<IdempotencyRecord>,
 }
 
+impl Acquire {
+    /// The same request for another lease.
+    fn renew(&mut self) {
+        self.request.lease = LeaseId::generate();
+        if let Some(record) = &mut self.idempotency {
+            record.response = self.request.lease.as_bytes().to_vec();
+        }
+    }
+}
+
 /// A lease that the store has.
 #[derive(Debug)]
 pub struct Leased {
@@ -121,6 +131,9 @@ pub enum AcquireError {
     /// The request id was used for something else.
     #[error("the request id was used with other content; choose a new one")]
     OtherContent,
+    /// Another process was faster, or the token died meanwhile: the request is decided anew, so callers never see this.
+    #[error("the request has to be decided anew")]
+    Raced,
     /// More leases wait for the store than may.
     #[error("the broker has more to write than it can take; try again shortly")]
     Overloaded,
@@ -134,15 +147,13 @@ impl Engine {
     pub async fn acquire(&self, acquire: Acquire) -> Result<Leased, AcquireError> {
         let cell = self.0.cells.get(&acquire.network).ok_or(AcquireError::UnknownNetwork)?.clone();
         let mut acquire = acquire;
-        let mut last = None;
         for _ in 0..TRIES {
             match self.acquire_once(&cell, acquire.clone()).await {
-                Err(AcquireError::Busy { until }) if last.is_none() => last = Some(AcquireError::Busy { until }),
+                Err(AcquireError::Raced) => acquire.renew(),
                 other => return other,
             }
-            acquire.request.lease = LeaseId::generate();
         }
-        Err(last.unwrap_or(AcquireError::Overloaded))
+        Err(AcquireError::Busy { until: self.now() + Duration::from_millis(100) })
     }
 
     async fn acquire_once(&self, cell: &Arc<Cell>, acquire: Acquire) -> Result<Leased, AcquireError> {
@@ -221,11 +232,9 @@ impl Engine {
         now: Timestamp,
     ) {
         *state.grants.entry(acquire.request.collector).or_default() += 1;
-        let mut updates = std::mem::take(&mut state.updates);
-        updates.append(&mut acquired.wishes.updates);
         let sealed = state.pool.sealed(acquired.token).map(|(sealed, version)| (sealed.to_vec(), version));
         let Some(sealed) = sealed else {
-            state.pool.cancel(acquired.lease, &acquired.wishes, false, now);
+            state.pool.cancel(acquired.lease, &acquired.takes, false, now);
             let _ = reply.send(Err(AcquireError::NoToken(NoToken::None)));
             return;
         };
@@ -243,8 +252,8 @@ impl Engine {
         let open = OpenLease {
             lease,
             audit,
-            takes: acquired.wishes.takes.clone(),
-            updates,
+            takes: acquired.takes.clone(),
+            updates: state.pool.take_updates(),
             keys: std::mem::take(&mut acquired.keys),
             request: acquire
                 .idempotency
@@ -261,9 +270,10 @@ impl Engine {
             expires_at: acquired.expires_at,
             sealed,
         };
-        let commit = Commit::Open { cell: cell.clone(), open: Box::new(open), leased, wishes: acquired.wishes, reply };
-        if let Err(Commit::Open { leased, wishes, reply, .. }) = self.0.committer.hand_over(commit) {
-            state.pool.cancel(leased.lease, &wishes, false, now);
+        let commit = Commit::Open { cell: cell.clone(), open: Box::new(open), leased, takes: acquired.takes, reply };
+        if let Err(Commit::Open { open, leased, takes, reply, .. }) = self.0.committer.hand_over(commit) {
+            state.pool.return_updates(open.updates);
+            state.pool.cancel(leased.lease, &takes, false, now);
             self.forget(leased.lease);
             let _ = reply.send(Err(AcquireError::Overloaded));
         }
@@ -341,7 +351,7 @@ impl Engine {
         match state.pool.acquire(now, &acquire.request) {
             Err(refusal) => refused(cell, refusal, now),
             Ok(acquired) => {
-                state.pool.cancel(acquired.lease, &acquired.wishes, false, now);
+                state.pool.cancel(acquired.lease, &acquired.takes, false, now);
                 AcquireError::Busy { until: now + Duration::from_millis(100) }
             }
         }

@@ -10,12 +10,20 @@ use crate::domain::lease::LeaseState;
 use crate::engine::Engine;
 use crate::engine::acquire::AcquireError;
 use crate::engine::cell::Cell;
-use crate::store::{CloseLease, StoreError};
+use crate::engine::ledger::usage_rows;
+use crate::store::{CloseLease, StoreError, UsageRow};
 
 /// How often time is let pass, in real time.
 const TICK: Duration = Duration::from_millis(20);
 /// How often what is better known is written.
 const WRITE_EVERY: u32 = 10;
+
+/// What became of leases and blocks, on its way to the store.
+struct Ended {
+    closed: Vec<CloseLease>,
+    usage: Vec<UsageRow>,
+    updates: Vec<BlockUpdate>,
+}
 
 /// What one look at the time did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +72,10 @@ impl Engine {
         let expired = state.pool.expire(now);
         for lease in &expired {
             let used = lease.unreported;
-            state.closed.push(CloseLease { lease: lease.lease, state: LeaseState::Expired, used, at: now });
+            let view = &lease.lease;
+            let spent = view.calls_granted - view.calls_left + used;
+            state.usage.extend(usage_rows(&cell.network, view, spent, now));
+            state.closed.push(CloseLease { lease: view.lease, state: LeaseState::Expired, used: spent, at: now });
         }
         for waiter in state.queue.expire(now) {
             if let Some(waiting) = state.waiting.remove(&waiter) {
@@ -73,35 +84,52 @@ impl Engine {
         }
         drop(state);
         for lease in expired {
-            self.forget(lease.lease);
-            tick.expired.push(lease.lease);
+            self.forget(lease.lease.lease);
+            tick.expired.push(lease.lease.lease);
         }
     }
 
     /// Writes what became of leases and blocks. What can't be written is kept for the next time.
     pub async fn write_back(&self) -> Result<(), StoreError> {
         for cell in self.0.cells.values() {
-            let (closed, updates) = {
+            let ended = {
                 let mut state = cell.lock();
-                (std::mem::take(&mut state.closed), std::mem::take(&mut state.updates))
+                Ended {
+                    closed: std::mem::take(&mut state.closed),
+                    usage: std::mem::take(&mut state.usage),
+                    updates: state.pool.take_updates(),
+                }
             };
-            let written = self.write_cell(closed.clone(), updates.clone()).await;
-            if let Err(error) = written {
+            if let Err((error, left)) = self.write_ended(ended).await {
                 let mut state = cell.lock();
-                state.closed.extend(closed);
-                state.updates.extend(updates);
+                state.closed.extend(left.closed);
+                state.usage.extend(left.usage);
+                state.pool.return_updates(left.updates);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn write_cell(&self, closed: Vec<CloseLease>, updates: Vec<BlockUpdate>) -> Result<(), StoreError> {
-        if !closed.is_empty() {
-            self.0.store.close_leases(closed, Vec::new()).await?;
+    /// Writes it; what could not be written comes back with the error.
+    async fn write_ended(&self, mut ended: Ended) -> Result<(), (StoreError, Ended)> {
+        let store = &self.0.store;
+        if !ended.closed.is_empty() {
+            match store.close_leases(ended.closed.clone(), Vec::new()).await {
+                Ok(_) => ended.closed.clear(),
+                Err(error) => return Err((error, ended)),
+            }
         }
-        if !updates.is_empty() {
-            self.0.store.update_blocks(updates).await?;
+        if !ended.usage.is_empty() {
+            match store.add_usage(ended.usage.clone()).await {
+                Ok(_) => ended.usage.clear(),
+                Err(error) => return Err((error, ended)),
+            }
+        }
+        if !ended.updates.is_empty()
+            && let Err(error) = store.update_blocks(ended.updates.clone()).await
+        {
+            return Err((error, ended));
         }
         Ok(())
     }
@@ -113,8 +141,7 @@ impl Engine {
 
     pub(super) async fn settle_for_stop(&self) {
         for cell in self.0.cells.values() {
-            let (updates, notes) = cell.lock().pool.settle_for_stop();
-            cell.lock().updates.extend(updates);
+            let notes = cell.lock().pool.settle_for_stop();
             if let Err(error) = self.0.store.put_notes(notes).await {
                 tracing::warn!(%error, "what was learnt of limits could not be written");
             }

@@ -7,13 +7,12 @@ use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::CollectorId;
-use crate::domain::credit::BlockUpdate;
 use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
 use crate::engine::acquire::{Acquire, AcquireError, Leased};
-use crate::store::CloseLease;
+use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.
 pub struct Cell {
@@ -28,10 +27,10 @@ pub struct State {
     pub waiting: HashMap<u64, Waiting>,
     pub next_waiter: u64,
     pub meter: DemandMeter,
-    /// What is known better of blocks and not yet written. The next block that is taken carries it along.
-    pub updates: Vec<BlockUpdate>,
     /// Leases that ended and are not yet written.
     pub closed: Vec<CloseLease>,
+    /// What ended leases were used for, not yet written.
+    pub usage: Vec<UsageRow>,
     /// Grants per collector: a request that was refused and comes again between two grants is the same demand.
     pub grants: HashMap<Option<CollectorId>, u64>,
     /// Requests that found no usable token since the last look, per team and class.
@@ -51,8 +50,8 @@ impl Cell {
             waiting: HashMap::new(),
             next_waiter: 1,
             meter: DemandMeter::new(now, MeterSize::default()),
-            updates: Vec::new(),
             closed: Vec::new(),
+            usage: Vec::new(),
             grants: HashMap::new(),
             without_token: HashMap::new(),
             pool,

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::base::ids::LeaseId;
 use crate::base::tasks::Tasks;
-use crate::domain::credit::Wishes;
+use crate::domain::credit::{BlockTake, BlockUpdate};
 use crate::domain::lease::LeaseState;
 use crate::domain::pool::{NoToken, TopUp};
 use crate::domain::token::Reason;
@@ -33,7 +33,7 @@ pub enum Commit {
         cell: Arc<Cell>,
         open: Box<OpenLease>,
         leased: Leased,
-        wishes: Wishes,
+        takes: Vec<BlockTake>,
         reply: oneshot::Sender<Result<Leased, AcquireError>>,
     },
     /// More credit for a lease.
@@ -72,8 +72,8 @@ impl Committer {
 type Pending = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 enum Done {
-    Open(Arc<Cell>, Leased, Wishes, oneshot::Sender<Result<Leased, AcquireError>>, Result<(), OpenLeaseError>),
-    TopUp(Arc<Cell>, LeaseId, TopUp, oneshot::Sender<Result<u64, StoreError>>, Result<(), TakeBlocksError>),
+    Open(Opened, Result<(), OpenLeaseError>),
+    TopUp(ToppedUp, Result<(), TakeBlocksError>),
 }
 
 /// Runs until the tasks stop and everything handed over is done.
@@ -100,50 +100,67 @@ pub async fn run(engine: Engine, mut work: Work, tasks: Tasks) {
     }
 }
 
+/// A lease whose fate is with the store.
+struct Opened {
+    cell: Arc<Cell>,
+    leased: Leased,
+    takes: Vec<BlockTake>,
+    /// What the store would learn with it; told again if it takes nothing.
+    updates: Vec<BlockUpdate>,
+    reply: oneshot::Sender<Result<Leased, AcquireError>>,
+}
+
+/// A top-up whose fate is with the store.
+struct ToppedUp {
+    cell: Arc<Cell>,
+    lease: LeaseId,
+    top_up: TopUp,
+    updates: Vec<BlockUpdate>,
+    reply: oneshot::Sender<Result<u64, StoreError>>,
+}
+
 fn start(engine: &Engine, commit: Commit) -> Pending {
     let store = engine.0.store.clone();
     match commit {
-        Commit::Open { cell, open, leased, wishes, reply } => Box::pin(async move {
-            let stored = store.open_lease(*open).await;
-            Done::Open(cell, leased, wishes, reply, stored)
-        }),
-        Commit::TopUp { cell, lease, take, top_up, reply } => Box::pin(async move {
-            let stored = store.take_blocks(take).await;
-            Done::TopUp(cell, lease, top_up, reply, stored)
-        }),
+        Commit::Open { cell, open, leased, takes, reply } => {
+            let opened = Opened { cell, leased, takes, updates: open.updates.clone(), reply };
+            Box::pin(async move { Done::Open(opened, store.open_lease(*open).await) })
+        }
+        Commit::TopUp { cell, lease, take, top_up, reply } => {
+            let topped_up = ToppedUp { cell, lease, top_up, updates: take.updates.clone(), reply };
+            Box::pin(async move { Done::TopUp(topped_up, store.take_blocks(take).await) })
+        }
     }
 }
 
 impl Engine {
     fn committed(&self, done: Done) {
         match done {
-            Done::Open(cell, leased, wishes, reply, stored) => self.opened(&cell, leased, &wishes, reply, stored),
-            Done::TopUp(cell, lease, top_up, reply, stored) => self.topped_up(&cell, lease, &top_up, reply, stored),
+            Done::Open(opened, stored) => self.opened(opened, stored),
+            Done::TopUp(topped_up, stored) => self.topped_up(topped_up, stored),
         }
     }
 
-    fn opened(
-        &self,
-        cell: &Arc<Cell>,
-        leased: Leased,
-        wishes: &Wishes,
-        reply: oneshot::Sender<Result<Leased, AcquireError>>,
-        stored: Result<(), OpenLeaseError>,
-    ) {
+    fn opened(&self, opened: Opened, stored: Result<(), OpenLeaseError>) {
+        let Opened { cell, leased, takes, updates, reply } = opened;
         let lease = leased.lease;
         match stored {
             Ok(()) => {
                 let confirmed = cell.lock().pool.confirm(lease);
                 if !confirmed {
-                    self.give_back(cell, lease, LeaseState::Recalled);
-                    let _ = reply.send(Err(AcquireError::Busy { until: self.now() }));
+                    self.give_back(&cell, lease, LeaseState::Recalled);
+                    let _ = reply.send(Err(AcquireError::Raced));
                 } else if reply.send(Ok(leased)).is_err() {
-                    self.give_back(cell, lease, LeaseState::Released);
+                    self.give_back(&cell, lease, LeaseState::Released);
                 }
             }
             Err(error) => {
                 let full = matches!(error, OpenLeaseError::BucketFull { .. });
-                cell.lock().pool.cancel(lease, wishes, full, self.now());
+                {
+                    let mut state = cell.lock();
+                    state.pool.cancel(lease, &takes, full, self.now());
+                    state.pool.return_updates(updates);
+                }
                 self.forget(lease);
                 let _ = reply.send(Err(self.refused_by_store(error)));
             }
@@ -152,7 +169,7 @@ impl Engine {
 
     fn refused_by_store(&self, error: OpenLeaseError) -> AcquireError {
         match error {
-            OpenLeaseError::BucketFull { .. } => AcquireError::Busy { until: self.now() },
+            OpenLeaseError::BucketFull { .. } => AcquireError::Raced,
             OpenLeaseError::DuplicateRequest(DuplicateRequest::Repeated { response }) => {
                 AcquireError::Repeated { response }
             }
@@ -167,8 +184,7 @@ impl Engine {
         let now = self.now();
         {
             let mut state = cell.lock();
-            if let Ok(released) = state.pool.release(now, lease, true) {
-                state.updates.extend(released.updates);
+            if state.pool.release(now, lease, true).is_ok() {
                 state.closed.push(CloseLease { lease, state: how, used: 0, at: now });
             }
         }
@@ -176,19 +192,15 @@ impl Engine {
         self.serve(cell);
     }
 
-    fn topped_up(
-        &self,
-        cell: &Arc<Cell>,
-        lease: LeaseId,
-        top_up: &TopUp,
-        reply: oneshot::Sender<Result<u64, StoreError>>,
-        stored: Result<(), TakeBlocksError>,
-    ) {
+    fn topped_up(&self, topped_up: ToppedUp, stored: Result<(), TakeBlocksError>) {
+        let ToppedUp { cell, lease, top_up, updates, reply } = topped_up;
         let answer = match stored {
             Ok(()) => Ok(top_up.calls),
             Err(error) => {
                 let full = matches!(error, TakeBlocksError::BucketFull { .. });
-                cell.lock().pool.cancel_top_up(lease, top_up, full, self.now());
+                let mut state = cell.lock();
+                state.pool.cancel_top_up(lease, &top_up, full, self.now());
+                state.pool.return_updates(updates);
                 match error {
                     TakeBlocksError::BucketFull { .. } => Ok(0),
                     TakeBlocksError::Store(error) => Err(error),

@@ -10,6 +10,7 @@ mod acquire;
 mod background;
 mod cell;
 mod committer;
+mod ledger;
 mod report;
 mod restore;
 
@@ -23,8 +24,9 @@ use tokio::sync::broadcast;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::base::tasks::Tasks;
+use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Network};
-use crate::domain::pool::{LeaseView, Pool, PoolSettings, Verdict};
+use crate::domain::pool::{LeaseView, NoToken, Pool, PoolSettings, Verdict};
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
@@ -160,6 +162,23 @@ impl Engine {
         self.serve(cell);
     }
 
+    /// Takes back every lease that `wanted` picks, and tells its holder.
+    pub fn recall_leases(&self, wanted: impl Fn(&LeaseView) -> bool) {
+        for cell in self.0.cells.values() {
+            let mut state = cell.lock();
+            let picked = state.pool.leases().into_iter().filter(|lease| wanted(lease));
+            let picked: Vec<_> = picked.map(|view| view.lease).filter(|lease| state.pool.recall(*lease)).collect();
+            drop(state);
+            self.tell(picked, Verdict::Recalled);
+        }
+    }
+
+    /// How many of the leases that are held `wanted` picks.
+    pub fn count_leases(&self, wanted: impl Fn(&LeaseView) -> bool) -> usize {
+        let held = |cell: &Arc<Cell>| cell.lock().pool.leases().iter().filter(|lease| wanted(lease)).count();
+        self.0.cells.values().map(held).sum()
+    }
+
     /// Where a lease is and whose it is, while it is open.
     pub fn place(&self, lease: LeaseId) -> Option<LeasePlace> {
         self.0.leases.get(&lease).map(|place| place.value().clone())
@@ -186,6 +205,19 @@ impl Engine {
         let cell = self.0.cells.get(network)?;
         let state = cell.lock();
         Some(look(&state.meter))
+    }
+
+    /// Takes the requests that found no usable token since the last call: whose they were, and why.
+    pub fn take_without_token(&self) -> Vec<(LoadKey, NoToken)> {
+        let taken = self.0.cells.values().flat_map(|cell| {
+            let refused = std::mem::take(&mut cell.lock().without_token);
+            let network = cell.network.clone();
+            refused.into_iter().map(move |((team, class), why)| {
+                let class = network.classes[class].id.clone();
+                (LoadKey { team, network: network.id.clone(), class }, why)
+            })
+        });
+        taken.collect()
     }
 
     /// Requests that wait, per network.

@@ -10,6 +10,7 @@ use crate::domain::lease::LeaseState;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
+use crate::engine::ledger::usage_rows;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
@@ -43,6 +44,8 @@ pub struct ReportOutcome {
     pub retry_at: Option<Timestamp>,
     /// What follows outside the books.
     pub effects: Vec<Effect>,
+    /// The report was settled before; nothing was changed.
+    pub repeated: bool,
 }
 
 /// A report that was taken in, and whose wanted calls wait for the store.
@@ -71,8 +74,7 @@ impl Engine {
     ) -> Result<(ReportOutcome, Option<PendingTopUp>), ReportFailure> {
         let now = self.now();
         let mut state = place.cell.lock();
-        let mut reported = state.pool.report(now, lease, &usage.report)?;
-        state.updates.append(&mut reported.updates);
+        let reported = state.pool.report(now, lease, &usage.report)?;
         let mut outcome = ReportOutcome {
             token: reported.token,
             sequence: reported.sequence,
@@ -82,6 +84,7 @@ impl Engine {
             use_by: reported.use_by,
             retry_at: None,
             effects: reported.effects,
+            repeated: reported.repeated,
         };
         let wants = usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep;
         let pending = match wants {
@@ -117,18 +120,18 @@ impl Engine {
         };
         let (calls, use_by) = (top_up.calls, top_up.use_by);
         let mut pending = None;
-        if top_up.wishes.takes.is_empty() && top_up.keys.is_empty() {
-            state.updates.append(&mut top_up.wishes.updates);
-        } else {
-            let mut updates = std::mem::take(&mut state.updates);
-            updates.append(&mut top_up.wishes.updates);
-            let take =
-                TakeBlocks { takes: top_up.wishes.takes.clone(), updates, keys: std::mem::take(&mut top_up.keys), now };
+        if !top_up.takes.is_empty() || !top_up.keys.is_empty() {
+            let take = TakeBlocks {
+                takes: top_up.takes.clone(),
+                updates: state.pool.take_updates(),
+                keys: std::mem::take(&mut top_up.keys),
+                now,
+            };
             let (reply, answer) = oneshot::channel();
             let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
             if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {
                 state.pool.cancel_top_up(lease, &top_up, false, now);
-                state.updates.extend(take.updates);
+                state.pool.return_updates(take.updates);
                 outcome.retry_at = Some(now + Duration::from_secs(1));
                 return None;
             }
@@ -182,9 +185,9 @@ impl Engine {
         let unused = {
             let mut state = place.cell.lock();
             let view = state.pool.lease(lease).ok_or(ReportError::UnknownLease)?;
-            let released = state.pool.release(now, lease, true)?;
-            state.updates.extend(released.updates);
+            state.pool.release(now, lease, true)?;
             let used = view.calls_granted - view.calls_left;
+            state.usage.extend(usage_rows(&place.cell.network, &view, used, now));
             state.closed.push(CloseLease { lease, state: LeaseState::Released, used, at: now });
             view.calls_left
         };

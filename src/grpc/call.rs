@@ -26,7 +26,7 @@ use tonic::Code;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 pub use deadline::{Deadlines, asked_for as deadline_of};
 pub use gate::CallGate;
@@ -134,8 +134,10 @@ impl Front {
             Some(place) => {
                 extend(&mut request, &link, &id, method.kind);
                 let span = tracing::info_span!("call", method = method.name(), request_id = id.as_str());
-                let response = self.run(&link, method.kind, routes, request).instrument(span.clone()).await;
-                settle(response, method.kind, Held { outcome, span, _place: place, _open: open }, &link)
+                // Only what a stream does later needs the span again, and each clone of one costs a look-up.
+                let kept = if method.kind == CallKind::Stream { span.clone() } else { Span::none() };
+                let response = self.run(&link, method.kind, routes, request).instrument(span).await;
+                settle(response, method.kind, Held { outcome, span: kept, _place: place, _open: open }, &link)
             }
         };
         response.headers_mut().insert(REQUEST_ID_HEADER, id.into_header());
@@ -177,7 +179,7 @@ impl Front {
 /// What a call holds until it has ended.
 struct Held {
     outcome: Outcome,
-    span: tracing::Span,
+    span: Span,
     _place: InWork,
     _open: OpenCall,
 }

@@ -131,6 +131,7 @@ fn tls(settings: &ClientSettings) -> ClientTlsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::tasks::Tasks;
 
     fn settings(server: &str) -> ClientSettings {
         ClientSettings { server: server.to_owned(), key: None, ca: None, identity: None }
@@ -160,6 +161,68 @@ mod tests {
         let value = request.metadata().get("authorization").expect("it is set");
         assert_eq!(value.to_str().expect("ascii"), "Bearer tbk_canary");
         assert!(!format!("{value:?}").contains("canary"));
+    }
+
+    struct Party {
+        certificate: rcgen::Certificate,
+        issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    }
+
+    fn authority() -> Party {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).expect("signed");
+        Party { certificate, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    /// A certificate for `name` and its key, both as PEM.
+    fn signed(by: &Party, name: &str) -> (Vec<u8>, Vec<u8>) {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a good name");
+        let certificate = params.signed_by(&key, &by.issuer).expect("signed");
+        (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
+    }
+
+    /// Serves health checks over TLS to clients with a certificate of `by`. Returns the port.
+    async fn serve(by: &Party, tasks: &Tasks) -> u16 {
+        let (certificate, key) = signed(by, "localhost");
+        let tls = tonic::transport::ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate, key))
+            .client_ca_root(Certificate::from_pem(by.certificate.pem()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let (_, health) = tonic_health::server::health_reporter();
+        let router = tonic::transport::Server::builder().tls_config(tls).expect("good TLS").add_service(health);
+        let stop = tasks.clone();
+        tasks.spawn("tls", async move {
+            let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+            router.serve_with_incoming_shutdown(incoming, stop.stopped()).await.expect("it serves");
+        });
+        port
+    }
+
+    async fn is_served(settings: &ClientSettings) -> bool {
+        let Ok(client) = connect(settings).await else { return false };
+        let request = tonic_health::pb::HealthCheckRequest::default();
+        tonic_health::pb::health_client::HealthClient::new(client).check(request).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn both_sides_show_certificates() {
+        let (tasks, ours, other) = (Tasks::default(), authority(), authority());
+        let server = format!("https://localhost:{}", serve(&ours, &tasks).await);
+        let with = |ca: &Party, by: Option<&Party>| ClientSettings {
+            ca: Some(ca.certificate.pem().into_bytes()),
+            identity: by.map(|by| signed(by, "crawler")),
+            ..settings(&server)
+        };
+        assert!(is_served(&with(&ours, Some(&ours))).await);
+        assert!(!is_served(&with(&other, Some(&ours))).await, "the broker's certificate is not trusted");
+        assert!(!is_served(&with(&ours, Some(&other))).await, "our certificate is not trusted");
+        assert!(!is_served(&with(&ours, None)).await, "we show none");
+        assert!(!is_served(&settings(&server)).await, "the machine does not trust it");
+        tasks.stop();
     }
 
     #[test]

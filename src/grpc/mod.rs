@@ -4,11 +4,26 @@
 //! bounds them; [`call`] bounds and watches each call on them, whatever the handler does. [`client`] is the way in for our own
 //! command line.
 
+pub mod alert_service;
+pub mod audit_service;
+pub mod authorization;
 pub mod call;
 pub mod caller;
 pub mod client;
 pub mod convert;
+mod fields;
+pub mod key_service;
 pub mod lease_service;
 pub mod listener;
+mod load_message;
+pub mod load_service;
+mod mutation;
+mod network_message;
+pub mod network_service;
+mod page;
 pub mod pb;
+mod refusals;
 pub mod status;
+pub mod team_service;
+pub mod token_service;
+mod watch_refusals;

@@ -66,6 +66,13 @@ impl Refusal {
         self.retry_in(wait + most * spread / 255)
     }
 
+    /// Names the field that is wrong.
+    pub fn field(mut self, field: &'static str) -> Self {
+        let wrong = self.0.message.clone();
+        self.0.fields.push((field.to_owned(), wrong));
+        self
+    }
+
     /// Names a limit that stood in the way.
     pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
         self.0.quota.push(QuotaViolation::new(subject, description));

@@ -400,7 +400,7 @@ fn purpose_not_served(ask: &AcquireLease, hint: String) -> AcquireLeaseError {
 fn reason(error: &AcquireError) -> &'static str {
     match error {
         AcquireError::LimitedUntil { .. } => "limited",
-        AcquireError::Busy { .. } | AcquireError::QueueFull | AcquireError::Overloaded => "busy",
+        AcquireError::Busy { .. } | AcquireError::QueueFull | AcquireError::Overloaded | AcquireError::Raced => "busy",
         AcquireError::TooManyLeases(_) => "too_many_leases",
         AcquireError::TooManyCalls { .. } => "never_fits",
         AcquireError::NoToken(_) => "no_token",

@@ -4,13 +4,33 @@
 //! Invariants: an answer is given only when it is durable; every change is audited in its own transaction; nothing crosses teams.
 
 mod acquire_lease;
+mod alerts;
+pub mod audit;
 mod authenticate;
+mod background;
 mod caller;
+pub mod changes;
+pub mod collectors;
+mod deliver;
 mod directory;
+mod estimate_load;
+pub mod keys;
 mod list_leases;
+pub mod networks;
+pub mod page;
+mod prune;
 mod report_usage;
+pub mod requests;
+mod show_metrics;
 mod start;
 mod streams;
+mod supply;
+mod team_load;
+pub mod teams;
+pub mod tokens;
+pub mod usage;
+mod watch;
+mod watch_alerts;
 
 use std::sync::Arc;
 
@@ -21,18 +41,26 @@ use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
+pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
+pub use background::{BackgroundStatus, LastRun};
 pub use caller::{Caller, Forbidden, Holder};
+pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
+pub use estimate_load::{AddedCollection, AddedTokens};
 pub use list_leases::{LeaseRecord, ListLeasesError};
 pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
 pub use streams::{OpenStream, Streams, TooManyStreams};
+pub use team_load::{ClassLoad, LoadForecast, LoadLevel, Loads, TeamLoad, TeamLoadError};
+pub use watch::Watch;
 
 /// The broker: everything that the use cases need. Cloning shares it.
 #[derive(Clone)]
@@ -56,10 +84,16 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Teams, collectors and keys in memory.
     pub directory: Directory,
-    /// Streams that are open.
-    pub streams: Streams,
     /// The tasks of the process, for work that must outlive the call that began it.
     pub tasks: Tasks,
+    /// Streams that are open.
+    pub streams: Streams,
+    /// Who changes what at the moment.
+    pub changes: Changes,
+    /// Requests that were answered lately.
+    pub requests: Requests,
+    /// Loads, alerts and who is told of them.
+    pub watch: Watch,
 }
 
 impl std::ops::Deref for Broker {

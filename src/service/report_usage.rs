@@ -234,6 +234,7 @@ impl Broker {
             sequence: report.sequence,
             used: report.used,
             unused: report.not_sent,
+            throttled: report.throttled,
             class: class_of_counts(&report),
             retry_after: None,
             readings: Vec::new(),
@@ -283,6 +284,7 @@ impl Broker {
     }
 
     async fn token_state_changed(&self, token: TokenId, state: TokenState) -> Result<(), StoreError> {
+        let _changes = self.changes.token(token).await;
         let Some(stored) = self.store.find_token(token).await? else { return Ok(()) };
         if stored.token.state == state {
             return Ok(());

@@ -17,7 +17,10 @@ use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
-use crate::service::{Broker, Directory, Parts, Streams};
+use crate::outbound::address::{Lookup, SystemLookup};
+use crate::service::changes::Changes;
+use crate::service::requests::Requests;
+use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -47,6 +50,9 @@ pub enum StartError {
     /// The store's note of its key is damaged.
     #[error("the store's note of its sealing key is damaged; restore a backup of the store")]
     Fingerprint,
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] LaneError),
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
@@ -73,9 +79,24 @@ impl Broker {
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
         let vault = Arc::new(vault);
-        let (streams, tasks) = (Streams::default(), tasks.clone());
-        let parts = Parts { clock, config, catalogue, store, vault, engine, metrics, directory, streams, tasks };
-        let broker = Broker::new(parts);
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?);
+        let broker = Broker::new(Parts {
+            clock,
+            config,
+            catalogue,
+            store,
+            vault,
+            engine,
+            metrics,
+            directory,
+            tasks: tasks.clone(),
+            streams: Streams::default(),
+            changes: Changes::default(),
+            requests: Requests::default(),
+            watch,
+        });
+        broker.restore_alerts().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }
@@ -170,6 +191,6 @@ fn team_reserves(config: &Config, directory: &Directory) -> BTreeMap<TeamId, u8>
 }
 
 /// A share in whole percent, rounded up: a reserve is never smaller than promised.
-fn percent(share: config::Share) -> u8 {
+pub(super) fn percent(share: config::Share) -> u8 {
     u8::try_from(share.basis_points().div_ceil(100)).unwrap_or(100)
 }

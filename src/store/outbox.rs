@@ -86,9 +86,10 @@ pub enum SendResult {
 pub trait OutboxStore: Send + Sync {
     /// Writes messages that belong to no other change. Returns how many are new.
     async fn enqueue(&self, messages: Vec<OutboxRow>) -> Result<u64, StoreError>;
-    /// Claims at most `limit` messages that are due at `now`, until `claimed_until`, the longest due first.
+    /// Claims at most `limit` messages to `destination` that are due at `now`, until `claimed_until`, the longest due first.
     async fn claim_due(
         &self,
+        destination: &str,
         now: Timestamp,
         claimed_until: Timestamp,
         limit: u32,
@@ -117,7 +118,7 @@ static INSERT_MESSAGES: ManyRows = ManyRows::new(
 /// The outer condition is checked again after waiting for another claim, so PostgreSQL claims no message twice.
 const CLAIM_DUE: &str = "UPDATE outbox SET due_at_us = $2, attempts = attempts + 1
     WHERE state = 'pending' AND due_at_us <= $1 AND id IN (
-        SELECT id FROM outbox WHERE state = 'pending' AND due_at_us <= $1 ORDER BY due_at_us, id LIMIT $3)
+        SELECT id FROM outbox WHERE state = 'pending' AND due_at_us <= $1 AND destination = $4 ORDER BY due_at_us, id LIMIT $3)
     RETURNING id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state";
 const MARK: &str = "UPDATE outbox SET state = $3, due_at_us = COALESCE($4, due_at_us), last_error = $5
     WHERE id = $1 AND attempts = $2 AND state = 'pending'";
@@ -136,13 +137,15 @@ impl<D: Database> OutboxStore for D {
 
     async fn claim_due(
         &self,
+        destination: &str,
         now: Timestamp,
         claimed_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
+        let destination = destination.to_owned();
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = tx.rows(CLAIM_DUE, values![now, claimed_until, limit]).await?;
+                let rows = tx.rows(CLAIM_DUE, values![now, claimed_until, limit, destination]).await?;
                 let mut messages: Vec<OutboxRow> = rows.into_iter().map(message).collect::<Result<_, _>>()?;
                 messages.sort_by_key(|message| message.id);
                 Ok(messages)

@@ -32,6 +32,9 @@ pub trait TeamStore: Send + Sync {
     async fn insert_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError>;
     /// Changes a team's name, weight and reserve.
     async fn update_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError>;
+    /// Deletes a team with everything that is kept of it, its data keys too: tokens, collectors and their keys. The audit, its leases
+    /// and its usage stay.
+    async fn delete_team(&self, team: &TeamId, audit: AuditEvent) -> Result<(), StoreError>;
     /// The team of that id.
     async fn find_team(&self, team: &TeamId) -> Result<Option<Team>, StoreError>;
     /// All teams, by id.
@@ -40,6 +43,13 @@ pub trait TeamStore: Send + Sync {
     async fn insert_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
     /// Changes a collector's name, scope, weight and whether it is disabled.
     async fn update_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
+    /// Deletes a collector and revokes its keys.
+    async fn delete_collector(
+        &self,
+        collector: CollectorId,
+        at: Timestamp,
+        audit: AuditEvent,
+    ) -> Result<(), StoreError>;
     /// The collector of that id.
     async fn find_collector(&self, collector: CollectorId) -> Result<Option<Collector>, StoreError>;
     /// The collectors of a team (`None`: of all), by id.
@@ -66,10 +76,21 @@ const UPDATE_TEAM: &str = "UPDATE team SET display_name = $1, weight = $2, reser
 const FIND_TEAM: &str = "SELECT id, display_name, weight, reserve_percent, created_at_us FROM team WHERE id = $1";
 const LIST_TEAMS: &str = "SELECT id, display_name, weight, reserve_percent, created_at_us FROM team ORDER BY id";
 
+/// What belongs to a team, in an order in which nothing points at what is gone.
+const DELETE_OF_TEAM: [&str; 4] = [
+    "DELETE FROM key WHERE team = $1",
+    "DELETE FROM collector WHERE team = $1",
+    "DELETE FROM token WHERE team = $1",
+    "DELETE FROM data_key WHERE team = $1",
+];
+const DELETE_TEAM: &str = "DELETE FROM team WHERE id = $1";
+
 const INSERT_COLLECTOR: &str = "INSERT INTO collector (display_name, networks, all_networks, purposes, max_leases,
         weight, disabled, id, team, created_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const UPDATE_COLLECTOR: &str = "UPDATE collector SET display_name = $1, networks = $2, all_networks = $3,
         purposes = $4, max_leases = $5, weight = $6, disabled = $7 WHERE id = $8 AND team = $9";
+const REVOKE_KEYS_OF: &str = "UPDATE key SET revoked_at_us = COALESCE(revoked_at_us, $2) WHERE collector = $1";
+const DELETE_COLLECTOR: &str = "DELETE FROM collector WHERE id = $1";
 const FIND_COLLECTOR: &str = "SELECT id, team, display_name, networks, all_networks, purposes, max_leases, weight,
         disabled, created_at_us FROM collector WHERE id = $1";
 const LIST_COLLECTORS: &str = "SELECT id, team, display_name, networks, all_networks, purposes, max_leases, weight,
@@ -98,6 +119,20 @@ impl<D: Database> TeamStore for D {
         write_one(self, UPDATE_TEAM, team_values(&team), audit, format!("team '{}'", team.id)).await
     }
 
+    async fn delete_team(&self, id: &TeamId, audit: AuditEvent) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                for sql in DELETE_OF_TEAM {
+                    tx.execute(sql, values![&id]).await?;
+                }
+                must_change(tx, DELETE_TEAM, values![&id], &format!("team '{id}'")).await?;
+                insert_audit(tx, [&audit]).await
+            })
+        })
+        .await
+    }
+
     async fn find_team(&self, id: &TeamId) -> Result<Option<Team>, StoreError> {
         Ok(list(self, FIND_TEAM, values![id], team).await?.pop())
     }
@@ -115,6 +150,17 @@ impl<D: Database> TeamStore for D {
     async fn update_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError> {
         let what = format!("{} of team '{}'", collector.id, collector.team);
         write_one(self, UPDATE_COLLECTOR, collector_values(&collector), audit, what).await
+    }
+
+    async fn delete_collector(&self, id: CollectorId, at: Timestamp, audit: AuditEvent) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute(REVOKE_KEYS_OF, values![id, at]).await?;
+                must_change(tx, DELETE_COLLECTOR, values![id], &id.to_string()).await?;
+                insert_audit(tx, [&audit]).await
+            })
+        })
+        .await
     }
 
     async fn find_collector(&self, id: CollectorId) -> Result<Option<Collector>, StoreError> {

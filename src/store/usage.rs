@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::base::ids::{ClassId, CollectorId, NetworkId, TokenId};
+use crate::domain::networks::Purpose;
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::sql::{ManyRows, Row, values};
@@ -16,6 +17,8 @@ pub struct UsageRow {
     pub key: UsageKey,
     /// Calls made.
     pub calls: u64,
+    /// Credit that they cost, in units of the class; 0 where it is not counted by class.
+    pub credits: u64,
     /// Calls that failed.
     pub errors: u64,
     /// Calls that the network refused for its limits.
@@ -37,6 +40,8 @@ pub struct UsageKey {
     pub class: Option<ClassId>,
     /// The network.
     pub network: NetworkId,
+    /// What for.
+    pub purpose: Purpose,
 }
 
 /// The usage ledger.
@@ -51,31 +56,39 @@ pub trait UsageStore: Send + Sync {
 }
 
 static ADD_USAGE: ManyRows = ManyRows::new(
-    "INSERT INTO usage (token, day, collection, collector, class, network, calls, errors, throttled) VALUES",
-    9,
-    "ON CONFLICT (token, day, collection, collector, class, network) DO UPDATE SET
-     calls = usage.calls + excluded.calls, errors = usage.errors + excluded.errors,
+    "INSERT INTO usage (token, day, collection, collector, class, network, purpose, calls, credits, errors, throttled)
+     VALUES",
+    11,
+    "ON CONFLICT (token, day, collection, collector, class, network, purpose) DO UPDATE SET
+     calls = usage.calls + excluded.calls, credits = usage.credits + excluded.credits, errors = usage.errors + excluded.errors,
      throttled = usage.throttled + excluded.throttled",
 );
 
-const LIST_USAGE: &str = "SELECT token, day, collection, collector, class, network, calls, errors, throttled FROM usage
-    WHERE token = $1 AND day >= $2 AND day <= $3 ORDER BY token, day, collection, collector, class, network";
-const PRUNE_USAGE: &str = "DELETE FROM usage WHERE (token, day, collection, collector, class, network) IN (
-    SELECT token, day, collection, collector, class, network FROM usage WHERE day < $1 LIMIT $2)";
+const LIST_USAGE: &str =
+    "SELECT token, day, collection, collector, class, network, purpose, calls, credits, errors, throttled
+    FROM usage WHERE token = $1 AND day >= $2 AND day <= $3
+    ORDER BY token, day, collection, collector, class, network, purpose";
+const PRUNE_USAGE: &str = "DELETE FROM usage WHERE (token, day, collection, collector, class, network, purpose) IN (
+    SELECT token, day, collection, collector, class, network, purpose FROM usage WHERE day < $1 LIMIT $2)";
 
 #[async_trait]
 impl<D: Database> UsageStore for D {
     async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
-        let mut sums: BTreeMap<UsageKey, (u64, u64, u64)> = BTreeMap::new();
-        for UsageRow { key, calls, errors, throttled } in rows {
-            let sum = sums.entry(key).or_default();
-            *sum = (sum.0.saturating_add(calls), sum.1.saturating_add(errors), sum.2.saturating_add(throttled));
+        let mut sums: BTreeMap<UsageKey, [u64; 4]> = BTreeMap::new();
+        for UsageRow { key, calls, credits, errors, throttled } in rows {
+            let sums = sums.entry(key).or_default();
+            for (sum, more) in sums.iter_mut().zip([calls, credits, errors, throttled]) {
+                *sum = sum.saturating_add(more);
+            }
         }
-        let row = |(key, (calls, errors, throttled)): (UsageKey, (u64, u64, u64))| {
-            let UsageKey { token, day, collection, collector, class, network } = key;
+        let row = |(key, [calls, credits, errors, throttled]): (UsageKey, [u64; 4])| {
+            let UsageKey { token, day, collection, collector, class, network, purpose } = key;
             let collector = collector.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
             let class = class.map(|class| class.to_string()).unwrap_or_default();
-            values![token, i64::from(day), collection, collector, class, &network, calls, errors, throttled]
+            let purpose = purpose.as_str();
+            let mut row = values![token, i64::from(day), collection, collector, class, &network, purpose];
+            row.extend(values![calls, credits, errors, throttled]);
+            row
         };
         let rows: Vec<_> = sums.into_iter().map(row).collect();
         if rows.is_empty() {
@@ -105,6 +118,8 @@ fn usage(mut row: Row) -> Result<UsageRow, StoreError> {
     let collector = collector.map(|id| CollectorId::from_slice(&id)).transpose().map_err(|_| damaged())?;
     let class = Some(row.text()?).filter(|class| !class.is_empty());
     let class = class.map(|class| class.parse()).transpose().map_err(|_| damaged())?;
-    let key = UsageKey { token, day, collection, collector, class, network: row.slug()? };
-    Ok(UsageRow { key, calls: row.count()?, errors: row.count()?, throttled: row.count()? })
+    let network = row.slug()?;
+    let purpose = Purpose::from_name(&row.text()?).ok_or_else(damaged)?;
+    let key = UsageKey { token, day, collection, collector, class, network, purpose };
+    Ok(UsageRow { key, calls: row.count()?, credits: row.count()?, errors: row.count()?, throttled: row.count()? })
 }

@@ -10,7 +10,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::labels::Bounded;
-use super::rows::Shown;
+use super::rows::{Shown, as_f64};
 use super::table::{self, Kind, Metric, TABLE};
 use crate::base::ids::{ClassId, NetworkId, TeamId};
 use crate::base::tasks::Tasks;
@@ -231,6 +231,16 @@ impl NetworkMetrics {
         self.active.decrement(1.0);
     }
 
+    /// So many leases are open, by the books.
+    pub fn leases_are(&self, count: usize) {
+        self.active.set(as_f64(count));
+    }
+
+    /// So many requests wait, by the books.
+    pub fn waiting_are(&self, count: usize) {
+        self.waiting.set(as_f64(count));
+    }
+
     /// A request for a lease was refused; `reason` is a word of the program.
     pub fn lease_refused(&self, reason: &'static str) {
         let key = key(table::LEASES_REFUSED, &[self.label.clone(), reason.into()]);
@@ -313,7 +323,9 @@ mod tests {
         metrics.connections("grpc").increment(1.0);
         metrics.grpc_method("tokenbroker.v1.LeaseService/AcquireLease").answered(8, Duration::from_micros(80));
         let network = metrics.network(&x);
-        network.leases_restored(2);
+        network.leases_are(2);
+        network.waiting_are(0);
+        network.leases_restored(0);
         network.lease_opened();
         network.lease_closed();
         network.lease_refused("credit_exhausted");

@@ -111,7 +111,7 @@ fn gather<R>(
     values
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of tokens and alerts are far below 2^52")]
-fn as_f64(count: usize) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens, leases and alerts are far below 2^52")]
+pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
 }

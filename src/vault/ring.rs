@@ -145,6 +145,11 @@ impl Vault {
         Ok(())
     }
 
+    /// Forgets the data keys of a team whose row is deleted: nothing of it can be sealed or opened any more.
+    pub fn forget(&self, team: &TeamId) {
+        self.teams.write().unwrap_or_else(PoisonError::into_inner).remove(team);
+    }
+
     /// Seals `plain` for `place` with the team's newest data key: `format | number of the data key | nonce | ciphertext and tag`.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let keys = self.team(place.team);

@@ -31,8 +31,8 @@ const UNDER_WAY: usize = 4;
 
 /// What the file looks like.
 pub const HELP: &str = "\
-The file is CSV with a line of titles, or JSON lines (one object a line); which of them is found out. Each row is one
-token; an unknown title is an error.
+The file is CSV with a line of titles, or JSON lines (one object a line); which of them is found
+out. Each row is one token. An unknown title is an error.
 
   network, kind               which token: needed
   access_token                its secret: needed
@@ -43,10 +43,10 @@ token; an unknown title is an error.
   access_expire_time, refresh_expire_time, data_access_expire_time, consent_time
                               2026-01-31T10:00:00Z or 2026-01-31
   max_concurrent_leases, reserve_percent
-  facts.NAME                  a number from which limits are worked out; in JSON also facts as an object
+  facts.NAME                  a number from which limits are worked out; in JSON also as an object
 
-Rejected rows don't stop the others; they are listed in FILE.errors.csv. If an import breaks off, run the same command
-again: it goes on where it stopped.
+Rejected rows don't stop the others; they are listed in FILE.errors.csv. If an import breaks off,
+run the same command again: it goes on where it stopped.
 
 Examples:
   token-broker token import tokens.csv --dry-run

@@ -129,16 +129,16 @@ impl Detail {
                 format!("Team {team} has no usable {network} token for {class}: {}.", reason.text())
             }
             Detail::Load(load) => {
+                let advice = load.advice.text(network.as_str());
                 let figures = format!(
-                    "The token load of team {team} on {network} ({class}) is too high: {}. In {}, {:.0} credits are asked for and {} can give {:.0}.",
-                    load.ratio,
+                    "In {}, {:.0} credits are asked for and {} can give {:.0}.",
                     load.span.words(),
                     load.demand,
                     tokens(load.tokens),
                     load.supply,
                 );
-                let advice = sentence(&load.advice.text(network.as_str()).to_string());
-                format!("{figures} {advice}{}", causes(&load.causes))
+                let head = format!("Token load too high: team {team}, {network}/{class} at {}; {advice}.", load.ratio);
+                format!("{head} {figures}{}", causes(&load.causes))
             }
         }
     }
@@ -159,13 +159,6 @@ fn causes(causes: &[Cause]) -> String {
     let named: Vec<String> =
         causes.iter().map(|cause| format!("{} {:.0} %", cause.collection, cause.share * 100.0)).collect();
     format!(" Most is asked for by {}.", named.join(", "))
-}
-
-/// With a capital letter and a full stop.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
 }
 
 #[cfg(test)]
@@ -190,8 +183,8 @@ pub(super) mod tests {
     fn the_message_says_what_is_wrong_and_what_to_do() {
         assert_eq!(
             too_high().message(&key(AlertKind::TokenLoadTooHigh)),
-            "The token load of team acme on x (search) is too high: 2.4. In 1 hour, 4800 credits are asked for and 2 tokens can \
-             give 2000. 4 more x tokens bring the load to 0.8. Most is asked for by brand 75 %, pages 25 %."
+            "Token load too high: team acme, x/search at 2.4; 4 more x tokens bring the load to 0.8. In 1 hour, 4800 credits \
+             are asked for and 2 tokens can give 2000. Most is asked for by brand 75 %, pages 25 %."
         );
         for reason in NoToken::ALL {
             let message = Detail::Access(reason).message(&key(AlertKind::NoAccessTokens));

@@ -41,9 +41,9 @@ impl std::fmt::Display for LoadKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
-    /// 5 minutes: what happens now.
+    /// 5 minutes: what happens now; the span that alerts watch.
     FiveMinutes,
-    /// 1 hour: the span that alerts watch.
+    /// 1 hour: what a collection needs.
     Hour,
     /// 24 hours: what a day's collection needs.
     Day,

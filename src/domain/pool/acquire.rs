@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::credit::{BlockTake, Gate, OpenedKey, Shortage, Wishes, span};
 use crate::domain::networks::{Owner, Purpose};
 use crate::domain::pool::shelf::may_pass;
 use crate::domain::pool::{Draw, Held, HeldGrant, Pool};
@@ -14,6 +14,8 @@ use crate::domain::token::{Reason, TokenState};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
 const TRIES: usize = 24;
+/// How many tokens of a shelf are looked at to say why none could serve.
+const EXPLAINED: usize = 64;
 
 /// What a collector asks for.
 #[derive(Debug, Clone)]
@@ -63,8 +65,8 @@ pub struct Acquired {
     pub use_by: Timestamp,
     /// When the lease ends.
     pub expires_at: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
 }
@@ -76,8 +78,8 @@ pub struct TopUp {
     pub calls: u64,
     /// Until when the lease's credit may be used.
     pub use_by: Timestamp,
-    /// What the store must take and learn.
-    pub wishes: Wishes,
+    /// Blocks that the store must take first.
+    pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
 }
@@ -252,7 +254,7 @@ impl Pool {
         let probe = gate != Gate::Open;
         match self.draw(now, slot, &draws, request, probe) {
             Ok(acquired) => Attempt::Acquired(Box::new(acquired)),
-            Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage, request.operation),
+            Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage),
         }
     }
 
@@ -287,11 +289,12 @@ impl Pool {
             let units = calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
-            let grant = granted.map_err(|shortage| (draw.rule, shortage))?;
+            let grant = granted.expect("every bucket was checked under the same lock");
             grants.push(HeldGrant { bucket, block: grant.block, per_call: draw.units, units });
             self.schedule(bucket, now);
         }
-        Ok(self.open(now, slot, request, calls, use_by, grants, wishes, keys))
+        self.updates.append(&mut wishes.updates);
+        Ok(self.open(now, slot, request, calls, use_by, grants, wishes.takes, keys))
     }
 
     /// How many calls fit into every bucket, and until when they can be used. Changes no credit.
@@ -308,7 +311,7 @@ impl Pool {
         for draw in draws.iter().filter(|draw| !draw.distinct) {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
-            bucket.advance(now, timing, &mut Vec::new());
+            bucket.advance(now, timing, &mut self.updates);
             if !bucket.cooling.is_open() {
                 calls = 1;
             }
@@ -345,7 +348,7 @@ impl Pool {
         calls: u64,
         use_by: Timestamp,
         grants: Vec<HeldGrant>,
-        wishes: Wishes,
+        takes: Vec<BlockTake>,
         keys: Vec<OpenedKey>,
     ) -> Acquired {
         let expires_at = now + request.ttl;
@@ -358,6 +361,8 @@ impl Pool {
             opened_at: now,
             calls_left: calls,
             calls_granted: calls,
+            errors: 0,
+            throttled: 0,
             use_by,
             expires_at,
             durable: false,
@@ -382,7 +387,7 @@ impl Pool {
             calls,
             use_by,
             expires_at,
-            wishes,
+            takes,
             keys,
         }
     }
@@ -399,13 +404,13 @@ impl Pool {
     }
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
-    pub fn cancel(&mut self, lease: LeaseId, wishes: &Wishes, refused: bool, now: Timestamp) {
+    pub fn cancel(&mut self, lease: LeaseId, takes: &[BlockTake], refused: bool, now: Timestamp) {
         self.close(lease, 0, now);
-        self.undo(wishes, refused, now);
+        self.undo(takes, refused, now);
     }
 
-    fn undo(&mut self, wishes: &Wishes, refused: bool, now: Timestamp) {
-        for take in &wishes.takes {
+    fn undo(&mut self, takes: &[BlockTake], refused: bool, now: Timestamp) {
+        for take in takes {
             let Some(at) = self.by_bucket.get(&take.bucket).copied() else { continue };
             let bucket = &mut self.buckets[at as usize].bucket;
             if refused {
@@ -443,9 +448,10 @@ impl Pool {
         if fitting < calls {
             return Err(soon);
         }
-        let (wishes, keys) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        let (mut wishes, keys) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        self.updates.append(&mut wishes.updates);
         let use_by = self.hold_more(lease, calls, use_by);
-        Ok(TopUp { calls, use_by, wishes, keys })
+        Ok(TopUp { calls, use_by, takes: wishes.takes, keys })
     }
 
     fn draw_more(
@@ -495,7 +501,7 @@ impl Pool {
         if self.leases.contains_key(&lease) {
             self.settle_calls(lease, 0, top_up.calls, now);
         }
-        self.undo(&top_up.wishes, refused, now);
+        self.undo(&top_up.takes, refused, now);
     }
 
     fn hold(&mut self, lease: LeaseId, grant: HeldGrant) {
@@ -507,29 +513,51 @@ impl Pool {
         }
     }
 
-    /// Why nothing at all could serve.
+    /// Why nothing at all could serve: looks at some of the tokens that would serve if they could.
     fn explain(&self, now: Timestamp, team: u32, request: &AcquireRequest) -> Refusal {
-        let profile = request.profile.as_deref().map(|profile| self.names.find(profile));
+        let mut refusals = Refusals::default();
         let mut seen = NoToken::None;
-        for slot in &self.slots {
-            let speaks = profile.is_none_or(|profile| profile.is_some_and(|profile| slot.profiles.contains(&profile)));
-            let kind = self.draws[request.operation][slot.kind as usize].is_some();
-            let draws = self.draws_for(request.operation, slot).is_some();
-            if slot.team != team || !speaks || !kind || !self.is_kind(slot.kind, request) {
-                continue;
+        for slot in self.idle_tokens(team, request) {
+            let slot = &self.slots[slot as usize];
+            match self.why_idle(slot, request, now) {
+                Ok(Refusal::Limited { until, class, owner }) => refusals.limited(until, class, owner),
+                Ok(_) => refusals.busy = true,
+                Err(why) => seen = seen.or(why),
             }
-            let why = match slot.state {
-                _ if !draws || !slot.purposes.contains(request.purpose) => NoToken::Purpose,
-                TokenState::Invalid { reason, .. } => NoToken::Dead(reason),
-                TokenState::Revoked { .. } => NoToken::Dead(Reason::RevokedByPerson),
-                TokenState::Paused { .. } => NoToken::Paused,
-                _ if slot.usable_until <= now => NoToken::Dead(Reason::Expired),
-                _ if slot.is_busy() => return Refusal::Busy,
-                TokenState::Live | TokenState::Suspect { .. } => return self.limited(slot, request, now),
-            };
-            seen = seen.or(why);
         }
-        Refusal::NoToken(seen)
+        refusals.worst().unwrap_or(Refusal::NoToken(seen))
+    }
+
+    /// Tokens of the team whose kind may call the operation, of each ability some, those that can't be used now first.
+    fn idle_tokens(&self, team: u32, request: &AcquireRequest) -> Vec<u32> {
+        if let Some(profile) = &request.profile {
+            let speaks = self.names.find(profile).and_then(|profile| self.by_profile.get(&profile));
+            let of_team = |slot: &&u32| self.slots[**slot as usize].team == team;
+            return speaks.into_iter().flatten().filter(of_team).take(EXPLAINED).copied().collect();
+        }
+        let Some(index) = &self.indexes[request.operation] else { return Vec::new() };
+        let shelves = index.shelves(team).iter();
+        // The best of a shelf stands for those that could be used, but not for this request.
+        let best = |shelf: &u32| index.candidate(*shelf, 0).map(|(_, slot)| slot);
+        shelves.flat_map(|shelf| index.idle(*shelf, EXPLAINED).iter().copied().chain(best(shelf))).collect()
+    }
+
+    /// Why a token can't be used now: not yet, or never until a person acts.
+    fn why_idle(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Result<Refusal, NoToken> {
+        if !self.is_kind(slot.kind, request) {
+            return Err(NoToken::None);
+        }
+        if self.draws_for(request.operation, slot).is_none() || !slot.purposes.contains(request.purpose) {
+            return Err(NoToken::Purpose);
+        }
+        match slot.state {
+            TokenState::Invalid { reason, .. } => Err(NoToken::Dead(reason)),
+            TokenState::Revoked { .. } => Err(NoToken::Dead(Reason::RevokedByPerson)),
+            TokenState::Paused { .. } => Err(NoToken::Paused),
+            _ if slot.usable_until <= now => Err(NoToken::Dead(Reason::Expired)),
+            _ if slot.is_busy() => Ok(Refusal::Busy),
+            TokenState::Live | TokenState::Suspect { .. } => Ok(self.limited(slot, request, now)),
+        }
     }
 
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
@@ -580,7 +608,7 @@ impl Refusals {
         }
     }
 
-    fn short(&mut self, rule: &super::buckets::Rule, shortage: Shortage, _operation: usize) -> Attempt {
+    fn short(&mut self, rule: &super::buckets::Rule, shortage: Shortage) -> Attempt {
         match shortage {
             Shortage::Until(until) => self.limited(until, rule.class, rule.limit.owner),
             Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),

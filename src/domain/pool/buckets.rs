@@ -180,7 +180,7 @@ impl Pool {
             return;
         }
         slot.wakes_at = Timestamp::NEVER;
-        slot.bucket.advance(now, self.settings.timing, &mut Vec::new());
+        slot.bucket.advance(now, self.settings.timing, &mut self.updates);
         for at in slot.slots.clone() {
             self.rescore_slot(at, now);
         }

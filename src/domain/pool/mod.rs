@@ -11,6 +11,7 @@ mod names;
 mod report;
 mod shelf;
 mod slot;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -22,13 +23,14 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, CollectorId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BucketKey, Cooling, Timing};
+use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
 pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
-pub use view::{BucketView, LeaseView, PoolCounts, Unusable};
+pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
+pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
 
 use buckets::{BucketSlot, Rule};
 use names::Names;
@@ -99,7 +101,11 @@ pub struct Pool {
     indexes: Vec<Option<Box<OperationIndex>>>,
     leases: HashMap<LeaseId, Held>,
     expiries: BinaryHeap<Reverse<(Timestamp, LeaseId)>>,
+    /// What is known better of blocks and the store does not know yet.
+    updates: Vec<BlockUpdate>,
     wakes: BinaryHeap<Reverse<(Timestamp, u32)>>,
+    /// Raised whenever a token is added or changed.
+    generation: u64,
 }
 
 /// What one call draws from one rule's bucket.
@@ -122,6 +128,8 @@ struct Held {
     opened_at: Timestamp,
     calls_left: u64,
     calls_granted: u64,
+    errors: u64,
+    throttled: u64,
     use_by: Timestamp,
     expires_at: Timestamp,
     /// The store has it.
@@ -145,10 +153,8 @@ struct HeldGrant {
 /// A lease that ended because nobody gave it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiredLease {
-    /// The lease.
-    pub lease: LeaseId,
-    /// Its token.
-    pub token: TokenId,
+    /// The lease, as it stood at its end.
+    pub lease: LeaseView,
     /// The calls it never reported, which count as spent.
     pub unreported: u64,
 }
@@ -178,7 +184,9 @@ impl Pool {
             indexes: std::iter::repeat_with(|| None).take(operations).collect(),
             leases: HashMap::new(),
             expiries: BinaryHeap::new(),
+            updates: Vec::new(),
             wakes: BinaryHeap::new(),
+            generation: 0,
         }
     }
 
@@ -200,11 +208,22 @@ impl Pool {
                 continue;
             }
             let unreported = held.calls_left;
-            let slot = held.slot;
+            let view = self.lease(lease);
             self.close(lease, unreported, now);
-            expired.push(ExpiredLease { lease, token: self.slots[slot as usize].id, unreported });
+            expired.extend(view.map(|lease| ExpiredLease { lease, unreported }));
         }
         expired
+    }
+
+    /// Hands out what is known better of blocks since the last time. The store must learn it before, or together with, the next block
+    /// that is taken; else it could refuse credit that is free.
+    pub fn take_updates(&mut self) -> Vec<BlockUpdate> {
+        std::mem::take(&mut self.updates)
+    }
+
+    /// Takes updates back that the store did not take.
+    pub fn return_updates(&mut self, updates: Vec<BlockUpdate>) {
+        self.updates.extend(updates);
     }
 
     /// When the next lease may expire or the next bucket changes: the pool wants to be advanced then.
@@ -242,6 +261,8 @@ impl Pool {
             opened_at: lease.opened_at,
             calls_left: lease.calls,
             calls_granted: lease.calls,
+            errors: 0,
+            throttled: 0,
             use_by: lease.use_by,
             expires_at: lease.expires_at,
             durable: true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote, Reported as ReportedUsage, span};
+use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
 use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
 use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Held, Pool};
@@ -22,6 +22,8 @@ pub struct CallReport {
     pub used: u64,
     /// Calls that surely did not, and whose credit comes back.
     pub unused: u64,
+    /// Calls of these that the network refused for a limit, by the collector's own count.
+    pub throttled: u64,
     /// What the network's latest answer meant.
     pub class: ErrorClass,
     /// How long the network asked to wait.
@@ -45,8 +47,6 @@ pub struct Reported {
     pub use_by: Timestamp,
     /// What else follows.
     pub effects: Vec<Effect>,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
     /// The report was settled before; nothing was changed.
     pub repeated: bool,
 }
@@ -122,11 +122,14 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        let updates = self.settle_calls(lease, report.used, report.unused, now);
+        self.settle_calls(lease, report.used, report.unused, now);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
         let token = &self.slots[slot as usize];
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
+        let limited = u64::from(is_limit(report.class));
+        held.throttled += report.throttled.max(limited);
+        held.errors += u64::from(report.class != ErrorClass::Ok && limited == 0);
         let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
         let answer = Reported {
             token: token.id,
@@ -135,10 +138,9 @@ impl Pool {
             calls_left: held.calls_left,
             use_by: held.use_by,
             effects,
-            updates,
             repeated: false,
         };
-        let kept = Reported { effects: Vec::new(), updates: Vec::new(), ..answer.clone() };
+        let kept = Reported { effects: Vec::new(), ..answer.clone() };
         held.last_report = Some((report.sequence, kept));
         Ok(answer)
     }
@@ -164,30 +166,29 @@ impl Pool {
         }
     }
 
-    /// Gives a lease back. What it did not report counts as unused if `rest_unused`, else as spent.
-    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<Released, ReportError> {
+    /// Gives a lease back; returns its token. What it did not report counts as unused if `rest_unused`, else as spent.
+    pub fn release(&mut self, now: Timestamp, lease: LeaseId, rest_unused: bool) -> Result<TokenId, ReportError> {
         let held = self.leases.get(&lease).ok_or(ReportError::UnknownLease)?;
         let unreported = if rest_unused { 0 } else { held.calls_left };
         let token = self.slots[held.slot as usize].id;
-        let updates = self.close(lease, unreported, now);
-        Ok(Released { token, updates })
+        self.close(lease, unreported, now);
+        Ok(token)
     }
 
     /// Ends a lease: `spent` of its remaining calls count as made, the rest comes back.
-    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let Some(held) = self.leases.get(&lease) else { return Vec::new() };
+    pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) {
+        let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
-        let updates = self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
+        self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
         self.leases.remove(&lease);
         self.slots[slot as usize].leases.retain(|other| *other != lease);
         self.rescore_slot(slot, now);
-        updates
     }
 
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
-    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) -> Vec<BlockUpdate> {
-        let mut updates = Vec::new();
-        let Some(held) = self.leases.get_mut(&lease) else { return updates };
+    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
+        let known = self.updates.len();
+        let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used + unused);
         let slot = held.slot;
         let grants = &mut held.grants;
@@ -205,11 +206,11 @@ impl Pool {
                 grant.units -= spent + returned;
                 used -= spent;
                 unused -= returned;
-                bucket.settle(grant.block, spent, returned, now, &mut updates);
+                bucket.settle(grant.block, spent, returned, now, &mut self.updates);
             }
         }
         grants.retain(|grant| grant.units > 0);
-        if !updates.is_empty() {
+        if self.updates.len() > known {
             let touched: Vec<u32> = self.slots[slot as usize].buckets.iter().map(|(_, bucket)| *bucket).collect();
             for bucket in touched {
                 self.schedule(bucket, now);
@@ -218,7 +219,6 @@ impl Pool {
         if unused > 0 {
             self.rescore_slot(slot, now);
         }
-        updates
     }
 
     fn take_readings(
@@ -316,12 +316,8 @@ impl Pool {
                 let until = now + report.retry_after.unwrap_or(Duration::from_secs(3600));
                 self.cool_token(slot, until, now)
             }
-            Class::RateLimitedToken if self.has_own_limit(lease, slot) => {
-                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
-            }
-            // The token of an app is limited with its app.
             Class::RateLimitedToken => {
-                self.cool(lease, slot, report, &[Owner::App, Owner::Address, Owner::Profile], now, effects)
+                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
             }
             Class::RateLimitedResource | Class::PublishQuota => {
                 self.cool(lease, slot, report, &[Owner::Profile], now, effects)
@@ -330,15 +326,6 @@ impl Pool {
                 self.cool(lease, slot, report, &[Owner::App, Owner::Address], now, effects)
             }
         }
-    }
-
-    /// Whether the lease's calls draw from an account of the token or its person.
-    fn has_own_limit(&self, lease: LeaseId, slot: u32) -> bool {
-        let Some(held) = self.leases.get(&lease) else { return true };
-        let draws = self.draws[held.operation as usize][self.slots[slot as usize].kind as usize].as_ref();
-        let owner = |draw: &super::Draw| self.rules[draw.rule as usize].limit.owner;
-        let own = [Owner::Token, Owner::Person, Owner::AppPerson];
-        draws.is_none_or(|draws| draws.iter().any(|draw| own.contains(&owner(draw))))
     }
 
     /// A call succeeded: what was closed for doubt or for a limit is open again.
@@ -466,13 +453,15 @@ impl Pool {
     }
 }
 
-/// A lease that was given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// Its token.
-    pub token: TokenId,
-    /// Blocks of which more is known now.
-    pub updates: Vec<BlockUpdate>,
+fn is_limit(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::RateLimitedToken
+            | ErrorClass::RateLimitedResource
+            | ErrorClass::RateLimitedApp
+            | ErrorClass::QuotaExhaustedApp
+            | ErrorClass::PublishQuota
+    )
 }
 
 /// What the holder of a lease that was taken back is told: the token's end, where that was the cause.

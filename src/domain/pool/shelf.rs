@@ -27,7 +27,7 @@ pub struct OperationIndex {
 pub struct Shelf {
     team: u32,
     pub ability: Ability,
-    /// Highest first; no level is empty.
+    /// Highest first; no level is empty. Level 0 holds the tokens that can't be used now.
     levels: Vec<(u8, Vec<u32>)>,
     turn: usize,
 }
@@ -58,11 +58,17 @@ impl OperationIndex {
         self.shelves[shelf as usize].ability
     }
 
+    /// Up to `most` tokens of a shelf that can't be used now.
+    pub fn idle(&self, shelf: u32, most: usize) -> &[u32] {
+        let lowest = self.shelves[shelf as usize].levels.last().filter(|(level, _)| *level == 0);
+        lowest.map_or(&[], |(_, tokens)| &tokens[..tokens.len().min(most)])
+    }
+
     /// The `nth` candidate of a shelf, best first; within one level in turn.
     pub fn candidate(&self, shelf: u32, nth: usize) -> Option<(u8, u32)> {
         let shelf = &self.shelves[shelf as usize];
         let mut skip = nth;
-        for (level, tokens) in &shelf.levels {
+        for (level, tokens) in shelf.levels.iter().filter(|(level, _)| *level > 0) {
             if skip < tokens.len() {
                 return Some((*level, tokens[(shelf.turn + skip) % tokens.len()]));
             }
@@ -103,7 +109,7 @@ impl OperationIndex {
         }
         self.remove(slot);
         let shelf = if known { place.shelf } else { self.shelf_for(team, ability) };
-        let at = if level == 0 { 0 } else { self.shelves[shelf as usize].push(level, slot) };
+        let at = self.shelves[shelf as usize].push(level, slot);
         self.places[index] = Place { shelf, level, at };
     }
 
@@ -111,9 +117,7 @@ impl OperationIndex {
         let Some(place) = self.places.get(slot as usize).copied().filter(|place| place.shelf != NOWHERE) else {
             return;
         };
-        if place.level > 0
-            && let Some(moved) = self.shelves[place.shelf as usize].remove(place.level, place.at)
-        {
+        if let Some(moved) = self.shelves[place.shelf as usize].remove(place.level, place.at) {
             self.places[moved as usize].at = place.at;
         }
         self.places[slot as usize].shelf = NOWHERE;
@@ -191,7 +195,7 @@ impl Pool {
     /// Shelves a token anew for one operation. Returns its level.
     pub(super) fn rescore(&mut self, operation: usize, slot: u32, now: Timestamp) -> u8 {
         let held = &self.slots[slot as usize];
-        if self.draws_for(operation, held).is_none() {
+        if self.draws[operation][held.kind as usize].is_none() {
             return 0;
         }
         let level = level(self.score(operation, held, slot, now));

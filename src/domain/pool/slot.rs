@@ -26,6 +26,8 @@ pub struct Slot {
     pub state: TokenState,
     /// The first of the clocks that end its use.
     pub usable_until: Timestamp,
+    /// The first of the clocks that a renewal can't turn back.
+    pub ends_at: Option<Timestamp>,
     pub cooling: Cooling,
     pub max_leases: u32,
     pub leases: Vec<LeaseId>,
@@ -67,6 +69,7 @@ impl Pool {
     ) -> Result<Vec<LeaseId>, UnknownKind> {
         let kind = self.network.kinds.iter().position(|kind| kind.id == token.kind).ok_or(UnknownKind)?;
         let slot = self.slot_of(token, kind, team_reserve, sealed);
+        self.generation += 1;
         match self.by_token.get(&token.id).copied() {
             Some(at) => self.replace(at, slot, now),
             None => self.insert(slot, now),
@@ -78,6 +81,7 @@ impl Pool {
     pub fn set_state(&mut self, token: TokenId, state: TokenState, now: Timestamp) -> Vec<LeaseId> {
         let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };
         self.slots[at as usize].state = state;
+        self.generation += 1;
         self.rescore_slot(at, now);
         self.recall_if_dead(token, now)
     }
@@ -86,6 +90,12 @@ impl Pool {
     pub fn sealed(&self, token: TokenId) -> Option<(&[u8], u32)> {
         let slot = &self.slots[*self.by_token.get(&token)? as usize];
         Some((&slot.sealed, slot.version))
+    }
+
+    /// Takes a lease back: it is granted nothing more, and takes its last report only. Returns whether it was held and not taken back
+    /// before.
+    pub fn recall(&mut self, lease: LeaseId) -> bool {
+        self.leases.get_mut(&lease).is_some_and(|held| !std::mem::replace(&mut held.recalled, true))
     }
 
     fn recall_if_dead(&mut self, token: TokenId, now: Timestamp) -> Vec<LeaseId> {
@@ -117,6 +127,7 @@ impl Pool {
             reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
             state: token.state,
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
+            ends_at: token.ends_at(),
             cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
             leases: Vec::new(),
@@ -171,6 +182,10 @@ impl Pool {
         self.unindex_slot(at);
         let before = &mut self.slots[at as usize];
         slot.leases = std::mem::take(&mut before.leases);
+        // What was learnt of it is not known to whoever puts it anew.
+        if let Some(until) = before.cooling.until() {
+            slot.cooling.close(until);
+        }
         let (person, profiles) = (before.person, std::mem::take(&mut before.profiles));
         unlink(self.by_person.get_mut(&person), at);
         for profile in profiles {

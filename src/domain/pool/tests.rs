@@ -106,7 +106,7 @@ fn pool(network: Arc<Network>, persons: &[&str]) -> Pool {
 }
 
 fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
-    CallReport { sequence, used, unused, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
+    CallReport { sequence, used, unused, throttled: 0, class: ErrorClass::Ok, retry_after: None, readings: Vec::new() }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -191,6 +191,22 @@ fn a_refusal_closes_the_bucket_and_one_probe_opens_it() {
     assert!(pool.acquire(later, &request(4, 1)).is_err(), "and no second one beside it");
     pool.report(later, probe.lease, &quiet(1, 1, 0)).unwrap();
     assert_eq!(pool.acquire(later, &request(5, 50)).unwrap().calls, 50);
+}
+
+#[test]
+fn a_refusal_says_why_and_when() {
+    let limits = vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)];
+    let mut pool = pool(network(limits, 1), &["ann", "ben"]);
+    let wrong_purpose = AcquireRequest { purpose: Purpose::Publish, ..request(1, 1) };
+    assert_eq!(pool.acquire(START, &wrong_purpose).unwrap_err(), Refusal::NoToken(NoToken::Purpose));
+    pool.acquire(START, &request(2, 90)).unwrap();
+    pool.acquire(START, &request(3, 90)).unwrap();
+    let Err(Refusal::Limited { until, .. }) = pool.acquire(START, &request(4, 1)) else { panic!("limited") };
+    assert!(until > START && until <= START + MINUTE * 4, "{until}");
+    pool.set_state(TokenId::from_u128(0), TokenState::Live.pause(START).unwrap(), START);
+    assert!(matches!(pool.acquire(START, &request(5, 1)), Err(Refusal::Limited { .. })), "the other comes back");
+    pool.set_state(TokenId::from_u128(1), TokenState::Live.pause(START).unwrap(), START);
+    assert_eq!(pool.acquire(START, &request(6, 1)).unwrap_err(), Refusal::NoToken(NoToken::Paused));
 }
 
 #[test]

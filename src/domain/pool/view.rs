@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, BucketNote};
-use crate::domain::networks::{Owner, Purpose};
+use crate::domain::credit::{BucketKey, BucketNote};
+use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::is_own;
 use crate::domain::token::{Reason, TokenState};
@@ -19,6 +19,8 @@ pub struct BucketView {
     pub class: usize,
     /// Whose account it is.
     pub owner: Owner,
+    /// The span in which the limit holds.
+    pub window: Window,
     /// The limit.
     pub limit: u64,
     /// The limit less the owner's reserve.
@@ -56,6 +58,10 @@ pub struct LeaseView {
     pub calls_granted: u64,
     /// Calls it may still make.
     pub calls_left: u64,
+    /// Reports of a failed call.
+    pub errors: u64,
+    /// Calls that the network refused for a limit.
+    pub throttled: u64,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Until when its calls may be made.
@@ -68,6 +74,15 @@ pub struct LeaseView {
     pub durable: bool,
     /// The highest report number settled; 0: none.
     pub sequence: u64,
+}
+
+/// One token, as far as only the pool knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenView {
+    /// Leases on it.
+    pub leases: usize,
+    /// It must not be used before this time.
+    pub cooling_until: Option<Timestamp>,
 }
 
 /// Sums over a pool.
@@ -92,6 +107,8 @@ pub struct SupplyView {
     pub owner: Owner,
     /// The limit less the owner's reserve.
     pub cap: u64,
+    /// In which time it gives that much anew, a whole day for a daily one; `None`: only when it is topped up.
+    pub length: Option<std::time::Duration>,
     /// Its rule, by its place among the network's rules.
     pub rule: usize,
 }
@@ -140,6 +157,12 @@ impl Pool {
         buckets.map(|(_, bucket)| self.bucket_view(*bucket)).collect()
     }
 
+    /// What only the pool knows of a token; `None`: it is not here.
+    pub fn token(&self, token: TokenId) -> Option<TokenView> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        Some(TokenView { leases: slot.leases.len(), cooling_until: slot.cooling.until() })
+    }
+
     /// Every bucket that has been drawn from.
     pub fn all_buckets(&self) -> Vec<BucketView> {
         (0..u32::try_from(self.buckets.len()).unwrap_or(u32::MAX)).map(|at| self.bucket_view(at)).collect()
@@ -153,6 +176,7 @@ impl Pool {
             key: held.key().clone(),
             class: rule.class,
             owner: rule.limit.owner,
+            window: rule.limit.window.clone(),
             limit: held.limit(),
             cap: held.cap(),
             spent: held.spent(),
@@ -177,6 +201,8 @@ impl Pool {
             collection: held.collection.clone(),
             calls_granted: held.calls_granted,
             calls_left: held.calls_left,
+            errors: held.errors,
+            throttled: held.throttled,
             opened_at: held.opened_at,
             use_by: held.use_by,
             expires_at: held.expires_at,
@@ -234,29 +260,11 @@ impl Pool {
         let slot = &self.slots[at as usize];
         let kind = &self.network.kinds[slot.kind as usize].id;
         let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.limit.holds_for(kind));
-        rules
-            .filter_map(|(index, rule)| {
-                let number = u16::try_from(index).ok()?;
-                let cap = match self.find_bucket(at, number) {
-                    Some(bucket) => self.buckets[bucket as usize].bucket.cap(),
-                    None => {
-                        let (limit, reserve) = self.limit_for(at, number);
-                        limit - limit * u64::from(reserve.min(100)) / 100
-                    }
-                };
-                Some(SupplyView {
-                    bucket: self.account_number(at, index),
-                    class: rule.class,
-                    owner: rule.limit.owner,
-                    cap,
-                    rule: index,
-                })
-            })
-            .collect()
+        rules.filter_map(|(index, _)| self.supply_under(at, index)).collect()
     }
 
     /// A number for the account that a token draws from under a rule: equal for tokens that share it.
-    fn account_number(&self, at: u32, rule: usize) -> u64 {
+    pub(super) fn account_number(&self, at: u32, rule: usize) -> u64 {
         let slot = &self.slots[at as usize];
         let owner = match self.rules[rule].limit.owner {
             Owner::Token => u64::from(at),
@@ -273,17 +281,16 @@ impl Pool {
     }
 
     /// Everything that must outlive an orderly stop: free credit goes back, notes are taken.
-    pub fn settle_for_stop(&mut self) -> (Vec<BlockUpdate>, Vec<BucketNote>) {
-        let mut updates = Vec::new();
+    pub fn settle_for_stop(&mut self) -> Vec<BucketNote> {
         let mut notes = Vec::new();
         for bucket in &mut self.buckets {
-            bucket.bucket.give_back(&mut updates);
+            bucket.bucket.give_back(&mut self.updates);
             notes.push(bucket.bucket.note());
         }
         notes.retain(|note| {
             note.cooling_until.is_some() || note.learned_limit.is_some() || note.window_ends_at.is_some()
         });
-        (updates, notes)
+        notes
     }
 
     /// The credit that was granted beyond what may be spent, over all buckets. Zero by construction; recomputed from the books.

@@ -1,3 +1,5 @@
+//! Fair shares, starvation, bounds and deadlines.
+
 use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;

@@ -88,7 +88,9 @@ fn of_engine(error: AcquireError, asked: &Lease, now: Timestamp) -> Refusal {
         AcquireError::Repeated { .. } | AcquireError::OtherContent => {
             refuse(Code::InvalidArgument, ErrorReason::RequestIdReused, message)
         }
-        AcquireError::Overloaded => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+        AcquireError::Raced | AcquireError::Overloaded => {
+            refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE)
+        }
         AcquireError::Store(error) => error.into(),
     }
 }

@@ -199,6 +199,34 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn counts_are_those_held(steps in proptest::collection::vec((0_u8..4, proptest::bool::ANY), 0..200)) {
+            let limits = Limits { connections: 5, connections_per_peer: 2, ..Limits::default() };
+            let (admission, clock) = admission(limits);
+            let mut held: Vec<(u8, Admitted)> = Vec::new();
+            for (peer, comes) in steps {
+                clock.advance(Duration::from_secs(1));
+                let of_peer = held.iter().filter(|(holder, _)| *holder == peer).count();
+                if comes {
+                    let expected = match (of_peer < 2, held.len() < 5) {
+                        (false, _) => Some(Refusal::PeerFull),
+                        (true, false) => Some(Refusal::Full),
+                        (true, true) => None,
+                    };
+                    let result = admission.admit(IpAddr::from([10, 0, 0, peer]));
+                    proptest::prop_assert_eq!(result.as_ref().err().copied(), expected);
+                    held.extend(result.ok().map(|admitted| (peer, admitted)));
+                } else if let Some(place) = held.iter().position(|(holder, _)| *holder == peer) {
+                    held.swap_remove(place);
+                }
+                proptest::prop_assert_eq!(admission.open(), held.len());
+            }
+            drop(held);
+            proptest::prop_assert!(admission.per_peer.is_empty());
+        }
+    }
+
     #[test]
     fn a_flood_of_peers_is_forgotten() {
         let limits = Limits { accepts_per_second: u32::MAX, ..Limits::default() };

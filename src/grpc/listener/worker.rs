@@ -194,6 +194,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_an_end_that_nobody_asked_for_is_a_failure() {
+        for asked in [false, true] {
+            let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
+            if asked {
+                stop.cancel();
+            }
+            drop(FailureWatch { stop, failed: failed.clone() });
+            assert_eq!(failed.is_cancelled(), !asked);
+        }
+    }
+
+    #[test]
     fn ages_spread_around_the_middle() {
         let mut ages = StdRng::seed_from_u64(7);
         let middle = Duration::from_secs(900);

@@ -1,3 +1,5 @@
+//! The sender against real receivers on loopback.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -64,7 +64,7 @@ pub(crate) async fn an_alert_is_changed_and_found(fixture: &dyn Fixture) {
 }
 
 async fn claim(store: &dyn Store, now: i64, limit: u32) -> Vec<u128> {
-    let claimed = store.claim_due(at(now), at(now + 30), limit).await.unwrap();
+    let claimed = store.claim_due("ops", at(now), at(now + 30), limit).await.unwrap();
     claimed.iter().map(|message| message.id.as_u128()).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use super::Fixture;
 use crate::base::ids::{CollectorId, TokenId};
+use crate::domain::networks::Purpose;
 use crate::store::{UsageKey, UsageRow};
 
 fn row(day: i32, collector: Option<u128>, class: Option<&str>, calls: u64) -> UsageRow {
@@ -12,8 +13,9 @@ fn row(day: i32, collector: Option<u128>, class: Option<&str>, calls: u64) -> Us
         collector: collector.map(CollectorId::from_u128),
         class: class.map(|class| class.parse().unwrap()),
         network: "x".parse().unwrap(),
+        purpose: Purpose::CollectContent,
     };
-    UsageRow { key, calls, errors: 1, throttled: 0 }
+    UsageRow { key, calls, credits: calls * 2, errors: 1, throttled: 0 }
 }
 
 pub(crate) async fn usage_adds_up(fixture: &dyn Fixture) {

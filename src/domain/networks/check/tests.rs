@@ -1,3 +1,5 @@
+//! The check against catalogues with one mistake each.
+
 use crate::domain::networks::{Catalogue, CatalogueErrors, Mistake};
 
 /// A whole network in few lines: each test spoils one thing of it.

@@ -1,3 +1,5 @@
+//! Every row of the catalogue and of the recorded answers, and arbitrary bytes.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;

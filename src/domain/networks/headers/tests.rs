@@ -1,3 +1,5 @@
+//! Every documented header, and arbitrary bytes in every dialect.
+
 use std::sync::LazyLock;
 use std::time::Duration;
 

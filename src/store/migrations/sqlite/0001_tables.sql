@@ -200,8 +200,10 @@ CREATE TABLE usage (
     collector  BLOB    NOT NULL,
     network    TEXT    NOT NULL,
     class      TEXT    NOT NULL,
+    purpose    TEXT    NOT NULL,
     calls      INTEGER NOT NULL,
+    credits    INTEGER NOT NULL,
     errors     INTEGER NOT NULL,
     throttled  INTEGER NOT NULL,
-    PRIMARY KEY (token, day, collection, collector, class, network)
+    PRIMARY KEY (token, day, collection, collector, class, network, purpose)
 ) STRICT, WITHOUT ROWID;

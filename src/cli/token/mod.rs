@@ -1,19 +1,23 @@
 //! `token-broker token`.
 
+mod columns;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+pub use self::columns::{facts, window};
+
+use self::columns::{BUCKETS, COLUMNS, FIELDS};
 use super::failure::Failure;
 use super::import;
-use super::names::{short, team_of, top, under};
+use super::names::{top, under};
 use super::options::{Comment, Paging, parse_fact, update_mask};
 use super::secrets::SecretSource;
 use super::session::{Page, Session, part};
-use super::table::{Cell, Column, Tone, View, grouped};
 use super::terminal::Format;
-use super::times::{When, exact, parse_when};
-use super::words::{word_of, word_parser, words_of};
+use super::times::{When, parse_when};
+use super::words::word_parser;
 use crate::grpc::pb;
 use crate::grpc::pb::token_service_client::TokenServiceClient;
 
@@ -213,117 +217,6 @@ pub struct Several {
     tokens: Vec<String>,
     #[command(flatten)]
     comment: Comment,
-}
-
-const COLUMNS: &[Column<pb::Token>] = &[
-    Column::text("TOKEN", |token, _| short(&token.name).into()),
-    Column::text("TEAM", |token, _| short(team_of(&token.name)).into()),
-    Column::text("NETWORK", |token, _| short(&token.network).into()),
-    Column::text("KIND", |token, _| token.kind.as_str().into()),
-    Column::text("NAME", |token, _| token.display_name.as_str().into()),
-    Column::text("PROFILE", |token, _| token.profile.as_str().into()),
-    Column::text("STATE", state),
-    Column::text("STATUS", status),
-    Column::text("EXPIRES", |token, view| {
-        view.time(clocks(token).and_then(|clocks| clocks.access_expire_time.as_ref()))
-    }),
-    Column::number("LEASES", |token, _| token.active_leases.into()),
-    Column::number("CALLS 1 H", |token, _| token.calls_last_hour.into()),
-    Column::number("CALLS 24 H", |token, _| token.calls_last_day.into()),
-];
-
-const FIELDS: &[Column<pb::Token>] = &[
-    Column::text("token", |token, _| token.name.as_str().into()),
-    Column::text("network", |token, _| short(&token.network).into()),
-    Column::text("kind", |token, _| token.kind.as_str().into()),
-    Column::text("app", |token, _| short(&token.app).into()),
-    Column::text("name", |token, _| token.display_name.as_str().into()),
-    Column::text("person", |token, _| token.person.as_str().into()),
-    Column::text("profile", |token, _| token.profile.as_str().into()),
-    Column::text("granted by", |token, _| token.granted_by.as_str().into()),
-    Column::text("state", state),
-    Column::text("reason", |token, _| word_of::<pb::TokenReason>(token.reason).into()),
-    Column::text("since", |token, view| view.time(token.state_time.as_ref())),
-    Column::text("cooling until", |token, view| view.time(token.cooling_until.as_ref())),
-    Column::text("status", status),
-    Column::text("access ends", |token, view| view.time(clocks(token).and_then(|one| one.access_expire_time.as_ref()))),
-    Column::text("refresh ends", |token, view| {
-        view.time(clocks(token).and_then(|one| one.refresh_expire_time.as_ref()))
-    }),
-    Column::text("data access ends", |token, view| {
-        view.time(clocks(token).and_then(|one| one.data_access_expire_time.as_ref()))
-    }),
-    Column::text("consented", |token, view| view.time(clocks(token).and_then(|one| one.consent_time.as_ref()))),
-    Column::text("scopes", |token, _| token.scopes.join(", ").into()),
-    Column::text("purposes", |token, _| words_of::<pb::Purpose>(&token.purposes).into()),
-    Column::text("facts", |token, _| facts(&token.facts).into()),
-    Column::text("most leases", |token, _| match token.max_concurrent_leases {
-        0 => "".into(),
-        most => most.into(),
-    }),
-    Column::text("reserve", |token, _| token.reserve_percent.map(|one| format!("{one} %")).unwrap_or_default().into()),
-    Column::text("leases", |token, _| token.active_leases.into()),
-    Column::text("calls, 1 h", |token, _| token.calls_last_hour.into()),
-    Column::text("calls, 24 h", |token, _| token.calls_last_day.into()),
-    Column::text("added", |token, view| view.time(token.create_time.as_ref())),
-    Column::text("last leased", |token, view| view.time(token.last_lease_time.as_ref())),
-];
-
-const BUCKETS: &[Column<pb::Bucket>] =
-    &[
-        Column::text("CLASS", |bucket, _| bucket.credit_class.as_str().into()),
-        Column::text("OWNER", |bucket, _| {
-            format!("{} {}", word_of::<pb::BucketOwner>(bucket.owner), bucket.owner_id).into()
-        }),
-        Column::text("WINDOW", |bucket, _| bucket.window.as_ref().map(window).unwrap_or_default().into()),
-        Column::number("LIMIT", |bucket, _| bucket.limit.map_or_else(|| "unknown".into(), Cell::from)),
-        Column::number("RESERVE", |bucket, _| bucket.reserve.into()),
-        Column::number("USED", |bucket, _| bucket.used.into()),
-        Column::number("LEFT", left),
-        Column::text("RESET", |bucket, view| view.time(bucket.reset_time.as_ref())),
-        Column::text("", |bucket, _| {
-            if bucket.shared_use { Cell::toned("somebody else uses it", Tone::Warning) } else { "".into() }
-        }),
-    ];
-
-fn clocks(token: &pb::Token) -> Option<&pb::TokenClocks> {
-    token.clocks.as_ref()
-}
-
-fn state(token: &pb::Token, _: View) -> Cell {
-    let tone = match token.state() {
-        pb::TokenState::Live => Tone::Good,
-        pb::TokenState::Expired | pb::TokenState::Invalid | pb::TokenState::Revoked => Tone::Bad,
-        pb::TokenState::Cooling | pb::TokenState::Suspect | pb::TokenState::Paused => Tone::Warning,
-        pb::TokenState::Unspecified => Tone::Plain,
-    };
-    Cell::toned(word_of::<pb::TokenState>(token.state), tone)
-}
-
-fn status(token: &pb::Token, _: View) -> Cell {
-    let tone = match token.status() {
-        pb::TokenStatus::Expired => Tone::Bad,
-        pb::TokenStatus::Expiring => Tone::Warning,
-        pb::TokenStatus::Valid | pb::TokenStatus::NoExpiry => Tone::Good,
-        pb::TokenStatus::Unspecified => Tone::Plain,
-    };
-    Cell::toned(word_of::<pb::TokenStatus>(token.status), tone)
-}
-
-fn left(bucket: &pb::Bucket, _: View) -> Cell {
-    let tone = if bucket.left <= 0 { Tone::Warning } else { Tone::Plain };
-    Cell::toned(grouped(bucket.left), tone)
-}
-
-/// A window rule with its length, such as `fixed 15 min`.
-pub fn window(window: &pb::Window) -> String {
-    let rule = word_of::<pb::WindowRule>(window.rule);
-    format!("{rule} {}{}", exact(window.length.as_ref()), window.time_zone).trim_end().to_owned()
-}
-
-/// Facts as `name=number`.
-pub fn facts(facts: &std::collections::BTreeMap<String, i64>) -> String {
-    facts.iter().map(|(name, number)| format!("{name}={number}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Carries a command out.

@@ -1,0 +1,163 @@
+//! How tokens, and what hangs on them, are shown.
+
+use super::super::names::{short, team_of};
+use super::super::table::{Cell, Column, Tone, View, grouped};
+use super::super::times::exact;
+use super::super::words::{word_of, words_of};
+use crate::grpc::pb;
+
+/// A row of a list.
+pub const COLUMNS: &[Column<pb::Token>] = &[
+    Column::text("TOKEN", |token, _| short(&token.name).into()),
+    Column::minor_text("TEAM", |token, _| short(team_of(&token.name)).into()),
+    Column::text("NETWORK", |token, _| short(&token.network).into()),
+    Column::text("KIND", |token, _| token.kind.as_str().into()),
+    Column::minor_text("NAME", |token, _| token.display_name.as_str().into()),
+    Column::minor_text("PROFILE", |token, _| token.profile.as_str().into()),
+    Column::text("STATE", state),
+    Column::text("STATUS", status),
+    Column::text("EXPIRES", |token, view| {
+        view.time(clocks(token).and_then(|clocks| clocks.access_expire_time.as_ref()))
+    }),
+    Column::minor_number("LEASES", |token, _| token.active_leases.into()),
+    Column::minor_number("CALLS 1 H", |token, _| token.calls_last_hour.into()),
+    Column::minor_number("CALLS 24 H", |token, _| token.calls_last_day.into()),
+];
+
+/// All of one token but its buckets.
+pub const FIELDS: &[Column<pb::Token>] = &[
+    Column::text("token", |token, _| token.name.as_str().into()),
+    Column::text("network", |token, _| short(&token.network).into()),
+    Column::text("kind", |token, _| token.kind.as_str().into()),
+    Column::text("app", |token, _| short(&token.app).into()),
+    Column::text("name", |token, _| token.display_name.as_str().into()),
+    Column::text("person", |token, _| token.person.as_str().into()),
+    Column::text("profile", |token, _| token.profile.as_str().into()),
+    Column::text("granted by", |token, _| token.granted_by.as_str().into()),
+    Column::text("state", state),
+    Column::text("reason", |token, _| word_of::<pb::TokenReason>(token.reason).into()),
+    Column::text("since", |token, view| view.time(token.state_time.as_ref())),
+    Column::text("cooling until", |token, view| view.time(token.cooling_until.as_ref())),
+    Column::text("status", status),
+    Column::text("access ends", |token, view| view.time(clocks(token).and_then(|one| one.access_expire_time.as_ref()))),
+    Column::text("refresh ends", |token, view| {
+        view.time(clocks(token).and_then(|one| one.refresh_expire_time.as_ref()))
+    }),
+    Column::text("data access ends", |token, view| {
+        view.time(clocks(token).and_then(|one| one.data_access_expire_time.as_ref()))
+    }),
+    Column::text("consented", |token, view| view.time(clocks(token).and_then(|one| one.consent_time.as_ref()))),
+    Column::text("scopes", |token, _| token.scopes.join(", ").into()),
+    Column::text("purposes", |token, _| words_of::<pb::Purpose>(&token.purposes).into()),
+    Column::text("facts", |token, _| facts(&token.facts).into()),
+    Column::text("most leases", |token, _| match token.max_concurrent_leases {
+        0 => "".into(),
+        most => most.into(),
+    }),
+    Column::text("reserve", |token, _| token.reserve_percent.map(|one| format!("{one} %")).unwrap_or_default().into()),
+    Column::text("leases", |token, _| token.active_leases.into()),
+    Column::text("calls, 1 h", |token, _| token.calls_last_hour.into()),
+    Column::text("calls, 24 h", |token, _| token.calls_last_day.into()),
+    Column::text("added", |token, view| view.time(token.create_time.as_ref())),
+    Column::text("last leased", |token, view| view.time(token.last_lease_time.as_ref())),
+];
+
+/// The books of a token.
+pub const BUCKETS: &[Column<pb::Bucket>] =
+    &[
+        Column::text("CLASS", |bucket, _| bucket.credit_class.as_str().into()),
+        Column::minor_text("OWNER", |bucket, _| {
+            format!("{} {}", word_of::<pb::BucketOwner>(bucket.owner), bucket.owner_id).trim_end().into()
+        }),
+        Column::text("WINDOW", |bucket, _| bucket.window.as_ref().map(window).unwrap_or_default().into()),
+        Column::number("LIMIT", |bucket, _| bucket.limit.map_or_else(|| "unknown".into(), Cell::from)),
+        Column::minor_number("RESERVE", |bucket, _| bucket.reserve.into()),
+        Column::number("USED", |bucket, _| bucket.used.into()),
+        Column::number("LEFT", left),
+        Column::text("RESET", |bucket, view| view.time(bucket.reset_time.as_ref())),
+        Column::text("", |bucket, _| {
+            if bucket.shared_use { Cell::toned("somebody else uses it", Tone::Warning) } else { "".into() }
+        }),
+    ];
+
+fn clocks(token: &pb::Token) -> Option<&pb::TokenClocks> {
+    token.clocks.as_ref()
+}
+
+fn state(token: &pb::Token, _: View) -> Cell {
+    let tone = match token.state() {
+        pb::TokenState::Live => Tone::Good,
+        pb::TokenState::Expired | pb::TokenState::Invalid | pb::TokenState::Revoked => Tone::Bad,
+        pb::TokenState::Cooling | pb::TokenState::Suspect | pb::TokenState::Paused => Tone::Warning,
+        pb::TokenState::Unspecified => Tone::Plain,
+    };
+    Cell::toned(word_of::<pb::TokenState>(token.state), tone)
+}
+
+fn status(token: &pb::Token, _: View) -> Cell {
+    let tone = match token.status() {
+        pb::TokenStatus::Expired => Tone::Bad,
+        pb::TokenStatus::Expiring => Tone::Warning,
+        pb::TokenStatus::Valid | pb::TokenStatus::NoExpiry => Tone::Good,
+        pb::TokenStatus::Unspecified => Tone::Plain,
+    };
+    Cell::toned(word_of::<pb::TokenStatus>(token.status), tone)
+}
+
+fn left(bucket: &pb::Bucket, _: View) -> Cell {
+    let tone = if bucket.left <= 0 { Tone::Warning } else { Tone::Plain };
+    Cell::toned(grouped(bucket.left), tone)
+}
+
+/// A window rule with its length, such as `fixed 15 min`.
+pub fn window(window: &pb::Window) -> String {
+    let rule = word_of::<pb::WindowRule>(window.rule);
+    format!("{rule} {}{}", exact(window.length.as_ref()), window.time_zone).trim_end().to_owned()
+}
+
+/// Facts as `name=number`.
+pub fn facts(facts: &std::collections::BTreeMap<String, i64>) -> String {
+    facts.iter().map(|(name, number)| format!("{name}={number}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::cli::table::draw_table;
+    use crate::cli::times::to_wire;
+
+    #[test]
+    fn windows_read_as_rule_and_length() {
+        let of = |rule: pb::WindowRule, seconds: Option<i64>, zone: &str| {
+            let length = seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+            window(&pb::Window { rule: rule.into(), length, time_zone: zone.to_owned() })
+        };
+        assert_eq!(of(pb::WindowRule::Fixed, Some(900), ""), "fixed 15 min");
+        assert_eq!(of(pb::WindowRule::Daily, None, "America/Los_Angeles"), "daily America/Los_Angeles");
+        assert_eq!(of(pb::WindowRule::Budget, None, ""), "budget");
+    }
+
+    #[test]
+    fn books_show_what_is_not_known() {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let known = pb::Bucket {
+            credit_class: "search".to_owned(),
+            owner: pb::BucketOwner::Token.into(),
+            limit: Some(1500),
+            reserve: 150,
+            used: 1350,
+            reset_time: Some(to_wire(Timestamp::from_secs(1_700_000_600))),
+            shared_use: true,
+            ..pb::Bucket::default()
+        };
+        let unknown = pb::Bucket { credit_class: "write".to_owned(), left: 5, ..pb::Bucket::default() };
+        let expected = "\
+CLASS   OWNER  WINDOW    LIMIT  RESERVE   USED  LEFT  RESET
+search  token            1,500      150  1,350     0  in 10 min  somebody else uses it
+write                  unknown        0      0     5
+";
+        let drawn = draw_table(&[known, unknown], BUCKETS, View { now, detail: false }, false, None);
+        assert_eq!(drawn, expected);
+    }
+}

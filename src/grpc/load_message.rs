@@ -1,0 +1,117 @@
+//! Loads on the wire. Alerts show parts of them, too.
+
+use std::sync::Arc;
+
+use crate::domain::load::{Advice, Load, Ratio, Span};
+use crate::domain::networks::Owner;
+use crate::grpc::convert::{duration, timestamp};
+use crate::grpc::fields::small;
+use crate::grpc::pb;
+use crate::service::{ClassLoad, LoadForecast, LoadLevel, TeamLoad};
+
+/// A team's load.
+pub fn team_load(load: &TeamLoad, target: f64, spans: &[Span]) -> pb::TeamLoad {
+    pb::TeamLoad {
+        name: format!("teams/{}/load", load.team),
+        measure_time: Some(timestamp(load.at)),
+        level: level(load.level).into(),
+        classes: load.classes.iter().map(|class| class_load(class, target, spans)).collect(),
+    }
+}
+
+fn class_load(class: &ClassLoad, target: f64, spans: &[Span]) -> pb::ClassLoad {
+    let advice = (class.level != LoadLevel::Ok).then(|| advice(&class.advice, class.key.network.as_str(), target));
+    let hour = &class.spans.hour;
+    pb::ClassLoad {
+        network: format!("networks/{}", class.key.network),
+        credit_class: class.key.class.to_string(),
+        level: level(class.level).into(),
+        spans: spans.iter().map(|span| load_span(*span, class.spans.of(*span))).collect(),
+        live_tokens: small(hour.tokens),
+        volume_per_token: hour.volume_per_token().unwrap_or_default(),
+        advice,
+        causes: causes(&class.causes, class.spans.five_minutes.demand),
+        forecast: class.forecast.iter().map(|forecast| load_forecast(class, forecast)).collect(),
+    }
+}
+
+fn load_span(span: Span, load: &Load) -> pb::LoadSpan {
+    pb::LoadSpan {
+        span: Some(duration(span.length())),
+        demand: whole(load.demand),
+        supply: whole(load.supply),
+        ratio: ratio(load.ratio),
+    }
+}
+
+fn load_forecast(class: &ClassLoad, forecast: &LoadForecast) -> pb::LoadForecast {
+    let team = &class.key.team;
+    pb::LoadForecast {
+        forecast_time: Some(timestamp(forecast.at)),
+        ratio: ratio(forecast.ratio),
+        level: level(forecast.level).into(),
+        expiring_tokens: forecast.tokens.iter().map(|token| format!("teams/{team}/tokens/{token}")).collect(),
+        expiring_token_count: small(forecast.ending),
+    }
+}
+
+/// A level.
+pub fn level(level: LoadLevel) -> pb::LoadLevel {
+    match level {
+        LoadLevel::Ok => pb::LoadLevel::Ok,
+        LoadLevel::High => pb::LoadLevel::High,
+        LoadLevel::Critical => pb::LoadLevel::Critical,
+        LoadLevel::NoTokens => pb::LoadLevel::NoTokens,
+    }
+}
+
+/// A level from the wire; unspecified is the best.
+pub fn from_level(level: i32) -> Option<LoadLevel> {
+    match pb::LoadLevel::try_from(level).ok()? {
+        pb::LoadLevel::Unspecified | pb::LoadLevel::Ok => Some(LoadLevel::Ok),
+        pb::LoadLevel::High => Some(LoadLevel::High),
+        pb::LoadLevel::Critical => Some(LoadLevel::Critical),
+        pb::LoadLevel::NoTokens => Some(LoadLevel::NoTokens),
+    }
+}
+
+/// A ratio; unset where there is no supply.
+pub fn ratio(ratio: Ratio) -> Option<f64> {
+    match ratio {
+        Ratio::Of(ratio) => Some(ratio),
+        Ratio::NoSupply => None,
+    }
+}
+
+/// Advice about tokens of `network`.
+pub fn advice(advice: &Advice, network: &str, target: f64) -> pb::LoadAdvice {
+    let belongs = |owner: &Owner| matches!(owner, Owner::App | Owner::Address);
+    let (tokens, limit_belongs_to_app) = match advice {
+        Advice::Nothing => (0, false),
+        Advice::AddTokens { tokens, .. } => (*tokens, false),
+        Advice::AddTokensUpTo { tokens, limit, .. } => (*tokens, belongs(limit)),
+        Advice::AddsNothing { limit } => (0, belongs(limit)),
+        Advice::ConnectFirst => (1, false),
+    };
+    pb::LoadAdvice {
+        text: advice.text(network).to_string(),
+        tokens_needed: small(tokens),
+        target_ratio: target,
+        limit_belongs_to_app,
+    }
+}
+
+/// Collections with their shares of a demand.
+pub fn causes(causes: &[(Arc<str>, f64)], demand: f64) -> Vec<pb::LoadCause> {
+    let cause = |(collection, share): &(Arc<str>, f64)| pb::LoadCause {
+        collection: collection.to_string(),
+        share: *share,
+        demand: whole(demand * share),
+    };
+    causes.iter().map(cause).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the conversion saturates")]
+fn whole(amount: f64) -> i64 {
+    amount.round() as i64
+}

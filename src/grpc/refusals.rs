@@ -1,0 +1,131 @@
+//! How the errors of administration are told: each with its code and reason.
+
+use tonic::Code;
+
+use crate::domain::token::TransitionError;
+use crate::grpc::pb::ErrorReason;
+use crate::grpc::status::{Refusal, refuse};
+use crate::service::collectors::CollectorError;
+use crate::service::keys::KeyError;
+use crate::service::networks::NetworkError;
+use crate::service::teams::TeamError;
+use crate::service::tokens::{Rejected, TokenError};
+
+/// How long to wait where others change the same thing.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
+
+impl From<TeamError> for Refusal {
+    fn from(error: TeamError) -> Self {
+        let message = error.to_string();
+        match error {
+            TeamError::NotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            TeamError::Exists(_) => refuse(Code::AlreadyExists, ErrorReason::TeamExists, message),
+            TeamError::NotEmpty { .. } => refuse(Code::FailedPrecondition, ErrorReason::TeamNotEmpty, message),
+            TeamError::Token(error) => Refusal::from(*error),
+            TeamError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<CollectorError> for Refusal {
+    fn from(error: CollectorError) -> Self {
+        let message = error.to_string();
+        match error {
+            CollectorError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            CollectorError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::CollectorNotFound, message),
+            CollectorError::Exists(_) => refuse(Code::AlreadyExists, ErrorReason::CollectorExists, message),
+            CollectorError::UnknownNetwork(network) => {
+                refuse(Code::InvalidArgument, ErrorReason::UnknownNetwork, message).with("network", network)
+            }
+            CollectorError::NotIdle(_) => refuse(Code::FailedPrecondition, ErrorReason::CollectorNotIdle, message),
+            CollectorError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            KeyError::NotFound(_) => refuse(Code::NotFound, ErrorReason::KeyNotFound, message),
+            KeyError::CollectorNotFound { .. } => refuse(Code::NotFound, ErrorReason::CollectorNotFound, message),
+            KeyError::LastAdmin => refuse(Code::FailedPrecondition, ErrorReason::LastAdminKey, message),
+            KeyError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
+            KeyError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+/// The reason for which a token is not taken.
+pub fn reason_of(rejected: &Rejected) -> ErrorReason {
+    match rejected {
+        Rejected::UnknownNetwork(_) => ErrorReason::UnknownNetwork,
+        Rejected::UnknownKind { .. } => ErrorReason::UnknownKind,
+        Rejected::AppNotFound { .. } => ErrorReason::AppNotFound,
+        Rejected::Scopes(_)
+        | Rejected::Purposes { .. }
+        | Rejected::Fact { .. }
+        | Rejected::Over(_)
+        | Rejected::Consent => ErrorReason::InvalidField,
+    }
+}
+
+impl From<Rejected> for Refusal {
+    fn from(rejected: Rejected) -> Self {
+        let message = rejected.to_string();
+        let reason = reason_of(&rejected);
+        match rejected {
+            Rejected::UnknownNetwork(network) => {
+                refuse(Code::InvalidArgument, reason, message).with("network", network)
+            }
+            Rejected::UnknownKind { network, kind } => {
+                refuse(Code::InvalidArgument, reason, message).with("network", network).with("kind", kind)
+            }
+            Rejected::AppNotFound { .. } => refuse(Code::NotFound, reason, message),
+            Rejected::Scopes(_)
+            | Rejected::Purposes { .. }
+            | Rejected::Fact { .. }
+            | Rejected::Over(_)
+            | Rejected::Consent => refuse(Code::InvalidArgument, reason, message).field(rejected.field()),
+        }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        let message = error.to_string();
+        match error {
+            TokenError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            TokenError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::TokenNotFound, message),
+            TokenError::Rejected(rejected) => Refusal::from(rejected),
+            TokenError::Exists { team, token } => refuse(Code::AlreadyExists, ErrorReason::TokenExists, message)
+                .with("token", format!("teams/{team}/tokens/{token}")),
+            TokenError::State(state) => {
+                let name = match state {
+                    TransitionError::Revoked => "revoked",
+                    TransitionError::Invalid(_) => "invalid",
+                };
+                refuse(Code::FailedPrecondition, ErrorReason::TokenState, message).with("state", name)
+            }
+            TokenError::Contended(_) => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            TokenError::Vault(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
+            TokenError::Seal(_) => refuse(Code::Internal, ErrorReason::Internal, message),
+            TokenError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<NetworkError> for Refusal {
+    fn from(error: NetworkError) -> Self {
+        let message = error.to_string();
+        match error {
+            NetworkError::NotFound(_) => refuse(Code::NotFound, ErrorReason::NetworkNotFound, message),
+            NetworkError::AppNotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
+            NetworkError::NoBudget { network, class } => {
+                refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message)
+                    .with("network", network)
+                    .with("credit_class", class)
+            }
+        }
+    }
+}

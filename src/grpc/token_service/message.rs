@@ -1,0 +1,120 @@
+//! Tokens and their buckets on the wire.
+
+use crate::base::clock::Timestamp;
+use crate::domain::networks::{Network, Owner};
+use crate::domain::pool::BucketView;
+use crate::domain::token::{Reason, Status, Token, TokenState};
+use crate::grpc::convert::{optional_timestamp, timestamp};
+use crate::grpc::fields::{count, from_purposes, small};
+use crate::grpc::network_message::{owner, window_message};
+use crate::grpc::pb;
+use crate::service::tokens::{ShownState, TokenView};
+
+/// A token, without its buckets.
+pub fn token_message(view: &TokenView) -> pb::Token {
+    let token = &view.token;
+    let (reason, since) = reason_and_time(token, view.state);
+    pb::Token {
+        name: format!("teams/{}/tokens/{}", token.team, token.id),
+        network: format!("networks/{}", token.network),
+        kind: token.kind.to_string(),
+        app: format!("networks/{}/apps/{}", token.network, token.app),
+        person: token.person.clone(),
+        profile: token.profiles.first().cloned().unwrap_or_default(),
+        display_name: token.label.clone(),
+        granted_by: String::new(),
+        scopes: token.scopes.clone(),
+        purposes: from_purposes(token.purposes),
+        facts: token.facts.iter().map(|(fact, value)| (fact.clone(), count(*value))).collect(),
+        max_concurrent_leases: token.max_leases.map_or(0, small),
+        reserve_percent: token.reserve_percent.map(i32::from),
+        state: state_message(view.state) as i32,
+        reason: reason as i32,
+        state_time: Some(timestamp(since)),
+        status: status_message(view.status) as i32,
+        cooling_until: optional_timestamp(view.cooling_until.filter(|_| view.state == ShownState::Cooling)),
+        clocks: Some(pb::TokenClocks {
+            access_expire_time: optional_timestamp(token.clocks.access_expires_at),
+            refresh_expire_time: optional_timestamp(token.clocks.refresh_expires_at),
+            data_access_expire_time: optional_timestamp(token.clocks.data_access_expires_at),
+            consent_time: optional_timestamp(token.clocks.consented_at),
+        }),
+        buckets: Vec::new(),
+        calls_last_hour: 0,
+        calls_last_day: 0,
+        active_leases: small(view.active_leases),
+        create_time: Some(timestamp(token.created_at)),
+        last_lease_time: None,
+    }
+}
+
+/// Why it stands where it stands, and since when.
+fn reason_and_time(token: &Token, state: ShownState) -> (pb::TokenReason, Timestamp) {
+    match token.state {
+        TokenState::Invalid { reason, since } => (reason_message(reason), since),
+        TokenState::Suspect { since } | TokenState::Paused { since } | TokenState::Revoked { since } => {
+            (pb::TokenReason::Unspecified, since)
+        }
+        TokenState::Live if state == ShownState::Expired => {
+            (pb::TokenReason::Expired, token.ends_at().unwrap_or(token.created_at))
+        }
+        TokenState::Live => (pb::TokenReason::Unspecified, token.created_at),
+    }
+}
+
+fn reason_message(reason: Reason) -> pb::TokenReason {
+    match reason {
+        Reason::Expired => pb::TokenReason::Expired,
+        Reason::PasswordChanged => pb::TokenReason::PasswordChanged,
+        Reason::PermissionLost => pb::TokenReason::PermissionLost,
+        Reason::RevokedByPerson => pb::TokenReason::RevokedByPerson,
+        Reason::PersonBlocked => pb::TokenReason::PersonBlocked,
+        Reason::AppDisabled => pb::TokenReason::AppDisabled,
+        Reason::PlatformReset => pb::TokenReason::PlatformReset,
+        Reason::RefreshRejected => pb::TokenReason::RefreshRejected,
+    }
+}
+
+fn state_message(state: ShownState) -> pb::TokenState {
+    match state {
+        ShownState::Live => pb::TokenState::Live,
+        ShownState::Cooling => pb::TokenState::Cooling,
+        ShownState::Suspect => pb::TokenState::Suspect,
+        ShownState::Paused => pb::TokenState::Paused,
+        ShownState::Expired => pb::TokenState::Expired,
+        ShownState::Invalid => pb::TokenState::Invalid,
+        ShownState::Revoked => pb::TokenState::Revoked,
+    }
+}
+
+fn status_message(status: Status) -> pb::TokenStatus {
+    match status {
+        Status::Expired => pb::TokenStatus::Expired,
+        Status::Expiring => pb::TokenStatus::Expiring,
+        Status::Valid => pb::TokenStatus::Valid,
+        Status::NoExpiry => pb::TokenStatus::NoExpiry,
+    }
+}
+
+/// One of the credit books that the token's calls draw from.
+pub fn bucket_message(network: &Network, token: &Token, bucket: &BucketView) -> pb::Bucket {
+    let owner_id = match bucket.owner {
+        Owner::Token => token.id.to_string(),
+        Owner::Person | Owner::AppPerson => token.person.clone(),
+        Owner::Profile => token.profiles.first().unwrap_or(&token.person).clone(),
+        Owner::App => token.app.to_string(),
+        Owner::Address => String::new(),
+    };
+    pb::Bucket {
+        credit_class: network.classes[bucket.class].id.to_string(),
+        owner: owner(bucket.owner) as i32,
+        owner_id,
+        window: Some(window_message(&bucket.window)),
+        limit: Some(count(bucket.limit)),
+        reserve: count(bucket.limit.saturating_sub(bucket.cap)),
+        used: count(bucket.spent.saturating_add(bucket.outstanding)),
+        left: count(bucket.left),
+        reset_time: optional_timestamp(bucket.resets_at),
+        shared_use: false,
+    }
+}

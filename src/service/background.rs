@@ -1,0 +1,155 @@
+//! What the broker does by itself: evaluate loads, watch alerts, send them, show metrics, forget what is old.
+//!
+//! Each task takes no input and does what is missing, so that doing it twice is harmless. Intervals that belong to the work are on
+//! the broker's clock, which may run faster than real time; tasks look at it every [`LOOK_EVERY`].
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::tasks::Tasks;
+use crate::service::Broker;
+use crate::store::StoreError;
+
+/// How often loads are evaluated, on the broker's clock.
+const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often what is old is forgotten, on the broker's clock.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How often metrics are shown, in real time.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
+/// How often a task looks at the broker's clock, in real time.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// When each background task last ran, and what came of it.
+#[derive(Debug, Default)]
+pub struct BackgroundStatus(Mutex<BTreeMap<String, LastRun>>);
+
+/// The last run of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took, on the broker's clock.
+    pub took: Duration,
+    /// What it did, or why it failed; for people.
+    pub result: Result<String, String>,
+    /// How often the task has run.
+    pub runs: u64,
+    /// How often it has failed.
+    pub failures: u64,
+}
+
+impl BackgroundStatus {
+    /// The last run of each task, by name.
+    pub fn last_runs(&self) -> BTreeMap<String, LastRun> {
+        self.runs().clone()
+    }
+
+    /// Notes a run.
+    pub fn note(&self, task: &str, began: Timestamp, at: Timestamp, result: Result<String, String>) {
+        let mut runs = self.runs();
+        let (before, failed) = (runs.get(task), u64::from(result.is_err()));
+        let count = before.map_or(0, |last| last.runs) + 1;
+        let failures = before.map_or(0, |last| last.failures) + failed;
+        let last = LastRun { at, took: at.since(began), result, runs: count, failures };
+        runs.insert(task.to_owned(), last);
+    }
+
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<String, LastRun>> {
+        self.0.lock().expect("no code panics while it holds the last runs")
+    }
+}
+
+impl Broker {
+    /// Starts all background work under `tasks`.
+    pub fn start_background(&self, tasks: &Tasks) {
+        self.every(tasks, "loads", EVALUATE_EVERY, |broker| async move { broker.watch_loads().await });
+        self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
+        self.start_metrics(tasks);
+        for lane in 0..self.watch.lanes.len() {
+            self.start_lane(tasks, lane);
+        }
+    }
+
+    /// Evaluates the loads and brings the alerts in line with them.
+    pub async fn watch_loads(&self) -> Result<String, StoreError> {
+        let broker = self.clone();
+        let evaluated = tokio::task::spawn_blocking(move || broker.evaluate_loads()).await;
+        let Ok(loads) = evaluated else { return Ok("the runtime is stopping".to_owned()) };
+        let changed = self.watch_alerts(&loads).await?;
+        Ok(format!("{} teams, {changed} alerts changed", loads.teams.len()))
+    }
+
+    /// Runs `work` again and again, `interval` apart on the broker's clock.
+    fn every<F, W>(&self, tasks: &Tasks, name: &'static str, interval: Duration, work: F)
+    where
+        F: Fn(Broker) -> W + Send + 'static,
+        W: Future<Output = Result<String, StoreError>> + Send,
+    {
+        let (broker, stop) = (self.clone(), tasks.clone());
+        tasks.spawn(name, async move {
+            let mut next = Timestamp::EPOCH;
+            while !stop.is_stopping() {
+                let began = broker.now();
+                if began >= next {
+                    next = began + interval;
+                    let done = work(broker.clone()).await;
+                    broker.ran(name, began, done);
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = stop.stopped() => return,
+                }
+            }
+        });
+    }
+
+    fn start_metrics(&self, tasks: &Tasks) {
+        let (broker, stop) = (self.clone(), tasks.clone());
+        tasks.spawn("show metrics", async move {
+            while !stop.is_stopping() {
+                let began = broker.now();
+                let showing = broker.clone();
+                let shown = tokio::task::spawn_blocking(move || showing.show_metrics()).await;
+                broker.ran("metrics", began, Ok(if shown.is_ok() { "shown" } else { "stopping" }.to_owned()));
+                tokio::select! {
+                    () = tokio::time::sleep(SHOW_EVERY) => {}
+                    () = stop.stopped() => return,
+                }
+            }
+        });
+    }
+
+    fn start_lane(&self, tasks: &Tasks, at: usize) {
+        let (broker, stop) = (self.clone(), tasks.clone());
+        tasks.spawn("deliver", async move {
+            let lane = &broker.watch.lanes[at];
+            let name = format!("deliver {}", lane.destination);
+            loop {
+                tokio::select! {
+                    () = broker.lane_is_due(lane, LOOK_EVERY) => {}
+                    () = stop.stopped() => return,
+                }
+                let began = broker.now();
+                let done = tokio::select! {
+                    done = broker.deliver(lane) => done,
+                    () = stop.stopped() => return,
+                };
+                let failed = done.is_err();
+                broker.ran(&name, began, done.map(|attempts| format!("{attempts} attempts")));
+                if failed {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        });
+    }
+
+    fn ran(&self, task: &str, began: Timestamp, done: Result<String, StoreError>) {
+        if let Err(error) = &done {
+            tracing::warn!(task, %error, "background work failed; it is done again");
+        }
+        self.watch.status.note(task, began, self.now(), done.map_err(|error| error.to_string()));
+    }
+}

@@ -1,0 +1,52 @@
+//! Who changes what at the moment. A change is decided on what is stored, made durable, then taken into memory; these locks keep two
+//! changes of one thing from overtaking each other between those steps.
+//!
+//! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: the
+//! directory's before a token's; never two tokens' at once.
+
+use std::future::Future;
+
+use tokio::sync::{Mutex, MutexGuard, oneshot};
+
+use crate::base::ids::TokenId;
+use crate::service::Broker;
+
+/// Locks of tokens; two tokens may share one.
+const TOKEN_LOCKS: usize = 64;
+
+/// The locks of what is being changed.
+pub struct Changes {
+    /// Teams, collectors and keys.
+    pub directory: Mutex<()>,
+    /// Data keys that are being made.
+    pub data_keys: Mutex<()>,
+    tokens: Vec<Mutex<()>>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        let tokens = std::iter::repeat_with(Mutex::default).take(TOKEN_LOCKS).collect();
+        Self { directory: Mutex::default(), data_keys: Mutex::default(), tokens }
+    }
+}
+
+impl Changes {
+    /// The lock of a token.
+    pub async fn token(&self, token: TokenId) -> MutexGuard<'_, ()> {
+        // The low bits of an id are random.
+        let at = usize::try_from(token.as_u128() % TOKEN_LOCKS as u128).unwrap_or_default();
+        self.tokens[at].lock().await
+    }
+}
+
+impl Broker {
+    /// Does `work` to its end, also if the caller goes away. `None`: it panicked, and the process is about to stop.
+    pub async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tasks.spawn("call", async move {
+            // Nobody waits any more: the work is done all the same.
+            let _ = reply.send(work.await);
+        });
+        answer.await.ok()
+    }
+}

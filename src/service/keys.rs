@@ -1,0 +1,178 @@
+//! Keys of collectors and operators: made, listed, revoked.
+
+use std::sync::Arc;
+
+use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::base::secret::Secret;
+use crate::domain::key::ApiKey;
+use crate::domain::team::{Key, KeyHolder, OperatorRole};
+use crate::service::collectors::comment_detail;
+use crate::service::{Broker, Caller};
+use crate::store::StoreError;
+
+/// Why nothing was done about a key.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyError {
+    /// There is no such key.
+    #[error("there is no key '{0}'; see the list of keys")]
+    NotFound(KeyId),
+    /// The team has no such collector.
+    #[error("team '{team}' has no collector '{collector}'; see the list of its collectors")]
+    CollectorNotFound {
+        /// The team.
+        team: TeamId,
+        /// What was asked for.
+        collector: CollectorId,
+    },
+    /// Nobody could administer the broker any more.
+    #[error("this is the last admin key; create another one first")]
+    LastAdmin,
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers, so no key can be made; check the machine")]
+    Random,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which keys are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct KeyFilter {
+    /// Only this collector's.
+    pub collector: Option<(TeamId, CollectorId)>,
+    /// Only those of this kind.
+    pub role: Option<KeyRole>,
+    /// Also those that were revoked.
+    pub with_ended: bool,
+    /// Older than this one: the last of the page before.
+    pub before: Option<KeyId>,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRole {
+    /// One collector.
+    Collector,
+    /// An operator.
+    Operator(OperatorRole),
+}
+
+impl From<&KeyHolder> for KeyRole {
+    fn from(holder: &KeyHolder) -> Self {
+        match holder {
+            KeyHolder::Collector(..) => KeyRole::Collector,
+            KeyHolder::Operator(role) => KeyRole::Operator(*role),
+        }
+    }
+}
+
+impl Broker {
+    /// Makes a key. Its text is returned this once.
+    pub async fn create_key(&self, caller: &Caller, holder: KeyHolder) -> Result<(Key, Secret), KeyError> {
+        let _one_at_a_time = self.changes.directory.lock().await;
+        if let KeyHolder::Collector(team, id) = &holder {
+            self.must_have_collector(team, *id)?;
+        }
+        let (key, secret) = self.make_key(holder).ok_or(KeyError::Random)?;
+        let audit = self.key_audit(caller, "key.create", &key, detail_of(&key));
+        self.store.insert_key(key.clone(), audit).await?;
+        self.directory.put_key(key.clone());
+        Ok((key, secret))
+    }
+
+    /// At most `limit` keys, newest first, and whether there are more.
+    pub fn list_keys(&self, filter: &KeyFilter, limit: usize) -> Result<(Vec<Arc<Key>>, bool), KeyError> {
+        if let Some((team, id)) = &filter.collector {
+            self.must_have_collector(team, *id)?;
+        }
+        let owned = |key: &Key| match (&filter.collector, &key.holder) {
+            (None, _) => true,
+            (Some((team, id)), KeyHolder::Collector(of, collector)) => team == of && id == collector,
+            (Some(_), KeyHolder::Operator(_)) => false,
+        };
+        let wanted = |key: &Arc<Key>| {
+            filter.before.is_none_or(|before| key.id < before)
+                && filter.role.is_none_or(|role| role == KeyRole::from(&key.holder))
+                && (filter.with_ended || key.revoked_at.is_none())
+                && owned(key)
+        };
+        let mut keys: Vec<_> = self.directory.keys().into_iter().rev().filter(wanted).take(limit + 1).collect();
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        Ok((keys, more))
+    }
+
+    /// Ends a key at once. Twice is no error.
+    pub async fn revoke_key(&self, caller: &Caller, id: KeyId, comment: &str) -> Result<Arc<Key>, KeyError> {
+        let _one_at_a_time = self.changes.directory.lock().await;
+        let before = self.directory.key(id).ok_or(KeyError::NotFound(id))?;
+        if before.revoked_at.is_some() {
+            return Ok(before);
+        }
+        if self.is_last_admin(&before) {
+            return Err(KeyError::LastAdmin);
+        }
+        self.end_key(caller, &before, comment).await
+    }
+
+    /// Ends the key of that text, if it is one that works; whether it is, is not told. Also the last admin key: it is out, and the
+    /// next start makes a new one where none works.
+    pub async fn revoke_key_by_value(&self, value: &Secret, comment: &str) -> Result<(), KeyError> {
+        let Ok(shown) = ApiKey::parse(value.expose().trim()) else { return Ok(()) };
+        let kept = self.directory.key(shown.id()).filter(|key| key.revoked_at.is_none());
+        let proven = self.vault.verify_key(shown.id(), shown.secret(), kept.as_ref().map(|key| &key.hash));
+        let Some(key) = kept.filter(|_| proven) else { return Ok(()) };
+        let _one_at_a_time = self.changes.directory.lock().await;
+        if self.is_last_admin(&key) {
+            tracing::error!(key = %key.id, "the last admin key is revoked, since it was found; restart the broker to get a new one");
+        }
+        self.end_key(&Caller::Broker, &key, comment).await.map(drop)
+    }
+
+    /// Ends a key. The caller holds the lock of the directory.
+    async fn end_key(&self, caller: &Caller, before: &Key, comment: &str) -> Result<Arc<Key>, KeyError> {
+        let now = self.now();
+        let revoked = Key { revoked_at: Some(now), ..before.clone() };
+        let audit = self.key_audit(caller, "key.revoke", &revoked, comment_detail(comment));
+        // In memory first: no call with it is let in once this is acknowledged, whatever is under way.
+        self.directory.put_key(revoked.clone());
+        if let Err(error) = self.store.revoke_key(before.id, now, audit).await {
+            self.directory.put_key(before.clone());
+            return Err(error.into());
+        }
+        Ok(Arc::new(revoked))
+    }
+
+    fn is_last_admin(&self, key: &Key) -> bool {
+        let admin = KeyHolder::Operator(OperatorRole::Admin);
+        let works = |other: &Arc<Key>| other.holder == admin && other.revoked_at.is_none() && other.id != key.id;
+        key.holder == admin && !self.directory.keys().iter().any(works)
+    }
+
+    fn must_have_collector(&self, team: &TeamId, id: CollectorId) -> Result<(), KeyError> {
+        let found = self.directory.collector(id).is_some_and(|collector| collector.team == *team);
+        if found { Ok(()) } else { Err(KeyError::CollectorNotFound { team: team.clone(), collector: id }) }
+    }
+
+    fn key_audit(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        key: &Key,
+        detail: String,
+    ) -> crate::domain::audit::AuditEvent {
+        let mut audit = self.audit(caller, action, format!("keys/{}", key.id), detail);
+        if let KeyHolder::Collector(team, _) = &key.holder {
+            audit.team = Some(team.clone());
+        }
+        audit
+    }
+}
+
+fn detail_of(key: &Key) -> String {
+    match &key.holder {
+        KeyHolder::Operator(OperatorRole::Admin) => "role=admin".to_owned(),
+        KeyHolder::Operator(OperatorRole::Reader) => "role=reader".to_owned(),
+        KeyHolder::Collector(team, id) => format!("role=collector collector=teams/{team}/collectors/{id}"),
+    }
+}

@@ -1,0 +1,282 @@
+//! What the live tokens can give, read out of the pools and kept for a while.
+//!
+//! A pool is read in small pieces, so that nobody waits long for its lock. What was read holds until a token changes, until the
+//! first of the tokens ends, or for [`KEPT_FOR`]: limits are learnt meanwhile. Of large pools only those credit classes are read that
+//! somebody asks for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{NetworkId, TeamId, TokenId};
+use crate::domain::load::{BucketSupply, Demand, ForecastPoint, Span, TokenSupply, forecast, per_span, supply};
+use crate::domain::networks::{Network, Owner, Unit};
+use crate::domain::pool::{Pool, SupplyView, SurveyedToken};
+use crate::domain::token::TokenState;
+use crate::engine::Engine;
+
+/// How long what was read is used, on the broker's clock.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// Tokens that are looked at under one lock.
+const PIECE: usize = 500;
+/// Up to this many tokens times credit classes, every class is read; beyond it only those somebody asks for.
+const READ_ALL_UP_TO: usize = 200_000;
+/// A budget that is topped up is thought to last this long.
+const BUDGET_LASTS: Duration = Duration::from_secs(30 * 86_400);
+/// How far a forecast looks.
+const FORECAST: Duration = Duration::from_secs(30 * 86_400);
+/// The most tokens that a forecast names per time, and the most times.
+const MOST_NAMED: usize = 10;
+
+/// What the tokens of one network can give.
+#[derive(Debug)]
+pub struct NetworkSupply {
+    generation: u64,
+    read_at: Timestamp,
+    fresh_until: Timestamp,
+    /// The classes that were read.
+    read: Vec<bool>,
+    teams: BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>,
+    /// The buckets that a whole app or address shares, by rule; of the app with the lowest number if there are several.
+    pub(super) shared: BTreeMap<usize, BucketSupply>,
+    /// Tokens by status.
+    pub(super) by_status: BTreeMap<&'static str, usize>,
+}
+
+/// What the live tokens of a team can give in one credit class.
+#[derive(Debug)]
+pub struct ClassSupply {
+    /// The tokens, with what their buckets give in an hour.
+    pub(super) tokens: Vec<TokenSupply>,
+    /// What they give together in an hour.
+    pub(super) per_hour: f64,
+    /// Whether every token's own limits belong to its profile: then more tokens of these profiles add nothing.
+    pub(super) bound_to_profiles: bool,
+    pub(super) measure: Measure,
+    endings: OnceLock<Vec<Ending>>,
+}
+
+/// A time at which tokens end, and what is left then.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// When, how many, and the supply from then on in an hour.
+    pub(super) point: ForecastPoint,
+    /// Some of the tokens.
+    pub(super) tokens: Vec<TokenId>,
+}
+
+/// How demand and supply of a class scale with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Credit that comes back: twice the time gives twice as much.
+    Flow,
+    /// Different keys: those that are open stay open, so demand is the keys asked for and supply how many may be open at once.
+    Keys,
+}
+
+impl Measure {
+    /// How the class counts.
+    pub fn of(unit: Unit) -> Measure {
+        match unit {
+            Unit::Keys => Measure::Keys,
+            Unit::Calls | Unit::QuotaUnits | Unit::Points | Unit::Posts => Measure::Flow,
+        }
+    }
+
+    /// An hour's amount over `span`.
+    pub fn over(self, per_hour: f64, span: Span) -> f64 {
+        match self {
+            Measure::Flow => per_span(per_hour, Some(Span::Hour.length()), span.length()),
+            Measure::Keys => per_hour,
+        }
+    }
+
+    /// An amount over `span` as an hour's.
+    pub fn per_hour(self, amount: f64, span: Span) -> f64 {
+        match self {
+            Measure::Flow => per_span(amount, Some(span.length()), Span::Hour.length()),
+            Measure::Keys => amount,
+        }
+    }
+
+    /// What was asked for over `span`.
+    #[expect(clippy::cast_precision_loss, reason = "demand beyond 2^52 is no less too high for being rounded")]
+    pub fn demand(self, demand: &Demand, span: Span) -> f64 {
+        match self {
+            Measure::Flow => demand.over(span),
+            Measure::Keys => demand.credits as f64,
+        }
+    }
+
+    /// What a bucket gives in an hour.
+    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
+    pub fn bucket(self, cap: u64, length: Option<Duration>) -> f64 {
+        match self {
+            Measure::Flow => per_span(cap as f64, Some(length.unwrap_or(BUDGET_LASTS)), Span::Hour.length()),
+            Measure::Keys => cap as f64,
+        }
+    }
+}
+
+impl ClassSupply {
+    pub(super) fn new(now: Timestamp, measure: Measure, tokens: Vec<TokenSupply>) -> ClassSupply {
+        let owns_profile = |token: &TokenSupply| {
+            let mut own = token.buckets.iter().filter(|bucket| is_own(bucket.owner)).peekable();
+            own.peek().is_some() && own.all(|bucket| bucket.owner == Owner::Profile)
+        };
+        ClassSupply {
+            per_hour: supply(now, &tokens),
+            bound_to_profiles: !tokens.is_empty() && tokens.iter().all(owns_profile),
+            measure,
+            tokens,
+            endings: OnceLock::new(),
+        }
+    }
+
+    /// What the tokens give over `span`.
+    pub(super) fn over(&self, span: Span) -> f64 {
+        self.measure.over(self.per_hour, span)
+    }
+
+    /// The times at which known ends of tokens lower the supply. Worked out once.
+    pub(super) fn endings(&self, now: Timestamp) -> &[Ending] {
+        self.endings.get_or_init(|| {
+            let points = forecast(now, &self.tokens, 0.0, FORECAST).into_iter().take(MOST_NAMED);
+            let ending = |point: ForecastPoint| {
+                let then = self.tokens.iter().filter(|token| token.ends_at == Some(point.at));
+                Ending { point, tokens: then.map(|token| token.token).take(MOST_NAMED).collect() }
+            };
+            points.map(ending).collect()
+        })
+    }
+}
+
+impl NetworkSupply {
+    /// The supply of a team in a class, by its place in the catalogue.
+    pub fn of(&self, team: &TeamId, class: usize) -> Option<&Arc<ClassSupply>> {
+        self.teams.get(team)?.get(&class)
+    }
+
+    /// The teams with live tokens, each with the classes these serve.
+    pub fn teams(&self) -> impl Iterator<Item = (&TeamId, &BTreeMap<usize, Arc<ClassSupply>>)> {
+        self.teams.iter()
+    }
+
+    /// Whether it can still be used for these classes.
+    pub(super) fn holds(&self, generation: u64, wanted: &BTreeSet<usize>, now: Timestamp) -> bool {
+        let read = |class: &usize| self.read.get(*class) == Some(&true);
+        self.generation == generation && now < self.fresh_until && now >= self.read_at && wanted.iter().all(read)
+    }
+
+    /// Reads a network's pool: the `wanted` classes, those of `before`, and all of them if the pool is small.
+    pub(super) fn read(
+        engine: &Engine,
+        network: &Arc<Network>,
+        wanted: &BTreeSet<usize>,
+        before: Option<&NetworkSupply>,
+        now: Timestamp,
+    ) -> NetworkSupply {
+        let start = engine.look(&network.id, |pool| (pool.generation(), pool.token_count()));
+        let (generation, count) = start.unwrap_or_default();
+        let all = count * network.classes.len() <= READ_ALL_UP_TO;
+        let is_read = |class| all || wanted.contains(&class) || before.is_some_and(|before| before.read[class]);
+        let read: Vec<bool> = (0..network.classes.len()).map(is_read).collect();
+        let tokens = survey(engine, &network.id, count, &read, now);
+        let names = engine.look(&network.id, Pool::team_names).unwrap_or_default();
+        let ends = tokens.iter().filter(|token| token.usable).map(|token| token.usable_until);
+        let fresh_until = ends.fold(now + KEPT_FOR, Timestamp::min);
+        let by_status = by_status(&tokens, now);
+        let (teams, shared) = gather(network, &names, tokens, now);
+        NetworkSupply { generation, read_at: now, fresh_until, read, teams, shared, by_status }
+    }
+}
+
+fn survey(engine: &Engine, network: &NetworkId, count: usize, read: &[bool], now: Timestamp) -> Vec<SurveyedToken> {
+    let pieces = (0..count).step_by(PIECE);
+    let piece = |from: usize| engine.look(network, |pool| pool.survey_tokens(from..from + PIECE, read, now));
+    pieces.filter_map(piece).flatten().collect()
+}
+
+fn by_status(tokens: &[SurveyedToken], now: Timestamp) -> BTreeMap<&'static str, usize> {
+    let mut counts =
+        BTreeMap::from(["live", "suspect", "paused", "expired", "invalid", "revoked"].map(|name| (name, 0)));
+    for token in tokens {
+        let live = matches!(token.state, TokenState::Live | TokenState::Suspect { .. });
+        let status = if live && token.usable_until <= now { "expired" } else { token.state.as_str() };
+        *counts.entry(status).or_default() += 1;
+    }
+    counts
+}
+
+type Teams = BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>;
+
+fn gather(
+    network: &Network,
+    names: &[TeamId],
+    tokens: Vec<SurveyedToken>,
+    now: Timestamp,
+) -> (Teams, BTreeMap<usize, BucketSupply>) {
+    let sharing = Sharing::of(&tokens);
+    let mut shared: BTreeMap<usize, (u32, BucketSupply)> = BTreeMap::new();
+    let mut gathered: BTreeMap<(usize, usize), Vec<TokenSupply>> = BTreeMap::new();
+    for token in tokens.into_iter().filter(|token| token.usable) {
+        for (class, views) in token.serves {
+            let measure = Measure::of(network.classes[class].unit);
+            let buckets: Vec<_> = views.iter().map(|view| sharing.bucket(measure, token.app, view)).collect();
+            for (view, bucket) in views.iter().zip(&buckets).filter(|(view, _)| !is_own(view.owner)) {
+                let kept = shared.entry(view.rule).or_insert((token.app, *bucket));
+                if token.app < kept.0 {
+                    *kept = (token.app, *bucket);
+                }
+            }
+            let of_class = gathered.entry((token.team, class)).or_default();
+            of_class.push(TokenSupply { token: token.token, ends_at: token.ends_at, buckets });
+        }
+    }
+    let mut teams = Teams::new();
+    for ((team, class), tokens) in gathered {
+        let Some(name) = names.get(team) else { continue };
+        let supply = ClassSupply::new(now, Measure::of(network.classes[class].unit), tokens);
+        teams.entry(name.clone()).or_default().insert(class, Arc::new(supply));
+    }
+    (teams, shared.into_iter().map(|(rule, (_, bucket))| (rule, bucket)).collect())
+}
+
+/// How many teams have live tokens of each app, and of any.
+struct Sharing {
+    by_app: HashMap<u32, u32>,
+    any: u32,
+}
+
+impl Sharing {
+    fn of(tokens: &[SurveyedToken]) -> Sharing {
+        let live = || tokens.iter().filter(|token| token.usable);
+        let pairs: BTreeSet<(u32, usize)> = live().map(|token| (token.app, token.team)).collect();
+        let mut by_app: HashMap<u32, u32> = HashMap::new();
+        for (app, _) in pairs {
+            *by_app.entry(app).or_default() += 1;
+        }
+        let any: BTreeSet<usize> = live().map(|token| token.team).collect();
+        Sharing { by_app, any: u32::try_from(any.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn bucket(&self, measure: Measure, app: u32, view: &SupplyView) -> BucketSupply {
+        let teams_sharing = match view.owner {
+            Owner::App => self.by_app.get(&app).copied().unwrap_or(1),
+            Owner::Address => self.any,
+            Owner::Token | Owner::Person | Owner::AppPerson | Owner::Profile => 1,
+        };
+        BucketSupply {
+            id: view.bucket,
+            owner: view.owner,
+            per_span: measure.bucket(view.cap, view.length),
+            teams_sharing,
+        }
+    }
+}
+
+/// Whether a bucket is a token's, a person's or a profile's: a newcomer brings one.
+pub(super) fn is_own(owner: Owner) -> bool {
+    !matches!(owner, Owner::App | Owner::Address)
+}

@@ -1,0 +1,308 @@
+//! How much each team collects, compared with what its tokens can carry.
+//!
+//! All teams are evaluated together at intervals; what people and programs ask for is read from the last evaluation. The level follows
+//! the span of 5 minutes, since that is the one that reacts; the longer ones stand beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{NetworkId, TeamId, TokenId};
+use crate::domain::load::{Advice, AdviceRule, Demand, Load, LoadKey, Ratio, Span, Spans};
+use crate::domain::networks::Network;
+use crate::service::supply::{ClassSupply, Measure, NetworkSupply};
+use crate::service::{Broker, Caller, Forbidden};
+
+/// The most causes that are told.
+const MOST_CAUSES: usize = 10;
+
+/// The loads of all teams, as they were last evaluated.
+#[derive(Debug, Default)]
+pub struct Loads {
+    /// When.
+    pub at: Timestamp,
+    /// By team.
+    pub teams: BTreeMap<TeamId, Arc<TeamLoad>>,
+}
+
+/// How much a team collects, compared with what its tokens can carry.
+#[derive(Debug, Clone)]
+pub struct TeamLoad {
+    /// The team.
+    pub team: TeamId,
+    /// When it was evaluated.
+    pub at: Timestamp,
+    /// The worst level of all classes.
+    pub level: LoadLevel,
+    /// One per network and credit class with demand or tokens, in their order.
+    pub classes: Vec<ClassLoad>,
+}
+
+/// The load of one credit class of one network.
+#[derive(Debug, Clone)]
+pub struct ClassLoad {
+    /// Whose, and of which credit.
+    pub key: LoadKey,
+    /// Where it stands.
+    pub level: LoadLevel,
+    /// The load over each span.
+    pub spans: Spans<Load>,
+    /// What would help.
+    pub advice: Advice,
+    /// The collections that cause the demand, with their shares, the largest first. Only where it was asked for.
+    pub causes: Vec<(Arc<str>, f64)>,
+    /// What known ends of tokens will make of the load. Only where it was asked for.
+    pub forecast: Vec<LoadForecast>,
+    pub(super) supply: Option<Arc<ClassSupply>>,
+    pub(super) measure: Measure,
+}
+
+/// A load to come.
+#[derive(Debug, Clone)]
+pub struct LoadForecast {
+    /// When.
+    pub at: Timestamp,
+    /// The ratio from then on, with the demand of the last 24 hours.
+    pub ratio: Ratio,
+    /// The level from then on.
+    pub level: LoadLevel,
+    /// Some of the tokens that end then.
+    pub tokens: Vec<TokenId>,
+    /// How many end then.
+    pub ending: u32,
+}
+
+/// Where a load stands. Worse is greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoadLevel {
+    /// The tokens carry the demand.
+    #[default]
+    Ok,
+    /// Token load too high.
+    High,
+    /// More is asked for than the tokens can give.
+    Critical,
+    /// There is demand and no usable token.
+    NoTokens,
+}
+
+/// Why no load is shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TeamLoadError {
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// There is no such team.
+    #[error("there is no team '{0}'; list the teams for those there are")]
+    TeamNotFound(TeamId),
+    /// There is no such network.
+    #[error("the catalogue has no network '{0}'; see the networks command for those it has")]
+    UnknownNetwork(String),
+    /// There is no such operation.
+    #[error("network '{network}' has no operation '{operation}'; see its entry for those it has")]
+    UnknownOperation {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        operation: String,
+    },
+    /// There is no such kind.
+    #[error("network '{network}' issues no token of kind '{kind}'; see its entry for those it does")]
+    UnknownKind {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        kind: String,
+    },
+}
+
+impl Broker {
+    /// The load of a team as it was last evaluated, with causes and forecasts; of one network only, if one is named.
+    pub fn team_load(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        network: Option<&NetworkId>,
+    ) -> Result<TeamLoad, TeamLoadError> {
+        caller.must_see(team)?;
+        if self.directory.team(team).is_none() {
+            return Err(TeamLoadError::TeamNotFound(team.clone()));
+        }
+        let loads = self.watch.loads();
+        let Some(last) = loads.teams.get(team) else {
+            return Ok(TeamLoad { team: team.clone(), at: loads.at, level: LoadLevel::Ok, classes: Vec::new() });
+        };
+        let classes = last.classes.iter().filter(|class| network.is_none_or(|network| class.key.network == *network));
+        let classes: Vec<_> = classes.map(|class| self.explained(class)).collect();
+        let level = classes.iter().map(|class| class.level).max().unwrap_or_default();
+        Ok(TeamLoad { team: team.clone(), at: last.at, level, classes })
+    }
+
+    /// The loads of at most `limit` teams after `after`, by team, at `min_level` or worse.
+    pub fn list_team_loads(
+        &self,
+        caller: &Caller,
+        min_level: LoadLevel,
+        after: Option<&TeamId>,
+        limit: usize,
+    ) -> Result<Vec<TeamLoad>, TeamLoadError> {
+        caller.must_be_operator()?;
+        let teams = self.directory.teams();
+        let teams = teams.iter().filter(|team| after.is_none_or(|after| team.id > *after));
+        let mut listed = Vec::new();
+        for team in teams {
+            let level = self.watch.loads().teams.get(&team.id).map_or(LoadLevel::Ok, |load| load.level);
+            if level >= min_level && listed.len() < limit {
+                listed.push(self.team_load(caller, &team.id, None)?);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// With causes and forecast.
+    fn explained(&self, class: &ClassLoad) -> ClassLoad {
+        ClassLoad { causes: self.causes(&class.key), forecast: self.forecasts(class), ..class.clone() }
+    }
+
+    /// The collections that cause the demand of the last 5 minutes.
+    pub(super) fn causes(&self, key: &LoadKey) -> Vec<(Arc<str>, f64)> {
+        let now = self.now();
+        let causes = self.engine.look_at_demand(&key.network, |meter| meter.causes(now, key, Span::FiveMinutes));
+        let mut causes = causes.unwrap_or_default();
+        causes.truncate(MOST_CAUSES);
+        causes
+    }
+
+    fn forecasts(&self, class: &ClassLoad) -> Vec<LoadForecast> {
+        let Some(supply) = &class.supply else { return Vec::new() };
+        let demand = class.measure.per_hour(class.spans.day.demand, Span::Day);
+        let endings = supply.endings(self.now()).iter();
+        let forecasts = endings.map(|ending| {
+            let load = Load { demand, ratio: Ratio::new(demand, ending.point.load.supply), ..ending.point.load };
+            LoadForecast {
+                at: ending.point.at,
+                ratio: load.ratio,
+                level: self.level(&load),
+                tokens: ending.tokens.clone(),
+                ending: ending.point.ending,
+            }
+        });
+        forecasts.collect()
+    }
+
+    /// Where a load stands.
+    pub(super) fn level(&self, load: &Load) -> LoadLevel {
+        let open_at = self.config.load.open_at;
+        match load.ratio {
+            _ if load.demand <= 0.0 => LoadLevel::Ok,
+            _ if load.tokens == 0 => LoadLevel::NoTokens,
+            ratio if ratio.reaches(open_at.max(1.0)) => LoadLevel::Critical,
+            ratio if ratio.reaches(open_at) => LoadLevel::High,
+            _ => LoadLevel::Ok,
+        }
+    }
+
+    /// Evaluates the loads of all teams, and keeps and tells the result. Looks at every token: call it where blocking is allowed.
+    pub fn evaluate_loads(&self) -> Arc<Loads> {
+        let now = self.now();
+        let mut teams: BTreeMap<TeamId, Vec<ClassLoad>> = BTreeMap::new();
+        for network in self.engine.networks() {
+            for class in self.network_loads(&network, now) {
+                if self.directory.team(&class.key.team).is_some() {
+                    teams.entry(class.key.team.clone()).or_default().push(class);
+                }
+            }
+        }
+        let team_load = |(team, mut classes): (TeamId, Vec<ClassLoad>)| {
+            classes.sort_by(|a, b| a.key.cmp(&b.key));
+            let level = classes.iter().map(|class| class.level).max().unwrap_or_default();
+            (team.clone(), Arc::new(TeamLoad { team, at: now, level, classes }))
+        };
+        let loads = Arc::new(Loads { at: now, teams: teams.into_iter().map(team_load).collect() });
+        self.watch.tell_loads(loads.clone());
+        loads
+    }
+
+    fn network_loads(&self, network: &Arc<Network>, now: Timestamp) -> Vec<ClassLoad> {
+        let demands = self.engine.look_at_demand(&network.id, |meter| {
+            let totals = meter.keys().map(|key| (meter.total(now, &key), key));
+            totals.filter(|(total, _)| total.day.credits > 0).collect::<Vec<_>>()
+        });
+        let demands = demands.unwrap_or_default();
+        let classes = demands.iter().filter_map(|(_, key)| network.class_index(key.class.as_str()));
+        let supply = self.network_supply(network, &classes.collect(), now);
+        let mut loads = BTreeMap::new();
+        for (team, of_team) in supply.teams() {
+            for class in of_team.keys() {
+                loads.insert((team.clone(), *class), Spans::<Demand>::default());
+            }
+        }
+        for (total, key) in demands {
+            if let Some(class) = network.class_index(key.class.as_str()) {
+                loads.insert((key.team, class), total);
+            }
+        }
+        let loads = loads.into_iter();
+        loads.map(|((team, class), demand)| self.class_load(network, team, class, &demand, &supply, now)).collect()
+    }
+
+    fn class_load(
+        &self,
+        network: &Network,
+        team: TeamId,
+        class: usize,
+        demand: &Spans<Demand>,
+        supply: &NetworkSupply,
+        now: Timestamp,
+    ) -> ClassLoad {
+        let supply = supply.of(&team, class).cloned();
+        let measure = Measure::of(network.classes[class].unit);
+        let tokens = supply.as_ref().map_or(0, |supply| supply.tokens.len());
+        let spans = Spans::each(|span| {
+            let gives = supply.as_ref().map_or(0.0, |supply| supply.over(span));
+            Load::new(measure.demand(demand.of(span), span), gives, tokens)
+        });
+        let level = self.level(&spans.five_minutes);
+        let key = LoadKey { team, network: network.id.clone(), class: network.classes[class].id.clone() };
+        let asked = measure.per_hour(spans.five_minutes.demand, Span::FiveMinutes);
+        let advice = match level {
+            LoadLevel::Ok => Advice::Nothing,
+            _ => self.advice(network, &key, class, supply.as_deref(), asked, now),
+        };
+        ClassLoad { key, level, spans, advice, causes: Vec::new(), forecast: Vec::new(), supply, measure }
+    }
+
+    /// What would help against a demand of `per_hour`.
+    pub(super) fn advice(
+        &self,
+        network: &Network,
+        key: &LoadKey,
+        class: usize,
+        supply: Option<&ClassSupply>,
+        per_hour: f64,
+        now: Timestamp,
+    ) -> Advice {
+        let bound_to_profiles = supply.is_some_and(|supply| supply.bound_to_profiles);
+        let rule = AdviceRule { target: self.config.load.target, bound_to_profiles };
+        let tokens = supply.map(|supply| supply.tokens.as_slice()).unwrap_or_default();
+        let example = if tokens.is_empty() { self.example_token(network, &key.team, class) } else { None };
+        Advice::for_load(now, tokens, example.as_ref(), per_hour, rule)
+    }
+
+    /// What the tokens of a network can give; read anew if what is kept is too old for the classes that are wanted.
+    pub(super) fn network_supply(
+        &self,
+        network: &Arc<Network>,
+        wanted: &BTreeSet<usize>,
+        now: Timestamp,
+    ) -> Arc<NetworkSupply> {
+        let kept = self.watch.supply(&network.id);
+        let generation = self.engine.look(&network.id, crate::domain::pool::Pool::generation).unwrap_or_default();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.holds(generation, wanted, now)) {
+            return kept.clone();
+        }
+        let read = Arc::new(NetworkSupply::read(&self.engine, network, wanted, kept.as_deref(), now));
+        self.watch.keep_supply(network.id.clone(), read.clone());
+        read
+    }
+}

@@ -1,0 +1,82 @@
+//! Tokens: added, shown, changed, paused, resumed, revoked, declared invalid.
+//!
+//! A change that takes a token out of use holds in the pools first and is acknowledged once it is durable: from that instant it is
+//! never leased again. If the store refuses, the token goes back to what is stored. Secrets are sealed here and never come out.
+
+mod add;
+mod check;
+mod list;
+mod state;
+mod update;
+
+pub use add::AddToken;
+pub use check::{DEFAULT_APP, Rejected};
+pub use list::{ShownState, TokenListFilter, TokenView};
+pub use update::UpdateToken;
+
+use crate::base::ids::{TeamId, TokenId};
+use crate::domain::token::TransitionError;
+use crate::store::{StoreError, TokenChangeError};
+use crate::vault::{SealError, VaultError};
+
+/// What a person who is not named by the network is called; the rest tells such persons apart. No network's id begins so.
+const UNKNOWN_PERSON: char = '~';
+/// How often a change that was overtaken is decided anew.
+const ATTEMPTS: usize = 5;
+
+/// Why nothing was done about a token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TokenError {
+    /// There is no such team.
+    #[error("there is no team '{0}'; see the list of teams")]
+    TeamNotFound(TeamId),
+    /// The team has no such token.
+    #[error("team '{team}' has no token '{token}'; see the list of its tokens")]
+    NotFound {
+        /// The team.
+        team: TeamId,
+        /// What was asked for.
+        token: TokenId,
+    },
+    /// What is given can't be a token.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The team holds it already.
+    #[error("team '{team}' holds this very token already, as '{token}'; change that one, or revoke it first")]
+    Exists {
+        /// The team.
+        team: TeamId,
+        /// The token that it holds.
+        token: TokenId,
+    },
+    /// Its state does not allow the change.
+    #[error(transparent)]
+    State(#[from] TransitionError),
+    /// It is changed by somebody else again and again.
+    #[error("the token '{0}' is being changed by somebody else; try again shortly")]
+    Contended(TokenId),
+    /// The team's data key can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The secret can't be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {
+    match error {
+        TokenChangeError::NotFound(token) => TokenError::NotFound { team: team.clone(), token },
+        TokenChangeError::Revoked(_) => TokenError::State(TransitionError::Revoked),
+        TokenChangeError::Changed { token, .. } => TokenError::Contended(token),
+        TokenChangeError::Duplicate => TokenError::Store(StoreError::Conflict { what: "token".to_owned() }),
+        TokenChangeError::Store(error) => TokenError::Store(error),
+    }
+}
+
+/// A token by its resource name.
+pub(super) fn name_of(team: &TeamId, token: TokenId) -> String {
+    format!("teams/{team}/tokens/{token}")
+}

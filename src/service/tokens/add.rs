@@ -1,0 +1,195 @@
+//! A token is added: checked, sealed, durable, then in its pool.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::ids::{AppId, KindId, TeamId, TokenId};
+use crate::base::secret::Secret;
+use crate::domain::networks::{Network, Purposes};
+use crate::domain::token::{Clocks, Token, TokenState};
+use crate::service::tokens::check::{check_app, check_clocks, check_facts, check_purposes};
+use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
+use crate::service::{Broker, Caller};
+use crate::store::{NewToken, SealedSecrets, StoreError, StoredToken, WrappedKey};
+use crate::vault::{Place, WrappedDataKey};
+
+/// A token to add. Lengths and ranges are checked by the transport.
+pub struct AddToken {
+    /// The network's id.
+    pub network: String,
+    /// The kind at the network.
+    pub kind: String,
+    /// The app; `None`: `default`.
+    pub app: Option<String>,
+    /// The granting person's id at the network; empty: not known.
+    pub person: String,
+    /// The profile it speaks for; empty: none.
+    pub profile: String,
+    /// A name for people.
+    pub label: String,
+    /// The scopes that were granted.
+    pub scopes: Vec<String>,
+    /// What the person agreed to; empty: all that the scopes serve.
+    pub purposes: Purposes,
+    /// Facts that limits are worked out from.
+    pub facts: BTreeMap<String, u64>,
+    /// How many leases may hold it at once; `None`: as configured.
+    pub max_leases: Option<u32>,
+    /// The owner's reserve in percent; `None`: the team's.
+    pub reserve_percent: Option<u8>,
+    /// Its clocks.
+    pub clocks: Clocks,
+    /// The access token.
+    pub access: Secret,
+    /// What else must be kept: the refresh token, or the token secret of OAuth 1.0a. No kind has both.
+    pub refresh: Option<Secret>,
+}
+
+/// A token that was checked.
+struct Checked {
+    network: Arc<Network>,
+    kind: KindId,
+    app: AppId,
+    purposes: Purposes,
+}
+
+impl Broker {
+    /// Adds a token. When this returns it is sealed and durable, and may be leased.
+    pub async fn add_token(&self, caller: &Caller, team: &TeamId, ask: AddToken) -> Result<TokenView, TokenError> {
+        let team_reserve = {
+            self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
+            self.team_reserve(team)
+        };
+        self.ensure_data_key(team).await?;
+        let stored = self.new_token(team, &ask)?;
+        let token = stored.token.clone();
+        let _changes = self.changes.token(token.id).await;
+        let new = self.with_audit(caller, stored.clone());
+        let inserted = self.store.insert_tokens(vec![new], None).await?;
+        if let Some(duplicate) = inserted.duplicates.first() {
+            let existing = duplicate.existing.unwrap_or(token.id);
+            return Err(TokenError::Exists { team: team.clone(), token: existing });
+        }
+        self.engine.put_token(&token, team_reserve, stored.sealed_access);
+        Ok(self.view_token(token))
+    }
+
+    /// Checks what is given as a token, without adding it.
+    pub fn check_token(&self, ask: &AddToken) -> Result<(), Rejected> {
+        self.checked(ask).map(drop)
+    }
+
+    /// The token that is given, checked and sealed, with an id of its own. The team has a data key.
+    pub(in crate::service) fn new_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, TokenError> {
+        let Checked { network, kind, app, purposes } = self.checked(ask)?;
+        let token = Token {
+            id: TokenId::generate(),
+            team: team.clone(),
+            network: network.id.clone(),
+            app,
+            kind,
+            person: self.person_of(ask),
+            profiles: Some(ask.profile.clone()).filter(|profile| !profile.is_empty()).into_iter().collect(),
+            label: ask.label.clone(),
+            scopes: ask.scopes.clone(),
+            purposes,
+            facts: ask.facts.clone(),
+            reserve_percent: ask.reserve_percent,
+            max_leases: ask.max_leases,
+            state: TokenState::Live,
+            clocks: ask.clocks,
+            cooling_until: None,
+            created_at: self.now(),
+            version: 1,
+        };
+        let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref())?;
+        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh })
+    }
+
+    /// A token to keep, with the audit event of its keeping.
+    pub(in crate::service) fn with_audit(&self, caller: &Caller, stored: StoredToken) -> NewToken {
+        let token = &stored.token;
+        let detail = format!("network={} kind={} app={}", token.network, token.kind, token.app);
+        let mut audit = self.audit(caller, "token.add", name_of(&token.team, token.id), detail);
+        audit.team = Some(token.team.clone());
+        NewToken { stored, audit }
+    }
+
+    /// Seals the secrets of a token for its present version.
+    pub(in crate::service) fn seal_token(
+        &self,
+        token: &Token,
+        access: &Secret,
+        refresh: Option<&Secret>,
+    ) -> Result<SealedSecrets, TokenError> {
+        let seal = |column, secret: &Secret| {
+            let (row, team, version) = (&token.id.as_bytes()[..], &token.team, u64::from(token.version));
+            self.vault.seal(&Place { table: "token", row, column, team, version }, secret.expose().as_bytes())
+        };
+        let refresh = refresh.map(|secret| seal("refresh", secret)).transpose()?;
+        Ok(SealedSecrets { access: seal("access", access)?, refresh })
+    }
+
+    /// Makes the team's data key, if it has none: durable first, then in use. One at a time.
+    pub(in crate::service) async fn ensure_data_key(&self, team: &TeamId) -> Result<(), TokenError> {
+        if self.vault.data_key_for(team).is_some() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.changes.data_keys.lock().await;
+        if self.vault.data_key_for(team).is_some() {
+            return Ok(());
+        }
+        let made = self.vault.new_data_key(team);
+        let wrapped = WrappedKey {
+            team: made.team.clone(),
+            id: made.number,
+            wrapped: made.wrapped.clone(),
+            created_at: self.now(),
+        };
+        match self.store.insert_data_key(wrapped).await {
+            Ok(()) => self.vault.install(made)?,
+            // Another process made one, or the team is gone.
+            Err(StoreError::Conflict { .. }) => self.read_data_keys(team).await?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn read_data_keys(&self, team: &TeamId) -> Result<(), TokenError> {
+        let stored = self.store.list_data_keys().await?;
+        for WrappedKey { team, id, wrapped, .. } in stored.into_iter().filter(|key| key.team == *team) {
+            self.vault.install(WrappedDataKey { team, number: id, wrapped })?;
+        }
+        match self.vault.data_key_for(team) {
+            Some(_) => Ok(()),
+            None => Err(TokenError::TeamNotFound(team.clone())),
+        }
+    }
+
+    fn checked(&self, ask: &AddToken) -> Result<Checked, Rejected> {
+        let unknown = || Rejected::UnknownNetwork(ask.network.clone());
+        let network = self.catalogue.network(&ask.network).cloned().ok_or_else(unknown)?;
+        let unknown = || Rejected::UnknownKind { network: ask.network.clone(), kind: ask.kind.clone() };
+        let kind = network.kind(&ask.kind).ok_or_else(unknown)?;
+        let app = check_app(&network, ask.app.as_deref())?;
+        let purposes = check_purposes(kind, &ask.scopes, ask.purposes)?;
+        check_facts(&network, &ask.facts)?;
+        check_clocks(&ask.clocks, self.now())?;
+        let kind = kind.id.clone();
+        Ok(Checked { network, kind, app, purposes })
+    }
+
+    /// Who granted it. A person who is not known is told apart by the profile, else by the token itself, so that tokens of unknown
+    /// persons are neither taken for one grant nor made to share one person's limits.
+    fn person_of(&self, ask: &AddToken) -> String {
+        if !ask.person.is_empty() {
+            return ask.person.clone();
+        }
+        if !ask.profile.is_empty() {
+            return format!("{UNKNOWN_PERSON}{}", ask.profile);
+        }
+        let hash = self.vault.mac_key("token fingerprint").sign(&[ask.access.expose().as_bytes()]);
+        let id = u128::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
+        format!("{UNKNOWN_PERSON}{UNKNOWN_PERSON}{id:032x}")
+    }
+}

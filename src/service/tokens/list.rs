@@ -1,0 +1,205 @@
+//! Tokens are shown and listed.
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
+use crate::domain::pool::BucketView;
+use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
+use crate::service::Broker;
+use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
+use crate::store::{StoreError, TokenFilter};
+
+/// How a token's state is shown: with what only its clocks and its pool know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownState {
+    /// It may be leased.
+    Live,
+    /// It rests until a known time.
+    Cooling,
+    /// An answer was ambiguous; one probe decides.
+    Suspect,
+    /// A person switched it off.
+    Paused,
+    /// Its time is over.
+    Expired,
+    /// The network refused it.
+    Invalid,
+    /// It was revoked.
+    Revoked,
+}
+
+/// A token with what its pool knows of it.
+#[derive(Debug, Clone)]
+pub struct TokenView {
+    /// The token. A person who is not known is empty.
+    pub token: Token,
+    /// How its state is shown.
+    pub state: ShownState,
+    /// How its validity is shown.
+    pub status: Status,
+    /// It rests until then.
+    pub cooling_until: Option<Timestamp>,
+    /// Leases on it.
+    pub active_leases: usize,
+}
+
+/// Which tokens to list. What is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct TokenListFilter {
+    /// Of this team; `None`: of all.
+    pub team: Option<TeamId>,
+    /// Of this network.
+    pub network: Option<NetworkId>,
+    /// Of this kind.
+    pub kind: Option<KindId>,
+    /// Of this status.
+    pub status: Option<Status>,
+    /// Speaking for this profile.
+    pub profile: Option<String>,
+    /// In this state.
+    pub state: Option<ShownState>,
+}
+
+impl Broker {
+    /// One token, with the books of its buckets.
+    pub async fn show_token(&self, team: &TeamId, id: TokenId) -> Result<(TokenView, Vec<BucketView>), TokenError> {
+        let token = self.stored_token(team, id).await?.token;
+        let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(id)).unwrap_or_default();
+        Ok((self.view_token(token), buckets))
+    }
+
+    /// At most `limit` tokens after `after` (the last one of the page before), and whether there are more: team by team, each team's
+    /// in the order in which they were added.
+    pub async fn list_tokens(
+        &self,
+        filter: &TokenListFilter,
+        after: Option<(TeamId, TokenId)>,
+        limit: u32,
+    ) -> Result<(Vec<TokenView>, bool), TokenError> {
+        if let Some(network) = &filter.network
+            && self.catalogue.network(network.as_str()).is_none()
+        {
+            return Err(Rejected::UnknownNetwork(network.to_string()).into());
+        }
+        let teams = match &filter.team {
+            Some(team) => vec![self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?],
+            None => self.directory.teams(),
+        };
+        let wanted = limit as usize + 1;
+        let mut found = Vec::new();
+        for team in teams.iter().filter(|team| after.as_ref().is_none_or(|(last, _)| team.id >= *last)) {
+            let after = after.as_ref().filter(|(last, _)| *last == team.id).map(|(_, token)| *token);
+            self.list_of_team(&team.id, filter, after, wanted, &mut found).await?;
+            if found.len() >= wanted {
+                break;
+            }
+        }
+        let more = found.len() >= wanted;
+        found.truncate(limit as usize);
+        Ok((found, more))
+    }
+
+    /// Reads on until there are `wanted`, or no more.
+    async fn list_of_team(
+        &self,
+        team: &TeamId,
+        filter: &TokenListFilter,
+        mut after: Option<TokenId>,
+        wanted: usize,
+        found: &mut Vec<TokenView>,
+    ) -> Result<(), StoreError> {
+        let parts = self.store_filters(filter);
+        let batch = u32::try_from(wanted).unwrap_or(u32::MAX);
+        while found.len() < wanted {
+            let mut tokens = Vec::new();
+            let mut complete_to = None;
+            for part in &parts {
+                let part = TokenFilter { after, ..part.clone() };
+                let read = self.store.list_tokens(team, part, batch).await?;
+                if read.len() == batch as usize {
+                    // Of this part there may be more, behind its last one: no other part is believed any further.
+                    let last = read.last().map(|token| token.id);
+                    complete_to = complete_to.map_or(last, |known: TokenId| last.map(|last| last.min(known)));
+                }
+                tokens.extend(read);
+            }
+            tokens.retain(|token| complete_to.is_none_or(|last| token.id <= last));
+            tokens.sort_by_key(|token| token.id);
+            let fits = |view: &TokenView| {
+                filter.state.is_none_or(|state| view.state == state)
+                    && filter.status.is_none_or(|status| view.status == status)
+            };
+            found.extend(tokens.into_iter().map(|token| self.view_token(token)).filter(fits));
+            match complete_to {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The filter as the store can judge it: parts that exclude each other. What is left to judge is judged on what was read.
+    fn store_filters(&self, filter: &TokenListFilter) -> Vec<TokenFilter> {
+        let base = TokenFilter {
+            network: filter.network.clone(),
+            kind: filter.kind.clone(),
+            profile: filter.profile.clone(),
+            ..TokenFilter::default()
+        };
+        let of_state = |state| TokenFilter { state: Some(state), ..base.clone() };
+        let tick = std::time::Duration::from_micros(1);
+        let over = self.now() + tick;
+        let soon = over + EXPIRING_WITHIN;
+        let alive = TokenFilter { not_states: Some(("invalid", "revoked")), ..base.clone() };
+        match (filter.state, filter.status) {
+            (Some(ShownState::Live | ShownState::Cooling), _) => vec![of_state("live")],
+            (Some(ShownState::Suspect), _) => vec![of_state("suspect")],
+            (Some(ShownState::Paused), _) => vec![of_state("paused")],
+            (Some(ShownState::Invalid), _) => vec![of_state("invalid")],
+            (Some(ShownState::Revoked), _) => vec![of_state("revoked")],
+            (Some(ShownState::Expired), _) => {
+                let ended = |state| TokenFilter { ends_before: Some(over), ..of_state(state) };
+                vec![of_state("invalid"), ended("live"), ended("suspect")]
+            }
+            (None, Some(Status::Expired)) => {
+                let ended = TokenFilter { ends_before: Some(over), ..alive };
+                vec![of_state("invalid"), of_state("revoked"), ended]
+            }
+            (None, Some(Status::Expiring)) => {
+                vec![TokenFilter { ends_from: Some(over), ends_before: Some(soon), ..alive }]
+            }
+            (None, Some(Status::Valid)) => vec![TokenFilter { ends_from: Some(soon), ..alive }],
+            (None, Some(Status::NoExpiry)) => vec![TokenFilter { endless: Some(true), ..alive }],
+            (None, None) => vec![base],
+        }
+    }
+
+    /// A token with what its pool knows of it.
+    pub(in crate::service) fn view_token(&self, mut token: Token) -> TokenView {
+        let now = self.now();
+        let held = self.engine.look(&token.network, |pool| pool.token(token.id)).flatten();
+        let cooling = held.and_then(|held| held.cooling_until).max(token.cooling_until).filter(|until| *until > now);
+        if token.person.starts_with(UNKNOWN_PERSON) {
+            token.person.clear();
+        }
+        TokenView {
+            state: shown_state(&token, cooling, now),
+            status: token.status(now),
+            cooling_until: cooling,
+            active_leases: held.map_or(0, |held| held.leases),
+            token,
+        }
+    }
+}
+
+fn shown_state(token: &Token, cooling: Option<Timestamp>, now: Timestamp) -> ShownState {
+    match token.state {
+        TokenState::Revoked { .. } => ShownState::Revoked,
+        TokenState::Invalid { reason: Reason::Expired, .. } => ShownState::Expired,
+        TokenState::Invalid { .. } => ShownState::Invalid,
+        TokenState::Paused { .. } => ShownState::Paused,
+        _ if token.ends_at().is_some_and(|end| end <= now) => ShownState::Expired,
+        TokenState::Suspect { .. } => ShownState::Suspect,
+        TokenState::Live if cooling.is_some() => ShownState::Cooling,
+        TokenState::Live => ShownState::Live,
+    }
+}

@@ -1,0 +1,166 @@
+//! A token is paused, resumed, revoked or declared invalid.
+
+use crate::base::ids::{TeamId, TokenId};
+use crate::domain::token::{Reason, Token, TokenState, TransitionError};
+use crate::service::collectors::comment_detail;
+use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, change_error, name_of};
+use crate::service::{Broker, Caller};
+use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
+
+/// One change of a token's state.
+struct StateChange<'a> {
+    caller: &'a Caller,
+    action: &'static str,
+    comment: &'a str,
+    /// Destroys the secrets.
+    shreds: bool,
+}
+
+impl Broker {
+    /// The token of that id, if it is the team's.
+    pub(in crate::service) async fn stored_token(&self, team: &TeamId, id: TokenId) -> Result<StoredToken, TokenError> {
+        let stored = self.store.find_token(id).await?.filter(|stored| stored.token.team == *team);
+        stored.ok_or_else(|| TokenError::NotFound { team: team.clone(), token: id })
+    }
+
+    /// Takes a token out of use until it is resumed. Its leases are recalled. Twice is no error.
+    pub async fn pause_token(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: TokenId,
+        comment: &str,
+    ) -> Result<TokenView, TokenError> {
+        let now = self.now();
+        let change = StateChange { caller, action: "token.pause", comment, shreds: false };
+        self.change_state(team, id, change, |state| state.pause(now)).await
+    }
+
+    /// Takes a paused token into use again. Resuming one that is not paused is no error.
+    pub async fn resume_token(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: TokenId,
+        comment: &str,
+    ) -> Result<TokenView, TokenError> {
+        let change = StateChange { caller, action: "token.resume", comment, shreds: false };
+        self.change_state(team, id, change, TokenState::resume).await
+    }
+
+    /// Ends a token for good and destroys its secrets. Twice is no error.
+    pub async fn revoke_token(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: TokenId,
+        comment: &str,
+    ) -> Result<TokenView, TokenError> {
+        let now = self.now();
+        let change = StateChange { caller, action: "token.revoke", comment, shreds: true };
+        self.change_state(team, id, change, |state| Ok(state.revoke(now))).await
+    }
+
+    /// Marks a token as invalid, for a reason that was learnt elsewhere. The first reason stays.
+    pub async fn invalidate_token(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: TokenId,
+        reason: Reason,
+        comment: &str,
+    ) -> Result<TokenView, TokenError> {
+        let now = self.now();
+        let change = StateChange { caller, action: "token.invalidate", comment, shreds: false };
+        let decide = |state| match state {
+            TokenState::Revoked { .. } => Err(TransitionError::Revoked),
+            _ => Ok(state.invalidate(reason, now)),
+        };
+        self.change_state(team, id, change, decide).await
+    }
+
+    /// Decides the new state, and decides again if the token was changed meanwhile.
+    async fn change_state(
+        &self,
+        team: &TeamId,
+        id: TokenId,
+        change: StateChange<'_>,
+        decide: impl Fn(TokenState) -> Result<TokenState, TransitionError>,
+    ) -> Result<TokenView, TokenError> {
+        let _changes = self.changes.token(id).await;
+        for _ in 0..ATTEMPTS {
+            let stored = self.stored_token(team, id).await?;
+            let state = decide(stored.token.state)?;
+            if state == stored.token.state {
+                return Ok(self.view_token(stored.token));
+            }
+            match self.put_state(stored.token, state, &change).await {
+                Ok(token) => return Ok(self.view_token(token)),
+                Err(TokenChangeError::Changed { .. }) => {}
+                Err(error) => return Err(change_error(team, error)),
+            }
+        }
+        Err(TokenError::Contended(id))
+    }
+
+    /// Changes the state in the pool, then in the store. If the store says no, the pool goes back; if the store can't tell whether it
+    /// was done, the stricter state stays.
+    async fn put_state(
+        &self,
+        before: Token,
+        state: TokenState,
+        change: &StateChange<'_>,
+    ) -> Result<Token, TokenChangeError> {
+        let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
+        let stops = state != TokenState::Live;
+        if stops {
+            self.engine.set_token_state(&token.network, token.id, state);
+        }
+        let secrets = change.shreds.then(|| SealedSecrets { access: Vec::new(), refresh: None });
+        let made = self.store.change_token(TokenChange {
+            expected_version: before.version,
+            expected_state: before.state,
+            audit: vec![self.state_audit(&before, state, change)],
+            token: token.clone(),
+            secrets,
+            outbox: Vec::new(),
+            alerts: Vec::new(),
+        });
+        match made.await {
+            Ok(()) if change.shreds => {
+                let reserve = self.team_reserve(&token.team);
+                self.engine.put_token(&token, reserve, Vec::new());
+                Ok(token)
+            }
+            Ok(()) => {
+                self.engine.set_token_state(&token.network, token.id, state);
+                Ok(token)
+            }
+            Err(error) => {
+                let unknown = matches!(&error, TokenChangeError::Store(cause) if cause.is_final());
+                if stops && !unknown {
+                    self.engine.set_token_state(&token.network, token.id, before.state);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn state_audit(
+        &self,
+        before: &Token,
+        state: TokenState,
+        change: &StateChange<'_>,
+    ) -> crate::domain::audit::AuditEvent {
+        let reason = match state {
+            TokenState::Invalid { reason, .. } => format!(" reason={}", reason.as_str()),
+            _ => String::new(),
+        };
+        let comment = comment_detail(change.comment);
+        let detail = format!("from={} to={}{reason} {comment}", before.state.as_str(), state.as_str());
+        let subject = name_of(&before.team, before.id);
+        let mut audit = self.audit(change.caller, change.action, subject, detail.trim_end().to_owned());
+        audit.team = Some(before.team.clone());
+        audit
+    }
+}

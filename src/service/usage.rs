@@ -1,0 +1,83 @@
+//! The usage ledger: what each token was used for, day by day, for the person who granted it.
+//!
+//! The engine counts a lease's calls into the ledger when the lease ends. A call is counted once without a class and once for each
+//! class that it draws from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ClassId, TeamId, TokenId};
+use crate::domain::networks::Window;
+use crate::service::Broker;
+use crate::service::tokens::TokenError;
+use crate::store::UsageRow;
+
+pub use crate::store::UsageRow as UsageEntry;
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+/// What one token was used for.
+#[derive(Debug, Clone, Default)]
+pub struct UsageStatement {
+    /// All calls, each once.
+    pub total_calls: u64,
+    /// By day, collection, collector, purpose and class.
+    pub rows: Vec<UsageRow>,
+    /// What the network allows the token in a day, per class, where that is known.
+    pub allowance: BTreeMap<ClassId, u64>,
+}
+
+impl Broker {
+    /// What a token was used for from day `from` to day `to` (days since 1970-01-01 in UTC), both included.
+    pub async fn state_usage(
+        &self,
+        team: &TeamId,
+        token: TokenId,
+        from: i32,
+        to: i32,
+    ) -> Result<UsageStatement, TokenError> {
+        let held = self.stored_token(team, token).await?.token;
+        self.engine.write_back().await?;
+        let (rows, calls): (Vec<_>, Vec<_>) =
+            self.store.list_usage(token, from, to).await?.into_iter().partition(|row| row.key.class.is_some());
+        let total_calls = calls.iter().map(|row| row.calls).sum();
+        let allowance = self.daily_allowance(&held);
+        Ok(UsageStatement { total_calls, rows, allowance })
+    }
+
+    /// The tightest limit of each class, over a day, as far as the token's buckets show it.
+    fn daily_allowance(&self, token: &crate::domain::token::Token) -> BTreeMap<ClassId, u64> {
+        let mut allowance: BTreeMap<ClassId, u64> = BTreeMap::new();
+        let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(token.id)).unwrap_or_default();
+        let Some(network) = self.catalogue.network(token.network.as_str()) else { return allowance };
+        for bucket in buckets {
+            let Some(units) = in_a_day(&bucket.window, bucket.limit) else { continue };
+            let class = network.classes[bucket.class].id.clone();
+            allowance.entry(class).and_modify(|least| *least = (*least).min(units)).or_insert(units);
+        }
+        allowance
+    }
+}
+
+/// What a limit allows in a day; `None` where it does not come back by time, or does not count units.
+fn in_a_day(window: &Window, limit: u64) -> Option<u64> {
+    let day = Duration::from_secs(SECONDS_A_DAY.unsigned_abs()).as_micros();
+    let per = match window {
+        Window::Fixed { length, .. } | Window::Rolling { length } => length.as_micros(),
+        Window::Daily { .. } => day,
+        Window::Paced { per } => return u64::try_from(day / per.as_micros().max(1)).ok(),
+        Window::Distinct { .. } | Window::Budget => return None,
+    };
+    u64::try_from(u128::from(limit) * day / per.max(1)).ok()
+}
+
+/// The UTC day of a time: days since 1970-01-01.
+pub fn day_of(at: Timestamp) -> i32 {
+    i32::try_from(at.secs().div_euclid(SECONDS_A_DAY)).unwrap_or(i32::MAX)
+}
+
+/// The beginning of a UTC day.
+pub fn start_of(day: i32) -> Timestamp {
+    Timestamp::from_secs(i64::from(day) * SECONDS_A_DAY)
+}

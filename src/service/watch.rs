@@ -1,0 +1,88 @@
+//! What the broker's watching keeps in memory: the last loads, the states of alerts, who listens, and where alerts are sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+
+use crate::base::ids::NetworkId;
+use crate::domain::alert::Alert;
+use crate::service::background::BackgroundStatus;
+use crate::service::deliver::Lane;
+use crate::service::supply::NetworkSupply;
+use crate::service::team_load::Loads;
+use crate::service::watch_alerts::Book;
+
+/// How many changes of alerts a slow listener may fall behind before it has to begin anew.
+const CHANGES_KEPT: usize = 1000;
+/// Streams of loads and alerts that may be open at once.
+const MOST_STREAMS: usize = 1000;
+
+/// What watching keeps in memory.
+pub struct Watch {
+    loads: watch::Sender<Arc<Loads>>,
+    supplies: Mutex<BTreeMap<NetworkId, Arc<NetworkSupply>>>,
+    changes: broadcast::Sender<Arc<Alert>>,
+    /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
+    pub(super) book: tokio::sync::Mutex<Book>,
+    pub(super) lanes: Vec<Lane>,
+    streams: Arc<Semaphore>,
+    /// When each background task last ran, and what came of it.
+    pub status: BackgroundStatus,
+}
+
+impl Watch {
+    /// Nothing watched yet. `lanes` are the places that alerts are sent to.
+    pub fn new(lanes: Vec<Lane>) -> Self {
+        Self {
+            loads: watch::Sender::default(),
+            supplies: Mutex::default(),
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            book: tokio::sync::Mutex::default(),
+            lanes,
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            status: BackgroundStatus::default(),
+        }
+    }
+
+    /// The loads as they were last evaluated.
+    pub fn loads(&self) -> Arc<Loads> {
+        self.loads.borrow().clone()
+    }
+
+    /// The loads whenever they are evaluated; only the latest is kept.
+    pub fn watch_loads(&self) -> watch::Receiver<Arc<Loads>> {
+        self.loads.subscribe()
+    }
+
+    /// Alerts whenever they change. A listener that falls behind is told so.
+    pub fn watch_alerts(&self) -> broadcast::Receiver<Arc<Alert>> {
+        self.changes.subscribe()
+    }
+
+    /// A place for one more stream of loads or alerts, held as long as the stream is; `None`: all are taken.
+    pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.streams.clone().try_acquire_owned().ok()
+    }
+
+    pub(super) fn tell_loads(&self, loads: Arc<Loads>) {
+        self.loads.send_replace(loads);
+    }
+
+    pub(super) fn tell_alert(&self, alert: Alert) {
+        // Without listeners nobody is told, which is no failure.
+        let _ = self.changes.send(Arc::new(alert));
+    }
+
+    pub(super) fn supply(&self, network: &NetworkId) -> Option<Arc<NetworkSupply>> {
+        self.supplies().get(network).cloned()
+    }
+
+    pub(super) fn keep_supply(&self, network: NetworkId, supply: Arc<NetworkSupply>) {
+        self.supplies().insert(network, supply);
+    }
+
+    fn supplies(&self) -> MutexGuard<'_, BTreeMap<NetworkId, Arc<NetworkSupply>>> {
+        self.supplies.lock().expect("no code panics while it holds the supplies")
+    }
+}
