@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, spawn_local};
 use crate::child::Child;
 
 /// How long the load runs before it is counted.
-const WARM: Duration = Duration::from_millis(300);
+const WARM: Duration = Duration::from_millis(100);
 /// Calls of a lease of the acquire bench.
 const CALLS: i32 = 10;
 /// What the flow control of a connection and of each of its streams leaves open.

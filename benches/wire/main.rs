@@ -34,17 +34,17 @@ use load::{Connection, Held, Meter, Sample, measure};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 12;
 const CONNECTIONS: usize = 8;
 const CALLS_PER_CONNECTION: usize = 10;
 const REPORTS_PER_STREAM: usize = 64;
 const CALLERS: usize = 64;
 /// How long each round of each measurement is counted.
-const SPAN: Duration = Duration::from_millis(1500);
+const SPAN: Duration = Duration::from_millis(500);
 /// An end to everything, should a server hang.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Fsyncs per probe of the disk.
-const PROBES: usize = 64;
+const PROBES: usize = 16;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
