@@ -1,0 +1,172 @@
+//! The servers' side: what runs in the child processes.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context;
+use token_broker::base::clock::{Clock, SystemClock};
+use token_broker::base::ids::{AuditId, CollectorId, TeamId};
+use token_broker::base::tasks::Tasks;
+use token_broker::config::{self, Config};
+use token_broker::domain::audit::{Actor, AuditEvent};
+use token_broker::domain::networks::{Catalogue, Network, Purpose};
+use token_broker::domain::team::{Collector, CollectorScope, KeyHolder, Team};
+use token_broker::grpc::lease_service::LeaseServer;
+use token_broker::grpc::listener::{GrpcServer, Limits, Listen};
+use token_broker::grpc::pb::lease_service_server::LeaseServiceServer;
+use token_broker::service::{Broker, Started};
+use token_broker::store::team::WrappedKey;
+use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredToken};
+use token_broker::telemetry::{Metrics, start_log};
+use token_broker::vault::Place;
+use tonic::service::Routes;
+
+use crate::child::Hello;
+use crate::echo::Echo;
+use crate::ground::token_of;
+
+/// The network that the leases are for.
+const NETWORK: (&str, &str) = ("bench.toml", include_str!("bench.toml"));
+/// Tokens of the team.
+const TOKENS: usize = 1_000;
+/// One worker, so that the other core of a small machine is left to the load.
+const WORKERS: usize = 1;
+
+/// Serves `role` until the standard input ends.
+pub fn run(role: &str, dir: &Path) -> anyhow::Result<()> {
+    start_log(&Config::default().log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let commits = Arc::new(AtomicU64::new(0));
+    let _inside = runtime.enter();
+    let (server, authorization) = match role {
+        // As long as a key, since reading the metadata is a part of what is compared.
+        "echo" => (listen(|| Routes::new(LeaseServiceServer::new(Echo)))?, format!("Bearer tbk_{:0105}", 7)),
+        "broker" => runtime.block_on(start_broker(dir, &commits))?,
+        other => anyhow::bail!("there is no server '{other}'"),
+    };
+    let mut answers = std::io::stdout().lock();
+    let hello = Hello { address: server.local_addr(), authorization };
+    writeln!(answers, "{}", serde_json::to_string(&hello)?)?;
+    for _ in std::io::stdin().lock().lines() {
+        writeln!(answers, "{}", commits.load(Ordering::Relaxed))?;
+    }
+    Ok(())
+}
+
+fn listen(routes: impl Fn() -> Routes) -> anyhow::Result<GrpcServer> {
+    let listen = Listen {
+        address: ([127, 0, 0, 1], 0).into(),
+        workers: WORKERS,
+        limits: Limits::default(),
+        tls: None,
+        clock: Arc::new(SystemClock::start()),
+        observer: Arc::new(token_broker::grpc::call::Unobserved),
+        seed: 7,
+    };
+    Ok(GrpcServer::start(listen, routes)?)
+}
+
+/// A broker on a store in `dir`, with a team, its tokens and a collector, whose authorization is returned.
+async fn start_broker(dir: &Path, commits: &Arc<AtomicU64>) -> anyhow::Result<(GrpcServer, String)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let mut config = Config::default();
+    dir.clone_into(&mut config.store.dir);
+    let metrics = Metrics::new(&config::Metrics::default());
+    let tasks = Tasks::default();
+    metrics.start_upkeep(&tasks);
+    let mut options = SqliteOptions::new(dir);
+    options.queue = config.store.write_queue;
+    let (commits, committed) = (commits.clone(), metrics.clone());
+    options.on_commit = Some(Arc::new(move |stats| {
+        commits.fetch_add(1, Ordering::Relaxed);
+        committed.store_committed(stats.changes, stats.took);
+    }));
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options, clock.clone()).await?);
+    let catalogue = Catalogue::load(&[(NETWORK.0.to_owned(), NETWORK.1.to_owned())])?;
+    let network = catalogue.network("bench").context("the bench's network")?.clone();
+    let Started { broker, .. } = Broker::start(config, catalogue, store, clock, metrics, &tasks).await?;
+    let authorization = populate(&broker, &network).await?;
+    let server = listen(|| Routes::new(LeaseServiceServer::new(LeaseServer::new(broker.clone()))))?;
+    Ok((server, authorization))
+}
+
+/// Adds the team, its collector and its tokens.
+async fn populate(broker: &Broker, network: &Network) -> anyhow::Result<String> {
+    let team: TeamId = "bench".parse()?;
+    let now = broker.now();
+    let row = Team {
+        id: team.clone(),
+        display_name: "Bench".to_owned(),
+        weight: 100,
+        reserve_percent: None,
+        created_at: now,
+    };
+    broker.store.insert_team(row.clone(), event(broker, "team.create")).await?;
+    broker.directory.put_team(row);
+    let key = broker.vault.new_data_key(&team);
+    let wrapped = WrappedKey { team: team.clone(), id: key.number, wrapped: key.wrapped.clone(), created_at: now };
+    broker.store.insert_data_key(wrapped).await?;
+    broker.vault.install(key)?;
+    add_tokens(broker, network, &team).await?;
+    add_collector(broker, team).await
+}
+
+async fn add_collector(broker: &Broker, team: TeamId) -> anyhow::Result<String> {
+    let collector = Collector {
+        id: CollectorId::generate(),
+        team: team.clone(),
+        display_name: "wire".to_owned(),
+        scope: CollectorScope {
+            networks: Vec::new(),
+            all_networks: true,
+            purposes: [Purpose::CollectContent].into_iter().collect(),
+            max_leases: 1_000_000,
+        },
+        weight: 100,
+        disabled: false,
+        created_at: broker.now(),
+    };
+    broker.store.insert_collector(collector.clone(), event(broker, "collector.create")).await?;
+    let holder = KeyHolder::Collector(team, collector.id);
+    broker.directory.put_collector(collector);
+    let (key, text) = broker.make_key(holder).context("the machine gives no random numbers")?;
+    broker.store.insert_key(key.clone(), event(broker, "key.create")).await?;
+    broker.directory.put_key(key);
+    Ok(format!("Bearer {}", text.expose()))
+}
+
+async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow::Result<()> {
+    let mut rows = Vec::with_capacity(TOKENS);
+    for number in 0..TOKENS {
+        let token = token_of(network, "user", team.as_str(), number);
+        let place = Place {
+            table: "token",
+            row: token.id.as_bytes(),
+            column: "access",
+            team,
+            version: u64::from(token.version),
+        };
+        let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
+        let stored = StoredToken { token, sealed_access, sealed_refresh: None };
+        rows.push(NewToken { stored, audit: event(broker, "token.add") });
+    }
+    broker.store.insert_tokens(rows.clone(), None).await?;
+    for row in rows {
+        broker.engine.put_token(&row.stored.token, None, row.stored.sealed_access);
+    }
+    Ok(())
+}
+
+fn event(broker: &Broker, action: &'static str) -> AuditEvent {
+    AuditEvent {
+        id: AuditId::generate(),
+        at: broker.now(),
+        actor: Actor::Broker,
+        action,
+        team: None,
+        subject: String::new(),
+        detail: String::new(),
+    }
+}
