@@ -86,7 +86,7 @@ fn toml_text(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program reads its environment once, here")]
+/// The environment, read once.
 fn environment() -> Vec<(String, String)> {
     std::env::vars().collect()
 }

@@ -1,5 +1,7 @@
 //! Keeps the layers: imports go down only, and crates stay in the layers that are their homes.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where something is wrong")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,8 @@
 //! dead that lives, and once the faults are over every operation is served again. `SIM_HOURS` (6) and `SIM_SEED` (1) set the size;
 //! a failure names network and seed.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where something is wrong")]
+
 #[path = "../benches/ground/mod.rs"]
 mod ground;
 

@@ -152,7 +152,7 @@ fn fsync_ms(dir: &Path) -> anyhow::Result<f64> {
         let mut written = Ok(());
         let span = stopwatch(|| written = file.write_all(&[7; 4096]).and_then(|()| file.sync_data()));
         written?;
-        took.push(span.as_secs_f64() * 1000.0);
+        took.push(span.0.as_secs_f64() * 1000.0);
     }
     Ok(median(took))
 }

@@ -62,6 +62,7 @@ pub fn channel(capacity: usize) -> (Committer, Work) {
 
 impl Committer {
     /// Hands a decision over; returns it if there are too many already, or the committer has ended.
+    #[expect(clippy::result_large_err, reason = "the caller takes the decision back; it is moved once")]
     pub fn hand_over(&self, commit: Commit) -> Result<(), Commit> {
         self.sender.try_send(commit).map_err(|error| match error {
             mpsc::error::TrySendError::Full(commit) | mpsc::error::TrySendError::Closed(commit) => commit,

@@ -39,6 +39,7 @@ pub struct Refused {
 
 /// The way to the broker.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are a dozen of them, made once")]
 pub enum Port {
     /// One call at a time.
     Unary(LeaseServiceClient<Client>, Pace),

@@ -294,7 +294,7 @@ impl Bucket {
     ) -> Result<Grant, Shortage> {
         self.advance(now, timing, &mut wishes.updates);
         let use_by = self.check(now, units, use_by, timing)?;
-        if !self.blocks.back().is_some_and(|block| block.free >= units) {
+        if self.blocks.back().is_none_or(|block| block.free < units) {
             self.take(now, units, timing, wishes);
         }
         let block = self.blocks.back_mut().expect("a block with enough free credit was just found or taken");
@@ -369,7 +369,7 @@ impl Bucket {
 
     /// The two newest blocks become one if both are used up and end together: there are few blocks, however many leases there were.
     fn join_spent(&mut self) {
-        let spent = |block: &Block| block.free == 0 && block.outstanding == 0 && block.past == 0;
+        let spent = |block: &Block| block.durable && block.free == 0 && block.outstanding == 0 && block.past == 0;
         let Some(at) = self.blocks.len().checked_sub(2) else { return };
         let (older, newer) = (&self.blocks[at], &self.blocks[at + 1]);
         if !spent(older) || !spent(newer) || older.charged_until != newer.charged_until {
@@ -620,7 +620,7 @@ impl Bucket {
     /// Whether nothing is charged and nothing is known that the rule would not say anew.
     pub fn is_blank(&self) -> bool {
         self.blocks.is_empty()
-            && self.keys.len() == 0
+            && self.keys.is_empty()
             && self.network_used == 0
             && !self.learned
             && self.cooling.is_open()

@@ -10,6 +10,7 @@ use crate::base::clock::Timestamp;
 /// The keys that one bucket holds open.
 #[derive(Debug, Default)]
 pub struct OpenKeys {
+    #[expect(clippy::box_collection, reason = "most buckets count no keys, and there may be many buckets")]
     open: Option<Box<HashMap<String, Opened>>>,
 }
 

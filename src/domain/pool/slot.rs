@@ -33,6 +33,7 @@ pub struct Slot {
     pub max_leases: u32,
     pub leases: Few<LeaseId, 1>,
     pub profiles: Box<[u32]>,
+    #[expect(clippy::box_collection, reason = "most tokens have no facts, and there may be many tokens")]
     pub facts: Option<Box<BTreeMap<String, u64>>>,
     /// The buckets that were needed so far, by rule.
     pub buckets: Few<(u16, u32), 2>,
