@@ -62,7 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "app", "cli"]),
-    ("tonic_types", &["grpc", "cli"]),
+    ("tonic_types", &["grpc", "cli", "app"]),
     ("prost", &["grpc", "cli"]),
     ("prost_types", &["grpc", "cli", "app"]),
     ("axum", &["web", "sim"]),
@@ -96,9 +96,8 @@ fn read(path: &Path) -> Option<(String, Vec<String>)> {
     let below = path.strip_prefix(root()).unwrap();
     let layer = below.components().next()?.as_os_str().to_str()?.to_owned();
     let name = path.file_stem()?.to_str()?;
-    let is_test = name == "tests"
-        || name == "testing"
-        || name == "stub"
+    let is_test = name.ends_with("tests")
+        || ["testing", "watched", "stub"].contains(&name)
         || below.components().any(|part| part.as_os_str() == "contract");
     if is_test || layer.ends_with(".rs") {
         return None;

@@ -255,6 +255,7 @@ impl World {
         let tops_up = goes_on && worker.keys.is_empty() && now < worker.use_by && self.random.random_bool(0.3);
         if tops_up {
             if let Ok(more) = self.pool.top_up(now, worker.lease, 10, &[]) {
+                assert!(self.pool.confirm_top_up(worker.lease, &more), "what the store took can be acknowledged");
                 worker.left += more.calls;
                 worker.use_by = worker.use_by.min(more.use_by);
             }

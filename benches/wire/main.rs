@@ -11,6 +11,9 @@
 //! Targets: a report costs at most 1/0.85 of the echo's CPU; at least 5 × as many reports over Collect as one by one; at least
 //! 10,000 leases/s where an fsync takes at most 1 ms, else at least 32 leases per commit.
 
+#![expect(clippy::type_complexity, reason = "a table of functions reads better in place")]
+#![expect(clippy::await_holding_refcell_ref, reason = "one thread, and no other task borrows it")]
+
 mod child;
 mod echo;
 #[path = "../ground/mod.rs"]
