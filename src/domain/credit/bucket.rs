@@ -329,7 +329,10 @@ impl Bucket {
         let free = self.blocks.back().map_or(0, |block| block.free);
         if self.left() < units || (self.refused_until > now && free < units) {
             let soonest = now + Duration::from_millis(50);
-            let back = self.next_change(now, timing.guard).unwrap_or(now + Duration::from_secs(60));
+            let back = self
+                .next_change(now, timing.guard)
+                .filter(|end| *end != Timestamp::NEVER)
+                .unwrap_or(now + Duration::from_secs(60));
             return Err(Shortage::Until(back.max(soonest)));
         }
         Ok(use_by)

@@ -609,15 +609,17 @@ impl Pool {
         }
     }
 
+    /// When a token that can't be used now may be: the first change of its buckets, or the end of a cooling.
     fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
-        let soon = now + Duration::from_secs(60);
-        let own = slot.buckets.iter().filter_map(|(rule, bucket)| {
-            let change = self.buckets[bucket as usize].bucket.next_change(now, self.settings.timing.guard)?;
-            Some((change.max(now + Duration::from_millis(50)), rule))
-        });
-        let (until, rule) = own.min().unwrap_or((slot.cooling.until().unwrap_or(soon).max(now), 0));
+        let guard = self.settings.timing.guard;
+        let buckets = slot.buckets.iter().map(|(_, bucket)| &self.buckets[bucket as usize].bucket);
+        let changes = buckets.filter_map(|bucket| bucket.next_change(now, guard));
+        let cooling = slot.cooling.until().filter(|until| *until > now);
+        let ends = changes.chain(cooling).chain(self.app_closed(slot.app, now));
+        let first = ends.filter(|end| *end != Timestamp::NEVER).min();
+        let until = first.unwrap_or(now + Duration::from_secs(60)).max(now + Duration::from_millis(50));
         let draws = self.draws[request.operation][slot.kind as usize].as_ref();
-        let rule = draws.and_then(|draws| draws.first()).map_or(rule, |draw| draw.rule);
+        let rule = draws.and_then(|draws| draws.first()).map_or(0, |draw| draw.rule);
         let rule = &self.rules[rule as usize];
         Refusal::Limited { until, class: rule.class, owner: rule.limit.owner }
     }

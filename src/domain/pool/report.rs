@@ -423,7 +423,10 @@ impl Pool {
         let draws = self.draws[operation][self.slots[slot as usize].kind as usize].clone();
         let mut until = None;
         for draw in draws.iter().flat_map(|draws| draws.iter()) {
-            if !owners.contains(&self.rules[draw.rule as usize].limit.owner) {
+            let limit = &self.rules[draw.rule as usize].limit;
+            // A limit that comes back by time was hit, unless the network says that the budget is used up.
+            let is_budget = matches!(limit.window, crate::domain::networks::Window::Budget);
+            if !owners.contains(&limit.owner) || (is_budget && report.class != ErrorClass::QuotaExhaustedApp) {
                 continue;
             }
             let at = self.bucket_of(slot, draw.rule);
