@@ -28,6 +28,8 @@ use crate::web::server::{HttpLimits, HttpServer};
 /// How often the clock follows the wall clock, and by how much at most.
 const SLEW_EVERY: Duration = Duration::from_secs(1);
 const SLEW_STEP: Duration = Duration::from_millis(1);
+/// After so many of these steps it is noted where the clock stands.
+const STEPS_PER_NOTE: u32 = 60;
 /// A wall clock that has moved further than this away is told to the operator.
 const SKEW_WORTH_TELLING: Duration = Duration::from_secs(5);
 
@@ -193,17 +195,24 @@ fn announce(running: &Running) {
 }
 
 fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
-    let (stop, metrics) = (running.tasks.clone(), running.broker.metrics.clone());
+    let (stop, broker) = (running.tasks.clone(), running.broker.clone());
     running.tasks.spawn("clock", async move {
         let mut told = false;
+        let mut steps = 0_u32;
         while !stop.is_stopping() {
             tokio::select! {
                 () = tokio::time::sleep(SLEW_EVERY) => {}
                 () = stop.stopped() => return,
             }
             let skew = clock.skew_micros();
-            metrics.set_clock_skew(skew);
+            broker.metrics.set_clock_skew(skew);
             clock.slew(SLEW_STEP);
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(STEPS_PER_NOTE)
+                && let Err(error) = broker.note_clock().await
+            {
+                tracing::warn!(%error, "where the clock stands could not be noted; it is tried again");
+            }
             let far = Duration::from_micros(skew.unsigned_abs()) > SKEW_WORTH_TELLING;
             if far && !told {
                 tracing::warn!(

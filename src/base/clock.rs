@@ -1,12 +1,14 @@
 //! One time line for the whole process.
 //!
 //! Every rule takes `now` as an argument. The process reads it from a [`Clock`]: wall time at start, advanced by the
-//! monotonic clock, so that a step of the wall clock neither lengthens nor shortens a lease or a window.
+//! machine's uptime, so that a step of the wall clock neither lengthens nor shortens a lease or a window. Uptime goes on while
+//! the machine sleeps, as the windows of the networks do. The [`Anchor`] between both tells the next process on the same
+//! machine whether the wall clock was set meanwhile.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,19 +88,41 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment. Never goes back.
     fn now(&self) -> Timestamp;
+
+    /// What ties this clock to the machine's uptime; `None` if nothing does.
+    fn anchor(&self) -> Option<Anchor> {
+        None
+    }
 }
 
-/// The machine's clock: wall time read at start, then advanced by the monotonic clock.
+/// What ties a clock to the uptime of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Names the start of the machine that the uptime counts from.
+    pub boot: String,
+    /// What the clock showed at that start, in microseconds since 1970-01-01T00:00:00Z.
+    pub boot_at_us: i64,
+}
+
+impl Anchor {
+    /// How much later this clock shows the same moment than `earlier` does, in microseconds; `None` if the machine was started
+    /// anew in between, since nothing tells then how long it stood still.
+    pub fn ahead_of(&self, earlier: &Anchor) -> Option<i64> {
+        (self.boot == earlier.boot).then(|| self.boot_at_us.saturating_sub(earlier.boot_at_us))
+    }
+}
+
+/// The machine's clock: wall time read at start, then advanced by the machine's uptime.
 pub struct SystemClock {
-    started: Instant,
-    anchor_micros: AtomicI64,
+    boot: Option<String>,
+    boot_at_us: AtomicI64,
 }
 
 impl SystemClock {
     /// Reads the wall clock, once.
-    #[expect(clippy::disallowed_methods, reason = "this is the one home of the machine's clocks")]
     pub fn start() -> Self {
-        Self { started: Instant::now(), anchor_micros: AtomicI64::new(wall_micros()) }
+        let boot_at_us = wall_micros().saturating_sub(uptime::micros());
+        Self { boot: uptime::boot(), boot_at_us: AtomicI64::new(boot_at_us) }
     }
 
     /// How far the wall clock has moved away from this clock, in microseconds (positive: the wall is ahead).
@@ -110,14 +134,53 @@ impl SystemClock {
     pub fn slew(&self, step: Duration) {
         let most = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
         let by = self.skew_micros().clamp(-most, most);
-        self.anchor_micros.fetch_add(by, Ordering::Relaxed);
+        self.boot_at_us.fetch_add(by, Ordering::Relaxed);
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        Timestamp(self.anchor_micros.load(Ordering::Relaxed).saturating_add(elapsed))
+        Timestamp(self.boot_at_us.load(Ordering::Relaxed).saturating_add(uptime::micros()))
+    }
+
+    fn anchor(&self) -> Option<Anchor> {
+        let boot = self.boot.clone()?;
+        Some(Anchor { boot, boot_at_us: self.boot_at_us.load(Ordering::Relaxed) })
+    }
+}
+
+/// How long the machine runs, its sleep included.
+#[cfg(target_os = "linux")]
+mod uptime {
+    use rustix::time::{ClockId, clock_gettime};
+
+    pub fn micros() -> i64 {
+        let up = clock_gettime(ClockId::Boottime);
+        up.tv_sec * 1_000_000 + up.tv_nsec / 1_000
+    }
+
+    /// A name that the kernel chose at its start.
+    pub fn boot() -> Option<String> {
+        let name = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+}
+
+/// Elsewhere the monotonic clock of the process stands for the uptime, and says nothing about other processes.
+#[cfg(not(target_os = "linux"))]
+mod uptime {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one home of the machine's clocks")]
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub fn micros() -> i64 {
+        i64::try_from(STARTED.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    pub fn boot() -> Option<String> {
+        None
     }
 }
 
@@ -129,12 +192,20 @@ fn wall_micros() -> i64 {
 
 /// A clock that stands still until it is told to move: for tests, benches and simulations.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    micros: AtomicI64,
+    anchor: Option<Anchor>,
+}
 
 impl ManualClock {
-    /// Starts at `at`.
+    /// Starts at `at`, tied to no machine.
     pub fn at(at: Timestamp) -> Self {
-        Self(AtomicI64::new(at.micros()))
+        Self { micros: AtomicI64::new(at.micros()), anchor: None }
+    }
+
+    /// Starts at `at` on a machine.
+    pub fn on_machine(at: Timestamp, anchor: Anchor) -> Self {
+        Self { anchor: Some(anchor), ..Self::at(at) }
     }
 
     /// Moves forward by `span`.
@@ -145,13 +216,17 @@ impl ManualClock {
 
     /// Moves to `to`; a time before the present is ignored, since a clock never goes back.
     pub fn set(&self, to: Timestamp) {
-        self.0.fetch_max(to.micros(), Ordering::Relaxed);
+        self.micros.fetch_max(to.micros(), Ordering::Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        Timestamp(self.micros.load(Ordering::Relaxed))
+    }
+
+    fn anchor(&self) -> Option<Anchor> {
+        self.anchor.clone()
     }
 }
 
@@ -173,6 +248,29 @@ mod tests {
         let clock = ManualClock::at(Timestamp::from_secs(10));
         clock.set(Timestamp::from_secs(5));
         assert_eq!(clock.now(), Timestamp::from_secs(10));
+    }
+
+    #[test]
+    fn the_machines_clock_shows_wall_time_and_goes_on() {
+        let clock = SystemClock::start();
+        let first = clock.now();
+        assert!(clock.skew_micros().abs() < 1_000_000, "{}", clock.skew_micros());
+        assert!(clock.now() >= first);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn two_clocks_of_one_machine_have_anchors_that_compare() {
+        let (one, other) = (SystemClock::start().anchor().unwrap(), SystemClock::start().anchor().unwrap());
+        assert!(other.ahead_of(&one).unwrap().abs() < 1_000_000);
+    }
+
+    #[test]
+    fn anchors_tell_how_far_a_clock_was_set() {
+        let anchor = |boot: &str, boot_at_us| Anchor { boot: boot.to_owned(), boot_at_us };
+        assert_eq!(anchor("a", 50).ahead_of(&anchor("a", 20)), Some(30));
+        assert_eq!(anchor("a", 20).ahead_of(&anchor("a", 50)), Some(-30));
+        assert_eq!(anchor("b", 20).ahead_of(&anchor("a", 20)), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod authenticate;
 mod background;
 mod caller;
 pub mod changes;
+mod clock;
 pub mod collectors;
 mod deliver;
 mod directory;

@@ -19,6 +19,7 @@ use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::service::changes::Changes;
+use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
@@ -72,6 +73,7 @@ impl Broker {
         metrics: Metrics,
         tasks: &Tasks,
     ) -> Result<Started, StartError> {
+        follow_clock(&*store, &*clock).await?;
         let vault = open_vault(&config, &*store).await?;
         let settings = engine_settings(&config, &catalogue)?;
         let engine = Engine::start(&catalogue, &settings, clock.clone(), store.clone(), tasks);

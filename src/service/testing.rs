@@ -48,8 +48,12 @@ impl TestBroker {
 
     /// Starts one on an empty store, with settings.
     pub async fn start_with(config: Config) -> Self {
+        Self::start_by(config, Arc::new(ManualClock::at(START))).await
+    }
+
+    /// Starts one on an empty store, with settings and a clock.
+    pub async fn start_by(config: Config, clock: Arc<ManualClock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(START));
         let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;
         let admin_key = first_key.expect("an empty store has no key").expose().to_owned();
         let admin = broker.authenticate(Some(&format!("Bearer {admin_key}"))).unwrap();
@@ -58,7 +62,13 @@ impl TestBroker {
 
     /// Stops it, and starts another one on the same store.
     pub async fn restart(self) -> Self {
-        let Self { broker, clock, tasks, admin, admin_key, dir } = self;
+        let clock = self.clock.clone();
+        self.restart_by(clock).await
+    }
+
+    /// Stops it, and starts another one on the same store and another clock.
+    pub async fn restart_by(self, clock: Arc<ManualClock>) -> Self {
+        let Self { broker, tasks, admin, admin_key, dir, .. } = self;
         let config = broker.config.clone();
         stop(&broker, &tasks).await;
         drop(broker);

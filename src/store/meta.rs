@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{first, values};
+use crate::store::sql::{Tx, first, values};
 
 /// A fact about the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum MetaName {
     InstallId,
     /// The fingerprint of the key-encryption key, so that a wrong key is found out at the start.
     KekFingerprint,
+    /// What ties the broker's clock to the machine's uptime, so that a clock that was set is found out at the start.
+    ClockAnchor,
 }
 
 impl MetaName {
@@ -20,6 +22,7 @@ impl MetaName {
         match self {
             MetaName::InstallId => "install_id",
             MetaName::KekFingerprint => "kek_fingerprint",
+            MetaName::ClockAnchor => "clock_anchor",
         }
     }
 }
@@ -72,8 +75,7 @@ impl<D: Database> MetaStore for D {
     }
 
     async fn put_meta(&self, name: MetaName, value: Vec<u8>) -> Result<(), StoreError> {
-        let values = values![name.as_str(), value];
-        self.write(move |tx| Box::pin(async move { tx.execute(PUT_META, values).await.map(drop) })).await
+        self.write(move |tx| Box::pin(put_meta(tx, name, value))).await
     }
 
     async fn check_write(&self) -> Result<(), StoreError> {
@@ -88,6 +90,11 @@ impl<D: Database> MetaStore for D {
     async fn close(&self) {
         self.shut().await;
     }
+}
+
+/// Writes a fact in the place of the present one.
+pub(crate) async fn put_meta(tx: &mut dyn Tx, name: MetaName, value: Vec<u8>) -> Result<(), StoreError> {
+    tx.execute(PUT_META, values![name.as_str(), value]).await.map(drop)
 }
 
 async fn find(database: &impl Database, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {

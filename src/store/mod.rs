@@ -11,6 +11,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod clock;
 pub mod credit;
 mod database;
 pub mod doctor;
@@ -30,6 +31,7 @@ mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use audit::{AuditFilter, AuditRow, AuditStore};
+pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
@@ -51,6 +53,7 @@ pub trait Store:
     + TokenStore
     + LeaseStore
     + CreditStore
+    + ClockStore
     + AuditStore
     + AlertStore
     + OutboxStore

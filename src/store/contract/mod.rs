@@ -10,6 +10,7 @@ use crate::store::Store;
 
 pub(crate) mod alert;
 pub(crate) mod audit;
+pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
 pub(crate) mod lease;
@@ -56,6 +57,7 @@ macro_rules! suite {
                 a_late_result_does_not_count, a_dead_message_is_replayed
             }
             usage { usage_adds_up }
+            clock { a_step_ahead_moves_what_has_not_ended, a_step_back_forgets_windows_only }
             doctor { a_sound_store_has_no_findings, what_is_wrong_is_found }
             survival { dropped_callers_change_nothing_or_all, what_was_acknowledged_is_there_again }
         }
