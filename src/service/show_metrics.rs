@@ -46,11 +46,20 @@ impl Broker {
                 let of_key: &mut u64 = sum.left.entry(key).or_default();
                 *of_key = of_key.saturating_add(credit);
             }
+            for (class, credit) in piece.wasted {
+                *sum.wasted.entry(class).or_default() += credit;
+            }
         }
         let names = self.engine.look(network, Pool::team_names).unwrap_or_default();
         for ((team, class), credit) in sum.left {
             if let Some(team) = names.get(team) {
                 left.insert((team.clone(), network.clone(), class), credit);
+            }
+        }
+        let classes = self.catalogue.network(network.as_str()).map(|network| &network.classes);
+        for (class, credit) in sum.wasted {
+            if let Some(class) = classes.and_then(|classes| classes.get(class)) {
+                self.metrics.blocks_wasted(network, &class.id, credit);
             }
         }
         sum.over_granted

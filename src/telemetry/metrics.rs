@@ -156,9 +156,9 @@ impl Metrics {
         self.0.over_grants.set(windows);
     }
 
-    /// Credit of a block was lost: its window ended, or its process did.
-    pub fn block_wasted(&self, network: &NetworkId, class: &ClassId, credit: u64) {
-        self.counter(table::BLOCK_WASTE, &[self.network_label(network), self.class(class)]).increment(credit);
+    /// So much credit of blocks was lost since the process began, by the books.
+    pub fn blocks_wasted(&self, network: &NetworkId, class: &ClassId, credit: u64) {
+        self.counter(table::BLOCK_WASTE, &[self.network_label(network), self.class(class)]).absolute(credit);
     }
 
     /// The wall clock is `micros` ahead of the broker's clock.
@@ -319,7 +319,7 @@ mod tests {
         metrics.set_over_grants(0);
         metrics.set_clock_skew(-1_500_000);
         metrics.store_committed(16, Duration::from_millis(2));
-        metrics.block_wasted(&x, &"search".parse().unwrap(), 7);
+        metrics.blocks_wasted(&x, &"search".parse().unwrap(), 7);
         metrics.connections("grpc").increment(1.0);
         metrics.grpc_method("tokenbroker.v1.LeaseService/AcquireLease").answered(8, Duration::from_micros(80));
         let network = metrics.network(&x);

@@ -62,7 +62,7 @@ table! {
     OVER_GRANTS = "over_grants", Kind::Gauge, "buckets", [],
         "Bucket windows in which more was granted than the limit allows, recomputed from the books. Must be 0.";
     BLOCK_WASTE = "block_wasted_credits_total", Kind::Counter, "credits", ["network", "class"],
-        "Credit taken in blocks that was neither used nor given back before its window ended.";
+        "Credit taken in blocks that was neither granted nor given back before its window ended.";
     COMMIT_TIME = "store_commit_seconds", Kind::Histogram(LATENCY), "seconds", [], "How long a commit of the store took.";
     COMMIT_BATCH = "store_commit_commands", Kind::Histogram(BATCH), "commands", [], "How many commands shared a commit of the store.";
     ALERTS = "alerts", Kind::Gauge, "alerts", ["kind", "state"], "Alerts, by kind and state.";
@@ -77,6 +77,40 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    /// The table as docs/metrics.md shows it.
+    fn as_markdown() -> String {
+        let rows = TABLE.iter().map(|metric| {
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            let labels = metric.labels.join(", ");
+            format!("| `{}` | {kind} | {} | {labels} | {} |\n", metric.name, metric.unit, metric.help)
+        });
+        let title = "| metric | kind | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n";
+        [title.to_owned()].into_iter().chain(rows).collect()
+    }
+
+    #[test]
+    fn the_documentation_shows_this_table() {
+        let page = include_str!("../../docs/metrics.md");
+        let table = as_markdown();
+        assert!(page.contains(&table), "docs/metrics.md should hold:\n{table}");
+    }
+
+    #[test]
+    fn suggested_alerts_ask_for_metrics_that_exist() {
+        let rules = include_str!("../../docs/prometheus-alerts.yml");
+        let ends = |c: char| !(c.is_ascii_lowercase() || c == '_');
+        let asked: HashSet<&str> = rules.split(ends).filter(|word| word.starts_with("token_broker_")).collect();
+        assert!(asked.len() > 5, "{asked:?}");
+        for name in asked {
+            let name = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            assert!(TABLE.iter().any(|metric| metric.name == name), "there is no metric {name}");
+        }
+    }
 
     #[test]
     fn names_follow_the_conventions_of_prometheus() {

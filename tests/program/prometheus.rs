@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use token_broker::telemetry::TABLE;
+
 use crate::support::{Scene, has_ended, run_bounded, tool};
 
 /// How often a question is asked before it counts as unanswered, and how long between two tries.
 const TRIES: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(200);
+/// Metrics that have a value only after something went wrong, or a window ended.
+const RARE: &[&str] = &["token_broker_block_wasted_credits_total"];
 
 async fn get(url: &str) -> Option<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
@@ -33,6 +37,19 @@ async fn busy_broker() -> Scene {
     scene
 }
 
+/// The metrics once they are as wanted: some tell of a look at the books that is taken every few seconds.
+async fn until(scene: &Scene, wanted: impl Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    for _ in 0..TRIES {
+        text = get(&format!("http://{}/metrics", scene.broker.http)).await.expect("the metrics are served");
+        if wanted(&text) {
+            return text;
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+    panic!("the metrics never are as wanted:\n{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn promtool_has_nothing_to_complain_of() {
     let scene = busy_broker().await;
@@ -40,6 +57,10 @@ async fn promtool_has_nothing_to_complain_of() {
     for series in ["token_broker_leases_opened_total", "token_broker_leases_refused_total"] {
         let counted = metrics.lines().any(|line| line.starts_with(series) && !line.ends_with(" 0"));
         assert!(counted, "{series} has counted nothing:\n{metrics}");
+    }
+    for metric in TABLE.iter().filter(|metric| !RARE.contains(&metric.name)) {
+        let (help, unit) = (format!("# HELP {} ", metric.name), format!("# TYPE {} ", metric.name));
+        until(&scene, |text| text.contains(&help) && text.contains(&unit)).await;
     }
     let checked = run_bounded(tool("promtool").args(["check", "metrics"]), metrics.as_bytes());
     assert!(checked.status.success() && checked.text().trim().is_empty(), "{}\n{metrics}", checked.text());

@@ -50,6 +50,7 @@ pub struct Bucket {
     charged: u64,
     free: u64,
     outstanding: u64,
+    wasted: u64,
 }
 
 #[derive(Debug)]
@@ -150,6 +151,7 @@ impl Bucket {
             charged: 0,
             free: 0,
             outstanding: 0,
+            wasted: 0,
         }
     }
 
@@ -187,6 +189,11 @@ impl Bucket {
     /// What leases hold and have not reported yet.
     pub fn outstanding(&self) -> u64 {
         self.outstanding
+    }
+
+    /// What was taken in blocks and neither granted nor given back while it could still be used, since the bucket was made.
+    pub fn wasted(&self) -> u64 {
+        self.wasted
     }
 
     /// What may still be granted: the worse of our count and the network's, less what leases still hold.
@@ -242,7 +249,10 @@ impl Bucket {
         if self.window_ends_at.is_none() {
             self.window_ends_at = window_end(&self.rule.window, now);
         }
-        if self.blocks.back().is_some_and(|block| block.free > 0 && block.grant_until <= now) {
+        if let Some(block) = self.blocks.back().filter(|block| block.free > 0 && block.grant_until <= now) {
+            if block.charged_until <= now + timing.guard {
+                self.wasted += block.free;
+            }
             self.retire(wishes);
         }
         self.drop_past(now, wishes);

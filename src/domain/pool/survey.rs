@@ -46,6 +46,8 @@ pub struct BucketSurvey {
     pub left: BTreeMap<(usize, usize), u64>,
     /// Buckets in which more was granted than their limit allows. Zero by construction; recomputed from the books.
     pub over_granted: u32,
+    /// What was taken in blocks and neither granted nor given back, by class, since the process began.
+    pub wasted: BTreeMap<usize, u64>,
 }
 
 impl Pool {
@@ -156,6 +158,9 @@ impl Pool {
             let rule = &self.rules[held.rule as usize];
             if held.bucket.spent() + held.bucket.outstanding() > held.bucket.limit() {
                 survey.over_granted += 1;
+            }
+            if held.bucket.wasted() > 0 {
+                *survey.wasted.entry(rule.class).or_default() += held.bucket.wasted();
             }
             if let Some(at) = held.slots.first().filter(|_| is_own(rule.limit.owner)) {
                 let team = self.slots[*at as usize].team as usize;

@@ -480,3 +480,16 @@ proptest! {
         run(window, steps);
     }
 }
+
+#[test]
+fn credit_that_a_window_took_with_it_is_counted_as_wasted() {
+    let daily = Window::Daily { zone: "UTC".to_owned() };
+    let network = network(vec![rule(Owner::Token, daily, 3200)], 1);
+    let mut pool = pool(network, &["ann"]);
+    assert_eq!(pool.survey_buckets(0..10).wasted, BTreeMap::new());
+    pool.acquire(START, &request(1, 10)).unwrap();
+    // A block holds a 32nd of the limit: what is left of it ends with the day.
+    let tomorrow = START + Duration::from_secs(2 * 86_400);
+    pool.acquire(tomorrow, &request(2, 10)).unwrap();
+    assert_eq!(pool.survey_buckets(0..10).wasted, BTreeMap::from([(0, 90)]));
+}
