@@ -1,16 +1,17 @@
 //! The `token-broker` program: reads the command line and runs what it asks for.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use token_broker::app;
-use token_broker::cli::{self, Command, ConfigCommand, Format, LocalCommand, OutputOptions, ServeArgs};
-use token_broker::config::{self, Config};
+use token_broker::cli::{
+    self, Command, ConfigCommand, Format, LocalCommand, OutputOptions, ServeArgs, SimulateArgs, StoreArgs,
+};
+use token_broker::config::{self, Config, ConfigErrors};
+use token_broker::store::Severity;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Where `simulate` listens unless told otherwise.
-const SIMULATE_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 7080);
 
 fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
@@ -52,23 +53,23 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             })
             .await;
         }
-        LocalCommand::Simulate(arguments) => {
-            let listen = arguments.listen.unwrap_or(SIMULATE_LISTEN.into());
-            let (seed, speed) = (arguments.seed.unwrap_or(1), arguments.speed.unwrap_or(1));
-            app::simulate(listen, &arguments.networks, seed, speed).await?;
+        LocalCommand::Simulate(SimulateArgs { listen, networks, seed, speed }) => {
+            app::simulate(listen, &networks, seed, speed, |simulated| cli::show_simulation(simulated, output)).await?;
         }
-        LocalCommand::Config(ConfigCommand::Example) => print!("{}", config::EXAMPLE),
+        LocalCommand::Config(ConfigCommand::Example) => cli::show_text(config::EXAMPLE, output)?,
         LocalCommand::Config(ConfigCommand::Check(file)) => {
-            Config::load(file.config.as_deref(), environment(), &[])?;
-            println!("the configuration has no mistakes");
+            let errors = app::load_config(file.config.as_deref(), environment(), &[]).err();
+            cli::show_mistakes(errors.as_ref(), output)?;
+            return Ok(if errors.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         LocalCommand::Doctor(arguments) => {
-            let dir = |dir: std::path::PathBuf| ("store.dir".to_owned(), toml_text(&dir.display().to_string()));
-            let overrides: Vec<_> = arguments.data_dir.map(dir).into_iter().collect();
-            let config = Config::load(arguments.config.as_deref(), environment(), &overrides)?;
-            return app::doctor(&config).await;
+            let findings = app::doctor(&store_config(arguments)?).await?;
+            cli::show_findings(&findings, output)?;
+            let is_sound = findings.iter().all(|finding| finding.severity != Severity::Error);
+            return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        LocalCommand::Completions(arguments) => cli::completions(&arguments, &mut std::io::stdout()),
+        LocalCommand::AdminKey(arguments) => app::make_admin_key(store_config(arguments)?).await?,
+        LocalCommand::Completions(arguments) => cli::show_text(&cli::completions(&arguments), output)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,8 +78,18 @@ fn serve_options(arguments: ServeArgs) -> app::ServeOptions {
     let ServeArgs { config, listen, http_listen, data_dir } = arguments;
     let listen = listen.map(|address| ("grpc.listen".to_owned(), toml_text(&address.to_string())));
     let http = http_listen.map(|address| ("http.listen".to_owned(), toml_text(&address.to_string())));
-    let dir = data_dir.map(|dir| ("store.dir".to_owned(), toml_text(&dir.display().to_string())));
+    let dir = data_dir.as_deref().map(store_dir);
     app::ServeOptions { config, overrides: [listen, http, dir].into_iter().flatten().collect() }
+}
+
+fn store_config(arguments: StoreArgs) -> Result<Config, ConfigErrors> {
+    let overrides: Vec<_> = arguments.data_dir.as_deref().map(store_dir).into_iter().collect();
+    app::load_config(arguments.config.as_deref(), environment(), &overrides)
+}
+
+/// `--data-dir` as a setting.
+fn store_dir(dir: &Path) -> (String, String) {
+    ("store.dir".to_owned(), toml_text(&dir.display().to_string()))
 }
 
 /// A text as a TOML value.

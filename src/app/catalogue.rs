@@ -10,8 +10,8 @@ use crate::domain::networks::Catalogue;
 pub fn read_catalogue(dir: Option<&Path>) -> anyhow::Result<Catalogue> {
     let Some(dir) = dir else { return Ok(Catalogue::embedded()) };
     let mut files = Vec::new();
-    let entries = std::fs::read_dir(dir)
-        .with_context(|| format!("catalogue.dir: '{}' can't be read; check the path", dir.display()))?;
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("'{}' can't be read; check the path", dir.display()))?;
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {

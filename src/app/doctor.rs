@@ -1,6 +1,5 @@
 //! `doctor`: looks the store over while no broker runs on it.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, SystemClock};
@@ -8,12 +7,12 @@ use crate::config::Config;
 use crate::store::{DoctorStore, Finding, MetaName, MetaStore, Severity, SqliteOptions, SqliteStore};
 use crate::vault::KeyFile;
 
-/// Prints what was found. Fails if a promise is broken.
-pub async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
+/// What was found, one finding for each check.
+pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let clock = Arc::new(SystemClock::start());
     let now = clock.now();
     anyhow::ensure!(
-        config.store.dir.is_dir(),
+        config.store.dir.join("broker.db").is_file(),
         "store.dir: there is no store at '{}'; check the path",
         config.store.dir.display()
     );
@@ -21,17 +20,7 @@ pub async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let mut findings = store.examine(now).await?;
     findings.push(check_key(config, &store).await?);
     store.close().await;
-    let mut worst = Severity::Fine;
-    for finding in &findings {
-        let word = match finding.severity {
-            Severity::Fine => "fine   ",
-            Severity::Warning => "warning",
-            Severity::Error => "ERROR  ",
-        };
-        println!("{word}  {:<22} {}", finding.check, finding.message);
-        worst = worst.max(finding.severity);
-    }
-    Ok(if worst == Severity::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(findings)
 }
 
 /// Whether the key file is the one that sealed this store.

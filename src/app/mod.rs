@@ -1,13 +1,17 @@
 //! Wiring: what runs when the program is started, and in which order it stops.
 
+mod admin_key;
 mod catalogue;
 pub mod demo;
 mod doctor;
 mod observer;
 pub mod routes;
 mod serve;
+mod settings;
 mod simulate;
 
+pub use admin_key::make_admin_key;
 pub use doctor::doctor;
-pub use serve::{Running, ServeOptions, serve, start};
-pub use simulate::simulate;
+pub use serve::{Opened, Running, ServeOptions, listen, open, serve};
+pub use settings::load_config;
+pub use simulate::{Simulated, simulate};

@@ -1,22 +1,26 @@
 //! `serve`: starts the broker, says where it listens, and stops it in order.
 //!
 //! Start: configuration → log → catalogue → store → keys → pools → listeners. Stop: not ready → no new connections, calls in
-//! work finish → what was decided reaches the store, free credit goes back → the store closes. Every step is bounded.
+//! work finish → what was decided reaches the store, free credit goes back → the store closes. Every step is bounded. The
+//! first admin key is shown before anything listens: whatever fails then, it is not lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::app::admin_key::show_admin_key;
 use crate::app::catalogue::read_catalogue;
 use crate::app::observer::CallMetrics;
 use crate::app::routes::routes;
+use crate::app::settings::load_config;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::ids::ProcessId;
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
-use crate::config::{ByteSize, Config};
+use crate::config::{self, ByteSize, Config};
 use crate::grpc::call::Deadlines;
 use crate::grpc::listener::{GrpcServer, Limits, Listen, Tls};
 use crate::service::{Broker, Started};
@@ -42,6 +46,16 @@ pub struct ServeOptions {
     pub overrides: Vec<(String, String)>,
 }
 
+/// A broker on its store, to which nobody can speak yet.
+pub struct Opened {
+    /// The broker.
+    pub broker: Broker,
+    /// The background tasks.
+    pub tasks: Tasks,
+    /// The first admin key, where the store had none.
+    pub first_key: Option<Secret>,
+}
+
 /// A broker that serves.
 pub struct Running {
     /// The broker.
@@ -52,38 +66,38 @@ pub struct Running {
     pub http: HttpServer,
     /// The background tasks.
     pub tasks: Tasks,
-    /// The first admin key, where the store had none.
-    pub first_key: Option<Secret>,
+    /// Set once the process is about to stop.
+    stopping: Arc<AtomicBool>,
 }
 
 /// Runs a broker until it is told to stop.
 pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) -> anyhow::Result<()> {
-    let config = Config::load(options.config.as_deref(), environment, &options.overrides)?;
+    let config = load_config(options.config.as_deref(), environment, &options.overrides)?;
     start_log(&config.log)?;
     install_panic_hook();
     let clock = Arc::new(SystemClock::start());
     let drain = config.grpc.drain;
-    let running = start(config, clock.clone()).await?;
+    let mut opened = open(config, clock.clone()).await?;
+    if let Some(key) = opened.first_key.take() {
+        show_admin_key("First admin key", &key)?;
+    }
+    let running = listen(opened).await?;
     follow_wall_clock(clock, &running);
-    announce(&running);
+    tracing::info!(grpc = %running.grpc.local_addr(), http = %running.http.local_addr(), "the broker serves");
     until_stopped(&running).await;
     tracing::info!("stopping: calls in work may finish");
     stop(running, drain).await
 }
 
-/// Starts a broker with its listeners.
-pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+/// Opens the store and starts a broker on it.
+pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
     let tasks = Tasks::default();
     let metrics = Metrics::new(&config.metrics);
     metrics.start_upkeep(&tasks);
     let catalogue = read_catalogue(config.catalogue.dir.as_deref())?;
     make_data_dir(&config.store.dir)?;
-    let mut store = SqliteOptions::new(&config.store.dir);
-    store.readers = u32::try_from(config.store.readers).unwrap_or(u32::MAX);
-    store.queue = config.store.write_queue;
-    let committed = metrics.clone();
-    store.on_commit = Some(Arc::new(move |stats| committed.store_committed(stats.changes, stats.took)));
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(store, clock.clone()).await?);
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(store_options(&config.store, &metrics), clock.clone()).await?);
     let Started { broker, restored, first_key } =
         Broker::start(config, catalogue, store, clock, metrics.clone(), &tasks).await?;
     tracing::info!(
@@ -94,45 +108,62 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Runn
         "took up what the store holds"
     );
     broker.start_background(&tasks);
+    Ok(Opened { broker, tasks, first_key })
+}
+
+/// Lets collectors, operators and probes reach a broker.
+pub async fn listen(opened: Opened) -> anyhow::Result<Running> {
+    let Opened { broker, tasks, .. } = opened;
+    let stopping = Arc::new(AtomicBool::new(false));
     let grpc = start_grpc(&broker, &tasks)?;
-    let http = start_http(&broker, &tasks).await?;
-    Ok(Running { broker, grpc, http, tasks, first_key })
+    let http = start_http(&broker, &tasks, &stopping).await?;
+    Ok(Running { broker, grpc, http, tasks, stopping })
+}
+
+// Sections are taken apart without `..`: a setting that nothing reads does not compile.
+
+fn store_options(settings: &config::Store, metrics: &Metrics) -> SqliteOptions {
+    let config::Store { dir, readers, write_queue } = settings;
+    let committed = metrics.clone();
+    SqliteOptions {
+        readers: u32::try_from(*readers).unwrap_or(u32::MAX),
+        queue: *write_queue,
+        on_commit: Some(Arc::new(move |stats| committed.store_committed(stats.changes, stats.took))),
+        ..SqliteOptions::new(dir)
+    }
 }
 
 fn start_grpc(broker: &Broker, tasks: &Tasks) -> anyhow::Result<GrpcServer> {
-    let settings = &broker.config.grpc;
+    let config::Grpc { listen, workers, reflection, tls: _, insecure_plaintext: _, deadline: _, drain: _, limits: _ } =
+        &broker.config.grpc;
     let listen = Listen {
-        address: settings.listen,
-        workers: settings.workers,
+        address: *listen,
+        workers: *workers,
         limits: limits(&broker.config),
         tls: read_tls(&broker.config)?,
         clock: broker.clock.clone(),
         observer: Arc::new(CallMetrics::new(&broker.metrics)),
         seed: u64::try_from(ProcessId::generate().as_u128() & u128::from(u64::MAX)).unwrap_or_default(),
     };
-    Ok(GrpcServer::start(listen, || routes(broker, tasks, settings.reflection))?)
+    Ok(GrpcServer::start(listen, || routes(broker, tasks, *reflection))?)
 }
 
-async fn start_http(broker: &Broker, tasks: &Tasks) -> anyhow::Result<HttpServer> {
-    let (metrics, watched, stopping) = (broker.metrics.clone(), broker.clone(), tasks.clone());
+async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) -> anyhow::Result<HttpServer> {
+    let (metrics, watched, stopping) = (broker.metrics.clone(), broker.clone(), stopping.clone());
     let probes = Probes {
         metrics: Box::new(move || metrics.render()),
         not_ready: Box::new(move || not_ready(&watched, &stopping)),
     };
-    let settings = &broker.config.http;
-    let limits = HttpLimits {
-        connections: settings.max_connections,
-        header_timeout: settings.header_timeout,
-        ..HttpLimits::default()
-    };
-    let started = HttpServer::start("http", settings.listen, limits, health_routes(probes), tasks).await;
-    started.with_context(|| format!("can't listen on {} for HTTP; is another process there?", settings.listen))
+    let config::Http { listen, max_connections, header_timeout } = &broker.config.http;
+    let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
+    let started = HttpServer::start("http", *listen, limits, health_routes(probes), tasks).await;
+    started.with_context(|| format!("can't listen on {listen} for HTTP; stop what listens there, or set http.listen"))
 }
 
 /// Every reason why the broker can't do its work now.
-fn not_ready(broker: &Broker, tasks: &Tasks) -> Vec<NotReady> {
+fn not_ready(broker: &Broker, stopping: &AtomicBool) -> Vec<NotReady> {
     let mut reasons = Vec::new();
-    if tasks.is_stopping() {
+    if stopping.load(Ordering::Relaxed) {
         reasons.push(NotReady { part: "process", reason: "the process is about to stop".to_owned() });
     }
     if !broker.store.accepts_writes() {
@@ -143,25 +174,40 @@ fn not_ready(broker: &Broker, tasks: &Tasks) -> Vec<NotReady> {
 }
 
 fn limits(config: &Config) -> Limits {
-    let set = &config.grpc.limits;
     let whole = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     let bytes = |size: ByteSize| u32::try_from(size.as_u64()).unwrap_or(u32::MAX);
     let usual = Limits::default();
+    let config::Limits {
+        connections,
+        connections_per_peer,
+        accepts_per_second,
+        handshake_timeout,
+        preface_timeout,
+        streams,
+        calls,
+        pending_resets,
+        local_error_resets,
+        header_list,
+        keepalive,
+        keepalive_timeout,
+        connection_age,
+        connection_age_grace,
+    } = config.grpc.limits.clone();
     Limits {
-        connections: set.connections,
-        connections_per_peer: set.connections_per_peer,
-        accepts_per_second: whole(set.accepts_per_second),
-        handshake_timeout: set.handshake_timeout,
-        preface_timeout: set.preface_timeout,
-        streams: whole(set.streams),
-        calls: set.calls,
-        pending_resets: set.pending_resets,
-        local_error_resets: set.local_error_resets,
-        header_list: bytes(set.header_list),
-        keepalive: set.keepalive,
-        keepalive_timeout: set.keepalive_timeout,
-        connection_age: set.connection_age,
-        connection_age_grace: set.connection_age_grace,
+        connections,
+        connections_per_peer,
+        accepts_per_second: whole(accepts_per_second),
+        handshake_timeout,
+        preface_timeout,
+        streams: whole(streams),
+        calls,
+        pending_resets,
+        local_error_resets,
+        header_list: bytes(header_list),
+        keepalive,
+        keepalive_timeout,
+        connection_age,
+        connection_age_grace,
         drain: config.grpc.drain,
         deadlines: Deadlines { unary: config.grpc.deadline, ..usual.deadlines },
         ..usual
@@ -183,15 +229,6 @@ fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("store.dir: '{}' can't be made; check the path and its permissions", dir.display()))
-}
-
-fn announce(running: &Running) {
-    tracing::info!(grpc = %running.grpc.local_addr(), http = %running.http.local_addr(), "the broker serves");
-    if let Some(key) = &running.first_key {
-        // Shown once, on the terminal and not in the log.
-        println!("First admin key (shown once, keep it safe):\n\n  {}\n", key.expose());
-        println!("Try:  TOKEN_BROKER_KEY=<the key> token-broker networks list");
-    }
 }
 
 fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
@@ -226,6 +263,15 @@ fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
 }
 
 async fn until_stopped(running: &Running) {
+    tokio::select! {
+        () = until_told_to_stop() => {}
+        () = running.grpc.failed() => tracing::error!("a worker of the gRPC listener ended; the process stops"),
+        () = running.tasks.stopped() => {}
+    }
+}
+
+/// Resolves when somebody asks the process to stop.
+pub(super) async fn until_told_to_stop() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(error) => {
@@ -237,17 +283,23 @@ async fn until_stopped(running: &Running) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
-        () = running.grpc.failed() => tracing::error!("a worker of the gRPC listener ended; the process stops"),
-        () = running.tasks.stopped() => {}
     }
 }
 
 /// Stops in order; no step takes longer than it may.
 pub async fn stop(running: Running, drain: Duration) -> anyhow::Result<()> {
-    let Running { broker, grpc, tasks, .. } = running;
+    let Running { broker, grpc, tasks, stopping, .. } = running;
+    stopping.store(true, Ordering::Relaxed);
     if !grpc.drain().await {
         tracing::warn!("some calls did not finish in time and were cut off");
     }
+    close(broker, tasks, drain).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Stops a broker to which nobody speaks any more.
+pub(super) async fn close(broker: Broker, tasks: Tasks, drain: Duration) -> anyhow::Result<()> {
     let panicked = tasks.panicked();
     tasks.stop();
     if !tasks.join(drain).await {
@@ -256,6 +308,5 @@ pub async fn stop(running: Running, drain: Duration) -> anyhow::Result<()> {
     broker.engine.stop(drain).await;
     broker.store.close().await;
     anyhow::ensure!(!panicked, "a background task panicked; see the log");
-    tracing::info!("stopped");
     Ok(())
 }

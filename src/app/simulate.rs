@@ -2,44 +2,81 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 
+use super::serve::until_told_to_stop;
 use crate::base::clock::SystemClock;
 use crate::base::tasks::Tasks;
-use crate::domain::networks::Catalogue;
-use crate::sim::{SimulateOptions, serve};
+use crate::domain::networks::{Catalogue, Network};
+use crate::sim::{ServedNetwork, SimulateOptions, serve};
 
 /// Persons with a token of every kind that each network begins with.
 const TOKENS: u32 = 3;
+/// How long calls may go on after the process was asked to stop.
+const DRAIN: Duration = Duration::from_secs(5);
 
-/// Serves until the process is told to stop.
-pub async fn simulate(listen: SocketAddr, networks: &[String], seed: u64, speed: u32) -> anyhow::Result<()> {
-    let catalogue = Catalogue::embedded();
-    let mut chosen = Vec::new();
-    for name in networks {
-        match catalogue.network(name) {
-            Some(network) => chosen.push(network.clone()),
-            None => bail!("the catalogue has no network '{name}'; `token-broker networks list` shows those it has"),
-        }
-    }
-    if chosen.is_empty() {
-        chosen = catalogue.iter().cloned().collect();
-    }
+/// What is served.
+pub struct Simulated {
+    /// Where.
+    pub address: SocketAddr,
+    /// How many times faster than the machine's clock.
+    pub speed: u32,
+    /// The networks with their tokens.
+    pub networks: Vec<ServedNetwork>,
+    /// A call that works at once, as a shell would make it.
+    pub example: Option<String>,
+}
+
+/// Serves until the process is told to stop. `show` is called once calls are answered.
+pub async fn simulate(
+    listen: SocketAddr,
+    networks: &[String],
+    seed: u64,
+    speed: u32,
+    show: impl FnOnce(&Simulated) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let chosen = choose(&Catalogue::embedded(), networks)?;
+    let example = chosen.iter().find_map(example_of);
     let tasks = Tasks::default();
     let options =
         SimulateOptions { listen, seed, speed, networks: chosen, tokens_per_network: TOKENS, faults: Vec::new() };
     let serving = serve(options, Arc::new(SystemClock::start()), &tasks).await?;
-    println!("Simulated networks at http://{} ({speed} x real time). Stop with ctrl-c.", serving.address);
-    println!("Faults: POST /_sim/faults, books: GET /_sim/report.\n");
-    for network in &serving.networks {
-        println!("{}  {}", network.network, network.base_url);
-        for token in &network.tokens {
-            println!("    {:<18} {}", token.kind.to_string(), token.secret);
+    let example = example.and_then(|(network, kind, path)| {
+        let served = serving.networks.iter().find(|served| served.network == network)?;
+        let token = served.tokens.iter().find(|token| token.kind.as_str() == kind)?;
+        Some(format!("curl -H 'authorization: Bearer {}' {}{path}", token.secret, served.base_url))
+    });
+    show(&Simulated { address: serving.address, speed, networks: serving.networks, example })?;
+    until_told_to_stop().await;
+    tasks.stop();
+    tasks.join(DRAIN).await;
+    Ok(())
+}
+
+fn choose(catalogue: &Catalogue, names: &[String]) -> anyhow::Result<Vec<Arc<Network>>> {
+    let mut chosen = Vec::new();
+    for name in names {
+        match catalogue.network(name) {
+            Some(network) => chosen.push(network.clone()),
+            None => {
+                let known: Vec<_> = catalogue.iter().map(|network| network.id.as_str()).collect();
+                bail!("the catalogue has no network '{name}'; it has {}", known.join(", "))
+            }
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
-    tasks.stop();
-    tasks.join(std::time::Duration::from_secs(5)).await;
-    Ok(())
+    Ok(if names.is_empty() { catalogue.iter().cloned().collect() } else { chosen })
+}
+
+/// The simplest call of a network: its id, a kind of token, and the path below its base.
+fn example_of(network: &Arc<Network>) -> Option<(crate::base::ids::NetworkId, String, String)> {
+    let kind = network.kinds.first()?;
+    let mut plain = network.operations.iter().filter(|operation| {
+        operation.method == "GET" && operation.allows(&kind.id) && !operation.path.contains(['{', ':'])
+    });
+    let operation = plain.next()?;
+    let base = network.api_base.split_once("://").map_or("", |(_, rest)| rest);
+    let prefix = base.find('/').map_or("", |at| &base[at..]);
+    Some((network.id.clone(), kind.id.to_string(), format!("{prefix}{}", operation.path)))
 }

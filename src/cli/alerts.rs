@@ -144,7 +144,7 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
         let answer = client.clone().list_alerts(request).await?.into_inner();
         Ok(Page { items: answer.alerts, next: answer.next_page_token })
     };
-    session.list(COLUMNS, &args.paging, fetch).await
+    session.list(COLUMNS, &args.paging, "there are no such alerts", fetch).await
 }
 
 async fn watch(session: &mut Session) -> Result<(), Failure> {

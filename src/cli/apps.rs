@@ -127,7 +127,7 @@ async fn list(session: &mut Session, paging: &Paging, network: &str) -> Result<(
         let answer = client.clone().list_apps(request).await?.into_inner();
         Ok(Page { items: answer.apps, next: answer.next_page_token })
     };
-    session.list(COLUMNS, paging, fetch).await
+    session.list(COLUMNS, paging, "there are no apps", fetch).await
 }
 
 #[cfg(test)]

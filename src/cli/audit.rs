@@ -125,7 +125,7 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
         let answer = client.clone().list_audit_events(request).await?.into_inner();
         Ok(Page { items: answer.audit_events, next: answer.next_page_token })
     };
-    session.list(EVENTS, &args.paging, fetch).await
+    session.list(EVENTS, &args.paging, "there are no such events", fetch).await
 }
 
 /// A table of the rows with the total below it; in the forms for programs, the rows.
@@ -145,7 +145,7 @@ async fn statement(session: &mut Session, args: StatementArgs) -> Result<(), Fai
         total = sentence(&answer);
         Ok(Page { items: answer.rows, next: answer.next_page_token })
     };
-    session.list(USAGE, &args.paging, fetch).await?;
+    session.list(USAGE, &args.paging, "it was not used in these days", fetch).await?;
     if session.terminal.format == Format::Table { session.terminal.text(&total) } else { Ok(()) }
 }
 

@@ -112,13 +112,13 @@ pub struct Fields {
     #[arg(long = "network", value_name = "NETWORK")]
     networks: Vec<String>,
     /// A purpose that it may use tokens for; may be repeated. None: it may use them for none.
-    #[arg(long = "purpose", value_parser = word_parser::<pb::Purpose>())]
+    #[arg(long = "purpose", value_name = "PURPOSE", value_parser = word_parser::<pb::Purpose>())]
     purposes: Vec<pb::Purpose>,
     /// How many leases it may hold at once: 1 to 100,000. Default: the broker's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100_000), allow_negative_numbers = true)]
     max_leases: Option<i32>,
     /// Its share of the team's credit, against the team's other collectors: 1 to 1000. Default: 100.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000), allow_negative_numbers = true)]
     weight: Option<i32>,
     /// A DNS name or URI in the certificate that it may authenticate with; may be repeated.
     #[arg(long = "certificate-name", value_name = "NAME")]
@@ -252,7 +252,7 @@ async fn list(session: &mut Session, paging: &Paging) -> Result<(), Failure> {
         let answer = client.clone().list_collectors(request).await?.into_inner();
         Ok(Page { items: answer.collectors, next: answer.next_page_token })
     };
-    session.list(COLUMNS, paging, fetch).await
+    session.list(COLUMNS, paging, "there are no collectors; make one with `token-broker collector create`", fetch).await
 }
 
 async fn delete(session: &mut Session, collector: &str, force: bool) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::times::rough;
 use crate::grpc::client::ConnectError;
@@ -68,12 +68,27 @@ pub enum Failure {
     #[error("the broker's answer makes no sense: {0}; compare its version with this program's")]
     Answer(String),
     /// Rows of an import were rejected. The summary was printed already.
-    #[error("{rejected} rows were rejected; see {}, mend them and import the file again", errors.display())]
+    #[error(
+        "{} rejected; see {}, mend them and import the file again with --update, which leaves the others as they are",
+        rows(*rejected),
+        errors.display()
+    )]
     RowsRejected {
         /// How many.
         rejected: u64,
         /// Where they are listed.
         errors: PathBuf,
+    },
+    /// Somebody pressed ctrl-c.
+    #[error("interrupted")]
+    Interrupted,
+    /// Something answers that is no broker.
+    #[error(
+        "what answers at {server} does not speak gRPC; the broker's gRPC address has port 7070 unless told otherwise"
+    )]
+    NoBroker {
+        /// As it was given.
+        server: String,
     },
 }
 
@@ -83,14 +98,31 @@ impl From<Status> for Failure {
     }
 }
 
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row was".to_owned() } else { format!("{count} rows were") }
+}
+
 impl Failure {
+    /// What went wrong at `server`, where that is clearer than what the transport says.
+    pub fn at_server(self, server: &str) -> Self {
+        match &self {
+            Self::Refused(status) if status.code() == Code::Unknown && status.details().is_empty() => {
+                Self::NoBroker { server: server.to_owned() }
+            }
+            _ => self,
+        }
+    }
+
     /// The exit code's meaning.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Refused(status) => exit_of(status),
             Self::Connect(ConnectError::Unreachable { .. }) => Exit::Unavailable,
             Self::Connect(_) | Self::Usage(_) => Exit::Usage,
-            Self::File { .. } | Self::Output(_) | Self::Answer(_) | Self::RowsRejected { .. } => Exit::Failed,
+            Self::NoBroker { .. } => Exit::Unavailable,
+            Self::File { .. } | Self::Output(_) | Self::Answer(_) | Self::RowsRejected { .. } | Self::Interrupted => {
+                Exit::Failed
+            }
         }
     }
 
@@ -101,7 +133,12 @@ impl Failure {
 
     /// For people: what is wrong, what to do, and the reason to search for.
     pub fn to_text(&self) -> String {
-        let mut text = format!("error: {self}\n");
+        let mut text = match self {
+            Self::Refused(status) if wrong_fields(status) > 1 => {
+                format!("error: {} fields are wrong\n", wrong_fields(status))
+            }
+            _ => format!("error: {self}\n"),
+        };
         match self {
             Self::Refused(status) => explain(status, &mut text),
             Self::Connect(error) => {
@@ -148,6 +185,10 @@ fn exit_of(status: &Status) -> Exit {
     }
 }
 
+fn wrong_fields(status: &Status) -> usize {
+    status.get_error_details().bad_request().map_or(0, |bad| bad.field_violations.len())
+}
+
 fn retry_after(details: &ErrorDetails) -> Option<Duration> {
     details.retry_info().and_then(|info| info.retry_delay)
 }
@@ -155,7 +196,10 @@ fn retry_after(details: &ErrorDetails) -> Option<Duration> {
 /// Appends all that a status tells beyond its message.
 fn explain(status: &Status, text: &mut String) {
     let details = status.get_error_details();
-    for one in details.bad_request().into_iter().flat_map(|bad| &bad.field_violations) {
+    let violations: Vec<_> = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations).collect();
+    // The message tells a single one already.
+    let is_told = |one: &FieldViolation| violations.len() == 1 && status.message().contains(&one.description);
+    for one in violations.iter().filter(|one| !is_told(one)) {
         let _ = writeln!(text, "  {}: {}", one.field, one.description);
     }
     for one in details.quota_failure().into_iter().flat_map(|quota| &quota.violations) {
@@ -284,6 +328,15 @@ mod tests {
         assert!(text.contains("  calls: must be 1 to 1,000,000\n  purpose: is required\n"), "{text}");
         assert!(text.contains("status: INVALID_ARGUMENT"), "{text}");
         assert_eq!(failure.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_single_wrong_field_is_told_once() {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation("calls", "must be 1 to 1,000,000");
+        let status = Status::with_error_details(Code::InvalidArgument, "calls: must be 1 to 1,000,000", details);
+        let text = Failure::from(status).to_text();
+        assert_eq!(text, "error: calls: must be 1 to 1,000,000\n  status: INVALID_ARGUMENT\n");
     }
 
     #[test]

@@ -154,7 +154,7 @@ pub async fn list(
         let answer = client.clone().list_keys(request).await?.into_inner();
         Ok(Page { items: answer.keys, next: answer.next_page_token })
     };
-    session.list(COLUMNS, paging, fetch).await
+    session.list(COLUMNS, paging, "there are no such keys", fetch).await
 }
 
 /// Ends a key.

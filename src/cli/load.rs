@@ -215,7 +215,7 @@ async fn list(session: &mut Session, paging: &Paging, min_level: Option<pb::Load
         let answer = client.clone().list_team_loads(request).await?.into_inner();
         Ok(Page { items: answer.team_loads, next: answer.next_page_token })
     };
-    session.list(TEAMS, paging, fetch).await
+    session.list(TEAMS, paging, "there are no loads: no team has tokens or collectors that ask", fetch).await
 }
 
 async fn watch(session: &mut Session, network: &str, interval: Option<Duration>) -> Result<(), Failure> {

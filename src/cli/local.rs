@@ -23,15 +23,24 @@ pub enum LocalCommand {
     #[command(after_help = "Examples:\n  token-broker demo\n  token-broker demo --duration 30s --seed 7 --output json")]
     Demo(DemoArgs),
     /// Serve simulated networks over HTTP, for people who write collectors.
-    #[command(after_help = "Example:\n  token-broker simulate --network x --network youtube --listen 127.0.0.1:7080")]
+    #[command(after_help = "Examples:\n  token-broker simulate --network x --network youtube\n  \
+        token-broker simulate --speed 60 --output json")]
     Simulate(SimulateArgs),
     /// Check or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look the store over: settings, keys, orphans, and whether the books add up.
-    Doctor(DoctorArgs),
+    ///
+    /// No broker may run on it meanwhile. Fails if a promise is broken.
+    #[command(after_help = "Example:\n  token-broker doctor --data-dir ./token-broker-data")]
+    Doctor(StoreArgs),
+    /// Make a further admin key, for when all others are lost. The broker must be stopped.
+    #[command(after_help = "Example:\n  token-broker admin-key --data-dir ./token-broker-data")]
+    AdminKey(StoreArgs),
     /// Print a script that completes commands and options in a shell.
-    #[command(after_help = "Example:\n  token-broker completions bash > /etc/bash_completion.d/token-broker")]
+    #[command(after_help = "Examples:\n  source <(token-broker completions bash)\n  \
+        token-broker completions bash > ~/.local/share/bash-completion/completions/token-broker\n  \
+        token-broker completions zsh > ~/.zfunc/_token-broker")]
     Completions(CompletionsArgs),
 }
 
@@ -67,20 +76,20 @@ pub struct DemoArgs {
 }
 
 /// Options of `simulate`.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug)]
 pub struct SimulateArgs {
-    /// Where the networks are served.
-    #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    /// Where the networks are served, on this machine only.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
+    pub listen: SocketAddr,
     /// A network of the catalogue; may be repeated. Default: all.
     #[arg(long = "network", value_name = "NETWORK")]
     pub networks: Vec<String>,
-    /// Seed of all that is random.
-    #[arg(long, value_name = "NUMBER")]
-    pub seed: Option<u64>,
+    /// Seed of all that is random: the same seed makes the same tokens.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
     /// How many times faster than real time they run: 1 or more.
-    #[arg(long, value_name = "FACTOR")]
-    pub speed: Option<u32>,
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub speed: u32,
 }
 
 /// Commands about the configuration.
@@ -100,9 +109,9 @@ pub struct ConfigFile {
     pub config: Option<PathBuf>,
 }
 
-/// Options of `doctor`.
+/// Which store is meant, for commands that work on it while no broker does.
 #[derive(Args, Debug, Default)]
-pub struct DoctorArgs {
+pub struct StoreArgs {
     /// Configuration file (TOML).
     #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,

@@ -20,6 +20,7 @@ mod local;
 mod names;
 mod networks;
 mod options;
+mod report;
 mod secrets;
 mod session;
 #[cfg(test)]
@@ -31,15 +32,15 @@ mod times;
 mod token;
 mod words;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::local::{
-    CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, DoctorArgs, LocalCommand, ServeArgs, SimulateArgs,
+    CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, LocalCommand, ServeArgs, SimulateArgs, StoreArgs,
 };
 pub use self::options::OutputOptions;
+pub use self::report::{show_findings, show_mistakes, show_simulation, show_text};
 pub use self::terminal::{ColorChoice, Format};
 
 use self::failure::{EXIT_CODES, Exit, Failure};
@@ -121,11 +122,26 @@ enum Noun {
 
 /// Reads the arguments of the process. Wrong usage, `--help` and `--version` end the process here.
 pub fn parse() -> Command {
-    let arguments = Arguments::parse();
+    let mut command = tree();
+    let matches = command.clone().get_matches();
+    let read = Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command));
+    let arguments = read.unwrap_or_else(|error| error.exit());
     if let Err(wrong) = arguments.connection.check() {
-        Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, wrong).exit();
+        command.error(clap::error::ErrorKind::ArgumentConflict, wrong).exit();
     }
     command_of(arguments)
+}
+
+/// All commands with their options. Those that talk to no broker don't show how to reach one.
+fn tree() -> clap::Command {
+    let command = Arguments::command();
+    let is_local = |name: &str| LocalCommand::has_subcommand(name);
+    let to_hide: Vec<_> = command
+        .get_arguments()
+        .filter(|one| one.get_help_heading() == Some(options::CONNECTION))
+        .map(|one| one.clone().hide(true))
+        .collect();
+    command.mut_subcommands(|one| if is_local(one.get_name()) { one.args(&to_hide) } else { one })
 }
 
 fn command_of(arguments: Arguments) -> Command {
@@ -136,10 +152,11 @@ fn command_of(arguments: Arguments) -> Command {
     }
 }
 
-/// Writes the script that completes commands and options.
-pub fn completions(arguments: &CompletionsArgs, to: &mut dyn Write) {
-    let mut to = to;
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "token-broker", &mut to);
+/// The script that completes commands and options.
+pub fn completions(arguments: &CompletionsArgs) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut tree(), "token-broker", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Carries a call of the broker out: prints what was asked for, or the error, and returns the exit code.
@@ -163,8 +180,9 @@ async fn perform(command: ClientCommand, mut terminal: Terminal) -> Result<(), E
             return Err(failure.exit());
         }
     };
-    let mut session = Session::new(client, terminal, connection.team, connection.request_id, connection.timeout);
-    match act(noun, &mut session).await {
+    let mut session =
+        Session::new(client, terminal, connection.team.clone(), connection.request_id.clone(), connection.timeout);
+    match act(noun, &mut session).await.map_err(|failure| failure.at_server(&connection.server)) {
         Err(failure) if !failure.is_broken_pipe() => {
             session.terminal.failure(&failure);
             Err(failure.exit())
@@ -175,6 +193,10 @@ async fn perform(command: ClientCommand, mut terminal: Terminal) -> Result<(), E
 
 async fn open(connection: &ConnectionOptions, terminal: &mut Terminal) -> Result<Client, Failure> {
     let settings = connection.settings()?;
+    if let Some(path) = connection.exposed_key_file() {
+        let path = path.display();
+        terminal.notice(&format!("warning: others can read the key in {path}; keep them out with `chmod 600 {path}`"));
+    }
     if settings.key.is_some() && connection.sends_key_in_the_clear() {
         terminal.notice("warning: the key travels unencrypted; use https:// where others share the network");
     }
@@ -201,12 +223,26 @@ mod tests {
     use super::*;
 
     fn try_parse(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(std::iter::once("token-broker").chain(line.split_whitespace()))
+        let matches = tree().try_get_matches_from(std::iter::once("token-broker").chain(line.split_whitespace()))?;
+        Arguments::from_arg_matches(&matches)
     }
 
     #[test]
     fn the_commands_are_consistent() {
-        Arguments::command().debug_assert();
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_talk_to_no_broker_do_not_show_how_to_reach_one() {
+        let help = |line: &str| try_parse(&format!("{line} --help")).err().expect("help ends the parsing").to_string();
+        for line in
+            ["serve", "demo", "simulate", "config check", "config example", "doctor", "admin-key", "completions"]
+        {
+            assert!(!help(line).contains("--server"), "{line}");
+        }
+        for line in ["", "token list", "load show"] {
+            assert!(help(line).contains("--server") && help(line).contains("--key-file"), "{line}");
+        }
     }
 
     #[test]
@@ -263,6 +299,7 @@ mod tests {
             "config check --config broker.toml",
             "config example",
             "doctor",
+            "admin-key --data-dir data",
             "completions zsh",
         ];
         for line in lines {
@@ -288,6 +325,11 @@ mod tests {
             ("token pause", "<TOKEN>"),
             ("audit list --since yesterday", "2026-01-31"),
             ("apps top-up x/default --class posts --units 0", "1.."),
+            ("team create acme --weight 0", "1..=1000"),
+            ("team create acme --reserve-percent -5", "0..=90"),
+            ("lease acquire --network x --operation o --purpose publish --calls -1", "1..=1000000"),
+            ("lease report lse_1 --sequence 0", "1.."),
+            ("simulate --speed 0", "1.."),
         ];
         for (line, expected) in cases {
             let Err(error) = try_parse(line) else { panic!("{line} was understood") };
@@ -299,9 +341,7 @@ mod tests {
     #[test]
     fn completions_know_the_commands() {
         for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
-            let mut script = Vec::new();
-            completions(&CompletionsArgs { shell }, &mut script);
-            let script = String::from_utf8(script).expect("text");
+            let script = completions(&CompletionsArgs { shell });
             assert!(script.contains("invalidate") && script.contains("no_expiry"), "{shell}");
         }
     }

@@ -31,12 +31,14 @@ const COLUMNS: &[Column<pb::Network>] = &[
     Column::text("NETWORK", |network, _| short(&network.name).into()),
     Column::text("NAME", |network, _| network.display_name.as_str().into()),
     Column::text("KINDS", |network, _| joined(network.kinds.iter().map(|kind| kind.id.as_str())).into()),
-    Column::minor_text("CLASSES", |network, _| {
-        joined(network.credit_classes.iter().map(|class| class.id.as_str())).into()
-    }),
-    Column::number("OPERATIONS", |network, _| i64::try_from(network.operations.len()).unwrap_or(i64::MAX).into()),
+    Column::number("CLASSES", |network, _| count(network.credit_classes.len())),
+    Column::number("OPERATIONS", |network, _| count(network.operations.len())),
     Column::minor_text("API", |network, _| network.api_base.as_str().into()),
 ];
+
+fn count(number: usize) -> Cell {
+    i64::try_from(number).unwrap_or(i64::MAX).into()
+}
 
 const FIELDS: &[Column<pb::Network>] = &[
     Column::text("network", |network, _| short(&network.name).into()),
@@ -166,5 +168,5 @@ async fn list(session: &mut Session, paging: &Paging) -> Result<(), Failure> {
             client.clone().list_networks(pb::ListNetworksRequest { page_size, page_token }).await?.into_inner();
         Ok(Page { items: answer.networks, next: answer.next_page_token })
     };
-    session.list(COLUMNS, paging, fetch).await
+    session.list(COLUMNS, paging, "there are no networks", fetch).await
 }

@@ -12,7 +12,8 @@ use super::times::parse_span;
 use crate::base::secret::Secret;
 use crate::grpc::client::ClientSettings;
 
-const CONNECTION: &str = "Connection";
+/// The heading of the options that say which broker.
+pub const CONNECTION: &str = "Connection";
 const KEY_VARIABLE: &str = "TOKEN_BROKER_KEY";
 
 /// How output looks.
@@ -109,17 +110,26 @@ impl ConnectionOptions {
         !is_loopback && host != "localhost"
     }
 
+    /// The file that the key comes from, if others than its owner may read it.
+    pub fn exposed_key_file(&self) -> Option<PathBuf> {
+        self.file_of_key(&Surroundings::of_process()).filter(|path| is_exposed(path))
+    }
+
     /// `--key-file`, else the environment, else the default file if it is there.
     fn find_key(&self, surroundings: &Surroundings) -> Result<Option<Secret>, Failure> {
-        if let Some(path) = &self.key_file {
-            return read_key(path).map(Some);
+        match (self.file_of_key(surroundings), &surroundings.key) {
+            (Some(path), _) => read_key(&path).map(Some),
+            (None, Some(key)) => Ok(Some(Secret::new(key.trim().to_owned()))),
+            (None, None) => Ok(None),
         }
-        if let Some(key) = &surroundings.key {
-            return Ok(Some(Secret::new(key.trim().to_owned())));
-        }
-        match surroundings.default_file() {
-            Some(path) if path.exists() => read_key(&path).map(Some),
-            _ => Ok(None),
+    }
+
+    /// The file that the key comes from; none where it comes from the environment, or where there is none.
+    fn file_of_key(&self, surroundings: &Surroundings) -> Option<PathBuf> {
+        match (&self.key_file, &surroundings.key) {
+            (Some(path), _) => Some(path.clone()),
+            (None, Some(_)) => None,
+            (None, None) => surroundings.default_file().filter(|path| path.exists()),
         }
     }
 }
@@ -147,6 +157,11 @@ impl Surroundings {
 /// Reads a file, whole.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+}
+
+fn is_exposed(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o077 != 0)
 }
 
 fn read_key(path: &Path) -> Result<Secret, Failure> {
@@ -238,6 +253,19 @@ mod tests {
         assert_eq!(found(&plain, &surroundings), None);
         std::fs::write(&default, "tbk_default").expect("written");
         assert_eq!(found(&plain, &surroundings).as_deref(), Some("tbk_default"));
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        std::fs::write(&path, "tbk_key").expect("written");
+        for (mode, exposed) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(is_exposed(&path), exposed, "{mode:o}");
+        }
+        assert!(!is_exposed(Path::new("/dev/null")), "a pipe is nobody's file");
     }
 
     #[test]

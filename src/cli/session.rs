@@ -111,11 +111,13 @@ impl Session {
         Ok(names::under(&team, noun, text))
     }
 
-    /// Fetches page after page and shows them. Tables end after 100 rows unless told otherwise; JSON has all.
+    /// Fetches page after page and shows them. Tables end after 100 rows unless told otherwise; JSON has all. Where there is
+    /// nothing, people are told `nothing`.
     pub async fn list<T: Named>(
         &mut self,
         columns: &[Column<T>],
         paging: &Paging,
+        nothing: &str,
         mut fetch: impl AsyncFnMut(i32, String) -> Result<Page<T>, Status>,
     ) -> Result<(), Failure> {
         let is_table = self.terminal.format == Format::Table;
@@ -140,12 +142,13 @@ impl Session {
                 }
                 shown += 1;
             }
+            self.terminal.flush()?;
             if page.next.is_empty() || shown >= limit {
                 break !page.next.is_empty();
             }
             token = page.next;
         };
-        self.list_end(&rows, columns, shown)?;
+        self.list_end(&rows, columns, shown, nothing)?;
         if more {
             self.terminal.notice(&format!("there are more than {shown}; raise --limit, or use --limit 0 for all"));
         }
@@ -155,19 +158,19 @@ impl Session {
     fn list_item<T: Named>(&mut self, item: &T, index: usize) -> Result<(), Failure> {
         let value = json_of(item)?;
         match (self.terminal.format, index) {
-            (Format::Json, 0) => self.terminal.text(&format!("[\n{value}")),
-            (Format::Json, _) => self.terminal.text(&format!(",\n{value}")),
-            _ => self.terminal.text(&format!("{value}\n")),
+            (Format::Json, 0) => self.terminal.write(&format!("[\n{value}")),
+            (Format::Json, _) => self.terminal.write(&format!(",\n{value}")),
+            _ => self.terminal.write(&format!("{value}\n")),
         }
     }
 
-    fn list_end<T>(&mut self, rows: &[T], columns: &[Column<T>], shown: usize) -> Result<(), Failure> {
+    fn list_end<T>(&mut self, rows: &[T], columns: &[Column<T>], shown: usize, nothing: &str) -> Result<(), Failure> {
         match self.terminal.format {
             Format::Json if shown == 0 => self.terminal.text("[]\n"),
             Format::Json => self.terminal.text("\n]\n"),
             Format::Jsonl => Ok(()),
             Format::Table if shown == 0 => {
-                self.terminal.notice("there is none");
+                self.terminal.notice(nothing);
                 Ok(())
             }
             Format::Table => self.terminal.table(rows, columns),

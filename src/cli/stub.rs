@@ -317,7 +317,9 @@ impl Scene {
             router.serve_with_incoming_shutdown(incoming, stop.stopped()).await.expect("it serves");
         });
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("key"), KEY).expect("written");
+        let key = folder.path().join("key");
+        std::fs::write(&key, KEY).expect("written");
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
         Self { stub, server, folder, tasks }
     }
 
@@ -368,7 +370,10 @@ async fn an_empty_list_is_no_error() {
     let scene = Scene::start(Facts::default()).await;
     assert_eq!(scene.run("team list --output json").await.out, "[]\n");
     let outcome = scene.run("team list").await;
-    assert_eq!((outcome.out.as_str(), outcome.notices.as_str()), ("", "there is none\n"));
+    assert_eq!(
+        (outcome.out.as_str(), outcome.notices.as_str()),
+        ("", "there are no teams; make one with `token-broker team create`\n")
+    );
 }
 
 const ACQUIRE: &str = "lease acquire --network x --operation search --purpose collect_content --calls 5";
@@ -458,9 +463,8 @@ async fn an_import_lists_what_was_rejected_and_takes_the_rest() {
     let summary: serde_json::Value = serde_json::from_str(&outcome.out).expect("JSON");
     assert_eq!((&summary["added"], &summary["rejected"]), (&2.into(), &3.into()));
     let errors = std::fs::read_to_string(scene.path("tokens.csv.errors.csv")).expect("written");
-    let expected = "row,reason,field,message\n4,INVALID_FIELD,kind,is missing\n\
-        5,INVALID_FIELD,reserve_percent,must be a whole number\n\
-        3,UNKNOWN_NETWORK,token.network,there is no such network\n";
+    let expected = "row,reason,field,message\n3,UNKNOWN_NETWORK,token.network,there is no such network\n\
+        4,INVALID_FIELD,kind,is missing\n5,INVALID_FIELD,reserve_percent,must be a whole number\n";
     assert_eq!(errors, expected);
     assert!(![outcome.out, outcome.notices, errors].concat().contains("canary"));
     assert_eq!(scene.stub.facts().rows.keys().copied().collect::<Vec<_>>(), [2, 3, 6]);
@@ -479,7 +483,7 @@ async fn an_import_goes_on_where_it_broke_off() {
     scene.stub.facts().breaks_after = None;
     let outcome = scene.run(&line).await;
     assert_eq!(outcome.result, Ok(()), "{}", outcome.notices);
-    assert_eq!(outcome.out, "3000 added, 0 brought up to date, 0 unchanged, 0 rejected\n");
+    assert_eq!(outcome.out, "3,000 added, 0 brought up to date, 0 unchanged, 0 rejected\n");
     let facts = scene.stub.facts();
     assert_eq!(facts.rows.len(), 3000);
     assert!(facts.rows.values().all(|times| *times == 1), "nothing is sent twice once it was done");

@@ -1,7 +1,8 @@
 //! Tables for people. A table is described by its columns: a title, an alignment and a function from a row to a cell.
 //!
-//! On a terminal that is too narrow, minor columns are left out and text is wrapped. Where the output is no terminal all
-//! columns are there and nothing is wrapped.
+//! On a terminal that is too narrow, minor columns are left out and text is wrapped; where even single words would have to be
+//! broken, each row is shown as its fields, one below the other. Where the output is no terminal all columns are there and
+//! nothing is wrapped.
 
 use comfy_table::{
     Attribute, Cell as Drawn, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
@@ -12,6 +13,8 @@ use crate::base::clock::Timestamp;
 
 /// Spaces between columns.
 const GAP: usize = 2;
+/// Words up to this many characters are never broken over lines; longer ones are ids and addresses.
+const WHOLE_WORD: usize = 20;
 
 /// One column of a table, or one field of a single thing.
 pub struct Column<T> {
@@ -88,6 +91,11 @@ impl Cell {
     pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: text.into(), tone }
     }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl From<String> for Cell {
@@ -138,6 +146,10 @@ pub fn draw_table<T>(rows: &[T], columns: &[Column<T>], view: View, color: bool,
         Some(width) => fitting(columns, &cells, usize::from(width)),
         None => vec![true; columns.len()],
     };
+    if width.is_some_and(|width| usize::from(width) + GAP < least_width(columns, &cells, &shown)) {
+        let records = cells.into_iter().map(|row| draw_record(columns, row, color, width));
+        return records.collect::<Vec<_>>().join("\n");
+    }
     let columns: Vec<_> = columns.iter().zip(&shown).filter_map(|(column, shown)| shown.then_some(column)).collect();
     let mut table = empty_table(color, width);
     table.set_header(columns.iter().map(|column| title(column).set_alignment(column.align)));
@@ -172,14 +184,32 @@ fn fitting<T>(columns: &[Column<T>], cells: &[Vec<Cell>], width: usize) -> Vec<b
     shown
 }
 
+/// What the shown columns need so that no word is broken.
+fn least_width<T>(columns: &[Column<T>], cells: &[Vec<Cell>], shown: &[bool]) -> usize {
+    let word = |text: &str| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    let least = |at: usize, column: &Column<T>| {
+        let texts = cells.iter().map(|row| row[at].text.as_str());
+        let longest = if at > 0 && column.wraps() {
+            texts.map(word).max().unwrap_or(0).min(WHOLE_WORD)
+        } else {
+            texts.map(|text| text.chars().count()).max().unwrap_or(0)
+        };
+        longest.max(word(column.title)) + GAP
+    };
+    columns.iter().enumerate().filter(|(at, _)| shown[*at]).map(|(at, column)| least(at, column)).sum()
+}
+
 /// The fields of one thing, one below the other; empty ones are left out.
 pub fn draw_fields<T>(record: &T, fields: &[Column<T>], view: View, color: bool, width: Option<u16>) -> String {
+    let cells = fields.iter().map(|field| (field.cell)(record, view)).collect();
+    draw_record(fields, cells, color, width)
+}
+
+fn draw_record<T>(fields: &[Column<T>], cells: Vec<Cell>, color: bool, width: Option<u16>) -> String {
     let mut table = empty_table(color, width);
-    for field in fields {
-        let cell = (field.cell)(record, view);
-        if !cell.text.is_empty() {
-            table.add_row([title(field), drawn(cell)]);
-        }
+    for (field, cell) in fields.iter().zip(cells).filter(|(_, cell)| !cell.text.is_empty()) {
+        let name = Drawn::new(field.title.to_lowercase()).add_attribute(Attribute::Bold);
+        table.add_row([name, drawn(cell)]);
     }
     finish(table, &[true, false])
 }
@@ -264,6 +294,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_become_records_where_words_would_be_broken() {
+        let columns = &[
+            Column::text("TOKEN", |(): &(), _| "tok_0123456789".into()),
+            Column::text("STATE", |(): &(), _| "live".into()),
+            Column::minor_text("TEAM", |(): &(), _| "acme".into()),
+            Column::text("STATUS", |(): &(), _| "no_expiry".into()),
+        ];
+        assert_eq!(draw_table(&[()], columns, VIEW, false, Some(32)).lines().count(), 2, "it just fits");
+        let record = "token   tok_0123456789\nstate   live\nteam    acme\nstatus  no_expiry\n";
+        assert_eq!(draw_table(&[(), ()], columns, VIEW, false, Some(31)), format!("{record}\n{record}"));
+    }
+
+    #[test]
     fn minor_columns_go_first_from_the_right() {
         let columns = &[
             Column::text("TOKEN", |(): &(), _| "tok_0123456789".into()),
@@ -284,7 +327,7 @@ mod tests {
 
     #[test]
     fn empty_fields_are_left_out() {
-        assert_eq!(draw_fields(&("", 5), COLUMNS, VIEW, false, None), "CALLS  5\n");
+        assert_eq!(draw_fields(&("", 5), COLUMNS, VIEW, false, None), "calls  5\n");
     }
 
     #[test]

@@ -53,10 +53,10 @@ pub struct Fields {
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
     /// Share of credit that teams compete for: 1 to 1000. Default: 100.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000), allow_negative_numbers = true)]
     weight: Option<i32>,
     /// Percent of each limit that is never spent: 0 to 90. Default: the network's, then 10.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(0..=90), allow_negative_numbers = true)]
     reserve_percent: Option<i32>,
 }
 
@@ -124,7 +124,7 @@ async fn list(session: &mut Session, paging: &Paging) -> Result<(), Failure> {
         let answer = client.clone().list_teams(pb::ListTeamsRequest { page_size, page_token }).await?.into_inner();
         Ok(Page { items: answer.teams, next: answer.next_page_token })
     };
-    session.list(COLUMNS, paging, fetch).await
+    session.list(COLUMNS, paging, "there are no teams; make one with `token-broker team create`", fetch).await
 }
 
 async fn delete(session: &mut Session, name: &str, force: bool) -> Result<(), Failure> {

@@ -151,7 +151,17 @@ impl Terminal {
 
     /// Text as it is, at once.
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
-        self.out.write_all(text.as_bytes())?;
+        self.write(text)?;
+        self.flush()
+    }
+
+    /// Text as it is, some time before the next [`Terminal::flush`].
+    pub fn write(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.out.write_all(text.as_bytes())?)
+    }
+
+    /// Everything that was written so far, at once.
+    pub fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
 

@@ -82,12 +82,11 @@ pub fn span_to_wire(span: Duration) -> prost_types::Duration {
 /// `in 3 d`, `5 min ago`, `now`; empty for an unset time.
 pub fn relative(at: Option<&WireTime>, now: Timestamp) -> String {
     let Some(at) = at.map(from_wire) else { return String::new() };
-    if at > now {
-        return format!("in {}", rough(at.since(now)));
-    }
-    match now.since(at) {
-        span if span < Duration::from_secs(1) => "now".to_owned(),
-        span => format!("{} ago", rough(span)),
+    // The machines' clocks differ a little, and so does `now` from the time of the answer.
+    match (at > now, at.since(now).max(now.since(at))) {
+        (_, span) if span < Duration::from_secs(1) => "now".to_owned(),
+        (true, span) => format!("in {}", rough(span)),
+        (false, span) => format!("{} ago", rough(span)),
     }
 }
 
@@ -105,6 +104,11 @@ pub fn rough(span: Duration) -> String {
         secs if secs < 2 * DAY => format!("{} h", secs / HOUR),
         secs => format!("{} d", secs / DAY),
     }
+}
+
+/// A span of the API in its largest unit, rounded down; empty if unset.
+pub fn about(span: Option<&prost_types::Duration>) -> String {
+    span.and_then(|span| Duration::try_from(*span).ok()).map(rough).unwrap_or_default()
 }
 
 /// A span of the API in its largest unit that fits exactly, such as `15 min`; empty if unset.
@@ -145,6 +149,8 @@ mod tests {
             let at = WireTime { seconds: NOW.secs() + offset, nanos: 0 };
             assert_eq!(relative(Some(&at), NOW), expected);
         }
+        let soon = WireTime { seconds: NOW.secs(), nanos: 30_000_000 };
+        assert_eq!(relative(Some(&soon), NOW), "now");
         assert_eq!(relative(None, NOW), "");
     }
 

@@ -128,6 +128,17 @@ impl Survey {
         self.wrong_at(origin, field, problem);
     }
 
+    /// A mistake in a setting that may not have been written at all: it is shown where its section stands.
+    pub(super) fn wrong_near(&mut self, field: &str, problem: impl Into<String>) {
+        let section = field.rsplit_once('.').map_or("", |(section, _)| section);
+        let written = |prefix: &str| {
+            let inside = self.asked.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+            inside.map(|(_, asked)| &asked.origin).filter(|origin| **origin != Origin::Default).min().cloned()
+        };
+        let origin = written(field).or_else(|| written(section)).unwrap_or(Origin::Default);
+        self.wrong_at(origin, field, problem);
+    }
+
     /// The settings, unless something is wrong. What else is wrong on a line that is no TOML is left out.
     pub(super) fn into_result<T>(mut self, config: T) -> Result<T, ConfigErrors> {
         if self.mistakes.is_empty() {

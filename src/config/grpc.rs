@@ -62,10 +62,6 @@ pub struct Limits {
     pub local_error_resets: usize,
     /// A request's headers. 1 KiB to 64 KiB.
     pub header_list: ByteSize,
-    /// A request message. 4 KiB to 16 MiB.
-    pub request: ByteSize,
-    /// An answer message. 64 KiB to 64 MiB.
-    pub response: ByteSize,
     /// After which a silent connection is asked for a sign of life. 5 s to 1 h.
     pub keepalive: Duration,
     /// In which the sign must come. 1 s to 1 min.
@@ -116,8 +112,6 @@ impl Section for Limits {
             pending_resets: from.count("pending_resets", 20, 1..=10_000),
             local_error_resets: from.count("local_error_resets", 1024, 1..=100_000),
             header_list: from.size("header_list", ByteSize::kib(8), ByteSize::kib(1)..=ByteSize::kib(64)),
-            request: from.size("request", ByteSize::kib(256), ByteSize::kib(4)..=ByteSize::mib(16)),
-            response: from.size("response", ByteSize::mib(1), ByteSize::kib(64)..=ByteSize::mib(64)),
             keepalive: from.span("keepalive", seconds(30), seconds(5)..=seconds(3600)),
             keepalive_timeout: from.span("keepalive_timeout", seconds(10), seconds(1)..=seconds(60)),
             connection_age: from.span("connection_age", seconds(900), seconds(10)..=seconds(86_400)),

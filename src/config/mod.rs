@@ -74,28 +74,31 @@ impl Default for Config {
 impl Config {
     /// Reads `file` (if any), then `env` (variables with other prefixes are ignored), then `overrides` (`section.key`, value).
     ///
-    /// Reports every mistake of all three at once.
+    /// `misfits` finds what only others can judge, such as networks that the catalogue does not have: the setting, and what is
+    /// wrong with it. Reports every mistake at once.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
         overrides: &[(String, String)],
+        misfits: impl FnOnce(&Config) -> Vec<(String, String)>,
     ) -> Result<Self, ConfigErrors> {
         let Some(path) = file else {
-            return Self::read_all("", "", env, overrides);
+            return Self::read("", "", env, overrides, misfits);
         };
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::read_all(&name, &text, env, overrides),
+            Ok(text) => Self::read(&name, &text, env, overrides, misfits),
             Err(error) => Err(ConfigErrors::unreadable(&name, &error)),
         }
     }
 
     /// As [`Config::load`], of a file's `text`; `name` is what mistakes call the file.
-    pub fn read_all(
+    pub fn read(
         name: &str,
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
         overrides: &[(String, String)],
+        misfits: impl FnOnce(&Config) -> Vec<(String, String)>,
     ) -> Result<Self, ConfigErrors> {
         let mut survey = Survey::default();
         let mut root = tree::from_file(name, text, &mut survey);
@@ -105,6 +108,9 @@ impl Config {
         let config: Config = reader::read(root, &mut survey);
         if well_formed {
             check::check(&config, &mut survey);
+            for (field, problem) in misfits(&config) {
+                survey.wrong_near(&field, problem);
+            }
         }
         survey.into_result(config)
     }

@@ -192,7 +192,7 @@ impl Reader<'_> {
         let value = self.value(key, None, what, |node| read(node).map(Some));
         if !present {
             let field = self.field(key);
-            self.survey.wrong(&field, format!("is missing; set it to {what}"));
+            self.survey.wrong_near(&field, format!("is missing; set it to {what}"));
         }
         value
     }

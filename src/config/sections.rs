@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::{Reader, Section, default_of};
-use super::units::ByteSize;
 
 /// Where the state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +15,6 @@ pub struct Store {
     pub readers: usize,
     /// Commands that may wait for the writer before callers are told that the broker is busy. 64 to 1,048,576.
     pub write_queue: usize,
-    /// Commands that share one commit at most. 1 to 4096.
-    pub batch: usize,
 }
 
 impl Section for Store {
@@ -26,7 +23,6 @@ impl Section for Store {
             dir: from.path("dir", "./token-broker-data"),
             readers: from.count("readers", 4, 1..=64),
             write_queue: from.count("write_queue", 8192, 64..=1 << 20),
-            batch: from.count("batch", 512, 1..=4096),
         }
     }
 }
@@ -46,8 +42,6 @@ pub struct Http {
     pub max_connections: usize,
     /// In which a request's headers must arrive. 1 s to 1 min.
     pub header_timeout: Duration,
-    /// The largest request body. 1 KiB to 1 MiB.
-    pub max_body: ByteSize,
 }
 
 impl Section for Http {
@@ -61,7 +55,6 @@ impl Section for Http {
                 Duration::from_secs(5),
                 Duration::from_secs(1)..=Duration::from_secs(60),
             ),
-            max_body: from.size("max_body", ByteSize::kib(16), ByteSize::kib(1)..=ByteSize::mib(1)),
         }
     }
 }

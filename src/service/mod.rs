@@ -23,6 +23,7 @@ pub mod page;
 mod prune;
 mod report_usage;
 pub mod requests;
+pub mod settings;
 mod show_metrics;
 mod start;
 mod streams;

@@ -22,6 +22,7 @@ use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::requests::Requests;
+use crate::service::settings::misfits;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -58,9 +59,9 @@ pub enum StartError {
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
-    /// The settings name a network or class that the catalogue does not have.
-    #[error("networks.{0}: the catalogue has no such network; correct the name, or add a catalogue file for it")]
-    UnknownNetwork(String),
+    /// A setting names what the catalogue does not have.
+    #[error("{0}: {1}")]
+    Misfit(String, String),
 }
 
 impl Broker {
@@ -112,7 +113,17 @@ impl Broker {
         if self.directory.keys().iter().any(works) {
             return Ok(None);
         }
-        let (key, secret) = self.make_key(admin).ok_or(StartError::Random)?;
+        self.make_admin("role=admin first=true").await.map(Some)
+    }
+
+    /// Makes a further admin key, for whoever holds the store and its sealing key: the way back in where all admin keys are
+    /// lost. Returns its text, which is shown once and never kept.
+    pub async fn restore_admin(&self) -> Result<Secret, StartError> {
+        self.make_admin("role=admin restored=true").await
+    }
+
+    async fn make_admin(&self, detail: &str) -> Result<Secret, StartError> {
+        let (key, secret) = self.make_key(KeyHolder::Operator(OperatorRole::Admin)).ok_or(StartError::Random)?;
         let audit = AuditEvent {
             id: AuditId::generate(),
             at: self.now(),
@@ -120,11 +131,11 @@ impl Broker {
             action: "key.create",
             team: None,
             subject: format!("keys/{}", key.id),
-            detail: "role=admin first=true".to_owned(),
+            detail: detail.to_owned(),
         };
         self.store.insert_key(key.clone(), audit).await?;
         self.directory.put_key(key);
-        Ok(Some(secret))
+        Ok(secret)
     }
 
     /// A new key for `holder`, and its text. `None` if the machine gives no random numbers.
@@ -158,10 +169,8 @@ async fn open_vault(config: &Config, store: &dyn Store) -> Result<Vault, StartEr
 }
 
 fn engine_settings(config: &Config, catalogue: &Catalogue) -> Result<EngineSettings, StartError> {
-    for network in config.networks.keys() {
-        if catalogue.network(network.as_str()).is_none() {
-            return Err(StartError::UnknownNetwork(network.to_string()));
-        }
+    if let Some((field, problem)) = misfits(config, catalogue).into_iter().next() {
+        return Err(StartError::Misfit(field, problem));
     }
     let pools = catalogue.iter().map(|network| (network.id.clone(), pool_settings(config, &network.id)));
     Ok(EngineSettings { queue: config.credit.queue, pools: pools.collect(), ..EngineSettings::default() })

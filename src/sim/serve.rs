@@ -63,7 +63,7 @@ pub struct ServedNetwork {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address can't be had.
-    #[error("can't listen on {address}: {source}; choose a free port on 127.0.0.1")]
+    #[error("can't listen on {address}; choose a free port on 127.0.0.1")]
     Listen {
         /// The address.
         address: SocketAddr,

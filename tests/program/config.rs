@@ -10,7 +10,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("tls_cert = \"/nowhere/cert.pem\"", "grpc.tls_cert"),
     ("[grpc.limits]", ""),
     ("streams = 0", "grpc.limits.streams"),
-    ("request = \"lots\"", "grpc.limits.request"),
+    ("header_list = \"lots\"", "grpc.limits.header_list"),
     ("[credit]", ""),
     ("owner_reserve = \"95%\"", "credit.owner_reserve"),
     ("choice = \"random\"", "credit.choice"),
@@ -21,6 +21,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("formt = \"json\"", "log.formt"),
     ("[nonsense]", "nonsense"),
     ("key = 1", ""),
+    ("[networks.nowhere]", ""),
+    ("choice = \"round_robin\"", "networks.nowhere"),
+    ("[networks.x.budget]", ""),
+    ("no_such_class = 1", "networks.x.budget.no_such_class"),
 ];
 
 /// Pairs of which only one needs to be told.
@@ -46,6 +50,14 @@ fn every_mistake_is_told_at_once_with_line_and_field() {
         assert!(ended.stderr.contains("TOKEN_BROKER__HTTP__LISTEN: http.listen"), "{command}: {}", ended.stderr);
     }
     assert!(!home.path().join("data").exists(), "nothing was begun");
+    let mut check = cli(home.path());
+    let ended = run_bounded(check.args(["config", "check", "--output", "json", "--config"]).arg(&file), b"");
+    assert_eq!(ended.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let at =
+        |field: &str| told.as_array().unwrap().iter().find(|one| one["field"] == field).map(|one| one["line"].clone());
+    assert_eq!(at("grpc.listen"), Some(2.into()), "{told}");
+    assert_eq!(at("networks.nowhere"), Some(19.into()), "{told}");
 }
 
 #[test]

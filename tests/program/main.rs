@@ -11,6 +11,8 @@ mod cli;
 mod clients;
 mod config;
 mod crash;
+mod first_day;
 mod prometheus;
+mod readme;
 mod store_trouble;
 mod support;

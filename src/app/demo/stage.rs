@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::app::demo::pace::Pace;
 use crate::app::demo::plan::{CREDIT_TO_POSTS, NETWORKS};
-use crate::app::serve::{Running, start, stop};
+use crate::app::serve::{Running, listen, open, stop};
 use crate::base::ids::ProcessId;
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
@@ -28,6 +28,7 @@ const GUARD: Duration = Duration::from_millis(33);
 pub struct Stage {
     /// The broker.
     pub running: Running,
+    key: Option<Secret>,
     /// The networks.
     pub simulation: Arc<Simulation>,
     /// Where the networks are called.
@@ -71,9 +72,11 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port on 127.0.0.1")?;
         let address = serve_on(listener, simulation.clone(), &networks)?;
         let directory = Directory::make()?;
-        let running = start(config(&directory.0, pace, hold)?, pace.clock()).await?;
+        let mut opened = open(config(&directory.0, pace, hold)?, pace.clock()).await?;
+        let key = opened.first_key.take();
+        let running = listen(opened).await?;
         let simulation_url = format!("http://{address}");
-        Ok(Stage { running, simulation, simulation_url, networks, directory })
+        Ok(Stage { running, key, simulation, simulation_url, networks, directory })
     }
 
     /// The broker's address.
@@ -83,7 +86,7 @@ impl Stage {
 
     /// The first admin key.
     pub fn take_key(&mut self) -> anyhow::Result<Secret> {
-        self.running.first_key.take().context("a new broker made no admin key")
+        self.key.take().context("a new broker made no admin key")
     }
 
     /// Stops everything and removes the directory.

@@ -1,12 +1,14 @@
 //! `token-broker token import`: many tokens from a file, in bounded memory, over one stream that can be resumed.
 //!
-//! The file is read in batches (`rows`), a few of which are under way at a time; rejected rows go to a file of their own
+//! The file is read in batches (`rows`, `fields`), a few of which are under way at a time; rejected rows go to a file of their own
 //! (`journal`). Invariant: no message of this module repeats a value of the file, since a column may be shifted and hold a
 //! secret where none belongs.
 
+mod fields;
 mod journal;
 mod rows;
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,9 +19,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use self::journal::Journal;
-use self::rows::{Batch, RowReader};
+use self::rows::{Batch, RowReader, Unreadable};
 use super::failure::Failure;
 use super::session::Session;
+use super::table::grouped;
 use super::terminal::Format;
 use super::token::ImportArgs;
 use crate::grpc::pb;
@@ -70,7 +73,10 @@ pub async fn run(args: ImportArgs, session: &mut Session) -> Result<(), Failure>
     let bar = progress(session, &reader);
     let errors = args.errors.clone().unwrap_or_else(|| errors_beside(&args.file));
     let mut import = Import::begin(session, begin, reader, &errors).await?;
-    let outcome = import.send_all(&bar).await;
+    let outcome = tokio::select! {
+        outcome = import.send_all(&bar) => outcome,
+        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+    };
     bar.finish_and_clear();
     if let Err(failure) = outcome {
         let done = import.totals.committed_row;
@@ -79,8 +85,7 @@ pub async fn run(args: ImportArgs, session: &mut Session) -> Result<(), Failure>
         ));
         return Err(failure);
     }
-    let totals = import.finish()?;
-    report(session, &args, &totals, &errors)
+    report(session, &args, &import, &errors)
 }
 
 /// The stream and what has come of it so far.
@@ -92,6 +97,15 @@ struct Import {
     /// Rows up to this one were done by an earlier run.
     resumed_after: i64,
     totals: Totals,
+}
+
+/// A batch whose answer has not come yet.
+struct UnderWay {
+    /// How much of the file was read up to its end.
+    bytes_read: u64,
+    unreadable: Vec<Unreadable>,
+    /// Whether it was sent: a batch without a row that can be sent is not.
+    is_sent: bool,
 }
 
 /// What has come of an import so far, earlier runs included.
@@ -111,6 +125,12 @@ struct Totals {
 impl Totals {
     fn all_rejected(&self) -> i64 {
         self.rejected + self.unreadable
+    }
+
+    /// For people who wait.
+    fn so_far(&self) -> String {
+        let done = self.added + self.updated + self.unchanged;
+        format!("{} in, {} rejected", grouped(done), grouped(self.all_rejected()))
     }
 
     fn take(&mut self, answer: &pb::ImportTokensResponse) {
@@ -145,25 +165,32 @@ impl Import {
 
     /// Sends every batch, with a few of them under way, and takes the answers.
     async fn send_all(&mut self, bar: &ProgressBar) -> Result<(), Failure> {
-        let mut positions = std::collections::VecDeque::with_capacity(UNDER_WAY);
+        let mut under_way = VecDeque::with_capacity(UNDER_WAY);
         loop {
-            while self.requests.is_some() && positions.len() < UNDER_WAY {
+            while self.requests.is_some() && under_way.len() < UNDER_WAY {
                 let batch = self.read().await?;
-                let at = batch.bytes_read;
-                if self.send(batch).await? {
-                    positions.push_back(at);
-                }
+                under_way.push_back(self.send(batch).await);
             }
-            let Some(at) = positions.pop_front() else { break };
-            let answer = next(&mut self.answers).await?;
-            self.totals.take(&answer);
-            for rejected in answer.results.iter().filter(|one| one.outcome() == pb::ImportOutcome::Rejected) {
-                self.journal.rejected_by_broker(rejected)?;
-            }
-            bar.set_position(at);
+            let Some(batch) = under_way.pop_front() else { break };
+            self.take(&batch).await?;
+            bar.set_position(batch.bytes_read);
+            bar.set_message(self.totals.so_far());
         }
         while self.answers.message().await?.is_some() {}
         Ok(())
+    }
+
+    /// Takes the answer to a batch, and lists what was rejected of it.
+    async fn take(&mut self, batch: &UnderWay) -> Result<(), Failure> {
+        let mut lines: Vec<_> = batch.unreadable.iter().map(journal::unreadable).collect();
+        self.totals.unreadable += i64::try_from(lines.len()).unwrap_or(i64::MAX);
+        if batch.is_sent {
+            let answer = next(&mut self.answers).await?;
+            self.totals.take(&answer);
+            let rejected = answer.results.iter().filter(|one| one.outcome() == pb::ImportOutcome::Rejected);
+            lines.extend(rejected.map(journal::rejected));
+        }
+        self.journal.write(lines)
     }
 
     /// Reads the next batch off the async threads.
@@ -178,17 +205,11 @@ impl Import {
         batch
     }
 
-    /// Sends what an earlier run has not done. Returns whether there is an answer to wait for.
-    async fn send(&mut self, batch: Batch) -> Result<bool, Failure> {
-        for bad in &batch.unreadable {
-            self.totals.unreadable += 1;
-            if bad.row > self.resumed_after {
-                self.journal.unreadable(bad)?;
-            }
-        }
+    /// Sends what an earlier run has not done.
+    async fn send(&mut self, batch: Batch) -> UnderWay {
         let rows: Vec<_> = batch.rows.into_iter().filter(|row| row.row > self.resumed_after).collect();
-        let has_rows = !rows.is_empty();
-        if let (true, Some(requests)) = (has_rows, &self.requests) {
+        let is_sent = !rows.is_empty();
+        if let (true, Some(requests)) = (is_sent, &self.requests) {
             let request = pb::ImportTokensRequest { content: Some(Content::Rows(pb::ImportRows { rows })) };
             if requests.send(request).await.is_err() {
                 // The broker has ended the stream; the answers tell why.
@@ -198,12 +219,7 @@ impl Import {
         if batch.is_last {
             self.requests = None;
         }
-        Ok(has_rows)
-    }
-
-    fn finish(self) -> Result<Totals, Failure> {
-        self.journal.finish()?;
-        Ok(self.totals)
+        UnderWay { bytes_read: batch.bytes_read, unreadable: batch.unreadable, is_sent }
     }
 }
 
@@ -246,20 +262,25 @@ fn progress(session: &Session, reader: &RowReader) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let Some(bytes) = reader.bytes() else { return ProgressBar::new_spinner() };
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} to go");
+    let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {msg}  {eta} to go");
     ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn report(session: &mut Session, args: &ImportArgs, totals: &Totals, errors: &Path) -> Result<(), Failure> {
+fn report(session: &mut Session, args: &ImportArgs, import: &Import, errors: &Path) -> Result<(), Failure> {
+    let Import { totals, journal, .. } = import;
     let rejected = totals.all_rejected();
     match session.terminal.format {
         Format::Table => {
             let done = if args.dry_run { "would be added" } else { "added" };
             let sentence = format!(
-                "{} {done}, {} brought up to date, {} unchanged, {rejected} rejected",
-                totals.added, totals.updated, totals.unchanged
+                "{} {done}, {} brought up to date, {} unchanged, {} rejected",
+                grouped(totals.added),
+                grouped(totals.updated),
+                grouped(totals.unchanged),
+                grouped(rejected)
             );
             session.terminal.say(&sentence)?;
+            journal.first().iter().for_each(|row| session.terminal.notice(&format!("  {row}")));
         }
         _ => session.terminal.json(&serde_json::json!({
             "importId": totals.import_id,
@@ -270,6 +291,12 @@ fn report(session: &mut Session, args: &ImportArgs, totals: &Totals, errors: &Pa
             "rejected": rejected,
             "errorsFile": (rejected > 0).then(|| errors.display().to_string()),
         }))?,
+    }
+    let unlisted = usize::try_from(rejected).unwrap_or_default().saturating_sub(journal.len());
+    if unlisted > 0 {
+        session.terminal.notice(&format!(
+            "{unlisted} of them were rejected just when an earlier run broke off; --update with another --import-id lists all"
+        ));
     }
     match u64::try_from(rejected) {
         Ok(0) | Err(_) => Ok(()),

@@ -11,39 +11,14 @@ use prost::Message;
 use serde_json::Value;
 
 use super::super::failure::Failure;
-use super::super::names::{top, under};
-use super::super::times::{parse_time, to_wire};
-use super::super::words::Word;
+use super::fields::{FACT, Field, NEEDED, field_of, is_title, token_of_fields};
 use crate::grpc::pb;
 
 /// The API takes 1000 rows and 1 MiB a message.
 const MOST_ROWS: usize = 500;
 const MOST_BYTES: usize = 512 * 1024;
 /// A longer row is a mistake, such as a file without line ends.
-const MOST_ROW_BYTES: usize = 256 * 1024;
-
-const TITLES: [&str; 18] = [
-    "network",
-    "kind",
-    "access_token",
-    "refresh_token",
-    "token_secret",
-    "app",
-    "person",
-    "profile",
-    "display_name",
-    "granted_by",
-    "scopes",
-    "purposes",
-    "access_expire_time",
-    "refresh_expire_time",
-    "data_access_expire_time",
-    "consent_time",
-    "max_concurrent_leases",
-    "reserve_percent",
-];
-const NEEDED: [&str; 3] = ["network", "kind", "access_token"];
-const FACT: &str = "facts.";
+pub const MOST_ROW_BYTES: usize = 256 * 1024;
 
 /// A row that can't be sent, and why.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +73,12 @@ impl RowReader {
         let failed = |source| Failure::File { path: path.to_owned(), source };
         let start = file.fill_buf().map_err(failed)?;
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        let is_json = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            let advice = "a JSON array can't be read row by row; write one object a line, as `jq -c '.[]'` does";
+            return Err(Failure::Usage(format!("{}: {advice}", path.display())));
+        }
+        let is_json = first == Some(&b'{');
         let format = if is_json {
             RowFormat::JsonLines { file, line: 0, bytes_read: 0 }
         } else {
@@ -142,7 +122,8 @@ impl RowReader {
     }
 }
 
-type Row = Result<pb::ImportRow, Unreadable>;
+/// A row that can be sent, or why it can't.
+pub type Row = Result<pb::ImportRow, Unreadable>;
 
 impl RowFormat {
     fn bytes_read(&self) -> u64 {
@@ -161,23 +142,22 @@ impl RowFormat {
 }
 
 fn titles(file: &mut csv::Reader<Box<dyn BufRead + Send>>) -> Result<Vec<String>, String> {
-    let titles = file.headers().map_err(|_| "the line of titles can't be read".to_owned())?;
+    let unreadable = "the line of titles can't be read; the file must be CSV or JSON lines, in UTF-8";
+    let titles = file.headers().map_err(|_| unreadable.to_owned())?;
     let titles: Vec<_> = titles.iter().map(|title| title.trim_start_matches('\u{feff}').to_owned()).collect();
     if titles.iter().all(String::is_empty) {
         return Err("the file is empty; its first line should hold titles such as network,kind,access_token".to_owned());
     }
-    let unknown: Vec<_> = titles.iter().filter(|title| !is_title(title)).map(String::as_str).collect();
+    if titles.iter().all(|title| title.contains([';', '\t'])) {
+        return Err("the columns must be separated by commas".to_owned());
+    }
+    // A file without titles would have a token here: say which column, not what it holds.
+    let unknown = titles.iter().zip(1..).filter(|(title, _)| !is_title(title));
+    let unknown: Vec<_> = unknown.map(|(_, at): (_, i32)| at.to_string()).collect();
     if !unknown.is_empty() {
-        // A file without titles would have a token here: say which column, not what it holds.
-        let columns: Vec<_> = titles
-            .iter()
-            .enumerate()
-            .filter(|(_, title)| !is_title(title))
-            .map(|(at, _)| (at + 1).to_string())
-            .collect();
         return Err(format!(
             "the titles of these columns are not known: {}; see --help for those that are",
-            columns.join(", ")
+            unknown.join(", ")
         ));
     }
     if let Some(twice) = titles.iter().enumerate().find(|(at, title)| titles[..*at].contains(title)) {
@@ -188,11 +168,6 @@ fn titles(file: &mut csv::Reader<Box<dyn BufRead + Send>>) -> Result<Vec<String>
         None => Ok(titles),
     }
 }
-
-fn is_title(title: &str) -> bool {
-    TITLES.contains(&title) || title.strip_prefix(FACT).is_some_and(|fact| !fact.is_empty())
-}
-
 fn next_record(file: &mut csv::Reader<Box<dyn BufRead + Send>>, titles: &[String]) -> std::io::Result<Option<Row>> {
     let mut record = csv::ByteRecord::new();
     if !file.read_byte_record(&mut record)? {
@@ -281,106 +256,6 @@ fn token_of_object(row: i64, text: &[u8]) -> Row {
     token_of_fields(row, fields.iter().map(|(title, field)| (title.as_str(), field.clone())).collect())
 }
 
-#[derive(Clone)]
-enum Field {
-    Text(String),
-    List(Vec<String>),
-}
-
-fn field_of(value: &Value) -> Option<Field> {
-    match value {
-        Value::String(text) => Some(Field::Text(text.trim().to_owned())),
-        Value::Number(number) => Some(Field::Text(number.to_string())),
-        Value::Array(parts) => {
-            parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<_>>().map(Field::List)
-        }
-        _ => None,
-    }
-}
-
-/// Makes the token and checks that what is needed is there. What the fields mean is the broker's to judge.
-fn token_of_fields(row: i64, fields: Vec<(&str, Field)>) -> Row {
-    let mut token = pb::Token { clocks: Some(pb::TokenClocks::default()), ..pb::Token::default() };
-    let mut secrets = pb::TokenSecrets::default();
-    for (title, field) in fields {
-        let set = match field {
-            Field::Text(text) if text.is_empty() => Ok(()),
-            Field::Text(text) if text.contains('\n') => {
-                Err("holds a line break; is a closing quote missing?".to_owned())
-            }
-            Field::Text(text) => set_text(&mut token, &mut secrets, title, text),
-            Field::List(parts) => set_list(&mut token, title, &parts),
-        };
-        set.map_err(|message| Unreadable { row, field: title.to_owned(), message })?;
-    }
-    let needed = [("network", &token.network), ("kind", &token.kind), ("access_token", &secrets.access_token)];
-    if let Some((field, _)) = needed.into_iter().find(|(_, value)| value.is_empty()) {
-        return Err(Unreadable { row, field: field.to_owned(), message: "is missing".to_owned() });
-    }
-    if !token.app.is_empty() {
-        token.app = under(&token.network, "apps", &token.app);
-    }
-    let import_row = pb::ImportRow { row, token: Some(token), secrets: Some(secrets) };
-    if import_row.encoded_len() > MOST_ROW_BYTES {
-        let message = format!("is longer than {} KiB", MOST_ROW_BYTES / 1024);
-        return Err(Unreadable { row, field: String::new(), message });
-    }
-    Ok(import_row)
-}
-
-fn set_text(token: &mut pb::Token, secrets: &mut pb::TokenSecrets, title: &str, text: String) -> Result<(), String> {
-    let clocks = token.clocks.get_or_insert_default();
-    match title {
-        "network" => token.network = top("networks", &text),
-        "kind" => token.kind = text,
-        "access_token" => secrets.access_token = text,
-        "refresh_token" => secrets.refresh_token = text,
-        "token_secret" => secrets.token_secret = text,
-        "app" => token.app = text,
-        "person" => token.person = text,
-        "profile" => token.profile = text,
-        "display_name" => token.display_name = text,
-        "granted_by" => token.granted_by = text,
-        "access_expire_time" => clocks.access_expire_time = Some(time(&text)?),
-        "refresh_expire_time" => clocks.refresh_expire_time = Some(time(&text)?),
-        "data_access_expire_time" => clocks.data_access_expire_time = Some(time(&text)?),
-        "consent_time" => clocks.consent_time = Some(time(&text)?),
-        "max_concurrent_leases" => token.max_concurrent_leases = number(&text)?,
-        "reserve_percent" => token.reserve_percent = Some(number(&text)?),
-        "scopes" | "purposes" => {
-            let parts: Vec<_> = text.split([';', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
-            set_list(token, title, &parts)?;
-        }
-        fact => {
-            let fact = fact.strip_prefix(FACT).ok_or("is not known")?;
-            token.facts.insert(fact.to_owned(), number(&text)?);
-        }
-    }
-    Ok(())
-}
-
-fn set_list(token: &mut pb::Token, title: &str, parts: &[String]) -> Result<(), String> {
-    match title {
-        "scopes" => token.scopes = parts.to_vec(),
-        "purposes" => {
-            let purposes = parts.iter().map(|part| pb::Purpose::of(part).map(i32::from));
-            let known: Vec<_> = pb::Purpose::all().into_iter().map(Word::word).collect();
-            let wrong = || format!("holds a purpose that is not known; these are: {}", known.join(", "));
-            token.purposes = purposes.collect::<Option<_>>().ok_or_else(wrong)?;
-        }
-        _ => return Err("must be one value, not an array".to_owned()),
-    }
-    Ok(())
-}
-
-fn time(text: &str) -> Result<prost_types::Timestamp, String> {
-    parse_time(text).map(to_wire).map_err(|_| "must be a time such as 2026-01-31T10:00:00Z or 2026-01-31".to_owned())
-}
-
-fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| "must be a whole number".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -451,6 +326,9 @@ mod tests {
             ("network,kind,canary\n", "not known: 3"),
             ("network,kind\n", "access_token is missing"),
             ("network,kind,access_token,kind\n", "kind is there twice"),
+            ("network;kind;canary\n", "separated by commas"),
+            ("[{\"access_token\":\"canary\"}]", "one object a line"),
+            ("net\u{0}work\u{ffff}canary\n", "not known: 1"),
         ] {
             let error = reader(text).err().expect(text).to_string();
             assert!(error.contains(expected) && !error.contains("canary"), "{text}: {error}");

@@ -13,6 +13,7 @@ pub const COLUMNS: &[Column<pb::Token>] = &[
     Column::text("NETWORK", |token, _| short(&token.network).into()),
     Column::text("KIND", |token, _| token.kind.as_str().into()),
     Column::minor_text("NAME", |token, _| token.display_name.as_str().into()),
+    Column::minor_text("PERSON", |token, _| token.person.as_str().into()),
     Column::minor_text("PROFILE", |token, _| token.profile.as_str().into()),
     Column::text("STATE", state),
     Column::text("STATUS", status),

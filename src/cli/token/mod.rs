@@ -127,16 +127,16 @@ pub struct Fields {
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
     /// A purpose that the person agreed to; may be repeated. Default: all that the scopes serve.
-    #[arg(long = "purpose", value_parser = word_parser::<pb::Purpose>())]
+    #[arg(long = "purpose", value_name = "PURPOSE", value_parser = word_parser::<pb::Purpose>())]
     purposes: Vec<pb::Purpose>,
     /// A number from which the network works limits out; may be repeated.
     #[arg(long = "fact", value_name = "NAME=NUMBER", value_parser = parse_fact)]
     facts: Vec<(String, i64)>,
     /// How many leases may be active on it at once: 1 to 1000. Default: the broker's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000), allow_negative_numbers = true)]
     max_leases: Option<i32>,
     /// Percent of each limit that is never spent: 0 to 90. Default: the team's.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(0..=90), allow_negative_numbers = true)]
     reserve_percent: Option<i32>,
 }
 
@@ -293,7 +293,14 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
         let answer = client.clone().list_tokens(request).await?.into_inner();
         Ok(Page { items: answer.tokens, next: answer.next_page_token })
     };
-    session.list(COLUMNS, &args.paging, fetch).await
+    session
+        .list(
+            COLUMNS,
+            &args.paging,
+            "there are no such tokens; add some with `token-broker token import` or `token-broker token add`",
+            fetch,
+        )
+        .await
 }
 
 async fn show(session: &mut Session, token: &str) -> Result<(), Failure> {
@@ -330,7 +337,9 @@ async fn each(session: &mut Session, several: Several, change: Change) -> Result
         match change_one(session, token, change, &several).await {
             Ok(token) => changed.push(token),
             Err(failure) => {
-                session.terminal.notice(&format!("stopped at {token}; {} changed before it", changed.len()));
+                if several.tokens.len() > 1 {
+                    session.terminal.notice(&format!("stopped at {token}; {} changed before it", changed.len()));
+                }
                 outcome = Err(failure);
                 break;
             }

@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::AppId;
 use crate::domain::networks::{Network, Purpose, Purposes, TokenKind};
 use crate::domain::token::{Clocks, EXPIRING_WITHIN};
+use crate::service::settings;
 
 /// The app of a token that names none, and the only one that is configured for each network.
 pub const DEFAULT_APP: &str = "default";
@@ -118,10 +119,7 @@ fn lack(purpose: Purpose, missing: &[String]) -> String {
 
 /// Every fact must be one that a limit of the network is worked out from.
 pub fn check_facts(network: &Network, facts: &BTreeMap<String, u64>) -> Result<(), Rejected> {
-    let limits = network.classes.iter().flat_map(|class| &class.limits);
-    let mut known: Vec<_> = limits.filter_map(|limit| limit.amount.fact()).collect();
-    known.sort_unstable();
-    known.dedup();
+    let known = settings::facts(network);
     let Some(fact) = facts.keys().find(|fact| !known.contains(&fact.as_str())) else { return Ok(()) };
     let hint =
         if known.is_empty() { "it needs none".to_owned() } else { format!("those it uses are {}", known.join(", ")) };

@@ -7,5 +7,5 @@ mod scene;
 
 pub use api::{Api, Refused};
 pub use process::{Broker, Ended, Launch, has_ended, run_bounded};
-pub use programs::{cli, python, tool};
+pub use programs::{BINARY, cli, python, tool};
 pub use scene::{Scene, make_collector, make_team, person_token};

@@ -259,11 +259,15 @@ impl Broker {
         self.process().output.with(|written| String::from_utf8_lossy(&written.stderr).into_owned())
     }
 
-    /// Asks it to stop, and waits for its end.
-    pub fn stop(mut self) -> Ended {
-        // The standard library can only kill; a shell can ask.
+    /// Asks it to stop. The standard library can only kill; a shell can ask.
+    pub fn ask_to_stop(&self) {
         let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status().unwrap();
         assert!(asked.success(), "the broker has gone already: {}", self.log());
+    }
+
+    /// Asks it to stop, and waits for its end.
+    pub fn stop(mut self) -> Ended {
+        self.ask_to_stop();
         self.end()
     }
 
