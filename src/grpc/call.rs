@@ -140,6 +140,15 @@ impl Front {
                 settle(response, method.kind, Held { outcome, span: kept, _place: place, _open: open }, &link)
             }
         };
+        match (method.kind, status::code_in(response.headers())) {
+            (CallKind::Stream, None) => {
+                tracing::debug!(method = method.name(), request_id = id.as_str(), "a stream began");
+            }
+            (_, code) => {
+                let code = code.unwrap_or(Code::Ok);
+                tracing::debug!(method = method.name(), request_id = id.as_str(), ?code, "a call was answered");
+            }
+        }
         response.headers_mut().insert(REQUEST_ID_HEADER, id.into_header());
         Ok(response)
     }

@@ -1,10 +1,9 @@
 //! The log: one line per event, for people or for programs, on the standard error.
 
-use std::fmt::Display;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
-use tracing::{Span, Subscriber};
+use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -33,11 +32,6 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
 /// Has panics logged by their place alone: a message may hold anything that was in a variable.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(log_panic));
-}
-
-/// The span of one request: every event in it carries the request's id and method.
-pub fn request_span(request_id: &dyn Display, method: &'static str) -> Span {
-    tracing::info_span!("request", %request_id, method)
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -88,7 +82,7 @@ mod tests {
     }
 
     fn one_request() {
-        let _inside = request_span(&"req-7", "AcquireLease").entered();
+        let _inside = tracing::info_span!("call", request_id = "req-7", method = "AcquireLease").entered();
         tracing::info!(lease = "lse_1", "a lease was opened");
         tracing::debug!("a detail");
     }
@@ -108,7 +102,7 @@ mod tests {
     fn text_lines_carry_the_request_id_and_the_filter_holds() {
         let text = logged(LogFormat::Text, "info", one_request);
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.contains("request_id=req-7") && text.contains("a lease was opened"), "{text}");
+        assert!(text.contains("request_id=\"req-7\"") && text.contains("a lease was opened"), "{text}");
         assert!(logged(LogFormat::Text, "debug", one_request).contains("a detail"));
     }
 

@@ -10,7 +10,7 @@ mod rows;
 mod table;
 
 pub use labels::OVERFLOW;
-pub use logs::{LogError, install_panic_hook, request_span, start_log};
+pub use logs::{LogError, install_panic_hook, start_log};
 pub use metrics::{GrpcMethod, Metrics, NetworkMetrics};
 pub use rows::{AlertRow, LoadRow, TokenRow};
 pub use table::{Kind, Metric, TABLE};
