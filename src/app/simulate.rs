@@ -73,10 +73,7 @@ fn choose(catalogue: &Catalogue, names: &[String]) -> anyhow::Result<Vec<Arc<Net
 fn example_of(network: &Arc<Network>) -> Option<(crate::base::ids::NetworkId, String, String)> {
     let kind = network.kinds.first()?;
     let mut plain = network.operations.iter().filter(|operation| {
-        operation.method == "GET" && operation.allows(&kind.id) && !operation.path.contains(['{', ':'])
+        operation.method == "GET" && operation.allows(&kind.id) && !operation.path.contains(['{', ':', '?'])
     });
-    let operation = plain.next()?;
-    let base = network.api_base.split_once("://").map_or("", |(_, rest)| rest);
-    let prefix = base.find('/').map_or("", |at| &base[at..]);
-    Some((network.id.clone(), kind.id.to_string(), format!("{prefix}{}", operation.path)))
+    Some((network.id.clone(), kind.id.to_string(), plain.next()?.path.clone()))
 }

@@ -78,7 +78,7 @@ pub fn show_simulation(simulated: &Simulated, output: OutputOptions) -> anyhow::
     let mut terminal = terminal(output);
     let Simulated { address, speed, networks, example } = simulated;
     if terminal.format != Format::Table {
-        let all = json!({"url": format!("http://{address}"), "speed": speed, "networks": networks});
+        let all = json!({"url": format!("http://{address}"), "speed": speed, "networks": networks, "example": example});
         return quietly(terminal.json(&all));
     }
     let of_network = |served: &ServedNetwork| {
@@ -88,7 +88,7 @@ pub fn show_simulation(simulated: &Simulated, output: OutputOptions) -> anyhow::
     let rows: Vec<_> = networks.iter().flat_map(of_network).collect();
     let mut text = format!(
         "Simulated networks at http://{address}, {speed} x real time; stop them with ctrl-c.\n\
-         A network is called below its name: http://{address}/NETWORK/…\n\
+         http://{address}/NETWORK takes the place of a network's API base.\n\
          What it counted: GET /_sim/report. Faults on request: POST /_sim/faults.\n"
     );
     if let Some(example) = example {

@@ -54,7 +54,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything that is wrong: one line each, in the order of the file. Never empty.
+/// Everything that is wrong: one line each, in the order of the file, under a line that counts them. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<Mistake>);
 
@@ -73,11 +73,11 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, mistake) in self.0.iter().enumerate() {
-            let end = if at == 0 { "" } else { "\n" };
-            write!(f, "{end}{mistake}")?;
+        if let [only] = &self.0[..] {
+            return write!(f, "{only}");
         }
-        Ok(())
+        write!(f, "the configuration has {} mistakes:", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 

@@ -145,7 +145,7 @@ async fn call(
     let path = request.uri().path().trim_start_matches('/');
     let (network, path) = path.split_once('/').unwrap_or((path, ""));
     let Some(network) = network.parse::<NetworkId>().ok().and_then(|id| simulation.network(&id)) else {
-        let hint = "the path must begin with the id of a simulated network, as in /x/2/users/me";
+        let hint = "the path must begin with the id of a simulated network, as in /x/users/me";
         return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": hint }))).into_response();
     };
     match answer(&simulation, network, path, &request, peer) {

@@ -1,7 +1,8 @@
 //! What goes wrong on a first day, and must lose nothing: ports that are taken, a key that was lost, a pipe that is closed, a broker
 //! that is about to stop.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Api, BINARY, Launch, Scene, cli, run_bounded};
@@ -75,6 +76,41 @@ fn the_doctor_makes_no_store() {
     assert_eq!(looked.status.code(), Some(1));
     assert!(looked.stderr.contains("there is no store"), "{}", looked.text());
     assert_eq!(std::fs::read_dir(home.path().join("empty")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_call_that_the_simulation_suggests_works() {
+    let home = tempfile::tempdir().unwrap();
+    for network in ["x", "youtube", "facebook", "pinterest", "threads", "github"] {
+        let mut simulate = cli(home.path());
+        simulate.args(["simulate", "--listen", "127.0.0.1:0", "--output", "jsonl", "--network", network]);
+        let mut child = simulate.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let example = shown["example"].as_str().unwrap();
+        let (key, url) = example.split_once("Bearer ").and_then(|(_, rest)| rest.split_once("' ")).unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.get(url).bearer_auth(key).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{example}");
+        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
+        assert!(asked.success() && child.wait().unwrap().success(), "it ends when it is asked to");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn each_call_is_a_line_of_the_log_and_carries_its_id() {
+    let home = tempfile::tempdir().unwrap();
+    let launch = Launch::new(&home.path().join("data")).set("LOG__FILTER", "debug");
+    let scene = Scene::launch(home, &launch, 1).await;
+    let mut request = tonic::Request::new(scene.search(100_000));
+    request.metadata_mut().insert("x-request-id", "the-call-of-this-test".parse().unwrap());
+    scene.collector.leases().acquire_lease(request).await.unwrap_err();
+    let log = scene.broker.stop().stderr;
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_call = lines.iter().find(|line| line["request_id"] == "the-call-of-this-test").expect("the call is logged");
+    assert_eq!(of_call["method"], "tokenbroker.v1.LeaseService/AcquireLease", "{of_call}");
+    assert_eq!((&of_call["code"], &of_call["level"]), (&"FailedPrecondition".into(), &"DEBUG".into()), "{of_call}");
 }
 
 #[test]
