@@ -89,6 +89,11 @@ pub trait Clock: Send + Sync + 'static {
     /// The present moment. Never goes back.
     fn now(&self) -> Timestamp;
 
+    /// How long it takes, by the machine's clock, until this one shows `at`; zero if it has.
+    fn time_until(&self, at: Timestamp) -> Duration {
+        at.since(self.now())
+    }
+
     /// What ties this clock to the machine's uptime; `None` if nothing does.
     fn anchor(&self) -> Option<Anchor> {
         None

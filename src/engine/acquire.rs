@@ -15,7 +15,7 @@ use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal};
 use crate::domain::queue::{Attempt, TeamIndex, Waiter};
 use crate::engine::cell::{Cell, State, Waiting};
 use crate::engine::committer::Commit;
-use crate::engine::demand::Asked;
+use crate::engine::demand::{Asked, UntilServed};
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{IdempotencyRecord, OpenLease, StoreError};
 
@@ -146,9 +146,25 @@ impl Engine {
     /// Opens a lease: decided in memory, durable before this returns.
     pub async fn acquire(&self, acquire: Acquire) -> Result<Leased, AcquireError> {
         let cell = self.0.cells.get(&acquire.network).ok_or(AcquireError::UnknownNetwork)?.clone();
-        let mut acquire = acquire;
+        self.check_held(&acquire)?;
+        let asked_at = self.now();
+        let until_served = UntilServed::watch(&cell, &acquire, asked_at);
+        let leased = self.acquire_in(&cell, acquire, asked_at).await;
+        if let (Ok(_), Some(until_served)) = (&leased, until_served) {
+            until_served.served();
+        }
+        leased
+    }
+
+    async fn acquire_in(
+        &self,
+        cell: &Arc<Cell>,
+        mut acquire: Acquire,
+        asked_at: Timestamp,
+    ) -> Result<Leased, AcquireError> {
+        Asked::of_acquire(&cell.network, &acquire).record(&mut cell.lock().meter, asked_at);
         for _ in 0..TRIES {
-            match self.acquire_once(&cell, acquire.clone()).await {
+            match self.acquire_once(cell, acquire.clone(), asked_at).await {
                 Err(AcquireError::Raced) => acquire.renew(),
                 other => return other,
             }
@@ -156,11 +172,17 @@ impl Engine {
         Err(AcquireError::Busy { until: self.now() + Duration::from_millis(100) })
     }
 
-    async fn acquire_once(&self, cell: &Arc<Cell>, acquire: Acquire) -> Result<Leased, AcquireError> {
-        self.check_held(&acquire)?;
-        let wait = acquire.wait;
+    async fn acquire_once(
+        &self,
+        cell: &Arc<Cell>,
+        request: Acquire,
+        asked_at: Timestamp,
+    ) -> Result<Leased, AcquireError> {
+        let wait = request.wait;
         let (reply, answer) = oneshot::channel();
-        let Some(waiter) = self.submit(cell, acquire, reply) else { return received(answer.await) };
+        let Some(waiter) = self.submit(cell, Waiting { request, asked_at, reply }) else {
+            return received(answer.await);
+        };
         let mut answer = answer;
         tokio::select! {
             biased;
@@ -188,50 +210,37 @@ impl Engine {
     }
 
     /// Decides the request, or lets it wait: then its number among those that wait.
-    fn submit(
-        &self,
-        cell: &Arc<Cell>,
-        acquire: Acquire,
-        reply: oneshot::Sender<Result<Leased, AcquireError>>,
-    ) -> Option<u64> {
+    fn submit(&self, cell: &Arc<Cell>, asked: Waiting) -> Option<u64> {
         let now = self.now();
         let mut state = cell.lock();
+        let acquire = &asked.request;
         let signature = signature(&acquire.request);
         let first_come = !acquire.wait.is_zero() && state.queue.signatures().contains(&signature);
         if !first_come {
-            let decided = state.pool.acquire(now, &acquire.request);
-            Asked::of_acquire(&cell.network, &acquire).record(&mut state.meter, now);
-            match decided {
+            match state.pool.acquire(now, &acquire.request) {
                 Ok(acquired) => {
-                    self.commit(cell, &mut state, acquire, acquired, reply, now);
+                    self.commit(cell, &mut state, asked, acquired, now);
                     return None;
                 }
                 Err(refusal) => {
-                    state.note_refusal(cell, &acquire, &refusal, now);
+                    state.note_refusal(cell, acquire, &refusal, now);
                     let waits = matches!(refusal, Refusal::Limited { .. } | Refusal::Busy) && !acquire.wait.is_zero();
                     if !waits {
-                        let _ = reply.send(Err(refused(cell, refusal, now)));
+                        let _ = asked.reply.send(Err(refused(cell, refusal, now)));
                         return None;
                     }
                 }
             }
-        } else {
-            Asked::of_acquire(&cell.network, &acquire).record(&mut state.meter, now);
         }
-        state.enqueue(acquire, signature, reply, now)
+        let waiter = state.enqueue(asked, signature, now);
+        self.0.someone_waits.notify_one();
+        waiter
     }
 
     /// Hands a decided lease to the store, in the order of the decisions.
-    fn commit(
-        &self,
-        cell: &Arc<Cell>,
-        state: &mut State,
-        acquire: Acquire,
-        mut acquired: Acquired,
-        reply: oneshot::Sender<Result<Leased, AcquireError>>,
-        now: Timestamp,
-    ) {
-        Asked::of_acquire(&cell.network, &acquire).served(&mut state.meter);
+    fn commit(&self, cell: &Arc<Cell>, state: &mut State, asked: Waiting, mut acquired: Acquired, now: Timestamp) {
+        let Waiting { request: acquire, asked_at, reply } = asked;
+        Asked::of_acquire(&cell.network, &acquire).served(&mut state.meter, acquired.calls, asked_at);
         let sealed = state.pool.sealed(acquired.token).map(|(sealed, version)| (sealed.to_vec(), version));
         let Some(sealed) = sealed else {
             state.pool.cancel(acquired.lease, &acquired.takes, false, now);
@@ -331,7 +340,7 @@ impl Engine {
         match decided {
             Ok(acquired) => {
                 if let Some(waiting) = state.waiting.remove(&waiter.id) {
-                    self.commit(cell, state, waiting.request, acquired, waiting.reply, now);
+                    self.commit(cell, state, waiting, acquired, now);
                 }
                 Attempt::Served
             }
@@ -359,15 +368,10 @@ impl Engine {
 }
 
 impl State {
-    fn enqueue(
-        &mut self,
-        acquire: Acquire,
-        signature: u64,
-        reply: oneshot::Sender<Result<Leased, AcquireError>>,
-        now: Timestamp,
-    ) -> Option<u64> {
+    fn enqueue(&mut self, waiting: Waiting, signature: u64, now: Timestamp) -> Option<u64> {
         let id = self.next_waiter;
         self.next_waiter += 1;
+        let acquire = &waiting.request;
         let request = &acquire.request;
         let waiter = Waiter {
             id,
@@ -382,10 +386,10 @@ impl State {
             deadline: now + acquire.wait,
         };
         if self.queue.push(waiter).is_err() {
-            let _ = reply.send(Err(AcquireError::QueueFull));
+            let _ = waiting.reply.send(Err(AcquireError::QueueFull));
             return None;
         }
-        self.waiting.insert(id, Waiting { request: acquire, reply });
+        self.waiting.insert(id, waiting);
         Some(id)
     }
 

@@ -12,10 +12,11 @@ use crate::engine::acquire::AcquireError;
 use crate::engine::cell::Cell;
 use crate::store::{CloseLease, StoreError, UsageRow};
 
-/// How often time is let pass, in real time.
+/// How often time is let pass at least, in real time, and at most: between the two it passes as those that wait need it.
 const TICK: Duration = Duration::from_millis(20);
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// How often what is better known is written.
-const WRITE_EVERY: u32 = 10;
+const WRITE_EVERY: Duration = Duration::from_millis(200);
 
 /// What became of leases and blocks, on its way to the store.
 struct Ended {
@@ -37,21 +38,35 @@ impl Engine {
         let engine = self.clone();
         let stop = tasks.clone();
         tasks.spawn("engine", async move {
-            let mut round = 0_u32;
+            let mut write_at = tokio::time::Instant::now() + WRITE_EVERY;
             while !stop.is_stopping() {
                 tokio::select! {
-                    () = tokio::time::sleep(TICK) => {}
+                    () = tokio::time::sleep(engine.until_tick()) => {}
+                    // Somebody has begun to wait: how long to sleep is to be found anew.
+                    () = engine.0.someone_waits.notified() => continue,
                     () = stop.stopped() => return,
                 }
                 engine.tick();
-                round = round.wrapping_add(1);
-                if round.is_multiple_of(WRITE_EVERY)
-                    && let Err(error) = engine.write_back().await
-                {
+                let now = tokio::time::Instant::now();
+                if now < write_at {
+                    continue;
+                }
+                write_at = now + WRITE_EVERY;
+                if let Err(error) = engine.write_back().await {
                     tracing::warn!(%error, "what became of leases could not be written; it is tried again");
                 }
             }
         });
+    }
+
+    /// How long until time must pass for those that wait, in real time: where nobody waits there is no hurry.
+    fn until_tick(&self) -> Duration {
+        let next = |cell: &Arc<Cell>| {
+            let state = cell.lock();
+            if state.queue.is_empty() { None } else { state.pool.next_event() }
+        };
+        let next = self.0.cells.values().filter_map(next).min();
+        next.map_or(TICK, |at| self.0.clock.time_until(at)).clamp(SHORTEST_TICK, TICK)
     }
 
     /// Lets time pass in every pool: input-free, and harmless if done twice.

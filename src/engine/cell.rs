@@ -37,6 +37,8 @@ pub struct State {
 /// A request that waits.
 pub struct Waiting {
     pub request: Acquire,
+    /// When it was asked, as its demand is charged.
+    pub asked_at: Timestamp,
     pub reply: oneshot::Sender<Result<Leased, AcquireError>>,
 }
 

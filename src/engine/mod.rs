@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
@@ -72,6 +72,8 @@ struct Inner {
     held: DashMap<CollectorId, u32>,
     committer: Committer,
     recalls: broadcast::Sender<Recall>,
+    /// A request has begun to wait.
+    someone_waits: Notify,
 }
 
 /// Where a lease is, and whose it is.
@@ -119,7 +121,8 @@ impl Engine {
             (network.id.clone(), Arc::new(cell))
         });
         let cells = cells.collect();
-        let inner = Inner { clock, store, cells, leases: DashMap::new(), held: DashMap::new(), committer, recalls };
+        let (leases, held, someone_waits) = (DashMap::new(), DashMap::new(), Notify::new());
+        let inner = Inner { clock, store, cells, leases, held, committer, recalls, someone_waits };
         let engine = Engine(Arc::new(inner));
         tasks.spawn("committer", committer::run(engine.clone(), work, tasks.clone()));
         engine

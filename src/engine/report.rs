@@ -112,7 +112,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<PendingTopUp> {
         let view = state.pool.lease(lease);
-        let asked = view.as_ref().map(|view| Asked::of_report(&place.cell.network, lease, view, usage));
+        let asked = view.as_ref().map(|view| Asked::of_report(&place.cell.network, view, usage));
         if let Some(asked) = &asked {
             asked.record(&mut state.meter, now);
         }
@@ -120,6 +120,7 @@ impl Engine {
             Ok(top_up) => top_up,
             Err(until) => {
                 outcome.retry_at = Some(until);
+                asked.iter().for_each(|asked| asked.unserved(&mut state.meter, now));
                 return None;
             }
         };
@@ -139,12 +140,10 @@ impl Engine {
                 state.pool.cancel_top_up(lease, &top_up, false, now);
                 state.pool.return_updates(take.updates);
                 outcome.retry_at = Some(now + Duration::from_secs(1));
+                asked.iter().for_each(|asked| asked.unserved(&mut state.meter, now));
                 return None;
             }
             pending = Some(PendingTopUp(answer));
-        }
-        if let Some(asked) = asked {
-            asked.served(&mut state.meter);
         }
         outcome.calls_granted = calls;
         outcome.calls_left += calls;

@@ -138,16 +138,17 @@ impl Broker {
             tokens.extend(self.hypothetical(&one, &supplies, nth, *count));
             live = live.saturating_add(usize::try_from(*count).unwrap_or(usize::MAX));
         }
-        let supply = ClassSupply::new(now, measure, tokens);
+        let weight = self.team_weight(team);
+        let share = |tokens: &[TokenSupply], span| supplies.sharing.share(team, weight, tokens, span);
+        let supply = ClassSupply::new(now, measure, tokens, share);
         let spans = Spans::each(|span| {
             let asked = before.map_or(0.0, |before| before.spans.of(span).demand);
             Load::new(asked + measure.over(added.demand, span), supply.over(span), live)
         });
         let level = self.level(&spans.hour);
-        let asked = measure.per_hour(spans.hour.demand, Span::Hour);
         let advice = match level {
             LoadLevel::Ok => Advice::Nothing,
-            _ => self.advice(network, &key, class, Some(&supply), asked, now),
+            _ => self.advice(&key, Some(&supply), (spans.hour.demand, Span::Hour), now),
         };
         let (causes, forecast) = (Vec::new(), Vec::new());
         ClassLoad { key, level, spans, advice, causes, forecast, supply: Some(Arc::new(supply)), measure }
@@ -194,10 +195,10 @@ impl Broker {
         let held = rules.filter(|(_, (class, rule))| *class == one.class && rule.holds_for(&one.kind.id));
         let bucket = |(index, (_, rule)): (usize, (usize, &LimitRule))| {
             let shared = supplies.filter(|_| !is_own(rule.owner));
-            shared.and_then(|supplies| supplies.shared_with(one.team, index)).unwrap_or_else(|| {
+            shared.and_then(|supplies| supplies.sharing.under(index)).unwrap_or_else(|| {
                 let (limit, cap) = self.limit_of(one, rule);
                 let per_span = measure.bucket(cap, sustained_length(&rule.window, limit));
-                BucketSupply { id: u64::MAX - index as u64, owner: rule.owner, per_span, teams_sharing: 1 }
+                BucketSupply { id: u64::MAX - index as u64, owner: rule.owner, per_span }
             })
         };
         held.map(bucket).collect()

@@ -24,6 +24,7 @@ mod prune;
 mod report_usage;
 pub mod requests;
 pub mod settings;
+mod sharing;
 mod show_metrics;
 mod start;
 mod streams;

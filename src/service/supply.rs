@@ -1,20 +1,23 @@
 //! What the live tokens can give, read out of the pools and kept for a while.
 //!
 //! A pool is read in small pieces, so that nobody waits long for its lock. What was read holds until a token changes, until the
-//! first of the tokens ends, or for [`KEPT_FOR`]: limits are learnt meanwhile. Of large pools only those credit classes are read that
+//! first of the tokens ends, or for [`KEPT_FOR`]: limits are learnt meanwhile, and other teams ask for more or less of what is shared. Of large pools only those credit classes are read that
 //! somebody asks for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
-use crate::domain::load::{BucketSupply, Demand, ForecastPoint, Span, TokenSupply, forecast, per_span, supply};
+use crate::domain::load::{
+    BucketSupply, Demand, ForecastPoint, LoadKey, Span, Spans, TokenSupply, forecast, per_span, supply,
+};
 use crate::domain::networks::{Network, Owner, Unit};
 use crate::domain::pool::{Pool, SupplyView, SurveyedToken};
 use crate::domain::token::TokenState;
 use crate::engine::Engine;
+use crate::service::sharing::{Demands, Drawn, Sharing};
 
 /// How long what was read is used, on the broker's clock.
 const KEPT_FOR: Duration = Duration::from_secs(30);
@@ -38,8 +41,8 @@ pub struct NetworkSupply {
     /// The classes that were read.
     read: Vec<bool>,
     teams: BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>,
-    /// The buckets that a whole app or address shares, by rule; of the app with the lowest number if there are several.
-    shared: BTreeMap<usize, BucketSupply>,
+    /// The buckets that a whole app or address shares.
+    pub(super) sharing: Sharing,
     /// Tokens by status.
     pub(super) by_status: BTreeMap<&'static str, usize>,
 }
@@ -47,10 +50,12 @@ pub struct NetworkSupply {
 /// What the live tokens of a team can give in one credit class.
 #[derive(Debug)]
 pub struct ClassSupply {
-    /// The tokens, with what their buckets give in an hour.
+    /// The tokens, with what their whole buckets give in an hour.
     pub(super) tokens: Vec<TokenSupply>,
-    /// What they give together in an hour.
-    pub(super) per_hour: f64,
+    /// The same over each span, less what other teams take of shared buckets; `None` where they take nothing.
+    less: Spans<Option<Vec<TokenSupply>>>,
+    /// What they give together in an hour, by the demand of other teams over each span.
+    per_hour: Spans<f64>,
     /// Whether every token's own limits belong to its profile: then more tokens of these profiles add nothing.
     pub(super) bound_to_profiles: bool,
     pub(super) measure: Measure,
@@ -120,15 +125,25 @@ impl Measure {
 }
 
 impl ClassSupply {
-    pub(super) fn new(now: Timestamp, measure: Measure, tokens: Vec<TokenSupply>) -> ClassSupply {
+    /// Of these tokens, of which `share` tells what the team gets over a span, where other teams take some.
+    pub(super) fn new(
+        now: Timestamp,
+        measure: Measure,
+        tokens: Vec<TokenSupply>,
+        share: impl Fn(&[TokenSupply], Span) -> Option<Vec<TokenSupply>>,
+    ) -> ClassSupply {
         let owns_profile = |token: &TokenSupply| {
             let mut own = token.buckets.iter().filter(|bucket| is_own(bucket.owner)).peekable();
             own.peek().is_some() && own.all(|bucket| bucket.owner == Owner::Profile)
         };
+        let less = Spans::each(|span| share(&tokens, span));
+        let whole = supply(now, &tokens);
+        let given = |span| less.of(span).as_ref().map_or(whole, |less: &Vec<TokenSupply>| supply(now, less));
         ClassSupply {
-            per_hour: supply(now, &tokens),
+            per_hour: Spans::each(given),
             bound_to_profiles: !tokens.is_empty() && tokens.iter().all(owns_profile),
             measure,
+            less,
             tokens,
             endings: OnceLock::new(),
         }
@@ -136,13 +151,18 @@ impl ClassSupply {
 
     /// What the tokens give over `span`.
     pub(super) fn over(&self, span: Span) -> f64 {
-        self.measure.over(self.per_hour, span)
+        self.measure.over(*self.per_hour.of(span), span)
+    }
+
+    /// The tokens, with what the team gets of their buckets in an hour while other teams ask for as much as over `span`.
+    pub(super) fn tokens_over(&self, span: Span) -> &[TokenSupply] {
+        self.less.of(span).as_ref().unwrap_or(&self.tokens)
     }
 
     /// The times at which known ends of tokens lower the supply. Worked out once.
     pub(super) fn endings(&self, now: Timestamp) -> &[Ending] {
         self.endings.get_or_init(|| {
-            let points = forecast(now, &self.tokens, 0.0, FORECAST).into_iter().take(MOST_NAMED);
+            let points = forecast(now, self.tokens_over(Span::Day), 0.0, FORECAST).into_iter().take(MOST_NAMED);
             let ending = |point: ForecastPoint| {
                 let then = self.tokens.iter().filter(|token| token.ends_at == Some(point.at));
                 Ending { point, tokens: then.map(|token| token.token).take(MOST_NAMED).collect() }
@@ -163,23 +183,18 @@ impl NetworkSupply {
         self.teams.iter()
     }
 
-    /// The bucket of an app or an address under a rule, as `team` would share it.
-    pub(super) fn shared_with(&self, team: &TeamId, rule: usize) -> Option<BucketSupply> {
-        let bucket = self.shared.get(&rule)?;
-        let newcomer = u32::from(!self.teams.contains_key(team));
-        Some(BucketSupply { teams_sharing: bucket.teams_sharing.saturating_add(newcomer), ..*bucket })
-    }
-
     /// Whether it can still be used for these classes.
     pub(super) fn holds(&self, generation: u64, wanted: &BTreeSet<usize>, now: Timestamp) -> bool {
         let read = |class: &usize| self.read.get(*class) == Some(&true);
         self.generation == generation && now < self.fresh_until && now >= self.read_at && wanted.iter().all(read)
     }
 
-    /// Reads a network's pool: the `wanted` classes, those of `before`, and all of them if the pool is small.
+    /// Reads a network's pool: the `wanted` classes, those of `before`, and all of them if the pool is small. `weight` is a
+    /// team's share among waiting teams.
     pub(super) fn read(
         engine: &Engine,
         network: &Arc<Network>,
+        weight: impl Fn(&TeamId) -> u32,
         wanted: &BTreeSet<usize>,
         before: Option<&NetworkSupply>,
         now: Timestamp,
@@ -194,9 +209,28 @@ impl NetworkSupply {
         let ends = tokens.iter().filter(|token| token.usable).map(|token| token.usable_until);
         let fresh_until = ends.fold(now + KEPT_FOR, Timestamp::min);
         let by_status = by_status(&tokens, now);
-        let (teams, shared) = gather(network, &names, tokens, now);
-        NetworkSupply { generation, read_at: now, fresh_until, read, teams, shared, by_status }
+        let (gathered, mut sharing) = gather(network, tokens);
+        sharing.weigh(&names, &demands(engine, network, now), &weight);
+        let mut teams = Teams::new();
+        for ((team, class), tokens) in gathered {
+            let Some(team) = names.get(team) else { continue };
+            let share = |tokens: &[TokenSupply], span| sharing.share(team, weight(team), tokens, span);
+            let supply = ClassSupply::new(now, Measure::of(network.classes[class].unit), tokens, share);
+            teams.entry(team.clone()).or_default().insert(class, Arc::new(supply));
+        }
+        NetworkSupply { generation, read_at: now, fresh_until, read, teams, sharing, by_status }
     }
+}
+
+/// What each team asks for in each class.
+pub(super) fn demands(engine: &Engine, network: &Network, now: Timestamp) -> Demands {
+    let totals = engine.look_at_demand(&network.id, |meter| {
+        let totals = meter.keys().map(|key| (meter.total(now, &key), key));
+        totals.filter(|(total, _)| total.day.credits > 0).collect::<Vec<_>>()
+    });
+    let by_class =
+        |(total, key): (Spans<Demand>, LoadKey)| Some(((key.team, network.class_index(key.class.as_str())?), total));
+    totals.unwrap_or_default().into_iter().filter_map(by_class).collect()
 }
 
 fn survey(engine: &Engine, network: &NetworkId, count: usize, read: &[bool], now: Timestamp) -> Vec<SurveyedToken> {
@@ -218,69 +252,26 @@ fn by_status(tokens: &[SurveyedToken], now: Timestamp) -> BTreeMap<&'static str,
 
 type Teams = BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>;
 
-fn gather(
-    network: &Network,
-    names: &[TeamId],
-    tokens: Vec<SurveyedToken>,
-    now: Timestamp,
-) -> (Teams, BTreeMap<usize, BucketSupply>) {
-    let sharing = Sharing::of(&tokens);
-    let mut shared: BTreeMap<usize, (u32, BucketSupply)> = BTreeMap::new();
-    let mut gathered: BTreeMap<(usize, usize), Vec<TokenSupply>> = BTreeMap::new();
+type Gathered = BTreeMap<(usize, usize), Vec<TokenSupply>>;
+
+/// The tokens by team and class, with their whole buckets, and which of these are shared.
+fn gather(network: &Network, tokens: Vec<SurveyedToken>) -> (Gathered, Sharing) {
+    let (mut gathered, mut sharing) = (Gathered::new(), Sharing::default());
     for token in tokens.into_iter().filter(|token| token.usable) {
         for (class, views) in token.serves {
             let measure = Measure::of(network.classes[class].unit);
-            let buckets: Vec<_> = views.iter().map(|view| sharing.bucket(measure, token.app, view)).collect();
-            for (view, bucket) in views.iter().zip(&buckets).filter(|(view, _)| !is_own(view.owner)) {
-                let kept = shared.entry(view.rule).or_insert((token.app, *bucket));
-                if token.app < kept.0 {
-                    *kept = (token.app, *bucket);
-                }
-            }
+            let bucket = |view: &SupplyView| {
+                let per_span = measure.bucket(view.cap, view.length);
+                let bucket = BucketSupply { id: view.bucket, owner: view.owner, per_span };
+                sharing.note(token.team, &Drawn { rule: view.rule, app: token.app, class, measure, bucket });
+                bucket
+            };
+            let buckets = views.iter().map(bucket).collect();
             let of_class = gathered.entry((token.team, class)).or_default();
             of_class.push(TokenSupply { token: token.token, ends_at: token.ends_at, buckets });
         }
     }
-    let mut teams = Teams::new();
-    for ((team, class), tokens) in gathered {
-        let Some(name) = names.get(team) else { continue };
-        let supply = ClassSupply::new(now, Measure::of(network.classes[class].unit), tokens);
-        teams.entry(name.clone()).or_default().insert(class, Arc::new(supply));
-    }
-    (teams, shared.into_iter().map(|(rule, (_, bucket))| (rule, bucket)).collect())
-}
-
-/// How many teams have live tokens of each app, and of any.
-struct Sharing {
-    by_app: HashMap<u32, u32>,
-    any: u32,
-}
-
-impl Sharing {
-    fn of(tokens: &[SurveyedToken]) -> Sharing {
-        let live = || tokens.iter().filter(|token| token.usable);
-        let pairs: BTreeSet<(u32, usize)> = live().map(|token| (token.app, token.team)).collect();
-        let mut by_app: HashMap<u32, u32> = HashMap::new();
-        for (app, _) in pairs {
-            *by_app.entry(app).or_default() += 1;
-        }
-        let any: BTreeSet<usize> = live().map(|token| token.team).collect();
-        Sharing { by_app, any: u32::try_from(any.len()).unwrap_or(u32::MAX) }
-    }
-
-    fn bucket(&self, measure: Measure, app: u32, view: &SupplyView) -> BucketSupply {
-        let teams_sharing = match view.owner {
-            Owner::App => self.by_app.get(&app).copied().unwrap_or(1),
-            Owner::Address => self.any,
-            Owner::Token | Owner::Person | Owner::AppPerson | Owner::Profile => 1,
-        };
-        BucketSupply {
-            id: view.bucket,
-            owner: view.owner,
-            per_span: measure.bucket(view.cap, view.length),
-            teams_sharing,
-        }
-    }
+    (gathered, sharing)
 }
 
 /// Whether a bucket is a token's, a person's or a profile's: a newcomer brings one.

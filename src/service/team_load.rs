@@ -10,11 +10,13 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::domain::load::{Advice, AdviceRule, Demand, Load, LoadKey, Ratio, Span, Spans};
 use crate::domain::networks::Network;
-use crate::service::supply::{ClassSupply, Measure, NetworkSupply};
+use crate::service::supply::{ClassSupply, Measure, NetworkSupply, demands};
 use crate::service::{Broker, Caller, Forbidden};
 
 /// The most causes that are told.
 const MOST_CAUSES: usize = 10;
+/// The share of a team that is not known any more.
+const USUAL_WEIGHT: u32 = 100;
 
 /// The loads of all teams, as they were last evaluated.
 #[derive(Debug, Default)]
@@ -224,24 +226,15 @@ impl Broker {
     }
 
     fn network_loads(&self, network: &Arc<Network>, now: Timestamp) -> Vec<ClassLoad> {
-        let demands = self.engine.look_at_demand(&network.id, |meter| {
-            let totals = meter.keys().map(|key| (meter.total(now, &key), key));
-            totals.filter(|(total, _)| total.day.credits > 0).collect::<Vec<_>>()
-        });
-        let demands = demands.unwrap_or_default();
-        let classes = demands.iter().filter_map(|(_, key)| network.class_index(key.class.as_str()));
-        let supply = self.network_supply(network, &classes.collect(), now);
+        let demands = demands(&self.engine, network, now);
+        let supply = self.network_supply(network, &demands.keys().map(|(_, class)| *class).collect(), now);
         let mut loads = BTreeMap::new();
         for (team, of_team) in supply.teams() {
             for class in of_team.keys() {
                 loads.insert((team.clone(), *class), Spans::<Demand>::default());
             }
         }
-        for (total, key) in demands {
-            if let Some(class) = network.class_index(key.class.as_str()) {
-                loads.insert((key.team, class), total);
-            }
-        }
+        loads.extend(demands);
         let loads = loads.into_iter();
         loads.map(|((team, class), demand)| self.class_load(network, team, class, &demand, &supply, now)).collect()
     }
@@ -264,12 +257,16 @@ impl Broker {
         });
         let level = self.level(&spans.five_minutes);
         let key = LoadKey { team, network: network.id.clone(), class: network.classes[class].id.clone() };
-        let asked = measure.per_hour(spans.five_minutes.demand, Span::FiveMinutes);
         let advice = match level {
             LoadLevel::Ok => Advice::Nothing,
-            _ => self.advice(network, &key, class, supply.as_deref(), asked, now),
+            _ => self.advice(&key, supply.as_deref(), (spans.five_minutes.demand, Span::FiveMinutes), now),
         };
         ClassLoad { key, level, spans, advice, causes: Vec::new(), forecast: Vec::new(), supply, measure }
+    }
+
+    /// The team's share among waiting teams.
+    pub(super) fn team_weight(&self, team: &TeamId) -> u32 {
+        self.directory.team(team).map_or(USUAL_WEIGHT, |team| team.weight)
     }
 
     /// The ratio that advice aims at: low enough to clear the alert.
@@ -277,19 +274,21 @@ impl Broker {
         self.config.load.target.min(self.config.load.clear_at)
     }
 
-    /// What would help against a demand of `per_hour`.
+    /// What would help against a demand over a span.
     pub(super) fn advice(
         &self,
-        network: &Network,
         key: &LoadKey,
-        class: usize,
         supply: Option<&ClassSupply>,
-        per_hour: f64,
+        (demand, span): (f64, Span),
         now: Timestamp,
     ) -> Advice {
+        let network = self.catalogue.network(key.network.as_str());
+        let class = network.and_then(|network| Some((network, network.class_index(key.class.as_str())?)));
+        let Some((network, class)) = class else { return Advice::ConnectFirst };
+        let per_hour = Measure::of(network.classes[class].unit).per_hour(demand, span);
         let bound_to_profiles = supply.is_some_and(|supply| supply.bound_to_profiles);
         let rule = AdviceRule { target: self.target_load(), bound_to_profiles };
-        let tokens = supply.map(|supply| supply.tokens.as_slice()).unwrap_or_default();
+        let tokens = supply.map(|supply| supply.tokens_over(span)).unwrap_or_default();
         let example = if tokens.is_empty() { self.example_token(network, &key.team, class) } else { None };
         Advice::for_load(now, tokens, example.as_ref(), per_hour, rule)
     }
@@ -306,7 +305,8 @@ impl Broker {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.holds(generation, wanted, now)) {
             return kept.clone();
         }
-        let read = Arc::new(NetworkSupply::read(&self.engine, network, wanted, kept.as_deref(), now));
+        let weight = |team: &TeamId| self.team_weight(team);
+        let read = Arc::new(NetworkSupply::read(&self.engine, network, weight, wanted, kept.as_deref(), now));
         self.watch.keep_supply(network.id.clone(), read.clone());
         read
     }

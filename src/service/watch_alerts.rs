@@ -239,10 +239,7 @@ impl Broker {
             AlertKind::TokenLoadTooHigh => {
                 let class = seen.load?;
                 let load = &class.spans.five_minutes;
-                let network = self.catalogue.network(class.key.network.as_str())?;
-                let index = network.class_index(class.key.class.as_str())?;
-                let asked = class.measure.per_hour(load.demand, Span::FiveMinutes);
-                let advice = self.advice(network, &class.key, index, class.supply.as_deref(), asked, now);
+                let advice = self.advice(&class.key, class.supply.as_deref(), (load.demand, Span::FiveMinutes), now);
                 let causes = self.causes(&class.key);
                 Some(Detail::Load(LoadDetail::new(Span::FiveMinutes, load, advice, &causes)))
             }

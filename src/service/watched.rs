@@ -12,6 +12,7 @@ use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::lease::Priority;
+use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Purpose, Purposes};
 use crate::domain::token::Clocks;
 use crate::service::teams::CreateTeam;
@@ -146,8 +147,13 @@ impl Watched {
         self.broker.create_team(&Caller::Broker, team).await.unwrap();
     }
 
-    /// Adds a token of one more person to the team.
+    /// Adds a token of one more person to the team of most tests.
     pub async fn add_token(&mut self, clocks: Clocks) -> TokenView {
+        self.add_token_of(&acme(), clocks).await
+    }
+
+    /// Adds a token of one more person to a team.
+    pub async fn add_token_of(&mut self, team: &TeamId, clocks: Clocks) -> TokenView {
         self.people += 1;
         let token = AddToken {
             network: "net".to_owned(),
@@ -165,7 +171,7 @@ impl Watched {
             access: Secret::new(format!("access {}", self.people)),
             refresh: None,
         };
-        self.broker.add_token(&Caller::Broker, &acme(), token).await.unwrap()
+        self.broker.add_token(&Caller::Broker, team, token).await.unwrap()
     }
 
     /// Adds that many tokens.
@@ -175,33 +181,45 @@ impl Watched {
         }
     }
 
-    /// Asks for `calls` in the name of `collection`. Whether they are granted does not matter.
-    pub async fn ask(&self, operation: &str, calls: u64, collection: &str, keys: Vec<String>) {
-        let ask = AcquireLease {
+    /// A request for `calls`, which does not wait.
+    pub fn request(operation: &str, calls: u64) -> AcquireLease {
+        AcquireLease {
             team: acme(),
             network: "net".to_owned(),
             operation: operation.to_owned(),
             calls,
-            min_calls: 1,
+            min_calls: calls,
             purpose: Purpose::CollectContent,
             profile: None,
             kind: None,
-            collection: collection.to_owned(),
+            collection: "brand".to_owned(),
             priority: Priority::Normal,
             wait: Duration::ZERO,
             ttl: None,
-            keys,
+            keys: Vec::new(),
             request: None,
-        };
-        if let Ok(leased) = self.broker.acquire_lease(&Caller::Broker, ask).await {
+        }
+    }
+
+    /// Asks, and gives back what was granted at once. Whether it was does not matter.
+    pub async fn ask(&self, request: AcquireLease) {
+        if let Ok(leased) = self.broker.acquire_lease(&Caller::Broker, request).await {
             self.broker.release_lease(&Caller::Broker, leased.lease, None).await.unwrap();
         }
+    }
+
+    /// The credit that the team of most tests has asked for in the last hour.
+    pub fn demand(&self, class: &str) -> u64 {
+        let key = LoadKey { team: acme(), network: "net".parse().unwrap(), class: class.parse().unwrap() };
+        let now = self.broker.now();
+        self.broker.engine.look_at_demand(&key.network, |meter| meter.total(now, &key).hour.credits).unwrap()
     }
 
     /// One round: each of 30 collections asks once in 5 minutes; then 10 seconds pass, and loads and alerts are looked at.
     pub async fn round(&mut self, operation: &str, calls: u64) {
         if calls > 0 {
-            self.ask(operation, calls, &format!("brand {}", self.round % ROUNDS), Vec::new()).await;
+            let collection = format!("brand {}", self.round % ROUNDS);
+            self.ask(AcquireLease { collection, ..Self::request(operation, calls) }).await;
         }
         self.round += 1;
         self.clock.advance(ROUND);

@@ -1,6 +1,7 @@
 //! A clock that runs faster than its base clock, so that a day of a network passes while somebody watches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 
@@ -31,12 +32,14 @@ impl Clock for ScaledClock {
     fn now(&self) -> Timestamp {
         self.started + self.base.now().since(self.started).saturating_mul(self.speed)
     }
+
+    fn time_until(&self, at: Timestamp) -> Duration {
+        at.since(self.now()) / self.speed
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::base::clock::ManualClock;
 
@@ -47,6 +50,8 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_secs(100));
         base.advance(Duration::from_secs(2));
         assert_eq!(clock.now(), Timestamp::from_secs(220));
+        assert_eq!(clock.time_until(Timestamp::from_secs(340)), Duration::from_secs(2));
+        assert_eq!(clock.time_until(Timestamp::from_secs(100)), Duration::ZERO);
     }
 
     #[test]

@@ -52,13 +52,8 @@ impl Pace {
         self.fast.speed()
     }
 
-    /// How long `span` of the fast clock takes by the machine's.
-    pub fn real(&self, span: Duration) -> Duration {
-        span / self.speed()
-    }
-
     /// Sleeps until the fast clock says `until`.
     pub async fn sleep_until(&self, until: Timestamp) {
-        tokio::time::sleep(self.real(until.since(self.now()))).await;
+        tokio::time::sleep(self.fast.time_until(until)).await;
     }
 }

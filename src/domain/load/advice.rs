@@ -124,7 +124,7 @@ impl Addition {
         }
         let shared = |bucket: &&BucketSupply| is_shared(bucket.owner, bound_to_profiles);
         let own_of = |token: &&TokenSupply| {
-            token.buckets.iter().filter(|bucket| !shared(bucket)).map(BucketSupply::share).fold(f64::INFINITY, f64::min)
+            token.buckets.iter().filter(|bucket| !shared(bucket)).map(BucketSupply::gives).fold(f64::INFINITY, f64::min)
         };
         let owns: Vec<f64> = models.iter().map(own_of).collect();
         let (ceiling, limit) = ceiling(&models, bound_to_profiles);

@@ -2,17 +2,19 @@
 //!
 //! * Demand is what was granted, what waits and what was refused. The caller records each request once it is understood,
 //!   whatever becomes of it.
-//! * A retry of the same request counts once in every span. It moves the request's demand to the time of the retry: work that is asked
-//!   for again and again is still wanted now, and is never wanted twice.
+//! * A retry of the same request counts once in every span; [`Identity`] tells what is a retry. It moves the request's demand to
+//!   the time of the retry: work that is asked for again and again is still wanted now, and is never wanted twice.
 //! * Memory is bounded: rings of slots, a bounded number of collections per team (the rest is counted together as `other`),
 //!   a bounded number of remembered requests. Networks and classes come from the catalogue and teams from the operator.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, NetworkId, TeamId};
+use crate::domain::load::retries::{Identity, Recorded, Requests};
+use crate::domain::load::rings::{Rings, slots};
 use crate::domain::load::{LoadKey, Span, Spans};
 
 /// The collection that demand is charged to once a team has too many, and where a request names none of its own.
@@ -52,22 +54,14 @@ impl Demand {
 pub struct MeterSize {
     /// Collections per team that are counted by name; about 1.6 KiB each.
     pub collections_per_team: usize,
-    /// Requests per team, network and class that are recognised when they are tried again; about 100 bytes each.
+    /// Requests with a name, and as many without, per team, network and class that are recognised when they are tried again;
+    /// about 100 bytes each.
     pub recent_requests: usize,
 }
 
 impl Default for MeterSize {
     fn default() -> Self {
         Self { collections_per_team: 100, recent_requests: 2048 }
-    }
-}
-
-/// The slots of each span: their length and number. A span is covered by its slots, the running one included.
-const fn slots(span: Span) -> (i64, usize) {
-    match span {
-        Span::FiveMinutes => (10, 30),
-        Span::Hour => (60, 60),
-        Span::Day => (900, 96),
     }
 }
 
@@ -101,30 +95,48 @@ impl DemandMeter {
         Self { size, started: now, teams: HashMap::new() }
     }
 
-    /// Counts `credits` that were asked for. `fingerprint` names the request, the same for each of its retries; `None`: it is
-    /// never a retry.
-    pub fn record(&mut self, now: Timestamp, key: &DemandKey, credits: u64, fingerprint: Option<u64>) {
+    /// Counts `credits` that were asked for, in place of what was recorded if the request was tried before. `identity` tells
+    /// whether it was (`None`: it was not); if it was not, it may ask again for what was `left_over` of others.
+    pub fn record(
+        &mut self,
+        now: Timestamp,
+        key: &DemandKey,
+        credits: u64,
+        identity: Option<Identity>,
+        left_over: Option<Identity>,
+    ) {
         let team = self.teams.entry(key.load.team.clone()).or_default();
         let row = team.row_for(now, key, self.size.collections_per_team);
         let class = team.classes.entry((key.load.network.clone(), key.load.class.clone())).or_default();
-        if let Some(fingerprint) = fingerprint {
-            let request = Request { at: now, credits, row: row.clone() };
-            if let Some(before) = class.seen.remember(fingerprint, request, self.size.recent_requests) {
-                class.total.take_back(before.at, before.credits);
-                if let Some(rings) = class.rows.get_mut(&before.row) {
-                    rings.take_back(before.at, before.credits);
-                }
-            }
+        let request = Recorded { at: now, credits, row: row.clone() };
+        let before = identity.and_then(|identity| class.seen.came(identity, request, self.size.recent_requests));
+        let before = before.or_else(|| class.seen.retried(left_over?));
+        if let Some(before) = before {
+            class.take_back(&before);
         }
         class.total.add(now, credits);
         class.rows.entry(row).or_default().add(now, credits);
     }
 
-    /// The request of that fingerprint was served: one like it is new demand.
-    pub fn served(&mut self, key: &LoadKey, fingerprint: u64) {
-        let classes = self.teams.get_mut(&key.team).map(|team| &mut team.classes);
-        if let Some(class) = classes.and_then(|classes| classes.get_mut(&(key.network.clone(), key.class.clone()))) {
-            class.seen.forget(fingerprint);
+    /// Whether any request without a name ended without being served and was not tried again.
+    pub fn has_unserved(&self, key: &LoadKey) -> bool {
+        self.class(key).is_some_and(|class| class.seen.has_unserved())
+    }
+
+    /// The request was granted `credits`, all that it asked for or less. What is missing may be told as [`Self::unserved`].
+    pub fn served(&mut self, key: &LoadKey, identity: Identity, credits: u64) {
+        if let Some(class) = self.class_mut(key) {
+            class.seen.served(identity, credits);
+        }
+    }
+
+    /// The request that was recorded at `at` ended without being served: it may be tried again.
+    pub fn unserved(&mut self, at: Timestamp, key: &DemandKey, credits: u64, identity: Identity) {
+        let most = self.size.recent_requests;
+        if let Some(class) = self.class_mut(&key.load) {
+            let row = class.rows.get_key_value(name_of(key)).map(|(row, _)| row.clone());
+            let row = row.unwrap_or_else(|| OTHER_COLLECTION.into());
+            class.seen.unserved(identity, Recorded { at, credits, row }, most);
         }
     }
 
@@ -169,6 +181,10 @@ impl DemandMeter {
         self.teams.get(&key.team)?.classes.get(&(key.network.clone(), key.class.clone()))
     }
 
+    fn class_mut(&mut self, key: &LoadKey) -> Option<&mut ClassDemand> {
+        self.teams.get_mut(&key.team)?.classes.get_mut(&(key.network.clone(), key.class.clone()))
+    }
+
     fn spans(&self, now: Timestamp, rings: Option<&Rings>) -> Spans<Demand> {
         Spans::each(|span| {
             let credits = rings.map_or(0, |rings| rings.of(span).sum(now, slots(span).0));
@@ -183,6 +199,15 @@ impl DemandMeter {
         let running = now.micros().rem_euclid(length * 1_000_000).unsigned_abs();
         let covered = Duration::from_secs(length.unsigned_abs() * (count as u64 - 1)) + Duration::from_micros(running);
         covered.min(now.since(self.started)).max(Duration::from_secs(length.unsigned_abs()))
+    }
+}
+
+impl ClassDemand {
+    fn take_back(&mut self, before: &Recorded) {
+        self.total.take_back(before.at, before.credits);
+        if let Some(rings) = self.rows.get_mut(&before.row) {
+            rings.take_back(before.at, before.credits);
+        }
     }
 }
 
@@ -226,129 +251,13 @@ impl TeamDemand {
     }
 }
 
-#[derive(Debug)]
-struct Rings(Spans<Ring>);
-
-impl Default for Rings {
-    fn default() -> Self {
-        Rings(Spans::each(|span| Ring { newest: i64::MIN, credits: vec![0; slots(span).1].into_boxed_slice() }))
-    }
-}
-
-impl Rings {
-    fn of(&self, span: Span) -> &Ring {
-        self.0.of(span)
-    }
-
-    fn add(&mut self, now: Timestamp, credits: u64) {
-        for span in Span::ALL {
-            let slot = now.secs().div_euclid(slots(span).0);
-            self.0.of_mut(span).add(slot, credits);
-        }
-    }
-
-    fn take_back(&mut self, at: Timestamp, credits: u64) {
-        for span in Span::ALL {
-            let slot = at.secs().div_euclid(slots(span).0);
-            self.0.of_mut(span).take_back(slot, credits);
-        }
-    }
-}
-
-/// The credits of the newest slots. Slot `n` lies at `n` modulo the ring's size; slots older than the ring are zero.
-#[derive(Debug)]
-struct Ring {
-    newest: i64,
-    credits: Box<[u64]>,
-}
-
-impl Ring {
-    fn size(&self) -> i64 {
-        self.credits.len() as i64
-    }
-
-    fn place(&self, slot: i64) -> usize {
-        slot.rem_euclid(self.size()) as usize
-    }
-
-    fn holds(&self, slot: i64) -> bool {
-        slot <= self.newest && slot > self.newest.saturating_sub(self.size())
-    }
-
-    fn add(&mut self, slot: i64, credits: u64) {
-        if slot > self.newest {
-            let first_new = slot.saturating_sub(self.size() - 1).max(self.newest.saturating_add(1));
-            for new in first_new..=slot {
-                self.credits[self.place(new)] = 0;
-            }
-            self.newest = slot;
-        }
-        if self.holds(slot) {
-            let place = self.place(slot);
-            self.credits[place] = self.credits[place].saturating_add(credits);
-        }
-    }
-
-    fn take_back(&mut self, slot: i64, credits: u64) {
-        if self.holds(slot) {
-            let place = self.place(slot);
-            self.credits[place] = self.credits[place].saturating_sub(credits);
-        }
-    }
-
-    /// The sum of the slots that are still within the ring at `now`.
-    fn sum(&self, now: Timestamp, slot_secs: i64) -> u64 {
-        let current = now.secs().div_euclid(slot_secs).max(self.newest);
-        let oldest = current.saturating_sub(self.size() - 1);
-        (oldest..=self.newest).filter(|slot| self.holds(*slot)).map(|slot| self.credits[self.place(slot)]).sum()
-    }
-}
-
-/// What was recorded of a request.
-#[derive(Debug)]
-struct Request {
-    at: Timestamp,
-    credits: u64,
-    row: Arc<str>,
-}
-
-/// The most recent requests by fingerprint, the one tried longest ago forgotten first.
-#[derive(Debug, Default)]
-struct Requests {
-    known: HashMap<u64, Request>,
-    by_time: BTreeSet<(Timestamp, u64)>,
-}
-
-impl Requests {
-    /// Remembers it, and returns what was recorded of it before.
-    fn remember(&mut self, fingerprint: u64, request: Request, most: usize) -> Option<Request> {
-        self.by_time.insert((request.at, fingerprint));
-        let before = self.known.insert(fingerprint, request);
-        if let Some(before) = &before
-            && self.known.get(&fingerprint).is_some_and(|known| known.at != before.at)
-        {
-            self.by_time.remove(&(before.at, fingerprint));
-        }
-        while self.known.len() > most {
-            let Some((_, oldest)) = self.by_time.pop_first() else { break };
-            self.known.remove(&oldest);
-        }
-        before
-    }
-
-    fn forget(&mut self, fingerprint: u64) {
-        if let Some(known) = self.known.remove(&fingerprint) {
-            self.by_time.remove(&(known.at, fingerprint));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const HOUR: Span = Span::Hour;
+    const ALIKE: Identity = Identity::Alike(7);
 
     fn key(collection: &str) -> DemandKey {
         let load =
@@ -376,7 +285,7 @@ mod tests {
     #[test]
     fn demand_leaves_each_span_in_its_time() {
         let mut meter = meter();
-        meter.record(at(0), &key("a"), 10, None);
+        meter.record(at(0), &key("a"), 10, None, None);
         for (secs, expected) in [(0, [10, 10, 10]), (280, [10, 10, 10]), (310, [0, 10, 10]), (3700, [0, 0, 10])] {
             let spans = total(&meter, at(secs));
             assert_eq!([spans.five_minutes, spans.hour, spans.day].map(|demand| demand.credits), expected, "{secs}");
@@ -387,7 +296,7 @@ mod tests {
     #[test]
     fn a_young_meter_speaks_of_what_it_observed() {
         let mut meter = meter();
-        meter.record(at(30), &key("a"), 100, None);
+        meter.record(at(30), &key("a"), 100, None, None);
         let demand = total(&meter, at(600)).hour;
         assert_eq!(demand.observed, Duration::from_secs(600));
         assert!((demand.over(HOUR) - 600.0).abs() < 1e-9);
@@ -400,7 +309,7 @@ mod tests {
     fn a_steady_demand_reads_the_same_over_every_span() {
         let mut meter = meter();
         for minute in 0..60 * 30 {
-            meter.record(at(minute * 60 + 5), &key("a"), 60, None);
+            meter.record(at(minute * 60 + 5), &key("a"), 60, None, None);
         }
         let spans = total(&meter, at(60 * 60 * 30));
         for span in Span::ALL {
@@ -410,25 +319,72 @@ mod tests {
     }
 
     #[test]
-    fn what_was_served_is_new_demand_when_it_comes_again() {
+    fn requests_under_way_at_once_are_different_ones() {
         let mut meter = meter();
-        for (secs, served) in [(0, false), (10, true), (20, false)] {
-            meter.record(at(secs), &key("a"), 7, Some(1));
+        for second in 0..3 {
+            meter.record(at(second), &key("a"), 7, Some(ALIKE), None);
+        }
+        assert_eq!(total(&meter, at(3)).hour.credits, 21);
+        meter.unserved(at(0), &key("a"), 7, ALIKE);
+        meter.served(&key("a").load, ALIKE, 7);
+        meter.record(at(4), &key("a"), 7, Some(ALIKE), None);
+        assert_eq!(total(&meter, at(4)).hour.credits, 21, "one of them was refused and came again");
+        meter.record(at(5), &key("a"), 7, Some(ALIKE), None);
+        assert_eq!(
+            total(&meter, at(5)).hour.credits,
+            28,
+            "it is tried again once, and the served one is no retry's first"
+        );
+    }
+
+    #[test]
+    fn a_name_is_one_request_however_it_ends() {
+        let mut meter = meter();
+        let named = Identity::Named(1);
+        for served in [false, true, false, false] {
+            meter.record(at(0), &key("a"), 7, Some(named), None);
             if served {
-                meter.served(&key("a").load, 1);
+                meter.served(&key("a").load, named, 7);
+            }
+            assert_eq!(total(&meter, at(1)).hour.credits, 7);
+        }
+        meter.record(at(1), &key("a"), 7, Some(Identity::Named(2)), None);
+        assert_eq!(total(&meter, at(1)).hour.credits, 14);
+    }
+
+    #[test]
+    fn what_was_not_granted_with_the_rest_is_asked_for_again_once() {
+        let mut meter = meter();
+        for (name, asks) in [(1, 9), (2, 6), (3, 3)] {
+            meter.record(at(0), &key("a"), asks, Some(Identity::Named(name)), Some(ALIKE));
+            meter.served(&key("a").load, Identity::Named(name), 3);
+            if asks > 3 {
+                meter.unserved(at(0), &key("a"), asks - 3, ALIKE);
             }
         }
-        assert_eq!(total(&meter, at(20)).hour.credits, 14);
-        let seen = &meter.class(&key("a").load).unwrap().seen;
-        assert_eq!((seen.known.len(), seen.by_time.len()), (1, 1));
+        assert_eq!(total(&meter, at(1)).hour.credits, 9);
+        meter.record(at(1), &key("a"), 3, Some(Identity::Named(3)), None);
+        assert_eq!(total(&meter, at(1)).hour.credits, 9, "a repetition of the last one");
+    }
+
+    #[test]
+    fn names_that_were_served_are_forgotten_first() {
+        let mut meter = meter();
+        meter.record(at(0), &key("a"), 1, Some(Identity::Named(0)), None);
+        for name in 1..20 {
+            meter.record(at(1), &key("a"), 1, Some(Identity::Named(name)), None);
+            meter.served(&key("a").load, Identity::Named(name), 1);
+        }
+        meter.record(at(2), &key("a"), 1, Some(Identity::Named(0)), None);
+        assert_eq!(total(&meter, at(2)).hour.credits, 20);
     }
 
     #[test]
     fn a_retry_moves_its_demand() {
         let mut meter = meter();
-        meter.record(at(0), &key("a"), 10, Some(7));
-        meter.record(at(290), &key("a"), 10, Some(7));
-        meter.record(at(580), &key("b"), 4, Some(7));
+        meter.record(at(0), &key("a"), 10, Some(Identity::Named(7)), None);
+        meter.record(at(290), &key("a"), 10, Some(Identity::Named(7)), None);
+        meter.record(at(580), &key("b"), 4, Some(Identity::Named(7)), None);
         let spans = total(&meter, at(580));
         assert_eq!([spans.five_minutes, spans.hour, spans.day].map(|demand| demand.credits), [4, 4, 4]);
         assert_eq!(meter.demand(at(580), &key("a")).day.credits, 0);
@@ -440,8 +396,8 @@ mod tests {
         let mut meter = meter();
         let mut posts = key("a");
         posts.load.class = "posts".parse().unwrap();
-        meter.record(at(0), &key("a"), 1, Some(7));
-        meter.record(at(0), &posts, 50, Some(7));
+        meter.record(at(0), &key("a"), 1, Some(Identity::Named(7)), None);
+        meter.record(at(0), &posts, 50, Some(Identity::Named(7)), None);
         assert_eq!(meter.demand(at(1), &key("a")).hour.credits, 1);
         assert_eq!(meter.demand(at(1), &posts).hour.credits, 50);
     }
@@ -450,13 +406,13 @@ mod tests {
     fn too_many_collections_are_counted_together_until_there_is_room() {
         let mut meter = meter();
         for name in ["a", "b", "c", "d", "e", ""] {
-            meter.record(at(0), &key(name), 10, None);
+            meter.record(at(0), &key(name), 10, None, None);
         }
         let shares = causes(&meter, at(1));
         assert_eq!(shares[0].0, OTHER_COLLECTION);
         assert!((shares[0].1 - 0.5).abs() < 1e-9);
         assert_eq!(shares.len(), 4);
-        meter.record(at(100_000), &key("d"), 10, None);
+        meter.record(at(100_000), &key("d"), 10, None, None);
         assert_eq!(causes(&meter, at(100_000)), [("d".to_owned(), 1.0)]);
     }
 
@@ -475,7 +431,7 @@ mod tests {
             let (mut meter, mut now, mut sum) = (meter(), 0, 0);
             for (wait, name, credits) in records {
                 now += wait.min(4);
-                meter.record(at(now), &key(names[name]), credits, None);
+                meter.record(at(now), &key(names[name]), credits, None, None);
                 sum += credits;
             }
             let spans = total(&meter, at(now));
@@ -492,7 +448,7 @@ mod tests {
             let mut latest = HashMap::new();
             for (wait, request) in tries {
                 now += wait;
-                meter.record(at(now), &key("a"), 1 << request, Some(request));
+                meter.record(at(now), &key("a"), 1 << request, Some(Identity::Named(request)), None);
                 latest.insert(request, now);
             }
             for span in Span::ALL {
@@ -503,19 +459,72 @@ mod tests {
             }
         }
 
+        /// Against a list of all that was ever asked, read from end to end.
         #[test]
-        fn memory_is_bounded(requests in prop::collection::vec((any::<u64>(), any::<u32>()), 0..200)) {
-            let mut meter = meter();
-            for (second, (fingerprint, name)) in requests.iter().enumerate() {
-                meter.record(at(second as i64), &key(&name.to_string()), 1, Some(*fingerprint));
-            }
-            for team in meter.teams.values() {
-                for class in team.classes.values() {
-                    prop_assert!(class.rows.len() <= 4);
-                    prop_assert!(class.seen.known.len() <= 8);
-                    prop_assert_eq!(class.seen.known.len(), class.seen.by_time.len());
+        fn counts_what_a_list_of_all_requests_counts(
+            steps in prop::collection::vec((0_i64..200, 0_u8..4, 0_u64..4, any::<prop::sample::Index>()), 1..120),
+        ) {
+            let mut meter = DemandMeter::new(at(0), MeterSize { collections_per_team: 3, recent_requests: 1000 });
+            let (mut all, mut under_way, mut unserved) = (Vec::<Asked>::new(), Vec::new(), Vec::<usize>::new());
+            let mut now = 0;
+            for (wait, what, likeness, which) in steps {
+                now += wait;
+                let identity = if what == 0 { Identity::Named(likeness) } else { Identity::Alike(likeness) };
+                if what < 2 {
+                    // A name stands for one content.
+                    let credits = 1_u64 << if what == 0 { 50 + likeness as usize } else { all.len().min(40) };
+                    let named = |asked: &Asked| what == 0 && asked.identity == identity;
+                    let oldest = unserved.iter().position(|nth| what == 1 && all[*nth].identity == identity);
+                    let retried = oldest.map(|oldest| unserved.remove(oldest));
+                    for (nth, asked) in all.iter_mut().enumerate() {
+                        asked.counts &= !named(asked) && retried != Some(nth);
+                    }
+                    meter.record(at(now), &key("a"), credits, Some(identity), None);
+                    under_way.push(all.len());
+                    all.push(Asked { identity, at: now, credits, counts: true });
+                } else if !under_way.is_empty() {
+                    let nth = under_way.remove(which.index(under_way.len()));
+                    let asked = &all[nth];
+                    if what == 2 {
+                        meter.served(&key("a").load, asked.identity, asked.credits);
+                    } else {
+                        meter.unserved(at(asked.at), &key("a"), asked.credits, asked.identity);
+                        unserved.push(nth);
+                    }
+                }
+                for span in Span::ALL {
+                    let first = (at(now).secs().div_euclid(slots(span).0) - slots(span).1 as i64 + 1) * slots(span).0;
+                    let counted = all.iter().filter(|asked| asked.counts && at(asked.at).secs() >= first);
+                    let expected: u64 = counted.map(|asked| asked.credits).sum();
+                    prop_assert_eq!(total(&meter, at(now)).of(span).credits, expected, "{:?}", span);
                 }
             }
         }
+
+        #[test]
+        fn memory_is_bounded(requests in prop::collection::vec((any::<u64>(), any::<u32>(), any::<bool>()), 0..200)) {
+            let mut meter = meter();
+            for (second, (fingerprint, name, served)) in requests.iter().enumerate() {
+                let key = key(&name.to_string());
+                meter.record(at(second as i64), &key, 1, Some(Identity::Named(*fingerprint)), None);
+                meter.record(at(second as i64), &key, 1, Some(Identity::Alike(*fingerprint)), None);
+                meter.unserved(at(second as i64), &key, 1, Identity::Alike(*fingerprint));
+                if *served {
+                    meter.served(&key.load, Identity::Named(*fingerprint), 1);
+                }
+            }
+            for class in meter.teams.values().flat_map(|team| team.classes.values()) {
+                prop_assert!(class.rows.len() <= 4);
+                let (named, unserved) = class.seen.remembered();
+                prop_assert!(named <= 8 && unserved <= 8);
+            }
+        }
+    }
+
+    struct Asked {
+        identity: Identity,
+        at: i64,
+        credits: u64,
+        counts: bool,
     }
 }

@@ -7,6 +7,8 @@
 mod advice;
 mod forecast;
 mod meter;
+mod retries;
+mod rings;
 mod supply;
 
 use std::cmp::Ordering;
@@ -17,7 +19,8 @@ use crate::base::ids::{ClassId, NetworkId, TeamId};
 pub use advice::{Advice, AdviceRule, Newcomer};
 pub use forecast::{ForecastPoint, WhatIf, estimate, forecast};
 pub use meter::{Demand, DemandKey, DemandMeter, MeterSize, OTHER_COLLECTION};
-pub use supply::{BucketSupply, TokenSupply, per_span, supply};
+pub use retries::Identity;
+pub use supply::{BucketSupply, Rival, TokenSupply, per_span, remainder, supply};
 
 /// Whose load, and of which credit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -35,18 +35,43 @@ pub struct BucketSupply {
     pub id: u64,
     /// Whose account it is.
     pub owner: Owner,
-    /// Credit it gives over the span, after the owner's reserve ([`per_span`]).
+    /// Credit it gives over the span, after the owner's reserve ([`per_span`]) and after what other teams take ([`remainder`]).
     pub per_span: f64,
-    /// How many teams draw from it; each is counted with an equal share, so that two teams are never promised the same credit.
-    /// 0 counts as 1.
-    pub teams_sharing: u32,
 }
 
 impl BucketSupply {
-    /// This team's share of what the bucket gives.
-    pub(super) fn share(&self) -> f64 {
-        super::amount(self.per_span) / f64::from(self.teams_sharing.max(1))
+    /// What it gives, never negative.
+    pub(super) fn gives(&self) -> f64 {
+        super::amount(self.per_span)
     }
+}
+
+/// Another team that draws from a bucket.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rival {
+    /// Credit it asks for over the span.
+    pub asks: f64,
+    /// Its weight among waiting teams, above 0.
+    pub weight: f64,
+}
+
+/// What a team of `weight` can have of `credit` where others ask for theirs: what they leave, and at least its weighted fair share.
+///
+/// Max-min fairness, as the queue serves those that wait: whoever asks for less than its share gets that, and the rest is shared
+/// among the others. Rivals that ask for nothing take nothing.
+pub fn remainder(credit: f64, weight: f64, mut rivals: Vec<Rival>) -> f64 {
+    let (mut left, weight) = (super::amount(credit), weight.max(1.0));
+    rivals.sort_by(|a, b| (a.asks / a.weight).total_cmp(&(b.asks / b.weight)));
+    let mut weights = weight + rivals.iter().map(|rival| rival.weight).sum::<f64>();
+    for rival in rivals {
+        let asks = super::amount(rival.asks);
+        if asks > left * rival.weight / weights {
+            break;
+        }
+        left -= asks;
+        weights -= rival.weight;
+    }
+    left * weight / weights
 }
 
 /// A token and the buckets of one credit class that a call with it draws from.
@@ -82,10 +107,10 @@ pub(super) struct Draw {
 impl Draw {
     /// Draws all that every one of these buckets still allows, and returns how much that was.
     pub(super) fn draw<'a>(&mut self, buckets: impl IntoIterator<Item = &'a BucketSupply> + Clone) -> f64 {
-        let room = |bucket: &BucketSupply| self.left.get(&bucket.id).copied().unwrap_or_else(|| bucket.share());
+        let room = |bucket: &BucketSupply| self.left.get(&bucket.id).copied().unwrap_or_else(|| bucket.gives());
         let drawn = buckets.clone().into_iter().map(room).reduce(f64::min).unwrap_or(0.0);
         for bucket in buckets {
-            let left = self.left.entry(bucket.id).or_insert_with(|| bucket.share());
+            let left = self.left.entry(bucket.id).or_insert_with(|| bucket.gives());
             *left = (*left - drawn).max(0.0);
         }
         drawn
@@ -93,7 +118,7 @@ impl Draw {
 
     /// Whether nothing is left in a bucket that was drawn from.
     pub(super) fn is_drained(&self, bucket: &BucketSupply) -> bool {
-        self.left.get(&bucket.id).is_some_and(|left| *left <= bucket.share() * 1e-9)
+        self.left.get(&bucket.id).is_some_and(|left| *left <= bucket.gives() * 1e-9)
     }
 }
 
@@ -103,7 +128,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     pub fn bucket(id: u64, owner: Owner, per_span: f64) -> BucketSupply {
-        BucketSupply { id, owner, per_span, teams_sharing: 1 }
+        BucketSupply { id, owner, per_span }
     }
 
     pub fn token(id: u128, buckets: &[BucketSupply]) -> TokenSupply {
@@ -142,9 +167,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_bucket_of_several_teams_is_divided() {
-        let app = BucketSupply { teams_sharing: 4, ..bucket(1, Owner::App, 1000.0) };
-        assert_eq!(supply(NOW, &[token(1, &[app]), token(2, &[app])]), 250.0);
+    fn a_team_gets_what_others_leave_and_at_least_its_share() {
+        let rivals = |asks: &[f64]| asks.iter().map(|asks| Rival { asks: *asks, weight: 100.0 }).collect::<Vec<_>>();
+        for (asks, expected) in [
+            (&[][..], 900.0),
+            (&[0.0, 0.0], 900.0),
+            (&[100.0], 800.0),
+            (&[5000.0], 450.0),
+            (&[100.0, 5000.0], 400.0),
+            (&[5000.0, 5000.0], 300.0),
+        ] {
+            let found = remainder(900.0, 100.0, rivals(asks));
+            assert!((found - expected).abs() < 1e-9, "{asks:?}: {found}");
+        }
+        assert!((remainder(900.0, 200.0, rivals(&[5000.0])) - 600.0).abs() < 1e-9, "twice the weight, twice the share");
     }
 
     #[test]
@@ -184,11 +220,31 @@ pub(super) mod tests {
             tokens.iter().map(|token| token.buckets.iter().map(|bucket| 1 << place(bucket.id)).sum()).collect();
         (0..1_u32 << buckets.len())
             .filter(|cut| masks.iter().all(|mask| mask & cut != 0))
-            .map(|cut| (0..buckets.len()).filter(|at| cut & (1 << at) != 0).map(|at| buckets[at].share()).sum())
+            .map(|cut| (0..buckets.len()).filter(|at| cut & (1 << at) != 0).map(|at| buckets[at].gives()).sum())
             .fold(f64::INFINITY, f64::min)
     }
 
     proptest! {
+        /// Handing the credit out in small pieces, each to whoever has least for its weight and still wants some.
+        #[test]
+        fn the_remainder_is_what_fair_handing_out_leaves(
+            credit in 1_u32..300, weight in 1_u32..5, rivals in prop::collection::vec((0_u32..200, 1_u32..5), 0..5),
+        ) {
+            let mut all: Vec<(f64, f64, f64)> =
+                rivals.iter().map(|(asks, weight)| (f64::from(*asks), f64::from(*weight), 0.0)).collect();
+            all.push((f64::INFINITY, f64::from(weight), 0.0));
+            const PIECES: u32 = 50;
+            for _ in 0..credit * PIECES {
+                let wanting = all.iter_mut().filter(|(asks, _, has)| asks > has);
+                let least = wanting.min_by(|a, b| (a.2 / a.1).total_cmp(&(b.2 / b.1)));
+                least.expect("one wants without end").2 += 1.0 / f64::from(PIECES);
+            }
+            let rivals = rivals.iter().map(|(asks, weight)| Rival { asks: f64::from(*asks), weight: f64::from(*weight) });
+            let found = remainder(f64::from(credit), f64::from(weight), rivals.collect());
+            let handed = all.last().expect("it was pushed").2;
+            prop_assert!((found - handed).abs() < 0.2, "{} != {}", found, handed);
+        }
+
         #[test]
         fn equals_the_greatest_flow(tokens in nested_tokens()) {
             let found = supply(NOW, &tokens);
@@ -202,7 +258,7 @@ pub(super) mod tests {
             for token in &tokens {
                 let drawn = draw.draw(&token.buckets);
                 for bucket in &token.buckets {
-                    by_bucket.entry(bucket.id).or_insert((0.0, bucket.share())).0 += drawn;
+                    by_bucket.entry(bucket.id).or_insert((0.0, bucket.gives())).0 += drawn;
                 }
             }
             for (drawn, limit) in by_bucket.values() {

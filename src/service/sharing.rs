@@ -1,0 +1,106 @@
+//! What a team gets of a bucket that tokens of several teams draw from: an app's, or an address's.
+//!
+//! Waiting teams are served by weighted fair shares, and nothing is kept back for a team that asks for nothing. So a team can have
+//! what the others leave, and at least its fair share: that, not the whole limit, is what its load is measured by. A team that has
+//! tokens of the app and asks for nothing in the class takes nothing away from the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::ids::TeamId;
+use crate::domain::load::{BucketSupply, Demand, Rival, Span, Spans, TokenSupply, remainder};
+use crate::service::supply::{Measure, is_own};
+
+/// The demand of each team in each class, by its place in the catalogue.
+pub type Demands = BTreeMap<(TeamId, usize), Spans<Demand>>;
+
+/// The buckets of a network that tokens of several teams may draw from.
+#[derive(Debug, Default)]
+pub struct Sharing {
+    buckets: BTreeMap<u64, SharedBucket>,
+}
+
+#[derive(Debug)]
+struct SharedBucket {
+    /// The rule in the catalogue that it is held under.
+    rule: usize,
+    /// Its app; of several apps the first one stands for a team that has no token yet.
+    app: u32,
+    class: usize,
+    whole: BucketSupply,
+    measure: Measure,
+    teams: BTreeSet<usize>,
+    rivals: Vec<(TeamId, u32, Spans<f64>)>,
+}
+
+/// A token's bucket, and under which rule and app.
+pub struct Drawn {
+    /// The rule in the catalogue.
+    pub rule: usize,
+    /// The token's app.
+    pub app: u32,
+    /// The class.
+    pub class: usize,
+    /// How the class counts.
+    pub measure: Measure,
+    /// The whole bucket.
+    pub bucket: BucketSupply,
+}
+
+impl Sharing {
+    /// Notes that a token of `team` draws from a bucket.
+    pub fn note(&mut self, team: usize, drawn: &Drawn) {
+        if is_own(drawn.bucket.owner) {
+            return;
+        }
+        let Drawn { rule, app, class, measure, bucket: whole } = *drawn;
+        let new = || SharedBucket { rule, app, class, whole, measure, teams: BTreeSet::new(), rivals: Vec::new() };
+        self.buckets.entry(whole.id).or_insert_with(new).teams.insert(team);
+    }
+
+    /// Notes what the teams that draw from each bucket ask for, and their shares among waiting teams.
+    pub fn weigh(&mut self, names: &[TeamId], demands: &Demands, weight: impl Fn(&TeamId) -> u32) {
+        for shared in self.buckets.values_mut() {
+            let asking = shared.teams.iter().filter_map(|team| {
+                let team = names.get(*team)?;
+                let demand = demands.get(&(team.clone(), shared.class))?;
+                let measure = shared.measure;
+                let asked = |span| measure.per_hour(measure.demand(demand.of(span), span), span);
+                Some((team.clone(), weight(team), Spans::each(asked)))
+            });
+            shared.rivals = asking.collect();
+        }
+    }
+
+    /// The bucket of an app or an address under a rule; of the first app if there are several.
+    pub fn under(&self, rule: usize) -> Option<BucketSupply> {
+        let of_rule = self.buckets.values().filter(|shared| shared.rule == rule);
+        of_rule.min_by_key(|shared| shared.app).map(|shared| shared.whole)
+    }
+
+    /// The tokens with what `team` gets of their buckets over `span`; `None` where that is all of them.
+    pub fn share(&self, team: &TeamId, weight: u32, tokens: &[TokenSupply], span: Span) -> Option<Vec<TokenSupply>> {
+        let mut shares = BTreeMap::new();
+        for bucket in tokens.iter().flat_map(|token| &token.buckets) {
+            let Some(shared) = self.buckets.get(&bucket.id) else { continue };
+            shares.entry(bucket.id).or_insert_with(|| shared.share(team, weight, span));
+        }
+        let whole =
+            |(id, share): (&u64, &f64)| self.buckets.get(id).is_none_or(|shared| *share >= shared.whole.per_span);
+        if shares.iter().all(whole) {
+            return None;
+        }
+        let mut tokens = tokens.to_vec();
+        for bucket in tokens.iter_mut().flat_map(|token| &mut token.buckets) {
+            bucket.per_span = shares.get(&bucket.id).copied().unwrap_or(bucket.per_span);
+        }
+        Some(tokens)
+    }
+}
+
+impl SharedBucket {
+    fn share(&self, team: &TeamId, weight: u32, span: Span) -> f64 {
+        let others = self.rivals.iter().filter(|(rival, ..)| rival != team);
+        let others = others.map(|(_, weight, asked)| Rival { asks: *asked.of(span), weight: f64::from(*weight) });
+        remainder(self.whole.per_span, f64::from(weight), others.collect())
+    }
+}
