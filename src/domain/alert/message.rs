@@ -131,15 +131,28 @@ impl Detail {
             Detail::Load(load) => {
                 let advice = load.advice.text(network.as_str());
                 let figures = format!(
-                    "In {}, {:.0} credits are asked for and {} can give {:.0}.",
+                    "In {}, {} credits are asked for and {} can give {}.",
                     load.span.words(),
-                    load.demand,
+                    credit(load.demand),
                     tokens(load.tokens),
-                    load.supply,
+                    credit(load.supply),
                 );
                 let head = format!("Token load too high: team {team}, {network}/{class} at {}; {advice}.", load.ratio);
                 format!("{head} {figures}{}", causes(&load.causes))
             }
+        }
+    }
+}
+
+/// Whole from 10 on; less with the decimals that tell it from nothing: 4.5, 0.3, 0.02.
+fn credit(amount: f64) -> String {
+    let rounded = |decimals| format!("{amount:.decimals$}");
+    let is_nothing = |text: &String| text.parse() == Ok(0.0);
+    match amount {
+        amount if amount <= 0.0 || amount >= 9.95 => rounded(0),
+        _ => {
+            let text = (1..=6).map(rounded).find(|text| !is_nothing(text)).unwrap_or_else(|| "0".to_owned());
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
         }
     }
 }
@@ -190,6 +203,23 @@ pub(super) mod tests {
             let message = Detail::Access(reason).message(&key(AlertKind::NoAccessTokens));
             assert!(message.starts_with("Team acme has no usable x token for search: "), "{message}");
             assert!(message.contains("should"), "{message}");
+        }
+    }
+
+    #[test]
+    fn little_credit_is_told_from_none() {
+        for (amount, text) in [
+            (0.0, "0"),
+            (0.3125, "0.3"),
+            (0.0213, "0.02"),
+            (0.96, "1"),
+            (4.5, "4.5"),
+            (5.0, "5"),
+            (9.97, "10"),
+            (269.6, "270"),
+            (1e-9, "0"),
+        ] {
+            assert_eq!(credit(amount), text);
         }
     }
 
