@@ -60,6 +60,12 @@ impl Row {
         let after = self.history.partition_point(|(changed, _)| *changed <= at);
         after.checked_sub(1).map_or(0, |last| self.history[last].1)
     }
+
+    /// The moments strictly between two others at which the calls that waited changed.
+    pub fn changes_within(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let first = self.history.partition_point(|(changed, _)| *changed <= from);
+        self.history[first..].iter().map(|(changed, _)| *changed).take_while(move |changed| *changed < until)
+    }
 }
 
 /// Something that people are told.

@@ -7,8 +7,8 @@
 //!   window that is longer than the demonstration is judged at the demonstration's end. Other windows say nothing: what was not
 //!   wanted could not be used.
 //! * What could have been used in it: what was used, and of the rest (the limit less the owner's reserve) as much as was waiting.
-//! * Between two windows the network counts nothing: the next window begins with the next call. The credit of a gap in which calls
-//!   waited could have been used too, at the pace of the limit.
+//! * Between two windows the network counts nothing: the next window begins with the next call. As long as calls waited in such a
+//!   gap, credit could have been used too, at the pace of the limit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,34 +99,49 @@ fn use_of(
         if judged_at > now {
             continue;
         }
-        let waiting = waiting_for(window, rows, judged_at);
+        let rows = rows_of(window, rows);
+        let waiting = waiting_at(&rows, judged_at);
         if waiting == 0 {
             continue;
         }
         let cap = window.allowed - window.allowed * reserve_percent / 100;
-        let idle = if is_long { 0 } else { credit_of_gap(window, windows.get(at + 1), cap, now) };
+        let idle = if is_long { 0 } else { credit_of_gap(window, windows.get(at + 1), cap, &rows, now) };
         used += window.used;
         available += window.used + cap.saturating_sub(window.used).saturating_add(idle).min(waiting);
     }
     (used, available)
 }
 
-/// The credit of the time between a window and the next one of the same account.
-fn credit_of_gap(window: &WindowReport, next: Option<&&WindowReport>, cap: u64, now: Timestamp) -> u64 {
+/// The credit of the time between a window and the next one of the same account, as long as calls waited.
+fn credit_of_gap(window: &WindowReport, next: Option<&&WindowReport>, cap: u64, rows: &[&Row], now: Timestamp) -> u64 {
     let Some(ends) = window.ends else { return 0 };
     let same = next.filter(|next| (&next.account, next.place) == (&window.account, window.place));
-    let gap = same.map_or(now, |next| next.begins).since(ends);
+    let waited = waited_within(rows, ends, same.map_or(now, |next| next.begins));
     let length = ends.since(window.begins).max(Duration::from_micros(1));
-    let share = u128::from(cap) * gap.as_micros() / length.as_micros();
+    let share = u128::from(cap) * waited.as_micros() / length.as_micros();
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// Units that waited for an account: those of its team, or of all teams where the account is the app's or the address's.
-fn waiting_for(window: &WindowReport, rows: &BTreeMap<RowKey, Row>, at: Timestamp) -> u64 {
+/// For how long, between two moments, any calls waited.
+fn waited_within(rows: &[&Row], from: Timestamp, until: Timestamp) -> Duration {
+    let mut moments: Vec<Timestamp> = rows.iter().flat_map(|row| row.changes_within(from, until)).collect();
+    moments.extend([from, until.max(from)]);
+    moments.sort_unstable();
+    let waited = moments.windows(2).filter(|pair| waiting_at(rows, pair[0]) > 0);
+    waited.map(|pair| pair[1].since(pair[0])).sum()
+}
+
+/// Units that waited at a moment.
+fn waiting_at(rows: &[&Row], at: Timestamp) -> u64 {
+    rows.iter().map(|row| row.waiting_at(at)).sum()
+}
+
+/// The rows of an account: those of its team, or of all teams where the account is the app's or the address's.
+fn rows_of<'a>(window: &WindowReport, rows: &'a BTreeMap<RowKey, Row>) -> Vec<&'a Row> {
     let is_shared = matches!(window.owner, Owner::App | Owner::Address);
     let of_class = rows.iter().filter(|(key, _)| key.class == window.class.as_str());
     let of_account = of_class.filter(|(key, _)| is_shared || belongs_to(&window.account, key.team));
-    of_account.map(|(_, row)| row.waiting_at(at)).sum()
+    of_account.map(|(_, row)| row).collect()
 }
 
 /// Persons and profiles of the demonstration are named after their team.
@@ -191,7 +206,9 @@ mod tests {
     #[test]
     fn a_gap_in_which_demand_waited_counts() {
         let windows = vec![window(0, 900, 270), window(990, 1890, 270)];
-        assert_eq!(judged(windows, &[(0, 1000, 500)], 1800), (270, 270 + 27));
+        assert_eq!(judged(windows.clone(), &[(0, 1000, 500)], 1800), (270, 270 + 27));
+        let in_parts = [(0, 930, 500), (960, 1000, 500)];
+        assert_eq!(judged(windows, &in_parts, 1800), (270, 270 + 18), "not for the 30 seconds in which nobody waited");
     }
 
     #[test]
@@ -207,7 +224,7 @@ mod tests {
         foreign.account = "default/globex-x-user-1".to_owned();
         assert_eq!(judged(vec![foreign.clone()], &[(100, 901, 500)], 4000), (0, 0));
         foreign.owner = Owner::App;
-        assert_eq!(judged(vec![foreign], &[(100, 901, 500)], 900), (200, 270), "the app's credit is everybody's");
+        assert_eq!(judged(vec![foreign], &[(100, 901, 500)], 4000), (200, 270), "the app's credit is everybody's");
     }
 
     #[test]

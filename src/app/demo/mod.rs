@@ -82,13 +82,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     } else {
         println!("{}", summary::summary(&outcome, screen::size().0));
     }
-    Ok(match outcome.broken_promise() {
-        None => ExitCode::SUCCESS,
-        Some(why) => {
-            eprintln!("error: {why}");
-            ExitCode::FAILURE
-        }
-    })
+    if let Some(why) = outcome.broken_promise() {
+        eprintln!("error: {why}");
+    }
+    Ok(ExitCode::from(outcome.exit_code()))
 }
 
 /// Runs the demonstration and tells what it came to.
@@ -98,10 +95,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
 pub async fn play(options: &DemoOptions) -> anyhow::Result<Outcome> {
     let (duration, speed) = (options.duration.unwrap_or(DURATION), options.speed.unwrap_or(SPEED));
     if !DURATIONS.contains(&duration) {
-        bail!("--duration must be between 10 s and 1 h");
+        bail!("--duration must be between 10s and 1h; leave it out for 75s, in which everything can be seen");
     }
     if !SPEEDS.contains(&speed) {
-        bail!("--speed must be between 1 and 600");
+        bail!("--speed must be between 1 and 600; leave it out for 60, with which a second is a minute");
     }
     let seed = options.seed.unwrap_or(1);
     let pace = Pace::start(speed);
@@ -209,7 +206,7 @@ async fn show(
 ) {
     let mut screen = Screen::of_process(json);
     let (mut told, mut asked) = (Told::default(), None::<Duration>);
-    let interrupted = tokio::signal::ctrl_c();
+    let interrupted = interrupted();
     tokio::pin!(interrupted);
     while pace.elapsed() < duration {
         if asked.is_none_or(|at| pace.elapsed().saturating_sub(at) >= ASK_EVERY) {
@@ -221,14 +218,24 @@ async fn show(
         let left = duration.saturating_sub(pace.elapsed());
         tokio::select! {
             () = tokio::time::sleep(screen.interval().min(left)) => {}
-            _ = &mut interrupted => {
-                board.tell(pace.elapsed(), "interrupted: this is the end");
+            () = &mut interrupted => {
+                board.tell(pace.elapsed(), "you asked it to stop: this is what came of it so far");
                 break;
             }
         }
     }
     let scene = *scenes.borrow();
     screen.show(&photographer.take(&told, scene), board);
+}
+
+/// Resolves when somebody wants it to stop: ctrl-c, or a signal to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut ended) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = ended.recv() => {}
+    }
 }
 
 fn books(stage: &Stage) -> anyhow::Result<Vec<NetworkBooks>> {

@@ -95,9 +95,63 @@ impl Outcome {
         }
         (!broken.is_empty()).then(|| broken.join("; "))
     }
+
+    /// What the program says to its caller: 0 only if every promise was kept.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.broken_promise().is_some())
+    }
 }
 
 /// Milliseconds with three decimals.
 pub fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// What came of a demonstration in which everything went well.
+    pub fn outcome() -> Outcome {
+        Outcome {
+            seed: 1,
+            duration_s: 75.0,
+            speed: 60,
+            throttled: 0,
+            over_grants: 0,
+            utilisation: Some(0.987),
+            calls_ok: 12_345,
+            leases: Leases { opened: 2000, refused: 30, p50_ms: 1.2, p99_ms: 8.8 },
+            networks: vec![Use {
+                network: "x",
+                class: "search_recent",
+                available: 1000,
+                used: 987,
+                utilisation: Some(0.987),
+                throttled: 0,
+            }],
+            load: Vec::new(),
+            alerts: vec![AlertLine {
+                kind: "token_load_too_high",
+                team: "acme".to_owned(),
+                network: "x".to_owned(),
+                level: "critical",
+                opened_at: "2026-01-01T00:00:00Z".to_owned(),
+                cleared_at: Some("2026-01-01T00:10:00Z".to_owned()),
+                message: "2 more x tokens bring the load to 0.8.".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn only_kept_promises_are_a_success() {
+        assert_eq!((outcome().broken_promise(), outcome().exit_code()), (None, 0));
+        let throttled = Outcome { throttled: 3, ..outcome() };
+        let over_granted = Outcome { over_grants: 2, ..outcome() };
+        let idle = Outcome { calls_ok: 0, ..outcome() };
+        for (broken, why) in [(throttled, "refused 3 calls"), (over_granted, "2 units"), (idle, "no call was served")] {
+            assert_eq!(broken.exit_code(), 1);
+            assert!(broken.broken_promise().is_some_and(|said| said.contains(why)), "{why}");
+        }
+    }
 }

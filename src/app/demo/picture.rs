@@ -9,6 +9,7 @@ use crate::app::demo::pace::Pace;
 use crate::app::demo::plan::{COLLECTIONS, Scene, TEAMS};
 use crate::app::demo::view::{Level, Line, Picture};
 use crate::app::demo::worker::Worker;
+use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId};
 use crate::domain::networks::Owner;
 use crate::domain::pool::Pool;
@@ -75,16 +76,17 @@ impl<'a> Photographer<'a> {
         let line = |key: RowKey| {
             let row = rows.get(&key).cloned().unwrap_or_default();
             let load = load_of(told, key);
-            let (left, cap) = self.credit(key);
+            let Credit { tokens, left, cap } = self.credit(key);
             Line {
                 key,
-                tokens: load.map_or(0, |load| load.live_tokens),
+                label: COLLECTIONS.iter().find(|plan| Worker::row(plan) == key).map_or(key.class, |plan| plan.label),
+                tokens,
                 left,
                 cap,
                 rate: rates.get(&key).copied().unwrap_or_default(),
-                refused: row.refused,
+                refused: row.throttled,
                 waiting: row.waiting,
-                ratio: load.map_or(Some(0.0), ratio_of),
+                ratio: load.and_then(ratio_of),
                 level: load.map(|load| level_of(load.level())).unwrap_or_default(),
             }
         };
@@ -104,7 +106,7 @@ impl<'a> Photographer<'a> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.retain(|(at, _)| elapsed.saturating_sub(*at) <= RATE_OVER);
         let (since, before) = counted.first().cloned().unwrap_or_default();
-        let span = elapsed.saturating_sub(since).as_secs_f64().max(0.001);
+        let span = elapsed.saturating_sub(since).as_secs_f64().max(1.0);
         let rate = |(key, count): (&RowKey, &u64)| {
             let more = count - before.get(key).copied().unwrap_or_default();
             (*key, more as f64 / span)
@@ -114,33 +116,46 @@ impl<'a> Photographer<'a> {
         rates
     }
 
-    /// What is left, and what there is in a whole window, over the distinct buckets behind a team's tokens.
-    fn credit(&self, key: RowKey) -> (u64, u64) {
+    fn credit(&self, key: RowKey) -> Credit {
         let (Ok(team), Ok(network)) = (key.team.parse::<TeamId>(), key.network.parse::<NetworkId>()) else {
-            return (0, 0);
+            return Credit::default();
         };
         let now = self.broker.now();
-        self.broker.engine.look(&network, |pool| credit_of(pool, &team, key.class, now)).unwrap_or_default()
+        self.broker.engine.look(&network, |pool| Credit::of(pool, &team, key.class, now)).unwrap_or_default()
     }
 }
 
-fn credit_of(pool: &Pool, team: &TeamId, class: &str, now: crate::base::clock::Timestamp) -> (u64, u64) {
-    let Some(class) = pool.network().class_index(class) else { return (0, 0) };
-    let (mut left, mut cap) = (0, 0);
-    let mut seen = Vec::new();
-    for (token, _, _, supplies) in pool.supply_of(team, now) {
-        let drawn = pool.token_buckets(token);
-        for supply in supplies.iter().filter(|supply| supply.class == class) {
-            if seen.contains(&supply.bucket) {
-                continue;
+/// The live tokens of a team that serve a class, and the credit in the distinct buckets behind them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Credit {
+    tokens: usize,
+    /// What is left now.
+    left: u64,
+    /// What there is in a whole window.
+    cap: u64,
+}
+
+impl Credit {
+    fn of(pool: &Pool, team: &TeamId, class: &str, now: Timestamp) -> Credit {
+        let Some(class) = pool.network().class_index(class) else { return Credit::default() };
+        let (mut credit, mut seen) = (Credit::default(), Vec::new());
+        for (token, _, _, supplies) in pool.supply_of(team, now) {
+            let drawn = pool.token_buckets(token);
+            let of_class: Vec<_> = supplies.iter().filter(|supply| supply.class == class).collect();
+            credit.tokens += usize::from(!of_class.is_empty());
+            for supply in of_class {
+                if seen.contains(&supply.bucket) {
+                    continue;
+                }
+                seen.push(supply.bucket);
+                let of_owner =
+                    |owner: Owner| drawn.iter().find(|bucket| bucket.class == class && bucket.owner == owner);
+                credit.cap += supply.cap;
+                credit.left += of_owner(supply.owner).map_or(supply.cap, |bucket| bucket.left);
             }
-            seen.push(supply.bucket);
-            let of_owner = |owner: Owner| drawn.iter().find(|bucket| bucket.class == class && bucket.owner == owner);
-            cap += supply.cap;
-            left += of_owner(supply.owner).map_or(supply.cap, |bucket| bucket.left);
         }
+        credit
     }
-    (left, cap)
 }
 
 /// The load of a row.

@@ -1,4 +1,6 @@
 //! Where the pictures go: drawn over one another on a terminal, as lines elsewhere. Never both.
+//!
+//! A terminal is given back as it was, with the last picture above whatever is written next, however the demonstration ends.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -11,19 +13,14 @@ use crate::app::demo::view::{Picture, Style, draw, event_line, plain};
 /// How often a terminal is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 /// How often lines are written.
-const LINES_EVERY: Duration = Duration::from_secs(2);
+const LINES_EVERY: Duration = Duration::from_secs(5);
 /// Events are written as they come, looked for this often.
 const EVENTS_EVERY: Duration = Duration::from_millis(250);
 
 /// Where the pictures go.
 pub enum Screen {
     /// A terminal.
-    Live {
-        /// Lines of the last picture.
-        drawn: u16,
-        /// Whether colour is used.
-        color: bool,
-    },
+    Live(Live),
     /// Anything else: lines to stdout, or to stderr where stdout is for a program.
     Lines {
         /// Whether stdout is left alone.
@@ -38,16 +35,17 @@ pub enum Screen {
 impl Screen {
     /// The right one for this process.
     pub fn of_process(json: bool) -> Screen {
-        if json || !std::io::stdout().is_terminal() {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if json || is_dumb || !std::io::stdout().is_terminal() {
             return Screen::Lines { to_stderr: json, written: None, seen: 0 };
         }
-        Screen::Live { drawn: 0, color: uses_color() }
+        Screen::Live(Live::begin(uses_color()))
     }
 
     /// How long until the next picture.
     pub fn interval(&self) -> Duration {
         match self {
-            Screen::Live { .. } => DRAW_EVERY,
+            Screen::Live(_) => DRAW_EVERY,
             Screen::Lines { .. } => EVENTS_EVERY,
         }
     }
@@ -55,7 +53,7 @@ impl Screen {
     /// Shows a picture. A terminal that went away is no reason to stop.
     pub fn show(&mut self, picture: &Picture, board: &Board) {
         let _ = match self {
-            Screen::Live { drawn, color } => draw_over(picture, drawn, *color),
+            Screen::Live(live) => live.draw(picture),
             Screen::Lines { to_stderr, written, seen } => {
                 let (events, now_seen) = board.events_after(*seen);
                 *seen = now_seen;
@@ -81,25 +79,55 @@ pub fn size() -> (usize, usize) {
     terminal::size().map_or((100, 30), |(width, height)| (usize::from(width.max(1)), usize::from(height.max(2))))
 }
 
-fn draw_over(picture: &Picture, drawn: &mut u16, color: bool) -> std::io::Result<()> {
-    let (width, height) = size();
-    let lines = draw(picture, Style { width, height, color });
+/// A terminal that is drawn on: on a screen of its own, which leaves nothing behind.
+pub struct Live {
+    color: bool,
+    last: Vec<String>,
+}
+
+impl Live {
+    fn begin(color: bool) -> Live {
+        // A terminal that can't do it shows the pictures on its only screen.
+        let _ = begin_drawing();
+        Live { color, last: Vec::new() }
+    }
+
+    fn draw(&mut self, picture: &Picture) -> std::io::Result<()> {
+        let (width, height) = size();
+        self.last = draw(picture, Style { width, height, color: self.color });
+        let mut out = std::io::stdout().lock();
+        out.queue(terminal::BeginSynchronizedUpdate)?.queue(cursor::MoveTo(0, 0))?;
+        for line in &self.last {
+            write!(out, "{line}")?;
+            out.queue(terminal::Clear(terminal::ClearType::UntilNewLine))?;
+            out.write_all(b"\r\n")?;
+        }
+        out.queue(terminal::Clear(terminal::ClearType::FromCursorDown))?;
+        out.queue(terminal::EndSynchronizedUpdate)?;
+        out.flush()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // A terminal that went away needs nothing.
+        let _ = end_drawing(&self.last);
+    }
+}
+
+fn begin_drawing() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.queue(terminal::BeginSynchronizedUpdate)?;
-    let up = (*drawn).min(u16::try_from(height).unwrap_or(u16::MAX).saturating_sub(1));
-    if up > 0 {
-        out.queue(cursor::MoveToPreviousLine(up))?;
+    out.queue(terminal::EnterAlternateScreen)?.queue(cursor::Hide)?;
+    out.flush()
+}
+
+fn end_drawing(last: &[String]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.queue(terminal::LeaveAlternateScreen)?.queue(cursor::Show)?;
+    for line in last {
+        writeln!(out, "{line}")?;
     }
-    for line in &lines {
-        write!(out, "{line}")?;
-        out.queue(terminal::Clear(terminal::ClearType::UntilNewLine))?;
-        out.write_all(b"\n")?;
-    }
-    out.queue(terminal::Clear(terminal::ClearType::FromCursorDown))?;
-    out.queue(terminal::EndSynchronizedUpdate)?;
-    out.flush()?;
-    *drawn = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    Ok(())
+    out.flush()
 }
 
 fn write_lines(lines: &[String], to_stderr: bool) -> std::io::Result<()> {

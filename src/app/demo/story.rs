@@ -1,5 +1,6 @@
 //! What happens while the collectors work: scenes begin, alerts open and clear, and the operator adds the tokens that were advised.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tonic::Streaming;
 
 use crate::app::demo::board::Board;
 use crate::app::demo::pace::Pace;
-use crate::app::demo::plan::{OUTGROWN, Scene};
+use crate::app::demo::plan::{COLLECTIONS, CollectionPlan, OUTGROWN, Scene};
 use crate::app::demo::setup::{NewToken, Operator};
 use crate::base::tasks::Tasks;
 use crate::grpc::pb;
@@ -53,7 +54,7 @@ impl Story {
         let request = pb::WatchAlertsRequest { parent: "teams/-".to_owned() };
         let alerts = AlertServiceClient::new(self.operator.client()).watch_alerts(request).await;
         let mut alerts = alerts.context("watching the alerts")?.into_inner();
-        let mut helped = false;
+        let (mut helped, mut open) = (false, BTreeSet::new());
         self.begin(Scene::Usual);
         loop {
             let next = self.next_scene();
@@ -62,7 +63,7 @@ impl Story {
                 () = tokio::time::sleep(next) => self.begin(Scene::at(self.pace.elapsed(), self.whole)),
                 alert = next_alert(&mut alerts) => {
                     let alert = alert?;
-                    self.tell(&alert);
+                    self.tell(&alert, &mut open);
                     if !helped && is_outgrown(&alert) {
                         helped = self.help(&alert).await?;
                     }
@@ -86,10 +87,18 @@ impl Story {
         }
     }
 
-    fn tell(&self, alert: &pb::Alert) {
-        let word = if alert.clear_time.is_some() { "ALERT CLEARED" } else { "ALERT" };
-        let kind = kind_name(alert.kind());
-        self.board.tell(self.pace.elapsed(), format!("{word} {kind}: {}", alert.message));
+    /// Tells that an alert opened or cleared. How it goes on in between stands in the alert itself.
+    fn tell(&self, alert: &pb::Alert, open: &mut BTreeSet<String>) {
+        let team = alert.name.split('/').nth(1).unwrap_or_default();
+        if alert.clear_time.is_some() {
+            open.remove(&alert.name);
+            let what = label_of(team, &alert.network, &alert.credit_class);
+            self.board.tell(self.pace.elapsed(), format!("CLEARED  {team}'s tokens carry its {what} again"));
+        } else if open.insert(alert.name.clone()) {
+            // The first sentence says what is wrong and what to do; the figures behind it stand in the alert.
+            let gist = alert.message.split_once(". ").map_or(alert.message.as_str(), |(gist, _)| gist);
+            self.board.tell(self.pace.elapsed(), format!("ALERT  {gist}"));
+        }
     }
 
     /// Adds as many tokens as the alert advises. Returns whether it advised any.
@@ -107,7 +116,7 @@ impl Story {
             self.operator.add_token(NewToken { team, network, kind, engaged_users: None }).await?;
         }
         let tokens = if needed == 1 { "1 token".to_owned() } else { format!("{needed} tokens") };
-        self.board.tell(self.pace.elapsed(), format!("members of {team} connect {tokens} of {network}, as advised"));
+        self.board.tell(self.pace.elapsed(), format!("{team}'s members connect {tokens} of {network}, as advised"));
         Ok(true)
     }
 }
@@ -128,6 +137,14 @@ fn is_outgrown(alert: &pb::Alert) -> bool {
         && alert.clear_time.is_none()
         && alert.name.starts_with(&format!("teams/{team}/"))
         && alert.network == format!("networks/{network}")
+}
+
+/// What a team collects of a class, as people call it.
+fn label_of<'a>(team: &str, network: &str, class: &'a str) -> &'a str {
+    let is_it = |plan: &&CollectionPlan| {
+        plan.team == team && network == format!("networks/{}", plan.network) && plan.class == class
+    };
+    COLLECTIONS.iter().find(is_it).map_or(class, |plan| plan.label)
 }
 
 /// The kind of an alert, as metrics and logs name it.

@@ -29,7 +29,7 @@ const NEXT: [(&str, &str); 5] = [
     ("token-broker serve", "the real thing, with an embedded store"),
     ("token-broker token import --help", "bring your tokens"),
     ("token-broker lease acquire --help", "lease one by hand, as a worker would"),
-    ("token-broker load get --help", "see a team's token load"),
+    ("token-broker load show --help", "see a team's token load"),
     ("token-broker simulate --network x", "the simulated networks alone, to write collectors against"),
 ];
 
@@ -91,43 +91,11 @@ fn of_alert(alert: &AlertLine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::demo::judge::Use;
-    use crate::app::demo::outcome::Leases;
-
-    fn outcome(throttled: u64) -> Outcome {
-        Outcome {
-            seed: 1,
-            duration_s: 75.0,
-            speed: 60,
-            throttled,
-            over_grants: 0,
-            utilisation: Some(0.987),
-            calls_ok: 12_345,
-            leases: Leases { opened: 2000, refused: 30, p50_ms: 1.2, p99_ms: 8.8 },
-            networks: vec![Use {
-                network: "x",
-                class: "search_recent",
-                available: 1000,
-                used: 987,
-                utilisation: Some(0.987),
-                throttled,
-            }],
-            load: Vec::new(),
-            alerts: vec![AlertLine {
-                kind: "token_load_too_high",
-                team: "acme".to_owned(),
-                network: "x".to_owned(),
-                level: "critical",
-                opened_at: "2026-01-01T00:00:00Z".to_owned(),
-                cleared_at: Some("2026-01-01T00:10:00Z".to_owned()),
-                message: "2 more x tokens bring the load to 0.8.".to_owned(),
-            }],
-        }
-    }
+    use crate::app::demo::outcome::tests::outcome;
 
     #[test]
     fn it_says_what_a_reader_wants_to_know() {
-        let text = summary(&outcome(0), 100);
+        let text = summary(&outcome(), 100);
         for said in
             ["60 × faster", "75 minutes", "98.7 %", "1.2 ms", "2 more x tokens", "opened and cleared", "serve", "OK: "]
         {
@@ -138,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_broken_promise_is_named() {
-        assert_eq!(outcome(0).broken_promise(), None);
-        assert!(summary(&outcome(3), 100).contains("FAILED: the networks refused 3 calls for a limit."));
+        let broken = Outcome { throttled: 3, ..outcome() };
+        assert!(summary(&broken, 100).contains("FAILED: the networks refused 3 calls for a limit."));
     }
 }

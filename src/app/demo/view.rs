@@ -1,18 +1,22 @@
 //! What people see while it runs: a table that is drawn anew four times a second on a terminal, plain lines elsewhere.
 //!
-//! What is drawn is made by pure functions of a [`Picture`]; colour only repeats what a word says.
+//! What is drawn is made by pure functions of a [`Picture`]; colour only repeats what a word says. On a terminal of 80 columns and 24
+//! rows everything has its place; more room shows more of what happened.
 
 use std::time::Duration;
 
 use crate::app::demo::board::{Event, RowKey};
 
-/// The width below which columns are left out, and the widest that is used.
-const NARROW: usize = 110;
-const WIDEST: usize = 140;
-/// Cells of the bar of credit.
-const BAR: usize = 12;
-/// Events under the table.
-const EVENTS_SHOWN: usize = 7;
+/// The narrowest and the widest picture.
+const NARROWEST: usize = 40;
+const WIDEST: usize = 120;
+/// The widths from which there is room for all columns, and for what the credit is a part of.
+const ALL_COLUMNS: usize = 79;
+const WIDE: usize = 100;
+/// Rows of the terminal that the latest events get in any case.
+const EVENTS_KEPT: usize = 4;
+/// Events that are shown at most.
+const EVENTS_SHOWN: usize = 12;
 
 /// Everything that is shown at one moment.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +29,7 @@ pub struct Picture {
     pub speed: u32,
     /// One per team, network and class.
     pub lines: Vec<Line>,
-    /// What open alerts say.
+    /// What open alerts say, the latest first.
     pub alerts: Vec<String>,
     /// The latest events, the oldest first.
     pub events: Vec<Event>,
@@ -36,19 +40,21 @@ pub struct Picture {
 pub struct Line {
     /// Whose, and of which credit.
     pub key: RowKey,
+    /// The credit as people call it.
+    pub label: &'static str,
     /// Live tokens that serve the class.
-    pub tokens: i32,
+    pub tokens: usize,
     /// Credit that may be spent in the present windows.
     pub left: u64,
     /// What may be spent in a whole window.
     pub cap: u64,
-    /// Calls served in the last second.
+    /// Calls served in a second.
     pub rate: f64,
-    /// Requests refused so far.
+    /// Calls that the network refused for a limit.
     pub refused: u64,
-    /// Calls that wait.
+    /// Calls that wait for credit.
     pub waiting: u64,
-    /// The load.
+    /// The load; `None` while it is not known, and where demand meets no token.
     pub ratio: Option<f64>,
     /// Where it stands.
     pub level: Level,
@@ -79,13 +85,13 @@ impl Level {
         }
     }
 
-    /// The word for people, all of one width.
+    /// The word for people.
     fn word(self) -> &'static str {
         match self {
-            Level::Ok => "ok       ",
-            Level::High => "HIGH     ",
-            Level::Critical => "TOO HIGH ",
-            Level::NoTokens => "NO TOKENS",
+            Level::Ok => "ok",
+            Level::High => "HIGH",
+            Level::Critical => "TOO HIGH",
+            Level::NoTokens => "NO TOKEN",
         }
     }
 
@@ -100,6 +106,7 @@ impl Level {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Paint {
+    Plain,
     Bold,
     Dim,
     Green,
@@ -120,10 +127,11 @@ pub struct Style {
 
 impl Style {
     fn paint(&self, paint: Paint, text: &str) -> String {
-        if !self.color {
+        if !self.color || paint == Paint::Plain {
             return text.to_owned();
         }
         let code = match paint {
+            Paint::Plain => "0",
             Paint::Bold => "1",
             Paint::Dim => "2",
             Paint::Green => "32",
@@ -136,8 +144,8 @@ impl Style {
 
 /// The whole picture, one string per line of the terminal, none wider than it.
 pub fn draw(picture: &Picture, style: Style) -> Vec<String> {
-    let width = style.width.clamp(40, WIDEST);
-    let mut lines = vec![heading(picture, width, style), String::new(), style.paint(Paint::Bold, &header(width))];
+    let width = style.width.saturating_sub(1).clamp(NARROWEST, WIDEST);
+    let mut lines = vec![heading(picture, width, style), String::new(), style.paint(Paint::Dim, &header(width))];
     let mut team = "";
     for line in &picture.lines {
         let shown = if line.key.team == team { "" } else { line.key.team };
@@ -145,91 +153,124 @@ pub fn draw(picture: &Picture, style: Style) -> Vec<String> {
         lines.push(row(line, shown, width, style));
     }
     lines.push(String::new());
-    lines.extend(banner(picture, width, style));
+    let room = style.height.saturating_sub(lines.len() + EVENTS_KEPT + 4);
+    lines.extend(banner(picture, width, room, style));
     lines.push(String::new());
-    let room = style.height.saturating_sub(lines.len() + 1).min(EVENTS_SHOWN);
-    let texts: Vec<String> =
-        picture.events.iter().flat_map(|event| wrap(&event_line(event), width, "        ")).collect();
-    let skip = texts.len().saturating_sub(room);
-    lines.extend(texts[skip..].iter().map(|text| style.paint(Paint::Dim, text)));
+    let room = style.height.saturating_sub(lines.len() + 3).min(EVENTS_SHOWN);
+    lines.extend(events(picture, width, room, style));
+    lines.push(String::new());
+    lines.push(style.paint(Paint::Dim, &cut(LEGEND, width)));
     lines.truncate(style.height.saturating_sub(1).max(1));
     lines
 }
 
+/// What the columns mean, the most important first: it is cut where there is no room.
+const LEGEND: &str = "load: credit asked for / given   waiting: for credit   refused: by the network";
+
 fn heading(picture: &Picture, width: usize, style: Style) -> String {
     let done = picture.elapsed.as_secs_f64() / picture.whole.as_secs_f64().max(0.001);
-    let left = format!("token-broker demo   {} ", bar(done, 20));
-    let text = format!(
-        "{left}{:>3.0} of {:.0} s   time runs {} × faster in the simulated networks",
-        picture.elapsed.as_secs_f64(),
-        picture.whole.as_secs_f64(),
-        picture.speed
-    );
+    let (elapsed, whole) = (picture.elapsed.as_secs_f64(), picture.whole.as_secs_f64());
+    let text = format!("token-broker demo  {}  {elapsed:.0} of {whole:.0} s, {}", bar(done, 20), pace(picture.speed));
     style.paint(Paint::Bold, &cut(&text, width))
 }
 
+/// How fast time runs, in words.
+fn pace(speed: u32) -> String {
+    match speed {
+        1 => "in real time".to_owned(),
+        60 => "a second is a minute".to_owned(),
+        _ => format!("time runs {speed} × faster"),
+    }
+}
+
 fn header(width: usize) -> String {
-    let full = format!(
-        "{:<8}{:<11}{:<15}{:>6}  {:<24}{:>8}{:>9}{:>9}   {}",
-        "team", "network", "credit of", "tokens", "credit left", "calls/s", "refused", "waiting", "load"
-    );
-    let narrow = format!(
-        "{:<8}{:<11}{:>6}{:>12}{:>8}{:>9}   {}",
-        "team", "network", "tokens", "left", "calls/s", "waiting", "load"
-    );
-    cut(if width < NARROW { &narrow } else { &full }, width)
+    let (team, what, tokens, waiting, load) = ("team", "collects", "tokens", "waiting", "load");
+    let text = match width {
+        ..ALL_COLUMNS => format!("{team:<6} {what:<14} {tokens:>6} {waiting:>7}  {load}"),
+        ALL_COLUMNS..WIDE => format!(
+            "{team:<6} {what:<14} {tokens:>6} {:>11} {:>7} {:>7} {waiting:>7}  {load}",
+            "credit left", "calls/s", "refused"
+        ),
+        _ => format!(
+            "{team:<7} {what:<16} {tokens:>6}   {:<26} {:>7} {:>7} {waiting:>7}   {load}",
+            "credit left", "calls/s", "refused"
+        ),
+    };
+    cut(&text, width)
 }
 
 fn row(line: &Line, team: &str, width: usize, style: Style) -> String {
-    let ratio = line.ratio.map_or_else(|| "   –".to_owned(), |ratio| format!("{:>4}", two_decimals(ratio)));
-    let load = style.paint(line.level.paint(), &format!("{ratio} {}", line.level.word()));
-    let part = line.left as f64 / line.cap.max(1) as f64;
-    if width < NARROW {
-        let network = line.key.network;
-        return format!(
-            "{team:<8}{network:<11}{:>6}{:>12}{:>8.1}{:>9}   {load}",
-            line.tokens, line.left, line.rate, line.waiting
-        );
+    let Line { label, tokens, left, cap, rate, .. } = line;
+    let ratio = line.ratio.map_or_else(|| "–".to_owned(), two_decimals);
+    let load = format!("{ratio:>4} {}", line.level.word());
+    let load = style.paint(line.level.paint(), &cut(&load, width.saturating_sub(38)));
+    let count = |count: u64, paint| style.paint(if count > 0 { paint } else { Paint::Plain }, &format!("{count:>7}"));
+    let (refused, waiting) = (count(line.refused, Paint::Red), count(line.waiting, Paint::Yellow));
+    let credit = |cells| style.paint(line.level.paint(), &bar(*left as f64 / (*cap).max(1) as f64, cells));
+    let name = |width: usize| style.paint(Paint::Bold, &format!("{:<width$}", cut(team, width)));
+    match width {
+        ..ALL_COLUMNS => format!("{} {:<14} {tokens:>6} {waiting}  {load}", name(6), cut(label, 14)),
+        ALL_COLUMNS..WIDE => format!(
+            "{} {:<14} {tokens:>6} {left:>6} {} {rate:>7.1} {refused} {waiting}  {load}",
+            name(6),
+            cut(label, 14),
+            credit(4),
+        ),
+        _ => format!(
+            "{} {:<16} {tokens:>6}   {} {left:>5} of {cap:<6} {rate:>7.1} {refused} {waiting}   {load}",
+            name(7),
+            cut(label, 16),
+            credit(10),
+        ),
     }
-    let credit = format!("{} {:>5} of {}", bar(part, BAR), line.left, line.cap);
-    format!(
-        "{team:<8}{:<11}{:<15}{:>6}  {credit:<24}{:>8.1}{:>9}{:>9}   {load}",
-        line.key.network, line.key.class, line.tokens, line.rate, line.refused, line.waiting
-    )
 }
 
-fn banner(picture: &Picture, width: usize, style: Style) -> Vec<String> {
+/// The open alerts, in at most `room` lines.
+fn banner(picture: &Picture, width: usize, room: usize, style: Style) -> Vec<String> {
     if picture.alerts.is_empty() {
-        return vec![style.paint(Paint::Green, "No alert is open.")];
+        return vec![style.paint(Paint::Green, "no alert is open")];
     }
-    let texts = picture.alerts.iter().flat_map(|alert| wrap(&format!("! {alert}"), width, "  "));
-    texts.map(|text| style.paint(Paint::Red, &text)).collect()
+    let mut lines: Vec<String> =
+        picture.alerts.iter().flat_map(|alert| wrap(&format!("ALERT  {alert}"), width, "       ")).collect();
+    let most = room.max(2);
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            *last = format!("{} …", cut(last, width - 2).trim_end());
+        }
+    }
+    lines.into_iter().map(|text| style.paint(Paint::Red, &text)).collect()
 }
 
-/// One line for each team, for those who have no terminal.
+/// The latest events, in at most `room` lines; none is begun in its middle.
+fn events(picture: &Picture, width: usize, room: usize, style: Style) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for event in picture.events.iter().rev() {
+        let lines = wrap(&event_line(event), width, "        ");
+        if !shown.is_empty() && shown.len() + lines.len() > room {
+            break;
+        }
+        shown.splice(0..0, lines);
+    }
+    shown.truncate(room);
+    shown.into_iter().map(|text| style.paint(Paint::Plain, &text)).collect()
+}
+
+/// One line for each row, for those who have no terminal.
 pub fn plain(picture: &Picture) -> Vec<String> {
-    let mut teams: Vec<&str> = picture.lines.iter().map(|line| line.key.team).collect();
-    teams.dedup();
-    let of_team = |team: &&str| {
-        let rows = picture.lines.iter().filter(|line| line.key.team == *team);
-        let parts: Vec<String> = rows
-            .map(|line| {
-                let ratio = line.ratio.map_or_else(|| "–".to_owned(), two_decimals);
-                format!(
-                    "{}/{}: {} tokens, {} left, {:.0}/s, {} waiting, load {ratio} {}",
-                    line.key.network,
-                    line.key.class,
-                    line.tokens,
-                    line.left,
-                    line.rate,
-                    line.waiting,
-                    line.level.as_str()
-                )
-            })
-            .collect();
-        format!("{:>5.1}s  {team}: {}", picture.elapsed.as_secs_f64(), parts.join(" | "))
+    let of_row = |line: &Line| {
+        let Line { key, label, tokens, left, cap, rate, refused, waiting, ratio, level } = line;
+        let ratio = ratio.map_or_else(|| "–".to_owned(), two_decimals);
+        format!(
+            "{:>5.1}s  {:<7} {label:<14} {tokens} {}, credit {left} of {cap}, {rate:.1} calls/s, {refused} refused, {waiting} \
+             waiting, load {ratio} {}",
+            picture.elapsed.as_secs_f64(),
+            key.team,
+            if *tokens == 1 { "token" } else { "tokens" },
+            level.word()
+        )
     };
-    teams.iter().map(of_team).collect()
+    picture.lines.iter().map(of_row).collect()
 }
 
 /// An event as people read it.
@@ -279,68 +320,98 @@ mod tests {
     use super::*;
 
     fn picture() -> Picture {
-        let line = |team, network, class, level| Line {
-            key: RowKey { team, network, class },
+        let line = |team, class, label, level| Line {
+            key: RowKey { team, network: "x", class },
+            label,
             tokens: 3,
-            left: 405,
-            cap: 810,
+            left: 25_405,
+            cap: 25_920,
             rate: 27.4,
             refused: 12,
             waiting: 34,
             ratio: Some(1.25),
             level,
         };
+        let classes = ["X searches", "X tweet counts", "YouTube stats", "YouTube search", "Pinterest pins"];
+        let globex = classes.map(|label| line("globex", "calls", label, Level::NoTokens));
+        let mut lines = vec![
+            line("acme", "search_recent", "X searches", Level::Critical),
+            line("acme", "calls", "Facebook pages", Level::Ok),
+        ];
+        lines.extend(globex);
         Picture {
             elapsed: Duration::from_secs(30),
             whole: Duration::from_secs(75),
             speed: 60,
-            lines: vec![
-                line("acme", "x", "search_recent", Level::Critical),
-                line("acme", "facebook", "calls", Level::Ok),
-                line("globex", "pinterest", "org_analytics", Level::NoTokens),
-            ],
-            alerts: vec!["The token load of team acme on x is too high. ".repeat(4).trim().to_owned()],
+            lines,
+            alerts: vec!["The token load of team acme on x is too high. ".repeat(6).trim().to_owned(); 3],
             events: (0..20)
                 .map(|second| Event { at: Duration::from_secs(second), text: format!("event {second}") })
                 .collect(),
         }
     }
 
+    fn style(width: usize, height: usize) -> Style {
+        Style { width, height, color: false }
+    }
+
     #[test]
     fn nothing_is_wider_or_higher_than_the_terminal() {
-        for (width, height) in [(40, 10), (80, 24), (100, 30), (120, 40), (200, 60)] {
-            let lines = draw(&picture(), Style { width, height, color: false });
+        for (width, height) in [(42, 10), (80, 24), (100, 30), (120, 40), (200, 60)] {
+            let lines = draw(&picture(), style(width, height));
             assert!(lines.len() < height, "{width}×{height}: {} lines", lines.len());
             let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
-            assert!(width < 80 || widest <= width, "{width}×{height}: {widest} columns\n{}", lines.join("\n"));
+            assert!(widest < width, "{width}×{height}: {widest} columns\n{}", lines.join("\n"));
         }
     }
 
     #[test]
+    fn a_usual_terminal_has_room_for_all_that_matters() {
+        let drawn = draw(&picture(), style(80, 24)).join("\n");
+        for said in ["credit left", "calls/s", "refused", "waiting", "TOO HIGH", "NO TOKEN", "25405 ████", "…"]
+        {
+            assert!(drawn.contains(said), "{said}\n{drawn}");
+        }
+        assert!(drawn.contains("event 19") && drawn.contains("event 17"), "{drawn}");
+        assert!(drawn.lines().last().unwrap().starts_with("load: "), "{drawn}");
+    }
+
+    #[test]
     fn colour_only_repeats_what_words_say() {
-        let plain = draw(&picture(), Style { width: 120, height: 40, color: false }).join("\n");
-        let coloured = draw(&picture(), Style { width: 120, height: 40, color: true }).join("\n");
+        let plain = draw(&picture(), style(120, 40)).join("\n");
+        let coloured = draw(&picture(), Style { color: true, ..style(120, 40) }).join("\n");
         assert!(!plain.contains('\x1b'));
         let mut stripped = coloured.clone();
         for code in ["1", "2", "32", "33", "1;31", "0"] {
             stripped = stripped.replace(&format!("\x1b[{code}m"), "");
         }
         assert_eq!(stripped, plain);
-        assert!(plain.contains("TOO HIGH") && plain.contains("NO TOKENS"), "{plain}");
+        assert!(plain.contains("TOO HIGH") && plain.contains("NO TOKEN"), "{plain}");
     }
 
     #[test]
-    fn the_team_is_named_once_and_the_latest_events_are_shown() {
-        let lines = draw(&picture(), Style { width: 120, height: 40, color: false });
+    fn the_team_is_named_once_and_events_begin_with_their_time() {
+        let mut picture = picture();
+        picture.events = (0..9)
+            .map(|second| Event {
+                at: Duration::from_secs(second),
+                text: format!("{second} is told at length. ").repeat(9),
+            })
+            .collect();
+        let lines = draw(&picture, style(80, 24));
         assert_eq!(lines.iter().filter(|line| line.starts_with("acme")).count(), 1);
-        assert!(lines.last().unwrap().ends_with("event 19"));
+        let first = lines.iter().rposition(|line| line.is_empty()).map(|end| &lines[..end]).unwrap();
+        let begins = first.iter().rposition(|line| line.is_empty()).unwrap() + 1;
+        assert!(first[begins].contains("s  "), "{}", lines.join("\n"));
     }
 
     #[test]
     fn plain_lines_name_all_that_is_collected() {
         let lines = plain(&picture());
-        assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("acme: x/search_recent: 3 tokens, 405 left, 27/s, 34 waiting, load 1.25 critical"));
+        assert_eq!(lines.len(), 7);
+        let expected = " 30.0s  acme    X searches     3 tokens, credit 25405 of 25920, 27.4 calls/s, 12 refused, 34 waiting, \
+                        load 1.25 TOO HIGH";
+        assert_eq!(lines[0], expected);
     }
 
     #[test]

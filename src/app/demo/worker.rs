@@ -205,6 +205,8 @@ impl Worker {
             network: format!("networks/{}", self.plan.network),
             operation: self.plan.operation.to_owned(),
             calls,
+            // A few calls now are better than all of them later: the rest is asked for again.
+            min_calls: 1,
             purpose: self.plan.purpose.into(),
             profile: job.profile.clone().unwrap_or_default(),
             kind: self.plan.kind.to_owned(),

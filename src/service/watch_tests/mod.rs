@@ -1,8 +1,8 @@
 //! Loads, alerts and their messages, on a whole broker whose clock stands still.
 
-mod alerts;
-mod loads;
-mod webhooks;
+mod alert_tests;
+mod load_tests;
+mod webhook_tests;
 
 use std::time::Duration;
 
