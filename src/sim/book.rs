@@ -128,6 +128,7 @@ impl Usage {
 #[derive(Debug)]
 pub struct Books {
     network: Arc<Network>,
+    seed: u64,
     throttled_count: bool,
     accounts: BTreeMap<(LimitKey, String), Account>,
     facts: BTreeMap<(Owner, String, String), u64>,
@@ -175,16 +176,17 @@ struct Draw {
 }
 
 impl Books {
-    /// Empty books.
+    /// Empty books. The seed decides where each account's fixed windows begin, if only the network knows.
     ///
     /// # Errors
     /// When a daily window names a zone that does not exist.
-    pub fn new(network: Arc<Network>) -> Result<Self, UnknownZone> {
+    pub fn new(network: Arc<Network>, seed: u64) -> Result<Self, UnknownZone> {
         for limit in network.classes.iter().flat_map(|class| &class.limits) {
-            Meter::new(&limit.window)?;
+            Meter::new(&limit.window, seed)?;
         }
         Ok(Self {
             network,
+            seed,
             throttled_count: false,
             accounts: BTreeMap::new(),
             facts: BTreeMap::new(),
@@ -396,7 +398,7 @@ impl Books {
             .expect("limit keys are made from the network's own limits")
             .window;
         let opened = self.accounts.entry((limit.clone(), account.to_owned())).or_insert_with(|| Account {
-            meter: Meter::new(window).expect("every zone was checked when the books were opened"),
+            meter: Meter::new(window, chance(self.seed, limit, account)).expect("every zone was checked when the books were opened"),
             seen_at: now,
             given_back: 0,
             over: VecDeque::new(),
@@ -425,6 +427,13 @@ impl Books {
     }
 }
 
+/// A number for one account under one limit: the same for the same seed, another for every other account.
+fn chance(seed: u64, limit: &LimitKey, account: &str) -> u64 {
+    let mut hash = crc32fast::Hasher::new_with_initial(seed as u32);
+    hash.update(format!("{}/{}/{account}/{seed}", limit.class, limit.place).as_bytes());
+    u64::from(hash.finalize()) * 1_000_003
+}
+
 fn limits_of(network: &Network) -> impl Iterator<Item = (LimitKey, &LimitRule)> {
     network.classes.iter().flat_map(|class| {
         let key = |place| LimitKey { class: class.id.clone(), place };
@@ -437,6 +446,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::networks::Phase;
     use crate::sim::samples::{class, fixed, limit, network, operation, rolling};
 
     const START: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -476,7 +486,7 @@ mod tests {
     }
 
     fn books(classes: Vec<crate::domain::networks::CreditClass>) -> Books {
-        Books::new(Arc::new(network("sample", classes, Vec::new()))).unwrap()
+        Books::new(Arc::new(network("sample", classes, Vec::new())), 1).unwrap()
     }
 
     fn admitted(books: &mut Books, seconds: u64, who: &Who, costs: &[(&str, u64)]) -> bool {
@@ -586,9 +596,29 @@ mod tests {
         }
         let windows = books.windows(at(210));
         let seen: Vec<_> = windows.iter().map(|window| (window.begins, window.ends, window.used)).collect();
-        let expected = [(0, 60, 4), (70, 130, 2), (200, 260, 2)];
-        assert_eq!(seen, expected.map(|(begins, ends, used)| (at(begins), Some(at(ends)), used)));
+        // The minutes of the clock began 20 seconds before.
+        let expected = [(-20, 4), (40, 2), (160, 2)];
+        let minute = std::time::Duration::from_secs(60);
+        let from = |seconds: i64| Timestamp::from_secs(START.secs() + seconds);
+        assert_eq!(seen, expected.map(|(begins, used)| (from(begins), Some(from(begins) + minute), used)));
         assert!(windows.iter().all(|window| window.account == "t1" && window.allowed == 10));
+    }
+
+    #[test]
+    fn each_account_has_windows_of_its_own() {
+        let resets = |seed, token: &str| {
+            let unknown = Window::Fixed { length: std::time::Duration::from_secs(900), phase: Phase::Network };
+            let sample = network("sample", vec![class("calls", Unit::Calls, vec![limit(Owner::Token, unknown, 9)])], vec![]);
+            let mut books = Books::new(Arc::new(sample), seed).unwrap();
+            let who = Who { token: token.to_owned(), ..Who::new(1, 1, 1) };
+            books.call(START, &who.caller(), &operation("GET", "/", &[("calls", 1)])).usage[0].resets_at
+        };
+        let names: Vec<String> = (0..20).map(|nth| format!("t{nth}")).collect();
+        let all = |seed| names.iter().map(|name| resets(seed, name)).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+        assert_eq!(all(1).len(), names.len(), "no two windows end together");
+        assert!(all(1).iter().all(|end| (1..=900).contains(&end.since(START).as_secs())));
     }
 
     #[test]
@@ -613,7 +643,7 @@ mod tests {
             let write = vec![limit(Owner::Person, rolling(120), 3), limit(Owner::Profile, rolling(30), 2)];
             let classes = vec![class("read", Unit::Calls, read), class("write", Unit::Calls, write)];
             let sample = network("sample", classes.clone(), Vec::new());
-            let mut books = Books::new(Arc::new(sample)).unwrap();
+            let mut books = Books::new(Arc::new(sample), 1).unwrap();
             let operations: [&[(&str, u64)]; 3] = [&[("read", 1)], &[("write", 1)], &[("read", 2), ("write", 1)]];
             let mut history: Vec<(u64, Who, usize)> = Vec::new();
             let mut now = 0;

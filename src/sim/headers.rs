@@ -216,7 +216,7 @@ mod tests {
     /// The headers after `calls` calls with one token of page 112130216863063, 100 seconds after the first.
     fn after(network: Network, calls: u64) -> Vec<(String, String)> {
         let network = Arc::new(network);
-        let mut books = Books::new(network.clone()).unwrap();
+        let mut books = Books::new(network.clone(), 1).unwrap();
         let kind: KindId = "user".parse().unwrap();
         let caller = Caller {
             token: "t",
@@ -259,7 +259,7 @@ mod tests {
                 900,
                 Dialect::TripleEpoch,
                 "x-rate-limit-",
-                vec!["x-rate-limit-limit: 900", "x-rate-limit-remaining: 847", "x-rate-limit-reset: 1705420900"],
+                vec!["x-rate-limit-limit: 900", "x-rate-limit-remaining: 847", "x-rate-limit-reset: 1705420800"],
             ),
             (
                 "github",
@@ -270,7 +270,7 @@ mod tests {
                 vec![
                     "x-ratelimit-limit: 5000",
                     "x-ratelimit-remaining: 4947",
-                    "x-ratelimit-reset: 1705423600",
+                    "x-ratelimit-reset: 1705420800",
                     "x-ratelimit-used: 53",
                     "x-ratelimit-resource: core",
                 ],
@@ -281,7 +281,7 @@ mod tests {
                 1000,
                 Dialect::TripleSeconds,
                 "x-ratelimit-",
-                vec!["x-ratelimit-used: 53", "x-ratelimit-remaining: 947.0", "x-ratelimit-reset: 500"],
+                vec!["x-ratelimit-used: 53", "x-ratelimit-remaining: 947.0", "x-ratelimit-reset: 100"],
             ),
             (
                 "tumblr",
@@ -292,7 +292,7 @@ mod tests {
                 vec![
                     "x-ratelimit-perhour-limit: 1000",
                     "x-ratelimit-perhour-remaining: 947",
-                    "x-ratelimit-perhour-reset: 3500",
+                    "x-ratelimit-perhour-reset: 700",
                 ],
             ),
             (
@@ -328,7 +328,7 @@ mod tests {
                 vec![
                     "ratelimit-limit: 3000",
                     "ratelimit-remaining: 2947",
-                    "ratelimit-reset: 1705420300",
+                    "ratelimit-reset: 1705420200",
                     "ratelimit-policy: 3000;w=300",
                 ],
             ),
@@ -338,7 +338,7 @@ mod tests {
                 100,
                 Dialect::IetfDraft,
                 "ratelimit",
-                vec!["ratelimit-policy: \"org_analytics-0\";q=100;w=300", "ratelimit: \"org_analytics-0\";r=47;t=200"],
+                vec!["ratelimit-policy: \"org_analytics-0\";q=100;w=300", "ratelimit: \"org_analytics-0\";r=47;t=100"],
             ),
         ];
         for (id, window, amount, dialect, name, expected) in cases {
@@ -379,7 +379,7 @@ mod tests {
             lines(&after(one("x", fixed(900), 10, Owner::App, vec![rule]), calls))
         };
         assert_eq!(sample(10), Vec::<String>::new());
-        assert_eq!(sample(11), ["retry-after: 800"]);
+        assert_eq!(sample(11), ["retry-after: 700"]);
     }
 
     #[test]

@@ -38,18 +38,23 @@ enum Rule {
 
 #[derive(Debug, Clone)]
 enum Step {
-    FromFirstCall(Duration),
-    Aligned(Duration),
+    /// Windows of `length`; one of them begins `shift` after the epoch.
+    Even { length: Duration, shift: Duration },
     Day(TimeZone),
 }
 
 impl Meter {
-    /// A meter on which nothing was charged.
-    pub fn new(window: &Window) -> Result<Self, UnknownZone> {
+    /// A meter on which nothing was charged. `chance` decides where fixed windows begin whose phase only the network knows: a client
+    /// that guesses, from its first call or from the clock, guesses wrong.
+    ///
+    /// # Errors
+    /// When a daily window names a zone that does not exist.
+    pub fn new(window: &Window, chance: u64) -> Result<Self, UnknownZone> {
         let stepped = |step| Rule::Stepped { step, open: None };
+        let even = |length: Duration, shift| stepped(Step::Even { length, shift: Duration::from_micros(shift) });
         let rule = match window {
-            Window::Fixed { length, phase: Phase::Network } => stepped(Step::FromFirstCall(*length)),
-            Window::Fixed { length, phase: Phase::Clock } => stepped(Step::Aligned(*length)),
+            Window::Fixed { length, phase: Phase::Network } => even(*length, chance % micros(*length).max(1)),
+            Window::Fixed { length, phase: Phase::Clock } => even(*length, 0),
             Window::Daily { zone } => stepped(Step::Day(zone_of(zone)?)),
             Window::Rolling { length } => Rule::Rolling { length: *length, charges: VecDeque::new() },
             Window::Paced { per } => Rule::Paced { per: *per, full_at: Timestamp::EPOCH },
@@ -64,7 +69,7 @@ impl Meter {
     pub fn window(&self) -> Option<(Timestamp, Timestamp, u64)> {
         let Rule::Stepped { step, open: Some((ends, used)) } = &self.rule else { return None };
         let length = match step {
-            Step::FromFirstCall(length) | Step::Aligned(length) => *length,
+            Step::Even { length, .. } => *length,
             Step::Day(_) => Duration::from_secs(24 * 3600),
         };
         Some((*ends - length, *ends, *used))
@@ -220,25 +225,27 @@ impl Meter {
 }
 
 impl Step {
-    /// The end of the window that holds `now`, or would begin with a call at `now`.
+    /// The end of the window that holds `now`.
     fn end(&self, now: Timestamp) -> Timestamp {
         match self {
-            Step::FromFirstCall(length) => now + *length,
-            Step::Aligned(length) => {
-                let length = micros(*length).max(1).cast_signed();
-                Timestamp::from_micros((now.micros().div_euclid(length) + 1).saturating_mul(length))
+            Step::Even { length, shift } => {
+                let begun = Self::begun(now, *length, *shift);
+                Timestamp::from_micros(begun.saturating_mul(micros(*length).max(1).cast_signed())) + *shift
             }
             Step::Day(zone) => end_of_day(now, zone),
         }
     }
 
+    /// How many windows had begun by `now`, counted from the epoch.
+    fn begun(now: Timestamp, length: Duration, shift: Duration) -> i64 {
+        (now - shift).micros().div_euclid(micros(length).max(1).cast_signed()) + 1
+    }
+
     /// How many window ends can lie between the two times.
     fn between(&self, since: Timestamp, now: Timestamp) -> u64 {
         match self {
-            Step::FromFirstCall(length) => micros(now.since(since)) / micros(*length).max(1),
-            Step::Aligned(length) => {
-                let length = micros(*length).max(1).cast_signed();
-                (now.micros().div_euclid(length) - since.micros().div_euclid(length)).max(0).cast_unsigned()
+            Step::Even { length, shift } => {
+                (Self::begun(now, *length, *shift) - Self::begun(since, *length, *shift)).max(0).cast_unsigned()
             }
             Step::Day(zone) => {
                 let (Some(from), Some(to)) = (date(since, zone), date(now, zone)) else { return 0 };
@@ -278,6 +285,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const START: Timestamp = Timestamp::from_secs(1_700_000_000);
     const ZONE: &str = "America/Los_Angeles";
+    /// Shifts windows of a minute by 23.456789 s.
+    const CHANCE: u64 = 600_000_000 + 23_456_789;
 
     /// One admitted call, as the naive judges remember it.
     #[derive(Clone)]
@@ -294,18 +303,9 @@ mod tests {
         };
         match window {
             Window::Rolling { length } => sum_where(&|call| next.at.since(call.at) < *length) <= limit,
-            Window::Fixed { length, phase: Phase::Network } => {
-                let mut begun = None;
-                for call in before {
-                    begun = begun.filter(|from| call.at.since(*from) < *length).or(Some(call.at));
-                }
-                match begun.filter(|from| next.at.since(*from) < *length) {
-                    Some(from) => sum_where(&|call| call.at >= from) <= limit,
-                    None => next.units <= limit,
-                }
-            }
-            Window::Fixed { length, phase: Phase::Clock } => {
-                let nth = |at: Timestamp| at.micros() / length.as_micros() as i64;
+            Window::Fixed { length, phase } => {
+                let shift = if *phase == Phase::Network { CHANCE % length.as_micros() as u64 } else { 0 };
+                let nth = |at: Timestamp| (at.micros() - shift as i64) / length.as_micros() as i64;
                 sum_where(&|call| nth(call.at) == nth(next.at)) <= limit
             }
             Window::Daily { zone } => {
@@ -357,7 +357,7 @@ mod tests {
             steps in prop::collection::vec((0u64..30_000_000, 1u64..4, 0u8..6), 1..80),
         ) {
             let pace = if matches!(window, Window::Daily { .. }) { 700 } else { 1 };
-            let mut meter = Meter::new(&window).unwrap();
+            let mut meter = Meter::new(&window, CHANCE).unwrap();
             let mut now = START;
             let mut admitted: Vec<Call> = Vec::new();
             for (advance, units, key) in steps {
@@ -402,15 +402,26 @@ mod tests {
     }
 
     #[test]
+    fn chance_shifts_only_windows_whose_phase_the_network_keeps() {
+        let ends = |phase, chance| {
+            let window = Window::Fixed { length: 60 * SECOND, phase };
+            Meter::new(&window, chance).unwrap().resets_at(START).since(START)
+        };
+        assert_eq!((ends(Phase::Clock, 0), ends(Phase::Clock, 5_000_000)), (40 * SECOND, 40 * SECOND));
+        assert_eq!((ends(Phase::Network, 0), ends(Phase::Network, 5_000_000)), (40 * SECOND, 45 * SECOND));
+        assert_eq!(ends(Phase::Network, 25_000_000), 5 * SECOND, "before the first call, too");
+    }
+
+    #[test]
     fn an_unknown_zone_is_an_error() {
-        let error = Meter::new(&Window::Daily { zone: "Mars/Olympus".to_owned() }).unwrap_err();
+        let error = Meter::new(&Window::Daily { zone: "Mars/Olympus".to_owned() }, 0).unwrap_err();
         assert!(error.to_string().contains("IANA"));
     }
 
     #[test]
     fn clearing_gives_everything_back() {
         for window in [Window::Budget, Window::Rolling { length: SECOND }, Window::Paced { per: SECOND }] {
-            let mut meter = Meter::new(&window).unwrap();
+            let mut meter = Meter::new(&window, CHANCE).unwrap();
             meter.charge(START, 5, "");
             assert!(!meter.admits(START, 5, 1, ""));
             assert_eq!(meter.clear(START), 5);

@@ -9,8 +9,9 @@ pub(super) fn limit(owner: Owner, window: Window, amount: u64) -> LimitRule {
     LimitRule { owner, kinds: Vec::new(), window, amount: Amount::Number(amount), verified: Verified::Documented }
 }
 
+/// Windows that begin with the clock, so that a test knows where they end.
 pub(super) fn fixed(seconds: u64) -> Window {
-    Window::Fixed { length: Duration::from_secs(seconds), phase: Phase::Network }
+    Window::Fixed { length: Duration::from_secs(seconds), phase: Phase::Clock }
 }
 
 pub(super) fn rolling(seconds: u64) -> Window {

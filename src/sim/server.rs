@@ -317,7 +317,7 @@ mod tests {
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()["x-rate-limit-limit"], "2");
             assert_eq!(response.headers()["x-rate-limit-remaining"], remaining);
-            assert_eq!(response.headers()["x-rate-limit-reset"], "1705420900");
+            assert_eq!(response.headers()["x-rate-limit-reset"], "1705420800");
         }
         let refused = stage.get("/x/search/recent").await;
         assert_eq!(refused.headers()["x-rate-limit-remaining"], "0");

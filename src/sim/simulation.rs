@@ -113,12 +113,13 @@ impl Simulation {
         let mut simulated = BTreeMap::new();
         for network in networks {
             let counts = Family::of(&network) == Family::Graph;
+            let seed = seed ^ u64::from(crc32fast::hash(network.id.as_str().as_bytes()));
             let state = State {
-                books: Books::new(network.clone())?.count_throttled(counts),
+                books: Books::new(network.clone(), seed)?.count_throttled(counts),
                 tokens: BTreeMap::new(),
                 locked: BTreeSet::new(),
                 spoiling: Spoiling::default(),
-                random: StdRng::seed_from_u64(seed ^ u64::from(crc32fast::hash(network.id.as_str().as_bytes()))),
+                random: StdRng::seed_from_u64(seed),
                 tally: Tally::default(),
             };
             simulated.insert(network.id.clone(), (network, Mutex::new(state)));
