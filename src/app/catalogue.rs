@@ -16,9 +16,16 @@ pub fn read_catalogue(dir: Option<&Path>) -> anyhow::Result<Catalogue> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(&path).with_context(|| format!("'{}' can't be read", path.display()))?;
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("'{}' can't be read; it must be a text in UTF-8", path.display()))?;
             files.push((name, text));
         }
+    }
+    if files.is_empty() {
+        bail!(
+            "'{}' holds no file '<network>.toml'; name the folder with your files, or leave the setting out",
+            dir.display()
+        );
     }
     files.sort();
     match Catalogue::load(&files) {

@@ -52,8 +52,10 @@ const KINDS: &[Column<pb::TokenKind>] = &[
     Column::minor_text("REFRESH VALID", |kind, _| exact(kind.refresh_validity.as_ref()).into()),
     Column::text("RENEWAL", |kind, _| word_of::<pb::RenewalFamily>(kind.renewal).into()),
     Column::minor_text("PURPOSES", |kind, _| purposes(kind).into()),
+    Column::minor_text("API", |kind, _| kind.api_base.as_str().into()),
     Column::minor_text("NEEDS", |kind, _| kind.native_permission.as_str().into()),
     Column::minor_text("SURE", |kind, _| sure(kind.verification)),
+    Column::minor_text("UNVERIFIED", |kind, _| kind.unverified_fields.join(", ").into()),
 ];
 
 const OPERATIONS: &[Column<pb::Operation>] =

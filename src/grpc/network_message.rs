@@ -43,6 +43,8 @@ fn kind_message(kind: &TokenKind) -> pb::TokenKind {
         native_permission: kind.native_permission.clone().unwrap_or_default(),
         required_parameters: kind.bindings.iter().map(|binding| parameter(*binding).to_owned()).collect(),
         verification: verification(kind.verified) as i32,
+        unverified_fields: kind.unverified.clone(),
+        api_base: kind.api_base.clone().unwrap_or_default(),
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn kind(id: &str) -> TokenKind {
     TokenKind {
         id: id.parse().unwrap(),
         about: String::new(),
+        api_base: None,
         oauth: None,
         scopes: vec![PurposeScopes { purpose: Purpose::CollectContent, scopes: vec!["read".to_owned()] }],
         access_validity: None,
@@ -53,6 +54,7 @@ pub(super) fn kind(id: &str) -> TokenKind {
         native_permission: None,
         probe: None,
         verified: Verified::Documented,
+        unverified: Vec::new(),
     }
 }
 

@@ -19,10 +19,7 @@ use crate::base::ids::{ClassId, KindId};
 pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'_>) {
     let mut check = Check { network, complete, document };
     let root = Place::default();
-    check.url(&root.key("api_base"), &network.api_base);
-    if network.api_base.ends_with('/') {
-        check.document.note(&root.key("api_base"), "must not end with '/': paths begin with it");
-    }
+    check.base(&root.key("api_base"), &network.api_base);
     if network.display_name.trim().is_empty() {
         check.document.note(&root.key("display_name"), "is empty: write the name as people know it");
     }
@@ -32,7 +29,9 @@ pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'
     check.operations(&root.key("operations"));
     check.headers(&root.key("headers"));
     for (at, retention) in network.retention.iter().enumerate() {
-        check.some_time(&root.key("retention").at(at).key("after"), retention.after);
+        let place = root.key("retention").at(at);
+        check.some_text(&place.key("rule"), &retention.rule);
+        check.some_time(&place.key("after"), retention.after);
     }
     check_errors::check(network, check.document);
 }
@@ -82,6 +81,15 @@ impl Check<'_, '_> {
                     self.document.note(&place.key("scopes").at(at).key("purpose"), message);
                 }
             }
+            if let Some(base) = &kind.api_base {
+                self.base(&place.key("api_base"), base);
+            }
+            for (at, key) in kind.unverified.iter().enumerate() {
+                if !self.document.has(&key.split('.').fold(place.clone(), |above, step| above.key(step))) {
+                    let message = format!("'{key}' is no key of this kind: name one that is written here");
+                    self.document.note(&place.key("unverified").at(at), message);
+                }
+            }
             self.some_time(&place.key("access_validity"), kind.access_validity);
             self.some_time(&place.key("refresh_validity"), kind.refresh_validity);
             self.some_time(&place.key("data_access_validity"), kind.data_access_validity);
@@ -99,7 +107,7 @@ impl Check<'_, '_> {
 
     fn oauth(&mut self, place: &Place, oauth: &OAuth) {
         let urls = [
-            ("authorize_url", Some(&oauth.authorize_url)),
+            ("authorize_url", oauth.authorize_url.as_ref()),
             ("token_url", Some(&oauth.token_url)),
             ("request_token_url", oauth.request_token_url.as_ref()),
             ("revoke_url", oauth.revoke_url.as_ref()),
@@ -151,10 +159,15 @@ impl Check<'_, '_> {
     fn classes(&mut self, place: &Place) {
         for (at, class) in self.network.classes.iter().enumerate() {
             self.some_text(&place.at(at).key("about"), &class.about);
-            let place = place.at(at).key("limits");
-            if class.limits.is_empty() && self.complete {
-                self.document.note(&place, "is empty: write what is known, or 'unknown' with a safe value");
+            if self.complete && !self.is_drawn_from(class) {
+                self.document
+                    .note(&place.at(at).key("id"), "no operation draws from it: leave it out, or name it in a cost");
             }
+            if class.limits.is_empty() && self.complete {
+                let message = "is empty: write what is known, or 'unknown' with a safe value";
+                self.document.note(&place.at(at).key("limits"), message);
+            }
+            let place = place.at(at).key("limits");
             for (at, limit) in class.limits.iter().enumerate() {
                 self.limit(&place.at(at), class, limit);
                 if class.limits[..at].iter().any(|earlier| counts_the_same(earlier, limit)) {
@@ -162,6 +175,11 @@ impl Check<'_, '_> {
                 }
             }
         }
+    }
+
+    fn is_drawn_from(&self, class: &CreditClass) -> bool {
+        let mut costs = self.network.operations.iter().flat_map(|operation| &operation.costs);
+        costs.any(|cost| cost.class == class.id)
     }
 
     fn limit(&mut self, place: &Place, class: &CreditClass, limit: &LimitRule) {
@@ -326,6 +344,13 @@ impl Check<'_, '_> {
         match request.split_once(' ') {
             Some((method, url)) if METHODS.contains(&method) => self.url(place, url),
             _ => self.document.note(place, "must be a method and a URL, as \"GET https://api.example.com/me\""),
+        }
+    }
+
+    fn base(&mut self, place: &Place, text: &str) {
+        self.url(place, text);
+        if text.ends_with('/') {
+            self.document.note(place, "must not end with '/': paths begin with it");
         }
     }
 

@@ -1,8 +1,8 @@
 //! What an answer of a network means for the token and for the call. Total: any status and any body has a class.
 //!
 //! The catalogue's rules are asked, most exact first. In doubt an answer is [`ErrorClass::Transient`]: no token is called
-//! dead for a page of HTML, a proxy's answer or a body that breaks off. How the parts of an answer are found is in
-//! `said`.
+//! dead for a page of HTML, a proxy's answer, a body that breaks off or one that contradicts itself. A rule that no source
+//! confirms ends no token either: it casts doubt on it. How the parts of an answer are found is in `said`.
 
 mod said;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::said::Said;
-use super::model::{Endpoint, ErrorClass, ErrorRule, Network};
+use super::model::{Endpoint, ErrorClass, ErrorRule, Network, Verified};
 
 /// An answer of a network, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ pub fn classify(network: &Network, answer: &Answer<'_>) -> Classified {
     let said = Said::read(network, answer);
     let (rule, decisive) = said.rule(network, Endpoint::Api).unzip();
     let class = match rule {
-        Some(rule) => weighed(rule, &said),
+        Some(rule) => weighed(network, rule, &said),
         None if success && said.is_good(network) => ErrorClass::Ok,
         None if answer.status == 429 => ErrorClass::RateLimitedToken,
         None => ErrorClass::Transient,
@@ -64,7 +64,7 @@ pub fn classify_renewal(network: &Network, answer: &Answer<'_>) -> Classified {
     let said = Said::read(network, answer);
     let final_word = is_final(answer.status) && said.is_object();
     if final_word && let Some((rule, decisive)) = said.rule(network, Endpoint::Token) {
-        let class = weighed(rule, &said);
+        let class = weighed(network, rule, &said);
         return said.classified(class, decisive);
     }
     let class = classify_token_endpoint(answer.status, answer.body);
@@ -133,8 +133,8 @@ fn may_refuse_politely(network: &Network, answer: &Answer<'_>) -> bool {
     !answer.body.is_empty() && (network.error_body.success_code.is_some() || network.errors.iter().any(matches_status))
 }
 
-/// A rule's class, unless the answer is too little to believe it.
-fn weighed(rule: &ErrorRule, said: &Said<'_>) -> ErrorClass {
+/// A rule's class, unless the answer or the rule is too little to believe it.
+fn weighed(network: &Network, rule: &ErrorRule, said: &Said<'_>) -> ErrorClass {
     let only_status = rule.code.is_none() && rule.subcode.is_none() && rule.message.is_none();
     let doubtful = if said.is_html {
         judges_the_token(rule.class) || rule.class == ErrorClass::TokenInvalid
@@ -143,7 +143,31 @@ fn weighed(rule: &ErrorRule, said: &Said<'_>) -> ErrorClass {
     };
     let to_be_repeated =
         said.asks_to_repeat && (judges_the_token(rule.class) || rule.class == ErrorClass::TokenInvalid);
-    if doubtful || to_be_repeated { ErrorClass::Transient } else { rule.class }
+    if doubtful || to_be_repeated || contradicts_its_code(network, rule, said) {
+        return ErrorClass::Transient;
+    }
+    if rule.verified == Verified::Unverified { doubted(rule.class) } else { rule.class }
+}
+
+/// Whether a sub-code that ends a token stands beside a code that speaks of something else than the token.
+fn contradicts_its_code(network: &Network, rule: &ErrorRule, said: &Said<'_>) -> bool {
+    let by_subcode = rule.subcode.is_some() && rule.code.is_none() && doubted(rule.class) != rule.class;
+    by_subcode && said.rule_by_code(network).is_some_and(|by_code| by_code.class != ErrorClass::TokenInvalid)
+}
+
+/// What is left of a class where it is not proven: what would end a token only casts doubt on it, and a permission that may be
+/// missing for one call is not called lost.
+fn doubted(class: ErrorClass) -> ErrorClass {
+    use ErrorClass as Class;
+    match class {
+        Class::TokenExpired
+        | Class::TokenRevoked
+        | Class::PasswordChanged
+        | Class::UserCheckpoint
+        | Class::RefreshRejected => Class::TokenInvalid,
+        Class::PermissionLost => Class::Transient,
+        other => other,
+    }
 }
 
 /// Whether a class, once believed, ends the use of a token or of an app, or blames the caller.

@@ -135,6 +135,12 @@ impl<'t> Document<'t> {
         self.push(line, place.to_string(), message.into());
     }
 
+    /// Whether the text has this key.
+    pub fn has(&self, place: &Place) -> bool {
+        let place = self.place_in_text(place);
+        self.nodes().iter().any(|node| node.place == place)
+    }
+
     /// Whether no mistake was found so far.
     pub fn is_faultless(&self) -> bool {
         self.mistakes.is_empty()

@@ -18,6 +18,11 @@ impl Network {
         self.kinds.iter().position(|kind| kind.id.as_str() == id)
     }
 
+    /// Where the API is called with a token of `kind`, without a slash at the end.
+    pub fn api_base_for(&self, kind: &str) -> &str {
+        self.kind(kind).and_then(|kind| kind.api_base.as_ref()).unwrap_or(&self.api_base)
+    }
+
     /// The credit class of that name.
     pub fn class(&self, id: &str) -> Option<&CreditClass> {
         self.classes.get(self.class_index(id)?)

@@ -82,6 +82,7 @@ fn sort_errors(network: &mut Network) {
 struct RawKind {
     id: KindId,
     about: String,
+    api_base: Option<String>,
     oauth: Option<OAuth>,
     #[serde(default)]
     scopes: Vec<PurposeScopes>,
@@ -99,6 +100,8 @@ struct RawKind {
     native_permission: Option<String>,
     probe: Option<Probe>,
     verified: Verified,
+    #[serde(default)]
+    unverified: Vec<String>,
 }
 
 impl RawKind {
@@ -106,6 +109,7 @@ impl RawKind {
         TokenKind {
             id: self.id,
             about: self.about,
+            api_base: self.api_base,
             oauth: self.oauth,
             scopes: self.scopes,
             access_validity: self.access_validity,
@@ -117,6 +121,7 @@ impl RawKind {
             native_permission: self.native_permission,
             probe: self.probe,
             verified: self.verified,
+            unverified: self.unverified,
         }
     }
 }

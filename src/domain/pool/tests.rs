@@ -17,6 +17,7 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
     let kind = |id: &str| TokenKind {
         id: id.parse().unwrap(),
         about: String::new(),
+        api_base: None,
         oauth: None,
         scopes: vec![PurposeScopes { purpose: Purpose::CollectContent, scopes: vec!["read".to_owned()] }],
         access_validity: None,
@@ -28,6 +29,7 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
         native_permission: None,
         probe: None,
         verified: Verified::Documented,
+        unverified: Vec::new(),
     };
     Arc::new(Network {
         id: "net".parse().unwrap(),

@@ -20,7 +20,7 @@ pub fn leased(lease: pb::Lease, leased: LeasedToken, caller: &Caller) -> pb::Lea
         kind: leased.kind.to_string(),
         profile: leased.profile.as_deref().unwrap_or_default().to_owned(),
         request_parameters: leased.parameters,
-        api_base: leased.network.api_base.clone(),
+        api_base: leased.network.api_base_for(leased.kind.as_str()).to_owned(),
         grants: leased.grants.into_iter().map(grant).collect(),
         calls_granted: calls(leased.calls),
         calls_left: calls(leased.calls_left),
@@ -50,6 +50,8 @@ pub fn record(record: LeaseRecord, network: Option<&Network>) -> pb::Lease {
         credit_class: cost.class.to_string(),
         credits: saturated(cost.units.saturating_mul(calls_granted)),
     });
+    let api_base =
+        network.map(|network| network.api_base_for(kind.as_ref().map_or("", |kind| kind.as_str())).to_owned());
     let state = match lease.state {
         LeaseState::Open => pb::LeaseState::Active,
         LeaseState::Released => pb::LeaseState::Released,
@@ -67,7 +69,7 @@ pub fn record(record: LeaseRecord, network: Option<&Network>) -> pb::Lease {
         kind: kind.map(|kind| kind.to_string()).unwrap_or_default(),
         profile: lease.profile,
         request_parameters: Default::default(),
-        api_base: network.map(|network| network.api_base.clone()).unwrap_or_default(),
+        api_base: api_base.unwrap_or_default(),
         grants: grants.collect(),
         calls_granted: calls(calls_granted),
         calls_left: calls(calls_left),

@@ -139,6 +139,36 @@ fn each_mistake_is_found_at_its_line_and_key() {
         ("about = \"Calls.\"", "about = \" \"", "classes[0].about", "is empty"),
         ("\"error.code\"", "\"error..code\"", "error_body.code[0]", "joined by dots"),
         ("path = \"/posts\"", "path = \"posts\"", "operations[0].path", "can't be called"),
+        ("id = \"page\"", "id = \"page\"\napi_base = \"page.example\"", "kinds[1].api_base", "can't be called"),
+        ("id = \"page\"", "id = \"page\"\napi_base = \"https://page.example/\"", "kinds[1].api_base", "must not end"),
+        (
+            "id = \"page\"",
+            "id = \"page\"\nunverified = [\"oauth.pkce\"]",
+            "kinds[1].unverified[0]",
+            "no key of this kind",
+        ),
+        (
+            "\n[[classes]]",
+            "\n[[classes]]\nid = \"idle\"\nunit = \"calls\"\nabout = \"Idle.\"\nlimits = [{ owner = \"app\", window = { rule = \"budget\" }, amount = 1, verified = \"unverified\" }]\n[[classes]]",
+            "classes[0].id",
+            "no operation draws from it",
+        ),
+        (
+            "\n[[operations]]",
+            "\n[[retention]]\nrule = \"\"\nverified = \"unverified\"\n[[operations]]",
+            "retention[0].rule",
+            "is empty",
+        ),
+        ("amount = 10", "amount = -10", "classes[0].limits[0].amount", "expected u64"),
+        ("costs = { calls = 1 }", "costs = { calls = 1.5 }", "operations[0].costs.calls", "expected u64"),
+        (
+            "\"rolling\", length",
+            "\"rolling\", phase = \"clock\", length",
+            "classes[0].limits[2].window",
+            "unknown field",
+        ),
+        ("owner = \"profile\"", "owner = \"page\"", "classes[0].limits[2].owner", "unknown variant"),
+        ("id = \"posts.list\"", "id = \"Posts List\"", "operations[0].id", ""),
     ];
     let mut missed = Vec::new();
     for (from, to, key, message) in cases {

@@ -61,6 +61,14 @@ impl<'a> Said<'a> {
         best.map(|(rule, code)| (rule, code.and_then(|at| self.codes.get(at).cloned())))
     }
 
+    /// The most exact rule for the API that the code alone decides.
+    pub fn rule_by_code<'n>(&self, network: &'n Network) -> Option<&'n ErrorRule> {
+        let by_code = |rule: &&ErrorRule| {
+            rule.at == Endpoint::Api && rule.code.is_some() && rule.subcode.is_none() && rule.message.is_none()
+        };
+        network.errors.iter().filter(by_code).find(|rule| self.matches(rule).is_some())
+    }
+
     /// Whether a rule is about such an answer at all: an answer that says it is good is judged by no rule.
     fn concerns(&self, network: &Network, rule: &ErrorRule) -> bool {
         let names_status = rule.http.is_some();

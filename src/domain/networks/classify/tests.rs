@@ -78,6 +78,100 @@ fn every_rule_decides_a_documented_refusal() {
     assert!(idle.is_empty(), "{}", idle.join("\n"));
 }
 
+#[test]
+fn a_rule_that_no_source_confirms_ends_no_token() {
+    use ErrorClass as Class;
+    let ends = |class| {
+        judges_the_token(class)
+            && !matches!(class, Class::ResourceDenied | Class::WrongTokenKind | Class::AppLevel | Class::BadRequest)
+    };
+    let mut doubted = 0;
+    for line in ANSWERS.lines() {
+        let row: Row<'_> = serde_json::from_str(line).unwrap();
+        let network = CATALOGUE.network(row.network).unwrap();
+        let headers: Vec<(String, String)> = row.headers.clone().into_iter().collect();
+        let body = row.body.map_or("", RawValue::get).as_bytes();
+        let answer = Answer { status: row.status, headers: &headers, body };
+        let rule = Said::read(network, &answer).rule(network, row.at);
+        if rule.is_some_and(|(rule, _)| rule.verified == Verified::Unverified && ends(rule.class)) {
+            assert!(!ends(class_of(network, &row)), "{line}");
+            doubted += 1;
+        }
+    }
+    assert!(doubted > 10, "only {doubted} rules");
+}
+
+#[test]
+fn a_subcode_ends_a_token_only_where_the_code_agrees() {
+    use ErrorClass as Class;
+    let cases = [
+        (r#"{"error":{"code":190,"error_subcode":460}}"#, Class::PasswordChanged),
+        (r#"{"error":{"code":102,"error_subcode":460}}"#, Class::PasswordChanged),
+        (r#"{"error":{"code":452,"error_subcode":458}}"#, Class::TokenRevoked),
+        (r#"{"error":{"error_subcode":460}}"#, Class::PasswordChanged),
+        (r#"{"error":{"code":null,"error_subcode":"460"}}"#, Class::PasswordChanged),
+        (r#"{"error":{"code":2,"error_subcode":460}}"#, Class::Transient),
+        (r#"{"error":{"code":4,"error_subcode":463}}"#, Class::Transient),
+        (r#"{"error":{"code":100,"error_subcode":458}}"#, Class::Transient),
+        (r#"{"error":{"code":250,"error_subcode":459}}"#, Class::Transient),
+        (r#"{"error":{"code":17,"error_subcode":2446079}}"#, Class::RateLimitedResource),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(answer_of("facebook", 400, &[], body.as_bytes()).class, expected, "{body}");
+    }
+}
+
+/// What no honest server sends: each is a doubt, and none of it a reason to give a token up.
+#[test]
+fn hostile_answers_are_doubts() {
+    let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+    let long = format!(r#"{{"error":{{"message":"{}","code":190,"error_subcode":460}}}}"#, "x".repeat(1 << 20));
+    let bodies: [&[u8]; 18] = [
+        deep.as_bytes(),
+        long.as_bytes(),
+        br#"[{"error":{"code":190,"error_subcode":460}}]"#,
+        br#"{"error":[{"code":190,"error_subcode":460}]}"#,
+        br#"{"error":[[{"code":190}]]}"#,
+        br#"{"error":{"code":{"code":190}}}"#,
+        br#"{"error":{"code":[190]}}"#,
+        br#"{"error":{"code":true,"message":190}}"#,
+        br#"{"error":{"code":-190}}"#,
+        br#"{"error":{"code":190.5}}"#,
+        br#"{"error":{"code":1e400}}"#,
+        br#"{"error":{"code":NaN}}"#,
+        br#"{"error":{"code":99999999999999999999999999}}"#,
+        br#"{"error":{"code":"190 or so"}}"#,
+        br#"{"ERROR":{"CODE":190}}"#,
+        b"{\"error\":{\"code\":190,\"message\":\"\xff\xfe\"}}",
+        b"\xef\xbb\xbf{\"error\":{\"code\":190}}",
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
+    ];
+    for body in bodies {
+        for status in [400, 403, 500, 503] {
+            let class = answer_of("facebook", status, &[], body).class;
+            let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+            assert_eq!(class, ErrorClass::Transient, "{status} {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_code_that_is_there_twice_is_the_last_one_as_json_has_it() {
+    let body = br#"{"error":{"code":190,"code":4}}"#;
+    assert_eq!(answer_of("facebook", 400, &[], body).class, ErrorClass::RateLimitedApp);
+}
+
+#[test]
+fn headers_of_any_size_and_content_decide_nothing_by_themselves() {
+    let huge = "error=\"insufficient_scope".repeat(50_000);
+    for (name, value) in
+        [("www-authenticate", huge.as_str()), ("retry-after", huge.as_str()), ("www-authenticate", "error=\"")]
+    {
+        let answer = answer_of("reddit", 403, &[(name, value)], b"{}");
+        assert_eq!((answer.class, answer.retry_after, answer.code), (ErrorClass::Transient, None, None), "{name}");
+    }
+}
+
 fn answer_of(network: &str, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Classified {
     let catalogue = Catalogue::embedded();
     let headers: Vec<(String, String)> =
@@ -217,7 +311,9 @@ fn a_renewal_that_is_a_call_of_the_api_is_judged_by_its_rules() {
     let threads = catalogue.network("threads").unwrap();
     let body = br#"{"error":{"code":190,"error_subcode":458}}"#;
     let answer = Answer { status: 400, headers: &[], body };
-    assert_eq!(classify_renewal(threads, &answer).class, ErrorClass::TokenRevoked);
+    assert_eq!(classify_renewal(threads, &answer).class, ErrorClass::TokenInvalid, "nothing is confirmed of Threads");
+    let instagram = catalogue.network("instagram").unwrap();
+    assert_eq!(classify_renewal(instagram, &answer).class, ErrorClass::TokenRevoked);
     let fault = Answer { status: 500, ..answer };
     assert_eq!(classify_renewal(threads, &fault).class, ErrorClass::Transient);
 }

@@ -247,6 +247,45 @@ fn counts_that_can_not_be_true_give_no_reading() {
 }
 
 #[test]
+fn no_dialect_reads_nonsense() {
+    let huge = "9".repeat(1 << 20);
+    let nonsense = [
+        "",
+        " ",
+        "NaN",
+        "Infinity",
+        "-1",
+        "+1",
+        "1e309",
+        "0x10",
+        "null",
+        "true",
+        "{}",
+        "[]",
+        "{\"call_count\":NaN}",
+        "{\"call_count\":1e999}",
+        "{\"1\":[{\"call_count\":-1}]}",
+        "<html>",
+        "\0",
+        "\u{fffd}\u{fffd}",
+        "\"open",
+        ",,",
+        "١٢",
+        &huge,
+    ];
+    for (dialect, names) in DIALECTS {
+        let network = network_of(dialect, "h");
+        for text in nonsense {
+            let headers: Vec<(&str, &str)> = names.iter().map(|name| (*name, text)).collect();
+            assert_eq!(read(&network, &headers), [], "{dialect} {}", &text[..text.len().min(40)]);
+        }
+        let shouted: Vec<(String, &str)> = names.iter().map(|name| (name.to_uppercase(), "5")).collect();
+        let shouted: Vec<(&str, &str)> = shouted.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+        assert_eq!(read(&network, &shouted), [], "{dialect}: names come in lower case");
+    }
+}
+
+#[test]
 fn resets_are_believed_only_near_now() {
     let left = |seconds: u64| Some(NOW + Duration::from_secs(seconds));
     let cases = [
