@@ -141,6 +141,23 @@ fn imports_go_down_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the judge may know of the rules: the catalogue as data, and nothing that counts or reads answers.
+#[test]
+fn the_simulation_keeps_its_own_books() {
+    let readers = ["classify", "classify_renewal", "classify_token_endpoint", "classify_authorization", "read_usage"];
+    let mut wrong = Vec::new();
+    for path in sources(&root()) {
+        let Some((layer, lines)) = read(&path) else { continue };
+        for line in lines.iter().filter(|_| layer == "sim") {
+            let counts = names(line, "crate::domain") && !line.contains("crate::domain::networks::");
+            if counts || readers.iter().any(|reader| names(line, reader)) {
+                wrong.push(format!("{}: not by the simulation's own hand: {line}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn crates_stay_at_home() {
     let mut wrong = Vec::new();

@@ -398,7 +398,8 @@ impl Books {
             .expect("limit keys are made from the network's own limits")
             .window;
         let opened = self.accounts.entry((limit.clone(), account.to_owned())).or_insert_with(|| Account {
-            meter: Meter::new(window, chance(self.seed, limit, account)).expect("every zone was checked when the books were opened"),
+            meter: Meter::new(window, chance(self.seed, limit, account))
+                .expect("every zone was checked when the books were opened"),
             seen_at: now,
             given_back: 0,
             over: VecDeque::new(),
@@ -608,7 +609,8 @@ mod tests {
     fn each_account_has_windows_of_its_own() {
         let resets = |seed, token: &str| {
             let unknown = Window::Fixed { length: std::time::Duration::from_secs(900), phase: Phase::Network };
-            let sample = network("sample", vec![class("calls", Unit::Calls, vec![limit(Owner::Token, unknown, 9)])], vec![]);
+            let sample =
+                network("sample", vec![class("calls", Unit::Calls, vec![limit(Owner::Token, unknown, 9)])], vec![]);
             let mut books = Books::new(Arc::new(sample), seed).unwrap();
             let who = Who { token: token.to_owned(), ..Who::new(1, 1, 1) };
             books.call(START, &who.caller(), &operation("GET", "/", &[("calls", 1)])).usage[0].resets_at

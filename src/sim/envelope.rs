@@ -3,24 +3,30 @@
 use serde_json::{Value, json};
 
 use super::refusal::{Family, Refusal};
+use crate::domain::networks::Network;
 
 /// The body of an answer that was let through.
-pub(super) fn success(family: Family, operation: &str) -> Value {
-    match family {
+pub(super) fn success(network: &Network, operation: &str) -> Value {
+    match Family::of(network) {
         Family::TikTok => json!({ "data": {}, "error": { "code": "ok", "message": "", "log_id": LOG_ID } }),
         Family::Google => json!({ "kind": operation, "items": [] }),
         Family::LinkedIn => json!({ "elements": [] }),
         Family::Pinterest => json!({ "items": [], "bookmark": null }),
         Family::Tumblr => json!({ "meta": { "status": 200, "msg": "OK" }, "response": {} }),
         Family::Graph | Family::X => json!({ "data": [] }),
-        _ => json!({ "operation": operation }),
+        _ => {
+            let good = network.error_body.success_code.as_deref();
+            let mut body = json!({ "operation": operation });
+            put(&mut body, &network.error_body.code, good.map(Value::from));
+            body
+        }
     }
 }
 
 /// The body of a refusal.
-pub(super) fn refused(family: Family, refusal: &Refusal) -> Value {
+pub(super) fn refused(network: &Network, refusal: &Refusal) -> Value {
     let Refusal { status, code, subcode, message } = refusal;
-    match family {
+    match Family::of(network) {
         Family::Graph => graph(refusal),
         Family::X if is_number(code) => json!({ "errors": [{ "code": number(code), "message": message }] }),
         Family::X => json!({
@@ -44,8 +50,47 @@ pub(super) fn refused(family: Family, refusal: &Refusal) -> Value {
         Family::Bluesky => json!({ "error": code, "message": message }),
         Family::Mastodon => json!({ "error": message }),
         Family::GitHub => json!({ "message": message, "documentation_url": GITHUB_DOCS, "status": code }),
-        Family::Other => json!({ "error": { "code": code, "subcode": subcode, "message": message } }),
+        Family::Other => as_the_catalogue_says(network, refusal),
     }
+}
+
+/// Of a network that is in no family: each part at the first place that its entry names.
+fn as_the_catalogue_says(network: &Network, refusal: &Refusal) -> Value {
+    let form = &network.error_body;
+    let code = (!refusal.code.is_empty()).then(|| number(&refusal.code));
+    let mut body = json!({});
+    put(&mut body, &form.code, code);
+    put(&mut body, &form.subcode, refusal.subcode.as_deref().map(number));
+    match form.message.as_slice() {
+        [] => body["message"] = json!(refusal.message),
+        places => put(&mut body, places, Some(json!(refusal.message))),
+    }
+    body
+}
+
+/// Puts a value at the first of the places (keys and positions, joined by dots).
+fn put(body: &mut Value, places: &[String], value: Option<Value>) {
+    let (Some(place), Some(value)) = (places.first(), value) else { return };
+    let mut at = body;
+    for step in place.split('.') {
+        at = match step.parse::<usize>() {
+            Ok(position) => {
+                if !at.is_array() {
+                    *at = json!([]);
+                }
+                let Value::Array(elements) = at else { return };
+                elements.resize((position + 1).max(elements.len()), Value::Null);
+                &mut elements[position]
+            }
+            Err(_) => {
+                if !at.is_object() {
+                    *at = json!({});
+                }
+                &mut at[step]
+            }
+        };
+    }
+    *at = value;
 }
 
 /// `WWW-Authenticate`, at the networks that send it (RFC 6750, RFC 9449).

@@ -36,7 +36,7 @@ impl HttpAnswer {
             }
             Some(Spoilt::ServerError(status)) => {
                 let failed = Refusal::server_error(Family::of(network), status);
-                Some(Self::json(status, Vec::new(), &envelope::refused(Family::of(network), &failed)))
+                Some(Self::json(status, Vec::new(), &envelope::refused(network, &failed)))
             }
             None => Some(Self::undisturbed(network, operation, answer)),
         }
@@ -49,11 +49,11 @@ impl HttpAnswer {
             Some(refusal) => {
                 let challenge = envelope::challenge(family, &refusal);
                 sent.extend(challenge.map(|value| ("www-authenticate".to_owned(), value)));
-                Self::json(refusal.status, sent, &envelope::refused(family, &refusal))
+                Self::json(refusal.status, sent, &envelope::refused(network, &refusal))
             }
             None => {
                 let name = operation.map_or("", |operation| operation.id.as_str());
-                Self::json(200, sent, &envelope::success(family, name))
+                Self::json(200, sent, &envelope::success(network, name))
             }
         }
     }
@@ -123,7 +123,7 @@ mod tests {
             ("bluesky", Owner::Address, fixed(300), 429, "/error", json!("RateLimitExceeded")),
             ("mastodon", Owner::Person, fixed(300), 429, "/error", json!("Too many requests")),
             ("github", Owner::Person, fixed(3600), 403, "/status", json!("403")),
-            ("unheard-of", Owner::App, fixed(60), 429, "/error/message", json!("Too Many Requests")),
+            ("unheard-of", Owner::App, fixed(60), 429, "/message", json!("Too Many Requests")),
         ];
         for (id, owner, window, status, pointer, expected) in cases {
             let (seen, body) = limited(id, owner, window);

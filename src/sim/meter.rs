@@ -39,7 +39,10 @@ enum Rule {
 #[derive(Debug, Clone)]
 enum Step {
     /// Windows of `length`; one of them begins `shift` after the epoch.
-    Even { length: Duration, shift: Duration },
+    Even {
+        length: Duration,
+        shift: Duration,
+    },
     Day(TimeZone),
 }
 

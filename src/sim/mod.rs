@@ -6,6 +6,8 @@
 //! `server` (HTTP), `simulation` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
 //! `http_answer` into the network's own form. `serve` runs everything alone, with made-up tokens.
 
+#[cfg(test)]
+mod agreement_tests;
 mod book;
 mod clock;
 mod envelope;
@@ -23,7 +25,7 @@ mod server;
 mod simulation;
 mod token;
 #[cfg(test)]
-mod whole_catalogue;
+mod whole_catalogue_tests;
 
 pub use book::{Books, Caller, LimitKey, Outcome, UNKNOWN_MULTIPLE, Usage, Verdict};
 pub use clock::ScaledClock;

@@ -24,14 +24,14 @@ const ADDRESS: &str = "127.0.0.1";
 /// More than any test spends.
 const PLENTY: u64 = 1_000_000_000_000;
 
-struct Stage {
+pub(super) struct Stage {
     simulation: Simulation,
     network: Arc<Network>,
 }
 
 impl Stage {
     /// One token of each kind, all of one person and one app; the secret is the kind.
-    fn set(network: &Arc<Network>) -> Self {
+    pub(super) fn set(network: &Arc<Network>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_700_000_000)));
         let simulation = Simulation::new([network.clone()], clock, 1).unwrap();
         for kind in &network.kinds {
@@ -42,7 +42,7 @@ impl Stage {
         Self { simulation, network: network.clone() }
     }
 
-    fn call(&self, kind: &KindId, operation: &Operation, key: &str) -> Answer {
+    pub(super) fn call(&self, kind: &KindId, operation: &Operation, key: &str) -> Answer {
         let request = CallRequest {
             network: &self.network.id,
             secret: kind.as_str(),
@@ -55,7 +55,7 @@ impl Stage {
     }
 
     /// Leaves `left` units under one limit and plenty under all others.
-    fn leave(&self, limit: &LimitKey, rule: &LimitRule, kind: &KindId, allowed: u64, left: u64) {
+    pub(super) fn leave(&self, limit: &LimitKey, rule: &LimitRule, kind: &KindId, allowed: u64, left: u64) {
         for (other, _) in limits(&self.network) {
             if other != *limit {
                 self.simulation.set_limit(&self.network.id, other, None, PLENTY).unwrap();
@@ -74,7 +74,7 @@ impl Stage {
     }
 }
 
-fn limits(network: &Network) -> Vec<(LimitKey, LimitRule)> {
+pub(super) fn limits(network: &Network) -> Vec<(LimitKey, LimitRule)> {
     let each = network.classes.iter().flat_map(|class| {
         let key = |place| LimitKey { class: class.id.clone(), place };
         class.limits.iter().enumerate().map(move |(place, rule)| (key(place), rule.clone()))
@@ -83,7 +83,7 @@ fn limits(network: &Network) -> Vec<(LimitKey, LimitRule)> {
 }
 
 /// A kind that may call the operation and, if a limit is given, is counted under it.
-fn caller_of(network: &Network, operation: &Operation, rule: Option<&LimitRule>) -> Option<KindId> {
+pub(super) fn caller_of(network: &Network, operation: &Operation, rule: Option<&LimitRule>) -> Option<KindId> {
     let counted = |kind: &KindId| rule.is_none_or(|rule| rule.holds_for(kind));
     let kinds = network.kinds.iter().filter(|kind| {
         let serves = kind.scopes.iter().any(|entry| operation.purposes.contains(&entry.purpose));
@@ -175,7 +175,12 @@ fn a_token_of_the_wrong_kind_is_refused() {
 }
 
 /// What a client would be told by the answer over this limit.
-fn expected_class(network: &Network, rule: &LimitRule, unit: Unit, operation: &Operation) -> Vec<ErrorClass> {
+pub(super) fn expected_class(
+    network: &Network,
+    rule: &LimitRule,
+    unit: Unit,
+    operation: &Operation,
+) -> Vec<ErrorClass> {
     if unit == Unit::Posts && operation.method != "GET" {
         let ways = [ErrorClass::PublishQuota, ErrorClass::RateLimitedToken, ErrorClass::RateLimitedApp];
         return [&ways[..], &[ErrorClass::RateLimitedResource]].concat();
