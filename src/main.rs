@@ -53,8 +53,9 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             })
             .await;
         }
-        LocalCommand::Simulate(SimulateArgs { listen, networks, seed, speed }) => {
-            app::simulate(listen, &networks, seed, speed, |simulated| cli::show_simulation(simulated, output)).await?;
+        LocalCommand::Simulate(SimulateArgs { listen, networks, catalogue, persons, seed, speed, faults }) => {
+            let options = app::SimulateOptions { listen, catalogue, networks, seed, speed, persons, faults };
+            app::simulate(options, |simulated| cli::show_simulation(simulated, output)).await?;
         }
         LocalCommand::Config(ConfigCommand::Example) => cli::show_text(config::EXAMPLE, output)?,
         LocalCommand::Config(ConfigCommand::Check(file)) => {

@@ -14,4 +14,4 @@ pub use admin_key::make_admin_key;
 pub use doctor::doctor;
 pub use serve::{Opened, Running, ServeOptions, listen, open, serve};
 pub use settings::load_config;
-pub use simulate::{Simulated, simulate};
+pub use simulate::{SimulateOptions, Simulated, simulate};

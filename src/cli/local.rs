@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::times::parse_span;
+use crate::sim::NetworkFault;
 
 /// A command that needs no running broker.
 #[derive(Subcommand, Debug)]
@@ -23,8 +24,14 @@ pub enum LocalCommand {
     #[command(after_help = "Examples:\n  token-broker demo\n  token-broker demo --duration 30s --seed 7 --output json")]
     Demo(DemoArgs),
     /// Serve simulated networks over HTTP, for people who write collectors.
+    ///
+    /// They keep the documented limits, headers and errors, and know made-up tokens, which are printed. Their addresses, operations
+    /// and tokens are under /_sim/networks, their books under /_sim/report; faults are sent to /_sim/faults.
     #[command(after_help = "Examples:\n  token-broker simulate --network x --network youtube\n  \
-        token-broker simulate --speed 60 --output json")]
+        token-broker simulate --network x --speed 60 --fault x:server_errors,share=0.1,status=503,counted=true\n\n\
+        Faults: drop_replies,share · server_errors,share,status,counted · html_pages,share,counted · delays,share,millis · calm ·\n\
+        reset_tokens · change_password,person · lose_scope,person,scope · revoke_token,secret · expire_token,secret ·\n\
+        lock_person,person · unlock_person,person · spend_elsewhere,class,owner,of,units · reset_early,class")]
     Simulate(SimulateArgs),
     /// Check or explain the configuration.
     #[command(subcommand)]
@@ -78,18 +85,27 @@ pub struct DemoArgs {
 /// Options of `simulate`.
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
-    /// Where the networks are served, on this machine only.
+    /// Where the networks are served: an address of this machine only.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     pub listen: SocketAddr,
     /// A network of the catalogue; may be repeated. Default: all.
     #[arg(long = "network", value_name = "NETWORK")]
     pub networks: Vec<String>,
-    /// Seed of all that is random: the same seed makes the same tokens.
+    /// A folder of catalogue files that replace or extend the built-in networks.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub catalogue: Option<PathBuf>,
+    /// How many persons have tokens at each network, one of every kind.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub persons: u32,
+    /// Seed of all that is random.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// How many times faster than real time they run: 1 or more.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many times faster than real time they run.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub speed: u32,
+    /// What goes wrong from the start, such as x:drop_replies,share=0.1; may be repeated.
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<NetworkFault>,
 }
 
 /// Commands about the configuration.

@@ -1,5 +1,7 @@
 //! What the commands that need no running broker show: tables for people, JSON for programs.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -8,7 +10,6 @@ use super::table::{Cell, Column, Tone};
 use super::terminal::{Format, Terminal};
 use crate::app::Simulated;
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::ids::NetworkId;
 use crate::config::{ConfigErrors, Mistake, Origin};
 use crate::sim::{ServedNetwork, TokenSpec};
 use crate::store::{Finding, Severity};
@@ -17,14 +18,6 @@ const FINDINGS: &[Column<Finding>] = &[
     Column::text("RESULT", |one, _| result(one.severity)),
     Column::text("CHECK", |one, _| one.check.into()),
     Column::text("FOUND", |one, _| one.message.as_str().into()),
-];
-
-/// A simulated token and its network.
-const TOKENS: &[Column<(NetworkId, TokenSpec)>] = &[
-    Column::text("NETWORK", |(network, _), _| network.to_string().into()),
-    Column::text("KIND", |(_, token), _| token.kind.to_string().into()),
-    Column::text("PERSON", |(_, token), _| token.person.as_str().into()),
-    Column::text("TOKEN", |(_, token), _| token.secret.as_str().into()),
 ];
 
 fn result(severity: Severity) -> Cell {
@@ -76,25 +69,14 @@ fn mistake_json(mistake: &Mistake) -> Value {
 /// The simulated networks, and how to call them.
 pub fn show_simulation(simulated: &Simulated, output: OutputOptions) -> anyhow::Result<()> {
     let mut terminal = terminal(output);
-    let Simulated { address, speed, networks, example } = simulated;
+    let Simulated { address, seed, speed, networks, .. } = simulated;
     if terminal.format != Format::Table {
-        let all = json!({"url": format!("http://{address}"), "speed": speed, "networks": networks, "example": example});
+        let url = format!("http://{address}");
+        let example = networks.iter().find_map(example);
+        let all = json!({"url": url, "seed": seed, "speed": speed, "networks": networks, "example": example});
         return quietly(terminal.json(&all));
     }
-    let of_network = |served: &ServedNetwork| {
-        let network = served.network.clone();
-        served.tokens.clone().into_iter().map(move |token| (network.clone(), token))
-    };
-    let rows: Vec<_> = networks.iter().flat_map(of_network).collect();
-    let mut text = format!(
-        "Simulated networks at http://{address}, {speed} x real time; stop them with ctrl-c.\n\
-         http://{address}/NETWORK takes the place of a network's API base.\n\
-         What it counted: GET /_sim/report. Faults on request: POST /_sim/faults.\n"
-    );
-    if let Some(example) = example {
-        text.push_str(&format!("\nTry:  {example}\n"));
-    }
-    quietly(terminal.text(&format!("{text}\n")).and_then(|()| terminal.table(&rows, TOKENS)))
+    quietly(terminal.text(&simulation(simulated)))
 }
 
 fn terminal(output: OutputOptions) -> Terminal {
@@ -115,4 +97,63 @@ fn quietly(shown: Result<(), Failure>) -> anyhow::Result<()> {
         Err(failure) if !failure.is_broken_pipe() => Err(failure.into()),
         _ => Ok(()),
     }
+}
+
+/// What is served, for people. Operations only of networks that were named: those of all are more than a screen holds.
+fn simulation(simulated: &Simulated) -> String {
+    let Simulated { address, seed, speed, networks, named } = simulated;
+    let mut text = format!(
+        "Simulated networks at http://{address}, {speed} x real time, seed {seed}. Stop with ctrl-c.\n\
+         \n  all of this as JSON:  curl http://{address}/_sim/networks\n  \
+         the networks' books:  curl http://{address}/_sim/report\n  \
+         a fault:              curl http://{address}/_sim/faults -d '{}'\n",
+        EXAMPLE_FAULT.replace("NETWORK", networks.first().map_or("x", |one| one.network.as_str()))
+    );
+    for network in networks {
+        tell(&mut text, network, *named).expect("a text takes everything");
+    }
+    if !named {
+        text.push_str("\nName networks with --network to see their operations here.\n");
+    }
+    text
+}
+
+const EXAMPLE_FAULT: &str = r#"{"network":"NETWORK","fault":{"kind":"drop_replies","share":0.1}}"#;
+
+fn tell(text: &mut String, network: &ServedNetwork, in_full: bool) -> std::fmt::Result {
+    writeln!(text, "\n{}  {}  stands for {}", network.display_name, network.base_url, network.stands_for)?;
+    for TokenSpec { kind, person, profiles, secret, .. } in &network.tokens {
+        writeln!(text, "  token  {kind:<16} {person:<10} {:<12} {secret}", profiles.join(","), kind = kind.as_str())?;
+    }
+    if !in_full {
+        return Ok(());
+    }
+    for (kind, endpoints) in &network.oauth {
+        for (what, url) in endpoints {
+            writeln!(text, "  oauth  {kind:<16} {what:<10} {url}")?;
+        }
+    }
+    for operation in &network.operations {
+        let costs: Vec<String> = operation.costs.iter().map(|(class, units)| format!("{units} {class}")).collect();
+        let path = operation.url.strip_prefix(&network.base_url).unwrap_or(&operation.url);
+        let id = operation.operation.as_str();
+        writeln!(text, "  call   {id:<32} {:<6} {path:<56} {}", operation.method, costs.join(", "))?;
+    }
+    if let Some(example) = example(network) {
+        writeln!(text, "  try    {example}")?;
+    }
+    Ok(())
+}
+
+/// A call that can be tried as it stands: a reading one without a part that varies, by a person if there is one who may.
+fn example(network: &ServedNetwork) -> Option<String> {
+    let reads = network.operations.iter().filter(|one| one.method == "GET" && !one.url.contains(['{', '?']));
+    let mut calls = reads.flat_map(|operation| {
+        let may = |token: &&TokenSpec| operation.kinds.is_empty() || operation.kinds.contains(&token.kind);
+        network.tokens.iter().filter(may).map(|token| (token, operation.url.as_str()))
+    });
+    let first = calls.next()?;
+    let by_a_person = |call: &(&TokenSpec, &str)| call.0.kind.as_str() != "app";
+    let (token, url) = if by_a_person(&first) { first } else { calls.find(by_a_person).unwrap_or(first) };
+    Some(format!("curl -i -H 'Authorization: Bearer {}' {url}", token.secret))
 }

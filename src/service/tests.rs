@@ -258,7 +258,7 @@ async fn a_token_is_sealed_durable_and_leased() {
     }
     assert_eq!(
         row.token.purposes,
-        purposes(&[Purpose::CollectContent, Purpose::Validate]),
+        purposes(&[Purpose::CollectStatistics, Purpose::CollectContent, Purpose::Validate]),
         "all that the scopes serve"
     );
     let test = test.restart().await;
@@ -296,7 +296,7 @@ async fn what_can_not_be_a_token_is_refused_with_what_is_wrong() {
     let publish = AddToken { purposes: purposes(&[Purpose::Publish, Purpose::CollectContent]), ..x_token("a") };
     match test.broker.add_token(&test.admin, &acme, publish).await {
         Err(TokenError::Rejected(Rejected::Scopes(lacks))) => {
-            assert_eq!(lacks, ["publish needs tweet.write, media.write"]);
+            assert_eq!(lacks, ["publish needs tweet.write"]);
         }
         other => panic!("{other:?}"),
     }

@@ -1,8 +1,11 @@
 //! What can go wrong at a network, on demand: spoilt answers, dying tokens, and other people who spend the same credit.
 
+use std::str::FromStr;
+
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::base::ids::{ClassId, NetworkId};
 use crate::domain::networks::Owner;
@@ -15,6 +18,24 @@ pub struct NetworkFault {
     pub network: NetworkId,
     /// What.
     pub fault: Fault,
+}
+
+impl FromStr for NetworkFault {
+    type Err = String;
+
+    /// `network:kind`, and `,key=value` for each thing that the kind needs: `x:drop_replies,share=0.1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const FORM: &str = "expected network:kind,key=value,… as in x:drop_replies,share=0.1";
+        let (network, fault) = text.split_once(':').ok_or(FORM)?;
+        let mut parts = fault.split(',');
+        let mut fields = serde_json::Map::new();
+        fields.insert("kind".to_owned(), Value::from(parts.next().unwrap_or_default()));
+        for part in parts {
+            let (key, value) = part.split_once('=').ok_or(FORM)?;
+            fields.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)));
+        }
+        serde_json::from_value(json!({ "network": network, "fault": fields })).map_err(|error| error.to_string())
+    }
 }
 
 /// What goes wrong. A `share` is the part of the calls that it hits, from 0 to 1; a fault of the same kind replaces the one before.
@@ -68,6 +89,13 @@ pub enum Fault {
         /// The token.
         secret: String,
     },
+    /// A person takes a scope back: the tokens live on without it.
+    LoseScope {
+        /// The person.
+        person: String,
+        /// The scope.
+        scope: String,
+    },
     /// A person is locked out; the tokens work again after the unlocking.
     LockPerson {
         /// The person.
@@ -108,6 +136,14 @@ pub enum FaultError {
     /// The network has no such class.
     #[error("the network has no credit class '{0}'; see its entry in the catalogue")]
     NoSuchClass(ClassId),
+    /// No token of the person has this scope.
+    #[error("no token of '{person}' has the scope '{scope}'; see the tokens under /_sim/networks")]
+    NoSuchScope {
+        /// The person.
+        person: String,
+        /// The scope.
+        scope: String,
+    },
     /// A share is not between 0 and 1, or a status not that of a server error.
     #[error("{0}")]
     OutOfRange(&'static str),
@@ -192,5 +228,36 @@ fn share_of(fault: &Fault) -> Option<f64> {
         | Fault::HtmlPages { share, .. }
         | Fault::Delays { share, .. } => Some(*share),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_written_in_one_line() {
+        let at = |fault| NetworkFault { network: "x".parse().unwrap(), fault };
+        let anna = || "anna".to_owned();
+        let cases = [
+            ("x:calm", at(Fault::Calm)),
+            ("x:drop_replies,share=0.1", at(Fault::DropReplies { share: 0.1 })),
+            (
+                "x:server_errors,share=1,status=503,counted=true",
+                at(Fault::ServerErrors { share: 1.0, status: 503, counted: true }),
+            ),
+            ("x:change_password,person=anna", at(Fault::ChangePassword { person: anna() })),
+            (
+                "x:lose_scope,person=anna,scope=a:b.c",
+                at(Fault::LoseScope { person: anna(), scope: "a:b.c".to_owned() }),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for text in ["", "x", "x:", "x:drop_replies,share", "x:calm,share=1,,", "X Y:calm", "x:drop_replies,share=lots"]
+        {
+            assert!(text.parse::<NetworkFault>().is_err(), "{text}");
+        }
     }
 }

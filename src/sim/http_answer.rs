@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::book::Verdict;
 use super::fault::Spoilt;
 use super::refusal::{self, Family, Reached, Refusal};
 use super::simulation::{Answer, Ruling};
 use super::token::Denial;
+use super::verdict::Verdict;
 use super::{envelope, headers};
 use crate::domain::networks::{Network, Operation};
 
@@ -30,15 +30,22 @@ impl HttpAnswer {
     /// Writes an answer about `operation` down; `None` if it is dropped.
     pub fn of(network: &Network, operation: Option<&Operation>, answer: &Answer) -> Option<Self> {
         match answer.spoilt {
-            Some(Spoilt::Dropped) => None,
-            Some(Spoilt::Html) => {
+            Some(spoilt) => Self::spoilt(network, spoilt),
+            None => Some(Self::undisturbed(network, operation, answer)),
+        }
+    }
+
+    /// What comes instead of an answer; `None` if nothing comes.
+    pub(super) fn spoilt(network: &Network, spoilt: Spoilt) -> Option<Self> {
+        match spoilt {
+            Spoilt::Dropped => None,
+            Spoilt::Html => {
                 Some(Self { status: 503, headers: Vec::new(), content_type: "text/html", body: PAGE.to_owned() })
             }
-            Some(Spoilt::ServerError(status)) => {
+            Spoilt::ServerError(status) => {
                 let failed = Refusal::server_error(Family::of(network), status);
                 Some(Self::json(status, Vec::new(), &envelope::refused(network, &failed)))
             }
-            None => Some(Self::undisturbed(network, operation, answer)),
         }
     }
 
@@ -58,7 +65,7 @@ impl HttpAnswer {
         }
     }
 
-    fn json(status: u16, headers: Vec<(String, String)>, body: &Value) -> Self {
+    pub(super) fn json(status: u16, headers: Vec<(String, String)>, body: &Value) -> Self {
         Self { status, headers, content_type: "application/json", body: body.to_string() }
     }
 }
@@ -85,8 +92,8 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::domain::networks::{Owner, Unit, Window};
-    use crate::sim::book::LimitKey;
     use crate::sim::samples::{class, fixed, limit, network, operation};
+    use crate::sim::verdict::LimitKey;
 
     fn body_of(id: &str, ruling: Ruling, limits: Vec<crate::domain::networks::LimitRule>) -> (u16, Value) {
         let sample = network(id, vec![class("calls", Unit::Calls, limits)], Vec::new());

@@ -3,18 +3,21 @@
 //!
 //! Nothing here uses the broker's own credit rules, header reading or error reading: the simulation keeps its own books with the
 //! simplest exact code, so that an error on one side shows as a disagreement. A call travels through the files in this order:
-//! `server` (HTTP), `simulation` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
-//! `http_answer` into the network's own form. `serve` runs everything alone, with made-up tokens.
+//! `server` (HTTP), `simulation` and `state` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
+//! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens. `serve` runs everything alone, with made-up tokens.
 
 #[cfg(test)]
 mod agreement_tests;
 mod book;
 mod clock;
+mod description;
 mod envelope;
 mod fault;
+mod grant;
 mod headers;
 mod http_answer;
 mod meter;
+mod oauth;
 mod refusal;
 mod report;
 mod route;
@@ -23,18 +26,22 @@ mod samples;
 mod serve;
 mod server;
 mod simulation;
+mod state;
 mod token;
+mod verdict;
 #[cfg(test)]
 mod whole_catalogue_tests;
 
-pub use book::{Books, Caller, LimitKey, Outcome, UNKNOWN_MULTIPLE, Usage, Verdict};
+pub use book::{Books, UNKNOWN_MULTIPLE};
 pub use clock::ScaledClock;
+pub use description::{ServedNetwork, ServedOperation, describe};
 pub use fault::{Fault, FaultError, NetworkFault, Spoilt};
 pub use http_answer::HttpAnswer;
 pub use meter::{Meter, UnknownZone};
 pub use refusal::{Family, Refusal};
 pub use report::{LimitReport, NetworkReport, Report, WindowReport};
-pub use serve::{ServeError, ServedNetwork, Serving, SimulateOptions, serve};
+pub use serve::{ServeError, Serving, SimulateOptions, serve};
 pub use server::serve_on;
 pub use simulation::{Answer, CallRequest, Ruling, Simulation};
 pub use token::{Denial, TokenSpec};
+pub use verdict::{Caller, LimitKey, Outcome, Usage, Verdict};

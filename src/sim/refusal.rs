@@ -3,8 +3,8 @@
 //! The tables are written from the networks' documentation and not from the catalogue's error rules, so that the two check each
 //! other. Only a network that is in no family here is answered by the catalogue's rules.
 
-use super::book::{LimitKey, Verdict};
 use super::token::Denial;
+use super::verdict::{LimitKey, Verdict};
 use crate::domain::networks::{Endpoint, ErrorClass, Network, Operation, Owner, Unit, Window};
 
 /// Networks that write answers alike.

@@ -38,6 +38,11 @@ pub(super) fn find<'a>(
     best.map(|(_, route)| route)
 }
 
+/// Whether `pattern` stands for `path`.
+pub(super) fn fits(pattern: &str, path: &str) -> bool {
+    fit(pattern, path, &[]).is_some()
+}
+
 /// Whether `pattern` fits: how much of it is literal, and its parameters.
 fn fit(pattern: &str, path: &str, query: &[(String, String)]) -> Option<(usize, Vec<String>)> {
     let (pattern, wanted) = pattern.split_once('?').unwrap_or((pattern, ""));
@@ -58,7 +63,7 @@ fn fit(pattern: &str, path: &str, query: &[(String, String)]) -> Option<(usize, 
 }
 
 /// An absolute address in the catalogue stands for its path: some operations live on another host of the same network.
-fn path_of(pattern: &str) -> &str {
+pub(super) fn path_of(pattern: &str) -> &str {
     let Some((_, rest)) = pattern.split_once("://") else { return pattern };
     rest.find('/').map_or("", |slash| &rest[slash..])
 }

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::clock::ScaledClock;
+use super::description::{ServedNetwork, describe};
 use super::fault::{FaultError, NetworkFault};
+use super::grant::{made_up, may_refresh};
 use super::meter::UnknownZone;
 use super::server::serve_on;
 use super::simulation::Simulation;
 use super::token::TokenSpec;
 use crate::base::clock::Clock;
-use crate::base::ids::NetworkId;
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Amount, Network};
 
@@ -48,17 +48,6 @@ pub struct Serving {
     pub networks: Vec<ServedNetwork>,
 }
 
-/// One network of a served simulation.
-#[derive(Debug, Clone, Serialize)]
-pub struct ServedNetwork {
-    /// Its id.
-    pub network: NetworkId,
-    /// What takes the place of its API base, without a slash at the end.
-    pub base_url: String,
-    /// Its tokens. They are made up and open nothing anywhere else.
-    pub tokens: Vec<TokenSpec>,
-}
-
 /// Why the simulation can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -86,13 +75,10 @@ pub async fn serve(options: SimulateOptions, clock: Arc<dyn Clock>, tasks: &Task
     let clock: Arc<dyn Clock> = Arc::new(ScaledClock::start(clock, options.speed));
     let simulation = Arc::new(Simulation::new(options.networks, clock, options.seed)?);
     let mut random = StdRng::seed_from_u64(options.seed);
-    let mut issued = Vec::new();
     for network in simulation.networks() {
-        let tokens = issue(network, options.tokens_per_network, &simulation, &mut random);
-        for token in &tokens {
-            simulation.add_token(&network.id, token.clone())?;
+        for token in issue(network, options.tokens_per_network, &simulation, &mut random) {
+            simulation.add_token(&network.id, token)?;
         }
-        issued.push((network.id.clone(), tokens));
     }
     for fault in &options.faults {
         simulation.inject(fault)?;
@@ -100,11 +86,8 @@ pub async fn serve(options: SimulateOptions, clock: Arc<dyn Clock>, tasks: &Task
     let failed = |source| ServeError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let address = serve_on(listener, simulation.clone(), tasks).map_err(failed)?;
-    let served = |(network, tokens)| {
-        let base_url = format!("http://{address}/{network}");
-        ServedNetwork { network, base_url, tokens }
-    };
-    Ok(Serving { address, simulation, networks: issued.into_iter().map(served).collect() })
+    let networks = describe(&simulation, address);
+    Ok(Serving { address, simulation, networks })
 }
 
 /// Makes up tokens: each person has one of each kind, and one profile.
@@ -117,6 +100,7 @@ fn issue(network: &Network, count: u32, simulation: &Simulation, random: &mut St
             let mut spec = TokenSpec::of_kind(network, &kind.id, &secret, &format!("person-{person}"));
             spec.profiles = vec![format!("profile-{person}")];
             spec.facts.clone_from(&facts);
+            spec.refresh_secret = may_refresh(kind, &spec.scopes).then(|| made_up("refresh", random));
             spec.expires_at = kind.access_validity.map(|life| simulation.now() + life);
             tokens.push(spec);
         }

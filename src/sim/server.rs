@@ -2,7 +2,7 @@
 //!
 //! A call carries its token as the network wants it: `Authorization: Bearer …` (also `DPoP`, and `OAuth` with `oauth_token`), or for
 //! the Graph family the query parameter `access_token`. `x-sim-operation` names the operation where several share one path.
-//! Bodies are not read. The control API is `POST /_sim/faults` and `GET /_sim/report`.
+//! Bodies are read at the OAuth endpoints only. The control API is `POST /_sim/faults`, `GET /_sim/networks` and `GET /_sim/report`.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,21 +23,27 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::description::{ServedNetwork, describe};
 use super::fault::{FaultError, NetworkFault};
 use super::http_answer::HttpAnswer;
+use super::oauth;
 use super::refusal::Family;
 use super::report::Report;
 use super::route::{self, Route};
 use super::simulation::{CallRequest, Simulation};
+use crate::base::clock::Timestamp;
 use crate::base::ids::NetworkId;
 use crate::base::tasks::Tasks;
-use crate::domain::networks::Network;
+use crate::domain::networks::{Network, TokenKind};
 
 /// How many connections are served at once; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 1024;
 
 /// A connection that has not sent the headers of its next request within this time is closed.
 const HEADERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A form of an OAuth endpoint is read up to this many bytes.
+const LONGEST_FORM: usize = 64 * 1024;
 
 /// The longest delay that a fault can cause.
 const MAX_DELAY: Duration = Duration::from_secs(300);
@@ -55,6 +61,7 @@ pub fn serve_on(listener: TcpListener, simulation: Arc<Simulation>, tasks: &Task
     let router = Router::new()
         .route("/_sim/faults", post(inject))
         .route("/_sim/report", get(report))
+        .route("/_sim/networks", get(move |State(simulation): State<Arc<Simulation>>| networks(simulation, address)))
         .fallback(call)
         .with_state(simulation);
     tasks.spawn("sim_listener", accept(listener, router, tasks.clone()));
@@ -122,16 +129,33 @@ async fn report(State(simulation): State<Arc<Simulation>>) -> Json<Report> {
     Json(simulation.report())
 }
 
-async fn inject(State(simulation): State<Arc<Simulation>>, Json(order): Json<NetworkFault>) -> Response {
+async fn networks(simulation: Arc<Simulation>, address: SocketAddr) -> Json<Vec<ServedNetwork>> {
+    Json(describe(&simulation, address))
+}
+
+/// Takes an order in JSON, whatever the client calls it.
+async fn inject(State(simulation): State<Arc<Simulation>>, order: Bytes) -> Response {
+    let order: NetworkFault = match serde_json::from_slice(&order) {
+        Ok(order) => order,
+        Err(error) => {
+            let hint = format!("{error}; send for example {EXAMPLE_ORDER}");
+            return (StatusCode::BAD_REQUEST, Json(serde_json::json!({ "error": hint }))).into_response();
+        }
+    };
     match simulation.inject(&order) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => refuse(&error),
     }
 }
 
+const EXAMPLE_ORDER: &str = r#"{"network":"x","fault":{"kind":"drop_replies","share":0.1}}"#;
+
 fn refuse(error: &FaultError) -> Response {
     let status = match error {
-        FaultError::NoSuchNetwork(_) | FaultError::Nobody(_) | FaultError::NoSuchClass(_) => StatusCode::NOT_FOUND,
+        FaultError::NoSuchNetwork(_)
+        | FaultError::Nobody(_)
+        | FaultError::NoSuchClass(_)
+        | FaultError::NoSuchScope { .. } => StatusCode::NOT_FOUND,
         FaultError::OutOfRange(_) => StatusCode::BAD_REQUEST,
     };
     (status, Json(serde_json::json!({ "error": error.to_string() }))).into_response()
@@ -148,12 +172,48 @@ async fn call(
         let hint = "the path must begin with the id of a simulated network, as in /x/users/me";
         return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": hint }))).into_response();
     };
-    match answer(&simulation, network, path, &request, peer) {
+    let answered = match oauth::endpoint(network, request.method().as_str(), path) {
+        // Where the check of a token is a call like any other, it is counted as one.
+        Some((purpose, kind)) if !is_call(network, &request, path) => {
+            Ok(at_endpoint(&simulation, network, purpose, kind, request).await)
+        }
+        _ => answer(&simulation, network, path, &request, peer),
+    };
+    match answered {
         Ok((answer, delay)) => {
             tokio::time::sleep(delay).await;
-            answer.map_or_else(dropped, respond)
+            answer.map_or_else(dropped, |answer| respond(answer, simulation.now()))
         }
         Err(error) => refuse(&error),
+    }
+}
+
+fn is_call(network: &Network, request: &Request, path: &str) -> bool {
+    route::find(network, request.method().as_str(), path, &query_of(request), None, None).is_some()
+}
+
+async fn at_endpoint(
+    simulation: &Simulation,
+    network: &Network,
+    purpose: oauth::Purpose,
+    kind: &TokenKind,
+    request: Request,
+) -> (Option<HttpAnswer>, Duration) {
+    let mut parameters = query_of(&request);
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, LONGEST_FORM).await.unwrap_or_default();
+    parameters.extend(form_of(&body));
+    let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let ask = oauth::Ask { purpose, kind, parameters: &parameters, authorization };
+    let (answer, millis) = oauth::answer(simulation, network, &ask);
+    (answer, Duration::from_millis(millis).min(MAX_DELAY))
+}
+
+/// The fields of a form, or the texts of a JSON object.
+fn form_of(body: &[u8]) -> Vec<(String, String)> {
+    match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) {
+        Ok(object) => object.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect(),
+        Err(_) => url::form_urlencoded::parse(body).into_owned().collect(),
     }
 }
 
@@ -180,7 +240,12 @@ fn answer(
         address: &peer.ip().to_string(),
     })?;
     let delay = Duration::from_millis(answer.delay_millis).min(MAX_DELAY);
-    Ok((HttpAnswer::of(network, found.as_ref().map(|route| route.operation), &answer), delay))
+    let mut http = HttpAnswer::of(network, found.as_ref().map(|route| route.operation), &answer);
+    let checked = query.iter().find(|(name, _)| name == "input_token").map(|(_, token)| token);
+    if let (Some(http), Some(token)) = (http.as_mut().filter(|http| http.status == 200), checked) {
+        http.body = oauth::seen(simulation, network, token).1.to_string();
+    }
+    Ok((http, delay))
 }
 
 fn dropped() -> Response {
@@ -189,10 +254,14 @@ fn dropped() -> Response {
     response
 }
 
-fn respond(answer: HttpAnswer) -> Response {
+/// The date is the simulation's, as the reset times in the other headers are.
+fn respond(answer: HttpAnswer, now: Timestamp) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    if let Ok(date) = HeaderValue::try_from(super::headers::http_date(now)) {
+        headers.insert(header::DATE, date);
+    }
     for (name, value) in answer.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
@@ -231,193 +300,4 @@ fn key_of(found: Option<&Route<'_>>, query: &[(String, String)], profile: Option
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::base::clock::{ManualClock, Timestamp};
-    use crate::base::ids::KindId;
-    use crate::domain::networks::{Dialect, Owner, Unit, Window};
-    use crate::sim::samples::{class, fixed, header, limit, network, operation};
-    use crate::sim::token::TokenSpec;
-
-    struct Stage {
-        base: String,
-        client: reqwest::Client,
-        tasks: Tasks,
-    }
-
-    impl Stage {
-        async fn open() -> Self {
-            let simulation = Arc::new(
-                Simulation::new(networks(), Arc::new(ManualClock::at(Timestamp::from_secs(1_705_420_000))), 7).unwrap(),
-            );
-            for sample in networks() {
-                let user: KindId = "user".parse().unwrap();
-                let mut spec = TokenSpec::of_kind(&sample, &user, "secret", "anna");
-                spec.profiles = vec!["page1".to_owned(), "page2".to_owned()];
-                simulation.add_token(&sample.id, spec).unwrap();
-            }
-            let tasks = Tasks::default();
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = serve_on(listener, simulation, &tasks).unwrap();
-            let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-            Self { base: format!("http://{address}"), client, tasks }
-        }
-
-        async fn get(&self, path: &str) -> reqwest::Response {
-            self.client.get(format!("{}{path}", self.base)).bearer_auth("secret").send().await.unwrap()
-        }
-
-        async fn inject(&self, network: &str, fault: Value) -> StatusCode {
-            let order = json!({ "network": network, "fault": fault });
-            self.client.post(format!("{}/_sim/faults", self.base)).json(&order).send().await.unwrap().status()
-        }
-
-        async fn report(&self) -> Value {
-            self.client.get(format!("{}/_sim/report", self.base)).send().await.unwrap().json().await.unwrap()
-        }
-
-        async fn close(self) {
-            drop(self.client);
-            self.tasks.stop();
-            assert!(self.tasks.join(Duration::from_secs(20)).await, "the server ends when it is told to");
-        }
-    }
-
-    fn networks() -> Vec<Arc<Network>> {
-        let x = network(
-            "x",
-            vec![class("search", Unit::Calls, vec![limit(Owner::Token, fixed(900), 2)])],
-            vec![header(Dialect::TripleEpoch, "x-rate-limit-", Owner::Token)],
-        );
-        let keys = Window::Distinct { length: Duration::from_secs(7 * 86_400) };
-        let mut graph = network(
-            "instagram",
-            vec![
-                class("calls", Unit::Calls, vec![limit(Owner::Profile, fixed(86_400), 1)]),
-                class("hashtags", Unit::Keys, vec![limit(Owner::Profile, keys, 1)]),
-            ],
-            vec![header(Dialect::PercentMap, "x-business-use-case-usage", Owner::Profile)],
-        );
-        graph.operations.push(operation("GET", "https://other.example/v25.0/hashtag_search", &[("hashtags", 1)]));
-        vec![Arc::new(x), Arc::new(graph)]
-    }
-
-    async fn code(response: reqwest::Response) -> (u16, Value) {
-        let status = response.status().as_u16();
-        (status, response.json().await.unwrap())
-    }
-
-    #[tokio::test]
-    async fn calls_are_counted_and_refused_with_the_networks_own_headers() {
-        let stage = Stage::open().await;
-        for remaining in ["1", "0"] {
-            let response = stage.get("/x/search/recent").await;
-            assert_eq!(response.status(), 200);
-            assert_eq!(response.headers()["x-rate-limit-limit"], "2");
-            assert_eq!(response.headers()["x-rate-limit-remaining"], remaining);
-            assert_eq!(response.headers()["x-rate-limit-reset"], "1705420800");
-        }
-        let refused = stage.get("/x/search/recent").await;
-        assert_eq!(refused.headers()["x-rate-limit-remaining"], "0");
-        assert_eq!(code(refused).await.1["title"], "Too Many Requests");
-        let report = stage.report().await;
-        let x = report["networks"].as_array().unwrap().iter().find(|entry| entry["network"] == "x").unwrap();
-        assert_eq!((&x["admitted"], &x["throttled"]), (&json!(2), &json!(1)));
-        assert_eq!((&x["limits"][0]["used"], &x["limits"][0]["capacity"]), (&json!(2), &json!(2)));
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn the_path_names_the_profile() {
-        let stage = Stage::open().await;
-        for page in ["page1", "page2"] {
-            let response = stage.get(&format!("/instagram/calls/{page}")).await;
-            assert_eq!(response.status(), 200, "{page} has an account of its own");
-            let usage: Value =
-                serde_json::from_slice(response.headers()["x-business-use-case-usage"].as_bytes()).unwrap();
-            assert_eq!(usage[page][0]["call_count"], 100);
-        }
-        assert_eq!(code(stage.get("/instagram/calls/page1").await).await.1["error"]["code"], 80002);
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn the_graph_takes_tokens_in_the_query_and_counts_hashtags_once() {
-        let stage = Stage::open().await;
-        let ask = |network: &'static str, path: &'static str, query: &'static str| {
-            let url = format!("{}/{network}/{path}?access_token=secret{query}", stage.base);
-            let client = stage.client.clone();
-            async move { client.get(url).send().await.unwrap().status().as_u16() }
-        };
-        assert_eq!(ask("instagram", "v25.0/hashtag_search", "&q=tea").await, 200);
-        assert_eq!(ask("instagram", "v25.0/hashtag_search", "&q=tea").await, 200);
-        assert_eq!(ask("instagram", "v25.0/hashtag_search", "&q=coffee").await, 400);
-        assert_eq!(ask("instagram", "v25.0/hashtag_search", "&q=coffee").await, 400, "asking again opens nothing");
-        assert_eq!(ask("x", "search/recent", "").await, 401, "X wants a header");
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn unknown_tokens_paths_and_networks_are_refused() {
-        let stage = Stage::open().await;
-        let url = format!("{}/x/search/recent", stage.base);
-        let stranger = stage.client.get(&url).bearer_auth("stranger").send().await.unwrap();
-        assert_eq!(stranger.status(), 401);
-        assert_eq!(code(stage.get("/x/nothing").await).await.0, 404);
-        assert_eq!(code(stage.get("/y/search/recent").await).await.0, 404);
-        let wrong_method = stage.client.post(&url).bearer_auth("secret").send().await.unwrap();
-        assert_eq!(wrong_method.status(), 404);
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_dropped_reply_was_counted() {
-        let stage = Stage::open().await;
-        assert_eq!(stage.inject("x", json!({ "kind": "drop_replies", "share": 1.0 })).await, 204);
-        let url = format!("{}/x/search/recent", stage.base);
-        let sent = stage.client.get(&url).bearer_auth("secret").send().await;
-        assert!(!sent.unwrap_err().is_timeout(), "the connection is closed at once");
-        assert_eq!(stage.inject("x", json!({ "kind": "calm" })).await, 204);
-        let report = stage.report().await;
-        let x = report["networks"].as_array().unwrap().iter().find(|entry| entry["network"] == "x").unwrap();
-        // A client may repeat a call whose connection was closed; each try was counted.
-        assert_eq!(
-            x["spoilt"].as_u64(),
-            x["limits"][0]["admitted"].as_u64().map(|n| n + x["throttled"].as_u64().unwrap())
-        );
-        assert!(x["spoilt"].as_u64() >= Some(1));
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn faults_are_set_over_the_control_api() {
-        let stage = Stage::open().await;
-        let html = json!({ "kind": "html_pages", "share": 1.0, "counted": false });
-        assert_eq!(stage.inject("x", html).await, 204);
-        let page = stage.get("/x/search/recent").await;
-        assert_eq!((page.status().as_u16(), page.headers()["content-type"].to_str().unwrap()), (503, "text/html"));
-        assert!(page.text().await.unwrap().starts_with("<!DOCTYPE html>"));
-        let broken = json!({ "kind": "server_errors", "share": 1.0, "status": 500, "counted": false });
-        stage.inject("x", json!({ "kind": "calm" })).await;
-        assert_eq!(stage.inject("x", broken).await, 204);
-        assert_eq!(stage.get("/x/search/recent").await.status(), 500);
-        stage.inject("x", json!({ "kind": "calm" })).await;
-        assert_eq!(stage.inject("x", json!({ "kind": "change_password", "person": "anna" })).await, 204);
-        assert_eq!(stage.get("/x/search/recent").await.status(), 401);
-        assert_eq!(stage.inject("x", json!({ "kind": "change_password", "person": "nobody" })).await, 404);
-        assert_eq!(stage.inject("nowhere", json!({ "kind": "calm" })).await, 404);
-        assert_eq!(stage.inject("x", json!({ "kind": "drop_replies", "share": 2.0 })).await, 400);
-        assert_eq!(stage.inject("x", json!({ "kind": "earthquake" })).await, 422);
-        stage.close().await;
-    }
-
-    #[tokio::test]
-    async fn addresses_that_others_reach_are_refused() {
-        let sample = networks();
-        let simulation = Simulation::new(sample, Arc::new(ManualClock::default()), 1).unwrap();
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        assert!(serve_on(listener, Arc::new(simulation), &Tasks::default()).is_err());
-    }
-}
+mod tests;

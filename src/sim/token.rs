@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::verdict::Caller;
 use crate::base::clock::Timestamp;
 use crate::base::ids::KindId;
-use crate::domain::networks::{Network, Operation};
+use crate::domain::networks::{Network, Operation, Owner, Renewal};
 
 /// A token as a network would know it. Its secret is made up: real ones have no place in a simulation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct TokenSpec {
     pub person: String,
     /// The profiles that it speaks for.
     pub profiles: Vec<String>,
+    /// The refresh token, if it has one.
+    pub refresh_secret: Option<String>,
     /// The scopes that were granted.
     pub scopes: Vec<String>,
     /// Facts that formulas are computed from (`engaged_users`), true of its profiles, its person and its app.
@@ -36,13 +39,19 @@ impl TokenSpec {
         let of_purposes = kinds.flat_map(|known| &known.scopes).flat_map(|entry| &entry.scopes);
         let callable = network.operations.iter().filter(|operation| operation.allows(kind));
         let of_operations = callable.flat_map(|operation| &operation.scopes);
-        let scopes: BTreeSet<String> = of_purposes.chain(of_operations).cloned().collect();
+        let of_renewal =
+            network.kinds.iter().filter(|known| known.id == *kind).filter_map(|known| match &known.renewal {
+                Renewal::RefreshToken { needs_scope, .. } => needs_scope.as_ref(),
+                _ => None,
+            });
+        let scopes: BTreeSet<String> = of_purposes.chain(of_operations).chain(of_renewal).cloned().collect();
         Self {
             secret: secret.to_owned(),
             kind: kind.clone(),
             app: "app".to_owned(),
             person: person.to_owned(),
             profiles: Vec::new(),
+            refresh_secret: None,
             scopes: scopes.into_iter().collect(),
             facts: BTreeMap::new(),
             expires_at: None,
@@ -105,12 +114,58 @@ pub(super) struct Registered {
     /// The name of its account, which stays when it is renewed.
     pub(super) account: String,
     pub(super) dead: Option<Denial>,
+    /// When the person agreed.
+    pub(super) granted_at: Timestamp,
+    /// When it was renewed last; before that, when it was granted.
+    pub(super) renewed_at: Timestamp,
+    /// Refresh tokens of it that were used and replaced.
+    pub(super) spent: BTreeSet<String>,
 }
 
 impl Registered {
+    /// A token that is granted now.
+    pub(super) fn new(spec: TokenSpec, now: Timestamp) -> Self {
+        let account = spec.secret.clone();
+        Self { spec, account, dead: None, granted_at: now, renewed_at: now, spent: BTreeSet::new() }
+    }
+
     /// Why the token itself is refused at `now`, if it is.
     pub(super) fn refused(&self, now: Timestamp) -> Option<Denial> {
         let expired = self.spec.expires_at.is_some_and(|end| end <= now);
         self.dead.or(expired.then_some(Denial::TokenExpired))
+    }
+
+    /// The caller for one of its profiles; for a profile that it does not speak for, its first one.
+    pub(super) fn caller<'a>(&'a self, profile: Option<&'a str>, key: &'a str, address: &'a str) -> Caller<'a> {
+        let spoken_for = profile.filter(|wanted| self.spec.profiles.iter().any(|own| own == wanted));
+        Caller {
+            token: &self.account,
+            app: &self.spec.app,
+            person: &self.spec.person,
+            profile: spoken_for.or(self.spec.profiles.first().map(String::as_str)),
+            address,
+            kind: &self.spec.kind,
+            key,
+        }
+    }
+
+    /// One caller per profile that it speaks for; one without, if it speaks for none.
+    pub(super) fn each_caller(&self, mut visit: impl FnMut(&Caller<'_>)) {
+        if self.spec.profiles.is_empty() {
+            visit(&self.caller(None, "", ""));
+        }
+        for profile in &self.spec.profiles {
+            visit(&self.caller(Some(profile), "", ""));
+        }
+    }
+
+    pub(super) fn belongs_to(&self, owner: Owner, id: &str) -> bool {
+        match owner {
+            Owner::Token => self.spec.secret == id,
+            Owner::Person | Owner::AppPerson => self.spec.person == id,
+            Owner::Profile => self.spec.profiles.iter().any(|profile| profile == id),
+            Owner::App => self.spec.app == id,
+            Owner::Address => true,
+        }
     }
 }

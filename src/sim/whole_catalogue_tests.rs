@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::book::LimitKey;
 use super::fault::{Fault, NetworkFault};
 use super::http_answer::HttpAnswer;
 use super::refusal::Family;
 use super::route;
 use super::simulation::{Answer, CallRequest, Ruling, Simulation};
 use super::token::{Denial, TokenSpec};
+use super::verdict::LimitKey;
 use crate::base::clock::{ManualClock, Timestamp};
 use crate::base::ids::KindId;
 use crate::domain::networks::{

@@ -90,6 +90,13 @@ fn mistakes_in_catalogue_files_and_in_network_settings_are_told() {
     };
     let said = serve("TOKEN_BROKER__CATALOGUE__DIR", &catalogue.display().to_string());
     assert!(said.contains("tiny.toml") && said.contains("nonsense") && said.contains("api_base"), "{said}");
+    let mut check = cli(home.path());
+    let check = check.args(["config", "check"]).env("TOKEN_BROKER__CATALOGUE__DIR", &catalogue);
+    let told = run_bounded(check, b"").stderr;
+    assert!(told.contains("tiny.toml:2: nonsense"), "{told}");
+    let empty = tempfile::tempdir().unwrap();
+    let said = serve("TOKEN_BROKER__CATALOGUE__DIR", &empty.path().display().to_string());
+    assert!(said.contains("catalogue.dir") && said.contains("holds no file"), "{said}");
     let said = serve("TOKEN_BROKER__CATALOGUE__DIR", "/nowhere");
     assert!(said.contains("catalogue.dir") && said.contains("/nowhere"), "{said}");
     let said = serve("TOKEN_BROKER__NETWORKS__NOWHERE__TOKEN_CONCURRENCY", "4");

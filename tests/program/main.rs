@@ -14,5 +14,6 @@ mod crash;
 mod first_day;
 mod prometheus;
 mod readme;
+mod simulate;
 mod store_trouble;
 mod support;

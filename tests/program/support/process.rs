@@ -122,6 +122,29 @@ impl Drop for Process {
     }
 }
 
+/// A process that says in the first line of its output that it is ready. Dropping it kills it.
+pub struct Ready {
+    _process: Process,
+    /// That line.
+    pub line: String,
+}
+
+impl Ready {
+    /// Starts it, and waits for the line.
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = Output::of(&mut child);
+        let mut process = Process { child, output };
+        assert!(process.output.wait(|written| written.stdout.contains(&b'\n')), "{command:?} says nothing");
+        let said = process.output.with(|written| String::from_utf8_lossy(&written.stdout).into_owned());
+        match said.split_once('\n') {
+            Some((line, _)) => Self { line: line.to_owned(), _process: process },
+            None => panic!("{command:?} has ended: {:?}", process.end()),
+        }
+    }
+}
+
 /// How a broker is started.
 pub struct Launch {
     dir: PathBuf,

@@ -1,0 +1,201 @@
+//! Grants of a simulated network: what persons agreed to, and how tokens are issued, renewed and given up.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::simulation::Simulation;
+use super::token::{Denial, Registered, TokenSpec};
+use crate::base::ids::{KindId, NetworkId};
+use crate::domain::networks::{Renewal, Rotation, TokenKind};
+
+/// Why a grant is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The app did not show who it is.
+    Client,
+    /// The code or the refresh token is not accepted.
+    Grant,
+    /// There is no such type of grant.
+    Type,
+    /// Something is missing.
+    Request(&'static str),
+    /// The token that should renew itself is dead.
+    Dead(Denial),
+}
+
+/// What a person agreed to.
+#[derive(Debug, Clone)]
+pub(super) struct Consent {
+    pub(super) kind: KindId,
+    pub(super) app: String,
+    pub(super) person: String,
+    pub(super) scopes: Vec<String>,
+    /// The challenge of PKCE.
+    pub(super) challenge: Option<String>,
+}
+
+/// A first token that must be exchanged for a long-lived one lives so long.
+const SHORT_LIVED: Duration = Duration::from_secs(3600);
+
+impl Simulation {
+    /// A person agrees; the code can be redeemed once, within `life`.
+    pub(super) fn consent(&self, network: &NetworkId, consent: Consent, life: Duration) -> String {
+        let ends = self.now() + life;
+        self.with_state(network, |state| {
+            let code = made_up("code", &mut state.random);
+            state.codes.insert(code.clone(), (consent, ends));
+            code
+        })
+        .unwrap_or_default()
+    }
+
+    /// Issues a token for a code.
+    pub(super) fn redeem(
+        &self,
+        network: &NetworkId,
+        kind: &TokenKind,
+        code: &str,
+        verifier: Option<&str>,
+    ) -> Result<TokenSpec, Refused> {
+        let now = self.now();
+        let spec = self.with_state(network, |state| {
+            let (consent, ends) = state.codes.remove(code).ok_or(Refused::Grant)?;
+            let verified =
+                consent.challenge.as_ref().is_none_or(|challenge| verifier.is_some_and(|one| answers(one, challenge)));
+            if ends <= now || !verified || consent.kind != kind.id {
+                return Err(Refused::Grant);
+            }
+            let exchanged = kind.oauth.as_ref().is_some_and(|oauth| oauth.exchange_url.is_some());
+            let life = if exchanged { Some(SHORT_LIVED) } else { kind.access_validity };
+            Ok(TokenSpec {
+                secret: made_up("token", &mut state.random),
+                kind: consent.kind,
+                app: consent.app,
+                profiles: vec![consent.person.replace("person", "profile")],
+                person: consent.person,
+                facts: state.tokens.values().next().map(|other| other.spec.facts.clone()).unwrap_or_default(),
+                refresh_secret: may_refresh(kind, &consent.scopes).then(|| made_up("refresh", &mut state.random)),
+                scopes: consent.scopes,
+                expires_at: life.map(|life| now + life),
+            })
+        });
+        let spec = spec.unwrap_or(Err(Refused::Grant))?;
+        self.add_token(network, spec.clone()).map_err(|_| Refused::Grant)?;
+        Ok(spec)
+    }
+
+    /// Renews with a refresh token. One that works once and is used again ends the whole grant.
+    pub(super) fn refresh(&self, network: &NetworkId, kind: &TokenKind, refresh: &str) -> Result<TokenSpec, Refused> {
+        let Renewal::RefreshToken { rotation, .. } = kind.renewal else { return Err(Refused::Type) };
+        let now = self.now();
+        let renewed = self.with_state(network, |state| {
+            if let Some(reused) = state.tokens.values_mut().find(|token| token.spent.contains(refresh)) {
+                if rotation == Rotation::SingleUse {
+                    reused.dead = reused.dead.or(Some(Denial::TokenRevoked));
+                }
+                return Err(Refused::Grant);
+            }
+            let held = |token: &&Registered| token.spec.refresh_secret.as_deref() == Some(refresh);
+            let token = state.tokens.values().find(held).ok_or(Refused::Grant)?;
+            let lives = kind.refresh_validity.is_none_or(|life| {
+                let since = if kind.refresh_slides { token.renewed_at } else { token.granted_at };
+                since + life > now
+            });
+            let dead = token.dead.is_some_and(|denial| denial != Denial::TokenExpired);
+            if !lives || dead || state.locked.contains(&token.spec.person) {
+                return Err(Refused::Grant);
+            }
+            let old = token.spec.secret.clone();
+            let mut token = state.tokens.remove(&old).ok_or(Refused::Grant)?;
+            token.spec.secret = made_up("token", &mut state.random);
+            token.spec.expires_at = kind.access_validity.map(|life| now + life);
+            token.dead = None;
+            token.renewed_at = now;
+            if rotation != Rotation::Static {
+                token.spent.extend(token.spec.refresh_secret.take());
+                token.spec.refresh_secret = Some(made_up("refresh", &mut state.random));
+            }
+            let spec = token.spec.clone();
+            state.tokens.insert(spec.secret.clone(), token);
+            Ok(spec)
+        });
+        renewed.unwrap_or(Err(Refused::Grant))
+    }
+
+    /// Renews a token with itself, which must be alive and at least `min_age` old.
+    pub(super) fn prolong(
+        &self,
+        network: &NetworkId,
+        kind: &TokenKind,
+        secret: &str,
+        min_age: Duration,
+    ) -> Result<TokenSpec, Refused> {
+        let now = self.now();
+        let renewed = self.with_state(network, |state| {
+            let token = state.tokens.get(secret).ok_or(Refused::Dead(Denial::TokenUnknown))?;
+            if let Some(denial) = token.refused(now) {
+                return Err(Refused::Dead(denial));
+            }
+            if token.renewed_at + min_age > now {
+                return Err(Refused::Request("the token is too young to be renewed"));
+            }
+            let mut token = state.tokens.remove(secret).ok_or(Refused::Dead(Denial::TokenUnknown))?;
+            token.spec.secret = made_up("token", &mut state.random);
+            token.spec.expires_at = kind.access_validity.map(|life| now + life);
+            token.renewed_at = now;
+            let spec = token.spec.clone();
+            state.tokens.insert(spec.secret.clone(), token);
+            Ok(spec)
+        });
+        renewed.unwrap_or(Err(Refused::Dead(Denial::TokenUnknown)))
+    }
+
+    /// Gives up the token of this secret or refresh token; with `whole_grant` all tokens of its person. An unknown one is given up
+    /// already (RFC 7009, section 2.2).
+    pub(super) fn revoke(&self, network: &NetworkId, token: &str, whole_grant: bool) {
+        self.with_state(network, |state| {
+            let named =
+                |one: &Registered| one.spec.secret == token || one.spec.refresh_secret.as_deref() == Some(token);
+            let Some(person) = state.tokens.values().find(|one| named(one)).map(|one| one.spec.person.clone()) else {
+                return;
+            };
+            for one in state.tokens.values_mut().filter(|one| named(one) || (whole_grant && one.spec.person == person))
+            {
+                one.dead = one.dead.or(Some(Denial::TokenRevoked));
+            }
+        });
+    }
+
+    /// The token of this secret, if calls with it are not refused for it.
+    pub(super) fn alive(&self, network: &NetworkId, secret: &str) -> Option<TokenSpec> {
+        let now = self.now();
+        self.with_state(network, |state| {
+            let token = state.tokens.get(secret).filter(|token| token.refused(now).is_none())?;
+            Some(token.spec.clone())
+        })?
+    }
+}
+
+/// A secret that opens nothing.
+pub(super) fn made_up(what: &str, random: &mut StdRng) -> String {
+    format!("sim-{what}-{:016x}{:016x}", random.random::<u64>(), random.random::<u64>())
+}
+
+/// Whether a grant of these scopes comes with a refresh token.
+pub(super) fn may_refresh(kind: &TokenKind, scopes: &[String]) -> bool {
+    match &kind.renewal {
+        Renewal::RefreshToken { needs_scope: Some(needed), .. } => scopes.contains(needed),
+        Renewal::RefreshToken { needs_scope: None, .. } => true,
+        Renewal::SelfRenewing { .. } | Renewal::Derived { .. } | Renewal::Nothing => false,
+    }
+}
+
+/// Whether a verifier answers a challenge of PKCE, plain or S256 (RFC 7636, section 4.6).
+fn answers(verifier: &str, challenge: &str) -> bool {
+    use base64::Engine as _;
+    let hashed = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+    verifier == challenge || hashed == challenge
+}

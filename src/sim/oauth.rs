@@ -1,0 +1,312 @@
+//! The OAuth endpoints of a simulated network: RFC 6749 with the network's departures from it, as its entry tells them. Refresh tokens
+//! stay, rotate or work once; tokens of the self-renewing family renew themselves while they live.
+//!
+//! The person agrees to everything at once: `login_hint` names who it is. The app's secret may be any, but must be shown as the network
+//! wants it. Requests signed as in OAuth 1.0a are not simulated.
+
+use serde_json::{Value, json};
+
+use super::envelope;
+use super::grant::{Consent, Refused};
+use super::http_answer::HttpAnswer;
+use super::refusal::{self, Family, Refusal};
+use super::route::{fits, path_of};
+use super::simulation::Simulation;
+use super::token::TokenSpec;
+use crate::base::clock::Timestamp;
+use crate::domain::networks::{ClientAuth, Network, OAuth, OAuthQuirk, Pkce, Renewal, TokenKind};
+
+/// What an endpoint is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The person agrees.
+    Authorize,
+    /// A token is issued or renewed.
+    Token,
+    /// A token, or all of a person, is given up.
+    Revoke,
+    /// A token is looked at.
+    Introspect,
+}
+
+/// A request to one of the endpoints.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) purpose: Purpose,
+    /// The kind of token that the endpoint is for; of several kinds with one endpoint the first.
+    pub(super) kind: &'a TokenKind,
+    /// Of the query and of the body.
+    pub(super) parameters: &'a [(String, String)],
+    /// The header `Authorization`.
+    pub(super) authorization: Option<&'a str>,
+}
+
+/// The path of an endpoint under the network's base here.
+pub(super) fn address<'a>(network: &Network, url: &'a str) -> &'a str {
+    url.strip_prefix(&network.api_base).filter(|rest| rest.starts_with('/')).unwrap_or_else(|| path_of(url))
+}
+
+/// Which endpoint `method` and `path` lead to, if to any.
+pub(super) fn endpoint<'a>(network: &'a Network, method: &str, path: &str) -> Option<(Purpose, &'a TokenKind)> {
+    let leads = |url: Option<&String>| url.is_some_and(|url| fits(address(network, url), path));
+    let of_kind = |kind: &'a TokenKind| {
+        let oauth = kind.oauth.as_ref().filter(|oauth| oauth.client_auth != ClientAuth::OAuth1)?;
+        let by_delete = oauth.quirks.contains(&OAuthQuirk::RevokeByDelete);
+        let to_token =
+            leads(Some(&oauth.token_url)) || leads(oauth.exchange_url.as_ref()) || leads(oauth.renew_url.as_ref());
+        let purpose = match method {
+            "DELETE" if by_delete && leads(oauth.revoke_url.as_ref()) => Purpose::Revoke,
+            "GET" if leads(oauth.authorize_url.as_ref()) => Purpose::Authorize,
+            "GET" | "POST" if to_token => Purpose::Token,
+            "GET" | "POST" if leads(oauth.introspect_url.as_ref()) => Purpose::Introspect,
+            "POST" if !by_delete && leads(oauth.revoke_url.as_ref()) => Purpose::Revoke,
+            _ => return None,
+        };
+        Some((purpose, kind))
+    };
+    network.kinds.iter().find_map(of_kind)
+}
+
+/// Answers a request: `None` if the reply is lost, and how late the answer comes, in milliseconds.
+pub(super) fn answer(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> (Option<HttpAnswer>, u64) {
+    simulation.at_endpoint(network, || match ask.purpose {
+        Purpose::Authorize => authorize(simulation, network, ask),
+        Purpose::Token => token(simulation, network, ask),
+        Purpose::Revoke => revoke(simulation, network, ask),
+        Purpose::Introspect => introspect(simulation, network, ask),
+    })
+}
+
+impl Ask<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The app, if it showed itself as the network wants it.
+    fn app(&self, oauth: &OAuth) -> Option<&str> {
+        let id = self.parameter(&oauth.client_id_parameter);
+        match oauth.client_auth {
+            ClientAuth::Basic => {
+                self.authorization.filter(|sent| sent.starts_with("Basic ")).map(|_| id.unwrap_or("app"))
+            }
+            ClientAuth::Post => id.filter(|_| self.parameter("client_secret").is_some()),
+            ClientAuth::PrivateKeyJwt => id.filter(|_| self.parameter("client_assertion").is_some()),
+            ClientAuth::OAuth1 => None,
+        }
+    }
+}
+
+fn authorize(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
+    let Some(oauth) = &ask.kind.oauth else { return refuse(network, &Refused::Request("no such endpoint")) };
+    let Some(back) = ask.parameter("redirect_uri") else {
+        return refuse(network, &Refused::Request("redirect_uri is missing"));
+    };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(state) = ask.parameter("state") {
+        query.append_pair("state", state);
+    }
+    match consent(simulation, network, ask, oauth) {
+        Ok(code) => query.append_pair("code", &code),
+        Err(error) => query.append_pair("error", error),
+    };
+    let joint = if back.contains('?') { '&' } else { '?' };
+    let tail = if oauth.quirks.contains(&OAuthQuirk::CodeEndsInHashUnderscore) { "#_" } else { "" };
+    let location = format!("{back}{joint}{}{tail}", query.finish());
+    HttpAnswer { headers: vec![("location".to_owned(), location)], ..HttpAnswer::json(302, Vec::new(), &json!({})) }
+}
+
+/// A code, or the error that goes back through the browser (RFC 6749, section 4.1.2.1).
+fn consent(simulation: &Simulation, network: &Network, ask: &Ask<'_>, oauth: &OAuth) -> Result<String, &'static str> {
+    let app = ask.parameter(&oauth.client_id_parameter).ok_or("invalid_request")?;
+    let challenge = ask.parameter("code_challenge");
+    if oauth.pkce == Pkce::Required && challenge.is_none() {
+        return Err("invalid_request");
+    }
+    let all = TokenSpec::of_kind(network, &ask.kind.id, "", "").scopes;
+    let asked = ask.parameter("scope").unwrap_or_default().split(oauth.scope_separator.as_str());
+    let scopes: Vec<String> = asked.filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    if scopes.iter().any(|scope| !all.contains(scope)) {
+        return Err("invalid_scope");
+    }
+    let consent = Consent {
+        kind: ask.kind.id.clone(),
+        app: app.to_owned(),
+        person: ask.parameter("login_hint").unwrap_or("person-1").to_owned(),
+        scopes: if scopes.is_empty() { all } else { scopes },
+        challenge: challenge.map(str::to_owned),
+    };
+    let life = oauth.code_validity.unwrap_or(std::time::Duration::from_secs(600));
+    Ok(simulation.consent(&network.id, consent, life))
+}
+
+fn token(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
+    match issue(simulation, network, ask) {
+        Ok(spec) => HttpAnswer::json(200, Vec::new(), &issued(network, ask.kind, &spec, simulation.now())),
+        Err(refused) => refuse(network, &refused),
+    }
+}
+
+fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<TokenSpec, Refused> {
+    let oauth = ask.kind.oauth.as_ref().ok_or(Refused::Request("no such endpoint"))?;
+    let grant = ask.parameter("grant_type").unwrap_or("authorization_code");
+    let (renews, min_age) = match &ask.kind.renewal {
+        Renewal::SelfRenewing { grant_type, min_age } => (grant_type == grant, *min_age),
+        _ => (false, std::time::Duration::ZERO),
+    };
+    let exchanges = oauth.exchange_grant_type.as_deref() == Some(grant);
+    if renews || exchanges {
+        let token = ask.parameter(grant).or_else(|| ask.parameter("access_token"));
+        let token = token.ok_or(Refused::Request("the token is missing"))?;
+        return simulation.prolong(
+            &network.id,
+            ask.kind,
+            token,
+            if exchanges { std::time::Duration::ZERO } else { min_age },
+        );
+    }
+    ask.app(oauth).ok_or(Refused::Client)?;
+    match grant {
+        "authorization_code" => {
+            let code = ask.parameter("code").ok_or(Refused::Request("the code is missing"))?;
+            simulation.redeem(&network.id, ask.kind, code.trim_end_matches("#_"), ask.parameter("code_verifier"))
+        }
+        "refresh_token" => {
+            let refresh = ask.parameter("refresh_token").ok_or(Refused::Request("refresh_token is missing"))?;
+            simulation.refresh(&network.id, ask.kind, refresh)
+        }
+        _ => Err(Refused::Type),
+    }
+}
+
+/// RFC 6749, section 5.1, with the names that some networks add.
+fn issued(network: &Network, kind: &TokenKind, spec: &TokenSpec, now: Timestamp) -> Value {
+    let mut body = json!({ "access_token": spec.secret, "token_type": "bearer" });
+    let quirks = kind.oauth.as_ref().map(|oauth| oauth.quirks.as_slice()).unwrap_or_default();
+    let separator = kind.oauth.as_ref().map_or(" ", |oauth| oauth.scope_separator.as_str());
+    if !quirks.contains(&OAuthQuirk::ScopesNotReturned) {
+        body["scope"] = json!(spec.scopes.join(separator));
+    }
+    if let Some(end) = spec.expires_at {
+        body["expires_in"] = json!(end.since(now).as_secs());
+    }
+    if let Some(refresh) = &spec.refresh_secret {
+        body["refresh_token"] = json!(refresh);
+        let life = kind.refresh_validity.map(|life| json!(life.as_secs()));
+        let name =
+            if Family::of(network) == Family::TikTok { "refresh_expires_in" } else { "refresh_token_expires_in" };
+        if let Some(life) = life {
+            body[name] = life;
+        }
+    }
+    if Family::of(network) == Family::TikTok {
+        body["open_id"] = json!(spec.person);
+    }
+    body
+}
+
+fn revoke(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
+    let token = ["token", "access_token"].iter().find_map(|name| ask.parameter(name)).or_else(|| ask.bearer());
+    let Some(token) = token else { return refuse(network, &Refused::Request("the token is missing")) };
+    let whole_grant = Family::of(network) == Family::Graph;
+    simulation.revoke(&network.id, token, whole_grant);
+    match Family::of(network) {
+        Family::Graph => HttpAnswer::json(200, Vec::new(), &json!({ "success": true })),
+        Family::GitHub => HttpAnswer { body: String::new(), ..HttpAnswer::json(204, Vec::new(), &json!({})) },
+        _ => HttpAnswer::json(200, Vec::new(), &json!({})),
+    }
+}
+
+impl Ask<'_> {
+    fn bearer(&self) -> Option<&str> {
+        self.authorization.and_then(|sent| sent.strip_prefix("Bearer "))
+    }
+}
+
+fn introspect(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
+    let token = ["input_token", "token", "access_token"].iter().find_map(|name| ask.parameter(name));
+    let Some(token) = token else { return refuse(network, &Refused::Request("the token is missing")) };
+    let (status, body) = seen(simulation, network, token);
+    HttpAnswer::json(status, Vec::new(), &body)
+}
+
+/// What an introspection tells of a token, in the network's form, else in that of RFC 7662.
+pub(super) fn seen(simulation: &Simulation, network: &Network, token: &str) -> (u16, Value) {
+    let now = simulation.now();
+    let alive = simulation.alive(&network.id, token);
+    let ends = alive.as_ref().and_then(|spec| spec.expires_at);
+    match (Family::of(network), &alive) {
+        (Family::Graph, Some(spec)) => {
+            let data = json!({
+                "app_id": spec.app, "type": spec.kind.as_str().to_uppercase(), "is_valid": true, "user_id": spec.person,
+                "scopes": spec.scopes, "expires_at": ends.map_or(0, Timestamp::secs), "data_access_expires_at": 0,
+            });
+            (200, json!({ "data": data }))
+        }
+        (Family::Graph, None) => {
+            (200, json!({ "data": { "is_valid": false, "scopes": [], "error": { "code": 190 } } }))
+        }
+        (Family::Google, Some(spec)) => {
+            let left = ends.map_or(0, |end| end.since(now).as_secs());
+            (
+                200,
+                json!({ "aud": spec.app, "scope": spec.scopes.join(" "), "expires_in": left.to_string(), "access_type": "offline" }),
+            )
+        }
+        (Family::Google, None) => (400, json!({ "error": "invalid_token", "error_description": "Invalid Value" })),
+        (Family::GitHub, None) => (404, json!({ "message": "Not Found", "status": "404" })),
+        (_, Some(spec)) => {
+            let scope = spec.scopes.join(if Family::of(network) == Family::LinkedIn { "," } else { " " });
+            let expires = ends.map(Timestamp::secs);
+            (
+                200,
+                json!({ "active": true, "status": "active", "client_id": spec.app, "scope": scope, "expires_at": expires }),
+            )
+        }
+        (_, None) => (200, json!({ "active": false, "status": "revoked" })),
+    }
+}
+
+/// How a network refuses at its OAuth endpoints.
+fn refuse(network: &Network, refused: &Refused) -> HttpAnswer {
+    let oauth = |status, error: &str, why: &str| {
+        HttpAnswer::json(status, Vec::new(), &json!({ "error": error, "error_description": why }))
+    };
+    match (refused, Family::of(network)) {
+        (Refused::Dead(denial), _) => {
+            let refusal: Refusal = refusal::denied(network, *denial);
+            HttpAnswer::json(refusal.status, Vec::new(), &envelope::refused(network, &refusal))
+        }
+        (Refused::Client, _) => {
+            oauth(401, "invalid_client", "the app did not show who it is, or not as this network wants it")
+        }
+        (Refused::Type, _) => oauth(400, "unsupported_grant_type", "this network has no such grant"),
+        (Refused::Request(why), _) => oauth(400, "invalid_request", why),
+        (Refused::Grant, Family::GitHub) => {
+            oauth(200, "bad_refresh_token", "The refresh token passed is incorrect or expired.")
+        }
+        (Refused::Grant, Family::X) => oauth(400, "invalid_request", "Value passed for the token was invalid."),
+        (Refused::Grant, Family::Tumblr) => oauth(401, "invalid_grant", "Invalid refresh token"),
+        (Refused::Grant, _) => oauth(400, "invalid_grant", "Token has been expired or revoked."),
+    }
+}
+
+/// The endpoints of a kind of token as they are served under `base`: what each is for, and where.
+pub(super) fn served(network: &Network, kind: &TokenKind, base: &str) -> Vec<(&'static str, String)> {
+    let Some(oauth) = kind.oauth.as_ref().filter(|oauth| oauth.client_auth != ClientAuth::OAuth1) else {
+        return Vec::new();
+    };
+    let urls = [
+        ("authorize", oauth.authorize_url.as_ref()),
+        ("token", Some(&oauth.token_url)),
+        ("exchange", oauth.exchange_url.as_ref()),
+        ("renew", oauth.renew_url.as_ref()),
+        ("revoke", oauth.revoke_url.as_ref()),
+        ("introspect", oauth.introspect_url.as_ref()),
+    ];
+    let served =
+        |(what, url): (&'static str, Option<&String>)| Some((what, format!("{base}{}", address(network, url?))));
+    urls.into_iter().filter_map(served).collect()
+}
+
+#[cfg(test)]
+mod tests;
