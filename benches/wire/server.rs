@@ -1,6 +1,7 @@
 //! The servers' side: what runs in the child processes.
 
 use std::io::{BufRead, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredTok
 use token_broker::telemetry::{Metrics, start_log};
 use token_broker::vault::Place;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 
 use crate::child::Hello;
 use crate::echo::Echo;
@@ -40,19 +42,43 @@ pub fn run(role: &str, dir: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let commits = Arc::new(AtomicU64::new(0));
     let _inside = runtime.enter();
-    let (server, authorization) = match role {
-        // As long as a key, since reading the metadata is a part of what is compared.
-        "echo" => (listen(|| Routes::new(LeaseServiceServer::new(Echo)))?, format!("Bearer tbk_{:0105}", 7)),
-        "broker" => runtime.block_on(start_broker(dir, &commits))?,
+    // As long as a key, since reading the metadata is a part of what is compared.
+    let no_key = || format!("Bearer tbk_{:0105}", 7);
+    let (address, authorization, _server) = match role {
+        "bare" => (serve_bare()?, no_key(), None),
+        "echo" => {
+            let server = listen(|| Routes::new(LeaseServiceServer::new(Echo)))?;
+            (server.local_addr(), no_key(), Some(server))
+        }
+        "broker" => {
+            let (server, authorization) = runtime.block_on(start_broker(dir, &commits))?;
+            (server.local_addr(), authorization, Some(server))
+        }
         other => anyhow::bail!("there is no server '{other}'"),
     };
     let mut answers = std::io::stdout().lock();
-    let hello = Hello { address: server.local_addr(), authorization };
+    let hello = Hello { address, authorization };
     writeln!(answers, "{}", serde_json::to_string(&hello)?)?;
     for _ in std::io::stdin().lock().lines() {
         writeln!(answers, "{}", commits.load(Ordering::Relaxed))?;
     }
     Ok(())
+}
+
+/// The echo as tonic serves it by itself, on a thread and a current-thread runtime of its own. It ends with the process.
+fn serve_bare() -> anyhow::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?).with_nodelay(Some(true));
+            let server = tonic::transport::Server::builder().add_service(LeaseServiceServer::new(Echo));
+            anyhow::Ok(server.serve_with_incoming(incoming).await?)
+        })
+    });
+    Ok(address)
 }
 
 fn listen(routes: impl Fn() -> Routes) -> anyhow::Result<GrpcServer> {
