@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use dashmap::DashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -136,6 +137,9 @@ impl BlockId {
 /// choose them so that they collide. Not for texts, and not for ids that a client makes up.
 pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
+/// As [`IdMap`], shared between threads.
+pub type SharedIdMap<K, V> = DashMap<K, V, BuildHasherDefault<IdHasher>>;
+
 /// The hash of [`IdMap`]: folds the bits of an id and spreads them over the word.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct IdHasher(u64);
@@ -180,6 +184,11 @@ macro_rules! slugs {
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The text, shared.
+            pub fn shared(&self) -> Arc<str> {
+                self.0.clone()
             }
         }
 

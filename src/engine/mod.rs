@@ -19,11 +19,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dashmap::DashMap;
 use tokio::sync::{Notify, broadcast};
 
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::ids::{CollectorId, LeaseId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{CollectorId, LeaseId, NetworkId, SharedIdMap, TeamId, TokenId};
 use crate::base::tasks::Tasks;
 use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Network};
@@ -68,8 +67,8 @@ struct Inner {
     store: Arc<dyn Store>,
     cells: HashMap<NetworkId, Arc<Cell>>,
     /// Where each open lease is, and whose it is.
-    leases: DashMap<LeaseId, LeasePlace>,
-    held: DashMap<CollectorId, u32>,
+    leases: SharedIdMap<LeaseId, LeasePlace>,
+    held: SharedIdMap<CollectorId, u32>,
     committer: Committer,
     recalls: broadcast::Sender<Recall>,
     /// A request has begun to wait.
@@ -121,7 +120,7 @@ impl Engine {
             (network.id.clone(), Arc::new(cell))
         });
         let cells = cells.collect();
-        let (leases, held, someone_waits) = (DashMap::new(), DashMap::new(), Notify::new());
+        let (leases, held, someone_waits) = (SharedIdMap::default(), SharedIdMap::default(), Notify::new());
         let inner = Inner { clock, store, cells, leases, held, committer, recalls, someone_waits };
         let engine = Engine(Arc::new(inner));
         tasks.spawn("committer", committer::run(engine.clone(), work, tasks.clone()));

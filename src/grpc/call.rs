@@ -37,6 +37,7 @@ pub use request_id::{REQUEST_ID_HEADER, RequestId, RequestIds};
 use self::body::StreamBody;
 use self::gate::InWork;
 use self::observer::Outcome;
+use super::caller::LastCaller;
 use super::listener::PeerIdentity;
 use crate::base::clock::Clock;
 
@@ -62,6 +63,7 @@ pub(super) struct Link {
     pub closing: CancellationToken,
     /// The grace is over: what still runs ends now.
     pub cut: CancellationToken,
+    last_caller: LastCaller,
     open: AtomicUsize,
     begun: AtomicU64,
 }
@@ -69,7 +71,8 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(addresses: TcpConnectInfo, identity: Option<PeerIdentity>) -> Self {
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
-        Self { addresses, identity, closing, cut, open: AtomicUsize::new(0), begun: AtomicU64::new(0) }
+        let last_caller = LastCaller::default();
+        Self { addresses, identity, closing, cut, last_caller, open: AtomicUsize::new(0), begun: AtomicU64::new(0) }
     }
 
     /// The calls begun so far, or `None` while one is open.
@@ -198,6 +201,7 @@ fn extend<B>(request: &mut Request<B>, link: &Link, id: &RequestId, kind: CallKi
     let extensions = request.extensions_mut();
     extensions.insert(link.addresses.clone());
     extensions.insert(id.clone());
+    extensions.insert(link.last_caller.clone());
     if let Some(identity) = &link.identity {
         extensions.insert(identity.clone());
     }

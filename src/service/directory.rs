@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
-use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::base::ids::{CollectorId, KeyId, SharedIdMap, TeamId};
 use crate::domain::team::{Collector, Key, Team};
 use crate::store::{Store, StoreError};
 
@@ -15,8 +15,8 @@ use crate::store::{Store, StoreError};
 #[derive(Default)]
 pub struct Directory {
     teams: DashMap<TeamId, Arc<Team>>,
-    collectors: DashMap<CollectorId, Arc<Collector>>,
-    keys: DashMap<KeyId, Arc<KnownKey>>,
+    collectors: SharedIdMap<CollectorId, Arc<Collector>>,
+    keys: SharedIdMap<KeyId, Arc<KnownKey>>,
     changes: AtomicU64,
 }
 

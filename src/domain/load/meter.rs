@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ClassId, NetworkId, TeamId};
+use crate::base::ids::TeamId;
 use crate::domain::load::retries::{Identity, Recorded, Requests};
 use crate::domain::load::rings::{Rings, slots};
 use crate::domain::load::{LoadKey, Span, Spans};
@@ -79,7 +79,7 @@ struct TeamDemand {
     named: usize,
     /// When rows without demand were last looked for.
     swept: Option<Timestamp>,
-    classes: HashMap<(NetworkId, ClassId), ClassDemand>,
+    classes: HashMap<LoadKey, ClassDemand>,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ impl DemandMeter {
     ) {
         let team = self.teams.entry(key.load.team.clone()).or_default();
         let row = team.row_for(now, key, self.size.collections_per_team);
-        let class = team.classes.entry((key.load.network.clone(), key.load.class.clone())).or_default();
+        let Some(class) = team.classes.get_mut(&key.load) else { return };
         let request = Recorded { at: now, credits, row: row.clone() };
         let before = identity.and_then(|identity| class.seen.came(identity, request, self.size.recent_requests));
         let before = before.or_else(|| class.seen.retried(left_over?));
@@ -153,13 +153,7 @@ impl DemandMeter {
 
     /// Every team, network and class that had demand since the meter began.
     pub fn keys(&self) -> impl Iterator<Item = LoadKey> {
-        self.teams.iter().flat_map(|(team, demand)| {
-            demand.classes.keys().map(|(network, class)| LoadKey {
-                team: team.clone(),
-                network: network.clone(),
-                class: class.clone(),
-            })
-        })
+        self.teams.values().flat_map(|team| team.classes.keys().cloned())
     }
 
     /// Which collections ask for how much of the demand of a span, greatest first. The shares add up to 1, or there are none.
@@ -178,11 +172,11 @@ impl DemandMeter {
     }
 
     fn class(&self, key: &LoadKey) -> Option<&ClassDemand> {
-        self.teams.get(&key.team)?.classes.get(&(key.network.clone(), key.class.clone()))
+        self.teams.get(&key.team)?.classes.get(key)
     }
 
     fn class_mut(&mut self, key: &LoadKey) -> Option<&mut ClassDemand> {
-        self.teams.get_mut(&key.team)?.classes.get_mut(&(key.network.clone(), key.class.clone()))
+        self.teams.get_mut(&key.team)?.classes.get_mut(key)
     }
 
     fn spans(&self, now: Timestamp, rings: Option<&Rings>) -> Spans<Demand> {
@@ -216,12 +210,19 @@ fn name_of(key: &DemandKey) -> &str {
 }
 
 impl TeamDemand {
-    /// The row that `key` is counted in: its own, or `other` once the team has `most` named ones.
+    /// The row that `key` is counted in, in a class that is there from now on: its own, or `other` once the team has `most` named
+    /// ones.
     fn row_for(&mut self, now: Timestamp, key: &DemandKey, most: usize) -> Arc<str> {
         let name = name_of(key);
-        let class = self.classes.get(&(key.load.network.clone(), key.load.class.clone()));
-        if let Some((row, _)) = class.and_then(|class| class.rows.get_key_value(name)) {
-            return row.clone();
+        match self.classes.get(&key.load) {
+            Some(class) => {
+                if let Some((row, _)) = class.rows.get_key_value(name) {
+                    return row.clone();
+                }
+            }
+            None => {
+                self.classes.insert(key.load.clone(), ClassDemand::default());
+            }
         }
         if name == OTHER_COLLECTION {
             return name.into();

@@ -4,6 +4,7 @@ use tonic::Code;
 
 use super::*;
 use crate::domain::token::Reason;
+use crate::grpc::caller::{LastCaller, caller};
 
 /// What a refused acquire must carry.
 struct Refused {
@@ -194,6 +195,30 @@ async fn a_key_that_was_proven_stops_working_when_it_is_revoked() {
     assert!(client.report_usage(report(&lease.name, 1, 1)).await.is_ok());
     let mut forged = bench.client_with(Some(&other)).await;
     assert_eq!(reason(&forged.report_usage(report(&lease.name, 2, 1)).await.unwrap_err()), "KEY_INVALID");
+}
+
+#[tokio::test]
+async fn a_key_that_a_connection_remembers_stops_working_when_it_is_revoked() {
+    let bench = Bench::start().await;
+    let connection = LastCaller::default();
+    let call = |key: &str| {
+        let mut request = tonic::Request::new(());
+        request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        request.extensions_mut().insert(connection.clone());
+        caller(&bench.broker, &request).map_err(|status| reason(&status))
+    };
+    for _ in 0..2 {
+        assert_eq!(call(&bench.key).unwrap().collector().unwrap().id, bench.collector.id);
+    }
+    let refused = Err("KEY_INVALID".to_owned());
+    assert_eq!(call(&bench.key[..bench.key.len() - 1]).map(drop), refused);
+    assert!(call(&bench.key).is_ok());
+    bench.broker.directory.put_collector(Collector { disabled: true, ..bench.collector.clone() });
+    assert!(call(&bench.key).unwrap().must_be_enabled().is_err());
+    let keys = bench.broker.directory.keys();
+    let key = keys.iter().find(|key| matches!(key.holder, KeyHolder::Collector(..))).unwrap();
+    bench.broker.directory.put_key(crate::domain::team::Key { revoked_at: Some(bench.now()), ..(**key).clone() });
+    assert_eq!(call(&bench.key).map(drop), refused);
 }
 
 #[tokio::test]
