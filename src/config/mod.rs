@@ -28,7 +28,7 @@ pub use grpc::{Grpc, Limits, Tls};
 pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;
-pub use sections::{Catalogue, Http, Metrics, Store, VaultSettings};
+pub use sections::{Catalogue, Http, Keep, Metrics, Store, VaultSettings};
 pub use units::{ByteSize, Share};
 
 use crate::base::ids::{NetworkId, TeamId};
@@ -43,6 +43,8 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub struct Config {
     /// Where the state is kept.
     pub store: Store,
+    /// How long what is over is kept.
+    pub keep: Keep,
     /// The listener for collectors and operators.
     pub grpc: Grpc,
     /// The listener for metrics and probes.
@@ -145,6 +147,7 @@ impl Section for Config {
     fn read(from: &mut Reader<'_>) -> Self {
         Self {
             store: from.section("store"),
+            keep: from.section("keep"),
             grpc: from.section("grpc"),
             http: from.section("http"),
             vault: from.section("vault"),

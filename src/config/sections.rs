@@ -33,6 +33,42 @@ impl Default for Store {
     }
 }
 
+/// How long what is over is kept. 1 day to 10 years each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Leases that were closed.
+    pub leases: Duration,
+    /// Audit events.
+    pub audit: Duration,
+    /// The usage ledger's days.
+    pub usage: Duration,
+    /// Messages that were sent.
+    pub messages: Duration,
+    /// Alerts that were cleared.
+    pub alerts: Duration,
+}
+
+impl Section for Keep {
+    fn read(from: &mut Reader<'_>) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        const LONGEST: Duration = Duration::from_secs(315_576_000);
+        let mut days = |key, default| from.span(key, DAY * default, DAY..=LONGEST);
+        Self {
+            leases: days("leases", 7),
+            audit: days("audit", 400),
+            usage: days("usage", 400),
+            messages: days("messages", 7),
+            alerts: days("alerts", 365),
+        }
+    }
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
 /// The listener for metrics and probes. It shows no secrets and takes no commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {

@@ -83,9 +83,9 @@ pub trait AlertStore: Send + Sync {
     async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-static INSERT_ALERTS: ManyRows = ManyRows::new(
-    "INSERT INTO alert (id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
-        acknowledged_at_us, acknowledged_by, detail_json) VALUES",
+static INSERT_ALERTS: ManyRows = ManyRows::insert(
+    "alert (id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
+        acknowledged_at_us, acknowledged_by, detail_json)",
     13,
     "ON CONFLICT (dedup_key) WHERE cleared_at_us IS NULL DO NOTHING",
 );
@@ -94,22 +94,32 @@ const UPDATE_ALERT: &str = "UPDATE alert SET level = $2, message = $3, cleared_a
     acknowledged_by = $6, detail_json = $7 WHERE id = $1";
 const PRUNE_ALERTS: &str = "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE cleared_at_us < $1 LIMIT $2)";
 
-macro_rules! select_alert {
-    ($rest:literal) => {
+macro_rules! columns {
+    () => {
+        "id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us, acknowledged_at_us,
+         acknowledged_by, detail_json"
+    };
+}
+
+const FIND_ALERT: &str = concat!("SELECT ", columns!(), " FROM alert WHERE id = $1");
+
+/// Of one team (`$1`) they are read along the index of that team, else along the whole.
+macro_rules! list_alerts {
+    ($of_team:literal) => {
         concat!(
-            "SELECT id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
-             acknowledged_at_us, acknowledged_by, detail_json FROM alert ",
-            $rest
+            "SELECT ",
+            columns!(),
+            " FROM alert WHERE ",
+            $of_team,
+            " AND ($2 IS NULL OR network = $2) AND ($3 IS NULL OR kind = $3)
+              AND ($4 IS NULL OR (cleared_at_us IS NULL) = ($4 = 1)) AND id < $5
+             ORDER BY id DESC LIMIT $6"
         )
     };
 }
 
-const FIND_ALERT: &str = select_alert!("WHERE id = $1");
-const LIST_ALERTS: &str = select_alert!(
-    "WHERE ($1 IS NULL OR team = $1) AND ($2 IS NULL OR network = $2) AND ($3 IS NULL OR kind = $3)
-       AND ($4 IS NULL OR (cleared_at_us IS NULL) = ($4 = 1)) AND ($5 IS NULL OR id < $5)
-     ORDER BY id DESC LIMIT $6"
-);
+const LIST_ALL: &str = list_alerts!("$1 IS NULL");
+const LIST_OF_TEAM: &str = list_alerts!("team = $1");
 
 #[async_trait]
 impl<D: Database> AlertStore for D {
@@ -167,11 +177,10 @@ impl<D: Database> AlertStore for D {
 
     async fn list_alerts(&self, filter: AlertFilter, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
         let AlertFilter { team, network, kind, open, before } = filter;
+        let sql = if team.is_some() { LIST_OF_TEAM } else { LIST_ALL };
+        let before = before.unwrap_or(AlertId::from_u128(u128::MAX));
         let values = values![team.as_ref(), network.as_ref(), kind, open, before, limit];
-        self.read(move |tx| {
-            Box::pin(async move { tx.rows(LIST_ALERTS, values).await?.into_iter().map(alert).collect() })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(alert).collect() })).await
     }
 
     async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

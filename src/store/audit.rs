@@ -1,6 +1,6 @@
 //! The audit: one row for each release of a secret and each change, in the transaction of the change.
 //!
-//! Rows have a sequence number that only rises. Nothing here changes or deletes a row.
+//! Rows have a sequence number that only rises. Nothing here changes a row; the oldest are forgotten when their time is over.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ use crate::base::ids::{AuditId, CollectorId, KeyId, TeamId};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{ManyRows, Row, Tx, Value, values};
+use crate::store::sql::{ManyRows, Row, Statement, Tx, Value, values};
 
 /// An audit event as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,18 +64,21 @@ pub trait AuditStore: Send + Sync {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError>;
+    /// Looks at the oldest `limit` rows and deletes those from before `before`; how many.
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 static INSERT_AUDIT: ManyRows =
-    ManyRows::new("INSERT INTO audit (id, at_us, actor, role, action, team, subject, detail) VALUES", 8, "");
+    ManyRows::insert("audit (id, at_us, actor, role, action, team, subject, detail)", 8, "");
 
+/// Of one team (`$3`) it reads along the index of that team, else along the whole.
 macro_rules! list_audit {
-    ($order:literal) => {
+    ($of_team:literal, $order:literal) => {
         concat!(
             "SELECT seq, id, at_us, actor, role, action, team, subject, detail FROM audit
-             WHERE seq > $1 AND seq < $2
-               AND ($3 IS NULL OR team = $3)
-               AND ($4 IS NULL OR substr(subject, 1, length($4)) = $4)
+             WHERE seq > $1 AND seq < $2 AND ",
+            $of_team,
+            " AND ($4 IS NULL OR substr(subject, 1, length($4)) = $4)
                AND ($5 IS NULL OR action = $5)
                AND at_us >= $6 AND at_us < $7
              ORDER BY seq ",
@@ -85,8 +88,11 @@ macro_rules! list_audit {
     };
 }
 
-const LIST_AUDIT: &str = list_audit!("ASC");
-const LIST_AUDIT_BACKWARDS: &str = list_audit!("DESC");
+const LIST_ALL: [&str; 2] = [list_audit!("$3 IS NULL", "ASC"), list_audit!("$3 IS NULL", "DESC")];
+const LIST_OF_TEAM: [&str; 2] = [list_audit!("team = $3", "ASC"), list_audit!("team = $3", "DESC")];
+
+const PRUNE_AUDIT: &str = "DELETE FROM audit WHERE seq IN (
+    SELECT seq FROM (SELECT seq, at_us FROM audit ORDER BY seq LIMIT $2) AS oldest WHERE at_us < $1)";
 
 #[async_trait]
 impl<D: Database> AuditStore for D {
@@ -98,7 +104,7 @@ impl<D: Database> AuditStore for D {
     }
 
     async fn list_audit(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        list(self, LIST_AUDIT, parameters(filter, None, limit)).await
+        list(self, filter, None, false, limit).await
     }
 
     async fn list_audit_backwards(
@@ -107,7 +113,11 @@ impl<D: Database> AuditStore for D {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        list(self, LIST_AUDIT_BACKWARDS, parameters(filter, before, limit)).await
+        list(self, filter, before, true, limit).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_AUDIT, values![before, limit]).await })).await
     }
 }
 
@@ -124,7 +134,15 @@ fn parameters(filter: AuditFilter, before: Option<i64>, limit: u32) -> Vec<Value
     ]
 }
 
-async fn list(database: &impl Database, sql: &'static str, values: Vec<Value>) -> Result<Vec<AuditRow>, StoreError> {
+async fn list(
+    database: &impl Database,
+    filter: AuditFilter,
+    before: Option<i64>,
+    backwards: bool,
+    limit: u32,
+) -> Result<Vec<AuditRow>, StoreError> {
+    let sql = if filter.team.is_some() { LIST_OF_TEAM } else { LIST_ALL }[usize::from(backwards)];
+    let values = parameters(filter, before, limit);
     database
         .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(audit_row).collect() }))
         .await
@@ -135,9 +153,12 @@ pub(crate) async fn insert_audit(
     tx: &mut dyn Tx,
     events: impl IntoIterator<Item = &AuditEvent> + Send,
 ) -> Result<(), StoreError> {
-    let rows = events.into_iter().map(parameters_of).collect();
-    INSERT_AUDIT.execute(tx, rows).await?;
-    Ok(())
+    INSERT_AUDIT.execute(tx, events.into_iter().map(parameters_of).collect()).await.map(drop)
+}
+
+/// What writes events, to be run together with their change.
+pub(crate) fn audit_statements<'e>(events: impl Iterator<Item = &'e AuditEvent>) -> Vec<Statement> {
+    INSERT_AUDIT.statements(events.map(parameters_of).collect())
 }
 
 fn parameters_of(event: &AuditEvent) -> Vec<Value> {

@@ -117,7 +117,7 @@ async fn run_checks(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<Finding>, Sto
 
 fn name(mut row: Row) -> Result<String, StoreError> {
     match row.value() {
-        Some(Value::Text(Some(text))) => Ok(text),
+        Some(Value::Text(Some(text))) => Ok(text.to_string()),
         Some(Value::Blob(Some(id))) => Ok(id.iter().map(|byte| format!("{byte:02x}")).collect()),
         _ => Err(StoreError::corrupt("a name that is missing")),
     }

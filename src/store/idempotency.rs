@@ -53,8 +53,8 @@ pub trait IdempotencyStore: Send + Sync {
 }
 
 /// A note whose time is over makes room.
-static INSERT_REQUESTS: ManyRows = ManyRows::new(
-    "INSERT INTO request (scope, request_id, content_hash, response, expires_at_us, made_at_us) VALUES",
+static INSERT_REQUESTS: ManyRows = ManyRows::insert(
+    "request (scope, request_id, content_hash, response, expires_at_us, made_at_us)",
     6,
     "ON CONFLICT (scope, request_id) DO UPDATE SET content_hash = excluded.content_hash, response = excluded.response,
         expires_at_us = excluded.expires_at_us, made_at_us = excluded.made_at_us

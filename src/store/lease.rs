@@ -18,7 +18,7 @@ use crate::store::audit::insert_audit;
 use crate::store::credit::{CreditChange, CreditError, TakeBlocks};
 use crate::store::database::Database;
 use crate::store::idempotency::{DuplicateRequest, IdempotencyRecord};
-use crate::store::sql::{ManyRows, Row, Tx, Value, first, values};
+use crate::store::sql::{ManyRows, Row, Statement, Tx, Value, first, values};
 
 /// A lease to open, with everything that must become durable with it.
 #[derive(Debug, Clone)]
@@ -126,24 +126,25 @@ pub trait LeaseStore: Send + Sync {
     async fn prune_leases(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-static INSERT_LEASES: ManyRows = ManyRows::new(
-    "INSERT INTO lease (id, team, collector, network, token, operation, purpose, collection, profile, calls,
-        opened_at_us, use_by_us, expires_at_us, state) VALUES",
+static INSERT_LEASES: ManyRows = ManyRows::insert(
+    "lease (id, team, collector, network, token, operation, purpose, collection, profile, calls,
+        opened_at_us, use_by_us, expires_at_us, state)",
     14,
     "",
 );
 
 /// The tokens among those given that may be leased. PostgreSQL adds FOR SHARE, so that a revocation waits.
 static LEASABLE: ManyRows = ManyRows::new(
-    "SELECT id FROM token WHERE state NOT IN ('revoked', 'invalid') AND id IN (SELECT v.column1 FROM (VALUES",
+    "SELECT id FROM token WHERE state NOT IN ('revoked', 'invalid') AND id IN (SELECT v.column1 FROM",
     1,
-    ") AS v)",
+    ")",
 );
 
+/// The state is compared in a way that keeps SQLite from looking at all open leases by their index instead of at these by their ids.
 static CLOSE_LEASES: ManyRows = ManyRows::new(
-    "UPDATE lease SET state = v.column2, used = v.column3, closed_at_us = v.column4 FROM (VALUES",
+    "UPDATE lease SET state = v.column2, used = v.column3, closed_at_us = v.column4 FROM",
     4,
-    ") AS v WHERE lease.id = v.column1 AND lease.state = 'open'",
+    "WHERE lease.id = v.column1 AND COALESCE(lease.state, '') = 'open'",
 );
 
 const EXTEND_LEASE: &str = "UPDATE lease SET use_by_us = $2, expires_at_us = $3 WHERE id = $1 AND state = 'open'";
@@ -265,8 +266,8 @@ async fn every_lease(
     database.read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(lease).collect() })).await
 }
 
-/// Writes leases that were accepted.
-pub(crate) async fn insert_leases(tx: &mut dyn Tx, leases: Vec<&Lease>) -> Result<(), StoreError> {
+/// What writes leases that were accepted.
+pub(crate) fn lease_statements<'l>(leases: impl Iterator<Item = &'l Lease>) -> Vec<Statement> {
     let row = |lease: &Lease| {
         values![
             lease.id,
@@ -285,8 +286,7 @@ pub(crate) async fn insert_leases(tx: &mut dyn Tx, leases: Vec<&Lease>) -> Resul
             lease.state.as_str(),
         ]
     };
-    INSERT_LEASES.execute(tx, leases.into_iter().map(row).collect()).await?;
-    Ok(())
+    INSERT_LEASES.statements(leases.map(row).collect())
 }
 
 /// Those of `tokens` that may still be leased.

@@ -109,8 +109,8 @@ pub trait OutboxStore: Send + Sync {
     async fn prune_outbox(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-static INSERT_MESSAGES: ManyRows = ManyRows::new(
-    "INSERT INTO outbox (id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state) VALUES",
+static INSERT_MESSAGES: ManyRows = ManyRows::insert(
+    "outbox (id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state)",
     9,
     "ON CONFLICT (dedup_key) DO NOTHING",
 );

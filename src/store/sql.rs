@@ -3,7 +3,7 @@
 //! Statements are written once for SQLite and PostgreSQL: `$1` parameters and only what both understand. A parameter keeps
 //! its type when it is NULL, since PostgreSQL wants to know it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
@@ -19,8 +19,8 @@ use crate::store::StoreError;
 pub(crate) enum Value {
     /// A 64-bit number: counts, times, booleans.
     Int(Option<i64>),
-    /// A text.
-    Text(Option<String>),
+    /// A text. Shared, since the names of teams, networks and operations are bound again and again.
+    Text(Option<Arc<str>>),
     /// Bytes: ids, sealed secrets, hashes.
     Blob(Option<Vec<u8>>),
 }
@@ -48,8 +48,9 @@ macro_rules! from {
 
 from! {
     Int: i64 = |n| n, u64 = saturated, u32 = i64::from, u8 = i64::from, bool = i64::from, Timestamp = Timestamp::micros;
-    Text: String = |text| text, &str = str::to_owned,
-        &TeamId = slug, &NetworkId = slug, &AppId = slug, &KindId = slug, &ClassId = slug, &OperationId = slug;
+    Text: String = Arc::from, &str = Arc::from,
+        &TeamId = TeamId::shared, &NetworkId = NetworkId::shared, &AppId = AppId::shared, &KindId = KindId::shared,
+        &ClassId = ClassId::shared, &OperationId = OperationId::shared;
     Blob: Vec<u8> = |bytes| bytes, &[u8] = <[u8]>::to_vec,
         AlertId = |id: AlertId| id.as_bytes().to_vec(), AuditId = |id: AuditId| id.as_bytes().to_vec(),
         BlockId = |id: BlockId| id.as_bytes().to_vec(), CollectorId = |id: CollectorId| id.as_bytes().to_vec(),
@@ -57,20 +58,32 @@ from! {
         OutboxId = |id: OutboxId| id.as_bytes().to_vec(), TokenId = |id: TokenId| id.as_bytes().to_vec();
 }
 
-fn slug(id: impl ToString) -> String {
-    id.to_string()
-}
-
 /// Credits are far below 2^63; a greater number is as good as the greatest.
 pub(crate) fn saturated(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+impl Value {
+    /// Nothing, of the same type.
+    fn none(&self) -> Value {
+        match self {
+            Value::Int(_) => Value::Int(None),
+            Value::Text(_) => Value::Text(None),
+            Value::Blob(_) => Value::Blob(None),
+        }
+    }
+}
+
+/// A statement and its values.
+pub(crate) type Statement = (&'static str, Vec<Value>);
 
 /// One transaction, or one reader.
 #[async_trait]
 pub(crate) trait Tx: Send {
     /// Runs a statement; the number of rows that it changed.
     async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError>;
+    /// Runs statements one after another, up to the first that fails; the number of rows that they changed.
+    async fn execute_all(&mut self, statements: Vec<Statement>) -> Result<u64, StoreError>;
     /// Runs a query or a statement with RETURNING.
     async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError>;
 }
@@ -104,6 +117,10 @@ impl Row {
 
     /// A text that may be missing.
     pub(crate) fn maybe_text(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(self.maybe_shared()?.map(|text| text.to_string()))
+    }
+
+    fn maybe_shared(&mut self) -> Result<Option<Arc<str>>, StoreError> {
         match self.0.next() {
             Some(Value::Text(value)) => Ok(value),
             Some(Value::Int(None) | Value::Blob(None)) => Ok(None),
@@ -158,13 +175,13 @@ impl Row {
 
     /// A slug (`TeamId`).
     pub(crate) fn slug<T: std::str::FromStr>(&mut self) -> Result<T, StoreError> {
-        self.text()?.parse().map_err(|_| StoreError::corrupt("a name that is not one"))
+        self.maybe_slug()?.ok_or_else(missing)
     }
 
     /// A slug that may be missing.
     pub(crate) fn maybe_slug<T: std::str::FromStr>(&mut self) -> Result<Option<T>, StoreError> {
-        let parse = |text: String| text.parse().map_err(|_| StoreError::corrupt("a name that is not one"));
-        self.maybe_text()?.map(parse).transpose()
+        let parse = |text: Arc<str>| text.parse().map_err(|_| StoreError::corrupt("a name that is not one"));
+        self.maybe_shared()?.map(parse).transpose()
     }
 
     /// An id, by its constructor (`TokenId::from_slice`).
@@ -193,53 +210,69 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("lists and maps of texts and numbers always serialize")
 }
 
-/// How many rows one text writes. Few sizes, so that their prepared statements stay cached.
-const ROWS: [usize; 4] = [64, 16, 4, 1];
+/// How many rows one text takes. Few sizes, so that their prepared statements stay cached.
+const ROWS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+const MOST_ROWS: usize = ROWS[ROWS.len() - 1];
 
-/// A statement over a list of rows: `head (…), (…) tail`.
+/// A statement over a list of rows. The list is filled up with rows of NULL to the next size that there is a text for: whatever
+/// the statement does with a row, it does nothing with one whose first value is NULL.
 pub(crate) struct ManyRows {
-    head: &'static str,
+    before: [&'static str; 3],
     columns: usize,
-    tail: &'static str,
+    after: [&'static str; 2],
     texts: [OnceLock<String>; ROWS.len()],
 }
 
 impl ManyRows {
+    /// `head (VALUES (…), (…)) AS v tail`. It must do nothing with a row whose first column is NULL, as a comparison of it does.
     pub(crate) const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
-        Self { head, columns, tail, texts: [const { OnceLock::new() }; ROWS.len()] }
+        Self::of(["", head, "(VALUES"], columns, [") AS v", tail])
+    }
+
+    /// `INSERT INTO into` the rows, then `tail`. The first column is never NULL.
+    pub(crate) const fn insert(into: &'static str, columns: usize, tail: &'static str) -> Self {
+        Self::of(["INSERT INTO", into, "SELECT * FROM (VALUES"], columns, [") AS v WHERE v.column1 IS NOT NULL", tail])
+    }
+
+    const fn of(before: [&'static str; 3], columns: usize, after: [&'static str; 2]) -> Self {
+        Self { before, columns, after, texts: [const { OnceLock::new() }; ROWS.len()] }
     }
 
     /// Runs it for all `rows` in as few statements as there can be; the number of rows changed.
     pub(crate) async fn execute(&'static self, tx: &mut dyn Tx, rows: Vec<Vec<Value>>) -> Result<u64, StoreError> {
-        let mut changed = 0;
-        for (sql, values) in self.split(rows) {
-            changed += tx.execute(sql, values).await?;
+        match rows.is_empty() {
+            true => Ok(0),
+            false => tx.execute_all(self.statements(rows)).await,
         }
-        Ok(changed)
     }
 
     /// As [`ManyRows::execute`], for a statement with RETURNING.
     pub(crate) async fn rows(&'static self, tx: &mut dyn Tx, rows: Vec<Vec<Value>>) -> Result<Vec<Row>, StoreError> {
         let mut found = Vec::new();
-        for (sql, values) in self.split(rows) {
+        for (sql, values) in self.statements(rows) {
             found.extend(tx.rows(sql, values).await?);
         }
         Ok(found)
     }
 
-    fn split(&'static self, rows: Vec<Vec<Value>>) -> Vec<(&'static str, Vec<Value>)> {
+    /// The statements that do it for all `rows`, to be run together with others.
+    pub(crate) fn statements(&'static self, rows: Vec<Vec<Value>>) -> Vec<Statement> {
         let mut left = rows.len();
         let mut rows = rows.into_iter();
-        let mut statements = Vec::new();
+        let mut statements = Vec::with_capacity(left.div_ceil(MOST_ROWS));
         while left > 0 {
-            let size = (0..ROWS.len()).find(|&size| ROWS[size] <= left).expect("the least size is one row");
+            let taken = left.min(MOST_ROWS);
+            let size = ROWS.iter().position(|rows| *rows >= taken).expect("the greatest size is enough");
             let mut values = Vec::with_capacity(ROWS[size] * self.columns);
-            for row in rows.by_ref().take(ROWS[size]) {
-                debug_assert_eq!(row.len(), self.columns, "{}", self.head);
+            for row in rows.by_ref().take(taken) {
+                debug_assert_eq!(row.len(), self.columns, "{}", self.before[1]);
                 values.extend(row);
             }
+            for at in 0..(ROWS[size] - taken) * self.columns {
+                values.push(values[at].none());
+            }
             statements.push((self.text(size), values));
-            left -= ROWS[size];
+            left -= taken;
         }
         statements
     }
@@ -252,7 +285,8 @@ impl ManyRows {
                 format!("({})", parameters.join(", "))
             };
             let rows: Vec<String> = (0..ROWS[size]).map(row).collect();
-            format!("{} {} {}", self.head, rows.join(", "), self.tail)
+            let text = format!("{} {} {}", self.before.join(" "), rows.join(", "), self.after.join(" "));
+            text.trim().to_owned()
         })
     }
 }
@@ -261,18 +295,33 @@ impl ManyRows {
 mod tests {
     use super::*;
 
-    static PAIRS: ManyRows = ManyRows::new("INSERT INTO pair (a, b) VALUES", 2, "ON CONFLICT DO NOTHING");
+    static PAIRS: ManyRows = ManyRows::insert("pair (a, b)", 2, "ON CONFLICT DO NOTHING");
+    static GONE: ManyRows = ManyRows::new("DELETE FROM pair WHERE a IN (SELECT column1 FROM", 1, ")");
 
     #[test]
-    fn many_rows_are_split_into_few_sizes() {
+    fn many_rows_take_few_statements_of_few_sizes() {
         let rows = |count: i64| (0..count).map(|n| values![n, "x"]).collect::<Vec<_>>();
-        let sizes = |count| PAIRS.split(rows(count)).iter().map(|(_, values)| values.len() / 2).collect::<Vec<_>>();
+        let sizes =
+            |count| PAIRS.statements(rows(count)).iter().map(|(_, values)| values.len() / 2).collect::<Vec<_>>();
         assert_eq!(sizes(0), Vec::<usize>::new());
         assert_eq!(sizes(1), [1]);
-        assert_eq!(sizes(70), [64, 4, 1, 1]);
-        assert_eq!(PAIRS.split(rows(1))[0].0, "INSERT INTO pair (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-        let order: Vec<Value> = PAIRS.split(rows(70)).into_iter().flat_map(|(_, values)| values).step_by(2).collect();
-        assert_eq!(order, (0..70i64).map(Value::from).collect::<Vec<_>>());
+        assert_eq!(sizes(3), [4]);
+        assert_eq!(sizes(64), [64]);
+        assert_eq!(sizes(70), [64, 8]);
+    }
+
+    #[test]
+    fn a_list_of_rows_is_filled_up_with_nothing_of_the_same_types() {
+        let rows: Vec<_> = (0..3i64).map(|n| values![n, "x"]).collect();
+        let (text, values) = PAIRS.statements(rows).remove(0);
+        assert_eq!(
+            text,
+            "INSERT INTO pair (a, b) SELECT * FROM (VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) \
+             ) AS v WHERE v.column1 IS NOT NULL ON CONFLICT DO NOTHING"
+        );
+        assert_eq!(values[4..], [Value::from(2i64), Value::from("x"), Value::Int(None), Value::Text(None)]);
+        let (text, _) = GONE.statements(vec![values![7i64]]).remove(0);
+        assert_eq!(text, "DELETE FROM pair WHERE a IN (SELECT column1 FROM (VALUES ($1) ) AS v )");
     }
 
     #[test]

@@ -55,9 +55,8 @@ pub trait UsageStore: Send + Sync {
     async fn prune_usage(&self, day: i32, limit: u32) -> Result<u64, StoreError>;
 }
 
-static ADD_USAGE: ManyRows = ManyRows::new(
-    "INSERT INTO usage (token, day, collection, collector, class, network, purpose, calls, credits, errors, throttled)
-     VALUES",
+static ADD_USAGE: ManyRows = ManyRows::insert(
+    "usage (token, day, collection, collector, class, network, purpose, calls, credits, errors, throttled)",
     11,
     "ON CONFLICT (token, day, collection, collector, class, network, purpose) DO UPDATE SET
      calls = usage.calls + excluded.calls, credits = usage.credits + excluded.credits, errors = usage.errors + excluded.errors,

@@ -36,7 +36,10 @@ async fn metrics_show_the_books() {
 #[tokio::test]
 async fn what_is_old_is_forgotten_and_every_run_is_noted() {
     let watched = plain().await;
-    assert_eq!(watched.broker.prune().await.unwrap(), "0 leases, 0 blocks, 0 requests, 0 messages, 0 alerts");
+    assert_eq!(
+        watched.broker.prune().await.unwrap(),
+        "0 leases, 0 blocks, 0 requests, 0 messages, 0 alerts, 0 usage rows, 0 audit events"
+    );
     let began = watched.clock.now();
     watched.broker.watch.status.note("prune", began, began, Ok("first".to_owned()));
     watched.broker.watch.status.note("prune", began, began + ROUND, Err("the disk is full".to_owned()));

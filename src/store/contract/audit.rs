@@ -63,3 +63,15 @@ pub(crate) async fn rows_rise_in_order(fixture: &dyn Fixture) {
     }
     store.close().await;
 }
+
+pub(crate) async fn the_oldest_are_forgotten(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let events = events();
+    store.append_audit(events.clone()).await.unwrap();
+    assert_eq!(store.prune_audit(at(0), 10).await.unwrap(), 0);
+    assert_eq!(store.prune_audit(at(3), 2).await.unwrap(), 2);
+    assert_eq!(ids(&store.list_audit(AuditFilter::default(), 100).await.unwrap(), &events), [2, 3]);
+    assert_eq!(store.prune_audit(at(3), 10).await.unwrap(), 1);
+    assert_eq!(ids(&store.list_audit(AuditFilter::default(), 100).await.unwrap(), &events), [3]);
+    store.close().await;
+}

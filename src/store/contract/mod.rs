@@ -51,7 +51,7 @@ macro_rules! suite {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept_and_rewrapped,
                 meta_is_set_once_or_replaced
             }
-            audit { filters_and_pages, rows_rise_in_order }
+            audit { filters_and_pages, rows_rise_in_order, the_oldest_are_forgotten }
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
                 a_late_result_does_not_count, a_dead_message_is_replayed

@@ -7,8 +7,9 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Decode, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef};
 
+use super::text::{script_of, text_of};
 use crate::store::StoreError;
-use crate::store::sql::{Row, Tx, Value};
+use crate::store::sql::{Row, Statement, Tx, Value};
 
 /// A connection with the statements of one transaction running on it.
 pub(super) struct SqliteTx<'c> {
@@ -43,7 +44,32 @@ impl Tx for SqliteTx<'_> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        match sqlx::query_with(sql, arguments(values)).execute(&mut *self.connection).await {
+        #[cfg(test)]
+        super::plan::must_be_bounded(sql, self.connection).await;
+        match sqlx::query_with(text_of(sql), arguments(values)).execute(&mut *self.connection).await {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) => Err(self.note(error)),
+        }
+    }
+
+    /// The connection's thread gets them in one message where it can, since a message costs more than a statement.
+    async fn execute_all(&mut self, statements: Vec<Statement>) -> Result<u64, StoreError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        #[cfg(test)]
+        for (sql, _) in &statements {
+            super::plan::must_be_bounded(sql, self.connection).await;
+        }
+        let Some(text) = script_of(statements.iter().map(|(sql, _)| *sql)) else {
+            let mut changed = 0;
+            for (sql, values) in statements {
+                changed += self.execute(sql, values).await?;
+            }
+            return Ok(changed);
+        };
+        let values = statements.into_iter().flat_map(|(_, values)| values).collect();
+        match sqlx::query_with(text, arguments(values)).execute(&mut *self.connection).await {
             Ok(done) => Ok(done.rows_affected()),
             Err(error) => Err(self.note(error)),
         }
@@ -53,7 +79,9 @@ impl Tx for SqliteTx<'_> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let query = sqlx::query_with(sql, arguments(values));
+        #[cfg(test)]
+        super::plan::must_be_bounded(sql, self.connection).await;
+        let query = sqlx::query_with(text_of(sql), arguments(values));
         let rows = query.fetch(&mut *self.connection).map_ok(|row| read(&row)).try_collect::<Vec<_>>().await;
         match rows {
             Ok(rows) => rows.into_iter().collect(),
@@ -89,7 +117,7 @@ fn read_value(row: &SqliteRow, column: usize) -> Result<Value, StoreError> {
     let kind = value.type_info().into_owned();
     match kind.name() {
         "INTEGER" => <i64 as Decode<Sqlite>>::decode(value).map(|n| Value::Int(Some(n))).map_err(damaged),
-        "TEXT" => <String as Decode<Sqlite>>::decode(value).map(|text| Value::Text(Some(text))).map_err(damaged),
+        "TEXT" => <&str as Decode<Sqlite>>::decode(value).map(|text| Value::Text(Some(text.into()))).map_err(damaged),
         "BLOB" => <Vec<u8> as Decode<Sqlite>>::decode(value).map(|bytes| Value::Blob(Some(bytes))).map_err(damaged),
         other => Err(StoreError::corrupt(format!("a column of type {other}"))),
     }

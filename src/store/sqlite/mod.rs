@@ -6,6 +6,9 @@
 mod connection;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plan;
+mod text;
 mod writer;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The one writer: its own thread, one connection, one fsync for as many changes as are waiting.
 //!
 //! Changes come over a bounded channel, so a caller that goes away leaves no transaction behind. A group is one transaction;
-//! every job in it has its own savepoint, changes of credit are applied together (`credit::apply`). Callers hear their answer
+//! every job in it has its own savepoint, changes of credit are applied together (`credit::apply_together`). Callers hear their answer
 //! after the commit, never before.
 //!
 //! A failed fsync is final: the kernel may have dropped the dirty pages, so a second try could succeed without the data. The
@@ -21,7 +21,7 @@ use super::connection::SqliteTx;
 use super::{CommitStats, OnCommit};
 use crate::base::clock::Clock;
 use crate::store::StoreError;
-use crate::store::credit::{self, CreditChange, CreditError};
+use crate::store::credit::{self, Applied, CreditChange, CreditError};
 use crate::store::sql::Tx;
 
 /// The most changes in one transaction.
@@ -319,14 +319,12 @@ impl Owner {
     }
 }
 
-type CreditResults = Result<Vec<Result<(), CreditError>>, StoreError>;
-
 async fn work(
     tx: &mut SqliteTx<'_>,
     changes: &[CreditChange],
     jobs: Vec<Box<dyn Job>>,
-) -> (CreditResults, Vec<Box<dyn Answer>>) {
-    let results = if changes.is_empty() { Ok(Vec::new()) } else { credit::apply(tx, changes).await };
+) -> (Applied, Vec<Box<dyn Answer>>) {
+    let results = if changes.is_empty() { Ok(Vec::new()) } else { change_credit(tx, changes).await };
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
         answers.push(job.run(tx).await);
@@ -334,11 +332,35 @@ async fn work(
     (results, answers)
 }
 
+/// Changes of credit come first in their transaction, so that it can begin anew where not all of them fit together.
+async fn change_credit(tx: &mut SqliteTx<'_>, changes: &[CreditChange]) -> Applied {
+    let mut applied = match credit::apply_together(tx, changes).await {
+        Ok(Some(results)) => return Ok(results),
+        Ok(None) => {
+            begin_anew(tx).await?;
+            credit::apply_one_by_one(tx, changes).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &applied {
+        begin_anew(tx).await?;
+        if credit::is_of_one_change(error) {
+            applied = credit::apply_alone(tx, changes).await;
+        }
+    }
+    applied
+}
+
+async fn begin_anew(tx: &mut SqliteTx<'_>) -> Result<(), StoreError> {
+    tx.execute("ROLLBACK", vec![]).await?;
+    tx.execute("BEGIN IMMEDIATE", vec![]).await.map(drop)
+}
+
 /// A group after its transaction, with the answers that waited for it.
 struct Done {
     outcome: Result<(), StoreError>,
     credit: Vec<oneshot::Sender<Result<(), CreditError>>>,
-    results: CreditResults,
+    results: Applied,
     answers: Vec<Box<dyn Answer>>,
     refused: Vec<Box<dyn Job>>,
 }

@@ -13,17 +13,16 @@ use crate::store::outbox::insert_messages;
 use crate::store::sql::{ManyRows, Tx, first, values};
 
 /// Conflicts of the id and of the grant are both passed over; RETURNING tells what was kept.
-static INSERT_TOKENS: ManyRows = ManyRows::new(
-    "INSERT INTO token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
+static INSERT_TOKENS: ManyRows = ManyRows::insert(
+    "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, created_at_us, version,
-        sealed_access, sealed_refresh) VALUES",
+        sealed_access, sealed_refresh)",
     27,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
-static INSERT_PROFILES: ManyRows =
-    ManyRows::new("INSERT INTO token_profile (token, profile) VALUES", 2, "ON CONFLICT DO NOTHING");
+static INSERT_PROFILES: ManyRows = ManyRows::insert("token_profile (token, profile)", 2, "ON CONFLICT DO NOTHING");
 
 const DELETE_PROFILES: &str = "DELETE FROM token_profile WHERE token = $1";
 

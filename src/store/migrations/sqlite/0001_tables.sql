@@ -106,6 +106,7 @@ CREATE TABLE block (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX block_by_bucket ON block (bucket, charged_until_us, amount);
 CREATE INDEX block_by_charge ON block (charged_until_us);
+CREATE INDEX block_empty ON block (amount) WHERE amount = 0;
 
 CREATE TABLE opened_key (
     bucket           TEXT    NOT NULL,
@@ -113,6 +114,7 @@ CREATE TABLE opened_key (
     charged_until_us INTEGER NOT NULL,
     PRIMARY KEY (bucket, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX opened_key_by_charge ON opened_key (charged_until_us);
 
 -- Leases outlive tokens and collectors in the books, hence no foreign keys.
 CREATE TABLE lease (
@@ -166,6 +168,7 @@ CREATE TABLE alert (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX alert_open ON alert (dedup_key) WHERE cleared_at_us IS NULL;
 CREATE INDEX alert_by_team ON alert (team, id);
+CREATE INDEX alert_cleared ON alert (cleared_at_us) WHERE cleared_at_us IS NOT NULL;
 
 CREATE TABLE outbox (
     id          BLOB    PRIMARY KEY,
@@ -207,3 +210,4 @@ CREATE TABLE usage (
     throttled  INTEGER NOT NULL,
     PRIMARY KEY (token, day, collection, collector, class, network, purpose)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_by_day ON usage (day);
