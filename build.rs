@@ -11,7 +11,8 @@ const PACKAGE_FOLDER: &str = "proto/tokenbroker/v1";
 
 /// Messages that carry secrets, or answers of networks in which secrets may stand. Their `Debug` is written by hand in
 /// `src/grpc/pb.rs`, so that no log or panic shows what they carry.
-const WITHOUT_DERIVED_DEBUG: [&str; 6] = [
+const WITHOUT_DERIVED_DEBUG: [&str; 7] = [
+    ".tokenbroker.v1.App",
     ".tokenbroker.v1.Lease",
     ".tokenbroker.v1.TokenSecrets",
     ".tokenbroker.v1.CreateKeyResponse",

@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 use token_broker::base::clock::Timestamp;
 use token_broker::base::ids::{LeaseId, TokenId};
 use token_broker::domain::networks::{Catalogue, ErrorClass, Owner, Purpose, Reading, Usage};
-use token_broker::domain::pool::{AcquireRequest, CallReport, Pool, PoolSettings};
+use token_broker::domain::pool::{AcquireRequest, AppTerms, CallReport, Pool, PoolSettings};
 
 use ground::{Table, id_of, stopwatch, token_of, write_json};
 
@@ -109,9 +109,10 @@ impl Stage {
         let network = Catalogue::embedded().network("x").expect("x is built in").clone();
         let operation = network.operation_index("tweets.search_recent").expect("x searches");
         // A budget that the bench can't spend, else it would end by itself.
-        let budget = ("default".parse().expect("a slug"), "post_reads".parse().expect("a slug"));
-        let settings =
-            PoolSettings { app_limits: BTreeMap::from([(budget, u64::MAX / 1_000)]), ..PoolSettings::default() };
+        let limits = BTreeMap::from([("post_reads".parse().expect("a slug"), u64::MAX / 1_000)]);
+        let terms = AppTerms { limits, ..AppTerms::default() };
+        let apps = BTreeMap::from([("default".parse().expect("a slug"), terms)]);
+        let settings = PoolSettings { apps, ..PoolSettings::default() };
         let mut pool = Pool::new(network.clone(), settings);
         for number in 0..size {
             let token = token_of(&network, "user", "acme", number);

@@ -9,7 +9,7 @@ use token_broker::base::clock::Timestamp;
 use token_broker::base::ids::LeaseId;
 use token_broker::domain::lease::Priority;
 use token_broker::domain::networks::{self, ErrorClass, classify, read_usage};
-use token_broker::domain::pool::{AcquireRequest, CallReport, Pool, PoolSettings, Refusal, Verdict};
+use token_broker::domain::pool::{AcquireRequest, AppTerms, CallReport, Pool, PoolSettings, Refusal, Verdict};
 use token_broker::domain::queue::{Attempt, Queue, TeamIndex, Waiter};
 use token_broker::sim::Answer;
 
@@ -47,9 +47,10 @@ struct Held {
 impl Broker {
     pub fn new(judge: &Judge, seed: u64) -> Self {
         let case = &judge.case;
-        let app = || "default".parse().expect("a slug");
-        let bought = case.bought.map(|(class, units)| ((app(), class.parse().expect("a slug")), units));
-        let settings = PoolSettings { app_limits: BTreeMap::from_iter(bought), ..PoolSettings::default() };
+        let bought = case.bought.map(|(class, units)| (class.parse().expect("a slug"), units));
+        let terms = AppTerms { limits: BTreeMap::from_iter(bought), ..AppTerms::default() };
+        let apps = BTreeMap::from([("default".parse().expect("a slug"), terms)]);
+        let settings = PoolSettings { apps, ..PoolSettings::default() };
         let mut pool = Pool::new(judge.network.clone(), settings);
         for number in 0..case.teams * case.tokens_per_team {
             let mut token = token_of(&judge.network, case.kind, &team_name(judge.team_of(number)), number);

@@ -17,6 +17,7 @@ use token_broker::domain::team::{Collector, CollectorScope, KeyHolder, Team};
 use token_broker::grpc::lease_service::LeaseServer;
 use token_broker::grpc::listener::{GrpcServer, Limits, Listen};
 use token_broker::grpc::pb::lease_service_server::LeaseServiceServer;
+use token_broker::service::keys::CreateKey;
 use token_broker::service::{Broker, Started};
 use token_broker::store::team::WrappedKey;
 use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredToken};
@@ -151,16 +152,17 @@ async fn add_collector(broker: &Broker, team: TeamId) -> anyhow::Result<String> 
             max_leases: 1_000_000,
         },
         weight: 100,
+        certificates: Vec::new(),
         disabled: false,
         created_at: broker.now(),
     };
     broker.store.insert_collector(collector.clone(), event(broker, "collector.create")).await?;
     let holder = KeyHolder::Collector(team, collector.id);
     broker.directory.put_collector(collector);
-    let (key, text) = broker.make_key(holder).context("the machine gives no random numbers")?;
+    let (key, text) = broker.make_key(CreateKey::of(holder)).context("the machine gives no random numbers")?;
     broker.store.insert_key(key.clone(), event(broker, "key.create")).await?;
     broker.directory.put_key(key);
-    Ok(format!("Bearer {}", text.expose()))
+    Ok(format!("Bearer {}", text.context("a key without a certificate has a secret")?.expose()))
 }
 
 async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow::Result<()> {

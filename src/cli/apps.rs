@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::failure::Failure;
 use super::names::top;
 use super::options::{Paging, parse_fact, update_mask};
+use super::secrets::SecretSource;
 use super::session::{Page, Session, part};
 use super::table::Column;
 use super::token::facts;
@@ -27,19 +28,24 @@ pub enum AppsCommand {
         /// The app, as NETWORK/APP.
         app: String,
     },
-    /// Change the facts or the name of an app. Limits that are worked out from a fact follow at once.
-    #[command(after_help = "Example:\n  token-broker apps update facebook/default --fact app_users=4000")]
+    /// Create a further app at a network; every network has the app 'default' already.
+    Create {
+        /// The app, as NETWORK/APP.
+        app: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Change an app. Limits that are worked out from a fact follow at once.
+    #[command(
+        after_help = "Example:\n  token-broker apps update facebook/default --client-id 1234 --client-secret-from app.secret --fact app_users=4000"
+    )]
     Update {
         /// The app, as NETWORK/APP.
         app: String,
-        /// A name for people.
-        #[arg(long, value_name = "TEXT")]
-        display_name: Option<String>,
-        /// A number from which the network works limits out; may be repeated.
-        #[arg(long = "fact", value_name = "NAME=NUMBER", value_parser = parse_fact)]
-        facts: Vec<(String, i64)>,
+        #[command(flatten)]
+        fields: Fields,
     },
-    /// Add units to a budget that is paid in advance.
+    /// Add units to a budget that is paid in advance; negative ones are taken back.
     #[command(after_help = "Example:\n  token-broker apps top-up x/default --class posts --units 10000")]
     TopUp {
         /// The app, as NETWORK/APP.
@@ -48,15 +54,56 @@ pub enum AppsCommand {
         #[arg(long)]
         class: String,
         /// Units to add.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_units)]
         units: i64,
     },
+}
+
+/// What can be said about an app.
+#[derive(clap::Args)]
+pub struct Fields {
+    /// A name for people.
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// The client id at the network.
+    #[arg(long, value_name = "TEXT")]
+    client_id: Option<String>,
+    /// Where the client secret at the network is read from: '-' for stdin, 'env:NAME', or a file. It is never shown again.
+    #[arg(long, value_name = "SOURCE")]
+    client_secret_from: Option<SecretSource>,
+    /// A number from which the network works limits out; may be repeated.
+    #[arg(long = "fact", value_name = "NAME=NUMBER", value_parser = parse_fact)]
+    facts: Vec<(String, i64)>,
+}
+
+impl Fields {
+    fn mask(&self) -> Result<prost_types::FieldMask, Failure> {
+        let fields = [
+            ("display_name", self.display_name.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret", self.client_secret_from.is_some()),
+        ];
+        update_mask(&fields, &self.facts)
+    }
+
+    fn message(self, name: String) -> Result<pb::App, Failure> {
+        let secret = self.client_secret_from.map(|source| source.read("the client secret")).transpose()?;
+        Ok(pb::App {
+            name,
+            display_name: self.display_name.unwrap_or_default(),
+            client_id: self.client_id.unwrap_or_default(),
+            client_secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+            facts: self.facts.into_iter().collect(),
+            ..pb::App::default()
+        })
+    }
 }
 
 const COLUMNS: &[Column<pb::App>] = &[
     Column::text("APP", |app, _| short_app(&app.name).into()),
     Column::minor_text("NAME", |app, _| app.display_name.as_str().into()),
     Column::minor_text("CLIENT ID", |app, _| app.client_id.as_str().into()),
+    Column::minor_text("SECRET", |app, _| if app.has_client_secret { "kept" } else { "none" }.into()),
     Column::number("TOKENS", |app, _| app.tokens.into()),
     Column::minor_text("FACTS", |app, _| facts(&app.facts).into()),
 ];
@@ -67,6 +114,13 @@ const BUDGETS: &[Column<pb::Budget>] = &[
     Column::number("TOTAL", |budget, _| budget.total.into()),
     Column::text("TOPPED UP", |budget, view| view.time(budget.top_up_time.as_ref())),
 ];
+
+fn parse_units(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a whole number that is not 0, such as 10000".to_owned()),
+        Ok(units) => Ok(units),
+    }
+}
 
 /// `x/default` for `networks/x/apps/default`.
 fn short_app(name: &str) -> String {
@@ -81,8 +135,12 @@ fn whole_name(text: &str) -> Result<String, Failure> {
     match text.split('/').collect::<Vec<_>>().as_slice() {
         ["networks", _, "apps", _] => Ok(text.to_owned()),
         [network, app] if !network.is_empty() && !app.is_empty() => Ok(format!("networks/{network}/apps/{app}")),
-        _ => Err(Failure::Usage(format!("'{text}' is not an app; write NETWORK/APP, such as x/default"))),
+        _ => Err(not_an_app(text)),
     }
+}
+
+fn not_an_app(text: &str) -> Failure {
+    Failure::Usage(format!("'{text}' is not an app; write NETWORK/APP, such as x/default"))
 }
 
 /// Carries a command out.
@@ -95,14 +153,17 @@ pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Fail
             let request = pb::GetAppRequest { name: whole_name(&app)? };
             part(client.get_app(session.request(request)).await?, |answer| answer.app)?
         }
-        AppsCommand::Update { app, display_name, facts } => {
-            let update_mask = Some(update_mask(&[("display_name", display_name.is_some())], &facts)?);
-            let app = pb::App {
-                name: whole_name(&app)?,
-                display_name: display_name.unwrap_or_default(),
-                facts: facts.into_iter().collect(),
-                ..pb::App::default()
-            };
+        AppsCommand::Create { app, fields } => {
+            let name = whole_name(&app)?;
+            let Some((parent, app_id)) = name.split_once("/apps/") else { return Err(not_an_app(&app)) };
+            let (parent, app_id) = (parent.to_owned(), app_id.to_owned());
+            let app = Some(fields.message(String::new())?);
+            let request = pb::CreateAppRequest { parent, app_id, app, request_id: session.request_id() };
+            part(client.create_app(session.request(request)).await?, |answer| answer.app)?
+        }
+        AppsCommand::Update { app, fields } => {
+            let update_mask = Some(fields.mask()?);
+            let app = fields.message(whole_name(&app)?)?;
             let request = pb::UpdateAppRequest { app: Some(app), update_mask, request_id: session.request_id() };
             part(client.update_app(session.request(request)).await?, |answer| answer.app)?
         }

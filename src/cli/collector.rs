@@ -162,7 +162,7 @@ const COLUMNS: &[Column<pb::Collector>] = &[
     Column::number("LEASES", |collector, _| collector.active_leases.into()),
     Column::minor_number("MOST LEASES", |collector, _| collector.max_concurrent_leases.into()),
     Column::minor_number("WEIGHT", |collector, _| collector.weight.into()),
-    Column::minor_text("LAST CALL", |collector, view| view.time(collector.last_call_time.as_ref())),
+    Column::minor_text("CERTIFICATES", |collector, _| collector.certificate_names.join(", ").into()),
 ];
 
 fn state(collector: &pb::Collector, _: super::table::View) -> Cell {
@@ -266,7 +266,8 @@ async fn run_key(command: CollectorKeyCommand, session: &mut Session) -> Result<
     match command {
         CollectorKeyCommand::Create { collector, fields } => {
             let collector = find_name(session, &collector).await?;
-            key::create(session, pb::KeyRole::Collector, collector, fields).await
+            let key = pb::Key { role: pb::KeyRole::Collector.into(), collector, ..pb::Key::default() };
+            key::create(session, key, fields).await
         }
         CollectorKeyCommand::List { collector, paging, all } => {
             let collector = find_name(session, &collector).await?;

@@ -23,6 +23,9 @@ pub enum KeyCommand {
         /// What it may do: a reader looks at everything and changes nothing.
         #[arg(long, value_parser = word_parser::<pb::KeyRole>())]
         role: pb::KeyRole,
+        /// Make no value: whoever shows a client certificate with this DNS name or URI is let in.
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        certificate_name: String,
         #[command(flatten)]
         fields: KeyFields,
     },
@@ -75,7 +78,7 @@ const COLUMNS: &[Column<pb::Key>] = &[
     Column::minor_text("NAME", |key, _| key.display_name.as_str().into()),
     Column::text("STATE", state),
     Column::text("EXPIRES", |key, view| view.time(key.expire_time.as_ref())),
-    Column::minor_text("LAST USE", |key, view| view.time(key.last_use_time.as_ref())),
+    Column::minor_text("CERTIFICATE", |key, _| key.certificate_name.as_str().into()),
     Column::minor_text("CREATED", |key, view| view.time(key.create_time.as_ref())),
 ];
 
@@ -94,7 +97,10 @@ pub async fn run(command: KeyCommand, session: &mut Session) -> Result<(), Failu
         KeyCommand::Create { role: pb::KeyRole::Collector, .. } => Err(Failure::Usage(
             "a collector's keys are made with `token-broker collector key create COLLECTOR`".to_owned(),
         )),
-        KeyCommand::Create { role, fields } => create(session, role, String::new(), fields).await,
+        KeyCommand::Create { role, certificate_name, fields } => {
+            let key = pb::Key { role: role.into(), certificate_name, ..pb::Key::default() };
+            create(session, key, fields).await
+        }
         KeyCommand::List { paging, role, all } => list(session, &paging, String::new(), role, all).await,
         KeyCommand::Revoke { name, comment } => revoke(session, &name, comment).await,
         KeyCommand::RevokeValue { value_from, comment } => revoke_value(session, &value_from, comment).await,
@@ -102,25 +108,22 @@ pub async fn run(command: KeyCommand, session: &mut Session) -> Result<(), Failu
 }
 
 /// Creates a key and prints its value, the only time that it can be had.
-pub async fn create(
-    session: &mut Session,
-    role: pb::KeyRole,
-    collector: String,
-    fields: KeyFields,
-) -> Result<(), Failure> {
+pub async fn create(session: &mut Session, key: pb::Key, fields: KeyFields) -> Result<(), Failure> {
     let key = pb::Key {
-        role: role.into(),
-        collector,
         display_name: fields.display_name,
         expire_time: fields.expires.map(|when| when.after(session.now())),
-        ..pb::Key::default()
+        ..key
     };
     let request = pb::CreateKeyRequest { key: Some(key), request_id: session.request_id() };
     let answer = KeyServiceClient::new(session.client()).create_key(session.request(request)).await?.into_inner();
     if session.terminal.format != Format::Table {
         return session.terminal.message(&answer);
     }
-    session.terminal.fields(&answer.key.unwrap_or_default(), COLUMNS)?;
+    let key = answer.key.unwrap_or_default();
+    session.terminal.fields(&key, COLUMNS)?;
+    if !key.certificate_name.is_empty() {
+        return Ok(());
+    }
     show_value(session, &answer.secret)
 }
 

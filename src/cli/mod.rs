@@ -324,7 +324,7 @@ mod tests {
             ("load estimate", "--add-"),
             ("token pause", "<TOKEN>"),
             ("audit list --since yesterday", "2026-01-31"),
-            ("apps top-up x/default --class posts --units 0", "1.."),
+            ("apps top-up x/default --class posts --units 0", "not 0"),
             ("team create acme --weight 0", "1..=1000"),
             ("team create acme --reserve-percent -5", "0..=90"),
             ("lease acquire --network x --operation o --purpose publish --calls -1", "1..=1000000"),

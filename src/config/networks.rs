@@ -18,10 +18,6 @@ pub struct NetworkSettings {
     pub token_concurrency: Option<usize>,
     /// What is assumed of a limit that is not known yet, in units of the class.
     pub safe_start: BTreeMap<ClassId, u64>,
-    /// What a budget that is topped up by hand holds, in units of the class.
-    pub budget: BTreeMap<ClassId, u64>,
-    /// What formulas of the catalogue ask about our app (`app_users`).
-    pub facts: BTreeMap<String, u64>,
 }
 
 impl Section for NetworkSettings {
@@ -32,8 +28,6 @@ impl Section for NetworkSettings {
             owner_reserve: from.optional_share("owner_reserve", Share::NONE..=MOST_RESERVE),
             token_concurrency: from.optional_count("token_concurrency", 1..=10_000),
             safe_start: from.amounts_by_id("safe_start"),
-            budget: from.amounts_by_id("budget"),
-            facts: from.amounts_by_id("facts"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The rules: pure, synchronous, without clock and without I/O.
 
 pub mod alert;
+pub mod app;
 pub mod audit;
+pub mod certificate;
 pub mod credit;
 pub mod key;
 pub mod lease;

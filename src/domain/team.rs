@@ -2,6 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KeyId, NetworkId, TeamId};
+use crate::domain::certificate::CertificateName;
 use crate::domain::networks::{Purpose, Purposes};
 
 /// A tenant. Nothing crosses teams.
@@ -32,6 +33,8 @@ pub struct Collector {
     pub scope: CollectorScope,
     /// Its share when collectors of one collection wait for the same credit; 1 to 1000, 100 by default.
     pub weight: u32,
+    /// The certificates that it may show instead of a key. Each names one collector or operator only.
+    pub certificates: Vec<CertificateName>,
     /// Whether it was switched off.
     pub disabled: bool,
     /// When it was made.
@@ -81,19 +84,55 @@ impl Collector {
     }
 }
 
-/// A key by which a collector or an operator shows who it is. The secret itself is never kept.
+/// A key by which a collector or an operator shows who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// Its id, which is a part of its text.
     pub id: KeyId,
     /// Whose it is.
     pub holder: KeyHolder,
-    /// The keyed hash of its secret.
-    pub hash: [u8; 32],
+    /// Its name for people.
+    pub display_name: String,
+    /// What its holder has to show.
+    pub proof: KeyProof,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself; `None`: never.
+    pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What the holder of a key has to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyProof {
+    /// The secret of which this is the keyed hash. The secret itself is never kept.
+    Secret([u8; 32]),
+    /// A client certificate of this name.
+    Certificate(CertificateName),
+}
+
+impl Key {
+    /// Whether it lets anybody in at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The keyed hash of its secret, if it has one.
+    pub fn hash(&self) -> Option<&[u8; 32]> {
+        match &self.proof {
+            KeyProof::Secret(hash) => Some(hash),
+            KeyProof::Certificate(_) => None,
+        }
+    }
+
+    /// The certificate that it is for, if any.
+    pub fn certificate(&self) -> Option<&CertificateName> {
+        match &self.proof {
+            KeyProof::Secret(_) => None,
+            KeyProof::Certificate(name) => Some(name),
+        }
+    }
 }
 
 /// Whose key it is.
@@ -130,6 +169,7 @@ mod tests {
                 max_leases: 1,
             },
             weight: 100,
+            certificates: Vec::new(),
             disabled: false,
             created_at: Timestamp::EPOCH,
         }

@@ -22,11 +22,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::ids::{CollectorId, LeaseId, NetworkId, SharedIdMap, TeamId, TokenId};
+use crate::base::ids::{AppId, CollectorId, LeaseId, NetworkId, SharedIdMap, TeamId, TokenId};
 use crate::base::tasks::Tasks;
 use crate::domain::load::LoadKey;
 use crate::domain::networks::{Catalogue, Network};
-use crate::domain::pool::{LeaseView, NoToken, Pool, PoolSettings, Verdict};
+use crate::domain::pool::{AppTerms, LeaseView, NoToken, Pool, PoolSettings, Verdict};
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
@@ -154,6 +154,13 @@ impl Engine {
             Ok(leases) => self.tell(leases, verdict_of(token.state)),
             Err(error) => tracing::warn!(token = %token.id, %error, "a token stays out of its pool"),
         }
+        self.serve(cell);
+    }
+
+    /// Takes in what an operator says of an app, from this instant on for every grant.
+    pub fn set_app(&self, network: &NetworkId, app: &AppId, terms: AppTerms) {
+        let Some(cell) = self.0.cells.get(network) else { return };
+        cell.lock().pool.set_app(app, terms, self.now());
         self.serve(cell);
     }
 

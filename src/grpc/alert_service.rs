@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, stream};
-use prost::Message;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -13,13 +12,13 @@ use tonic::{Request, Response, Status};
 
 use crate::base::ids::{AlertId, TeamId};
 use crate::domain::alert::{Alert, AlertKind, Detail, Level};
+use crate::grpc::authorization::authorize;
 use crate::grpc::call::Closing;
-use crate::grpc::caller::caller;
+use crate::grpc::change::{asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
-use crate::grpc::fields::{COMMENT, check_request_id, check_text, child_in, team_or_all};
+use crate::grpc::fields::{COMMENT, check_text, child_in, team_or_all};
 use crate::grpc::load_message::{advice, causes, ratio};
 use crate::grpc::load_service::closed;
-use crate::grpc::mutation::Mutation;
 use crate::grpc::page::Page;
 use crate::grpc::pb::watch_alerts_response::Event;
 use crate::grpc::pb::{self, alert_service_server::AlertService};
@@ -36,12 +35,9 @@ impl AlertService for AlertServer {
         &self,
         request: Request<pb::ListAlertsRequest>,
     ) -> Result<Response<pb::ListAlertsResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        caller.must_be_operator().map_err(Refusal::from)?;
-        let request = request.into_inner();
-        let mut wanted = read_filter(&request)?;
-        let filters = pb::ListAlertsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let page = Page::read(&self.0, "alerts", filters.encode_to_vec(), request.page_size, &request.page_token)?;
+        let caller = authorize(&self.0, &request, "AlertService/ListAlerts")?;
+        let mut wanted = asked(request.get_ref(), read_filter)?;
+        let page = Page::of(&self.0, "alerts", request.get_ref())?;
         wanted.before = page.after_id(AlertId::from_slice);
         let mut listed = self.0.list_alerts(&caller, wanted, page.size + 1).await.map_err(Refusal::from)?;
         let more = listed.len() > page.size;
@@ -53,12 +49,10 @@ impl AlertService for AlertServer {
     }
 
     async fn get_alert(&self, request: Request<pb::GetAlertRequest>) -> Result<Response<pb::GetAlertResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        caller.must_be_operator().map_err(Refusal::from)?;
-        let mut mistakes = FieldMistakes::default();
-        let name = child_in("name", ["teams", "alerts"], &request.get_ref().name, &mut mistakes);
-        mistakes.check()?;
-        let (team, id): (TeamId, AlertId) = name.ok_or_else(unread)?;
+        let caller = authorize(&self.0, &request, "AlertService/GetAlert")?;
+        let (team, id): (TeamId, AlertId) = asked(request.get_ref(), |request, mistakes| {
+            child_in("name", ["teams", "alerts"], &request.name, mistakes)
+        })?;
         let alert = self.0.get_alert(&caller, &team, id).await.map_err(Refusal::from)?;
         Ok(Response::new(pb::GetAlertResponse { alert: Some(alert_message(&self.0, &alert)) }))
     }
@@ -67,23 +61,17 @@ impl AlertService for AlertServer {
         &self,
         request: Request<pb::AcknowledgeAlertRequest>,
     ) -> Result<Response<pb::AcknowledgeAlertResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        caller.must_be_admin().map_err(Refusal::from)?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        let name = child_in("name", ["teams", "alerts"], &request.name, &mut mistakes);
-        check_text("comment", &request.comment, COMMENT, &mut mistakes);
-        check_request_id(&request.request_id, &mut mistakes);
-        mistakes.check()?;
-        let (team, id): (TeamId, AlertId) = name.ok_or_else(unread)?;
-        let (call, request_id) = ("AlertService/AcknowledgeAlert", request.request_id.as_str());
-        let mutation = Mutation { broker: &self.0, caller: &caller, call, request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let alert = broker.acknowledge_alert(&caller, &team, id, &comment).await.map_err(Refusal::from)?;
-            Ok(pb::AcknowledgeAlertResponse { alert: Some(alert_message(&broker, &alert)) })
+        let read = |request: &pb::AcknowledgeAlertRequest, mistakes: &mut _| {
+            check_text("comment", &request.comment, COMMENT, mistakes);
+            let (team, id): (TeamId, AlertId) = child_in("name", ["teams", "alerts"], &request.name, mistakes)?;
+            Some((team, id, request.comment.clone()))
         };
-        mutation.once(&request, work).await
+        let call = "AlertService/AcknowledgeAlert";
+        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
+            let alert = broker.acknowledge_alert(&caller, &team, id, &comment).await?;
+            Ok(pb::AcknowledgeAlertResponse { alert: Some(alert_message(&broker, &alert)) })
+        })
+        .await
     }
 
     type WatchAlertsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchAlertsResponse, Status>> + Send>>;
@@ -92,13 +80,9 @@ impl AlertService for AlertServer {
         &self,
         request: Request<pb::WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
-        let caller = caller(&self.0, &request)?;
-        caller.must_be_operator().map_err(Refusal::from)?;
+        authorize(&self.0, &request, "AlertService/WatchAlerts")?;
         let closing = request.extensions().get::<Closing>().cloned();
-        let mut mistakes = FieldMistakes::default();
-        let team = team_or_all("parent", &request.get_ref().parent, &mut mistakes);
-        mistakes.check()?;
-        let team = team.ok_or_else(unread)?;
+        let team = asked(request.get_ref(), |request, mistakes| team_or_all("parent", &request.parent, mistakes))?;
         if let Some(team) = team.as_ref().filter(|team| self.0.directory.team(team).is_none()) {
             return Err(Refusal::from(AlertError::TeamNotFound(team.clone())).status());
         }
@@ -192,12 +176,11 @@ impl WatchingAlerts {
     }
 }
 
-fn read_filter(request: &pb::ListAlertsRequest) -> Result<ListAlerts, Status> {
-    let mut mistakes = FieldMistakes::default();
-    let team = team_or_all("parent", &request.parent, &mut mistakes);
+fn read_filter(request: &pb::ListAlertsRequest, mistakes: &mut FieldMistakes) -> Option<ListAlerts> {
+    let team = team_or_all("parent", &request.parent, mistakes);
     let network = match request.network.as_str() {
         "" => None,
-        named => name_in("network", "networks", named, &mut mistakes),
+        named => name_in("network", "networks", named, mistakes),
     };
     let kind = match pb::AlertKind::try_from(request.kind) {
         Ok(pb::AlertKind::Unspecified) => None,
@@ -218,9 +201,8 @@ fn read_filter(request: &pb::ListAlertsRequest) -> Result<ListAlerts, Status> {
             None
         }
     };
-    mistakes.check()?;
-    Ok(ListAlerts {
-        team: team.ok_or_else(unread)?,
+    Some(ListAlerts {
+        team: team?,
         network,
         kind,
         state,
@@ -270,9 +252,4 @@ fn alert_message(broker: &Broker, alert: &Alert) -> pb::Alert {
         message.causes = causes(&shares, detail.demand);
     }
     message
-}
-
-/// A field that could not be read was noted as a mistake before.
-fn unread() -> Status {
-    Status::internal("a field that could not be read was not refused")
 }

@@ -1,16 +1,16 @@
 //! `AuditService`: what happened, and what each token was used for.
 
-use prost::Message;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::grpc::authorization::authorize;
+use crate::grpc::change::asked;
 use crate::grpc::convert::{from_purpose, from_timestamp, name_in, timestamp};
 use crate::grpc::fields::{check_text, child_in, count};
 use crate::grpc::page::Page;
-use crate::grpc::pb::{self, ErrorReason, audit_service_server::AuditService};
-use crate::grpc::status::{FieldMistakes, Refusal, refuse};
+use crate::grpc::pb::{self, audit_service_server::AuditService};
+use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::service::Broker;
 use crate::service::audit::{AuditEntry, AuditQuery, details, token_of};
 use crate::service::usage::{UsageEntry, UsageStatement, day_of, start_of};
@@ -31,9 +31,8 @@ impl AuditService for AuditServer {
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
         authorize(&self.0, &request, "AuditService/ListAuditEvents")?;
         let request = request.into_inner();
-        let query = read_query(&request)?;
-        let filters = pb::ListAuditEventsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let page = Page::read(&self.0, "audit", filters.encode_to_vec(), request.page_size, &request.page_token)?;
+        let query = asked(&request, read_query)?;
+        let page = Page::of(&self.0, "audit", &request)?;
         let before = page.after_id(|cursor| cursor.try_into().map(i64::from_be_bytes));
         let found = self.0.list_audit(&query, before, page.size).await.map_err(Refusal::from)?;
         let next = found.next.map(i64::to_be_bytes);
@@ -48,9 +47,9 @@ impl AuditService for AuditServer {
     ) -> Result<Response<pb::GetTokenUsageStatementResponse>, Status> {
         authorize(&self.0, &request, "AuditService/GetTokenUsageStatement")?;
         let request = request.into_inner();
-        let asked = read_statement(&request, self.0.now())?;
-        let filters = pb::GetTokenUsageStatementRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let page = Page::read(&self.0, "usage", filters.encode_to_vec(), request.page_size, &request.page_token)?;
+        let now = self.0.now();
+        let asked = asked(&request, |request, mistakes| read_statement(request, now, mistakes))?;
+        let page = Page::of(&self.0, "usage", &request)?;
         let skip = page.after_id(|cursor| cursor.try_into().map(u64::from_be_bytes)).unwrap_or(0);
         let stated = self.0.state_usage(&asked.team, asked.token, asked.from, asked.to).await;
         let stated = stated.map_err(Refusal::from)?;
@@ -69,23 +68,21 @@ impl AuditService for AuditServer {
     }
 }
 
-fn read_query(request: &pb::ListAuditEventsRequest) -> Result<AuditQuery, Status> {
-    let mut mistakes = FieldMistakes::default();
+fn read_query(request: &pb::ListAuditEventsRequest, mistakes: &mut FieldMistakes) -> Option<AuditQuery> {
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    let team = given(&request.team).and_then(|name| name_in("team", "teams", &name, &mut mistakes));
+    let team = given(&request.team).and_then(|name| name_in("team", "teams", &name, mistakes));
     for (field, text) in [
         ("resource", &request.resource),
         ("token", &request.token),
         ("actor", &request.actor),
         ("action", &request.action),
     ] {
-        check_text(field, text, 256, &mut mistakes);
+        check_text(field, text, 256, mistakes);
     }
     if let Some(name) = given(&request.token) {
-        let _: Option<(TeamId, TokenId)> = child_in("token", ["teams", "tokens"], &name, &mut mistakes);
+        let _: Option<(TeamId, TokenId)> = child_in("token", ["teams", "tokens"], &name, mistakes);
     }
-    mistakes.check()?;
-    Ok(AuditQuery {
+    Some(AuditQuery {
         team,
         resource: given(&request.resource),
         token: given(&request.token),
@@ -104,9 +101,12 @@ struct Asked {
     to: i32,
 }
 
-fn read_statement(request: &pb::GetTokenUsageStatementRequest, now: Timestamp) -> Result<Asked, Status> {
-    let mut mistakes = FieldMistakes::default();
-    let named = child_in("token", ["teams", "tokens"], &request.token, &mut mistakes);
+fn read_statement(
+    request: &pb::GetTokenUsageStatementRequest,
+    now: Timestamp,
+    mistakes: &mut FieldMistakes,
+) -> Option<Asked> {
+    let named = child_in("token", ["teams", "tokens"], &request.token, mistakes);
     let day = |at: &prost_types::Timestamp| day_of(from_timestamp(at));
     let to = request.end_time.as_ref().map_or_else(|| day_of(now), day);
     let from = request.start_time.as_ref().map_or_else(|| to.saturating_sub(USUAL_DAYS), day);
@@ -115,10 +115,8 @@ fn read_statement(request: &pb::GetTokenUsageStatementRequest, now: Timestamp) -
     } else if to.saturating_sub(from) > MOST_DAYS {
         mistakes.note("end_time", format!("must be at most {MOST_DAYS} days after the start"));
     }
-    mistakes.check()?;
-    let (team, token) =
-        named.ok_or_else(|| refuse(Code::NotFound, ErrorReason::TokenNotFound, "there is no such token").status())?;
-    Ok(Asked { team, token, from, to })
+    let (team, token) = named?;
+    Some(Asked { team, token, from, to })
 }
 
 fn event_message(broker: &Broker, event: &AuditEntry) -> pb::AuditEvent {

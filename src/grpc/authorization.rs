@@ -67,16 +67,17 @@ pub const RULES: &[(&str, Rule)] = &[
     ("NetworkService/GetNetwork", Rule::Anybody),
     ("NetworkService/ListApps", Rule::Operator),
     ("NetworkService/GetApp", Rule::Operator),
+    ("NetworkService/CreateApp", Rule::Admin),
     ("NetworkService/UpdateApp", Rule::Admin),
     ("NetworkService/TopUpBudget", Rule::Admin),
     ("LoadService/GetTeamLoad", Rule::OfTeam),
     ("LoadService/ListTeamLoads", Rule::Operator),
     ("LoadService/WatchTeamLoad", Rule::OfTeam),
     ("LoadService/EstimateLoad", Rule::OfTeam),
-    ("AlertService/ListAlerts", Rule::OfTeam),
-    ("AlertService/GetAlert", Rule::OfTeam),
+    ("AlertService/ListAlerts", Rule::Operator),
+    ("AlertService/GetAlert", Rule::Operator),
     ("AlertService/AcknowledgeAlert", Rule::Admin),
-    ("AlertService/WatchAlerts", Rule::OfTeam),
+    ("AlertService/WatchAlerts", Rule::Operator),
     ("AuditService/ListAuditEvents", Rule::Operator),
     ("AuditService/GetTokenUsageStatement", Rule::Operator),
 ];
@@ -117,6 +118,7 @@ mod tests {
     use crate::base::ids::{CollectorId, KeyId};
     use crate::domain::team::{Collector, CollectorScope, OperatorRole};
     use crate::grpc::pb::FILE_DESCRIPTOR_SET;
+    use crate::service::Shown;
 
     #[test]
     fn every_call_has_exactly_one_rule() {
@@ -148,10 +150,11 @@ mod tests {
             display_name: String::new(),
             scope: CollectorScope::default(),
             weight: 100,
+            certificates: Vec::new(),
             disabled,
             created_at: Timestamp::EPOCH,
         };
-        Caller::Collector { collector: collector.into(), key: None }
+        Caller::Collector { collector: collector.into(), shown: Shown::Key(KeyId::from_u128(1)) }
     }
 
     #[test]

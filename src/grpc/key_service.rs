@@ -3,18 +3,19 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::KeyId;
 use crate::base::secret::Secret;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::grpc::authorization::authorize;
-use crate::grpc::convert::{name_in, optional_timestamp, timestamp};
-use crate::grpc::fields::{COMMENT, check_request_id, check_text, child_in, required};
-use crate::grpc::mutation::Mutation;
+use crate::grpc::change::{asked, change, change_noting};
+use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
+use crate::grpc::fields::{COMMENT, NAME, check_request_id, check_text, child_in, required};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, key_service_server::KeyService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::service::Broker;
-use crate::service::keys::{KeyFilter, KeyRole};
+use crate::service::keys::{CreateKey, KeyFilter, KeyRole};
 
 /// The service, for a broker.
 pub struct KeyServer(pub Broker);
@@ -25,31 +26,23 @@ impl KeyService for KeyServer {
         &self,
         request: Request<pb::CreateKeyRequest>,
     ) -> Result<Response<pb::CreateKeyResponse>, Status> {
-        const CALL: &str = "KeyService/CreateKey";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let holder = read_holder(&request)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller) = (self.0.clone(), caller.clone());
-        let work = async move {
-            let (key, secret) = broker.create_key(&caller, holder).await.map_err(Refusal::from)?;
-            Ok(pb::CreateKeyResponse { key: Some(key_message(&key)), secret: secret.expose().to_owned() })
-        };
-        // A repetition gets the key without its secret, which is kept nowhere.
-        let without_secret = |made: &pb::CreateKeyResponse| {
-            pb::CreateKeyResponse { key: made.key.clone(), secret: String::new() }.encode_to_vec()
-        };
-        mutation.once_noting(&request, without_secret, work).await
+        let now = self.0.now();
+        let read = |request: &pb::CreateKeyRequest, mistakes: &mut _| read_key(request, now, mistakes);
+        let call = "KeyService/CreateKey";
+        change_noting(&self.0, request, call, read, without_secret, |broker, caller, ask| async move {
+            let (key, secret) = broker.create_key(&caller, ask).await?;
+            let secret = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
+            Ok(pb::CreateKeyResponse { key: Some(key_message(&key)), secret })
+        })
+        .await
     }
 
     async fn list_keys(&self, request: Request<pb::ListKeysRequest>) -> Result<Response<pb::ListKeysResponse>, Status> {
         authorize(&self.0, &request, "KeyService/ListKeys")?;
         let request = request.into_inner();
-        let mut filter = read_filter(&request)?;
-        let filters = pb::ListKeysRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let filters = filters.encode_to_vec();
-        let page = Page::read(&self.0, "keys", filters, request.page_size, &request.page_token)?;
-        filter.before = page.after_id(KeyId::from_slice);
+        let filter = asked(&request, read_filter)?;
+        let page = Page::of(&self.0, "keys", &request)?;
+        let filter = KeyFilter { before: page.after_id(KeyId::from_slice), ..filter };
         let (found, more) = self.0.list_keys(&filter, page.size).map_err(Refusal::from)?;
         let last = found.last().filter(|_| more).map(|key| key.id);
         let next_page_token = page.next(&self.0, last.as_ref().map(|id| &id.as_bytes()[..]));
@@ -61,22 +54,16 @@ impl KeyService for KeyServer {
         &self,
         request: Request<pb::RevokeKeyRequest>,
     ) -> Result<Response<pb::RevokeKeyResponse>, Status> {
-        const CALL: &str = "KeyService/RevokeKey";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        let id: Option<KeyId> = name_in("name", "keys", &request.name, &mut mistakes);
-        check_text("comment", &request.comment, COMMENT, &mut mistakes);
-        check_request_id(&request.request_id, &mut mistakes);
-        mistakes.check()?;
-        let id = id.ok_or_else(unread)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let key = broker.revoke_key(&caller, id, &comment).await.map_err(Refusal::from)?;
-            Ok(pb::RevokeKeyResponse { key: Some(key_message(&key)) })
+        let read = |request: &pb::RevokeKeyRequest, mistakes: &mut _| {
+            check_text("comment", &request.comment, COMMENT, mistakes);
+            let id: Option<KeyId> = name_in("name", "keys", &request.name, mistakes);
+            Some((id?, request.comment.clone()))
         };
-        mutation.once(&request, work).await
+        change(&self.0, request, "KeyService/RevokeKey", read, |broker, caller, (id, comment)| async move {
+            let key = broker.revoke_key(&caller, id, &comment).await?;
+            Ok(pb::RevokeKeyResponse { key: Some(key_message(&key)) })
+        })
+        .await
     }
 
     /// Needs no key: whoever found a key may end it.
@@ -85,10 +72,11 @@ impl KeyService for KeyServer {
         request: Request<pb::RevokeKeyByValueRequest>,
     ) -> Result<Response<pb::RevokeKeyByValueResponse>, Status> {
         let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        check_text("comment", &request.comment, COMMENT, &mut mistakes);
-        check_request_id(&request.request_id, &mut mistakes);
-        mistakes.check()?;
+        asked(&request, |request, mistakes| {
+            check_text("comment", &request.comment, COMMENT, mistakes);
+            check_request_id(&request.request_id, mistakes);
+            Some(())
+        })?;
         let (broker, comment, value) = (self.0.clone(), request.comment, Secret::new(request.value));
         // Revoking twice changes nothing, so a repetition needs no note.
         let work = async move { broker.revoke_key_by_value(&value, &comment).await };
@@ -98,45 +86,50 @@ impl KeyService for KeyServer {
     }
 }
 
-/// A field could not be read although no mistake was noted: never sent, since each reader notes its mistakes.
-fn unread() -> Status {
-    Status::invalid_argument("a required field can't be read")
+/// A repetition gets the key without its secret, which is kept nowhere.
+fn without_secret(made: &pb::CreateKeyResponse) -> Vec<u8> {
+    pb::CreateKeyResponse { key: made.key.clone(), secret: String::new() }.encode_to_vec()
 }
 
-fn read_holder(request: &pb::CreateKeyRequest) -> Result<KeyHolder, Status> {
-    let mut mistakes = FieldMistakes::default();
-    check_request_id(&request.request_id, &mut mistakes);
-    let key = required("key", request.key.clone(), &mut mistakes);
-    if !key.display_name.is_empty() {
-        mistakes.note("key.display_name", "this broker keeps no names of keys; leave it empty");
+fn read_key(request: &pb::CreateKeyRequest, now: Timestamp, mistakes: &mut FieldMistakes) -> Option<CreateKey> {
+    let key = required("key", request.key.clone(), mistakes);
+    check_text("key.display_name", &key.display_name, NAME, mistakes);
+    let expires_at = key.expire_time.as_ref().map(from_timestamp);
+    if expires_at.is_some_and(|end| end <= now) {
+        mistakes.note("key.expire_time", "must lie in the future, or be unset");
     }
-    if key.expire_time.is_some() {
-        mistakes.note("key.expire_time", "keys of this broker don't end by themselves; leave it unset");
+    let certificate = Some(&key.certificate_name).filter(|name| !name.is_empty());
+    let certificate = certificate.and_then(|name| mistakes.parse("key.certificate_name", name));
+    let holder = read_holder(&key, mistakes);
+    if certificate.is_some() && matches!(holder, Some(KeyHolder::Collector(..))) {
+        let wrong = "must be empty for a collector's key; add the name to the collector's certificate_names instead";
+        mistakes.note("key.certificate_name", wrong);
     }
-    let operator = matches!(pb::KeyRole::try_from(key.role), Ok(pb::KeyRole::Admin | pb::KeyRole::Reader));
-    if operator && !key.collector.is_empty() {
-        mistakes.note("key.collector", "must be empty for an operator's key");
-    }
-    let holder = match pb::KeyRole::try_from(key.role) {
-        Ok(pb::KeyRole::Admin) => Some(KeyHolder::Operator(OperatorRole::Admin)),
-        Ok(pb::KeyRole::Reader) => Some(KeyHolder::Operator(OperatorRole::Reader)),
+    Some(CreateKey { holder: holder?, display_name: key.display_name, expires_at, certificate })
+}
+
+fn read_holder(key: &pb::Key, mistakes: &mut FieldMistakes) -> Option<KeyHolder> {
+    let role = match pb::KeyRole::try_from(key.role) {
+        Ok(pb::KeyRole::Admin) => OperatorRole::Admin,
+        Ok(pb::KeyRole::Reader) => OperatorRole::Reader,
         Ok(pb::KeyRole::Collector) => {
-            let named = child_in("key.collector", ["teams", "collectors"], &key.collector, &mut mistakes);
-            named.map(|(team, id)| KeyHolder::Collector(team, id))
+            let named = child_in("key.collector", ["teams", "collectors"], &key.collector, mistakes);
+            return named.map(|(team, id)| KeyHolder::Collector(team, id));
         }
         Ok(pb::KeyRole::Unspecified) | Err(_) => {
             mistakes.note("key.role", "is required: COLLECTOR, READER or ADMIN");
-            None
+            return None;
         }
     };
-    mistakes.check()?;
-    holder.ok_or_else(unread)
+    if !key.collector.is_empty() {
+        mistakes.note("key.collector", "must be empty for an operator's key");
+    }
+    Some(KeyHolder::Operator(role))
 }
 
-fn read_filter(request: &pb::ListKeysRequest) -> Result<KeyFilter, Status> {
-    let mut mistakes = FieldMistakes::default();
+fn read_filter(request: &pb::ListKeysRequest, mistakes: &mut FieldMistakes) -> Option<KeyFilter> {
     let collector = Some(&request.collector).filter(|name| !name.is_empty());
-    let collector = collector.and_then(|name| child_in("collector", ["teams", "collectors"], name, &mut mistakes));
+    let collector = collector.and_then(|name| child_in("collector", ["teams", "collectors"], name, mistakes));
     let role = match pb::KeyRole::try_from(request.role) {
         Ok(pb::KeyRole::Unspecified) => None,
         Ok(pb::KeyRole::Collector) => Some(KeyRole::Collector),
@@ -147,8 +140,7 @@ fn read_filter(request: &pb::ListKeysRequest) -> Result<KeyFilter, Status> {
             None
         }
     };
-    mistakes.check()?;
-    Ok(KeyFilter { collector, role, with_ended: request.show_ended, before: None })
+    Some(KeyFilter { collector, role, with_ended: request.show_ended, before: None })
 }
 
 fn key_message(key: &Key) -> pb::Key {
@@ -165,10 +157,10 @@ fn key_message(key: &Key) -> pb::Key {
         name: format!("keys/{}", key.id),
         role: role as i32,
         collector,
-        display_name: String::new(),
-        expire_time: None,
+        display_name: key.display_name.clone(),
+        expire_time: optional_timestamp(key.expires_at),
         create_time: Some(timestamp(key.created_at)),
         revoke_time: optional_timestamp(key.revoked_at),
-        last_use_time: None,
+        certificate_name: key.certificate().map(ToString::to_string).unwrap_or_default(),
     }
 }

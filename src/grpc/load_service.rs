@@ -10,8 +10,9 @@ use tonic::{Request, Response, Status};
 
 use crate::base::ids::{NetworkId, TeamId};
 use crate::domain::load::Span;
+use crate::grpc::authorization::authorize;
 use crate::grpc::call::Closing;
-use crate::grpc::caller::caller;
+use crate::grpc::change::asked;
 use crate::grpc::convert::{from_duration, name_in};
 use crate::grpc::fields::facts;
 use crate::grpc::load_message::{from_level, team_load};
@@ -35,9 +36,9 @@ impl LoadService for LoadServer {
         &self,
         request: Request<pb::GetTeamLoadRequest>,
     ) -> Result<Response<pb::GetTeamLoadResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        let request = request.into_inner();
-        let wanted = Wanted::read(&request.name, &request.network)?;
+        let caller = authorize(&self.0, &request, "LoadService/GetTeamLoad")?;
+        let wanted =
+            asked(request.get_ref(), |request, mistakes| Wanted::read(&request.name, &request.network, mistakes))?;
         let team_load = wanted.show(&self.0, &caller)?;
         Ok(Response::new(pb::GetTeamLoadResponse { team_load: Some(team_load) }))
     }
@@ -46,20 +47,16 @@ impl LoadService for LoadServer {
         &self,
         request: Request<pb::ListTeamLoadsRequest>,
     ) -> Result<Response<pb::ListTeamLoadsResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        caller.must_be_operator().map_err(Refusal::from)?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        let min_level = from_level(request.min_level);
-        if min_level.is_none() {
-            mistakes.note("min_level", "is not known");
-        }
-        mistakes.check()?;
-        let filters = request.min_level.to_be_bytes().to_vec();
-        let page = Page::read(&self.0, "team loads", filters, request.page_size, &request.page_token)?;
-        let after: Option<TeamId> =
-            page.after.as_deref().and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse().ok());
-        let min_level = min_level.unwrap_or(LoadLevel::Ok);
+        let caller = authorize(&self.0, &request, "LoadService/ListTeamLoads")?;
+        let min_level: LoadLevel = asked(request.get_ref(), |request, mistakes| {
+            let level = from_level(request.min_level);
+            if level.is_none() {
+                mistakes.note("min_level", "is not known");
+            }
+            level
+        })?;
+        let page = Page::of(&self.0, "team loads", request.get_ref())?;
+        let after: Option<TeamId> = page.after_name();
         let listed = self.0.list_team_loads(&caller, min_level, after.as_ref(), page.size + 1);
         let mut listed = listed.map_err(Refusal::from)?;
         let more = listed.len() > page.size;
@@ -77,17 +74,12 @@ impl LoadService for LoadServer {
         &self,
         request: Request<pb::WatchTeamLoadRequest>,
     ) -> Result<Response<Self::WatchTeamLoadStream>, Status> {
-        let caller = caller(&self.0, &request)?;
+        let caller = authorize(&self.0, &request, "LoadService/WatchTeamLoad")?;
         let closing = request.extensions().get::<Closing>().cloned();
-        let request = request.into_inner();
-        let wanted = Wanted::read(&request.name, &request.network)?;
-        let mut mistakes = FieldMistakes::default();
-        let interval = request.min_interval.map(|span| from_duration("min_interval", &span, &mut mistakes));
-        let interval = interval.unwrap_or(USUAL_INTERVAL);
-        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&interval) {
-            mistakes.note("min_interval", "must be 1 s to 1 hour");
-        }
-        mistakes.check()?;
+        let (wanted, interval) = asked(request.get_ref(), |request, mistakes| {
+            let interval = read_interval(request, mistakes);
+            Some((Wanted::read(&request.name, &request.network, mistakes)?, interval))
+        })?;
         wanted.show(&self.0, &caller)?;
         let watching = WatchingLoad {
             loads: self.0.watch.watch_loads(),
@@ -107,14 +99,13 @@ impl LoadService for LoadServer {
         &self,
         request: Request<pb::EstimateLoadRequest>,
     ) -> Result<Response<pb::EstimateLoadResponse>, Status> {
-        let caller = caller(&self.0, &request)?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        let team: Option<TeamId> = name_in("team", "teams", &request.team, &mut mistakes);
-        let collections = read_collections(&request.collections, &mut mistakes);
-        let tokens = read_tokens(&request.tokens, &mut mistakes);
-        mistakes.check()?;
-        let team = team.ok_or_else(unread)?;
+        let caller = authorize(&self.0, &request, "LoadService/EstimateLoad")?;
+        let (team, collections, tokens) = asked(request.get_ref(), |request, mistakes| {
+            let team: Option<TeamId> = name_in("team", "teams", &request.team, mistakes);
+            let collections = read_collections(&request.collections, mistakes);
+            let tokens = read_tokens(&request.tokens, mistakes);
+            Some((team?, collections, tokens))
+        })?;
         caller.must_see(&team).map_err(Refusal::from)?;
         let broker = self.0.clone();
         let estimate = move || broker.estimate_load(&caller, &team, &collections, &tokens);
@@ -128,6 +119,15 @@ impl LoadService for LoadServer {
     }
 }
 
+fn read_interval(request: &pb::WatchTeamLoadRequest, mistakes: &mut FieldMistakes) -> Duration {
+    let interval = request.min_interval.map(|span| from_duration("min_interval", &span, mistakes));
+    let interval = interval.unwrap_or(USUAL_INTERVAL);
+    if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&interval) {
+        mistakes.note("min_interval", "must be 1 s to 1 hour");
+    }
+    interval
+}
+
 /// Whose load is wanted.
 struct Wanted {
     team: TeamId,
@@ -135,10 +135,9 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(name: &str, network: &str) -> Result<Wanted, Status> {
-        let mut mistakes = FieldMistakes::default();
+    fn read(name: &str, network: &str, mistakes: &mut FieldMistakes) -> Option<Wanted> {
         let team = match name.strip_suffix("/load") {
-            Some(team) => name_in("name", "teams", team, &mut mistakes),
+            Some(team) => name_in("name", "teams", team, mistakes),
             None => {
                 mistakes.note("name", "must be a name such as 'teams/…/load'");
                 None
@@ -146,10 +145,9 @@ impl Wanted {
         };
         let network = match network {
             "" => None,
-            named => name_in("network", "networks", named, &mut mistakes),
+            named => name_in("network", "networks", named, mistakes),
         };
-        mistakes.check()?;
-        Ok(Wanted { team: team.ok_or_else(unread)?, network })
+        Some(Wanted { team: team?, network })
     }
 
     fn show(&self, broker: &Broker, caller: &Caller) -> Result<pb::TeamLoad, Status> {
@@ -243,9 +241,4 @@ fn read_tokens(added: &[pb::AddedTokens], mistakes: &mut FieldMistakes) -> Vec<A
         Some(AddedTokens { network: network.to_string(), kind: added.kind.clone(), count: count?, facts })
     });
     read.collect()
-}
-
-/// A field that could not be read was noted as a mistake before.
-fn unread() -> Status {
-    Status::internal("a field that could not be read was not refused")
 }

@@ -1,17 +1,20 @@
 //! `NetworkService`: the catalogue, and our apps.
 
-use tonic::{Code, Request, Response, Status};
+mod app;
+
+use tonic::{Request, Response, Status};
 
 use crate::base::ids::{AppId, NetworkId};
 use crate::grpc::authorization::authorize;
+use crate::grpc::change::{asked, change};
 use crate::grpc::convert::name_in;
-use crate::grpc::fields::{NAME, check_request_id, check_text, child_in, count, mask, required};
 use crate::grpc::network_message::network_message;
 use crate::grpc::page::Page;
-use crate::grpc::pb::{self, ErrorReason, network_service_server::NetworkService};
-use crate::grpc::status::{FieldMistakes, Refusal, refuse};
+use crate::grpc::pb::{self, network_service_server::NetworkService};
+use crate::grpc::status::Refusal;
 use crate::service::Broker;
-use crate::service::networks::AppView;
+
+use app::{app_message, budget_message, read_app_name, read_change, read_create, read_parent, read_top_up};
 
 /// The service, for a broker.
 pub struct NetworkServer(pub Broker);
@@ -23,9 +26,8 @@ impl NetworkService for NetworkServer {
         request: Request<pb::ListNetworksRequest>,
     ) -> Result<Response<pb::ListNetworksResponse>, Status> {
         authorize(&self.0, &request, "NetworkService/ListNetworks")?;
-        let request = request.into_inner();
-        let page = Page::read(&self.0, "networks", Vec::new(), request.page_size, &request.page_token)?;
-        let after: Option<NetworkId> = page.after_id(|cursor| std::str::from_utf8(cursor).unwrap_or_default().parse());
+        let page = Page::of(&self.0, "networks", request.get_ref())?;
+        let after: Option<NetworkId> = page.after_name();
         let (networks, more) = self.0.list_networks(after.as_ref(), page.size);
         let last = networks.last().filter(|_| more).map(|network| network.id.as_str().as_bytes());
         let next_page_token = page.next(&self.0, last);
@@ -38,113 +40,70 @@ impl NetworkService for NetworkServer {
         request: Request<pb::GetNetworkRequest>,
     ) -> Result<Response<pb::GetNetworkResponse>, Status> {
         authorize(&self.0, &request, "NetworkService/GetNetwork")?;
-        let mut mistakes = FieldMistakes::default();
-        let id: Option<NetworkId> = name_in("name", "networks", &request.get_ref().name, &mut mistakes);
-        mistakes.check()?;
-        let network = self.0.network(&id.ok_or_else(unread)?).map_err(Refusal::from)?;
+        let named =
+            |request: &pb::GetNetworkRequest, mistakes: &mut _| name_in("name", "networks", &request.name, mistakes);
+        let id = asked(request.get_ref(), named)?;
+        let network = self.0.network(&id).map_err(Refusal::from)?;
         Ok(Response::new(pb::GetNetworkResponse { network: Some(network_message(&network)) }))
     }
 
     async fn list_apps(&self, request: Request<pb::ListAppsRequest>) -> Result<Response<pb::ListAppsResponse>, Status> {
         authorize(&self.0, &request, "NetworkService/ListApps")?;
         let request = request.into_inner();
-        let filters = request.parent.clone().into_bytes();
-        let page = Page::read(&self.0, "apps", filters, request.page_size, &request.page_token)?;
-        let after: Option<NetworkId> = page.after_id(|cursor| std::str::from_utf8(cursor).unwrap_or_default().parse());
-        let (networks, more) = if request.parent == "networks/-" {
-            self.0.list_networks(after.as_ref(), page.size)
-        } else {
-            let mut mistakes = FieldMistakes::default();
-            let id: Option<NetworkId> = name_in("parent", "networks", &request.parent, &mut mistakes);
-            mistakes.check()?;
-            (vec![self.0.network(&id.ok_or_else(unread)?).map_err(Refusal::from)?], false)
-        };
-        let last = networks.last().filter(|_| more).map(|network| network.id.as_str().as_bytes());
-        let next_page_token = page.next(&self.0, last);
-        let apps = networks.iter().map(|network| app_message(&self.0.view_app(network.clone()))).collect();
-        Ok(Response::new(pb::ListAppsResponse { apps, next_page_token }))
+        let network = asked(&request, |request, mistakes| read_parent(&request.parent, mistakes))?;
+        let page = Page::of(&self.0, "apps", &request)?;
+        let after = page.after_id(read_cursor);
+        let (found, more) = self.0.list_apps(network.as_ref(), after.as_ref(), page.size).map_err(Refusal::from)?;
+        let last = found.last().filter(|_| more).map(|view| format!("{}/{}", view.app.network, view.app.id));
+        let next_page_token = page.next(&self.0, last.as_deref().map(str::as_bytes));
+        Ok(Response::new(pb::ListAppsResponse { apps: found.into_iter().map(app_message).collect(), next_page_token }))
     }
 
     async fn get_app(&self, request: Request<pb::GetAppRequest>) -> Result<Response<pb::GetAppResponse>, Status> {
         authorize(&self.0, &request, "NetworkService/GetApp")?;
-        let mut mistakes = FieldMistakes::default();
-        let named = app_named("name", &request.get_ref().name, &mut mistakes);
-        mistakes.check()?;
-        let (network, app) = named.ok_or_else(unread)?;
+        let named = |request: &pb::GetAppRequest, mistakes: &mut _| read_app_name("name", &request.name, mistakes);
+        let (network, app) = asked(request.get_ref(), named)?;
         let app = self.0.app(&network, &app).map_err(Refusal::from)?;
-        Ok(Response::new(pb::GetAppResponse { app: Some(app_message(&app)) }))
+        Ok(Response::new(pb::GetAppResponse { app: Some(app_message(app)) }))
+    }
+
+    async fn create_app(
+        &self,
+        request: Request<pb::CreateAppRequest>,
+    ) -> Result<Response<pb::CreateAppResponse>, Status> {
+        change(&self.0, request, "NetworkService/CreateApp", read_create, |broker, caller, ask| async move {
+            let app = broker.create_app(&caller, ask).await?;
+            Ok(pb::CreateAppResponse { app: Some(app_message(app)) })
+        })
+        .await
     }
 
     async fn update_app(
         &self,
         request: Request<pb::UpdateAppRequest>,
     ) -> Result<Response<pb::UpdateAppResponse>, Status> {
-        authorize(&self.0, &request, "NetworkService/UpdateApp")?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        check_request_id(&request.request_id, &mut mistakes);
-        let app = required("app", request.app, &mut mistakes);
-        check_text("app.display_name", &app.display_name, NAME, &mut mistakes);
-        mask(request.update_mask.as_ref(), &["display_name", "facts"], &["facts"], &mut mistakes);
-        let named = app_named("app.name", &app.name, &mut mistakes);
-        mistakes.check()?;
-        let (network, app) = named.ok_or_else(unread)?;
-        self.0.app(&network, &app).map_err(Refusal::from)?;
-        Err(by_configuration(&format!("networks.{network}.facts")))
+        let call = "NetworkService/UpdateApp";
+        change(&self.0, request, call, read_change, |broker, caller, (network, app, ask)| async move {
+            let app = broker.update_app(&caller, &network, &app, ask).await?;
+            Ok(pb::UpdateAppResponse { app: Some(app_message(app)) })
+        })
+        .await
     }
 
     async fn top_up_budget(
         &self,
         request: Request<pb::TopUpBudgetRequest>,
     ) -> Result<Response<pb::TopUpBudgetResponse>, Status> {
-        authorize(&self.0, &request, "NetworkService/TopUpBudget")?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        check_request_id(&request.request_id, &mut mistakes);
-        if request.request_id.is_empty() {
-            mistakes.note("request_id", "is required: a retry without it would add twice");
-        }
-        if request.units < 1 {
-            mistakes.note("units", "must be at least 1");
-        }
-        let named = app_named("name", &request.name, &mut mistakes);
-        mistakes.check()?;
-        let (network, app) = named.ok_or_else(unread)?;
-        self.0.app_with_budget(&network, &app, &request.credit_class).map_err(Refusal::from)?;
-        Err(by_configuration(&format!("networks.{network}.budget.{}", request.credit_class)))
+        change(&self.0, request, "NetworkService/TopUpBudget", read_top_up, |broker, caller, ask| async move {
+            let budget = broker.top_up_budget(&caller, ask).await?;
+            Ok(pb::TopUpBudgetResponse { budget: Some(budget_message(budget)) })
+        })
+        .await
     }
 }
 
-/// A field could not be read although no mistake was noted: never sent, since each reader notes its mistakes.
-fn unread() -> Status {
-    Status::invalid_argument("a required field can't be read")
-}
-
-/// The network and the app of a name such as `networks/x/apps/default`.
-fn app_named(field: &str, name: &str, mistakes: &mut FieldMistakes) -> Option<(NetworkId, String)> {
-    let named: Option<(NetworkId, AppId)> = child_in(field, ["networks", "apps"], name, mistakes);
-    named.map(|(network, app)| (network, app.to_string()))
-}
-
-/// What is set in the configuration, and only there.
-fn by_configuration(key: &str) -> Status {
-    let message = format!("this is set by the configuration: change '{key}' and restart the broker");
-    refuse(Code::Unimplemented, ErrorReason::NotSupported, message).with("setting", key).status()
-}
-
-fn app_message(view: &AppView) -> pb::App {
-    let budgets = view.budgets.iter().map(|(class, (total, left))| pb::Budget {
-        credit_class: class.to_string(),
-        total: count(*total),
-        left: count(*left),
-        top_up_time: None,
-    });
-    pb::App {
-        name: format!("networks/{}/apps/{}", view.network.id, view.app),
-        display_name: view.network.display_name.clone(),
-        client_id: String::new(),
-        facts: view.facts.iter().map(|(fact, value)| (fact.clone(), count(*value))).collect(),
-        budgets: budgets.collect(),
-        tokens: count(view.tokens),
-    }
+/// A page of apps ends at an app of a network, as `network/app`.
+fn read_cursor(cursor: &[u8]) -> Result<(NetworkId, AppId), ()> {
+    let (network, app) = std::str::from_utf8(cursor).map_err(|_| ())?.split_once('/').ok_or(())?;
+    Ok((network.parse().map_err(|_| ())?, app.parse().map_err(|_| ())?))
 }

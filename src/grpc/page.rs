@@ -1,8 +1,9 @@
 //! Pages of lists: the same rules for every list of the API.
 
+use prost::Message;
 use tonic::{Code, Status};
 
-use crate::grpc::pb::ErrorReason;
+use crate::grpc::pb::{self, ErrorReason};
 use crate::grpc::status::{FieldMistakes, refuse};
 use crate::service::Broker;
 
@@ -10,6 +11,27 @@ use crate::service::Broker;
 const DEFAULT: usize = 50;
 /// Entries of a page at most.
 const MOST: usize = 1_000;
+
+/// A request for a page of a list.
+pub trait Paged: Message + Clone {
+    /// Takes the size and the token of the page out; what is left are the filters.
+    fn take_page(&mut self) -> (i32, String);
+}
+
+macro_rules! paged {
+    ($($request:ident),* $(,)?) => {$(
+        impl Paged for pb::$request {
+            fn take_page(&mut self) -> (i32, String) {
+                (std::mem::take(&mut self.page_size), std::mem::take(&mut self.page_token))
+            }
+        }
+    )*};
+}
+
+paged! {
+    GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
+    ListKeysRequest, ListLeasesRequest, ListNetworksRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
+}
 
 /// Which page is wanted.
 pub struct Page {
@@ -22,8 +44,11 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads what a request says of its page. `filters`: the rest of the request, encoded.
-    pub fn read(broker: &Broker, list: &'static str, filters: Vec<u8>, size: i32, token: &str) -> Result<Self, Status> {
+    /// Reads what a request says of its page. The page token must come from the same list with the same filters.
+    pub fn of(broker: &Broker, list: &'static str, request: &impl Paged) -> Result<Self, Status> {
+        let mut filters = request.clone();
+        let (size, token) = filters.take_page();
+        let filters = filters.encode_to_vec();
         let mut mistakes = FieldMistakes::default();
         let size = match usize::try_from(size) {
             Ok(0) => DEFAULT,
@@ -34,7 +59,7 @@ impl Page {
             }
         };
         mistakes.check()?;
-        let after = broker.read_page_token(list, &filters, token);
+        let after = broker.read_page_token(list, &filters, &token);
         let after = after.map_err(|error| {
             refuse(Code::InvalidArgument, ErrorReason::PageTokenInvalid, error.to_string()).status()
         })?;
@@ -45,6 +70,11 @@ impl Page {
     pub fn after_id<T, E>(&self, read: impl Fn(&[u8]) -> Result<T, E>) -> Option<T> {
         // A cursor was signed by this broker, so it is one of its own.
         self.after.as_deref().and_then(|cursor| read(cursor).ok())
+    }
+
+    /// The name in the cursor.
+    pub fn after_name<T: std::str::FromStr>(&self) -> Option<T> {
+        self.after.as_deref().and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse().ok())
     }
 
     /// The token of the next page, which begins after `cursor`; empty if there is none.

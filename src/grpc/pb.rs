@@ -54,6 +54,17 @@ impl fmt::Debug for TokenSecrets {
     }
 }
 
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("name", &self.name)
+            .field("client_id", &self.client_id)
+            .field("facts", &self.facts)
+            .field("budgets", &self.budgets)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for CreateKeyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreateKeyResponse").field("key", &self.key).finish_non_exhaustive()
@@ -196,7 +207,16 @@ mod tests {
 
     #[test]
     fn secrets_stand_in_messages_without_derived_debug_only() {
-        let secret = ["access_token", "refresh_token", "token_secret", "secret", "value", "request_parameters", "body"];
+        let secret = [
+            "access_token",
+            "refresh_token",
+            "token_secret",
+            "client_secret",
+            "secret",
+            "value",
+            "request_parameters",
+            "body",
+        ];
         let found: BTreeSet<_> = Api::read()
             .messages
             .iter()
@@ -204,7 +224,7 @@ mod tests {
             .map(|message| message.name().to_owned())
             .collect();
         let by_hand =
-            ["CreateKeyResponse", "Header", "Lease", "NetworkAnswer", "RevokeKeyByValueRequest", "TokenSecrets"];
+            ["App", "CreateKeyResponse", "Header", "Lease", "NetworkAnswer", "RevokeKeyByValueRequest", "TokenSecrets"];
         assert_eq!(found, by_hand.into_iter().map(str::to_owned).collect());
     }
 
@@ -230,6 +250,7 @@ mod tests {
             format!("{:?}", AcquireLeaseResponse { lease: Some(lease) }),
             format!("{:?}", AddTokenRequest { secrets: Some(secrets), ..AddTokenRequest::default() }),
             format!("{:?}", ReportUsageRequest { answer: Some(answer), ..ReportUsageRequest::default() }),
+            format!("{:?}", App { client_secret: canary.to_owned(), ..App::default() }),
             format!("{:?}", CreateKeyResponse { secret: canary.to_owned(), ..CreateKeyResponse::default() }),
             format!("{:?}", RevokeKeyByValueRequest { value: canary.to_owned(), ..RevokeKeyByValueRequest::default() }),
         ];

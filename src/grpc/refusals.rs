@@ -3,8 +3,10 @@
 use tonic::Code;
 
 use crate::domain::token::TransitionError;
+use crate::grpc::change::request_id_reused;
 use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
+use crate::service::apps::AppError;
 use crate::service::collectors::CollectorError;
 use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
@@ -40,6 +42,7 @@ impl From<CollectorError> for Refusal {
             CollectorError::UnknownNetwork(network) => {
                 refuse(Code::InvalidArgument, ErrorReason::UnknownNetwork, message).with("network", network)
             }
+            CollectorError::CertificateTaken(_) => refuse(Code::AlreadyExists, ErrorReason::CertificateTaken, message),
             CollectorError::NotIdle(_) => refuse(Code::FailedPrecondition, ErrorReason::CollectorNotIdle, message),
             CollectorError::Store(error) => Refusal::from(error),
         }
@@ -52,6 +55,7 @@ impl From<KeyError> for Refusal {
         match error {
             KeyError::NotFound(_) => refuse(Code::NotFound, ErrorReason::KeyNotFound, message),
             KeyError::CollectorNotFound { .. } => refuse(Code::NotFound, ErrorReason::CollectorNotFound, message),
+            KeyError::CertificateTaken(_) => refuse(Code::AlreadyExists, ErrorReason::CertificateTaken, message),
             KeyError::LastAdmin => refuse(Code::FailedPrecondition, ErrorReason::LastAdminKey, message),
             KeyError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             KeyError::Store(error) => Refusal::from(error),
@@ -120,15 +124,27 @@ impl From<TokenError> for Refusal {
 
 impl From<NetworkError> for Refusal {
     fn from(error: NetworkError) -> Self {
+        let NetworkError::NotFound(_) = error;
+        refuse(Code::NotFound, ErrorReason::NetworkNotFound, error.to_string())
+    }
+}
+
+impl From<AppError> for Refusal {
+    fn from(error: AppError) -> Self {
         let message = error.to_string();
         match error {
-            NetworkError::NotFound(_) => refuse(Code::NotFound, ErrorReason::NetworkNotFound, message),
-            NetworkError::AppNotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
-            NetworkError::NoBudget { network, class } => {
+            AppError::Network(error) => Refusal::from(error),
+            AppError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
+            AppError::Exists { .. } => refuse(Code::AlreadyExists, ErrorReason::AppExists, message),
+            AppError::Fact(_) => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("app.facts"),
+            AppError::NoBudget { network, class } => {
                 refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message)
                     .with("network", network)
                     .with("credit_class", class)
             }
+            AppError::Units { .. } => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("units"),
+            AppError::RequestIdReused => request_id_reused(),
+            AppError::Store(error) => Refusal::from(error),
         }
     }
 }

@@ -164,6 +164,7 @@ impl From<AuthenticateError> for Refusal {
         let reason = match error {
             AuthenticateError::Missing => ErrorReason::KeyMissing,
             AuthenticateError::Invalid => ErrorReason::KeyInvalid,
+            AuthenticateError::Certificate => ErrorReason::CertificateUnknown,
         };
         refuse(Code::Unauthenticated, reason, error.to_string())
     }

@@ -6,21 +6,19 @@ mod read;
 
 use std::pin::Pin;
 
-use prost::Message;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::base::ids::{TeamId, TokenId};
 use crate::grpc::authorization::authorize;
-use crate::grpc::fields::check_request_id;
-use crate::grpc::mutation::Mutation;
+use crate::grpc::change::{asked, change};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, token_service_server::TokenService};
-use crate::grpc::status::{FieldMistakes, Refusal};
+use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
 use message::{bucket_message, token_message};
-use read::{read_add, read_call, read_list, read_reason, read_update};
+use read::{read_add, read_call, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.
 pub struct TokenServer(pub Broker);
@@ -30,19 +28,11 @@ impl TokenService for TokenServer {
     type ImportTokensStream = Pin<Box<dyn Stream<Item = Result<pb::ImportTokensResponse, Status>> + Send>>;
 
     async fn add_token(&self, request: Request<pb::AddTokenRequest>) -> Result<Response<pb::AddTokenResponse>, Status> {
-        const CALL: &str = "TokenService/AddToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let mut mistakes = FieldMistakes::default();
-        check_request_id(&request.request_id, &mut mistakes);
-        let (team, ask) = read_add(&request, mistakes)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller) = (self.0.clone(), caller.clone());
-        let work = async move {
-            let token = broker.add_token(&caller, &team, ask).await.map_err(Refusal::from)?;
+        change(&self.0, request, "TokenService/AddToken", read_add, |broker, caller, (team, ask)| async move {
+            let token = broker.add_token(&caller, &team, ask).await?;
             Ok(pb::AddTokenResponse { token: Some(token_message(&token)) })
-        };
-        mutation.once(&request, work).await
+        })
+        .await
     }
 
     async fn import_tokens(
@@ -55,7 +45,7 @@ impl TokenService for TokenServer {
 
     async fn get_token(&self, request: Request<pb::GetTokenRequest>) -> Result<Response<pb::GetTokenResponse>, Status> {
         authorize(&self.0, &request, "TokenService/GetToken")?;
-        let (team, id) = read_call(&request.get_ref().name, "", "")?;
+        let (team, id) = asked(request.get_ref(), |request, mistakes| read_name(&request.name, mistakes))?;
         let (view, buckets) = self.0.show_token(&team, id).await.map_err(Refusal::from)?;
         let mut token = token_message(&view);
         if let Some(network) = self.0.catalogue.network(view.token.network.as_str()) {
@@ -70,9 +60,8 @@ impl TokenService for TokenServer {
     ) -> Result<Response<pb::ListTokensResponse>, Status> {
         authorize(&self.0, &request, "TokenService/ListTokens")?;
         let request = request.into_inner();
-        let filter = read_list(&request)?;
-        let filters = pb::ListTokensRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-        let page = Page::read(&self.0, "tokens", filters.encode_to_vec(), request.page_size, &request.page_token)?;
+        let filter = asked(&request, read_list)?;
+        let page = Page::of(&self.0, "tokens", &request)?;
         let after = page.after_id(read_cursor);
         let limit = u32::try_from(page.size).unwrap_or(u32::MAX);
         let (found, more) = self.0.list_tokens(&filter, after, limit).await.map_err(Refusal::from)?;
@@ -86,86 +75,66 @@ impl TokenService for TokenServer {
         &self,
         request: Request<pb::UpdateTokenRequest>,
     ) -> Result<Response<pb::UpdateTokenResponse>, Status> {
-        const CALL: &str = "TokenService/UpdateToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let (team, id, change) = read_update(&request)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller) = (self.0.clone(), caller.clone());
-        let work = async move {
-            let token = broker.update_token(&caller, &team, id, &change).await.map_err(Refusal::from)?;
+        let call = "TokenService/UpdateToken";
+        change(&self.0, request, call, read_update, |broker, caller, (team, id, ask)| async move {
+            let token = broker.update_token(&caller, &team, id, &ask).await?;
             Ok(pb::UpdateTokenResponse { token: Some(token_message(&token)) })
-        };
-        mutation.once(&request, work).await
+        })
+        .await
     }
 
     async fn pause_token(
         &self,
         request: Request<pb::PauseTokenRequest>,
     ) -> Result<Response<pb::PauseTokenResponse>, Status> {
-        const CALL: &str = "TokenService/PauseToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let (team, id) = read_call(&request.name, &request.comment, &request.request_id)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let token = broker.pause_token(&caller, &team, id, &comment).await.map_err(Refusal::from)?;
+        let read =
+            |request: &pb::PauseTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
+        let call = "TokenService/PauseToken";
+        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
+            let token = broker.pause_token(&caller, &team, id, &comment).await?;
             Ok(pb::PauseTokenResponse { token: Some(token_message(&token)) })
-        };
-        mutation.once(&request, work).await
+        })
+        .await
     }
 
     async fn resume_token(
         &self,
         request: Request<pb::ResumeTokenRequest>,
     ) -> Result<Response<pb::ResumeTokenResponse>, Status> {
-        const CALL: &str = "TokenService/ResumeToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let (team, id) = read_call(&request.name, &request.comment, &request.request_id)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let token = broker.resume_token(&caller, &team, id, &comment).await.map_err(Refusal::from)?;
+        let read =
+            |request: &pb::ResumeTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
+        let call = "TokenService/ResumeToken";
+        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
+            let token = broker.resume_token(&caller, &team, id, &comment).await?;
             Ok(pb::ResumeTokenResponse { token: Some(token_message(&token)) })
-        };
-        mutation.once(&request, work).await
+        })
+        .await
     }
 
     async fn revoke_token(
         &self,
         request: Request<pb::RevokeTokenRequest>,
     ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
-        const CALL: &str = "TokenService/RevokeToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let (team, id) = read_call(&request.name, &request.comment, &request.request_id)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let token = broker.revoke_token(&caller, &team, id, &comment).await.map_err(Refusal::from)?;
+        let read =
+            |request: &pb::RevokeTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
+        let call = "TokenService/RevokeToken";
+        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
+            let token = broker.revoke_token(&caller, &team, id, &comment).await?;
             Ok(pb::RevokeTokenResponse { token: Some(token_message(&token)) })
-        };
-        mutation.once(&request, work).await
+        })
+        .await
     }
 
     async fn invalidate_token(
         &self,
         request: Request<pb::InvalidateTokenRequest>,
     ) -> Result<Response<pb::InvalidateTokenResponse>, Status> {
-        const CALL: &str = "TokenService/InvalidateToken";
-        let caller = authorize(&self.0, &request, CALL)?;
-        let request = request.into_inner();
-        let (team, id) = read_call(&request.name, &request.comment, &request.request_id)?;
-        let reason = read_reason(request.reason)?;
-        let mutation = Mutation { broker: &self.0, caller: &caller, call: CALL, request_id: &request.request_id };
-        let (broker, caller, comment) = (self.0.clone(), caller.clone(), request.comment.clone());
-        let work = async move {
-            let done = broker.invalidate_token(&caller, &team, id, reason, &comment).await;
-            Ok(pb::InvalidateTokenResponse { token: Some(token_message(&done.map_err(Refusal::from)?)) })
-        };
-        mutation.once(&request, work).await
+        let call = "TokenService/InvalidateToken";
+        change(&self.0, request, call, read_invalidate, |broker, caller, (team, id, reason, comment)| async move {
+            let token = broker.invalidate_token(&caller, &team, id, reason, &comment).await?;
+            Ok(pb::InvalidateTokenResponse { token: Some(token_message(&token)) })
+        })
+        .await
     }
 }
 

@@ -147,7 +147,7 @@ pub enum AcquireLeaseError {
     Refused(#[from] AcquireError),
     /// The stored secret can't be opened.
     #[error(
-        "the stored access token can't be opened with the keys at hand; an operator must bring back the right key file"
+        "a stored secret of the token or its app can't be opened with the keys at hand; an operator must bring back the right key file"
     )]
     Sealed,
 }
@@ -221,13 +221,8 @@ impl Broker {
         let collector = caller.collector();
         let lease = LeaseId::generate();
         let ttl = ask.ttl.unwrap_or(self.config.credit.lease_ttl).min(self.config.credit.lease_ttl_max);
-        let scope = match caller {
-            Caller::Collector { collector, .. } => collector.id.to_string(),
-            Caller::Operator { key, .. } => key.to_string(),
-            Caller::Broker => caller.role().to_owned(),
-        };
         let idempotency = ask.request.map(|(request_id, content_hash)| IdempotencyRecord {
-            scope: format!("lease/{scope}"),
+            scope: format!("lease/{}", caller.name()),
             request_id,
             content_hash,
             response: lease.as_bytes().to_vec(),
@@ -282,6 +277,16 @@ impl Broker {
             let _ = self.engine.release(leased.lease);
             return Err(AcquireLeaseError::Sealed);
         };
+        let parameters = network.kind(leased.kind.as_str()).map_or_else(
+            || Ok(BTreeMap::new()),
+            |kind| self.call_parameters(&network.id, kind, &leased.app, &access_token),
+        );
+        let Ok(parameters) =
+            parameters.inspect_err(|error| tracing::error!(%error, "no proof can be made of a secret"))
+        else {
+            let _ = self.engine.release(leased.lease);
+            return Err(AcquireLeaseError::Sealed);
+        };
         let costs = &network.operations[operation].costs;
         let grants = costs.iter().map(|cost| (cost.class.clone(), cost.units * leased.calls)).collect();
         Ok(LeasedToken {
@@ -291,7 +296,7 @@ impl Broker {
             kind: leased.kind,
             profile: leased.profile,
             access_token,
-            parameters: BTreeMap::new(),
+            parameters,
             calls: leased.calls,
             calls_left: leased.calls,
             grants,
@@ -311,7 +316,7 @@ impl Broker {
                 lease,
                 token: view.token,
                 kind: network.kinds[pool.kind_of(view.token)?].id.clone(),
-                app: "".into(),
+                app: pool.app_of(view.token)?,
                 profile: pool.first_profile_of(view.token),
                 calls: view.calls_granted,
                 use_by: view.use_by,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::ids::{CollectorId, KeyId, TeamId};
 use crate::domain::audit::Actor;
+use crate::domain::certificate::CertificateName;
 use crate::domain::team::{Collector, OperatorRole};
 
 /// Who calls.
@@ -13,18 +14,27 @@ pub enum Caller {
     Collector {
         /// Its registration.
         collector: Arc<Collector>,
-        /// The key it showed; `None`: a certificate.
-        key: Option<KeyId>,
+        /// What it showed.
+        shown: Shown,
     },
     /// An operator of the whole broker.
     Operator {
         /// What it may do.
         role: OperatorRole,
-        /// The key it showed.
+        /// Its key, which may be for a certificate.
         key: KeyId,
     },
     /// The broker itself.
     Broker,
+}
+
+/// What a collector shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A key.
+    Key(KeyId),
+    /// A certificate of this name.
+    Certificate(CertificateName),
 }
 
 /// Who holds a lease: a collector; `None`: an operator.
@@ -64,6 +74,15 @@ impl Caller {
             Caller::Collector { collector, .. } => Actor::Collector(collector.id),
             Caller::Operator { key, .. } => Actor::Operator(*key),
             Caller::Broker => Actor::Broker,
+        }
+    }
+
+    /// The caller's own name, which no other caller has: request ids are unique within it.
+    pub fn name(&self) -> String {
+        match self {
+            Caller::Collector { collector, .. } => collector.id.to_string(),
+            Caller::Operator { key, .. } => key.to_string(),
+            Caller::Broker => "broker".to_owned(),
         }
     }
 

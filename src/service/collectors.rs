@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::ids::{CollectorId, NetworkId, TeamId};
+use crate::domain::certificate::CertificateName;
 use crate::domain::networks::Purposes;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder};
+use crate::service::directory::CertificateHolder;
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
 
@@ -22,6 +24,8 @@ pub struct CreateCollector {
     pub scope: CollectorScope,
     /// Its share: 1 to 1000.
     pub weight: u32,
+    /// The certificates that it may show instead of a key.
+    pub certificates: Vec<CertificateName>,
 }
 
 /// What to change about a collector; `None` stays as it is.
@@ -37,6 +41,8 @@ pub struct UpdateCollector {
     pub max_leases: Option<u32>,
     /// Its share.
     pub weight: Option<u32>,
+    /// The certificates that it may show instead of a key.
+    pub certificates: Option<Vec<CertificateName>>,
 }
 
 /// Why nothing was done about a collector.
@@ -59,6 +65,11 @@ pub enum CollectorError {
     /// There is no such network.
     #[error("the catalogue has no network '{0}'; see the networks command for those it has")]
     UnknownNetwork(NetworkId),
+    /// The certificate is somebody else's already.
+    #[error(
+        "the certificate name '{0}' is registered already, for a collector or an operator; each name stands for one"
+    )]
+    CertificateTaken(CertificateName),
     /// It holds leases.
     #[error("the collector still holds {0} leases; wait for them, or force it")]
     NotIdle(u32),
@@ -100,7 +111,7 @@ impl Broker {
         caller: &Caller,
         ask: CreateCollector,
     ) -> Result<Arc<Collector>, CollectorError> {
-        let CreateCollector { team, display_name, scope, weight } = ask;
+        let CreateCollector { team, display_name, scope, weight, certificates } = ask;
         let _one_at_a_time = self.changes.directory.lock().await;
         if self.directory.team(&team).is_none() {
             return Err(CollectorError::TeamNotFound(team));
@@ -108,7 +119,9 @@ impl Broker {
         self.check_networks(&scope)?;
         self.check_name(&team, &display_name, None)?;
         let id = CollectorId::generate();
-        let collector = Collector { id, team, display_name, scope, weight, disabled: false, created_at: self.now() };
+        self.check_certificates(&certificates, id)?;
+        let (disabled, created_at) = (false, self.now());
+        let collector = Collector { id, team, display_name, scope, weight, certificates, disabled, created_at };
         let audit = self.collector_audit(caller, "collector.create", &collector, detail_of(&collector));
         self.store.insert_collector(collector.clone(), audit).await?;
         self.directory.put_collector(collector.clone());
@@ -135,6 +148,10 @@ impl Broker {
         collector.scope.purposes = change.purposes.unwrap_or(collector.scope.purposes);
         collector.scope.max_leases = change.max_leases.unwrap_or(collector.scope.max_leases);
         collector.weight = change.weight.unwrap_or(collector.weight);
+        if let Some(certificates) = change.certificates {
+            self.check_certificates(&certificates, id)?;
+            collector.certificates = certificates;
+        }
         self.check_networks(&collector.scope)?;
         let audit = self.collector_audit(caller, "collector.update", &collector, detail_of(&collector));
         self.put_collector(collector, audit).await
@@ -232,6 +249,12 @@ impl Broker {
         unknown.map_or(Ok(()), |network| Err(CollectorError::UnknownNetwork(network.clone())))
     }
 
+    fn check_certificates(&self, names: &[CertificateName], own: CollectorId) -> Result<(), CollectorError> {
+        let own = CertificateHolder::Collector(own);
+        let taken = names.iter().find(|name| self.directory.certificate(name).is_some_and(|holder| holder != own));
+        taken.map_or(Ok(()), |name| Err(CollectorError::CertificateTaken(name.clone())))
+    }
+
     fn check_name(&self, team: &TeamId, name: &str, own: Option<CollectorId>) -> Result<(), CollectorError> {
         let others = self.directory.collectors(team);
         let taken = others.iter().any(|other| other.display_name == name && Some(other.id) != own);
@@ -262,5 +285,11 @@ fn detail_of(collector: &Collector) -> String {
     let networks: Vec<&str> = networks.iter().map(NetworkId::as_str).collect();
     let networks = if *all_networks { "-".to_owned() } else { networks.join(",") };
     let purposes: Vec<&str> = purposes.iter().map(crate::domain::networks::Purpose::as_str).collect();
-    format!("networks={networks} purposes={} max_leases={max_leases} weight={}", purposes.join(","), collector.weight)
+    let certificates: Vec<&str> = collector.certificates.iter().map(CertificateName::as_str).collect();
+    format!(
+        "networks={networks} purposes={} max_leases={max_leases} weight={} certificates={}",
+        purposes.join(","),
+        collector.weight,
+        certificates.join(",")
+    )
 }

@@ -1,4 +1,4 @@
-//! Teams, collectors and keys in memory: asked with every call, changed seldom.
+//! Teams, collectors, keys, certificates and apps in memory: asked with every call, changed seldom.
 //!
 //! The store is the truth; whoever changes it there puts the new value here before the change is acknowledged.
 
@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 
-use crate::base::ids::{CollectorId, KeyId, SharedIdMap, TeamId};
+use crate::base::ids::{AppId, CollectorId, KeyId, NetworkId, SharedIdMap, TeamId};
+use crate::domain::certificate::CertificateName;
 use crate::domain::team::{Collector, Key, Team};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredApp};
 
 /// The directory.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub struct Directory {
     teams: DashMap<TeamId, Arc<Team>>,
     collectors: SharedIdMap<CollectorId, Arc<Collector>>,
     keys: SharedIdMap<KeyId, Arc<KnownKey>>,
+    certificates: DashMap<CertificateName, CertificateHolder>,
+    apps: DashMap<(NetworkId, AppId), Arc<StoredApp>>,
     changes: AtomicU64,
 }
 
@@ -29,6 +32,15 @@ pub struct KnownKey {
     pub proven: OnceLock<[u8; 32]>,
 }
 
+/// Whose certificate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateHolder {
+    /// A collector's.
+    Collector(CollectorId),
+    /// An operator's, by the key that stands for it.
+    Operator(KeyId),
+}
+
 impl Directory {
     /// Reads everything from the store.
     pub async fn read(store: &dyn Store) -> Result<Directory, StoreError> {
@@ -36,6 +48,7 @@ impl Directory {
         store.list_teams().await?.into_iter().for_each(|team| directory.put_team(team));
         store.list_collectors(None).await?.into_iter().for_each(|collector| directory.put_collector(collector));
         store.list_keys(None).await?.into_iter().for_each(|key| directory.put_key(key));
+        store.list_apps().await?.into_iter().for_each(|app| directory.put_app(app));
         Ok(directory)
     }
 
@@ -102,20 +115,53 @@ impl Directory {
 
     /// Adds or replaces a collector.
     pub fn put_collector(&self, collector: Collector) {
+        self.certificates.retain(|_, holder| *holder != CertificateHolder::Collector(collector.id));
+        for name in &collector.certificates {
+            self.certificates.insert(name.clone(), CertificateHolder::Collector(collector.id));
+        }
         self.collectors.insert(collector.id, Arc::new(collector));
         self.changed();
     }
 
     /// Forgets a collector.
     pub fn remove_collector(&self, collector: CollectorId) {
+        self.certificates.retain(|_, holder| *holder != CertificateHolder::Collector(collector));
         self.collectors.remove(&collector);
         self.changed();
     }
 
     /// Adds or replaces a key.
     pub fn put_key(&self, key: Key) {
+        if let Some(name) = key.certificate() {
+            let holder = CertificateHolder::Operator(key.id);
+            if key.revoked_at.is_none() {
+                self.certificates.insert(name.clone(), holder);
+            } else {
+                self.certificates.remove_if(name, |_, of| *of == holder);
+            }
+        }
         let known = KnownKey { key: Arc::new(key), proven: OnceLock::new() };
         self.keys.insert(known.key.id, Arc::new(known));
         self.changed();
+    }
+
+    /// Whose certificate of this name it is.
+    pub fn certificate(&self, name: &CertificateName) -> Option<CertificateHolder> {
+        self.certificates.get(name).map(|holder| *holder)
+    }
+
+    /// What is stored of an app.
+    pub fn app(&self, network: &NetworkId, app: &AppId) -> Option<Arc<StoredApp>> {
+        self.apps.get(&(network.clone(), app.clone())).map(|app| app.value().clone())
+    }
+
+    /// Everything that is stored of apps, in no order.
+    pub fn apps(&self) -> Vec<Arc<StoredApp>> {
+        self.apps.iter().map(|app| app.value().clone()).collect()
+    }
+
+    /// Adds or replaces an app.
+    pub fn put_app(&self, stored: StoredApp) {
+        self.apps.insert((stored.app.network.clone(), stored.app.id.clone()), Arc::new(stored));
     }
 }

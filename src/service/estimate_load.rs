@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
+use crate::domain::app::App;
 use crate::domain::credit::limit;
 use crate::domain::load::{Advice, BucketSupply, Load, LoadKey, Span, Spans, TokenSupply};
 use crate::domain::networks::{LimitRule, Network, TokenKind};
 use crate::domain::pool::sustained_length;
 use crate::service::supply::{ClassSupply, Measure, NetworkSupply, is_own};
 use crate::service::team_load::{ClassLoad, LoadLevel, TeamLoad, TeamLoadError};
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, apps};
 
 /// Added tokens that are looked at one by one; more are added up.
 const ONE_BY_ONE: u64 = 10_000;
@@ -206,13 +207,14 @@ impl Broker {
 
     /// The limit of a rule, and what the owner's reserve leaves of it.
     fn limit_of(&self, one: &Hypothetical<'_>, rule: &LimitRule) -> (u64, u64) {
-        let settings = self.config.networks.get(&one.network.id);
-        let class = &one.network.classes[one.class].id;
-        let set = settings.and_then(|settings| settings.budget.get(class).or_else(|| settings.safe_start.get(class)));
-        let fact = |name: &str| {
-            let of_app = || settings.and_then(|settings| settings.facts.get(name));
-            one.facts.get(name).or_else(of_app).copied()
-        };
+        let app = apps::default_app();
+        let app = self
+            .directory
+            .app(&one.network.id, &app)
+            .map_or_else(|| App::unknown(one.network.id.clone(), app), |stored| stored.app.clone());
+        let terms = apps::terms_of(&self.config, &app);
+        let set = terms.limits.get(&one.network.classes[one.class].id);
+        let fact = |name: &str| one.facts.get(name).or_else(|| terms.facts.get(name)).copied();
         let limit = match set.filter(|_| !is_own(rule.owner)) {
             Some(limit) => *limit,
             None => limit(&rule.amount, fact),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KeyId, TeamId};
 use crate::base::secret::Secret;
+use crate::domain::certificate::CertificateName;
 use crate::domain::key::ApiKey;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::service::collectors::comment_detail;
@@ -24,6 +26,11 @@ pub enum KeyError {
         /// What was asked for.
         collector: CollectorId,
     },
+    /// The certificate is somebody's already.
+    #[error(
+        "the certificate name '{0}' is registered already, for a collector or an operator; each name stands for one"
+    )]
+    CertificateTaken(CertificateName),
     /// Nobody could administer the broker any more.
     #[error("this is the last admin key; create another one first")]
     LastAdmin,
@@ -42,7 +49,7 @@ pub struct KeyFilter {
     pub collector: Option<(TeamId, CollectorId)>,
     /// Only those of this kind.
     pub role: Option<KeyRole>,
-    /// Also those that were revoked.
+    /// Also those that were revoked or have ended.
     pub with_ended: bool,
     /// Older than this one: the last of the page before.
     pub before: Option<KeyId>,
@@ -66,14 +73,39 @@ impl From<&KeyHolder> for KeyRole {
     }
 }
 
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct CreateKey {
+    /// Whose it shall be.
+    pub holder: KeyHolder,
+    /// Its name for people.
+    pub display_name: String,
+    /// When it ends by itself; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// The certificate that its holder shows in place of a secret.
+    pub certificate: Option<CertificateName>,
+}
+
+impl CreateKey {
+    /// A key with a secret, without a name and without an end.
+    pub fn of(holder: KeyHolder) -> Self {
+        Self { holder, display_name: String::new(), expires_at: None, certificate: None }
+    }
+}
+
 impl Broker {
-    /// Makes a key. Its text is returned this once.
-    pub async fn create_key(&self, caller: &Caller, holder: KeyHolder) -> Result<(Key, Secret), KeyError> {
+    /// Makes a key. Its text is returned this once; a key that is a certificate has none.
+    pub async fn create_key(&self, caller: &Caller, ask: CreateKey) -> Result<(Key, Option<Secret>), KeyError> {
         let _one_at_a_time = self.changes.directory.lock().await;
-        if let KeyHolder::Collector(team, id) = &holder {
+        if let KeyHolder::Collector(team, id) = &ask.holder {
             self.must_have_collector(team, *id)?;
         }
-        let (key, secret) = self.make_key(holder).ok_or(KeyError::Random)?;
+        if let Some(name) = &ask.certificate
+            && self.directory.certificate(name).is_some()
+        {
+            return Err(KeyError::CertificateTaken(name.clone()));
+        }
+        let (key, secret) = self.make_key(ask).ok_or(KeyError::Random)?;
         let audit = self.key_audit(caller, "key.create", &key, detail_of(&key));
         self.store.insert_key(key.clone(), audit).await?;
         self.directory.put_key(key.clone());
@@ -90,10 +122,11 @@ impl Broker {
             (Some((team, id)), KeyHolder::Collector(of, collector)) => team == of && id == collector,
             (Some(_), KeyHolder::Operator(_)) => false,
         };
+        let now = self.now();
         let wanted = |key: &Arc<Key>| {
             filter.before.is_none_or(|before| key.id < before)
                 && filter.role.is_none_or(|role| role == KeyRole::from(&key.holder))
-                && (filter.with_ended || key.revoked_at.is_none())
+                && (filter.with_ended || key.works(now))
                 && owned(key)
         };
         let mut keys: Vec<_> = self.directory.keys().into_iter().rev().filter(wanted).take(limit + 1).collect();
@@ -120,7 +153,8 @@ impl Broker {
     pub async fn revoke_key_by_value(&self, value: &Secret, comment: &str) -> Result<(), KeyError> {
         let Ok(shown) = ApiKey::parse(value.expose().trim()) else { return Ok(()) };
         let kept = self.directory.key(shown.id()).filter(|key| key.revoked_at.is_none());
-        let proven = self.vault.verify_key(shown.id(), shown.secret(), kept.as_ref().map(|key| &key.hash));
+        let hash = kept.as_ref().and_then(|key| key.hash());
+        let proven = self.vault.verify_key(shown.id(), shown.secret(), hash);
         let Some(key) = kept.filter(|_| proven) else { return Ok(()) };
         let _one_at_a_time = self.changes.directory.lock().await;
         if self.is_last_admin(&key) {
@@ -145,7 +179,8 @@ impl Broker {
 
     fn is_last_admin(&self, key: &Key) -> bool {
         let admin = KeyHolder::Operator(OperatorRole::Admin);
-        let works = |other: &Arc<Key>| other.holder == admin && other.revoked_at.is_none() && other.id != key.id;
+        let now = self.now();
+        let works = |other: &Arc<Key>| other.holder == admin && other.works(now) && other.id != key.id;
         key.holder == admin && !self.directory.keys().iter().any(works)
     }
 
@@ -170,9 +205,16 @@ impl Broker {
 }
 
 fn detail_of(key: &Key) -> String {
-    match &key.holder {
+    let mut detail = match &key.holder {
         KeyHolder::Operator(OperatorRole::Admin) => "role=admin".to_owned(),
         KeyHolder::Operator(OperatorRole::Reader) => "role=reader".to_owned(),
         KeyHolder::Collector(team, id) => format!("role=collector collector=teams/{team}/collectors/{id}"),
+    };
+    if let Some(name) = key.certificate() {
+        detail.push_str(&format!(" certificate={name}"));
     }
+    if let Some(end) = key.expires_at {
+        detail.push_str(&format!(" expires={end}"));
+    }
+    detail
 }

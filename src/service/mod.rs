@@ -5,6 +5,7 @@
 
 mod acquire_lease;
 mod alerts;
+pub mod apps;
 pub mod audit;
 mod authenticate;
 mod background;
@@ -65,7 +66,7 @@ pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
 pub use background::{BackgroundStatus, LastRun};
-pub use caller::{Caller, Forbidden, Holder};
+pub use caller::{Caller, Forbidden, Holder, Shown};
 pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
 pub use estimate_load::{AddedCollection, AddedTokens};
@@ -143,4 +144,9 @@ impl Broker {
             detail,
         }
     }
+}
+
+/// A keyed hash of what a request asks for: it may hold secrets.
+fn request_hash(vault: &Vault, content: &[&[u8]]) -> [u8; 32] {
+    vault.mac_key("request content").sign(content)
 }

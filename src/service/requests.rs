@@ -2,7 +2,8 @@
 //!
 //! The answers are kept in memory, at most [`MAX_NOTED`] of them; when there are more, the oldest is forgotten. A restart forgets
 //! all of them: a retry that crosses one acts again, and then fails on what the first one made (a team that exists, a token that
-//! is held already) or finds the change made. Leases, where acting twice would cost credit, are noted in the store instead.
+//! is held already) or finds the change made. Leases and budgets, where acting twice would cost credit or
+//! money, are noted in the store instead.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use crate::base::clock::Timestamp;
 /// Answers kept at once.
 const MAX_NOTED: usize = 10_000;
 /// How long a repetition is recognised.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Who asked for what, and the id that they chose.
 type RequestKey = (String, String);

@@ -13,36 +13,15 @@ pub fn misfits(config: &Config, catalogue: &Catalogue) -> Vec<(String, String)> 
             found.push((field, problem.to_owned()));
             continue;
         };
-        for (section, limits) in [("safe_start", &settings.safe_start), ("budget", &settings.budget)] {
-            let unknown = limits.keys().filter(|class| network.class(class.as_str()).is_none());
-            found.extend(unknown.map(|class| (format!("{field}.{section}.{class}"), no_class(network))));
-        }
-        let known = facts(network);
-        let unknown = settings.facts.keys().filter(|fact| !known.contains(&fact.as_str()));
-        found.extend(unknown.map(|fact| (format!("{field}.facts.{fact}"), no_fact(&known))));
+        let unknown = settings.safe_start.keys().filter(|class| network.class(class.as_str()).is_none());
+        found.extend(unknown.map(|class| (format!("{field}.safe_start.{class}"), no_class(network))));
     }
     found
-}
-
-/// The facts that limits of a network are worked out from.
-pub fn facts(network: &Network) -> Vec<&str> {
-    let limits = network.classes.iter().flat_map(|class| &class.limits);
-    let mut facts: Vec<_> = limits.filter_map(|limit| limit.amount.fact()).collect();
-    facts.sort_unstable();
-    facts.dedup();
-    facts
 }
 
 fn no_class(network: &Network) -> String {
     let classes: Vec<_> = network.classes.iter().map(|class| class.id.as_str()).collect();
     format!("the network has no such credit class; it has {}", classes.join(", "))
-}
-
-fn no_fact(known: &[&str]) -> String {
-    match known {
-        [] => "no limit of the network is worked out from a fact; remove it".to_owned(),
-        _ => format!("no limit of the network is worked out from it; those used are {}", known.join(", ")),
-    }
 }
 
 #[cfg(test)]
@@ -57,22 +36,20 @@ mod tests {
     }
 
     #[test]
-    fn networks_classes_and_facts_must_exist() {
-        let text = "[networks.nowhere]\nchoice = \"round_robin\"\n[networks.x.budget]\nnothing = 1\npost_reads = 2\n\
-            [networks.x.safe_start]\nnobody = 3\n[networks.x.facts]\nfollowers = 4\n[networks.facebook.facts]\nusers = 5";
+    fn networks_and_classes_must_exist() {
+        let text = "[networks.nowhere]\nchoice = \"round_robin\"\n[networks.x.safe_start]\nnothing = 1\npost_reads = 2\n\
+            [networks.facebook.safe_start]\nnobody = 3";
         let places = [
             "broker.toml:2: networks.nowhere:",
-            "broker.toml:4: networks.x.budget.nothing:",
-            "broker.toml:7: networks.x.safe_start.nobody:",
-            "broker.toml:9: networks.x.facts.followers:",
-            "broker.toml:11: networks.facebook.facts.users:",
+            "broker.toml:4: networks.x.safe_start.nothing:",
+            "broker.toml:7: networks.facebook.safe_start.nobody:",
         ];
         let told = told(text);
         assert_eq!(told.len(), places.len(), "{told:#?}");
         for (told, place) in told.iter().zip(places) {
             assert!(told.starts_with(place), "{told}");
         }
-        assert!(told[1].contains("search_recent") && told[4].contains("app_users"), "{told:#?}");
+        assert!(told[1].contains("search_recent"), "{told:#?}");
     }
 
     #[test]

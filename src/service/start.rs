@@ -6,24 +6,26 @@ use std::sync::Arc;
 use aws_lc_rs::rand::fill;
 
 use crate::base::clock::Clock;
-use crate::base::ids::{AuditId, KeyId, TeamId};
+use crate::base::ids::{AuditId, KeyId, NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::{self, Config};
+use crate::domain::app::App;
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::credit::Timing;
 use crate::domain::key::ApiKey;
 use crate::domain::networks::Catalogue;
 use crate::domain::pool::{Choice, PoolSettings};
-use crate::domain::team::{Key, KeyHolder, OperatorRole};
+use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
+use crate::service::keys::CreateKey;
 use crate::service::requests::Requests;
 use crate::service::settings::misfits;
-use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch};
+use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
@@ -76,9 +78,9 @@ impl Broker {
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
         let vault = open_vault(&config, &*store).await?;
-        let settings = engine_settings(&config, &catalogue)?;
-        let engine = Engine::start(&catalogue, &settings, clock.clone(), store.clone(), tasks);
         let directory = Directory::read(&*store).await?;
+        let settings = engine_settings(&config, &catalogue, &directory)?;
+        let engine = Engine::start(&catalogue, &settings, clock.clone(), store.clone(), tasks);
         let reserves = team_reserves(&config, &directory);
         let restored = engine.restore(|team| reserves.get(team).copied()).await?;
         engine.start_background(tasks);
@@ -109,7 +111,8 @@ impl Broker {
     /// Makes the first admin key if there is none that works.
     async fn ensure_admin(&self) -> Result<Option<Secret>, StartError> {
         let admin = KeyHolder::Operator(OperatorRole::Admin);
-        let works = |key: &Arc<Key>| key.holder == admin && key.revoked_at.is_none();
+        let now = self.now();
+        let works = |key: &Arc<Key>| key.holder == admin && key.works(now);
         if self.directory.keys().iter().any(works) {
             return Ok(None);
         }
@@ -123,7 +126,8 @@ impl Broker {
     }
 
     async fn make_admin(&self, detail: &str) -> Result<Secret, StartError> {
-        let (key, secret) = self.make_key(KeyHolder::Operator(OperatorRole::Admin)).ok_or(StartError::Random)?;
+        let admin = CreateKey::of(KeyHolder::Operator(OperatorRole::Admin));
+        let (key, secret) = self.make_key(admin).ok_or(StartError::Random)?;
         let audit = AuditEvent {
             id: AuditId::generate(),
             at: self.now(),
@@ -135,17 +139,23 @@ impl Broker {
         };
         self.store.insert_key(key.clone(), audit).await?;
         self.directory.put_key(key);
-        Ok(secret)
+        secret.ok_or(StartError::Random)
     }
 
-    /// A new key for `holder`, and its text. `None` if the machine gives no random numbers.
-    pub fn make_key(&self, holder: KeyHolder) -> Option<(Key, Secret)> {
-        let mut bytes = [0_u8; 32];
-        fill(&mut bytes).ok()?;
+    /// A new key, and the text of its secret if it has one. `None` if the machine gives no random numbers.
+    pub fn make_key(&self, ask: CreateKey) -> Option<(Key, Option<Secret>)> {
+        let CreateKey { holder, display_name, expires_at, certificate } = ask;
         let id = KeyId::generate();
-        let made = ApiKey::from_random(id, bytes);
-        let hash = self.vault.key_hash(id, made.secret());
-        Some((Key { id, holder, hash, created_at: self.now(), revoked_at: None }, made.text()))
+        let (proof, text) = match certificate {
+            Some(name) => (KeyProof::Certificate(name), None),
+            None => {
+                let mut bytes = [0_u8; 32];
+                fill(&mut bytes).ok()?;
+                let made = ApiKey::from_random(id, bytes);
+                (KeyProof::Secret(self.vault.key_hash(id, made.secret())), Some(made.text()))
+            }
+        };
+        Some((Key { id, holder, display_name, proof, created_at: self.now(), expires_at, revoked_at: None }, text))
     }
 }
 
@@ -168,21 +178,29 @@ async fn open_vault(config: &Config, store: &dyn Store) -> Result<Vault, StartEr
     Ok(Vault::open(file, wrapped.collect())?)
 }
 
-fn engine_settings(config: &Config, catalogue: &Catalogue) -> Result<EngineSettings, StartError> {
+fn engine_settings(
+    config: &Config,
+    catalogue: &Catalogue,
+    directory: &Directory,
+) -> Result<EngineSettings, StartError> {
     if let Some((field, problem)) = misfits(config, catalogue).into_iter().next() {
         return Err(StartError::Misfit(field, problem));
     }
-    let pools = catalogue.iter().map(|network| (network.id.clone(), pool_settings(config, &network.id)));
-    Ok(EngineSettings { queue: config.credit.queue, pools: pools.collect(), ..EngineSettings::default() })
+    let mut pools: BTreeMap<_, _> =
+        catalogue.iter().map(|network| (network.id.clone(), pool_settings(config, &network.id))).collect();
+    for stored in directory.apps() {
+        if let Some(pool) = pools.get_mut(&stored.app.network) {
+            pool.apps.insert(stored.app.id.clone(), apps::terms_of(config, &stored.app));
+        }
+    }
+    Ok(EngineSettings { queue: config.credit.queue, pools, ..EngineSettings::default() })
 }
 
-/// How a network's pool decides. The configured facts and limits are those of the app `default`.
-fn pool_settings(config: &Config, network: &crate::base::ids::NetworkId) -> PoolSettings {
-    let app: crate::base::ids::AppId = "default".parse().expect("'default' is a slug");
+/// How a network's pool decides, while nothing was said of its apps.
+fn pool_settings(config: &Config, network: &NetworkId) -> PoolSettings {
     let of_network = config.networks.get(network);
     let reserve = of_network.and_then(|settings| settings.owner_reserve).unwrap_or(config.credit.owner_reserve);
-    let facts = of_network.map(|settings| settings.facts.clone()).unwrap_or_default();
-    let limits = of_network.into_iter().flat_map(|settings| settings.budget.iter().chain(&settings.safe_start));
+    let unknown = App::unknown(network.clone(), apps::default_app());
     PoolSettings {
         timing: Timing { guard: config.credit.window_guard, ..Timing::default() },
         reserve_percent: percent(reserve),
@@ -192,8 +210,7 @@ fn pool_settings(config: &Config, network: &crate::base::ids::NetworkId) -> Pool
             config::Choice::SoonestReset => Choice::SoonestReset,
             config::Choice::RoundRobin => Choice::RoundRobin,
         },
-        app_facts: BTreeMap::from([(app.clone(), facts)]),
-        app_limits: limits.map(|(class, limit)| ((app.clone(), class.clone()), *limit)).collect(),
+        apps: BTreeMap::from([(unknown.id.clone(), apps::terms_of(config, &unknown))]),
     }
 }
 

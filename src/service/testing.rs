@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::base::clock::{ManualClock, Timestamp};
-use crate::base::ids::{CollectorId, TeamId, TokenId};
+use crate::base::ids::{CollectorId, KeyId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::Config;
@@ -15,7 +15,9 @@ use crate::domain::lease::Priority;
 use crate::domain::networks::{Catalogue, Purpose, Purposes};
 use crate::domain::team::{Collector, CollectorScope, KeyHolder};
 use crate::domain::token::Clocks;
+use crate::service::caller::Shown;
 use crate::service::collectors::CreateCollector;
+use crate::service::keys::CreateKey;
 use crate::service::teams::CreateTeam;
 use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Broker, Caller, Started};
@@ -98,19 +100,28 @@ impl TestBroker {
             purposes: Purpose::ALL.into_iter().collect(),
             max_leases: 10,
         };
-        let ask = CreateCollector { team: team.clone(), display_name: name.to_owned(), scope, weight: 100 };
+        let ask = CreateCollector {
+            team: team.clone(),
+            display_name: name.to_owned(),
+            scope,
+            weight: 100,
+            certificates: Vec::new(),
+        };
         self.broker.create_collector(&self.admin, ask).await.unwrap()
     }
 
     /// The collector as it calls now, as its registration stands.
     pub fn caller(&self, id: CollectorId) -> Caller {
-        Caller::Collector { collector: self.broker.directory.collector(id).unwrap(), key: None }
+        Caller::Collector {
+            collector: self.broker.directory.collector(id).unwrap(),
+            shown: Shown::Key(KeyId::from_u128(0)),
+        }
     }
 
     /// A key of a holder, as its text.
     pub async fn key(&self, holder: KeyHolder) -> String {
-        let (_, secret) = self.broker.create_key(&self.admin, holder).await.unwrap();
-        secret.expose().to_owned()
+        let (_, secret) = self.broker.create_key(&self.admin, CreateKey::of(holder)).await.unwrap();
+        secret.expect("a key without a certificate has a secret").expose().to_owned()
     }
 
     /// Adds a token of a person at X.

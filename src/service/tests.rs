@@ -12,7 +12,7 @@ use crate::domain::token::{Clocks, Reason, Status, TransitionError};
 use crate::service::audit::AuditQuery;
 use crate::service::collectors::{CollectorError, CreateCollector, UpdateCollector};
 use crate::service::import_tokens::{BeginImport, ImportCounts, ImportError, ImportRow, Outcome, RowRejected};
-use crate::service::keys::{KeyError, KeyFilter, KeyRole};
+use crate::service::keys::{CreateKey, KeyError, KeyFilter, KeyRole};
 use crate::service::teams::{CreateTeam, TeamError, UpdateTeam};
 use crate::service::testing::{START, TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, Rejected, ShownState, TokenError, TokenListFilter, UpdateToken};
@@ -124,6 +124,7 @@ async fn a_collector_has_a_name_of_its_own_and_networks_that_exist() {
         display_name: name.to_owned(),
         scope: CollectorScope { networks: vec![network.parse().unwrap()], ..CollectorScope::default() },
         weight: 100,
+        certificates: Vec::new(),
     };
     let nobody = "nobody".parse().unwrap();
     let cases = [
@@ -191,14 +192,15 @@ async fn keys_are_made_listed_and_revoked() {
     let test = TestBroker::start().await;
     let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);
     let one = test.collector(&acme, "one").await;
-    let foreign = test.broker.create_key(&test.admin, KeyHolder::Collector(zenith, one.id)).await;
+    let foreign = test.broker.create_key(&test.admin, CreateKey::of(KeyHolder::Collector(zenith, one.id))).await;
     assert!(matches!(foreign.err(), Some(KeyError::CollectorNotFound { .. })));
-    let (key, secret) = test.broker.create_key(&test.admin, KeyHolder::Collector(acme, one.id)).await.unwrap();
+    let (key, secret) =
+        test.broker.create_key(&test.admin, CreateKey::of(KeyHolder::Collector(acme, one.id))).await.unwrap();
     test.key(KeyHolder::Operator(OperatorRole::Reader)).await;
     let list = |filter: KeyFilter| test.broker.list_keys(&filter, 10).unwrap().0.len();
     assert_eq!(list(KeyFilter::default()), 3);
     assert_eq!(list(KeyFilter { role: Some(KeyRole::Collector), ..KeyFilter::default() }), 1);
-    let bearer = format!("Bearer {}", secret.expose());
+    let bearer = format!("Bearer {}", secret.unwrap().expose());
     assert_eq!(
         test.broker.authenticate(Some(&bearer)).unwrap().actor(),
         crate::domain::audit::Actor::Collector(one.id)
@@ -412,7 +414,9 @@ async fn a_change_that_can_not_be_made_durable_is_an_error_and_the_stricter_stat
     test.broker.store.close().await;
     // Reading fails first: nothing was decided, and nothing may have changed.
     assert!(matches!(test.broker.revoke_token(&test.admin, &acme, token, "").await, Err(TokenError::Store(_))));
-    assert!(test.broker.create_key(&test.admin, KeyHolder::Operator(OperatorRole::Admin)).await.is_err());
+    assert!(
+        test.broker.create_key(&test.admin, CreateKey::of(KeyHolder::Operator(OperatorRole::Admin))).await.is_err()
+    );
     let disabled = test.broker.disable_collector(&test.admin, &acme, one.id, "").await;
     assert!(matches!(disabled, Err(CollectorError::Store(_))));
     assert!(

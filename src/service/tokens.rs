@@ -10,7 +10,8 @@ mod state;
 mod update;
 
 pub use add::AddToken;
-pub use check::{DEFAULT_APP, Rejected};
+pub use check::Rejected;
+pub(in crate::service) use check::check_facts;
 pub use list::{ShownState, TokenListFilter, TokenView};
 pub use update::UpdateToken;
 

@@ -10,6 +10,7 @@
 //! processes could decide differently: credit above a cap, a lease of a token that has ended, a second answer to one request.
 
 pub mod alert;
+pub mod app;
 pub mod audit;
 pub mod clock;
 pub mod credit;
@@ -30,6 +31,7 @@ pub mod usage;
 mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
+pub use app::{AppStore, StoredApp, TopUpBudget, TopUpBudgetError};
 pub use audit::{AuditFilter, AuditRow, AuditStore};
 pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
@@ -50,6 +52,7 @@ pub use usage::{UsageKey, UsageRow, UsageStore};
 /// Everything that is kept, of every noun. `Arc<dyn Store>` is what the layers above hold.
 pub trait Store:
     TeamStore
+    + AppStore
     + TokenStore
     + LeaseStore
     + CreditStore

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KeyId, TeamId};
 use crate::domain::audit::AuditEvent;
+use crate::domain::certificate::CertificateName;
 use crate::domain::networks::Purposes;
-use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, OperatorRole, Team};
+use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, OperatorRole, Team};
 use crate::store::StoreError;
 use crate::store::audit::insert_audit;
 use crate::store::database::Database;
@@ -41,7 +42,7 @@ pub trait TeamStore: Send + Sync {
     async fn list_teams(&self) -> Result<Vec<Team>, StoreError>;
     /// Adds a collector; [`StoreError::Conflict`] if its team does not exist or its id is taken.
     async fn insert_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
-    /// Changes a collector's name, scope, weight and whether it is disabled.
+    /// Changes a collector's name, scope, weight, certificates and whether it is disabled.
     async fn update_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
     /// Deletes a collector and revokes its keys.
     async fn delete_collector(
@@ -86,22 +87,31 @@ const DELETE_OF_TEAM: [&str; 4] = [
 const DELETE_TEAM: &str = "DELETE FROM team WHERE id = $1";
 
 const INSERT_COLLECTOR: &str = "INSERT INTO collector (display_name, networks, all_networks, purposes, max_leases,
-        weight, disabled, id, team, created_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        weight, certificates, disabled, id, team, created_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const UPDATE_COLLECTOR: &str = "UPDATE collector SET display_name = $1, networks = $2, all_networks = $3,
-        purposes = $4, max_leases = $5, weight = $6, disabled = $7 WHERE id = $8 AND team = $9";
+        purposes = $4, max_leases = $5, weight = $6, certificates = $7, disabled = $8 WHERE id = $9 AND team = $10";
 const REVOKE_KEYS_OF: &str = "UPDATE key SET revoked_at_us = COALESCE(revoked_at_us, $2) WHERE collector = $1";
 const DELETE_COLLECTOR: &str = "DELETE FROM collector WHERE id = $1";
 const FIND_COLLECTOR: &str = "SELECT id, team, display_name, networks, all_networks, purposes, max_leases, weight,
-        disabled, created_at_us FROM collector WHERE id = $1";
+        certificates, disabled, created_at_us FROM collector WHERE id = $1";
 const LIST_COLLECTORS: &str = "SELECT id, team, display_name, networks, all_networks, purposes, max_leases, weight,
-        disabled, created_at_us FROM collector WHERE ($1 IS NULL OR team = $1) ORDER BY id";
+        certificates, disabled, created_at_us FROM collector WHERE ($1 IS NULL OR team = $1) ORDER BY id";
 
-const INSERT_KEY: &str = "INSERT INTO key (id, team, collector, role, hash, created_at_us, revoked_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+macro_rules! select_keys {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, team, collector, role, display_name, hash, certificate, created_at_us, expires_at_us, revoked_at_us
+             FROM key ",
+            $where
+        )
+    };
+}
+
+const INSERT_KEY: &str = "INSERT INTO key (id, team, collector, role, display_name, hash, certificate, created_at_us,
+        expires_at_us, revoked_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const REVOKE_KEY: &str = "UPDATE key SET revoked_at_us = COALESCE(revoked_at_us, $2) WHERE id = $1";
-const FIND_KEY: &str = "SELECT id, team, collector, role, hash, created_at_us, revoked_at_us FROM key WHERE id = $1";
-const LIST_KEYS: &str = "SELECT id, team, collector, role, hash, created_at_us, revoked_at_us FROM key
-    WHERE ($1 IS NULL OR collector = $1) ORDER BY id";
+const FIND_KEY: &str = select_keys!("WHERE id = $1");
+const LIST_KEYS: &str = select_keys!("WHERE ($1 IS NULL OR collector = $1) ORDER BY id");
 
 const INSERT_DATA_KEY: &str = "INSERT INTO data_key (team, id, wrapped, created_at_us) VALUES ($1, $2, $3, $4)";
 const REWRAP_DATA_KEY: &str = "UPDATE data_key SET wrapped = $3 WHERE team = $1 AND id = $2";
@@ -176,7 +186,22 @@ impl<D: Database> TeamStore for D {
             KeyHolder::Collector(team, collector) => (Some(team), Some(*collector), None),
             KeyHolder::Operator(role) => (None, None, Some(role_name(*role))),
         };
-        let values = values![key.id, team, collector, role, &key.hash[..], key.created_at, key.revoked_at];
+        let (hash, certificate) = match &key.proof {
+            KeyProof::Secret(hash) => (&hash[..], None),
+            KeyProof::Certificate(name) => (&[][..], Some(name.as_str())),
+        };
+        let values = values![
+            key.id,
+            team,
+            collector,
+            role,
+            &*key.display_name,
+            hash,
+            certificate,
+            key.created_at,
+            key.expires_at,
+            key.revoked_at
+        ];
         write_one(self, INSERT_KEY, values, audit, String::new()).await
     }
 
@@ -262,6 +287,7 @@ fn collector_values(collector: &Collector) -> Vec<Value> {
         purposes.bits(),
         *max_leases,
         collector.weight,
+        json(&collector.certificates.iter().map(CertificateName::as_str).collect::<Vec<_>>()),
         collector.disabled,
         collector.id,
         &collector.team,
@@ -290,6 +316,7 @@ fn collector(mut row: Row) -> Result<Collector, StoreError> {
             max_leases: row.count()?,
         },
         weight: row.count()?,
+        certificates: row.json::<Vec<String>>()?.iter().map(|name| certificate(name)).collect::<Result<_, _>>()?,
         disabled: row.int()? != 0,
         created_at: row.time()?,
     })
@@ -304,8 +331,18 @@ fn key(mut row: Row) -> Result<Key, StoreError> {
         (None, None, Some("reader")) => KeyHolder::Operator(OperatorRole::Reader),
         _ => return Err(StoreError::corrupt("a key without a proper holder")),
     };
-    let hash = row.blob()?.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"))?;
-    Ok(Key { id, holder, hash, created_at: row.time()?, revoked_at: row.maybe_time()? })
+    let display_name = row.text()?;
+    let hash = row.blob()?;
+    let proof = match row.maybe_text()? {
+        Some(name) => KeyProof::Certificate(certificate(&name)?),
+        None => KeyProof::Secret(hash.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"))?),
+    };
+    let (created_at, expires_at, revoked_at) = (row.time()?, row.maybe_time()?, row.maybe_time()?);
+    Ok(Key { id, holder, display_name, proof, created_at, expires_at, revoked_at })
+}
+
+fn certificate(name: &str) -> Result<CertificateName, StoreError> {
+    name.parse().map_err(|_| StoreError::corrupt("a name of a certificate that is none"))
 }
 
 fn role_name(role: OperatorRole) -> &'static str {

@@ -10,6 +10,7 @@ use zeroize::Zeroize;
 use super::data_key::{self, FORMAT, WrappedDataKey, WrappingKey};
 use super::key_file::{Fingerprint, KeyFile};
 use super::mac::MacKey;
+use super::own;
 use super::place::Place;
 use super::random;
 use crate::base::ids::{KeyId, TeamId};
@@ -23,6 +24,7 @@ type Header = [u8; HEADER_LEN];
 pub struct Vault {
     file: KeyFile,
     wrapping: WrappingKey,
+    pub(super) own: LessSafeKey,
     api_keys: MacKey,
     teams: RwLock<HashMap<TeamId, Arc<TeamKeys>>>,
 }
@@ -108,7 +110,8 @@ impl Vault {
     pub fn open(file: KeyFile, wrapped: Vec<WrappedDataKey>) -> Result<Self, VaultError> {
         let wrapping = WrappingKey::new(&file);
         let api_keys = mac_key(&file, "api keys");
-        let vault = Self { file, wrapping, api_keys, teams: RwLock::default() };
+        let own = own::key(&file);
+        let vault = Self { file, wrapping, own, api_keys, teams: RwLock::default() };
         wrapped.into_iter().try_for_each(|key| vault.install(key))?;
         Ok(vault)
     }

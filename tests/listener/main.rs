@@ -9,6 +9,7 @@ mod attacks;
 mod calls;
 mod connections;
 mod drain;
+mod identity;
 mod raw;
 mod stub;
 mod tls;

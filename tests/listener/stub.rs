@@ -147,6 +147,10 @@ impl NetworkService for Stub {
         Err(Status::unimplemented(""))
     }
 
+    async fn create_app(&self, _: Request<CreateAppRequest>) -> Result<Response<CreateAppResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn update_app(&self, _: Request<UpdateAppRequest>) -> Result<Response<UpdateAppResponse>, Status> {
         Err(Status::unimplemented(""))
     }

@@ -16,22 +16,22 @@ use crate::raw::Raw;
 use crate::soon;
 use crate::stub::{Running, ask, start_with};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, PEM.
-struct Pair {
-    certificate: String,
-    key: String,
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -44,14 +44,22 @@ impl Authority {
         Pair { certificate, key: key.serialize_pem() }
     }
 
-    fn server(&self) -> Pair {
+    pub fn server(&self) -> Pair {
         let name = SanType::DnsName("localhost".try_into().unwrap());
         self.issue(vec![name], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// A client by its URIs and DNS names.
+    pub fn client(&self, names: &[&str]) -> Pair {
+        let name = |name: &&str| match name.contains("://") {
+            true => SanType::URI((*name).try_into().unwrap()),
+            false => SanType::DnsName((*name).try_into().unwrap()),
+        };
+        self.issue(names.iter().map(name).collect(), ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
     fn collector(&self) -> Pair {
-        let name = SanType::URI("spiffe://example/collector/7".try_into().unwrap());
-        self.issue(vec![name], ExtendedKeyUsagePurpose::ClientAuth)
+        self.client(&["spiffe://example/collector/7"])
     }
 }
 

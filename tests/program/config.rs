@@ -23,8 +23,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("key = 1", ""),
     ("[networks.nowhere]", ""),
     ("choice = \"round_robin\"", "networks.nowhere"),
-    ("[networks.x.budget]", ""),
-    ("no_such_class = 1", "networks.x.budget.no_such_class"),
+    ("[networks.x.safe_start]", ""),
+    ("no_such_class = 1", "networks.x.safe_start.no_such_class"),
 ];
 
 /// Pairs of which only one needs to be told.

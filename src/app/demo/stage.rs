@@ -110,7 +110,8 @@ fn config(directory: &Path, pace: &Pace, hold: Duration) -> anyhow::Result<Confi
     config.credit.window_guard = GUARD * pace.speed();
     config.credit.wait_max = Duration::from_secs(300);
     config.load.hold = hold;
-    let x = NetworkSettings { budget: [("post_reads".parse()?, CREDIT_TO_POSTS)].into(), ..NetworkSettings::default() };
+    let x =
+        NetworkSettings { safe_start: [("post_reads".parse()?, CREDIT_TO_POSTS)].into(), ..NetworkSettings::default() };
     config.networks.insert("x".parse()?, x);
     Ok(config)
 }

@@ -21,8 +21,6 @@ pub const COLUMNS: &[Column<pb::Token>] = &[
         view.time(clocks(token).and_then(|clocks| clocks.access_expire_time.as_ref()))
     }),
     Column::minor_number("LEASES", |token, _| token.active_leases.into()),
-    Column::minor_number("CALLS 1 H", |token, _| token.calls_last_hour.into()),
-    Column::minor_number("CALLS 24 H", |token, _| token.calls_last_day.into()),
 ];
 
 /// All of one token but its buckets.
@@ -57,10 +55,7 @@ pub const FIELDS: &[Column<pb::Token>] = &[
     }),
     Column::text("reserve", |token, _| token.reserve_percent.map(|one| format!("{one} %")).unwrap_or_default().into()),
     Column::text("leases", |token, _| token.active_leases.into()),
-    Column::text("calls, 1 h", |token, _| token.calls_last_hour.into()),
-    Column::text("calls, 24 h", |token, _| token.calls_last_day.into()),
     Column::text("added", |token, view| view.time(token.create_time.as_ref())),
-    Column::text("last leased", |token, view| view.time(token.last_lease_time.as_ref())),
 ];
 
 /// The books of a token.
@@ -71,13 +66,13 @@ pub const BUCKETS: &[Column<pb::Bucket>] =
             format!("{} {}", word_of::<pb::BucketOwner>(bucket.owner), bucket.owner_id).trim_end().into()
         }),
         Column::text("WINDOW", |bucket, _| bucket.window.as_ref().map(window).unwrap_or_default().into()),
-        Column::number("LIMIT", |bucket, _| bucket.limit.map_or_else(|| "unknown".into(), Cell::from)),
+        Column::number("LIMIT", |bucket, _| bucket.limit.into()),
         Column::minor_number("RESERVE", |bucket, _| bucket.reserve.into()),
         Column::number("USED", |bucket, _| bucket.used.into()),
         Column::number("LEFT", left),
         Column::text("RESET", |bucket, view| view.time(bucket.reset_time.as_ref())),
         Column::text("", |bucket, _| {
-            if bucket.shared_use { Cell::toned("somebody else uses it", Tone::Warning) } else { "".into() }
+            if bucket.limit_assumed { Cell::toned("the limit is a guess", Tone::Warning) } else { "".into() }
         }),
     ];
 
@@ -140,23 +135,28 @@ mod tests {
     }
 
     #[test]
-    fn books_show_what_is_not_known() {
+    fn books_show_what_is_a_guess() {
         let now = Timestamp::from_secs(1_700_000_000);
         let known = pb::Bucket {
             credit_class: "search".to_owned(),
             owner: pb::BucketOwner::Token.into(),
-            limit: Some(1500),
+            limit: 1500,
             reserve: 150,
             used: 1350,
             reset_time: Some(to_wire(Timestamp::from_secs(1_700_000_600))),
-            shared_use: true,
             ..pb::Bucket::default()
         };
-        let unknown = pb::Bucket { credit_class: "write".to_owned(), left: 5, ..pb::Bucket::default() };
+        let unknown = pb::Bucket {
+            credit_class: "write".to_owned(),
+            limit: 5,
+            left: 5,
+            limit_assumed: true,
+            ..pb::Bucket::default()
+        };
         let expected = "\
-CLASS   OWNER  WINDOW    LIMIT  RESERVE   USED  LEFT  RESET
-search  token            1,500      150  1,350     0  in 10 min  somebody else uses it
-write                  unknown        0      0     5
+CLASS   OWNER  WINDOW  LIMIT  RESERVE   USED  LEFT  RESET
+search  token          1,500      150  1,350     0  in 10 min
+write                      5        0      0     5             the limit is a guess
 ";
         let drawn = draw_table(&[known, unknown], BUCKETS, View { now, detail: false }, false, None);
         assert_eq!(drawn, expected);

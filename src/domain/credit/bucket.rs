@@ -170,6 +170,11 @@ impl Bucket {
         self.limit
     }
 
+    /// Whether the network itself told the limit.
+    pub fn has_learned(&self) -> bool {
+        self.learned
+    }
+
     /// What may be spent of the limit in one window: the limit less the owner's reserve. The reserve is rounded down, so that a limit
     /// of a few calls stays usable.
     pub fn cap(&self) -> u64 {

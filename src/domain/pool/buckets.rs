@@ -1,12 +1,13 @@
 //! Which buckets a call draws from, and how they are named. Buckets are made when they are first needed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::BlockId;
+use crate::base::ids::{AppId, BlockId};
 use crate::domain::credit::{Bucket, BucketKey, BucketNote, limit, span};
-use crate::domain::networks::{LimitRule, Network, Owner, Phase, Window};
-use crate::domain::pool::{Draw, Pool};
+use crate::domain::networks::{Amount, LimitRule, Network, Owner, Phase, Window};
+use crate::domain::pool::{AppTerms, Draw, Pool};
 
 /// A limit of the catalogue, with the class it belongs to.
 #[derive(Debug)]
@@ -25,6 +26,38 @@ pub struct BucketSlot {
     /// The tokens that were found to draw from it; not kept for buckets that a whole app or address shares.
     pub slots: Vec<u32>,
     pub wakes_at: Timestamp,
+}
+
+/// A limit as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownLimit {
+    /// The limit.
+    pub limit: u64,
+    /// The part of it that is never spent.
+    pub reserve_percent: u8,
+    /// The limit is a safe value to start from, since the network publishes none or a fact is missing.
+    pub assumed: bool,
+}
+
+impl KnownLimit {
+    fn of_catalogue(rule: &LimitRule, reserve_percent: u8, fact: impl Fn(&str) -> Option<u64>) -> Self {
+        let assumed = match &rule.amount {
+            Amount::Number(_) => false,
+            Amount::Formula { fact: name, .. } => fact(name).is_none(),
+            Amount::Unknown { .. } => true,
+        };
+        Self { limit: limit(&rule.amount, fact), reserve_percent, assumed }
+    }
+
+    /// The limit less the reserve.
+    pub fn cap(&self) -> u64 {
+        self.limit - self.limit * u64::from(self.reserve_percent.min(100)) / 100
+    }
+}
+
+/// The app in a bucket's name; `*`: any.
+pub fn app_in(key: &BucketKey) -> Option<&str> {
+    key.split('/').nth(1)
 }
 
 /// All limits of a network, class by class.
@@ -83,8 +116,8 @@ impl Pool {
         let at = match self.by_bucket.get(&key) {
             Some(at) => *at,
             None => {
-                let (limit, reserve) = self.limit_for(slot, rule);
-                self.make_bucket(key, rule, limit, reserve)
+                let known = self.limit_for(slot, rule);
+                self.make_bucket(key, rule, known)
             }
         };
         if is_own(self.rules[rule as usize].limit.owner) {
@@ -100,15 +133,21 @@ impl Pool {
         known.iter().find(|(of, _)| *of == rule).map(|(_, bucket)| bucket)
     }
 
-    fn make_bucket(&mut self, key: BucketKey, rule: u16, limit: u64, reserve: u8) -> u32 {
+    fn make_bucket(&mut self, key: BucketKey, rule: u16, known: KnownLimit) -> u32 {
         let at = u32::try_from(self.buckets.len()).expect("fewer than 2^32 buckets fit into memory");
-        let bucket = Bucket::new(key.clone(), self.rules[rule as usize].limit.clone(), limit, reserve);
-        self.buckets.push(BucketSlot { bucket, rule, slots: Vec::new(), wakes_at: Timestamp::NEVER });
+        self.buckets.push(self.fresh_bucket(key.clone(), rule, known));
         self.by_bucket.insert(key, at);
         at
     }
 
-    fn bucket_key(&self, slot: u32, rule: u16) -> BucketKey {
+    /// A bucket that nothing was drawn from.
+    pub(super) fn fresh_bucket(&self, key: BucketKey, rule: u16, known: KnownLimit) -> BucketSlot {
+        let limit = self.rules[rule as usize].limit.clone();
+        let bucket = Bucket::new(key, limit, known.limit, known.reserve_percent);
+        BucketSlot { bucket, rule, slots: Vec::new(), wakes_at: Timestamp::NEVER }
+    }
+
+    pub(super) fn bucket_key(&self, slot: u32, rule: u16) -> BucketKey {
         let slot = &self.slots[slot as usize];
         let rule = &self.rules[rule as usize];
         let app = self.names.text(slot.app);
@@ -131,33 +170,74 @@ impl Pool {
             .map_or_else(|| self.names.text(slot.person).to_string(), |profile| self.names.text(*profile).to_string())
     }
 
-    /// The limit and the reserve of the bucket that `slot` draws from under `rule`, by what is known of the token and its app.
-    pub(super) fn limit_for(&self, slot: u32, rule: u16) -> (u64, u8) {
+    /// The limit of the bucket that `slot` draws from under `rule`, by what is known of the token and its app.
+    pub(super) fn limit_for(&self, slot: u32, rule: u16) -> KnownLimit {
         let slot = &self.slots[slot as usize];
+        self.limit_of(self.names.text(slot.app), slot.facts.as_deref(), slot.reserve_percent, rule)
+    }
+
+    /// The limit under `rule` of a bucket of `app`, of whose token nothing is known.
+    fn limit_of_app(&self, app: &str, rule: u16) -> KnownLimit {
+        self.limit_of(app, None, self.settings.reserve_percent, rule)
+    }
+
+    fn limit_of(&self, app: &str, own: Option<&BTreeMap<String, u64>>, reserve_percent: u8, rule: u16) -> KnownLimit {
         let rule = &self.rules[rule as usize];
-        let app = self.names.text(slot.app);
         let class = &self.network.classes[rule.class].id;
-        let set =
-            || self.settings.app_limits.iter().find(|((of, for_class), _)| of.as_str() == &**app && for_class == class);
-        let app_facts = self.settings.app_facts.iter().find(|(of, _)| of.as_str() == &**app).map(|(_, facts)| facts);
+        let terms = self.settings.apps.iter().find(|(of, _)| of.as_str() == app).map(|(_, terms)| terms);
         let fact = |name: &str| {
-            let own = slot.facts.as_ref().and_then(|facts| facts.get(name));
-            own.or_else(|| app_facts.and_then(|facts| facts.get(name))).copied()
+            let of_token = own.and_then(|facts| facts.get(name));
+            of_token.or_else(|| terms.and_then(|terms| terms.facts.get(name))).copied()
         };
-        let shared = !is_own(rule.limit.owner);
-        let reserve = if shared { self.settings.reserve_percent } else { slot.reserve_percent };
-        match set().filter(|_| shared) {
-            Some((_, limit)) => (*limit, reserve),
-            None => (limit(&rule.limit.amount, fact), reserve),
+        if is_own(rule.limit.owner) {
+            return KnownLimit::of_catalogue(&rule.limit, reserve_percent, fact);
         }
+        let reserve_percent = self.settings.reserve_percent;
+        match terms.and_then(|terms| terms.limits.get(class)) {
+            Some(limit) => KnownLimit { limit: *limit, reserve_percent, assumed: false },
+            None => KnownLimit::of_catalogue(&rule.limit, reserve_percent, fact),
+        }
+    }
+
+    /// Takes in what an operator says of an app, from now on for every grant. What was granted before stays granted: a limit that
+    /// fell below it leaves nothing.
+    pub fn set_app(&mut self, app: &AppId, terms: AppTerms, now: Timestamp) {
+        self.settings.apps.insert(app.clone(), terms);
+        self.generation += 1;
+        let number = self.names.find(app.as_str());
+        let of_app = |slot: &u32| Some(self.slots[*slot as usize].app) == number;
+        let any = (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).find(|slot| of_app(slot));
+        let known: Vec<_> = self
+            .buckets
+            .iter()
+            .map(|held| {
+                let shared = matches!(app_in(held.bucket.key()), Some(of) if of == "*" || of == app.as_str());
+                match held.slots.iter().copied().find(of_app).or_else(|| any.filter(|_| shared)) {
+                    Some(slot) => Some(self.limit_for(slot, held.rule)),
+                    None => shared.then(|| self.limit_of_app(app.as_str(), held.rule)),
+                }
+            })
+            .collect();
+        for (at, known) in known.into_iter().enumerate().filter_map(|(at, known)| Some((at, known?))) {
+            self.buckets[at].bucket.set_limit(known.limit, known.reserve_percent);
+            self.rescore_tokens_of(at, now);
+        }
+    }
+
+    fn rescore_tokens_of(&mut self, bucket: usize, now: Timestamp) {
+        let tokens = std::mem::take(&mut self.buckets[bucket].slots);
+        for at in &tokens {
+            self.rescore_slot(*at, now);
+        }
+        self.buckets[bucket].slots = tokens;
     }
 
     /// Applies changed facts and reserves of `slot` to the buckets it shares with nobody unknown.
     pub(super) fn refresh_limits(&mut self, slot: u32) {
         for rule in 0..u16::try_from(self.rules.len()).unwrap_or(u16::MAX) {
             let Some(at) = self.by_bucket.get(&self.bucket_key(slot, rule)).copied() else { continue };
-            let (limit, reserve) = self.limit_for(slot, rule);
-            self.buckets[at as usize].bucket.set_limit(limit, reserve);
+            let known = self.limit_for(slot, rule);
+            self.buckets[at as usize].bucket.set_limit(known.limit, known.reserve_percent);
         }
     }
 
@@ -182,11 +262,7 @@ impl Pool {
         }
         slot.wakes_at = Timestamp::NEVER;
         slot.bucket.advance(now, self.settings.timing, &mut self.updates);
-        let tokens = std::mem::take(&mut slot.slots);
-        for at in &tokens {
-            self.rescore_slot(*at, now);
-        }
-        self.buckets[bucket as usize].slots = tokens;
+        self.rescore_tokens_of(bucket as usize, now);
         self.schedule(bucket, now);
     }
 
@@ -237,11 +313,11 @@ impl Pool {
         };
         let rule = u16::try_from(self.rules.iter().position(matches)?).ok()?;
         let slot = self.slot_behind(app, owner, id);
-        let (limit, reserve) = match slot {
+        let known = match slot {
             Some(slot) => self.limit_for(slot, rule),
-            None => (limit(&self.rules[rule as usize].limit.amount, |_| None), self.settings.reserve_percent),
+            None => self.limit_of_app(app, rule),
         };
-        Some(self.make_bucket(key.clone(), rule, limit, reserve))
+        Some(self.make_bucket(key.clone(), rule, known))
     }
 
     /// A token that draws from the bucket of this owner.

@@ -50,10 +50,17 @@ pub struct PoolSettings {
     pub max_leases_per_token: u32,
     /// Which of the tokens that may serve is taken.
     pub choice: Choice,
-    /// Facts of apps that limits are computed from (`app_users`).
-    pub app_facts: BTreeMap<AppId, BTreeMap<String, u64>>,
-    /// Limits that an operator set for an app's classes: budgets and unpublished limits.
-    pub app_limits: BTreeMap<(AppId, ClassId), u64>,
+    /// What operators said of the network's apps.
+    pub apps: BTreeMap<AppId, AppTerms>,
+}
+
+/// What an operator said of an app.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppTerms {
+    /// Facts that limits are computed from (`app_users`).
+    pub facts: BTreeMap<String, u64>,
+    /// Limits of its classes: budgets and unpublished limits. They hold for what all its tokens share.
+    pub limits: BTreeMap<ClassId, u64>,
 }
 
 impl Default for PoolSettings {
@@ -63,8 +70,7 @@ impl Default for PoolSettings {
             reserve_percent: 10,
             max_leases_per_token: 16,
             choice: Choice::MostCredit,
-            app_facts: BTreeMap::new(),
-            app_limits: BTreeMap::new(),
+            apps: BTreeMap::new(),
         }
     }
 }

@@ -269,8 +269,7 @@ impl Pool {
 
     /// What a bucket holds that nobody has drawn from yet.
     fn untouched(&self, slot: u32, rule: u16) -> u64 {
-        let (limit, reserve) = self.limit_for(slot, rule);
-        limit - limit * u64::from(reserve.min(100)) / 100
+        self.limit_for(slot, rule).cap()
     }
 }
 

@@ -136,8 +136,8 @@ impl Pool {
                 (bucket.limit(), bucket.cap())
             }
             None => {
-                let (limit, reserve) = self.limit_for(at, number);
-                (limit, limit - limit * u64::from(reserve.min(100)) / 100)
+                let known = self.limit_for(at, number);
+                (known.limit, known.cap())
             }
         };
         Some(SupplyView {

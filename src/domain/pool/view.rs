@@ -1,5 +1,6 @@
 //! What people and metrics see of a pool. Copies; nothing here changes anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
@@ -7,7 +8,7 @@ use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote};
 use crate::domain::networks::{Owner, Purpose, Window};
 use crate::domain::pool::Pool;
-use crate::domain::pool::buckets::is_own;
+use crate::domain::pool::buckets::{BucketSlot, app_in, is_own};
 use crate::domain::token::{Reason, TokenState};
 
 /// One bucket.
@@ -23,6 +24,8 @@ pub struct BucketView {
     pub window: Window,
     /// The limit.
     pub limit: u64,
+    /// The limit is a safe value to start from; told of one token's buckets only.
+    pub limit_assumed: bool,
     /// The limit less the owner's reserve.
     pub cap: u64,
     /// Reported or assumed as used.
@@ -146,11 +149,24 @@ impl Pool {
         unusable
     }
 
-    /// The buckets that a token has drawn from.
+    /// The buckets that a token's calls draw from, also those that nothing was drawn from yet.
     pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
-        let Some(at) = self.by_token.get(&token) else { return Vec::new() };
-        let buckets = self.slots[*at as usize].buckets.iter();
-        buckets.map(|(_, bucket)| self.bucket_view(bucket)).collect()
+        let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };
+        let kind = self.slots[at as usize].kind as usize;
+        let draws = self.draws.iter().filter_map(|of_kinds| of_kinds[kind].as_ref()).flat_map(|draws| draws.iter());
+        let rules: BTreeSet<u16> = draws.map(|draw| draw.rule).collect();
+        let view = |rule| {
+            let key = self.bucket_key(at, rule);
+            let known = self.limit_for(at, rule);
+            let held = self.by_bucket.get(&key).map(|at| &self.buckets[*at as usize]);
+            match held {
+                Some(held) => {
+                    BucketView { limit_assumed: known.assumed && !held.bucket.has_learned(), ..self.view(held) }
+                }
+                None => BucketView { limit_assumed: known.assumed, ..self.view(&self.fresh_bucket(key, rule, known)) },
+            }
+        };
+        rules.into_iter().map(view).collect()
     }
 
     /// What only the pool knows of a token; `None`: it is not here.
@@ -161,11 +177,25 @@ impl Pool {
 
     /// Every bucket that has been drawn from.
     pub fn all_buckets(&self) -> Vec<BucketView> {
-        (0..u32::try_from(self.buckets.len()).unwrap_or(u32::MAX)).map(|at| self.bucket_view(at)).collect()
+        self.buckets.iter().map(|held| self.view(held)).collect()
     }
 
-    fn bucket_view(&self, at: u32) -> BucketView {
-        let bucket = &self.buckets[at as usize];
+    /// The buckets of an app's budgets, as far as they were drawn from.
+    pub fn budgets_of(&self, app: &AppId) -> Vec<BucketView> {
+        let of_app = |held: &&BucketSlot| {
+            let budget = self.rules[held.rule as usize].limit.window == Window::Budget;
+            budget && matches!(app_in(held.bucket.key()), Some(of) if of == "*" || of == app.as_str())
+        };
+        self.buckets.iter().filter(of_app).map(|held| self.view(held)).collect()
+    }
+
+    /// Tokens that were granted to an app.
+    pub fn tokens_of_app(&self, app: &AppId) -> usize {
+        let number = self.names.find(app.as_str());
+        self.slots.iter().filter(|slot| Some(slot.app) == number).count()
+    }
+
+    fn view(&self, bucket: &BucketSlot) -> BucketView {
         let rule = &self.rules[bucket.rule as usize];
         let held = &bucket.bucket;
         BucketView {
@@ -174,6 +204,7 @@ impl Pool {
             owner: rule.limit.owner,
             window: rule.limit.window.clone(),
             limit: held.limit(),
+            limit_assumed: false,
             cap: held.cap(),
             spent: held.spent(),
             outstanding: held.outstanding(),
@@ -220,6 +251,12 @@ impl Pool {
     pub fn first_profile_of(&self, token: TokenId) -> Option<Arc<str>> {
         let slot = &self.slots[*self.by_token.get(&token)? as usize];
         slot.profiles.first().map(|profile| self.names.text(*profile).clone())
+    }
+
+    /// A token's app.
+    pub fn app_of(&self, token: TokenId) -> Option<Arc<str>> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        Some(self.names.text(slot.app).clone())
     }
 
     /// Sums.

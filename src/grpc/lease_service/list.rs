@@ -1,52 +1,32 @@
 //! Lists leases, page by page.
-//!
-//! A page token holds the last lease of its page and a hash of the filters: it continues the same list, or is refused.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tonic::Code;
+use tonic::Status;
 
 use crate::base::ids::{CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::lease::LeaseState;
+use crate::grpc::change::asked;
 use crate::grpc::convert::name_in;
 use crate::grpc::lease_service::{refusals, show};
+use crate::grpc::page::Page;
 use crate::grpc::pb;
-use crate::grpc::pb::ErrorReason;
-use crate::grpc::status::{FieldMistakes, Refusal, refuse};
+use crate::grpc::status::FieldMistakes;
 use crate::service::{Broker, Caller};
 use crate::store::LeaseFilter;
-
-const PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 1000;
 
 /// A page of leases.
 pub async fn list(
     broker: &Broker,
     caller: &Caller,
     request: pb::ListLeasesRequest,
-) -> Result<pb::ListLeasesResponse, Refusal> {
-    caller.must_be_operator()?;
-    let mut mistakes = FieldMistakes::default();
-    let size = match u32::try_from(request.page_size) {
-        Ok(0) => PAGE,
-        Ok(size) => size.min(LARGEST_PAGE),
-        Err(_) => {
-            mistakes.note("page_size", "must be 0 to 1000");
-            PAGE
-        }
-    };
-    let mut filter = filter(&request, &mut mistakes);
-    mistakes.refuse()?;
-    let filters = hash(&request);
-    if !request.page_token.is_empty() {
-        filter.before = Some(open(&request.page_token, filters).ok_or_else(bad_token)?);
-    }
-    let mut records = broker.list_leases(caller, filter, size + 1).await.map_err(refusals::of_list)?;
-    let page = usize::try_from(size).unwrap_or(usize::MAX);
-    let more = records.len() > page;
-    records.truncate(page);
+) -> Result<pb::ListLeasesResponse, Status> {
+    let filter = asked(&request, filter)?;
+    let page = Page::of(broker, "leases", &request)?;
+    let filter = LeaseFilter { before: page.after_id(LeaseId::from_slice), ..filter };
+    let size = u32::try_from(page.size).unwrap_or(u32::MAX);
+    let mut records =
+        broker.list_leases(caller, filter, size + 1).await.map_err(|error| refusals::of_list(error).status())?;
+    let more = records.len() > page.size;
+    records.truncate(page.size);
     let last = records.last().filter(|_| more).map(|record| record.lease.id);
     let shown = records.into_iter().map(|record| {
         let network = broker.engine.network(record.lease.network.as_str());
@@ -54,13 +34,13 @@ pub async fn list(
     });
     Ok(pb::ListLeasesResponse {
         leases: shown.collect(),
-        next_page_token: last.map(|last| seal(last, filters)).unwrap_or_default(),
+        next_page_token: page.next(broker, last.as_ref().map(|id| &id.as_bytes()[..])),
     })
 }
 
-fn filter(request: &pb::ListLeasesRequest, mistakes: &mut FieldMistakes) -> LeaseFilter {
+fn filter(request: &pb::ListLeasesRequest, mistakes: &mut FieldMistakes) -> Option<LeaseFilter> {
     let given = |text: &str| !text.is_empty();
-    LeaseFilter {
+    Some(LeaseFilter {
         team: given(&request.team).then(|| name_in("team", "teams", &request.team, mistakes)).flatten(),
         network: given(&request.network).then(|| name_in("network", "networks", &request.network, mistakes)).flatten(),
         token: given(&request.token).then(|| of_team::<TokenId>("token", "tokens", &request.token, mistakes)).flatten(),
@@ -69,7 +49,7 @@ fn filter(request: &pb::ListLeasesRequest, mistakes: &mut FieldMistakes) -> Leas
             .flatten(),
         state: state(request.state, mistakes),
         before: None,
-    }
+    })
 }
 
 /// The id in a name such as `teams/acme/tokens/tok_…`.
@@ -101,25 +81,4 @@ fn state(value: i32, mistakes: &mut FieldMistakes) -> Option<LeaseState> {
             None
         }
     }
-}
-
-fn hash(request: &pb::ListLeasesRequest) -> [u8; 8] {
-    let mut hasher = DefaultHasher::new();
-    (&request.team, &request.network, &request.token, &request.holder, request.state).hash(&mut hasher);
-    hasher.finish().to_be_bytes()
-}
-
-fn seal(last: LeaseId, filters: [u8; 8]) -> String {
-    URL_SAFE_NO_PAD.encode([&last.as_bytes()[..], &filters].concat())
-}
-
-fn open(token: &str, filters: [u8; 8]) -> Option<LeaseId> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (last, of) = bytes.split_at_checked(16)?;
-    LeaseId::from_slice(last).ok().filter(|_| of == filters)
-}
-
-fn bad_token() -> Refusal {
-    let message = "the page token is malformed or belongs to a list with other filters; begin again without it";
-    refuse(Code::InvalidArgument, ErrorReason::PageTokenInvalid, message)
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::grpc::authorization::authorize;
 use crate::grpc::call::{Closing, deadline_of};
-use crate::grpc::caller::caller;
 use crate::grpc::convert::timestamp;
 use crate::grpc::pb;
 use crate::grpc::pb::lease_service_server::LeaseService;
@@ -51,7 +51,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl LeaseService for LeaseServer {
     async fn acquire_lease(&self, request: Request<pb::AcquireLeaseRequest>) -> Answer<pb::AcquireLeaseResponse> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/AcquireLease")?;
         let deadline = deadline_of(request.metadata().as_ref());
         let (mut ask, lease) = ask::acquire(request.into_inner()).map_err(Refusal::status)?;
         if let Some(deadline) = deadline {
@@ -62,7 +62,7 @@ impl LeaseService for LeaseServer {
     }
 
     async fn report_usage(&self, request: Request<pb::ReportUsageRequest>) -> Answer<pb::ReportUsageResponse> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/ReportUsage")?;
         let (lease, report) = ask::report(request.into_inner()).map_err(Refusal::status)?;
         match self.broker.report_usage(&caller, lease, report).await {
             Ok(standing) => Ok(Response::new(show::standing(&standing, self.broker.now()))),
@@ -71,7 +71,7 @@ impl LeaseService for LeaseServer {
     }
 
     async fn extend_lease(&self, request: Request<pb::ExtendLeaseRequest>) -> Answer<pb::ExtendLeaseResponse> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/ExtendLease")?;
         let (lease, ttl) = ask::extend(request.into_inner()).map_err(Refusal::status)?;
         match self.broker.extend_lease(&caller, lease, ttl).await {
             Ok((use_by, end)) => Ok(Response::new(show::extended(use_by, end))),
@@ -80,7 +80,7 @@ impl LeaseService for LeaseServer {
     }
 
     async fn release_lease(&self, request: Request<pb::ReleaseLeaseRequest>) -> Answer<pb::ReleaseLeaseResponse> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/ReleaseLease")?;
         let (lease, last) = ask::release(request.into_inner()).map_err(Refusal::status)?;
         match self.broker.release_lease(&caller, lease, last).await {
             Ok(returned) => Ok(Response::new(show::released(returned))),
@@ -89,7 +89,7 @@ impl LeaseService for LeaseServer {
     }
 
     async fn get_lease(&self, request: Request<pb::GetLeaseRequest>) -> Answer<pb::GetLeaseResponse> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/GetLease")?;
         let lease = ask::lease_named("name", &request.into_inner().name).map_err(Refusal::status)?;
         match self.broker.get_lease(&caller, lease).await {
             Ok(record) => {
@@ -101,14 +101,14 @@ impl LeaseService for LeaseServer {
     }
 
     async fn list_leases(&self, request: Request<pb::ListLeasesRequest>) -> Answer<pb::ListLeasesResponse> {
-        let caller = caller(&self.broker, &request)?;
-        list::list(&self.broker, &caller, request.into_inner()).await.map(Response::new).map_err(Refusal::status)
+        let caller = authorize(&self.broker, &request, "LeaseService/ListLeases")?;
+        list::list(&self.broker, &caller, request.into_inner()).await.map(Response::new)
     }
 
     type CollectStream = collect::Messages;
 
     async fn collect(&self, request: Request<Streaming<pb::CollectRequest>>) -> Answer<collect::Messages> {
-        let caller = caller(&self.broker, &request)?;
+        let caller = authorize(&self.broker, &request, "LeaseService/Collect")?;
         let closing = request.extensions().get::<Closing>().cloned();
         let messages = collect::start(&self.broker, caller, request.into_inner(), closing, self.patience);
         messages.map(Response::new).map_err(Refusal::status)

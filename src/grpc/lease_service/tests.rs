@@ -30,6 +30,7 @@ use crate::grpc::pb;
 use crate::grpc::pb::lease_service_client::LeaseServiceClient;
 use crate::grpc::pb::lease_service_server::LeaseServiceServer;
 use crate::service::Broker;
+use crate::service::keys::CreateKey;
 use crate::store::{NewToken, SqliteOptions, SqliteStore, StoredToken};
 use crate::telemetry::Metrics;
 use crate::vault::Place;
@@ -266,20 +267,22 @@ async fn add_collector(broker: &Broker, change: impl FnOnce(&mut Collector)) -> 
             max_leases: 1000,
         },
         weight: 100,
+        certificates: Vec::new(),
         disabled: false,
         created_at: broker.now(),
     };
     change(&mut collector);
     broker.directory.put_collector(collector.clone());
-    let (key, text) = broker.make_key(KeyHolder::Collector(collector.team.clone(), collector.id)).unwrap();
+    let (key, text) =
+        broker.make_key(CreateKey::of(KeyHolder::Collector(collector.team.clone(), collector.id))).unwrap();
     broker.directory.put_key(key);
-    (collector, text.expose().to_owned())
+    (collector, text.unwrap().expose().to_owned())
 }
 
 fn add_reader(broker: &Broker) -> String {
-    let (key, text) = broker.make_key(KeyHolder::Operator(OperatorRole::Reader)).unwrap();
+    let (key, text) = broker.make_key(CreateKey::of(KeyHolder::Operator(OperatorRole::Reader))).unwrap();
     broker.directory.put_key(key);
-    text.expose().to_owned()
+    text.unwrap().expose().to_owned()
 }
 
 fn event(action: &'static str) -> AuditEvent {

@@ -40,11 +40,8 @@ pub fn token_message(view: &TokenView) -> pb::Token {
             consent_time: optional_timestamp(token.clocks.consented_at),
         }),
         buckets: Vec::new(),
-        calls_last_hour: 0,
-        calls_last_day: 0,
         active_leases: small(view.active_leases),
         create_time: Some(timestamp(token.created_at)),
-        last_lease_time: None,
     }
 }
 
@@ -110,11 +107,11 @@ pub fn bucket_message(network: &Network, token: &Token, bucket: &BucketView) -> 
         owner: owner(bucket.owner) as i32,
         owner_id,
         window: Some(window_message(&bucket.window)),
-        limit: Some(count(bucket.limit)),
+        limit: count(bucket.limit),
         reserve: count(bucket.limit.saturating_sub(bucket.cap)),
         used: count(bucket.spent.saturating_add(bucket.outstanding)),
         left: count(bucket.left),
         reset_time: optional_timestamp(bucket.resets_at),
-        shared_use: false,
+        limit_assumed: bucket.limit_assumed,
     }
 }

@@ -1,15 +1,13 @@
 //! What requests about tokens say.
 
-use tonic::Status;
-
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Clocks, Reason};
 use crate::grpc::convert::{from_timestamp, name_in};
 use crate::grpc::fields::{
-    COMMENT, NAME, check_given, check_request_id, check_text, child_in, facts, mask, number_or, purposes, required,
-    reserve_percent, team_or_all, token_status,
+    COMMENT, NAME, check_given, check_text, child_in, facts, mask, number_or, purposes, required, reserve_percent,
+    team_or_all, token_status,
 };
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
@@ -22,27 +20,23 @@ const SECRET: usize = 16 << 10;
 /// The most scopes of a token.
 const SCOPES: usize = 200;
 
-/// A field could not be read although no mistake was noted: never sent, since each reader notes its mistakes.
-fn unread() -> Status {
-    Status::invalid_argument("a required field can't be read")
+/// The token that a call is about.
+pub fn read_name(name: &str, mistakes: &mut FieldMistakes) -> Option<(TeamId, TokenId)> {
+    child_in("name", ["teams", "tokens"], name, mistakes)
 }
 
-/// The token that a call is about.
-pub fn read_call(name: &str, comment: &str, request_id: &str) -> Result<(TeamId, TokenId), Status> {
-    let mut mistakes = FieldMistakes::default();
-    let named = child_in("name", ["teams", "tokens"], name, &mut mistakes);
-    check_text("comment", comment, COMMENT, &mut mistakes);
-    check_request_id(request_id, &mut mistakes);
-    mistakes.check()?;
-    named.ok_or_else(unread)
+/// The token that a call is about, and why.
+pub fn read_call(name: &str, comment: &str, mistakes: &mut FieldMistakes) -> Option<(TeamId, TokenId, String)> {
+    check_text("comment", comment, COMMENT, mistakes);
+    let (team, id) = read_name(name, mistakes)?;
+    Some((team, id, comment.to_owned()))
 }
 
 /// A token to add, and its team.
-pub fn read_add(request: &pb::AddTokenRequest, mut mistakes: FieldMistakes) -> Result<(TeamId, AddToken), Status> {
-    let team = name_in("parent", "teams", &request.parent, &mut mistakes);
-    let ask = read_token(request.token.as_ref(), request.secrets.as_ref(), &mut mistakes);
-    mistakes.check()?;
-    Ok((team.ok_or_else(unread)?, ask))
+pub fn read_add(request: &pb::AddTokenRequest, mistakes: &mut FieldMistakes) -> Option<(TeamId, AddToken)> {
+    let team = name_in("parent", "teams", &request.parent, mistakes);
+    let ask = read_token(request.token.as_ref(), request.secrets.as_ref(), mistakes);
+    Some((team?, ask))
 }
 
 /// What is given of a token.
@@ -139,34 +133,35 @@ fn max_leases(token: &pb::Token, mistakes: &mut FieldMistakes) -> Option<u32> {
 }
 
 /// What to change, and of which token.
-pub fn read_update(request: &pb::UpdateTokenRequest) -> Result<(TeamId, TokenId, UpdateToken), Status> {
-    let mut mistakes = FieldMistakes::default();
-    check_request_id(&request.request_id, &mut mistakes);
-    let token = required("token", request.token.clone(), &mut mistakes);
-    let named = child_in("token.name", ["teams", "tokens"], &token.name, &mut mistakes);
+pub fn read_update(
+    request: &pb::UpdateTokenRequest,
+    mistakes: &mut FieldMistakes,
+) -> Option<(TeamId, TokenId, UpdateToken)> {
+    let token = required("token", request.token.clone(), mistakes);
+    let named = child_in("token.name", ["teams", "tokens"], &token.name, mistakes);
     let known =
         ["display_name", "granted_by", "scopes", "purposes", "facts", "max_concurrent_leases", "reserve_percent"];
-    let given = facts("token.facts", &token.facts, &mut mistakes);
+    let given = facts("token.facts", &token.facts, mistakes);
     let mut change = UpdateToken::default();
-    for path in mask(request.update_mask.as_ref(), &known, &["facts"], &mut mistakes) {
+    for path in mask(request.update_mask.as_ref(), &known, &["facts"], mistakes) {
         match path.as_str() {
             "display_name" => {
-                check_text("token.display_name", &token.display_name, NAME, &mut mistakes);
+                check_text("token.display_name", &token.display_name, NAME, mistakes);
                 change.label = Some(token.display_name.clone());
             }
-            "granted_by" => check_granted_by(&token, &mut mistakes),
+            "granted_by" => check_granted_by(&token, mistakes),
             "scopes" => {
-                check_scopes(&token.scopes, &mut mistakes);
+                check_scopes(&token.scopes, mistakes);
                 change.scopes = Some(token.scopes.clone());
             }
             "purposes" => {
-                let purposes: Purposes = purposes("token.purposes", &token.purposes, &mut mistakes);
+                let purposes: Purposes = purposes("token.purposes", &token.purposes, mistakes);
                 change.purposes = Some(purposes);
             }
             "facts" => change.facts = Some(given.clone()),
-            "max_concurrent_leases" => change.max_leases = Some(max_leases(&token, &mut mistakes)),
+            "max_concurrent_leases" => change.max_leases = Some(max_leases(&token, mistakes)),
             "reserve_percent" => {
-                let reserve = reserve_percent("token.reserve_percent", token.reserve_percent, &mut mistakes);
+                let reserve = reserve_percent("token.reserve_percent", token.reserve_percent, mistakes);
                 change.reserve_percent = Some(reserve);
             }
             path => {
@@ -176,14 +171,16 @@ pub fn read_update(request: &pb::UpdateTokenRequest) -> Result<(TeamId, TokenId,
             }
         }
     }
-    mistakes.check()?;
-    let (team, id) = named.ok_or_else(unread)?;
-    Ok((team, id, change))
+    let (team, id) = named?;
+    Some((team, id, change))
 }
 
-/// Why a token is invalid.
-pub fn read_reason(value: i32) -> Result<Reason, Status> {
-    let reason = match pb::TokenReason::try_from(value) {
+/// Which token is invalid, and why.
+pub fn read_invalidate(
+    request: &pb::InvalidateTokenRequest,
+    mistakes: &mut FieldMistakes,
+) -> Option<(TeamId, TokenId, Reason, String)> {
+    let reason = match pb::TokenReason::try_from(request.reason) {
         Ok(pb::TokenReason::Expired) => Some(Reason::Expired),
         Ok(pb::TokenReason::PasswordChanged) => Some(Reason::PasswordChanged),
         Ok(pb::TokenReason::PermissionLost) => Some(Reason::PermissionLost),
@@ -194,28 +191,24 @@ pub fn read_reason(value: i32) -> Result<Reason, Status> {
         Ok(pb::TokenReason::RefreshRejected) => Some(Reason::RefreshRejected),
         Ok(pb::TokenReason::Unspecified) | Err(_) => None,
     };
-    let mut mistakes = FieldMistakes::default();
     if reason.is_none() {
         mistakes.note("reason", "is required, and must be known");
     }
-    mistakes.check()?;
-    reason.ok_or_else(unread)
+    let (team, id, comment) = read_call(&request.name, &request.comment, mistakes)?;
+    Some((team, id, reason?, comment))
 }
 
 /// Which tokens to list.
-pub fn read_list(request: &pb::ListTokensRequest) -> Result<TokenListFilter, Status> {
-    let mut mistakes = FieldMistakes::default();
-    let team = team_or_all("parent", &request.parent, &mut mistakes);
+pub fn read_list(request: &pb::ListTokensRequest, mistakes: &mut FieldMistakes) -> Option<TokenListFilter> {
+    let team = team_or_all("parent", &request.parent, mistakes);
     let given = |text: &str| !text.is_empty();
-    let network =
-        given(&request.network).then(|| name_in("network", "networks", &request.network, &mut mistakes)).flatten();
+    let network = given(&request.network).then(|| name_in("network", "networks", &request.network, mistakes)).flatten();
     let kind = given(&request.kind).then(|| mistakes.parse("kind", &request.kind)).flatten();
-    check_text("profile", &request.profile, ID, &mut mistakes);
-    let status = token_status(request.status, &mut mistakes);
-    let state = read_state(request.state, &mut mistakes);
-    mistakes.check()?;
+    check_text("profile", &request.profile, ID, mistakes);
+    let status = token_status(request.status, mistakes);
+    let state = read_state(request.state, mistakes);
     let profile = Some(request.profile.clone()).filter(|profile| given(profile));
-    Ok(TokenListFilter { team: team.flatten(), network, kind, status, profile, state })
+    Some(TokenListFilter { team: team?, network, kind, status, profile, state })
 }
 
 fn read_state(value: i32, mistakes: &mut FieldMistakes) -> Option<ShownState> {

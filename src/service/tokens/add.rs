@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::ids::{AppId, KindId, TeamId, TokenId};
+use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::networks::{Network, Purposes};
 use crate::domain::token::{Clocks, Token, TokenState};
-use crate::service::tokens::check::{check_app, check_clocks, check_facts, check_purposes};
+use crate::service::apps::default_app;
+use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
 use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
 use crate::service::{Broker, Caller};
 use crate::store::{NewToken, SealedSecrets, StoreError, StoredToken, WrappedKey};
@@ -172,12 +173,19 @@ impl Broker {
         let network = self.catalogue.network(&ask.network).cloned().ok_or_else(unknown)?;
         let unknown = || Rejected::UnknownKind { network: ask.network.clone(), kind: ask.kind.clone() };
         let kind = network.kind(&ask.kind).ok_or_else(unknown)?;
-        let app = check_app(&network, ask.app.as_deref())?;
+        let app = self.checked_app(&network.id, ask.app.as_deref())?;
         let purposes = check_purposes(kind, &ask.scopes, ask.purposes)?;
         check_facts(&network, &ask.facts)?;
         check_clocks(&ask.clocks, self.now())?;
         let kind = kind.id.clone();
         Ok(Checked { network, kind, app, purposes })
+    }
+
+    /// The app that is meant.
+    fn checked_app(&self, network: &NetworkId, app: Option<&str>) -> Result<AppId, Rejected> {
+        let Some(name) = app else { return Ok(default_app()) };
+        let known = name.parse().ok().filter(|app| self.stored_app(network, app).is_ok());
+        known.ok_or_else(|| Rejected::AppNotFound { network: network.to_string(), app: name.to_owned() })
     }
 
     /// Who granted it. A person who is not known is told apart by the profile, else by the token itself, so that tokens of unknown

@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::AppId;
+use crate::domain::app::DEFAULT_APP;
 use crate::domain::networks::{Network, Purpose, Purposes, TokenKind};
 use crate::domain::token::{Clocks, EXPIRING_WITHIN};
-use crate::service::settings;
-
-/// The app of a token that names none, and the only one that is configured for each network.
-pub const DEFAULT_APP: &str = "default";
 
 /// Why a token is not taken. Never repeats a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +22,9 @@ pub enum Rejected {
         kind: String,
     },
     /// There is no such app.
-    #[error("network '{network}' has no app '{app}' here; leave it empty or name '{DEFAULT_APP}'")]
+    #[error(
+        "network '{network}' has no app '{app}' here; leave it empty for '{DEFAULT_APP}', or create that app first"
+    )]
     AppNotFound {
         /// The network.
         network: String,
@@ -78,15 +76,6 @@ impl Rejected {
     }
 }
 
-/// The app that is meant.
-pub fn check_app(network: &Network, app: Option<&str>) -> Result<AppId, Rejected> {
-    let app = app.unwrap_or(DEFAULT_APP);
-    match app.parse() {
-        Ok(id) if app == DEFAULT_APP => Ok(id),
-        _ => Err(Rejected::AppNotFound { network: network.id.to_string(), app: app.to_owned() }),
-    }
-}
-
 /// The purposes that a token with these scopes serves: those that are `wanted`, or all that the scopes suffice for.
 pub fn check_purposes(kind: &TokenKind, scopes: &[String], wanted: Purposes) -> Result<Purposes, Rejected> {
     let missing =
@@ -119,7 +108,10 @@ fn lack(purpose: Purpose, missing: &[String]) -> String {
 
 /// Every fact must be one that a limit of the network is worked out from.
 pub fn check_facts(network: &Network, facts: &BTreeMap<String, u64>) -> Result<(), Rejected> {
-    let known = settings::facts(network);
+    let limits = network.classes.iter().flat_map(|class| &class.limits);
+    let mut known: Vec<_> = limits.filter_map(|limit| limit.amount.fact()).collect();
+    known.sort_unstable();
+    known.dedup();
     let Some(fact) = facts.keys().find(|fact| !known.contains(&fact.as_str())) else { return Ok(()) };
     let hint =
         if known.is_empty() { "it needs none".to_owned() } else { format!("those it uses are {}", known.join(", ")) };

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::store::Store;
 
 pub(crate) mod alert;
+pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod credit;
@@ -51,6 +52,7 @@ macro_rules! suite {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept_and_rewrapped,
                 meta_is_set_once_or_replaced
             }
+            app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing }
             audit { filters_and_pages, rows_rise_in_order, the_oldest_are_forgotten }
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,

@@ -6,7 +6,7 @@ use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::credit::BlockTake;
 use crate::domain::lease::{Lease, LeaseState};
 use crate::domain::networks::Purpose;
-use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, Team};
+use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::store::{AlertRow, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks};
 
@@ -52,13 +52,22 @@ pub(crate) fn collector(n: u128) -> Collector {
             max_leases: 7,
         },
         weight: 100,
+        certificates: vec![format!("worker-{n}.example").parse().unwrap()],
         disabled: false,
         created_at: at(0),
     }
 }
 
 pub(crate) fn key(n: u128, holder: KeyHolder) -> Key {
-    Key { id: KeyId::from_u128(n), holder, hash: [7; 32], created_at: at(1), revoked_at: None }
+    Key {
+        id: KeyId::from_u128(n),
+        holder,
+        display_name: format!("key {n}"),
+        proof: KeyProof::Secret([7; 32]),
+        created_at: at(1),
+        expires_at: Some(at(100)),
+        revoked_at: None,
+    }
 }
 
 pub(crate) fn token(n: u128) -> Token {

@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::samples::{acme, at, audited, collector, event, key, team};
 use crate::base::ids::{CollectorId, KeyId};
-use crate::domain::team::{Collector, Key, KeyHolder, OperatorRole, Team};
+use crate::domain::team::{Collector, Key, KeyHolder, KeyProof, OperatorRole, Team};
 use crate::store::{MetaName, StoreError, WrappedKey};
 
 pub(crate) async fn teams_are_kept(fixture: &dyn Fixture) {
@@ -47,7 +47,11 @@ pub(crate) async fn keys_are_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let of_collector = key(1, KeyHolder::Collector(acme(), CollectorId::from_u128(1)));
     let of_admin = key(2, KeyHolder::Operator(OperatorRole::Admin));
-    let of_reader = key(3, KeyHolder::Operator(OperatorRole::Reader));
+    let of_reader = Key {
+        proof: KeyProof::Certificate("grafana.example".parse().unwrap()),
+        expires_at: None,
+        ..key(3, KeyHolder::Operator(OperatorRole::Reader))
+    };
     for key in [&of_collector, &of_admin, &of_reader] {
         store.insert_key(key.clone(), event("key.add", "key")).await.unwrap();
     }

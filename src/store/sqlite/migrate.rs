@@ -6,7 +6,10 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_tables.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/sqlite/0001_tables.sql"),
+    include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
+];
 
 /// The schema version that this broker works with.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

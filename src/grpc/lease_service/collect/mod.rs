@@ -166,7 +166,7 @@ impl Task {
                 }
                 () = &mut ending, if !ends => (reads, ends) = (false, true),
                 _ = look.tick() => {
-                    session.look_at_caller()?;
+                    session.check_caller()?;
                     if sender.is_closed() {
                         return Ok(());
                     }

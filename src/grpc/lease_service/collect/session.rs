@@ -154,10 +154,14 @@ impl Session {
         if changes == self.changes {
             return Ok(());
         }
-        self.caller = self.broker.reauthenticate(&self.caller).map_err(|error| Refusal::from(error).status())?;
-        self.caller.must_be_enabled().map_err(|error| Refusal::from(error).status())?;
         self.changes = changes;
-        Ok(())
+        self.check_caller()
+    }
+
+    /// Looks whether the caller may still be here: keys also end by themselves.
+    pub fn check_caller(&mut self) -> Result<(), Status> {
+        self.caller = self.broker.reauthenticate(&self.caller).map_err(|error| Refusal::from(error).status())?;
+        self.caller.must_be_enabled().map_err(|error| Refusal::from(error).status())
     }
 
     /// Takes a command in. Its mistakes are answered; only a bad tag, which no answer could name, ends the stream.

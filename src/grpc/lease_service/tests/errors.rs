@@ -222,6 +222,23 @@ async fn a_key_that_a_connection_remembers_stops_working_when_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_that_a_connection_remembers_ends_at_its_time() {
+    let bench = Bench::start().await;
+    let keys = bench.broker.directory.keys();
+    let key = keys.iter().find(|key| matches!(key.holder, KeyHolder::Collector(..))).unwrap();
+    let expires_at = Some(bench.now() + Duration::from_secs(60));
+    bench.broker.directory.put_key(crate::domain::team::Key { expires_at, ..(**key).clone() });
+    let mut request = tonic::Request::new(());
+    request.metadata_mut().insert("authorization", format!("Bearer {}", bench.key).parse().unwrap());
+    request.extensions_mut().insert(LastCaller::default());
+    bench.clock.advance(Duration::from_secs(59));
+    assert!(caller(&bench.broker, &request).is_ok());
+    bench.clock.advance(Duration::from_secs(1));
+    let refused = caller(&bench.broker, &request).map_err(|status| reason(&status));
+    assert_eq!(refused.map(drop), Err("KEY_INVALID".to_owned()));
+}
+
+#[tokio::test]
 async fn a_disabled_collector_gives_back_and_does_nothing_else() {
     let bench = Bench::start().await;
     let mut client = bench.client().await;

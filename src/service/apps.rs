@@ -1,0 +1,401 @@
+//! Our apps at the networks: made, shown, changed; their budgets topped up; what their secrets are needed for.
+//!
+//! What is said of an app is durable first and then holds in the live pools at once. Its client secret is sealed; it is used here and
+//! never shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+
+use crate::base::clock::Timestamp;
+use crate::base::hex::push_hex;
+use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::domain::app::{App, Budget, DEFAULT_APP};
+use crate::domain::networks::{Binding, Network, TokenKind, Window};
+use crate::domain::pool::AppTerms;
+use crate::service::networks::NetworkError;
+use crate::service::tokens::{Rejected, check_facts};
+use crate::service::{Broker, Caller, request_hash};
+use crate::store::{
+    DuplicateRequest, IdempotencyRecord, StoreError, StoredApp, TopUpBudget as StoredTopUp, TopUpBudgetError,
+};
+use crate::vault::{OpenOwnError, OwnPlace};
+
+/// The most units that a budget may hold.
+const MOST_UNITS: u64 = 1 << 53;
+
+/// Our registration at a network.
+#[derive(Debug, Clone)]
+pub struct AppView {
+    /// The app.
+    pub app: App,
+    /// Whether its client secret is kept here.
+    pub has_secret: bool,
+    /// Its budgets: one for each class of the network that is paid in advance.
+    pub budgets: Vec<BudgetView>,
+    /// Tokens that were granted to it.
+    pub tokens: usize,
+}
+
+/// A budget, and what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetView {
+    /// The credit class.
+    pub class: ClassId,
+    /// Units in all, spent ones included.
+    pub total: u64,
+    /// Units not spent yet.
+    pub left: u64,
+    /// When it was last topped up; `None`: never.
+    pub topped_up_at: Option<Timestamp>,
+}
+
+/// An app to make.
+pub struct CreateApp {
+    /// The network.
+    pub network: NetworkId,
+    /// Its id.
+    pub id: AppId,
+    /// What is said of it.
+    pub said: UpdateApp,
+}
+
+/// What to change about an app; `None` stays as it is.
+#[derive(Default)]
+pub struct UpdateApp {
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// The client id at the network.
+    pub client_id: Option<String>,
+    /// The client secret; `Some(None)` forgets it.
+    pub client_secret: Option<Option<Secret>>,
+    /// All facts.
+    pub facts: Option<BTreeMap<String, u64>>,
+    /// Single facts; `None` within forgets one.
+    pub single_facts: BTreeMap<String, Option<u64>>,
+}
+
+/// Units to add to a budget.
+pub struct TopUpBudget {
+    /// The network.
+    pub network: NetworkId,
+    /// The app.
+    pub app: AppId,
+    /// The credit class, as it was written.
+    pub class: String,
+    /// Units to add; negative ones are taken back.
+    pub units: i64,
+    /// The id that makes a retry safe.
+    pub request_id: String,
+}
+
+/// Why nothing was done about an app.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppError {
+    /// There is no such network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// There is no such app.
+    #[error("network '{network}' has no app '{app}' here; see the list of its apps")]
+    NotFound {
+        /// The network.
+        network: NetworkId,
+        /// What was asked for.
+        app: AppId,
+    },
+    /// The id is taken.
+    #[error("network '{network}' has an app '{app}' already; choose another id, or change that app")]
+    Exists {
+        /// The network.
+        network: NetworkId,
+        /// The id.
+        app: AppId,
+    },
+    /// A fact that no limit of the network is worked out from.
+    #[error(transparent)]
+    Fact(#[from] Rejected),
+    /// The class has no budget, or there is no such class.
+    #[error("network '{network}' has no credit class '{class}' with a budget; see its entry")]
+    NoBudget {
+        /// The network.
+        network: NetworkId,
+        /// What was asked for.
+        class: String,
+    },
+    /// The budget can't hold that.
+    #[error("the budget holds {total} units in all; what is added must leave 0 to {MOST_UNITS}")]
+    Units {
+        /// Units in all, before.
+        total: u64,
+    },
+    /// The request id was used for something else.
+    #[error("this request id was used with other content in the last 24 hours; choose a new id for each request")]
+    RequestIdReused,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Broker {
+    /// An app as it is stored. Every network has the app `default`, also before anything was said of it.
+    pub(super) fn stored_app(&self, network: &NetworkId, app: &AppId) -> Result<Arc<StoredApp>, AppError> {
+        self.network(network)?;
+        if let Some(stored) = self.directory.app(network, app) {
+            return Ok(stored);
+        }
+        if app.as_str() == DEFAULT_APP {
+            let app = App::unknown(network.clone(), app.clone());
+            return Ok(Arc::new(StoredApp { app, sealed_secret: None, secret_version: 0 }));
+        }
+        Err(AppError::NotFound { network: network.clone(), app: app.clone() })
+    }
+
+    /// One app.
+    pub fn app(&self, network: &NetworkId, app: &AppId) -> Result<AppView, AppError> {
+        let stored = self.stored_app(network, app)?;
+        let network = self.network(network)?;
+        Ok(self.view_app(&network, &stored))
+    }
+
+    /// At most `limit` apps of one network (`None`: of all) after `after`, by network and id, and whether there are more.
+    pub fn list_apps(
+        &self,
+        network: Option<&NetworkId>,
+        after: Option<&(NetworkId, AppId)>,
+        limit: usize,
+    ) -> Result<(Vec<AppView>, bool), AppError> {
+        let networks = match network {
+            Some(id) => vec![self.network(id)?],
+            None => self.catalogue.iter().cloned().collect(),
+        };
+        let said = self.directory.apps().into_iter().map(|stored| (stored.app.network.clone(), stored.app.id.clone()));
+        let known = said.filter(|(of, _)| networks.iter().any(|network| network.id == *of));
+        let every = networks.iter().map(|network| (network.id.clone(), default_app()));
+        let names: BTreeSet<_> = known.chain(every).collect();
+        let mut found: Vec<_> = names.into_iter().filter(|name| after.is_none_or(|after| name > after)).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let views = found.iter().map(|(network, app)| self.app(network, app));
+        Ok((views.collect::<Result<_, _>>()?, more))
+    }
+
+    /// Makes an app.
+    pub async fn create_app(&self, caller: &Caller, ask: CreateApp) -> Result<AppView, AppError> {
+        let CreateApp { network, id, said } = ask;
+        let _one_at_a_time = self.changes.directory.lock().await;
+        self.network(&network)?;
+        if id.as_str() == DEFAULT_APP || self.directory.app(&network, &id).is_some() {
+            return Err(AppError::Exists { network, app: id });
+        }
+        let made = StoredApp { app: App::unknown(network, id), sealed_secret: None, secret_version: 0 };
+        self.put_app(caller, "app.create", &made, said).await
+    }
+
+    /// Changes an app. Limits that are worked out from its facts follow at once.
+    pub async fn update_app(
+        &self,
+        caller: &Caller,
+        network: &NetworkId,
+        app: &AppId,
+        change: UpdateApp,
+    ) -> Result<AppView, AppError> {
+        let _one_at_a_time = self.changes.directory.lock().await;
+        let before = self.stored_app(network, app)?;
+        self.put_app(caller, "app.update", &before, change).await
+    }
+
+    /// Adds units to a budget: durable, and in force in the live pool when this returns.
+    pub async fn top_up_budget(&self, caller: &Caller, ask: TopUpBudget) -> Result<BudgetView, AppError> {
+        let _one_at_a_time = self.changes.directory.lock().await;
+        let stored = self.stored_app(&ask.network, &ask.app)?;
+        let network = self.network(&ask.network)?;
+        let before = self.view_app(&network, &stored).budgets;
+        let before = before.into_iter().find(|budget| budget.class.as_str() == ask.class);
+        let no_budget = || AppError::NoBudget { network: ask.network.clone(), class: ask.class.clone() };
+        let before = before.ok_or_else(no_budget)?;
+        let total = before.total.checked_add_signed(ask.units).filter(|total| *total <= MOST_UNITS);
+        if total.is_none() {
+            return Err(AppError::Units { total: before.total });
+        }
+        if stored.app.created_at.is_none() {
+            self.put_app(caller, "app.create", &stored, UpdateApp::default()).await?;
+        }
+        let detail = format!("class={} units={}", before.class, ask.units);
+        let audit = self.audit(caller, "app.top_up", name_of(&stored.app), detail);
+        let top_up = StoredTopUp {
+            start: before.total,
+            at: self.now(),
+            request: self.top_up_request(caller, &ask),
+            network: ask.network,
+            app: ask.app,
+            class: before.class,
+            units: ask.units,
+        };
+        let (network, app, class) = (top_up.network.clone(), top_up.app.clone(), top_up.class.clone());
+        match self.store.top_up_budget(top_up, audit).await {
+            Ok(budget) => self.hold_budget(&network, &app, &class, budget)?,
+            // The first asking was answered, or is in force since the start.
+            Err(TopUpBudgetError::Duplicate(DuplicateRequest::Repeated { .. })) => {}
+            Err(TopUpBudgetError::Duplicate(DuplicateRequest::OtherContent)) => return Err(AppError::RequestIdReused),
+            Err(TopUpBudgetError::Store(error)) => return Err(error.into()),
+        }
+        let budgets = self.app(&network, &app)?.budgets.into_iter();
+        budgets
+            .into_iter()
+            .find(|budget| budget.class == class)
+            .ok_or_else(|| AppError::NoBudget { network, class: class.to_string() })
+    }
+
+    fn top_up_request(&self, caller: &Caller, ask: &TopUpBudget) -> IdempotencyRecord {
+        let name = format!("{}/{}/{}", ask.network, ask.app, ask.class);
+        IdempotencyRecord {
+            scope: format!("budget/{}", caller.name()),
+            request_id: ask.request_id.clone(),
+            content_hash: request_hash(&self.vault, &[name.as_bytes(), &ask.units.to_be_bytes()]),
+            response: Vec::new(),
+            expires_at: self.now() + crate::service::requests::KEPT,
+        }
+    }
+
+    /// Lets a budget hold that was made durable.
+    fn hold_budget(&self, network: &NetworkId, app: &AppId, class: &ClassId, budget: Budget) -> Result<(), AppError> {
+        let mut stored = (*self.stored_app(network, app)?).clone();
+        stored.app.budgets.insert(class.clone(), budget);
+        self.hold_app(stored);
+        Ok(())
+    }
+
+    /// Stores an app with what is said of it, then lets it hold. The caller holds the lock of the directory.
+    async fn put_app(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        before: &StoredApp,
+        said: UpdateApp,
+    ) -> Result<AppView, AppError> {
+        let network = self.network(&before.app.network)?;
+        let detail = detail_of(&said);
+        let stored = self.changed_app(before, said);
+        check_facts(&network, &stored.app.facts)?;
+        let audit = self.audit(caller, action, name_of(&stored.app), detail);
+        self.store.put_app(stored.clone(), audit).await?;
+        let view = self.view_app(&network, &stored);
+        self.hold_app(stored);
+        Ok(view)
+    }
+
+    fn changed_app(&self, before: &StoredApp, said: UpdateApp) -> StoredApp {
+        let mut stored = before.clone();
+        let app = &mut stored.app;
+        app.created_at = app.created_at.or(Some(self.now()));
+        app.display_name = said.display_name.unwrap_or_else(|| app.display_name.clone());
+        app.client_id = said.client_id.unwrap_or_else(|| app.client_id.clone());
+        app.facts = said.facts.unwrap_or_else(|| app.facts.clone());
+        for (fact, value) in said.single_facts {
+            match value {
+                Some(value) => app.facts.insert(fact, value),
+                None => app.facts.remove(&fact),
+            };
+        }
+        if let Some(secret) = said.client_secret {
+            stored.secret_version += 1;
+            let row = name_of(&stored.app);
+            let place = secret_place(&row, stored.secret_version);
+            stored.sealed_secret = secret.map(|secret| self.vault.seal_own(&place, &secret));
+        }
+        stored
+    }
+
+    /// Lets what is stored of an app hold: in the directory, and in the pool of its network.
+    fn hold_app(&self, stored: StoredApp) {
+        let App { network, id, .. } = stored.app.clone();
+        let terms = terms_of(&self.config, &stored.app);
+        self.directory.put_app(stored);
+        self.engine.set_app(&network, &id, terms);
+    }
+
+    fn view_app(&self, network: &Network, stored: &StoredApp) -> AppView {
+        let app = stored.app.clone();
+        let look = |pool: &crate::domain::pool::Pool| (pool.tokens_of_app(&app.id), pool.budgets_of(&app.id));
+        let (tokens, buckets) = self.engine.look(&network.id, look).unwrap_or_default();
+        let terms = terms_of(&self.config, &app);
+        let paid = network.classes.iter().enumerate().filter_map(|(at, class)| {
+            let rule = class.limits.iter().find(|limit| limit.window == Window::Budget)?;
+            let assumed = || crate::domain::credit::limit(&rule.amount, |fact| app.facts.get(fact).copied());
+            let total = terms.limits.get(&class.id).copied().unwrap_or_else(assumed);
+            let spent = buckets.iter().find(|bucket| bucket.class == at).map_or(0, |bucket| bucket.spent);
+            let topped_up_at = app.budgets.get(&class.id).map(|budget| budget.topped_up_at);
+            Some(BudgetView { class: class.id.clone(), total, left: total.saturating_sub(spent), topped_up_at })
+        });
+        let budgets = paid.collect();
+        AppView { app, has_secret: stored.sealed_secret.is_some(), budgets, tokens }
+    }
+
+    /// What each call with a token must carry beside it. Without the app's client secret there is no proof: the network asks for one
+    /// only where the app is set up so.
+    pub(super) fn call_parameters(
+        &self,
+        network: &NetworkId,
+        kind: &TokenKind,
+        app: &str,
+        access_token: &Secret,
+    ) -> Result<BTreeMap<String, String>, OpenOwnError> {
+        let mut parameters = BTreeMap::new();
+        if kind.bindings.contains(&Binding::AppSecretProof)
+            && let Some(stored) = app.parse().ok().and_then(|app| self.directory.app(network, &app))
+            && let Some(sealed) = &stored.sealed_secret
+        {
+            let row = name_of(&stored.app);
+            let secret = self.vault.open_own(&secret_place(&row, stored.secret_version), sealed)?;
+            parameters.insert("appsecret_proof".to_owned(), app_secret_proof(&secret, access_token));
+        }
+        Ok(parameters)
+    }
+}
+
+/// What the settings and its record say of an app, for the pool of its network.
+pub(super) fn terms_of(config: &Config, app: &App) -> AppTerms {
+    let settings = config.networks.get(&app.network);
+    let mut limits = settings.map(|settings| settings.safe_start.clone()).unwrap_or_default();
+    limits.extend(app.budgets.iter().map(|(class, budget)| (class.clone(), budget.total)));
+    AppTerms { facts: app.facts.clone(), limits }
+}
+
+/// The app that a token belongs to that names none.
+pub(super) fn default_app() -> AppId {
+    DEFAULT_APP.parse().expect("'default' is a slug")
+}
+
+/// Lower-case hex of HMAC-SHA256 over the access token with the app secret as key, as the networks of Meta ask for.
+fn app_secret_proof(app_secret: &Secret, access_token: &Secret) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, app_secret.expose().as_bytes());
+    let tag = hmac::sign(&key, access_token.expose().as_bytes());
+    let mut proof = String::with_capacity(64);
+    push_hex(&mut proof, tag.as_ref());
+    proof
+}
+
+fn secret_place(row: &str, version: u32) -> OwnPlace<'_> {
+    OwnPlace { table: "app", row, column: "sealed_secret", version: u64::from(version) }
+}
+
+fn name_of(app: &App) -> String {
+    format!("networks/{}/apps/{}", app.network, app.id)
+}
+
+fn detail_of(said: &UpdateApp) -> String {
+    let fields = [
+        ("display_name", said.display_name.is_some()),
+        ("client_id", said.client_id.is_some()),
+        ("client_secret", said.client_secret.is_some()),
+        ("facts", said.facts.is_some() || !said.single_facts.is_empty()),
+    ];
+    let said: Vec<_> = fields.into_iter().filter(|(_, said)| *said).map(|(field, _)| field).collect();
+    format!("fields={}", said.join(","))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Apps: what is known of our registrations at networks, and their budgets.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::domain::app::{App, Budget};
+use crate::domain::audit::AuditEvent;
+use crate::store::audit::insert_audit;
+use crate::store::database::Database;
+use crate::store::idempotency::{RequestError, insert_request};
+use crate::store::sql::{Row, first, json, values};
+use crate::store::{DuplicateRequest, IdempotencyRecord, StoreError};
+
+/// An app with its client secret as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredApp {
+    /// The app.
+    pub app: App,
+    /// Its client secret, sealed.
+    pub sealed_secret: Option<Vec<u8>>,
+    /// Counts up each time the secret is replaced: its sealing is bound to it.
+    pub secret_version: u32,
+}
+
+/// Units that are added to a budget.
+#[derive(Debug, Clone)]
+pub struct TopUpBudget {
+    /// The network.
+    pub network: NetworkId,
+    /// The app.
+    pub app: AppId,
+    /// The credit class.
+    pub class: ClassId,
+    /// The total of a budget that was never topped up.
+    pub start: u64,
+    /// Units to add; negative ones are taken back.
+    pub units: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What makes a retry safe. The response that is noted is the new total, as 8 bytes.
+    pub request: IdempotencyRecord,
+}
+
+/// Why a budget was not topped up.
+#[derive(Debug, thiserror::Error)]
+pub enum TopUpBudgetError {
+    /// The request was made before.
+    #[error(transparent)]
+    Duplicate(DuplicateRequest),
+    /// The store did not do it. [`StoreError::Conflict`]: less than nothing would be left.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RequestError> for TopUpBudgetError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Duplicate(duplicate) => TopUpBudgetError::Duplicate(duplicate),
+            RequestError::Store(error) => TopUpBudgetError::Store(error),
+        }
+    }
+}
+
+/// What is kept of apps.
+#[async_trait]
+pub trait AppStore: Send + Sync {
+    /// Adds an app or puts it in the place of what is stored. Its budgets stay as they are stored.
+    async fn put_app(&self, app: StoredApp, audit: AuditEvent) -> Result<(), StoreError>;
+    /// Adds to a budget of an app that is stored, together with the note of the request; the budget as it is then.
+    async fn top_up_budget(&self, top_up: TopUpBudget, audit: AuditEvent) -> Result<Budget, TopUpBudgetError>;
+    /// All apps with their budgets, by network and id.
+    async fn list_apps(&self) -> Result<Vec<StoredApp>, StoreError>;
+}
+
+const PUT_APP: &str = "INSERT INTO app (network, id, display_name, client_id, facts, sealed_secret, secret_version,
+        created_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (network, id) DO UPDATE SET display_name = excluded.display_name, client_id = excluded.client_id,
+        facts = excluded.facts, sealed_secret = excluded.sealed_secret, secret_version = excluded.secret_version";
+const LIST_APPS: &str =
+    "SELECT network, id, display_name, client_id, facts, sealed_secret, secret_version, created_at_us
+    FROM app ORDER BY network, id";
+const LIST_BUDGETS: &str = "SELECT network, app, class, total, topped_up_at_us FROM budget";
+const START_BUDGET: &str =
+    "INSERT INTO budget (network, app, class, total, topped_up_at_us) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (network, app, class) DO NOTHING";
+const TOP_UP: &str = "UPDATE budget SET total = total + $4, topped_up_at_us = $5
+    WHERE network = $1 AND app = $2 AND class = $3 RETURNING total";
+
+#[async_trait]
+impl<D: Database> AppStore for D {
+    async fn put_app(&self, stored: StoredApp, audit: AuditEvent) -> Result<(), StoreError> {
+        let StoredApp { app, sealed_secret, secret_version } = stored;
+        let values = values![
+            &app.network,
+            &app.id,
+            &*app.display_name,
+            &*app.client_id,
+            json(&app.facts),
+            sealed_secret,
+            secret_version,
+            app.created_at.unwrap_or(audit.at),
+        ];
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute(PUT_APP, values).await?;
+                insert_audit(tx, [&audit]).await
+            })
+        })
+        .await
+    }
+
+    async fn top_up_budget(&self, top_up: TopUpBudget, audit: AuditEvent) -> Result<Budget, TopUpBudgetError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let TopUpBudget { network, app, class, start, units, at, request } = top_up;
+                tx.execute(START_BUDGET, values![&network, &app, &class, start, at]).await?;
+                let row = first(tx, TOP_UP, values![&network, &app, &class, units, at]).await?;
+                let mut row = row.ok_or_else(|| StoreError::corrupt("a budget that was written and is not there"))?;
+                let total: u64 = row.count()?;
+                let request = IdempotencyRecord { response: total.to_be_bytes().to_vec(), ..request };
+                insert_request(tx, &request, at).await?;
+                insert_audit(tx, [&audit]).await?;
+                Ok(Budget { total, topped_up_at: at })
+            })
+        })
+        .await
+    }
+
+    async fn list_apps(&self) -> Result<Vec<StoredApp>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut budgets: BTreeMap<(NetworkId, AppId), BTreeMap<ClassId, Budget>> = BTreeMap::new();
+                for mut row in tx.rows(LIST_BUDGETS, vec![]).await? {
+                    let app = (row.slug()?, row.slug()?);
+                    let class = row.slug()?;
+                    let budget = Budget { total: row.count()?, topped_up_at: row.time()? };
+                    budgets.entry(app).or_default().insert(class, budget);
+                }
+                let apps = tx.rows(LIST_APPS, vec![]).await?.into_iter().map(stored_app);
+                let with_budgets = apps.map(|stored| {
+                    let mut stored = stored?;
+                    let name = (stored.app.network.clone(), stored.app.id.clone());
+                    stored.app.budgets = budgets.remove(&name).unwrap_or_default();
+                    Ok(stored)
+                });
+                with_budgets.collect()
+            })
+        })
+        .await
+    }
+}
+
+fn stored_app(mut row: Row) -> Result<StoredApp, StoreError> {
+    let mut app = App::unknown(row.slug()?, row.slug()?);
+    app.display_name = row.text()?;
+    app.client_id = row.text()?;
+    app.facts = row.json()?;
+    let (sealed_secret, secret_version) = (row.maybe_blob()?, row.count()?);
+    app.created_at = Some(row.time()?);
+    Ok(StoredApp { app, sealed_secret, secret_version })
+}
