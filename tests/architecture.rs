@@ -17,8 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("outbound", &["base", "config", "domain"]),
     ("engine", &["base", "domain", "store", "telemetry"]),
     ("service", &["base", "config", "telemetry", "domain", "vault", "store", "outbound", "engine"]),
-    // Transport knows the store's errors through the services' errors, and nothing else of it.
-    ("grpc", &["base", "config", "telemetry", "domain", "service", "engine", "store"]),
+    ("grpc", &["base", "config", "telemetry", "domain", "service"]),
     ("web", &["base", "config", "telemetry", "domain", "service"]),
     ("sim", &["base", "domain"]),
     (
@@ -62,7 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "app", "cli"]),
-    ("tonic_types", &["grpc", "cli", "app"]),
+    ("tonic_types", &["grpc", "cli"]),
     ("prost", &["grpc", "cli"]),
     ("prost_types", &["grpc", "cli", "app"]),
     ("axum", &["web", "sim"]),
@@ -98,7 +97,7 @@ fn read(path: &Path) -> Option<(String, Vec<String>)> {
     let name = path.file_stem()?.to_str()?;
     let is_test = name.ends_with("tests")
         || ["testing", "watched", "stub"].contains(&name)
-        || below.components().any(|part| part.as_os_str() == "contract");
+        || below.components().any(|part| ["contract", "tests"].iter().any(|folder| part.as_os_str() == *folder));
     if is_test || layer.ends_with(".rs") {
         return None;
     }

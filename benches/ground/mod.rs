@@ -52,6 +52,7 @@ pub fn token_of(network: &Network, kind: &str, team: &str, number: usize) -> Tok
         person: format!("person-{number}"),
         profiles: vec![format!("profile-{number}")],
         label: String::new(),
+        granted_by: String::new(),
         scopes,
         purposes: Purpose::ALL.into_iter().collect(),
         facts: BTreeMap::new(),

@@ -73,7 +73,6 @@ const EVENTS: &[Column<pb::AuditEvent>] = &[
     Column::text("ACTOR", |event, _| short(&event.actor).into()),
     Column::minor_text("TEAM", |event, _| short(&event.team).into()),
     Column::text("RESOURCE", |event, _| event.resource.as_str().into()),
-    Column::minor_text("PEER", |event, _| event.peer.as_str().into()),
     Column::minor_text("COMMENT", |event, _| event.comment.as_str().into()),
     Column::minor_text("DETAILS", |event, _| details(event).into()),
 ];

@@ -29,6 +29,8 @@ pub struct Token {
     pub profiles: Vec<String>,
     /// A name for people.
     pub label: String,
+    /// The member of the team who granted it, as the team names them; empty: not known.
+    pub granted_by: String,
     /// The scopes that were granted.
     pub scopes: Vec<String>,
     /// What the person agreed to.

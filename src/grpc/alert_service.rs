@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::base::ids::{AlertId, TeamId};
 use crate::domain::alert::{Alert, AlertKind, Detail, Level};
-use crate::grpc::authorization::authorize;
+use crate::grpc::authorization::{authorize, turned_away};
 use crate::grpc::call::Closing;
 use crate::grpc::change::{asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
@@ -24,7 +24,9 @@ use crate::grpc::pb::watch_alerts_response::Event;
 use crate::grpc::pb::{self, alert_service_server::AlertService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
-use crate::service::{AlertError, AlertStanding, Broker, ListAlerts, standing};
+use crate::service::{AlertError, AlertStanding, Broker, Caller, ListAlerts, standing};
+
+const WATCH: &str = "AlertService/WatchAlerts";
 
 /// The service, for a broker.
 pub struct AlertServer(pub Broker);
@@ -80,7 +82,7 @@ impl AlertService for AlertServer {
         &self,
         request: Request<pb::WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
-        authorize(&self.0, &request, "AlertService/WatchAlerts")?;
+        let caller = authorize(&self.0, &request, WATCH)?;
         let closing = request.extensions().get::<Closing>().cloned();
         let team = asked(request.get_ref(), |request, mistakes| team_or_all("parent", &request.parent, mistakes))?;
         if let Some(team) = team.as_ref().filter(|team| self.0.directory.team(team).is_none()) {
@@ -90,6 +92,7 @@ impl AlertService for AlertServer {
             _place: self.0.watch.stream_place().ok_or_else(too_many_streams)?,
             changes: self.0.watch.watch_alerts(),
             broker: self.0.clone(),
+            caller,
             team,
             closing,
             pending: VecDeque::new(),
@@ -104,6 +107,7 @@ impl AlertService for AlertServer {
 /// only the latest state. If the broadcast overflows, it begins anew.
 struct WatchingAlerts {
     broker: Broker,
+    caller: Caller,
     team: Option<TeamId>,
     changes: Receiver<Arc<Alert>>,
     closing: Option<Closing>,
@@ -126,10 +130,12 @@ impl WatchingAlerts {
         if self.over {
             return None;
         }
-        let (tasks, closing) = (self.broker.tasks.clone(), self.closing.clone());
+        let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
         let told = tokio::select! {
+            biased;
+            status = turned_away(&broker, &caller, WATCH) => Err(status),
             told = self.event() => told,
-            () = tasks.stopped() => Err(shutting_down()),
+            () = broker.tasks.stopped() => Err(shutting_down()),
             () = closed(closing) => return None,
         };
         self.over = told.is_err();

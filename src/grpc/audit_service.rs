@@ -121,8 +121,7 @@ fn read_statement(
 
 fn event_message(broker: &Broker, event: &AuditEntry) -> pb::AuditEvent {
     let (pairs, comment) = details(&event.detail);
-    let of = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    let more = pairs.iter().filter(|(key, _)| !matches!(*key, "token" | "peer" | "request_id"));
+    let more = pairs.iter().filter(|(key, _)| *key != "token");
     pb::AuditEvent {
         name: format!("auditEvents/{}", event.id),
         occur_time: Some(timestamp(event.at)),
@@ -131,8 +130,6 @@ fn event_message(broker: &Broker, event: &AuditEntry) -> pb::AuditEvent {
         team: event.team.as_ref().map(|team| format!("teams/{team}")).unwrap_or_default(),
         resource: event.subject.clone(),
         token: token_of(event).unwrap_or_default(),
-        peer: of("peer").unwrap_or_default(),
-        request_id: of("request_id").unwrap_or_default(),
         comment: comment.to_owned(),
         details: more.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     }

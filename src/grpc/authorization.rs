@@ -84,13 +84,37 @@ pub const RULES: &[(&str, Rule)] = &[
 
 /// Tells who makes a call, if they may make it. `call` is its name in [`RULES`].
 pub fn authorize<T>(broker: &Broker, request: &Request<T>, call: &str) -> Result<Caller, Status> {
-    let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == call) else {
-        let message = format!("nobody may call {call}: the broker has no rule for it; please report this");
-        return Err(refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message).status());
-    };
+    let rule = rule_of(call)?;
     let caller = caller(broker, request)?;
-    may_call(&caller, *rule).map_err(|error| Refusal::from(error).status())?;
+    may_call(&caller, rule).map_err(|error| Refusal::from(error).status())?;
     Ok(caller)
+}
+
+/// Looks again whether the caller of a stream may be there: what it showed may have ended, or stand for less than it did.
+pub fn may_stay(broker: &Broker, caller: &Caller, call: &str) -> Result<(), Status> {
+    let caller = broker.reauthenticate(caller).map_err(|error| Refusal::from(error).status())?;
+    may_call(&caller, rule_of(call)?).map_err(|error| Refusal::from(error).status())
+}
+
+/// Waits until the caller of a stream may not be there any more; the status that ends the stream. Cancel-safe.
+pub async fn turned_away(broker: &Broker, caller: &Caller, call: &str) -> Status {
+    let mut changes = broker.directory.watch_changes();
+    loop {
+        if let Err(status) = may_stay(broker, caller, call) {
+            return status;
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn rule_of(call: &str) -> Result<Rule, Status> {
+    let rule = RULES.iter().find(|(name, _)| *name == call).map(|(_, rule)| *rule);
+    rule.ok_or_else(|| {
+        let message = format!("nobody may call {call}: the broker has no rule for it; please report this");
+        refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message).status()
+    })
 }
 
 fn may_call(caller: &Caller, rule: Rule) -> Result<(), Forbidden> {

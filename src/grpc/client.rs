@@ -10,6 +10,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
+use tonic_types::StatusExt;
 
 use crate::base::secret::Secret;
 
@@ -126,6 +127,13 @@ fn tls(settings: &ClientSettings) -> ClientTlsConfig {
         Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
         None => tls,
     }
+}
+
+/// The reason that a refusal carries, empty if it has none, and the time after which it may be tried again.
+pub fn told_by(status: &Status) -> (String, Option<Duration>) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    (reason, details.retry_info().and_then(|info| info.retry_delay))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use crate::base::ids::{NetworkId, TeamId};
 use crate::domain::load::Span;
-use crate::grpc::authorization::authorize;
+use crate::grpc::authorization::{authorize, turned_away};
 use crate::grpc::call::Closing;
 use crate::grpc::change::asked;
 use crate::grpc::convert::{from_duration, name_in};
@@ -26,6 +26,8 @@ use crate::service::{AddedCollection, AddedTokens, Broker, Caller, LoadLevel, Lo
 const MOST_ADDED: usize = 100;
 /// The least time between two messages of a watch, unless it says otherwise.
 const USUAL_INTERVAL: Duration = Duration::from_secs(5);
+
+const WATCH: &str = "LoadService/WatchTeamLoad";
 
 /// The service, for a broker.
 pub struct LoadServer(pub Broker);
@@ -74,7 +76,7 @@ impl LoadService for LoadServer {
         &self,
         request: Request<pb::WatchTeamLoadRequest>,
     ) -> Result<Response<Self::WatchTeamLoadStream>, Status> {
-        let caller = authorize(&self.0, &request, "LoadService/WatchTeamLoad")?;
+        let caller = authorize(&self.0, &request, WATCH)?;
         let closing = request.extensions().get::<Closing>().cloned();
         let (wanted, interval) = asked(request.get_ref(), |request, mistakes| {
             let interval = read_interval(request, mistakes);
@@ -175,10 +177,12 @@ impl WatchingLoad {
         if self.over {
             return None;
         }
-        let (tasks, closing) = (self.broker.tasks.clone(), self.closing.clone());
+        let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
         let told = tokio::select! {
+            biased;
+            status = turned_away(&broker, &caller, WATCH) => Err(status),
             told = self.changed() => told,
-            () = tasks.stopped() => Err(shutting_down()),
+            () = broker.tasks.stopped() => Err(shutting_down()),
             () = closed(closing) => return None,
         };
         self.over = told.is_err();

@@ -9,8 +9,7 @@ use tonic_types::{ErrorDetails, QuotaViolation, StatusExt};
 use crate::base::clock::Timestamp;
 use crate::grpc::convert::timestamp;
 use crate::grpc::pb::{CollectRefused, ERROR_DOMAIN, ErrorReason};
-use crate::service::{AuthenticateError, Forbidden};
-use crate::store::StoreError;
+use crate::service::{AuthenticateError, Forbidden, StoreError};
 
 /// How long a caller should wait when the store, or the whole process, can't answer.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
+use tokio::sync::watch;
 
 use crate::base::ids::{AppId, CollectorId, KeyId, NetworkId, SharedIdMap, TeamId};
 use crate::domain::certificate::CertificateName;
@@ -21,6 +22,7 @@ pub struct Directory {
     certificates: DashMap<CertificateName, CertificateHolder>,
     apps: DashMap<(NetworkId, AppId), Arc<StoredApp>>,
     changes: AtomicU64,
+    news: watch::Sender<()>,
 }
 
 /// A key, with the digest of the secret that was proven to be its own.
@@ -92,8 +94,14 @@ impl Directory {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// Tells of each change of a collector or a key from now on.
+    pub fn watch_changes(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
     fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Release);
+        self.news.send_replace(());
     }
 
     /// All keys, by id.

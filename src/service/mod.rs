@@ -62,6 +62,8 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
+pub use crate::engine::{AcquireError, Recall};
+pub use crate::store::{LeaseFilter, StoreError};
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;

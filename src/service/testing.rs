@@ -157,6 +157,7 @@ pub(crate) fn x_token(person: &str) -> AddToken {
         person: person.to_owned(),
         profile: String::new(),
         label: String::new(),
+        granted_by: String::new(),
         scopes: SCOPES.map(str::to_owned).to_vec(),
         purposes: Purposes::default(),
         facts: BTreeMap::new(),

@@ -441,12 +441,14 @@ async fn what_may_be_changed_of_a_token_is_changed() {
     let token = test.broker.add_token(&test.admin, &acme, facebook).await.unwrap().token.id;
     let change = UpdateToken {
         label: Some("Ann's".to_owned()),
+        granted_by: Some("ann@example.com".to_owned()),
         single_facts: BTreeMap::from([("engaged_users".to_owned(), Some(7))]),
         max_leases: Some(Some(3)),
         reserve_percent: Some(Some(20)),
         ..UpdateToken::default()
     };
     let shown = test.broker.update_token(&test.admin, &acme, token, &change).await.unwrap().token;
+    assert_eq!(shown.granted_by, "ann@example.com");
     assert_eq!((shown.label.as_str(), shown.max_leases, shown.reserve_percent), ("Ann's", Some(3), Some(20)));
     assert_eq!(shown.facts, BTreeMap::from([("engaged_users".to_owned(), 7)]));
     let narrow = UpdateToken { scopes: Some(vec![]), ..UpdateToken::default() };

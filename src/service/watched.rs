@@ -162,6 +162,7 @@ impl Watched {
             person: format!("person {}", self.people),
             profile: String::new(),
             label: String::new(),
+            granted_by: String::new(),
             scopes: vec!["read".to_owned()],
             purposes: Purposes::default(),
             facts: BTreeMap::new(),

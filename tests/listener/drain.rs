@@ -58,6 +58,15 @@ async fn a_connection_without_preface_does_not_hold_it_up() {
 }
 
 #[tokio::test]
+async fn an_idle_client_that_stays_does_not_hold_it_up() {
+    let running = start(Limits::default());
+    let mut idle = Raw::open(running.address()).await;
+    soon(idle.next_of(SETTINGS)).await.expect("the server runs");
+    assert!(soon(running.server.drain()).await, "there was nothing to finish");
+    soon(idle.closed()).await;
+}
+
+#[tokio::test]
 async fn an_open_stream_ends_with_a_reason() {
     let running = start(Limits { drain: Duration::from_secs(2), ..Limits::default() });
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", running.address())).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use token_broker::app::{Running, start};
+use token_broker::app::{Running, listen, open};
 use token_broker::base::clock::SystemClock;
 use token_broker::base::secret::Secret;
 use token_broker::config::Config;
@@ -35,12 +35,11 @@ struct Bench {
 impl Bench {
     async fn start() -> Self {
         let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
-        let running = serve(&dir, Some(&authority)).await;
-        let key = running.first_key.as_ref().unwrap().expose().to_owned();
+        let (running, key) = serve(&dir, Some(&authority)).await;
         let nobody = authority.client(&["nobody.example"]);
-        let admin = client(&running, &authority, Some(&nobody), Some(&key)).await.expect("our own authority");
+        let admin = client(&running, &authority, Some(&nobody), Some(key.expose())).await.expect("our own authority");
         let collector = make_team_and_collector(&admin).await;
-        Self { running, authority, admin, key: Secret::new(key), collector, _dir: dir }
+        Self { running, authority, admin, key, collector, _dir: dir }
     }
 
     /// Whoever shows a certificate of these names, and no key.
@@ -78,7 +77,8 @@ impl Bench {
     }
 }
 
-async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> Running {
+/// A whole broker, with TLS and certificates of `authority` if there is one, and its first key.
+pub async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> (Running, Secret) {
     let mut config = Config::default();
     config.store.dir = dir.path().join("data");
     config.grpc.listen = "127.0.0.1:0".parse().unwrap();
@@ -92,7 +92,9 @@ async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> Runnin
         config.grpc.tls.key = Some(dir.path().join("key.pem"));
         config.grpc.tls.client_ca = Some(dir.path().join("ca.pem"));
     }
-    start(config, Arc::new(SystemClock::start())).await.unwrap()
+    let mut opened = open(config, Arc::new(SystemClock::start())).await.unwrap();
+    let key = opened.first_key.take().unwrap();
+    (listen(opened).await.unwrap(), key)
 }
 
 async fn client(running: &Running, authority: &Authority, pair: Option<&Pair>, key: Option<&str>) -> Option<Client> {
@@ -143,7 +145,7 @@ async fn list_teams(client: &Client) -> Result<(), ErrorReason> {
     answer.map(drop).map_err(|status| reason(&status))
 }
 
-fn reason(status: &Status) -> ErrorReason {
+pub fn reason(status: &Status) -> ErrorReason {
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
     ErrorReason::from_reason(&info.reason).unwrap()
 }
@@ -195,7 +197,7 @@ async fn nobody_else_is() {
 #[tokio::test]
 async fn without_tls_nobody_is_known_without_a_key() {
     let dir = tempfile::tempdir().unwrap();
-    let running = serve(&dir, None).await;
+    let (running, _) = serve(&dir, None).await;
     let server = format!("http://{}", running.grpc.local_addr());
     let settings = ClientSettings { server, key: None, ca: None, identity: None };
     let plain = soon(connect(&settings)).await.unwrap();

@@ -11,6 +11,7 @@ mod connections;
 mod drain;
 mod identity;
 mod raw;
+mod rules;
 mod stub;
 mod tls;
 

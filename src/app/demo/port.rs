@@ -3,20 +3,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic_types::StatusExt;
 
 use crate::app::demo::pace::Pace;
 use crate::app::demo::plan::Way;
 use crate::base::clock::Timestamp;
 use crate::base::tasks::Tasks;
-use crate::grpc::client::Client;
+use crate::grpc::client::{Client, told_by};
 use crate::grpc::convert::from_timestamp;
 use crate::grpc::pb;
 use pb::collect_request::Command;
@@ -175,12 +173,9 @@ impl Refused {
 }
 
 fn refused(status: &tonic::Status, pace: &Pace) -> Refused {
-    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    Refused {
-        reason: status.get_details_error_info().map(|info| info.reason).unwrap_or_default(),
-        message: status.message().to_owned(),
-        retry_at: delay.map(|delay: Duration| pace.now() + delay),
-    }
+    let (reason, delay) = told_by(status);
+    let retry_at = delay.map(|delay| pace.now() + delay);
+    Refused { reason, message: status.message().to_owned(), retry_at }
 }
 
 fn unexpected(event: &Event) -> Refused {

@@ -69,6 +69,7 @@ fn token(number: u128, person: &str) -> Token {
         person: person.to_owned(),
         profiles: Vec::new(),
         label: String::new(),
+        granted_by: String::new(),
         scopes: vec!["read".to_owned()],
         purposes: [Purpose::CollectContent].into_iter().collect(),
         facts: BTreeMap::new(),

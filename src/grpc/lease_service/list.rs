@@ -10,8 +10,7 @@ use crate::grpc::lease_service::{refusals, show};
 use crate::grpc::page::Page;
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
-use crate::service::{Broker, Caller};
-use crate::store::LeaseFilter;
+use crate::service::{Broker, Caller, LeaseFilter};
 
 /// A page of leases.
 pub async fn list(

@@ -9,10 +9,9 @@ use crate::domain::lease::LeaseState;
 use crate::domain::pool::{NoToken, Unusable};
 use crate::domain::team::ScopeError;
 use crate::domain::token::Reason;
-use crate::engine::AcquireError;
 use crate::grpc::pb::{ErrorReason, Lease};
 use crate::grpc::status::{Refusal, refuse};
-use crate::service::{AcquireLeaseError, LeaseCallError, ListLeasesError};
+use crate::service::{AcquireError, AcquireLeaseError, LeaseCallError, ListLeasesError};
 
 /// How long to wait where the broker has too much to do.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -185,6 +185,7 @@ impl Bench {
             person: uuid::Uuid::new_v4().to_string(),
             profiles: vec!["profile-1".to_owned()],
             label: "Ada".to_owned(),
+            granted_by: String::new(),
             scopes: vec!["read".to_owned()],
             purposes: [Purpose::CollectContent].into_iter().collect(),
             facts: Default::default(),

@@ -33,7 +33,7 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What we keep for a slow reader, per stream, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
-/// For the last frames to leave, after the grace.
+/// For the last frames to leave, where no call is open and after the grace.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a connection is served with.
@@ -139,6 +139,8 @@ async fn live(
     link.closing.cancel();
     tokio::select! {
         ended = &mut connection => return ended,
+        // A client that stays without a call has nothing to finish.
+        () = quiet(link, FLUSH) => return Ok(()),
         () = grace(&parting, shared) => {},
     }
     link.cut.cancel();

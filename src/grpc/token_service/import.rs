@@ -7,6 +7,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::read::read_token;
 use crate::base::ids::TeamId;
+use crate::grpc::authorization::may_stay;
 use crate::grpc::convert::name_in;
 use crate::grpc::fields::count;
 use crate::grpc::pb::{self, ErrorReason, import_tokens_request::Content};
@@ -51,6 +52,7 @@ async fn answer_all(
             request = requests.message() => request?,
         };
         let Some(request) = request else { return Ok(()) };
+        may_stay(broker, caller, "TokenService/ImportTokens")?;
         let size = request.encoded_len();
         let answer = match (request.content, &mut import) {
             (Some(Content::Begin(begin)), None) => {

@@ -22,7 +22,7 @@ pub fn token_message(view: &TokenView) -> pb::Token {
         person: token.person.clone(),
         profile: token.profiles.first().cloned().unwrap_or_default(),
         display_name: token.label.clone(),
-        granted_by: String::new(),
+        granted_by: token.granted_by.clone(),
         scopes: token.scopes.clone(),
         purposes: from_purposes(token.purposes),
         facts: token.facts.iter().map(|(fact, value)| (fact.clone(), count(*value))).collect(),

@@ -50,7 +50,7 @@ pub fn read_token(
     check_text("token.person", &token.person, ID, mistakes);
     check_text("token.profile", &token.profile, ID, mistakes);
     check_text("token.display_name", &token.display_name, NAME, mistakes);
-    check_granted_by(&token, mistakes);
+    check_text("token.granted_by", &token.granted_by, NAME, mistakes);
     check_scopes(&token.scopes, mistakes);
     let network: Option<crate::base::ids::NetworkId> = name_in("token.network", "networks", &token.network, mistakes);
     check_given("token.kind", &token.kind, mistakes);
@@ -67,6 +67,7 @@ pub fn read_token(
         person: token.person,
         profile: token.profile,
         label: token.display_name,
+        granted_by: token.granted_by,
         scopes: token.scopes,
         access,
         refresh,
@@ -120,13 +121,6 @@ fn check_scopes(scopes: &[String], mistakes: &mut FieldMistakes) {
     }
 }
 
-/// A name that would be forgotten is refused rather than passed over.
-fn check_granted_by(token: &pb::Token, mistakes: &mut FieldMistakes) {
-    if !token.granted_by.is_empty() {
-        mistakes.note("token.granted_by", "this broker does not keep it; leave it empty, or use display_name");
-    }
-}
-
 fn max_leases(token: &pb::Token, mistakes: &mut FieldMistakes) -> Option<u32> {
     let number = number_or("token.max_concurrent_leases", token.max_concurrent_leases, 1..=1_000, 0, mistakes);
     Some(number).filter(|number| *number > 0)
@@ -149,7 +143,10 @@ pub fn read_update(
                 check_text("token.display_name", &token.display_name, NAME, mistakes);
                 change.label = Some(token.display_name.clone());
             }
-            "granted_by" => check_granted_by(&token, mistakes),
+            "granted_by" => {
+                check_text("token.granted_by", &token.granted_by, NAME, mistakes);
+                change.granted_by = Some(token.granted_by.clone());
+            }
             "scopes" => {
                 check_scopes(&token.scopes, mistakes);
                 change.scopes = Some(token.scopes.clone());

@@ -129,6 +129,7 @@ fn facebook_token(access: &str, app: Option<&str>) -> AddToken {
         person: "ann".to_owned(),
         profile: "page 1".to_owned(),
         label: String::new(),
+        granted_by: String::new(),
         scopes: ["pages_read_engagement", "pages_show_list", "read_insights", "pages_read_user_content"]
             .map(str::to_owned)
             .to_vec(),

@@ -28,6 +28,8 @@ pub struct AddToken {
     pub profile: String,
     /// A name for people.
     pub label: String,
+    /// The member of the team who granted it; empty: not known.
+    pub granted_by: String,
     /// The scopes that were granted.
     pub scopes: Vec<String>,
     /// What the person agreed to; empty: all that the scopes serve.
@@ -94,6 +96,7 @@ impl Broker {
             person: self.person_of(ask),
             profiles: Some(ask.profile.clone()).filter(|profile| !profile.is_empty()).into_iter().collect(),
             label: ask.label.clone(),
+            granted_by: ask.granted_by.clone(),
             scopes: ask.scopes.clone(),
             purposes,
             facts: ask.facts.clone(),

@@ -15,6 +15,8 @@ use crate::store::{TokenChange, TokenChangeError};
 pub struct UpdateToken {
     /// A name for people.
     pub label: Option<String>,
+    /// The member of the team who granted it.
+    pub granted_by: Option<String>,
     /// The scopes that were granted.
     pub scopes: Option<Vec<String>>,
     /// What the person agreed to; empty: all that the scopes serve.
@@ -71,6 +73,7 @@ impl Broker {
         }
         let mut token = before.clone();
         token.label = change.label.clone().unwrap_or(token.label);
+        token.granted_by = change.granted_by.clone().unwrap_or(token.granted_by);
         token.max_leases = change.max_leases.unwrap_or(token.max_leases);
         token.reserve_percent = change.reserve_percent.unwrap_or(token.reserve_percent);
         token.facts = change.facts.clone().unwrap_or(token.facts);
@@ -96,6 +99,7 @@ impl Broker {
 fn detail_of(change: &UpdateToken) -> String {
     let fields = [
         ("display_name", change.label.is_some()),
+        ("granted_by", change.granted_by.is_some()),
         ("scopes", change.scopes.is_some()),
         ("purposes", change.purposes.is_some()),
         ("facts", change.facts.is_some() || !change.single_facts.is_empty()),

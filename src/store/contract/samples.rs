@@ -80,6 +80,7 @@ pub(crate) fn token(n: u128) -> Token {
         person: format!("person {n}"),
         profiles: vec![format!("p{n}"), "shared".to_owned()],
         label: "Ada's account".to_owned(),
+        granted_by: "ada@example.com".to_owned(),
         scopes: vec!["tweet.read".to_owned(), "offline.access".to_owned()],
         purposes: [Purpose::CollectContent].into_iter().collect(),
         facts: [("engaged_users".to_owned(), 12)].into(),

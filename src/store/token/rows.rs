@@ -13,8 +13,8 @@ use crate::store::token::StoredToken;
 /// The columns of a token without its secrets, as [`token`] reads them.
 macro_rules! columns {
     () => {
-        "id, team, network, app, kind, person, profiles, label, scopes, purposes, facts, reserve_percent, max_leases,
-         state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
+        "id, team, network, app, kind, person, profiles, label, granted_by, scopes, purposes, facts, reserve_percent,
+         max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
          consented_at_us, cooling_until_us, created_at_us, version"
     };
 }
@@ -55,6 +55,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         token.ends_at(),
         token.cooling_until,
         identity(token),
+        &*token.granted_by,
     ]
 }
 
@@ -96,6 +97,7 @@ pub(super) fn token(row: &mut Row) -> Result<Token, StoreError> {
         person: row.text()?,
         profiles: row.json()?,
         label: row.text()?,
+        granted_by: row.text()?,
         scopes: row.json()?,
         purposes: Purposes::from_bits(row.count()?),
         facts: row.json()?,

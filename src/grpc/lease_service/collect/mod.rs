@@ -18,11 +18,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
-use crate::engine::Recall;
 use crate::grpc::call::Closing;
 use crate::grpc::pb::{CollectRequest, CollectResponse, ErrorReason};
 use crate::grpc::status::{Refusal, refuse};
-use crate::service::{Broker, Caller, OpenStream};
+use crate::service::{Broker, Caller, OpenStream, Recall};
 
 use session::Session;
 

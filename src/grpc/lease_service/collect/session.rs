@@ -10,7 +10,6 @@ use tonic::{Code, Status};
 
 use crate::base::ids::LeaseId;
 use crate::domain::pool::Verdict;
-use crate::engine::Recall;
 use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::lease_service::collect::COMMANDS;
 use crate::grpc::lease_service::collect::unasked::{About, Unasked};
@@ -19,7 +18,7 @@ use crate::grpc::pb::collect_request::Command;
 use crate::grpc::pb::collect_response::Event;
 use crate::grpc::pb::{self, CollectRequest, CollectResponse, ErrorReason};
 use crate::grpc::status::{FieldMistakes, Refusal, refuse};
-use crate::service::{Broker, Caller, LeaseCallError, OpenReport, ReportUsage, TakenReport};
+use crate::service::{Broker, Caller, LeaseCallError, OpenReport, Recall, ReportUsage, TakenReport};
 
 /// Leases that one `resume` may name.
 const MOST_RESUMED: usize = 10_000;

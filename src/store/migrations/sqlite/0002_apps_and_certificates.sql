@@ -1,4 +1,6 @@
--- Certificates in place of keys, names and ends of keys, apps and their budgets.
+-- Certificates in place of keys, names and ends of keys, who granted a token, apps and their budgets.
+
+ALTER TABLE token ADD COLUMN granted_by TEXT NOT NULL DEFAULT '';
 
 ALTER TABLE collector ADD COLUMN certificates TEXT NOT NULL DEFAULT '[]';
 
