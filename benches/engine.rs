@@ -146,6 +146,7 @@ impl Stage {
             unused: 0,
             throttled: 0,
             answered: true,
+            answered_at: None,
             class: ErrorClass::Ok,
             retry_after: None,
             readings: vec![reading],

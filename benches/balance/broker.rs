@@ -82,6 +82,7 @@ impl Broker {
             unused: 0,
             throttled: 0,
             answered: true,
+            answered_at: None,
             class: ErrorClass::Ok,
             retry_after: None,
             readings: Vec::new(),

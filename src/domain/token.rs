@@ -149,6 +149,17 @@ impl Reason {
     }
 }
 
+/// What was found out about a token by using it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// An error that may mean its end.
+    Doubtful,
+    /// A call was served.
+    Working,
+    /// The network said that it does not work any more.
+    Dead(Reason),
+}
+
 /// A change that the token's state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransitionError {
@@ -213,6 +224,15 @@ impl TokenState {
         match self {
             TokenState::Invalid { .. } | TokenState::Revoked { .. } => self,
             _ => TokenState::Invalid { reason, since: now },
+        }
+    }
+
+    /// The state after something was found out. It never undoes what a person decided.
+    pub fn after(self, finding: Finding, now: Timestamp) -> TokenState {
+        match finding {
+            Finding::Doubtful => self.doubt(now),
+            Finding::Working => self.trust(),
+            Finding::Dead(reason) => self.invalidate(reason, now),
         }
     }
 
@@ -299,6 +319,18 @@ mod tests {
         assert_eq!(suspect.trust(), TokenState::Live);
         assert_eq!(suspect.resume(), Ok(suspect));
         assert!(matches!(suspect.invalidate(Reason::Expired, NOW), TokenState::Invalid { .. }));
+    }
+
+    #[test]
+    fn a_finding_undoes_no_decision_of_a_person() {
+        let paused = TokenState::Live.pause(NOW).unwrap();
+        let revoked = TokenState::Live.revoke(NOW);
+        for finding in [Finding::Doubtful, Finding::Working] {
+            assert_eq!((paused.after(finding, NOW), revoked.after(finding, NOW)), (paused, revoked), "{finding:?}");
+        }
+        let dead = Finding::Dead(Reason::Expired);
+        assert!(matches!(paused.after(dead, NOW), TokenState::Invalid { .. }));
+        assert_eq!(revoked.after(dead, NOW), revoked);
     }
 
     #[test]

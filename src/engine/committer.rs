@@ -16,7 +16,7 @@ use crate::base::ids::LeaseId;
 use crate::base::tasks::Tasks;
 use crate::domain::credit::{BlockTake, BlockUpdate};
 use crate::domain::lease::LeaseState;
-use crate::domain::pool::{NoToken, TopUp};
+use crate::domain::pool::{NoToken, TopUp, TopUpFate};
 use crate::domain::token::Reason;
 use crate::engine::Engine;
 use crate::engine::acquire::{AcquireError, Leased};
@@ -201,16 +201,17 @@ impl Engine {
                 if state.pool.confirm_top_up(lease, &top_up) {
                     Ok(top_up.calls)
                 } else {
-                    // Its own blocks are with the store and stay; only the calls go back.
-                    let calls_only = TopUp { takes: Vec::new(), ..top_up };
-                    state.pool.cancel_top_up(lease, &calls_only, false, self.now());
+                    state.pool.cancel_top_up(lease, &top_up, TopUpFate::Taken, self.now());
                     Ok(0)
                 }
             }
             Err(error) => {
-                let full = matches!(error, TakeBlocksError::BucketFull { .. });
+                let fate = match &error {
+                    TakeBlocksError::BucketFull { .. } => TopUpFate::Refused,
+                    TakeBlocksError::Store(_) => TopUpFate::Lost,
+                };
                 let mut state = cell.lock();
-                state.pool.cancel_top_up(lease, &top_up, full, self.now());
+                state.pool.cancel_top_up(lease, &top_up, fate, self.now());
                 state.pool.return_updates(updates);
                 match error {
                     TakeBlocksError::BucketFull { .. } => Ok(0),

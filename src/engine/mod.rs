@@ -164,10 +164,20 @@ impl Engine {
         self.serve(cell);
     }
 
-    /// Changes a token's state, from this instant on for every new lease. Holders are told.
-    pub fn set_token_state(&self, network: &NetworkId, token: TokenId, state: TokenState) {
+    /// Changes a token's state from what it is now, from this instant on for every new lease. Holders are told.
+    pub fn change_token_state(
+        &self,
+        network: &NetworkId,
+        token: TokenId,
+        change: impl FnOnce(TokenState) -> TokenState,
+    ) {
         let Some(cell) = self.0.cells.get(network) else { return };
-        let recalled = cell.lock().pool.set_state(token, state, self.now());
+        let mut state = TokenState::Live;
+        let note = |present| {
+            state = change(present);
+            state
+        };
+        let recalled = cell.lock().pool.change_state(token, note, self.now());
         self.tell(recalled, verdict_of(state));
         self.serve(cell);
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::lease::LeaseState;
-use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
+use crate::domain::pool::{CallReport, Effect, ReportError, TopUpFate, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
 use crate::engine::demand::Asked;
@@ -137,7 +137,7 @@ impl Engine {
             let (reply, answer) = oneshot::channel();
             let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
             if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {
-                state.pool.cancel_top_up(lease, &top_up, false, now);
+                state.pool.cancel_top_up(lease, &top_up, TopUpFate::Lost, now);
                 state.pool.return_updates(take.updates);
                 outcome.retry_at = Some(now + Duration::from_secs(1));
                 asked.iter().for_each(|asked| asked.unserved(&mut state.meter, now));

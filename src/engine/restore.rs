@@ -75,7 +75,7 @@ impl Engine {
         }
         for key in self.0.store.live_keys(now).await? {
             let Some(cell) = self.cell_of(&key.bucket) else { continue };
-            cell.lock().pool.restore_key(&key.bucket, key.key, key.charged_until);
+            cell.lock().pool.restore_key(&key.bucket, key.key, key.charged_until, now);
         }
         for note in self.0.store.notes().await? {
             let Some(cell) = self.cell_of(&note.bucket) else { continue };

@@ -3,6 +3,10 @@
 //! A report is settled in memory, in one short step ([`Broker::take_report`]); only a new block of credit, or a token whose state
 //! changed, must become durable before the answer ([`Broker::finish_report`]).
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,10 +16,11 @@ use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, classify, read_usage};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
-use crate::domain::token::TokenState;
+use crate::domain::token::{Finding, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
+use crate::service::tokens::{ATTEMPTS, TokenError};
 use crate::service::{Broker, Caller, Forbidden};
-use crate::store::{StoreError, TokenChange};
+use crate::store::{StoreError, TokenChange, TokenChangeError};
 
 /// How far back the time of a network's answer is believed.
 const OLDEST_ANSWER: Duration = Duration::from_secs(3600);
@@ -236,6 +241,7 @@ impl Broker {
             unused: report.not_sent,
             throttled: report.throttled,
             answered: report.answer.is_some(),
+            answered_at: None,
             class: class_of_counts(&report),
             retry_after: None,
             readings: Vec::new(),
@@ -247,6 +253,7 @@ impl Broker {
             let received_at = answered.received_at.filter(|at| *at <= now && now.since(*at) <= OLDEST_ANSWER);
             call.class = classified.class;
             call.retry_after = classified.retry_after;
+            call.answered_at = received_at;
             call.readings = read_usage(network, &answered.headers, received_at.unwrap_or(now));
         }
         UsageReport { report: call, want_calls: report.want_calls, want_keys: report.want_keys }
@@ -263,7 +270,7 @@ impl Broker {
         let mut notes = Vec::new();
         for effect in effects {
             match effect {
-                Effect::TokenState(token, state) => self.token_state_changed(token, state).await?,
+                Effect::Found { token, version, finding } => self.note_finding(token, version, finding).await?,
                 Effect::Throttled(class) => {
                     self.metrics.network(&place.network().id).throttled(throttled.max(1));
                     tracing::warn!(network = %place.network().id, %token, ?class, "a network refused a call for a limit");
@@ -284,36 +291,44 @@ impl Broker {
         Ok(())
     }
 
-    async fn token_state_changed(&self, token: TokenId, state: TokenState) -> Result<(), StoreError> {
+    /// Writes what was found out about a token: its stored state changes by it, from whatever it is by now.
+    async fn note_finding(&self, token: TokenId, version: u32, finding: Finding) -> Result<(), StoreError> {
         let _changes = self.changes.token(token).await;
-        let Some(stored) = self.store.find_token(token).await? else { return Ok(()) };
-        if stored.token.state == state {
-            return Ok(());
-        }
-        let mut audit = self.audit(
-            &Caller::Broker,
-            "token.state",
-            format!("teams/{}/tokens/{token}", stored.token.team),
-            format!("from={} to={}", stored.token.state.as_str(), state.as_str()),
-        );
-        audit.team = Some(stored.token.team.clone());
-        let change = TokenChange {
-            expected_version: stored.token.version,
-            expected_state: stored.token.state,
-            token: crate::domain::token::Token { state, ..stored.token },
-            secrets: None,
-            audit: vec![audit],
-            outbox: Vec::new(),
-            alerts: Vec::new(),
-        };
-        match self.store.change_token(change).await {
-            Ok(()) => Ok(()),
-            Err(crate::store::TokenChangeError::Store(error)) => Err(error),
-            Err(error) => {
-                tracing::info!(%token, %error, "a token was changed by somebody else at the same time");
-                Ok(())
+        for _ in 0..ATTEMPTS {
+            let Some(stored) = self.store.find_token(token).await? else { return Ok(()) };
+            let state = stored.token.state.after(finding, self.now());
+            if stored.token.version != version || state == stored.token.state {
+                return Ok(());
+            }
+            let mut audit = self.audit(
+                &Caller::Broker,
+                "token.state",
+                format!("teams/{}/tokens/{token}", stored.token.team),
+                format!("from={} to={}", stored.token.state.as_str(), state.as_str()),
+            );
+            audit.team = Some(stored.token.team.clone());
+            let change = TokenChange {
+                expected_version: version,
+                expected_state: stored.token.state,
+                token: Token { state, ..stored.token },
+                secrets: None,
+                audit: vec![audit],
+                outbox: Vec::new(),
+                alerts: Vec::new(),
+            };
+            match self.store.change_token(change).await {
+                Ok(()) => return Ok(()),
+                Err(TokenChangeError::Changed { .. }) => {}
+                Err(TokenChangeError::Store(error)) => return Err(error),
+                // It is gone, or as dead as can be.
+                Err(TokenChangeError::NotFound(_) | TokenChangeError::Revoked(_)) => return Ok(()),
+                Err(error @ TokenChangeError::Duplicate) => {
+                    tracing::error!(%token, %error, "a token's state could not be written");
+                    return Ok(());
+                }
             }
         }
+        Err(StoreError::Unavailable(Arc::new(TokenError::Contended(token))))
     }
 
     /// Moves the end of a lease. Returns until when its calls may be made, and its end.

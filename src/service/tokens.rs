@@ -23,7 +23,7 @@ use crate::vault::{SealError, VaultError};
 /// What a person who is not named by the network is called; the rest tells such persons apart. No network's id begins so.
 const UNKNOWN_PERSON: char = '~';
 /// How often a change that was overtaken is decided anew.
-const ATTEMPTS: usize = 5;
+pub(in crate::service) const ATTEMPTS: usize = 5;
 
 /// Why nothing was done about a token.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::BlockId;
 use crate::domain::credit::block::{BlockTake, BlockUpdate, BucketKey, BucketNote};
-use crate::domain::credit::cooling::{Cooling, Gate};
-use crate::domain::credit::keys::OpenKeys;
+use crate::domain::credit::cooling::Cooling;
+use crate::domain::credit::keys::{KeyCharge, OpenKeys};
 use crate::domain::credit::window::{Timing, span, window_end};
 use crate::domain::networks::{Amount, LimitRule, Phase, Window};
 
@@ -38,8 +38,12 @@ pub struct Bucket {
     window_ends_at: Option<Timestamp>,
     network_used: u64,
     network_used_until: Timestamp,
+    /// Until then a lower count may come from an older answer than the present one.
+    network_used_holds_until: Timestamp,
+    /// Until then a part of what is charged may never have been used: nobody reported it.
+    assumes_until: Timestamp,
     refused_until: Timestamp,
-    /// How hard the bucket is closed after the network said no.
+    /// Whether the bucket is closed, since the network said no.
     pub cooling: Cooling,
     keys: OpenKeys,
     blocks: VecDeque<Block>,
@@ -51,6 +55,8 @@ pub struct Bucket {
     free: u64,
     outstanding: u64,
     wasted: u64,
+    /// The most by which what was granted ever exceeded what could be spent at that moment.
+    over_granted: u64,
 }
 
 #[derive(Debug)]
@@ -67,6 +73,8 @@ struct Block {
     grant_until: Timestamp,
     /// The store has it. Until then nothing drawn from it may be acknowledged.
     durable: bool,
+    /// Blocks that are one with it here, and still apart in the store.
+    joined: Vec<BlockId>,
 }
 
 /// Credit of one block that was used, and when it comes back.
@@ -74,7 +82,9 @@ struct Block {
 struct Past {
     block: BlockId,
     units: u64,
+    /// When the first and the last of it was used, at the latest.
     since: Timestamp,
+    used_at: Timestamp,
     until: Timestamp,
 }
 
@@ -142,6 +152,8 @@ impl Bucket {
             window_ends_at: None,
             network_used: 0,
             network_used_until: Timestamp::EPOCH,
+            network_used_holds_until: Timestamp::EPOCH,
+            assumes_until: Timestamp::EPOCH,
             refused_until: Timestamp::EPOCH,
             cooling: Cooling::default(),
             keys: OpenKeys::default(),
@@ -152,6 +164,7 @@ impl Bucket {
             free: 0,
             outstanding: 0,
             wasted: 0,
+            over_granted: 0,
         }
     }
 
@@ -178,12 +191,12 @@ impl Bucket {
     /// What may be spent of the limit in one window: the limit less the owner's reserve. The reserve is rounded down, so that a limit
     /// of a few calls stays usable.
     pub fn cap(&self) -> u64 {
-        let percent = u64::from(self.reserve_percent);
-        let reserve = match self.limit.checked_mul(percent) {
-            Some(hundredfold) => hundredfold / 100,
-            None => self.limit / 100 * percent,
-        };
-        self.limit - reserve
+        after_reserve(self.limit, self.reserve_percent)
+    }
+
+    /// The most by which what was granted ever exceeded what could be spent at that moment: 0, or a mistake of the broker.
+    pub fn over_granted(&self) -> u64 {
+        self.over_granted
     }
 
     /// What leases have reported, or failed to report, as used and is still charged.
@@ -229,7 +242,7 @@ impl Bucket {
         let past = self.past.front().map(|past| past.until);
         let window = self.window_ends_at.map(|end| end + guard);
         let network = (self.network_used > 0).then_some(self.network_used_until);
-        let cooling = self.cooling.until();
+        let cooling = self.cooling.next_change(now);
         let ends = [blocks, past, window, network, cooling, self.keys.next_end()];
         ends.into_iter().flatten().filter(|end| *end > now).min()
     }
@@ -316,20 +329,17 @@ impl Bucket {
         block.free -= units;
         block.outstanding += units;
         block.last_use = block.last_use.max(use_by);
+        let grant = Grant { block: block.id, units, use_by };
         self.free -= units;
         self.outstanding += units;
-        Ok(Grant { block: block.id, units, use_by })
+        self.over_granted = self.over_granted.max((self.spent() + self.outstanding).saturating_sub(self.cap()));
+        Ok(grant)
     }
 
-    /// Whether `units` could be granted now, and until when they could be used. Changes nothing.
+    /// Whether `units` could be granted now, and until when they could be used, if the bucket is not closed. Changes nothing.
     pub fn check(&self, now: Timestamp, units: u64, use_by: Timestamp, timing: Timing) -> Result<Timestamp, Shortage> {
         if units > self.cap() {
             return Err(Shortage::Never { most: self.cap() });
-        }
-        match self.cooling.gate(now) {
-            Gate::Closed(until) => return Err(Shortage::Until(until)),
-            Gate::Probe(until) if self.outstanding > 0 => return Err(Shortage::Until(until)),
-            Gate::Probe(_) | Gate::Open => {}
         }
         let use_by = match self.window_ends_at {
             Some(end) if end != Timestamp::NEVER => {
@@ -357,7 +367,9 @@ impl Bucket {
         self.retire(&mut wishes.updates);
         self.join_spent();
         let room = self.cap().saturating_sub(self.charged.max(self.network_used + self.outstanding));
-        let amount = (self.limit / BLOCKS_PER_LIMIT).max(units).min(room.max(units));
+        // What a crash leaves of a block is lost until the window ends: of a budget, which never ends, ever less is risked.
+        let of = if self.rule.window == Window::Budget { room } else { self.limit };
+        let amount = (of / BLOCKS_PER_LIMIT).max(units).min(room.max(units));
         let id = BlockId::in_sequence();
         let (grant_until, charged_until) = match self.window_ends_at {
             Some(end) => (end, end + timing.guard),
@@ -377,6 +389,7 @@ impl Bucket {
             charged_until,
             grant_until,
             durable: false,
+            joined: Vec::new(),
         });
         self.first_end = self.first_end.min(charged_until);
         self.charged += amount;
@@ -397,6 +410,8 @@ impl Bucket {
             let older = &mut self.blocks[at];
             older.amount += newer.amount;
             older.last_use = older.last_use.max(newer.last_use);
+            older.joined.push(newer.id);
+            older.joined.extend(newer.joined);
         }
     }
 
@@ -433,7 +448,8 @@ impl Bucket {
         let unused = unused.min(held.outstanding - used);
         held.outstanding -= used + unused;
         self.outstanding -= used + unused;
-        let comes_back = (held.last_use.min(now) + span).min(held.charged_until);
+        let used_at = held.last_use.min(now);
+        let comes_back = (used_at + span).min(held.charged_until);
         if !known {
             held.amount -= used;
             held.past += used;
@@ -459,31 +475,47 @@ impl Bucket {
             self.find_first_end();
         }
         if !known {
-            self.note_past(block, used, comes_back, span);
+            self.note_past(Past { block, units: used, since: used_at, used_at, until: comes_back }, span);
         }
     }
 
-    fn note_past(&mut self, block: BlockId, units: u64, until: Timestamp, span: Duration) {
-        if units == 0 {
+    fn note_past(&mut self, new: Past, span: Duration) {
+        if new.units == 0 {
             return;
         }
         if let Some(last) = self.past.back_mut()
-            && last.block == block
-            && last.until <= until
-            && until.since(last.since) <= span / STEPS_PER_SPAN
+            && last.block == new.block
+            && last.until <= new.until
+            && new.used_at.since(last.since) <= span / STEPS_PER_SPAN
         {
-            last.units += units;
-            last.until = until;
+            *last = Past { units: last.units + new.units, since: last.since, ..new };
             return;
         }
-        let at = self.past.iter().rposition(|past| past.until <= until).map_or(0, |before| before + 1);
-        self.past.insert(at, Past { block, units, since: until, until });
+        let at = self.past.iter().rposition(|past| past.until <= new.until).map_or(0, |before| before + 1);
+        self.past.insert(at, new);
+    }
+
+    /// Notes that some of what counts as used was not reported, and may not have been used.
+    pub fn assume(&mut self, now: Timestamp) {
+        let until = self.window_ends_at.unwrap_or(now + span(&self.rule.window, self.limit));
+        self.assumes_until = self.assumes_until.max(until);
+    }
+
+    /// Whether all that counts as used was reported.
+    pub fn is_exact(&self, now: Timestamp) -> bool {
+        self.assumes_until <= now
     }
 
     /// Takes in what the network said. The worst case wins: the network's count replaces ours where it is higher, and a lower one
     /// never does, until a new window is proven.
-    pub fn observe(&mut self, now: Timestamp, reported: Reported, timing: Timing) -> Observed {
-        let new_window = reported.resets_at.is_some_and(|end| self.adopt_window(now, end, timing));
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        reported: Reported,
+        timing: Timing,
+        updates: &mut Vec<BlockUpdate>,
+    ) -> Observed {
+        let new_window = reported.resets_at.is_some_and(|end| self.adopt_window(now, end, timing, updates));
         if let Some(limit) = reported.limit.filter(|limit| *limit > 0) {
             self.learn_limit(limit, new_window);
         }
@@ -495,10 +527,13 @@ impl Bucket {
                 self.network_used = self.network_used.max(used);
                 self.network_used_until = end + timing.guard;
             }
-            None => {
+            None if used >= self.network_used || self.network_used_holds_until <= now => {
+                let span = span(&self.rule.window, self.limit);
                 self.network_used = used;
-                self.network_used_until = now + span(&self.rule.window, self.limit);
+                self.network_used_until = now + span;
+                self.network_used_holds_until = now + span.min(timing.longest_use);
             }
+            None => {}
         }
         let foreign = used.saturating_sub(believed).saturating_sub(foreign_before);
         Observed { foreign, new_window }
@@ -513,36 +548,45 @@ impl Bucket {
         }
     }
 
-    /// Adopts a window end that the network reported, where the network sets the phase. Returns whether this proved another
-    /// window than the one that was known.
-    fn adopt_window(&mut self, now: Timestamp, end: Timestamp, timing: Timing) -> bool {
+    /// Adopts a window end that the network reported, where the network sets the phase. Returns whether this proved a window that
+    /// was not known.
+    ///
+    /// Only a later end proves a new window: an earlier one may come from an answer that was given in the window before.
+    fn adopt_window(&mut self, now: Timestamp, end: Timestamp, timing: Timing, updates: &mut Vec<BlockUpdate>) -> bool {
         let Window::Fixed { length, phase: Phase::Network } = self.rule.window else {
             return false;
         };
         if end <= now || end > now + length + timing.guard {
             return false;
         }
-        let known = self.window_ends_at;
-        if known.is_some_and(|known| known.since(end).max(end.since(known)) <= timing.guard) {
-            return false;
+        if let Some(known) = self.window_ends_at {
+            if end <= known + timing.guard {
+                return false;
+            }
+            self.network_used = 0;
         }
         self.window_ends_at = Some(end);
-        self.network_used = 0;
         let begin = end - length;
         for block in &mut self.blocks {
-            block.charged_until = match () {
+            let charged_until = match () {
                 () if block.free > 0 && block.last_use <= end => end + timing.guard,
                 () if block.last_use + timing.guard < begin && block.outstanding == 0 => now,
                 () if block.last_use <= end => end + timing.guard,
                 () => block.last_use + length,
             };
+            if charged_until != block.charged_until {
+                block.charged_until = charged_until;
+                updates.push(block.update());
+                let joined = block.joined.iter();
+                updates.extend(joined.map(|joined| BlockUpdate { block: *joined, ..block.update() }));
+            }
             block.grant_until = block.grant_until.min(end);
         }
         for past in &mut self.past {
-            let used_at = past.until - length;
-            past.until = if used_at + timing.guard < begin { now } else { end + timing.guard };
+            past.until = if past.used_at + timing.guard < begin { now } else { end + timing.guard };
         }
-        self.drop_past(now, &mut Vec::new());
+        self.past.make_contiguous().sort_by_key(|past| past.until);
+        self.drop_past(now, updates);
         self.find_first_end();
         self.drop_charges(now);
         true
@@ -578,18 +622,21 @@ impl Bucket {
         }
     }
 
-    /// Counts a block of an earlier run of the process as spent until its window ends.
-    pub fn restore(&mut self, block: BlockId, amount: u64, charged_until: Timestamp) {
+    /// Counts a block of an earlier run of the process as spent until its window ends. Leases of that run may use it until
+    /// `last_use`.
+    pub fn restore(&mut self, block: BlockId, amount: u64, charged_until: Timestamp, last_use: Timestamp) {
+        self.assumes_until = self.assumes_until.max(charged_until);
         self.blocks.push_front(Block {
             id: block,
             amount,
             free: 0,
             outstanding: 0,
             past: 0,
-            last_use: charged_until,
+            last_use: last_use.min(charged_until),
             charged_until,
             grant_until: Timestamp::EPOCH,
             durable: true,
+            joined: Vec::new(),
         });
         self.first_end = self.first_end.min(charged_until);
         self.charged += amount;
@@ -598,7 +645,7 @@ impl Bucket {
     /// Takes up what an earlier run noted.
     pub fn restore_note(&mut self, note: &BucketNote, now: Timestamp) {
         if let Some(until) = note.cooling_until {
-            self.cooling.close(until);
+            self.cooling.close(now, until);
         }
         if let Some(limit) = note.learned_limit {
             self.limit = limit;
@@ -627,6 +674,18 @@ impl Bucket {
         &mut self.keys
     }
 
+    /// Whether the store has what a key is charged for. One that was seen in use needs no more than it has.
+    pub fn is_stored(&self, charge: &KeyCharge) -> bool {
+        self.keys.is_stored(&charge.key, charge.until)
+    }
+
+    /// Opens keys for use until `use_by`. Returns until when each is charged now, and whether the store has to be told.
+    pub fn open_keys(&mut self, keys: &[String], now: Timestamp, use_by: Timestamp) -> Vec<KeyCharge> {
+        let charges = self.keys.open(keys, now, use_by, span(&self.rule.window, self.limit));
+        self.over_granted = self.over_granted.max(self.keys.len().saturating_sub(self.cap()));
+        charges
+    }
+
     /// Whether the limit is an assumption: not published as a number, and no fact or header told it.
     pub fn is_guess(&self) -> bool {
         match &self.rule.amount {
@@ -634,15 +693,16 @@ impl Bucket {
             Amount::Unknown { start } | Amount::Formula { start, .. } => self.learned || self.limit == *start,
         }
     }
+}
 
-    /// Whether nothing is charged and nothing is known that the rule would not say anew.
-    pub fn is_blank(&self) -> bool {
-        self.blocks.is_empty()
-            && self.keys.is_empty()
-            && self.network_used == 0
-            && !self.learned
-            && self.cooling.is_open()
-    }
+/// What of a limit may be spent if so many percent of it belong to the owner. The reserve is rounded down.
+pub fn after_reserve(limit: u64, reserve_percent: u8) -> u64 {
+    let percent = u64::from(reserve_percent.min(100));
+    let reserve = match limit.checked_mul(percent) {
+        Some(hundredfold) => hundredfold / 100,
+        None => limit / 100 * percent,
+    };
+    limit - reserve
 }
 
 impl Block {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{BlockId, CollectorId, KindId, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockTake, Bucket, Gate, OpenedKey, Shortage, Wishes, span};
+use crate::domain::credit::{BlockTake, Bucket, OpenedKey, Shortage, Wishes};
 use crate::domain::networks::{Owner, Purpose, Window};
-use crate::domain::pool::shelf::may_pass;
-use crate::domain::pool::{Draw, Held, HeldGrant, LeaseUse, Pool};
+use crate::domain::pool::cooling::Passage;
+use crate::domain::pool::{Choice, Draw, Held, HeldGrant, HeldKey, LeaseUse, Pool};
 use crate::domain::token::{Reason, TokenState};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
@@ -84,8 +84,21 @@ pub struct TopUp {
     pub takes: Vec<BlockTake>,
     /// Keys that were opened.
     pub keys: Vec<OpenedKey>,
-    /// The blocks that the calls draw from, by bucket.
-    pub drawn: Vec<(u32, BlockId)>,
+    /// The keys that the calls rely on.
+    held_keys: Vec<HeldKey>,
+    /// What the calls draw: bucket, block and units.
+    drawn: Vec<(u32, BlockId, u64)>,
+}
+
+/// Why a top-up is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopUpFate {
+    /// The store did not take its blocks and keys.
+    Lost,
+    /// The store refused its blocks: other processes' blocks left no room.
+    Refused,
+    /// The store took them, but not those of an earlier decision that it relies on too.
+    Taken,
 }
 
 /// What must fit into every bucket.
@@ -192,7 +205,8 @@ impl Pool {
         };
         let best = |shelf: &u32| (*shelf, index.candidate(*shelf, 0).map_or(0, |(level, _)| level));
         let mut fit: Vec<_> = index.shelves(team).iter().filter(fits).map(best).collect();
-        fit.sort_by_key(|(shelf, level)| (*level, Reverse(*shelf)));
+        let turns = |shelf| if self.settings.choice == Choice::RoundRobin { index.turns(shelf) } else { 0 };
+        fit.sort_by_key(|(shelf, level)| (*level, Reverse(turns(*shelf)), Reverse(*shelf)));
         fit
     }
 
@@ -239,33 +253,20 @@ impl Pool {
             refusals.busy = true;
             return Attempt::NotThisToken;
         }
-        let gate = held.cooling.gate(now);
         let Some(draws) = self.draws[request.operation][held.kind as usize].clone() else {
             return Attempt::NotThisToken;
         };
-        if !may_pass(gate, held.leases.len()) {
-            if let Gate::Closed(until) | Gate::Probe(until) = gate {
-                let rule = draws.first().map_or(0, |draw| draw.rule);
-                refusals.limited(until, self.rules[rule as usize].class, Owner::Token);
+        let probe = match self.find_passage(slot, &draws, now) {
+            Passage::Free => false,
+            Passage::Probe => true,
+            Passage::Closed { until, class, owner } => {
+                refusals.limited(until, class, owner);
+                return Attempt::without(owner);
             }
-            return Attempt::NotThisToken;
-        }
-        if let Some(until) = self.app_closed(held.app, now) {
-            let rule = draws.first().map_or(0, |draw| draw.rule);
-            refusals.limited(until, self.rules[rule as usize].class, Owner::App);
-            return Attempt::NotThisApp;
-        }
-        let probe = gate != Gate::Open;
+        };
         match self.draw(now, slot, &draws, request, probe) {
             Ok(acquired) => Attempt::Acquired(Box::new(acquired)),
             Err((rule, shortage)) => refusals.short(&self.rules[rule as usize], shortage),
-        }
-    }
-
-    fn app_closed(&self, app: u32, now: Timestamp) -> Option<Timestamp> {
-        match self.app_cooling.get(&app)?.gate(now) {
-            Gate::Closed(until) => Some(until),
-            Gate::Open | Gate::Probe(_) => None,
         }
     }
 
@@ -287,7 +288,7 @@ impl Pool {
         for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
             if draw.distinct {
-                keys.extend(self.open_keys(bucket, now, use_by, &request.keys));
+                self.open_keys(bucket, now, use_by, &request.keys, &mut keys);
                 continue;
             }
             let units = calls * draw.units;
@@ -298,7 +299,11 @@ impl Pool {
             self.schedule(bucket, now);
         }
         self.updates.append(&mut wishes.updates);
-        Ok(self.open(now, slot, request, calls, use_by, grants, wishes.takes, keys))
+        let acquired = self.open(now, slot, request, calls, use_by, grants, wishes.takes, keys);
+        if probe {
+            self.begin_probe(request.lease, slot, draws, use_by, now);
+        }
+        Ok(acquired)
     }
 
     /// How many calls fit into every bucket, and until when they can be used. Changes no credit.
@@ -312,12 +317,12 @@ impl Pool {
     ) -> Result<(u64, Timestamp), (u16, Shortage)> {
         let timing = self.settings.timing;
         let mut calls = if wanted.probe { 1 } else { wanted.calls };
-        for draw in draws.iter().filter(|draw| !draw.distinct) {
+        for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
             let bucket = &mut self.buckets[bucket as usize].bucket;
             bucket.advance(now, timing, &mut self.updates);
-            if !bucket.cooling.is_open() {
-                calls = 1;
+            if draw.distinct {
+                continue;
             }
             let most = most_at_once(bucket, wanted.at_least * draw.units);
             let fitting = bucket.left().min(most) / draw.units.max(1);
@@ -349,12 +354,20 @@ impl Pool {
         }
     }
 
-    fn open_keys(&mut self, bucket: u32, now: Timestamp, use_by: Timestamp, keys: &[String]) -> Vec<OpenedKey> {
-        let bucket = &mut self.buckets[bucket as usize].bucket;
-        let length = span(&bucket.rule().window, bucket.limit());
-        let key = bucket.key().clone();
-        let opened = bucket.keys().open(keys, now, use_by, length);
-        opened.into_iter().map(|(name, end)| OpenedKey { bucket: key.clone(), key: name, charged_until: end }).collect()
+    fn open_keys(&mut self, bucket: u32, now: Timestamp, use_by: Timestamp, keys: &[String], held: &mut Vec<HeldKey>) {
+        let charges = self.buckets[bucket as usize].bucket.open_keys(keys, now, use_by);
+        held.extend(charges.into_iter().map(|charge| HeldKey { bucket, charge }));
+        self.schedule(bucket, now);
+    }
+
+    /// The keys that the store does not know as charged so long.
+    fn new_keys(&self, keys: &[HeldKey]) -> Vec<OpenedKey> {
+        let opened = |held: &HeldKey| OpenedKey {
+            bucket: self.buckets[held.bucket as usize].bucket.key().clone(),
+            key: held.charge.key.clone(),
+            charged_until: held.charge.until,
+        };
+        keys.iter().filter(|held| held.charge.is_new).map(opened).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one lease, gathered by its only caller")]
@@ -367,11 +380,13 @@ impl Pool {
         use_by: Timestamp,
         grants: Vec<HeldGrant>,
         takes: Vec<BlockTake>,
-        keys: Vec<OpenedKey>,
+        keys: Vec<HeldKey>,
     ) -> Acquired {
         let expires_at = now + request.ttl;
+        let opened = self.new_keys(&keys);
         let held = Held {
             slot,
+            version: self.slots[slot as usize].version,
             operation: u16::try_from(request.operation).expect("the catalogue holds few operations per network"),
             collector: request.collector,
             purpose: request.purpose,
@@ -385,8 +400,11 @@ impl Pool {
             durable: false,
             recalled: false,
             restored: false,
+            probes: false,
             last_report: None,
+            reported_at: now,
             grants,
+            keys,
         };
         self.leases.insert(request.lease, held);
         self.expiries.push(expires_at, request.lease);
@@ -405,7 +423,7 @@ impl Pool {
             use_by,
             expires_at,
             takes,
-            keys,
+            keys: opened,
         }
     }
 
@@ -413,7 +431,9 @@ impl Pool {
     /// meanwhile, or a block that it draws from was not taken by the earlier decision that was to take it.
     pub fn confirm(&mut self, lease: LeaseId, takes: &[BlockTake]) -> bool {
         self.confirm_blocks(takes);
-        let durable = self.draws_from_durable(lease);
+        let Some(held) = self.leases.get(&lease) else { return false };
+        confirm_keys(&mut self.buckets, &held.keys);
+        let durable = self.draws_from_durable(held);
         match self.leases.get_mut(&lease) {
             Some(held) if !held.recalled && durable => {
                 held.durable = true;
@@ -426,12 +446,15 @@ impl Pool {
     /// The store has the blocks of a top-up. `false`: the calls must not be acknowledged, as with [`Pool::confirm`].
     pub fn confirm_top_up(&mut self, lease: LeaseId, top_up: &TopUp) -> bool {
         self.confirm_blocks(&top_up.takes);
+        confirm_keys(&mut self.buckets, &top_up.held_keys);
         self.leases.contains_key(&lease) && self.is_top_up_durable(top_up)
     }
 
-    /// Whether the store has every block that a top-up draws from: then it may be acknowledged at once.
+    /// Whether the store has everything that a top-up draws from: then it may be acknowledged at once.
     pub fn is_top_up_durable(&self, top_up: &TopUp) -> bool {
-        top_up.drawn.iter().all(|(bucket, block)| self.buckets[*bucket as usize].bucket.is_durable(*block))
+        let durable =
+            |(bucket, block, _): &(u32, BlockId, u64)| self.buckets[*bucket as usize].bucket.is_durable(*block);
+        top_up.drawn.iter().all(durable) && self.are_stored(&top_up.held_keys)
     }
 
     fn confirm_blocks(&mut self, takes: &[BlockTake]) {
@@ -442,19 +465,27 @@ impl Pool {
         }
     }
 
-    /// Whether the store has every block that a lease holds credit of.
-    fn draws_from_durable(&self, lease: LeaseId) -> bool {
+    /// Whether the store has every block that a lease holds credit of, and every key.
+    fn draws_from_durable(&self, held: &Held) -> bool {
         let durable = |grant: &HeldGrant| self.buckets[grant.bucket as usize].bucket.is_durable(grant.block);
-        self.leases.get(&lease).is_some_and(|held| held.grants.iter().all(durable))
+        held.grants.iter().all(durable) && self.are_stored(&held.keys)
+    }
+
+    fn are_stored(&self, keys: &[HeldKey]) -> bool {
+        keys.iter().all(|held| self.buckets[held.bucket as usize].bucket.is_stored(&held.charge))
     }
 
     /// The store did not take the lease: its credit goes back. `refused`: blocks that other processes' blocks left no room for.
     pub fn cancel(&mut self, lease: LeaseId, takes: &[BlockTake], refused: bool, now: Timestamp) {
+        let keys = self.leases.get_mut(&lease).map(|held| std::mem::take(&mut held.keys)).unwrap_or_default();
         self.close(lease, 0, now);
-        self.undo(takes, refused, now);
+        self.undo(takes, &keys, refused, now);
     }
 
-    fn undo(&mut self, takes: &[BlockTake], refused: bool, now: Timestamp) {
+    fn undo(&mut self, takes: &[BlockTake], keys: &[HeldKey], refused: bool, now: Timestamp) {
+        for held in keys.iter().filter(|held| held.charge.is_new) {
+            self.buckets[held.bucket as usize].bucket.keys().revert(&held.charge.key);
+        }
         for take in takes {
             let Some(at) = self.by_bucket.get(&take.bucket).copied() else { continue };
             let bucket = &mut self.buckets[at as usize].bucket;
@@ -477,14 +508,29 @@ impl Pool {
         if held.calls_left > 0 && held.use_by <= now {
             return Err(soon);
         }
-        let (slot, operation, expires_at) = (held.slot, held.operation as usize, held.expires_at);
+        if let Some(until) = self.held_back(lease, held, now) {
+            return Err(until);
+        }
+        let (slot, operation, expires_at, restored) =
+            (held.slot, held.operation as usize, held.expires_at, held.restored);
+        // The calls that the lease holds already may be made longer now: their keys are needed as long.
+        let keys: Vec<String> = held.keys.iter().map(|held| &held.charge.key).chain(keys).cloned().collect();
         let token = &self.slots[slot as usize];
-        if !token.is_usable(now) || token.cooling.gate(now) != Gate::Open || self.app_closed(token.app, now).is_some() {
-            return Err(token.cooling.until().unwrap_or(soon).max(soon));
+        if !token.is_usable(now) {
+            return Err(soon);
         }
         let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return Err(soon) };
+        if restored && draws.iter().any(|draw| draw.distinct) {
+            // Which keys it was opened for is not known any more.
+            return Err(soon);
+        }
+        let probe = match self.find_passage(slot, &draws, now) {
+            Passage::Closed { until, .. } => return Err(until),
+            passage => passage == Passage::Probe,
+        };
+        let calls = if probe { 1 } else { calls };
         let longest = (now + self.settings.timing.longest_use).min(expires_at);
-        let wanted = Wanted { calls, at_least: calls, keys, probe: false };
+        let wanted = Wanted { calls, at_least: calls, keys: &keys, probe };
         let fitted = self.fit(now, slot, &draws, &wanted, longest);
         let (fitting, use_by) = fitted.map_err(|(_, shortage)| match shortage {
             Shortage::Until(until) => until,
@@ -493,10 +539,13 @@ impl Pool {
         if fitting < calls {
             return Err(soon);
         }
-        let (mut wishes, keys, drawn) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
-        self.updates.append(&mut wishes.updates);
-        let use_by = self.hold_more(lease, calls, use_by);
-        Ok(TopUp { calls, use_by, takes: wishes.takes, keys, drawn })
+        let (wishes, held_keys, drawn) = self.draw_more(now, slot, lease, &draws, &wanted, use_by);
+        let keys = self.new_keys(&held_keys);
+        let use_by = self.hold_more(lease, calls, use_by, &held_keys);
+        if probe {
+            self.begin_probe(lease, slot, &draws, use_by, now);
+        }
+        Ok(TopUp { calls, use_by, takes: wishes.takes, keys, held_keys, drawn })
     }
 
     fn draw_more(
@@ -507,32 +556,35 @@ impl Pool {
         draws: &Arc<[Draw]>,
         wanted: &Wanted<'_>,
         use_by: Timestamp,
-    ) -> (Wishes, Vec<OpenedKey>, Vec<(u32, BlockId)>) {
+    ) -> (Wishes, Vec<HeldKey>, Vec<(u32, BlockId, u64)>) {
         let mut drawn = Vec::with_capacity(draws.len());
         let mut wishes = Wishes::default();
         let mut keys = Vec::new();
         for draw in draws.iter() {
             let bucket = self.bucket_of(slot, draw.rule);
             if draw.distinct {
-                keys.extend(self.open_keys(bucket, now, use_by, wanted.keys));
+                self.open_keys(bucket, now, use_by, wanted.keys, &mut keys);
                 continue;
             }
             let units = wanted.calls * draw.units;
             let granted =
                 self.buckets[bucket as usize].bucket.grant(now, units, use_by, self.settings.timing, &mut wishes);
             let Ok(grant) = granted else { break };
-            drawn.push((bucket, grant.block));
+            drawn.push((bucket, grant.block, units));
             self.hold(lease, HeldGrant { bucket, block: grant.block, per_call: draw.units, units, use_by });
             if !wishes.takes.is_empty() {
                 self.schedule(bucket, now);
             }
         }
+        self.updates.append(&mut wishes.updates);
         (wishes, keys, drawn)
     }
 
     /// Counts granted calls, and returns until when all that the lease holds may be used.
-    fn hold_more(&mut self, lease: LeaseId, calls: u64, use_by: Timestamp) -> Timestamp {
+    fn hold_more(&mut self, lease: LeaseId, calls: u64, use_by: Timestamp, keys: &[HeldKey]) -> Timestamp {
         let Some(held) = self.leases.get_mut(&lease) else { return use_by };
+        held.keys.retain(|old| !keys.iter().any(|new| new.charge.key == old.charge.key));
+        held.keys.extend_from_slice(keys);
         let earliest = held.earliest_use_by().unwrap_or(use_by);
         let keeps_its_end = held.restored && held.calls_left > 0;
         held.use_by = if keeps_its_end { held.use_by.min(earliest) } else { earliest };
@@ -541,12 +593,26 @@ impl Pool {
         held.use_by
     }
 
-    /// The store did not take the blocks of a top-up: the lease loses these calls again.
-    pub fn cancel_top_up(&mut self, lease: LeaseId, top_up: &TopUp, refused: bool, now: Timestamp) {
-        if self.leases.contains_key(&lease) {
-            self.settle_calls(lease, 0, top_up.calls, now);
+    /// The store did not take what a top-up needs, or an earlier decision that it relies on: the lease loses these calls again.
+    pub fn cancel_top_up(&mut self, lease: LeaseId, top_up: &TopUp, fate: TopUpFate, now: Timestamp) {
+        self.end_probe(lease, now);
+        if let Some(held) = self.leases.get_mut(&lease) {
+            held.calls_left = held.calls_left.saturating_sub(top_up.calls);
+            held.calls_granted = held.calls_granted.saturating_sub(top_up.calls);
+            let slot = held.slot;
+            for (bucket, block, units) in &top_up.drawn {
+                let of_block = |grant: &&mut HeldGrant| grant.bucket == *bucket && grant.block == *block;
+                let Some(grant) = held.grants.iter_mut().find(of_block) else { continue };
+                let returned = grant.units.min(*units);
+                grant.units -= returned;
+                self.buckets[*bucket as usize].bucket.settle(*block, 0, returned, now, &mut self.updates);
+            }
+            held.grants.retain(|grant| grant.units > 0);
+            self.rescore_slot(slot, now);
         }
-        self.undo(&top_up.takes, refused, now);
+        if fate != TopUpFate::Taken {
+            self.undo(&top_up.takes, &top_up.held_keys, fate == TopUpFate::Refused, now);
+        }
     }
 
     fn hold(&mut self, lease: LeaseId, grant: HeldGrant) {
@@ -567,7 +633,6 @@ impl Pool {
         let mut refusals = Refusals::default();
         let mut seen = NoToken::None;
         for slot in self.idle_tokens(team, request) {
-            let slot = &self.slots[slot as usize];
             match self.why_idle(slot, request, now) {
                 Ok(Refusal::Limited { until, class, owner }) => refusals.limited(until, class, owner),
                 Ok(_) => refusals.busy = true,
@@ -592,7 +657,8 @@ impl Pool {
     }
 
     /// Why a token can't be used now: not yet, or never until a person acts.
-    fn why_idle(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Result<Refusal, NoToken> {
+    fn why_idle(&self, at: u32, request: &AcquireRequest, now: Timestamp) -> Result<Refusal, NoToken> {
+        let slot = &self.slots[at as usize];
         if !self.is_kind(slot.kind, request) {
             return Err(NoToken::None);
         }
@@ -605,22 +671,23 @@ impl Pool {
             TokenState::Paused { .. } => Err(NoToken::Paused),
             _ if slot.usable_until <= now => Err(NoToken::Dead(Reason::Expired)),
             _ if slot.is_busy() => Ok(Refusal::Busy),
-            TokenState::Live | TokenState::Suspect { .. } => Ok(self.limited(slot, request, now)),
+            TokenState::Live | TokenState::Suspect { .. } => Ok(self.limited(at, request, now)),
         }
     }
 
-    /// When a token that can't be used now may be: the first change of its buckets, or the end of a cooling.
-    fn limited(&self, slot: &super::Slot, request: &AcquireRequest, now: Timestamp) -> Refusal {
+    /// When a token that can't be used now may be: when all that is closed is open, or at the first change of its buckets.
+    fn limited(&self, slot: u32, request: &AcquireRequest, now: Timestamp) -> Refusal {
+        let token = &self.slots[slot as usize];
+        let draws = self.draws[request.operation][token.kind as usize].as_deref().unwrap_or_default();
+        if let Passage::Closed { until, class, owner } = self.passage(slot, draws, now) {
+            return Refusal::Limited { until, class, owner };
+        }
         let guard = self.settings.timing.guard;
-        let buckets = slot.buckets.iter().map(|(_, bucket)| &self.buckets[bucket as usize].bucket);
+        let buckets = token.buckets.iter().map(|(_, bucket)| &self.buckets[bucket as usize].bucket);
         let changes = buckets.filter_map(|bucket| bucket.next_change(now, guard));
-        let cooling = slot.cooling.until().filter(|until| *until > now);
-        let ends = changes.chain(cooling).chain(self.app_closed(slot.app, now));
-        let first = ends.filter(|end| *end != Timestamp::NEVER).min();
+        let first = changes.filter(|end| *end != Timestamp::NEVER).min();
         let until = first.unwrap_or(now + Duration::from_secs(60)).max(now + Duration::from_millis(50));
-        let draws = self.draws[request.operation][slot.kind as usize].as_ref();
-        let rule = draws.and_then(|draws| draws.first()).map_or(0, |draw| draw.rule);
-        let rule = &self.rules[rule as usize];
+        let rule = &self.rules[draws.first().map_or(0, |draw| draw.rule) as usize];
         Refusal::Limited { until, class: rule.class, owner: rule.limit.owner }
     }
 }
@@ -653,6 +720,23 @@ enum Attempt {
     NotThisApp,
 }
 
+impl Attempt {
+    /// What an account of this owner refused.
+    fn without(owner: Owner) -> Self {
+        match owner {
+            Owner::App | Owner::Address => Attempt::NotThisApp,
+            _ => Attempt::NotThisToken,
+        }
+    }
+}
+
+/// The store has what was opened of these keys.
+fn confirm_keys(buckets: &mut [super::buckets::BucketSlot], keys: &[HeldKey]) {
+    for held in keys.iter().filter(|held| held.charge.is_new) {
+        buckets[held.bucket as usize].bucket.keys().confirm(&held.charge.key, held.charge.until);
+    }
+}
+
 /// The refusals of the tokens that were tried: the one that ends first is told.
 #[derive(Default)]
 struct Refusals {
@@ -673,10 +757,7 @@ impl Refusals {
             Shortage::Until(until) => self.limited(until, rule.class, rule.limit.owner),
             Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),
         }
-        match rule.limit.owner {
-            Owner::App | Owner::Address => Attempt::NotThisApp,
-            _ => Attempt::NotThisToken,
-        }
+        Attempt::without(rule.limit.owner)
     }
 
     fn worst(&self) -> Option<Refusal> {

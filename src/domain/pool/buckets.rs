@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, BlockId};
-use crate::domain::credit::{Bucket, BucketKey, BucketNote, limit, span};
+use crate::domain::credit::{Bucket, BucketKey, BucketNote, after_reserve, limit, span};
 use crate::domain::networks::{Amount, LimitRule, Network, Owner, Phase, Window};
-use crate::domain::pool::{AppTerms, Draw, Pool};
+use crate::domain::pool::{AppTerms, Draw, Pool, Wake};
+use crate::domain::token::TokenState;
 
 /// A limit of the catalogue, with the class it belongs to.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl KnownLimit {
 
     /// The limit less the reserve.
     pub fn cap(&self) -> u64 {
-        self.limit - self.limit * u64::from(self.reserve_percent.min(100)) / 100
+        after_reserve(self.limit, self.reserve_percent)
     }
 }
 
@@ -173,7 +174,8 @@ impl Pool {
     /// The limit of the bucket that `slot` draws from under `rule`, by what is known of the token and its app.
     pub(super) fn limit_for(&self, slot: u32, rule: u16) -> KnownLimit {
         let slot = &self.slots[slot as usize];
-        self.limit_of(self.names.text(slot.app), slot.facts.as_deref(), slot.reserve_percent, rule)
+        let reserve = self.reserve_of(slot, self.rules[rule as usize].limit.owner);
+        self.limit_of(self.names.text(slot.app), slot.facts.as_deref(), reserve, rule)
     }
 
     /// The limit under `rule` of a bucket of `app`, of whose token nothing is known.
@@ -220,16 +222,32 @@ impl Pool {
             .collect();
         for (at, known) in known.into_iter().enumerate().filter_map(|(at, known)| Some((at, known?))) {
             self.buckets[at].bucket.set_limit(known.limit, known.reserve_percent);
-            self.rescore_tokens_of(at, now);
+            self.reshelve(u32::try_from(at).expect("fewer than 2^32 buckets fit into memory"), now);
         }
     }
 
-    fn rescore_tokens_of(&mut self, bucket: usize, now: Timestamp) {
-        let tokens = std::mem::take(&mut self.buckets[bucket].slots);
-        for at in &tokens {
-            self.rescore_slot(*at, now);
-        }
-        self.buckets[bucket].slots = tokens;
+    /// The owner's reserve of an account: the highest that its tokens ask for.
+    fn reserve_of(&self, slot: &super::Slot, owner: Owner) -> u8 {
+        let sharing: &[u32] = match owner {
+            Owner::Person | Owner::AppPerson => self.by_person.get(&slot.person).map_or(&[], Vec::as_slice),
+            Owner::Profile => {
+                let profile = slot.profiles.first().and_then(|profile| self.by_profile.get(profile));
+                profile.map_or(&[], Vec::as_slice)
+            }
+            Owner::Token | Owner::App | Owner::Address => &[],
+        };
+        let live =
+            |other: &&super::Slot| !matches!(other.state, TokenState::Invalid { .. } | TokenState::Revoked { .. });
+        let others = sharing.iter().map(|other| &self.slots[*other as usize]).filter(live);
+        others.map(|other| other.reserve_percent).fold(slot.reserve_percent, u8::max)
+    }
+
+    /// Whether other tokens draw from the same person's or profile's account.
+    pub(super) fn shares_an_account(&self, slot: u32) -> bool {
+        let slot = &self.slots[slot as usize];
+        let shared = |sharing: Option<&Vec<u32>>| sharing.is_some_and(|sharing| sharing.len() > 1);
+        shared(self.by_person.get(&slot.person))
+            || slot.profiles.first().is_some_and(|profile| shared(self.by_profile.get(profile)))
     }
 
     /// Applies changed facts and reserves of `slot` to the buckets it shares with nobody unknown.
@@ -250,7 +268,7 @@ impl Pool {
             && at < slot.wakes_at
         {
             slot.wakes_at = at;
-            self.wakes.push(at, bucket);
+            self.wakes.push(at, Wake::Bucket(bucket));
         }
     }
 
@@ -262,7 +280,16 @@ impl Pool {
         }
         slot.wakes_at = Timestamp::NEVER;
         slot.bucket.advance(now, self.settings.timing, &mut self.updates);
-        self.rescore_tokens_of(bucket as usize, now);
+        self.reshelve(bucket, now);
+    }
+
+    /// What a bucket lets through has changed: its tokens may be worth more, or less.
+    pub(super) fn reshelve(&mut self, bucket: u32, now: Timestamp) {
+        let tokens = std::mem::take(&mut self.buckets[bucket as usize].slots);
+        for at in &tokens {
+            self.rescore_slot(*at, now);
+        }
+        self.buckets[bucket as usize].slots = tokens;
         self.schedule(bucket, now);
     }
 
@@ -276,7 +303,8 @@ impl Pool {
         now: Timestamp,
     ) -> bool {
         let Some(bucket) = self.restored(key) else { return false };
-        self.buckets[bucket as usize].bucket.restore(block, amount, charged_until);
+        let last_use = now + self.settings.timing.longest_use;
+        self.buckets[bucket as usize].bucket.restore(block, amount, charged_until, last_use);
         self.schedule(bucket, now);
         true
     }
@@ -290,11 +318,12 @@ impl Pool {
     }
 
     /// Takes up a key that an earlier run opened.
-    pub fn restore_key(&mut self, bucket: &BucketKey, key: String, charged_until: Timestamp) -> bool {
+    pub fn restore_key(&mut self, bucket: &BucketKey, key: String, charged_until: Timestamp, now: Timestamp) -> bool {
         let Some(at) = self.restored(bucket) else { return false };
         let slot = &mut self.buckets[at as usize];
         let length = span(&slot.bucket.rule().window, slot.bucket.limit());
         slot.bucket.keys().restore(key, charged_until, length);
+        self.schedule(at, now);
         true
     }
 

@@ -7,6 +7,7 @@
 
 mod acquire;
 mod buckets;
+mod cooling;
 mod few;
 mod names;
 mod report;
@@ -24,11 +25,11 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, CollectorId, IdMap, LeaseId, TeamId, TokenId};
-use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, Timing};
+use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, KeyCharge, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
-pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp};
+pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp, TopUpFate};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
 pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
@@ -109,7 +110,7 @@ pub struct Pool {
     indexes: Vec<Option<Box<OperationIndex>>>,
     leases: IdMap<LeaseId, Held>,
     expiries: Timers<LeaseId>,
-    wakes: Timers<u32>,
+    wakes: Timers<Wake>,
     /// What is known better of blocks and the store does not know yet.
     updates: Vec<BlockUpdate>,
     /// Leases whose reports are not in the ledger yet, and what ended ones were used for.
@@ -117,6 +118,15 @@ pub struct Pool {
     ended: Vec<(LeaseView, LeaseUse)>,
     /// Raised whenever a token is added or changed.
     generation: u64,
+}
+
+/// What time changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    /// A bucket: credit comes back, or its window is over.
+    Bucket(u32),
+    /// A token: its cooling ends.
+    Token(u32),
 }
 
 /// What one call draws from one rule's bucket.
@@ -132,6 +142,8 @@ struct Draw {
 #[derive(Debug)]
 struct Held {
     slot: u32,
+    /// The version of the token's secrets that the holder was given.
+    version: u32,
     operation: u16,
     collector: Option<CollectorId>,
     purpose: Purpose,
@@ -147,8 +159,13 @@ struct Held {
     recalled: bool,
     /// Opened by an earlier run of the process: its credit is charged as spent, and its top-ups are not known.
     restored: bool,
+    /// Its call decides whether something that was closed is open again.
+    probes: bool,
     last_report: Option<(u64, Verdict)>,
+    /// Calls that the next report names were made after this.
+    reported_at: Timestamp,
     grants: Vec<HeldGrant>,
+    keys: Vec<HeldKey>,
 }
 
 /// What a lease was used for since the ledger was last told.
@@ -160,6 +177,13 @@ pub struct LeaseUse {
     pub errors: u64,
     /// Calls that the network refused for a limit.
     pub throttled: u64,
+}
+
+/// A key that a lease may ask for, in a bucket of different keys.
+#[derive(Debug, Clone)]
+struct HeldKey {
+    bucket: u32,
+    charge: KeyCharge,
 }
 
 /// Credit that a lease holds in one bucket.
@@ -237,7 +261,7 @@ impl Pool {
             }
             let unreported = held.calls_left;
             if let Some(held) = self.leases.get_mut(&lease).filter(|held| !held.restored) {
-                held.unwritten.calls += unreported;
+                held.unwritten.calls = held.unwritten.calls.saturating_add(unreported);
             }
             let view = self.lease(lease);
             self.close(lease, unreported, now);
@@ -277,8 +301,11 @@ impl Pool {
     /// Lets time pass: windows that are over give their credit back. Returns whether any did.
     pub fn advance(&mut self, now: Timestamp) -> bool {
         let mut woke = false;
-        while let Some(bucket) = self.wakes.pop_due(now) {
-            self.wake(bucket, now);
+        while let Some(due) = self.wakes.pop_due(now) {
+            match due {
+                Wake::Bucket(bucket) => self.wake(bucket, now),
+                Wake::Token(slot) => self.rescore_slot(slot, now),
+            }
             woke = true;
         }
         woke
@@ -291,6 +318,7 @@ impl Pool {
         let Some(operation) = self.network.operation_index(lease.operation.as_str()) else { return false };
         let held = Held {
             slot,
+            version: self.slots[slot as usize].version,
             operation: u16::try_from(operation).expect("the catalogue holds few operations per network"),
             collector: lease.collector,
             purpose: lease.purpose,
@@ -304,8 +332,11 @@ impl Pool {
             durable: true,
             recalled: false,
             restored: true,
+            probes: false,
             last_report: None,
+            reported_at: lease.opened_at,
             grants: Vec::new(),
+            keys: Vec::new(),
         };
         self.leases.insert(lease.id, held);
         self.slots[slot as usize].leases.push(lease.id);

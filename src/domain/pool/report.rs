@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
-use crate::domain::credit::{BucketKey, BucketNote, Reported as ReportedUsage, span};
-use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage};
-use crate::domain::pool::buckets::is_own;
+use crate::domain::credit::{Bucket, BucketKey, BucketNote, Reported as ReportedUsage, span};
+use crate::domain::networks::{Amount, ErrorClass, Reading, Usage, Window};
 use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, LeaseUse, Pool};
-use crate::domain::token::{Reason, TokenState};
-
-/// The longest a refusal that names no time closes a bucket with a longer window.
-const LONGEST_GUESS: Duration = Duration::from_secs(900);
+use crate::domain::token::{Finding, Reason, TokenState};
 
 /// What a collector says of the calls it made since its last report.
 #[derive(Debug, Clone)]
@@ -27,6 +23,8 @@ pub struct CallReport {
     pub throttled: u64,
     /// Whether the network answered the latest call at all.
     pub answered: bool,
+    /// When that answer came, if that is known.
+    pub answered_at: Option<Timestamp>,
     /// What the network's latest answer meant.
     pub class: ErrorClass,
     /// How long the network asked to wait.
@@ -72,8 +70,15 @@ pub enum Verdict {
 /// What follows from a report outside the books.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// The token's state changed.
-    TokenState(TokenId, TokenState),
+    /// Something was found out about a token that changes its state, from whatever it is.
+    Found {
+        /// The token.
+        token: TokenId,
+        /// The version of the secrets that it was found out about: later ones are not concerned.
+        version: u32,
+        /// What.
+        finding: Finding,
+    },
     /// These leases can't go on; their holders must be told.
     Recall(Vec<LeaseId>),
     /// The network refused a call for a limit.
@@ -114,7 +119,7 @@ impl Pool {
         if let Some((sequence, _)) = held.last_report
             && report.sequence <= sequence
         {
-            return Ok(self.answer(held, sequence, self.standing_of(held, now), true));
+            return Ok(self.answer(held, sequence, self.standing_of(lease, held, now), true));
         }
         let (left, slot, recalled) = (held.calls_left, held.slot, held.recalled);
         let restored = held.restored;
@@ -124,41 +129,69 @@ impl Pool {
         }
         let mut effects = Vec::new();
         self.settle_calls(lease, report.used, report.unused, now);
+        if report.used > 0 && !report.answered {
+            self.assume(lease, now);
+        }
+        self.note_key_use(lease, report);
         self.take_readings(lease, slot, report, now, &mut effects);
         let verdict = self.judge(lease, slot, report, now, &mut effects);
-        let token = &self.slots[slot as usize];
+        self.end_probe(lease, now);
+        let state = self.slots[slot as usize].state;
         let held = self.leases.get_mut(&lease).ok_or(ReportError::UnknownLease)?;
-        let limited = u64::from(is_limit(report.class));
         if report.used > 0 {
             if held.unwritten == LeaseUse::default() {
                 self.used.push(lease);
             }
-            held.unwritten.calls += report.used;
-            held.unwritten.throttled += report.throttled.max(limited);
-            held.unwritten.errors += u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
+            held.unwritten.note(report);
         }
         if let Some(earliest) = held.earliest_use_by().filter(|_| !held.restored) {
             held.use_by = earliest;
         }
-        let verdict = if recalled || held.recalled { recalled_verdict(verdict, token.state) } else { verdict };
-        held.last_report = Some((report.sequence, verdict));
+        held.reported_at = now;
+        let is_recalled = recalled || held.recalled;
         let held = &self.leases[&lease];
-        Ok(Reported { effects, ..self.answer(held, report.sequence, verdict, false) })
+        let verdict = match verdict {
+            _ if is_recalled => recalled_verdict(verdict, state),
+            Verdict::Keep => self.held_back(lease, held, now).map_or(Verdict::Keep, Verdict::StopUntil),
+            other => other,
+        };
+        let answer = Reported { effects, ..self.answer(held, report.sequence, verdict, false) };
+        if let Some(held) = self.leases.get_mut(&lease) {
+            held.last_report = Some((report.sequence, verdict));
+        }
+        Ok(answer)
+    }
+
+    /// A call that was served shows that the key it asked for was used, if it can have been no other.
+    fn note_key_use(&mut self, lease: LeaseId, report: &CallReport) {
+        let Some(held) = self.leases.get(&lease) else { return };
+        if let [key] = &held.keys[..]
+            && report.used > 0
+            && report.answered
+            && report.class == ErrorClass::Ok
+        {
+            self.buckets[key.bucket as usize].bucket.keys().note_use(&key.charge.key, held.reported_at);
+        }
     }
 
     /// Where a lease stands after the report of that number.
     fn answer(&self, held: &Held, sequence: u64, verdict: Verdict, repeated: bool) -> Reported {
         let token = self.slots[held.slot as usize].id;
-        let (calls_left, use_by) = (held.calls_left, held.use_by);
+        // What was granted before something was closed is not used after it half-opens: that would be one more probe.
+        let use_by = match verdict {
+            Verdict::StopUntil(until) => held.use_by.min(until),
+            _ => held.use_by,
+        };
+        let calls_left = held.calls_left;
         Reported { token, sequence, verdict, calls_left, use_by, effects: Vec::new(), repeated }
     }
 
     /// How the holder of a lease goes on, without a report.
     pub fn standing(&self, lease: LeaseId, now: Timestamp) -> Option<Verdict> {
-        self.leases.get(&lease).map(|held| self.standing_of(held, now))
+        self.leases.get(&lease).map(|held| self.standing_of(lease, held, now))
     }
 
-    fn standing_of(&self, held: &Held, now: Timestamp) -> Verdict {
+    fn standing_of(&self, lease: LeaseId, held: &Held, now: Timestamp) -> Verdict {
         let token = &self.slots[held.slot as usize];
         if held.recalled {
             return recalled_verdict(Verdict::Recalled, token.state);
@@ -166,12 +199,14 @@ impl Pool {
         if token.usable_until <= now {
             return Verdict::TokenDead(Reason::Expired);
         }
-        let told = held.last_report.map(|(_, verdict)| verdict);
-        match (token.state, token.cooling.until(), told) {
-            (TokenState::Suspect { .. }, ..) => Verdict::Suspect,
-            (_, Some(until), _) | (_, _, Some(Verdict::StopUntil(until))) if until > now => Verdict::StopUntil(until),
-            _ => Verdict::Keep,
+        if matches!(token.state, TokenState::Suspect { .. }) && !token.cooling.is_probed_by(lease) {
+            return Verdict::Suspect;
         }
+        let told = match held.last_report {
+            Some((_, Verdict::StopUntil(until))) if until > now => Some(until),
+            _ => None,
+        };
+        self.held_back(lease, held, now).max(told).map_or(Verdict::Keep, Verdict::StopUntil)
     }
 
     /// Gives a lease back; returns its token. What it did not report counts as unused if `rest_unused`, else as spent.
@@ -185,8 +220,12 @@ impl Pool {
 
     /// Ends a lease: `spent` of its remaining calls count as made, the rest comes back.
     pub(super) fn close(&mut self, lease: LeaseId, spent: u64, now: Timestamp) {
+        self.end_probe(lease, now);
         let Some(held) = self.leases.get(&lease) else { return };
         let (left, slot) = (held.calls_left, held.slot);
+        if spent > 0 {
+            self.assume(lease, now);
+        }
         self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
         let unwritten = self.leases.get(&lease).map(|held| held.unwritten).unwrap_or_default();
         if unwritten != LeaseUse::default() {
@@ -197,6 +236,14 @@ impl Pool {
         self.rescore_slot(slot, now);
     }
 
+    /// Calls that were not reported, or whose answer nobody saw, count as spent, but the network may not have counted them.
+    fn assume(&mut self, lease: LeaseId, now: Timestamp) {
+        let Some(held) = self.leases.get(&lease) else { return };
+        for grant in &held.grants {
+            self.buckets[grant.bucket as usize].bucket.assume(now);
+        }
+    }
+
     /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
     pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
         if used == 0 && unused == 0 {
@@ -204,7 +251,7 @@ impl Pool {
         }
         let known = self.updates.len();
         let Some(held) = self.leases.get_mut(&lease) else { return };
-        held.calls_left = held.calls_left.saturating_sub(used + unused);
+        held.calls_left = held.calls_left.saturating_sub(used.saturating_add(unused));
         let slot = held.slot;
         let grants = &mut held.grants;
         for at in 0..grants.len() {
@@ -212,8 +259,8 @@ impl Pool {
                 continue;
             }
             let bucket_at = grants[at].bucket;
-            let mut used = used * grants[at].per_call;
-            let mut unused = unused * grants[at].per_call;
+            let mut used = used.saturating_mul(grants[at].per_call);
+            let mut unused = unused.saturating_mul(grants[at].per_call);
             let bucket = &mut self.buckets[bucket_at as usize].bucket;
             for grant in grants[at..].iter_mut().filter(|grant| grant.bucket == bucket_at) {
                 let spent = used.min(grant.units);
@@ -264,9 +311,8 @@ impl Pool {
     fn speaks_of(&self, reading: &Reading, rule: u16, slot: u32) -> bool {
         let rule = &self.rules[rule as usize];
         let length = span(&rule.limit.window, 1);
-        let same_window = reading.window.is_none_or(|window| {
-            window == length || matches!(rule.limit.window, crate::domain::networks::Window::Daily { .. })
-        });
+        let same_window =
+            reading.window.is_none_or(|window| window == length || matches!(rule.limit.window, Window::Daily { .. }));
         let same_class = reading.class.as_ref().is_none_or(|class| self.network.classes[rule.class].id == *class);
         let same_object = reading.object.as_ref().is_none_or(|object| {
             let profiles = &self.slots[slot as usize].profiles;
@@ -278,8 +324,8 @@ impl Pool {
     fn observe(&mut self, at: u32, reading: &Reading, now: Timestamp, effects: &mut Vec<Effect>) {
         let timing = self.settings.timing;
         let bucket = &mut self.buckets[at as usize].bucket;
-        let usage = self::usage(bucket, reading);
-        let observed = bucket.observe(now, usage, timing);
+        let usage = self::usage(bucket, reading, now);
+        let observed = bucket.observe(now, usage, timing, &mut self.updates);
         if observed.foreign > bucket.limit() / 100 {
             effects.push(Effect::ForeignSpend(bucket.key().clone(), observed.foreign));
         }
@@ -289,8 +335,9 @@ impl Pool {
         if matches!(reading.usage, Usage::Blocked)
             && let Some(until) = reading.resets_at
         {
-            bucket.cooling.close(until);
+            bucket.cooling.close(now, until);
             effects.push(Effect::Note(bucket.note()));
+            self.reshelve(at, now);
         }
         self.schedule(at, now);
     }
@@ -304,10 +351,13 @@ impl Pool {
         effects: &mut Vec<Effect>,
     ) -> Verdict {
         use ErrorClass as Class;
+        let Some(held) = self.leases.get(&lease) else { return Verdict::Keep };
+        let same_secrets = held.version == self.slots[slot as usize].version;
         match report.class {
             Class::Ok => {
                 if report.used > 0 {
-                    self.prove(lease, slot, now, effects);
+                    let after = held.reported_at.max(report.answered_at.unwrap_or(Timestamp::EPOCH));
+                    self.prove(lease, after, now, effects);
                 }
                 Verdict::Keep
             }
@@ -320,6 +370,17 @@ impl Pool {
                 effects.push(Effect::AppRefused);
                 Verdict::Keep
             }
+            Class::BlockedPolicy => self.block(slot, report.retry_after, now),
+            Class::RateLimitedToken
+            | Class::RateLimitedResource
+            | Class::PublishQuota
+            | Class::RateLimitedApp
+            | Class::QuotaExhaustedApp => self.cool(lease, slot, report, now, effects),
+            // The holder has secrets that were replaced since: they say nothing of the present ones.
+            _ if !same_secrets => {
+                self.recall(lease);
+                Verdict::Recalled
+            }
             Class::TokenInvalid => self.doubt(slot, now, effects),
             Class::TokenExpired => self.bury(slot, Reason::Expired, now, effects),
             Class::TokenRevoked => self.bury(slot, Reason::RevokedByPerson, now, effects),
@@ -327,147 +388,16 @@ impl Pool {
             Class::PermissionLost => self.bury(slot, Reason::PermissionLost, now, effects),
             Class::UserCheckpoint => self.bury(slot, Reason::PersonBlocked, now, effects),
             Class::RefreshRejected => self.bury(slot, Reason::RefreshRejected, now, effects),
-            Class::BlockedPolicy => {
-                let until = now + report.retry_after.unwrap_or(Duration::from_secs(3600));
-                self.cool_token(slot, until, now)
-            }
-            Class::RateLimitedToken => {
-                self.cool(lease, slot, report, &[Owner::Token, Owner::Person, Owner::AppPerson], now, effects)
-            }
-            Class::RateLimitedResource | Class::PublishQuota => {
-                self.cool(lease, slot, report, &[Owner::Profile], now, effects)
-            }
-            Class::RateLimitedApp | Class::QuotaExhaustedApp => {
-                self.cool(lease, slot, report, &[Owner::App, Owner::Address], now, effects)
-            }
         }
     }
+}
 
-    /// A call succeeded: what was closed for doubt or for a limit is open again.
-    fn prove(&mut self, lease: LeaseId, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(held) = self.leases.get(&lease) else { return };
-        let operation = held.operation as usize;
-        let token = &mut self.slots[slot as usize];
-        let mut changed = !token.cooling.is_open();
-        token.cooling.open();
-        if matches!(token.state, TokenState::Suspect { .. }) {
-            token.state = token.state.trust();
-            effects.push(Effect::TokenState(token.id, token.state));
-            changed = true;
-        }
-        if let Some(cooling) = self.app_cooling.get_mut(&token.app) {
-            cooling.open();
-        }
-        let Some(draws) = self.draws[operation][token.kind as usize].clone() else { return };
-        for draw in draws.iter() {
-            let Some(at) = self.find_bucket(slot, draw.rule) else { continue };
-            let bucket = &mut self.buckets[at as usize].bucket;
-            if !bucket.cooling.is_open() {
-                bucket.cooling.open();
-                effects.push(Effect::Note(bucket.note()));
-                changed = true;
-                for other in self.buckets[at as usize].slots.clone() {
-                    self.rescore_slot(other, now);
-                }
-            }
-        }
-        if changed {
-            self.rescore_slot(slot, now);
-        }
-    }
-
-    /// An ambiguous error: no further lease, but one probe after a pause that grows.
-    fn doubt(&mut self, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
-        let token = &mut self.slots[slot as usize];
-        let pause = token.cooling.next_pause(LONGEST_GUESS);
-        token.cooling.close(now + pause);
-        let state = token.state.doubt(now);
-        if state != token.state {
-            token.state = state;
-            effects.push(Effect::TokenState(token.id, state));
-        }
-        self.wake_token(slot, now + pause, now);
-        Verdict::Suspect
-    }
-
-    /// The network said that the token is dead.
-    fn bury(&mut self, slot: u32, reason: Reason, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
-        let token = &self.slots[slot as usize];
-        let (id, state) = (token.id, token.state.invalidate(reason, now));
-        if state != token.state {
-            effects.push(Effect::TokenState(id, state));
-            let recalled = self.set_state(id, state, now);
-            effects.push(Effect::Recall(recalled));
-        }
-        Verdict::TokenDead(reason)
-    }
-
-    fn cool_token(&mut self, slot: u32, until: Timestamp, now: Timestamp) -> Verdict {
-        self.slots[slot as usize].cooling.close(until);
-        self.wake_token(slot, until, now);
-        Verdict::StopUntil(until)
-    }
-
-    /// A limit was hit: the buckets of these owners that the call drew from close until they come back, or may.
-    fn cool(
-        &mut self,
-        lease: LeaseId,
-        slot: u32,
-        report: &CallReport,
-        owners: &[Owner],
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Verdict {
-        effects.push(Effect::Throttled(report.class));
-        let operation = self.leases.get(&lease).map_or(0, |held: &Held| held.operation as usize);
-        let draws = self.draws[operation][self.slots[slot as usize].kind as usize].clone();
-        let mut until = None;
-        for draw in draws.iter().flat_map(|draws| draws.iter()) {
-            let limit = &self.rules[draw.rule as usize].limit;
-            // A limit that comes back by time was hit, unless the network says that the budget is used up.
-            let is_budget = matches!(limit.window, crate::domain::networks::Window::Budget);
-            if !owners.contains(&limit.owner) || (is_budget && report.class != ErrorClass::QuotaExhaustedApp) {
-                continue;
-            }
-            let at = self.bucket_of(slot, draw.rule);
-            let bucket = &mut self.buckets[at as usize].bucket;
-            let end = now + pause(bucket, report, now, self.settings.timing.guard);
-            bucket.cooling.close(end);
-            effects.push(Effect::Note(bucket.note()));
-            until = until.max(Some(end));
-            for other in self.buckets[at as usize].slots.clone() {
-                self.rescore_slot(other, now);
-            }
-            self.schedule(at, now);
-        }
-        if let Some(until) = until {
-            return Verdict::StopUntil(until);
-        }
-        if owners.iter().all(|owner| !is_own(*owner)) {
-            let cooling = self.app_cooling.entry(self.slots[slot as usize].app).or_default();
-            let until = now + report.retry_after.unwrap_or_else(|| cooling.next_pause(LONGEST_GUESS));
-            cooling.close(until);
-            return Verdict::StopUntil(until);
-        }
-        let token = &self.slots[slot as usize];
-        let until = now + report.retry_after.unwrap_or_else(|| token.cooling.next_pause(LONGEST_GUESS));
-        self.cool_token(slot, until, now)
-    }
-
-    /// Shelves the token anew once its cooling ends: any of its buckets carries the wake-up.
-    fn wake_token(&mut self, slot: u32, at: Timestamp, now: Timestamp) {
-        self.rescore_slot(slot, now);
-        if let Some((_, bucket)) =
-            self.slots[slot as usize].buckets.iter().find(|(rule, _)| is_own(self.rules[*rule as usize].limit.owner))
-        {
-            self.wakes.push(at, bucket);
-        } else {
-            let rule = (0..self.rules.len()).find(|rule| is_own(self.rules[*rule].limit.owner));
-            if let Some(rule) = rule.and_then(|rule| u16::try_from(rule).ok()) {
-                let bucket = self.bucket_of(slot, rule);
-                self.wakes.push(at, bucket);
-            }
-        }
+impl LeaseUse {
+    fn note(&mut self, report: &CallReport) {
+        let limited = u64::from(is_limit(report.class));
+        self.calls = self.calls.saturating_add(report.used);
+        self.throttled = self.throttled.saturating_add(report.throttled.max(limited));
+        self.errors += u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
     }
 }
 
@@ -492,7 +422,7 @@ fn recalled_verdict(verdict: Verdict, state: TokenState) -> Verdict {
 
 /// What a reading says in units of the bucket. A percentage counts the fewest units it can mean, since the owner's reserve covers
 /// the rest.
-fn usage(bucket: &crate::domain::credit::Bucket, reading: &Reading) -> ReportedUsage {
+fn usage(bucket: &Bucket, reading: &Reading, now: Timestamp) -> ReportedUsage {
     let limit = bucket.limit();
     match reading.usage {
         Usage::Count { limit: reported, remaining, used } => {
@@ -504,7 +434,8 @@ fn usage(bucket: &crate::domain::credit::Bucket, reading: &Reading) -> ReportedU
             let percent = u64::from(percent);
             let spent = bucket.spent();
             let unknown = matches!(bucket.rule().amount, Amount::Unknown { .. } | Amount::Formula { .. });
-            let learnt = (unknown && bucket.is_guess() && spent >= 20).then(|| spent * 100 / (percent + 1));
+            let learns = unknown && bucket.is_guess() && bucket.is_exact(now) && spent >= 20;
+            let learnt = learns.then(|| spent * 100 / (percent + 1));
             let learnt = learnt.filter(|learnt| *learnt > limit);
             let used = limit.saturating_mul(percent.saturating_sub(1)) / 100;
             let used = if percent >= 100 { limit } else { used };
@@ -512,21 +443,4 @@ fn usage(bucket: &crate::domain::credit::Bucket, reading: &Reading) -> ReportedU
         }
         Usage::Blocked => ReportedUsage { limit: None, used: Some(limit), resets_at: None },
     }
-}
-
-/// How long a bucket closes after the network refused a call.
-fn pause(bucket: &crate::domain::credit::Bucket, report: &CallReport, now: Timestamp, guard: Duration) -> Duration {
-    let read = report
-        .readings
-        .iter()
-        .filter(|reading| reading.owner == bucket.rule().owner)
-        .filter_map(|reading| reading.resets_at)
-        .max();
-    if let Some(asked) = report.retry_after {
-        return asked;
-    }
-    if let Some(end) = read.or(bucket.window_ends_at()).filter(|end| *end != Timestamp::NEVER) {
-        return (end + guard).since(now);
-    }
-    bucket.cooling.next_pause(span(&bucket.rule().window, bucket.limit()).min(LONGEST_GUESS))
 }

@@ -6,7 +6,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::IdMap;
-use crate::domain::credit::Gate;
+use crate::domain::credit::{Cooling, Gate};
 use crate::domain::networks::{Purposes, Window};
 use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Choice, Pool, Slot};
@@ -17,8 +17,10 @@ const NOWHERE: u32 = u32::MAX;
 const IN_TURN: usize = 32;
 
 /// The tokens that may call one operation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OperationIndex {
+    /// How many tokens of one level are used in turn.
+    in_turn: usize,
     shelves: Vec<Shelf>,
     by_team: IdMap<u32, Vec<u32>>,
     places: Vec<Place>,
@@ -50,6 +52,18 @@ struct Place {
 }
 
 impl OperationIndex {
+    fn new(choice: Choice) -> Self {
+        let in_turn = if choice == Choice::RoundRobin { usize::MAX } else { IN_TURN };
+        Self { in_turn, shelves: Vec::new(), by_team: IdMap::default(), places: Vec::new() }
+    }
+
+    /// How often each token of a shelf was chosen, in thousandths: equal tokens on several shelves take turns by it.
+    pub fn turns(&self, shelf: u32) -> usize {
+        let shelf = &self.shelves[shelf as usize];
+        let tokens: usize = shelf.levels.iter().map(|(_, tokens)| tokens.len()).sum();
+        shelf.turn.saturating_mul(1000) / tokens.max(1)
+    }
+
     /// The shelves of a team.
     pub fn shelves(&self, team: u32) -> &[u32] {
         self.by_team.get(&team).map_or(&[], Vec::as_slice)
@@ -68,11 +82,12 @@ impl OperationIndex {
 
     /// The `nth` candidate of a shelf, best first; within one level in turn.
     pub fn candidate(&self, shelf: u32, nth: usize) -> Option<(u8, u32)> {
+        let in_turn = self.in_turn;
         let shelf = &self.shelves[shelf as usize];
         let mut skip = nth;
         for (level, tokens) in shelf.levels.iter().filter(|(level, _)| *level > 0) {
             if skip < tokens.len() {
-                let first = shelf.turn % tokens.len().min(IN_TURN);
+                let first = shelf.turn % tokens.len().min(in_turn);
                 return Some((*level, tokens[(first + skip) % tokens.len()]));
             }
             skip -= tokens.len();
@@ -170,7 +185,7 @@ impl Pool {
         if self.indexes[operation].is_some() {
             return;
         }
-        self.indexes[operation] = Some(Box::default());
+        self.indexes[operation] = Some(Box::new(OperationIndex::new(self.settings.choice)));
         for slot in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
             self.rescore(operation, slot, now);
         }
@@ -212,7 +227,7 @@ impl Pool {
 
     /// How much a token is worth for an operation: 0 if it can't be used at all now.
     fn score(&self, operation: usize, held: &Slot, slot: u32, now: Timestamp) -> u64 {
-        if !held.is_usable(now) || held.is_busy() || !may_pass(held.cooling.gate(now), held.leases.len()) {
+        if !held.is_usable(now) || held.is_busy() || is_closed(&held.cooling, now) {
             return 0;
         }
         let Some(draws) = self.draws_for(operation, held) else { return 0 };
@@ -226,8 +241,7 @@ impl Pool {
             let (left, ends_at) = match self.find_bucket(slot, draw.rule) {
                 Some(at) => {
                     let bucket = &self.buckets[at as usize].bucket;
-                    if !may_pass(bucket.cooling.gate(now), usize::try_from(bucket.outstanding()).unwrap_or(usize::MAX))
-                    {
+                    if is_closed(&bucket.cooling, now) {
                         return 0;
                     }
                     if bucket.closes_at(self.settings.timing.guard).is_some_and(|close| close <= now) {
@@ -273,13 +287,8 @@ impl Pool {
     }
 }
 
-/// Whether a gate lets a call through, given how much is on its way already.
-pub fn may_pass(gate: Gate, on_the_way: usize) -> bool {
-    match gate {
-        Gate::Open => true,
-        Gate::Probe(_) => on_the_way == 0,
-        Gate::Closed(_) => false,
-    }
+fn is_closed(cooling: &Cooling, now: Timestamp) -> bool {
+    matches!(cooling.gate(now), Gate::Closed(_))
 }
 
 fn fixed_length(window: &Window) -> Option<std::time::Duration> {
@@ -305,7 +314,7 @@ mod tests {
     #[test]
     fn candidates_come_best_first_and_in_turn() {
         let ability = Ability { kind: 0, app: 0, purposes: Purposes::default() };
-        let mut index = OperationIndex::default();
+        let mut index = OperationIndex::new(Choice::MostCredit);
         for (slot, level) in [(0, 3), (1, 9), (2, 9), (3, 0)] {
             index.put(slot, 7, ability, level);
         }

@@ -53,6 +53,13 @@ impl Slot {
         matches!(self.state, TokenState::Live | TokenState::Suspect { .. }) && self.usable_until > now
     }
 
+    /// One probe decides about a token in doubt, also where nobody knows any more when the doubt began.
+    fn doubt_is_probed(&mut self, now: Timestamp) {
+        if matches!(self.state, TokenState::Suspect { .. }) && self.cooling.is_open() {
+            self.cooling.close(now, now);
+        }
+    }
+
     /// Whether as many leases hold it as may.
     pub fn is_busy(&self) -> bool {
         self.leases.len() >= self.max_leases as usize
@@ -70,19 +77,31 @@ impl Pool {
         now: Timestamp,
     ) -> Result<Vec<LeaseId>, UnknownKind> {
         let kind = self.network.kinds.iter().position(|kind| kind.id == token.kind).ok_or(UnknownKind)?;
-        let slot = self.slot_of(token, kind, team_reserve, sealed);
+        let mut slot = self.slot_of(token, kind, team_reserve, sealed);
+        if let Some(until) = token.cooling_until {
+            slot.cooling.close(now, until);
+        }
+        slot.doubt_is_probed(now);
         self.generation += 1;
         match self.by_token.get(&token.id).copied() {
             Some(at) => self.replace(at, slot, now),
             None => self.insert(slot, now),
         }
+        self.await_token(self.by_token[&token.id], now);
         Ok(self.recall_if_dead(token.id, now))
     }
 
-    /// Changes a token's state. Returns the leases that can't go on.
-    pub fn set_state(&mut self, token: TokenId, state: TokenState, now: Timestamp) -> Vec<LeaseId> {
+    /// Changes a token's state, from what it is at this moment. Returns the leases that can't go on.
+    pub fn change_state(
+        &mut self,
+        token: TokenId,
+        change: impl FnOnce(TokenState) -> TokenState,
+        now: Timestamp,
+    ) -> Vec<LeaseId> {
         let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };
-        self.slots[at as usize].state = state;
+        let slot = &mut self.slots[at as usize];
+        slot.state = change(slot.state);
+        slot.doubt_is_probed(now);
         self.generation += 1;
         self.rescore_slot(at, now);
         self.recall_if_dead(token, now)
@@ -130,7 +149,7 @@ impl Pool {
             state: token.state,
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             ends_at: token.ends_at(),
-            cooling: token.cooling_until.map(cooling_until).unwrap_or_default(),
+            cooling: Cooling::default(),
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
             leases: Few::default(),
             profiles: numbers(&mut self.names, &token.profiles),
@@ -177,6 +196,9 @@ impl Pool {
         self.by_token.insert(slot.id, at);
         self.link(at, &slot);
         self.slots.push(slot);
+        if self.shares_an_account(at) {
+            self.refresh_limits(at);
+        }
         self.index_slot(at, now);
     }
 
@@ -184,9 +206,10 @@ impl Pool {
         self.unindex_slot(at);
         let before = &mut self.slots[at as usize];
         slot.leases = std::mem::take(&mut before.leases);
-        // What was learnt of it is not known to whoever puts it anew.
-        if let Some(until) = before.cooling.until() {
-            slot.cooling.close(until);
+        // What was learnt of these secrets is not known to whoever puts the token anew.
+        if before.version == slot.version {
+            slot.state = before.state;
+            slot.cooling = std::mem::take(&mut before.cooling);
         }
         let same_owners = (before.app, before.person, before.kind, &before.profiles)
             == (slot.app, slot.person, slot.kind, &slot.profiles);
@@ -226,12 +249,6 @@ impl Pool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the catalogue has no such kind of token for this network; restore the catalogue entry or revoke the token")]
 pub struct UnknownKind;
-
-fn cooling_until(until: Timestamp) -> Cooling {
-    let mut cooling = Cooling::default();
-    cooling.close(until);
-    cooling
-}
 
 fn numbers(names: &mut Names, texts: &[String]) -> Box<[u32]> {
     texts.iter().map(|text| names.number(text)).collect()

@@ -1,15 +1,17 @@
-//! The pool against a judge that counts calls as a network would, by the simplest exact code.
+//! The rules of the pool, one by one; `model` plays all of them at random against the simplest exact code.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::base::ids::KindId;
 use crate::domain::networks::*;
 use crate::domain::token::{Clocks, Token, TokenState};
+
+mod choice;
+mod cooling;
+mod model;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -115,6 +117,7 @@ fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
         unused,
         throttled: 0,
         answered: true,
+        answered_at: None,
         class: ErrorClass::Ok,
         retry_after: None,
         readings: Vec::new(),
@@ -180,7 +183,7 @@ fn most_credit_spreads_over_the_tokens() {
 fn a_dead_token_is_never_leased_again_and_its_holders_are_recalled() {
     let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
     let held = pool.acquire(START, &request(1, 10)).unwrap();
-    let recalled = pool.set_state(held.token, TokenState::Live.revoke(START), START);
+    let recalled = pool.change_state(held.token, |state| state.revoke(START), START);
     assert_eq!(recalled, [held.lease]);
     assert!(!pool.confirm(held.lease, &held.takes), "a lease that waits for the store is not acknowledged any more");
     assert!(matches!(pool.acquire(START, &request(2, 1)), Err(Refusal::NoToken(NoToken::Dead(_)))));
@@ -269,9 +272,9 @@ fn a_refusal_says_why_and_when() {
     pool.acquire(START, &request(3, 90)).unwrap();
     let Err(Refusal::Limited { until, .. }) = pool.acquire(START, &request(4, 1)) else { panic!("limited") };
     assert!(until > START && until <= START + MINUTE * 4, "{until}");
-    pool.set_state(TokenId::from_u128(0), TokenState::Live.pause(START).unwrap(), START);
+    pool.change_state(TokenId::from_u128(0), |state| state.pause(START).unwrap(), START);
     assert!(matches!(pool.acquire(START, &request(5, 1)), Err(Refusal::Limited { .. })), "the other comes back");
-    pool.set_state(TokenId::from_u128(1), TokenState::Live.pause(START).unwrap(), START);
+    pool.change_state(TokenId::from_u128(1), |state| state.pause(START).unwrap(), START);
     assert_eq!(pool.acquire(START, &request(6, 1)).unwrap_err(), Refusal::NoToken(NoToken::Paused));
 }
 
@@ -283,51 +286,6 @@ fn a_report_is_counted_once_and_never_beyond_the_grant() {
     assert_eq!(pool.report(START, held.lease, &quiet(1, 4, 0)).unwrap().calls_left, 6);
     let beyond = pool.report(START, held.lease, &quiet(2, 7, 0)).unwrap_err();
     assert_eq!(beyond, ReportError::MoreThanGranted { reported: 7, left: 6 });
-}
-
-/// Counts calls as the network does.
-struct Judge {
-    window: Window,
-    calls: Vec<Timestamp>,
-    window_began: Option<Timestamp>,
-}
-
-impl Judge {
-    fn call(&mut self, now: Timestamp) {
-        if let Window::Fixed { length, phase: Phase::Network } = self.window
-            && self.window_began.is_none_or(|began| began + length <= now)
-        {
-            self.window_began = Some(now);
-        }
-        self.calls.push(now);
-    }
-
-    /// The calls that the network counts at `now`.
-    fn count(&self, now: Timestamp) -> u64 {
-        let since = match &self.window {
-            Window::Fixed { length, phase: Phase::Network } => match self.window_began {
-                Some(began) if began + *length > now => began,
-                _ => return 0,
-            },
-            Window::Fixed { length, phase: Phase::Clock } => {
-                let length = i64::try_from(length.as_micros()).unwrap();
-                Timestamp::from_micros(now.micros() / length * length)
-            }
-            other => {
-                let length = crate::domain::credit::span(other, 100);
-                return self.calls.iter().filter(|at| now.since(**at) < length).count() as u64;
-            }
-        };
-        self.calls.iter().filter(|at| **at >= since).count() as u64
-    }
-
-    fn reading(&self, now: Timestamp, limit: u64) -> Vec<Reading> {
-        let Window::Fixed { length, phase: Phase::Network } = self.window else { return Vec::new() };
-        let used = self.count(now);
-        let usage = Usage::Count { limit: Some(limit), remaining: Some(limit.saturating_sub(used)), used: None };
-        let resets_at = self.window_began.map(|began| began + length);
-        vec![Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at }]
-    }
 }
 
 #[test]
@@ -363,124 +321,127 @@ fn the_holder_is_told_where_a_lease_stands() {
         let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
         let lease = pool.acquire(START, &request(1, 10)).unwrap().lease;
         pool.report(START, lease, &quiet(1, 1, 0)).unwrap();
-        pool.set_state(TokenId::from_u128(0), state, START);
+        pool.change_state(TokenId::from_u128(0), |_| state, START);
         assert_eq!(pool.standing(lease, START), Some(verdict), "{state:?}");
         let again = pool.report(START, lease, &quiet(1, 1, 0)).unwrap();
         assert_eq!((again.verdict, again.calls_left, again.repeated), (verdict, 9, true), "{state:?}");
     }
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Wait(u64),
-    Acquire(u64),
-    Call { which: usize, calls: u64, report: bool },
-    TopUp { which: usize, calls: u64 },
-    Release(usize),
+#[test]
+fn a_top_up_that_the_store_did_not_take_gives_its_own_credit_back() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 3200)], 1), &["ann"]);
+    let lease = pool.acquire(START, &request(1, 100)).unwrap();
+    assert!(pool.confirm(lease.lease, &lease.takes));
+    let more = pool.top_up(START, lease.lease, 50, &[]).unwrap();
+    assert_eq!(more.takes.len(), 1, "the first block is used up");
+    pool.cancel_top_up(lease.lease, &more, TopUpFate::Refused, START);
+    assert_eq!(pool.lease(lease.lease).unwrap().calls_left, 100);
+    assert_eq!(pool.all_buckets()[0].outstanding, 100, "the lease may still make its first calls");
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (1_u64..40_000).prop_map(Step::Wait),
-        4 => (1_u64..60).prop_map(Step::Acquire),
-        6 => (any::<usize>(), 1_u64..30, any::<bool>()).prop_map(|(which, calls, report)| Step::Call { which, calls, report }),
-        2 => (any::<usize>(), 1_u64..30).prop_map(|(which, calls)| Step::TopUp { which, calls }),
-        2 => any::<usize>().prop_map(Step::Release),
-    ]
-}
-
-fn windows() -> impl Strategy<Value = Window> {
-    prop_oneof![
-        Just(Window::Rolling { length: MINUTE }),
-        Just(Window::Fixed { length: MINUTE, phase: Phase::Network }),
-        Just(Window::Fixed { length: MINUTE, phase: Phase::Clock }),
-        Just(Window::Paced { per: Duration::from_millis(600) }),
-        Just(Window::Daily { zone: "UTC".to_owned() }),
-    ]
-}
-
-/// What a collector knows of a lease: calls it may still make, calls made and not yet reported.
-struct Worker {
-    lease: LeaseId,
-    left: u64,
-    unreported: u64,
-    use_by: Timestamp,
-    sequence: u64,
-}
-
-fn run(window: Window, steps: Vec<Step>) {
-    let mut pool = pool(network(vec![rule(Owner::Person, window.clone(), 100)], 1), &["ann", "ann"]);
-    let mut judge = Judge { window, calls: Vec::new(), window_began: None };
-    let mut workers: Vec<Worker> = Vec::new();
-    let mut now = START;
-    let mut leases = 0;
-    for step in steps {
-        pool.expire(now);
-        workers.retain(|worker| pool.lease(worker.lease).is_some());
-        match step {
-            Step::Wait(millis) => now = now + Duration::from_millis(millis),
-            Step::Acquire(calls) => {
-                leases += 1;
-                if let Ok(acquired) = pool.acquire(now, &request(leases, calls)) {
-                    pool.confirm(acquired.lease, &acquired.takes);
-                    let (left, use_by) = (acquired.calls, acquired.use_by);
-                    workers.push(Worker { lease: acquired.lease, left, unreported: 0, use_by, sequence: 0 });
-                }
-            }
-            Step::Call { which, calls, report } if !workers.is_empty() => {
-                let at = which % workers.len();
-                let worker = &mut workers[at];
-                let calls = if now < worker.use_by { calls.min(worker.left) } else { 0 };
-                (0..calls).for_each(|_| judge.call(now));
-                worker.left -= calls;
-                worker.unreported += calls;
-                if report {
-                    worker.sequence += 1;
-                    let readings = if calls > 0 { judge.reading(now, 100) } else { Vec::new() };
-                    let said = CallReport { readings, ..quiet(worker.sequence, worker.unreported, 0) };
-                    let answer = pool.report(now, worker.lease, &said).unwrap();
-                    assert_eq!(answer.calls_left, worker.left);
-                    worker.unreported = 0;
-                }
-            }
-            Step::TopUp { which, calls } if !workers.is_empty() => {
-                let at = which % workers.len();
-                let worker = &mut workers[at];
-                // Calls that were not used in time must not be used in a later window.
-                if now < worker.use_by
-                    && let Ok(more) = pool.top_up(now, worker.lease, calls, &[])
-                {
-                    worker.left += more.calls;
-                    worker.use_by = more.use_by;
-                }
-            }
-            Step::Release(which) if !workers.is_empty() => {
-                let worker = workers.swap_remove(which % workers.len());
-                let said = quiet(worker.sequence + 1, worker.unreported, 0);
-                pool.report(now, worker.lease, &said).unwrap();
-                pool.release(now, worker.lease, true).unwrap();
-            }
-            _ => {}
-        }
-        assert!(judge.count(now) <= 90, "the network counts {} calls, 90 may be spent", judge.count(now));
-        assert_eq!(pool.over_granted(), 0);
-    }
-    let rest = now + Duration::from_secs(2 * 24 * 3600);
-    pool.expire(rest);
-    // The very end of a window is kept free, so a second try may be needed.
-    let all = match pool.acquire(rest, &request(u128::MAX, 90)) {
-        Err(Refusal::Limited { until, .. }) => pool.acquire(until, &request(u128::MAX, 90)),
-        other => other,
+#[test]
+fn an_answer_of_the_window_before_opens_no_window_twice() {
+    let limits = vec![rule(Owner::Person, Window::Fixed { length: MINUTE, phase: Phase::Network }, 100)];
+    let mut pool = pool(network(limits, 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 30)).unwrap().lease;
+    let told = |sequence, used, counted, resets_at| {
+        let usage = Usage::Count { limit: Some(100), remaining: None, used: Some(counted) };
+        let resets_at = Some(START + Duration::from_secs(resets_at));
+        let reading = Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at };
+        CallReport { readings: vec![reading], ..quiet(sequence, used, 0) }
     };
-    assert_eq!(all.map(|acquired| acquired.calls), Ok(90), "no credit leaks");
+    pool.report(START, held, &told(1, 10, 10, 50)).unwrap();
+    let later = START + Duration::from_secs(20);
+    // The network reset its count early, and counts ten calls since.
+    pool.report(later, held, &told(2, 10, 10, 75)).unwrap();
+    assert_eq!(pool.all_buckets()[0].resets_at, Some(START + Duration::from_secs(75)));
+    // An answer that was given before, and is reported only now.
+    pool.report(later, held, &told(3, 10, 20, 50)).unwrap();
+    assert_eq!(pool.all_buckets()[0].resets_at, Some(START + Duration::from_secs(75)));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+#[test]
+fn a_lower_count_does_not_replace_one_that_may_be_newer() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: 10 * MINUTE }, 100)], 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 10)).unwrap().lease;
+    let told = |sequence, counted| {
+        let usage = Usage::Count { limit: Some(100), remaining: None, used: Some(counted) };
+        let reading = Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at: None };
+        CallReport { readings: vec![reading], ..quiet(sequence, 1, 0) }
+    };
+    pool.report(START, held, &told(1, 80)).unwrap();
+    pool.report(START + Duration::from_secs(1), held, &told(2, 5)).unwrap();
+    assert!(pool.all_buckets()[0].left <= 10, "somebody else has spent 79");
+    pool.extend(START, held, 5 * MINUTE).unwrap();
+    pool.report(START + 2 * MINUTE, held, &told(3, 5)).unwrap();
+    assert!(pool.all_buckets()[0].left > 70, "by now a lower count is the later one");
+}
 
-    #[test]
-    fn never_over_grants_and_never_leaks(window in windows(), steps in proptest::collection::vec(step(), 1..200)) {
-        run(window, steps);
+#[test]
+fn a_key_costs_nothing_twice_and_is_forgotten_if_the_store_did_not_take_it() {
+    let limits = vec![rule(Owner::Person, Window::Distinct { length: 10 * MINUTE }, 2)];
+    let mut pool = pool(network(limits, 1), &["ann"]);
+    let keyed = |lease, key: &str| AcquireRequest { keys: vec![key.to_owned()], ..request(lease, 1) };
+    let lost = pool.acquire(START, &keyed(1, "a")).unwrap();
+    assert_eq!(lost.keys.len(), 1);
+    let relying = pool.acquire(START, &keyed(2, "a")).unwrap();
+    assert!(relying.keys.is_empty());
+    pool.cancel(lost.lease, &lost.takes, false, START);
+    assert!(!pool.confirm(relying.lease, &relying.takes), "the store does not know its key");
+    pool.release(START, relying.lease, true).unwrap();
+    for (lease, key) in [(3, "b"), (4, "c"), (5, "b")] {
+        let held = pool.acquire(START, &keyed(lease, key)).unwrap();
+        assert!(pool.confirm(held.lease, &held.takes), "{key}");
+    }
+    assert!(matches!(pool.acquire(START, &keyed(6, "a")), Err(Refusal::Limited { .. })));
+}
+
+#[test]
+fn what_was_found_with_old_secrets_says_nothing_of_the_new_ones() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let old = pool.acquire(START, &request(1, 10)).unwrap().lease;
+    let anew = Token { version: 2, ..token(0, "ann") };
+    pool.put_token(&anew, None, Vec::new(), START).unwrap();
+    for (sequence, class) in [(1, ErrorClass::PasswordChanged), (2, ErrorClass::TokenInvalid)] {
+        let dead = CallReport { class, ..quiet(sequence, 1, 0) };
+        assert_eq!(pool.report(START, old, &dead).unwrap().verdict, Verdict::Recalled, "{class:?}");
+    }
+    assert!(pool.acquire(START, &request(2, 10)).is_ok());
+}
+
+#[test]
+fn a_change_of_a_tokens_other_fields_undoes_nothing_that_was_found_out() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
+    let held = pool.acquire(START, &request(1, 10)).unwrap().lease;
+    pool.report(START, held, &CallReport { class: ErrorClass::PasswordChanged, ..quiet(1, 1, 0) }).unwrap();
+    pool.put_token(&Token { label: "renamed".to_owned(), ..token(0, "ann") }, None, Vec::new(), START).unwrap();
+    assert!(matches!(pool.acquire(START, &request(2, 1)), Err(Refusal::NoToken(NoToken::Dead(_)))));
+}
+
+#[test]
+fn a_restored_lease_can_report_any_number() {
+    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 3), &["ann"]);
+    let lease = crate::domain::lease::Lease {
+        id: LeaseId::from_u128(7),
+        team: "acme".parse().unwrap(),
+        collector: None,
+        network: "net".parse().unwrap(),
+        token: TokenId::from_u128(0),
+        operation: "read".parse().unwrap(),
+        purpose: Purpose::CollectContent,
+        collection: String::new(),
+        profile: String::new(),
+        calls: 5,
+        opened_at: START,
+        use_by: START + MINUTE,
+        expires_at: START + MINUTE,
+        state: crate::domain::lease::LeaseState::Open,
+    };
+    assert!(pool.restore_lease(&lease));
+    pool.top_up(START, lease.id, 2, &[]).unwrap();
+    for sequence in 1..3 {
+        assert_eq!(pool.report(START, lease.id, &quiet(sequence, u64::MAX, u64::MAX)).unwrap().calls_left, 0);
     }
 }
 

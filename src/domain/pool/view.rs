@@ -324,12 +324,10 @@ impl Pool {
         notes
     }
 
-    /// The credit that was granted beyond what may be spent, over all buckets. Zero by construction; recomputed from the books.
+    /// The credit that was granted beyond what could be spent at that moment, over all buckets. Zero by construction; taken from the
+    /// books with every grant.
     pub fn over_granted(&self) -> u64 {
-        let over = |slot: &super::BucketSlot| {
-            (slot.bucket.spent() + slot.bucket.outstanding()).saturating_sub(slot.bucket.limit())
-        };
-        self.buckets.iter().map(over).sum()
+        self.buckets.iter().map(|slot| slot.bucket.over_granted()).sum()
     }
 
     /// Credit left per class, over the own buckets of a team's tokens that were drawn from.

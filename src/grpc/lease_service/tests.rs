@@ -210,7 +210,7 @@ impl Bench {
     /// Changes a token's state in memory, as the services do after the store has it.
     fn set_state(&self, token: TokenId, state: TokenState) {
         let network: NetworkId = "toy".parse().unwrap();
-        self.broker.engine.set_token_state(&network, token, state);
+        self.broker.engine.change_token_state(&network, token, |_| state);
     }
 
     async fn client(&self) -> Client {

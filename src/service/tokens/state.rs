@@ -93,11 +93,13 @@ impl Broker {
                 return Ok(self.view_token(stored.token));
             }
             if state != TokenState::Live {
-                self.engine.set_token_state(&stored.token.network, id, state);
+                self.engine.change_token_state(&stored.token.network, id, |present| {
+                    decide(present, self.now()).unwrap_or(present)
+                });
             }
             // Dated after the pool has stopped: no lease is opened later than its token's end.
             let state = decide(stored.token.state, self.now())?;
-            match self.put_state(stored.token, state, &change).await {
+            match self.put_state(stored.token, state, &change, &decide).await {
                 Ok(token) => return Ok(self.view_token(token)),
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(error) => return Err(change_error(team, error)),
@@ -113,6 +115,7 @@ impl Broker {
         before: Token,
         state: TokenState,
         change: &StateChange<'_>,
+        decide: &impl Fn(TokenState, Timestamp) -> Result<TokenState, TransitionError>,
     ) -> Result<Token, TokenChangeError> {
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;
@@ -133,13 +136,17 @@ impl Broker {
                 Ok(token)
             }
             Ok(()) => {
-                self.engine.set_token_state(&token.network, token.id, state);
+                self.engine.change_token_state(&token.network, token.id, |present| {
+                    decide(present, self.now()).unwrap_or(present)
+                });
                 Ok(token)
             }
             Err(error) => {
                 let unknown = matches!(&error, TokenChangeError::Store(cause) if cause.is_final());
                 if stops && !unknown {
-                    self.engine.set_token_state(&token.network, token.id, before.state);
+                    let back =
+                        |present: TokenState| if present.as_str() == state.as_str() { before.state } else { present };
+                    self.engine.change_token_state(&token.network, token.id, back);
                 }
                 Err(error)
             }
