@@ -103,7 +103,10 @@ impl Engine {
     }
 
     /// Writes what became of leases and blocks. What can't be written is kept for the next time.
+    ///
+    /// Only one call at a time writes: what is on its way to the store when this is called is there when it returns.
     pub async fn write_back(&self) -> Result<(), StoreError> {
+        let _writing = self.0.writing_back.lock().await;
         for cell in self.0.cells.values() {
             let ended = {
                 let mut state = cell.lock();

@@ -4,7 +4,7 @@
 //! decisions of one network in the order in which they were made. Nothing is acknowledged before the store has it. Work that was
 //! handed over is finished even if the caller goes away: a lease that nobody waits for any more is given back.
 //!
-//! The locks are never held across an await, and nothing that a client can cancel runs under them.
+//! The locks of the pools are never held across an await, and nothing that a client can cancel runs under them.
 
 mod acquire;
 mod background;
@@ -73,6 +73,8 @@ struct Inner {
     recalls: broadcast::Sender<Recall>,
     /// A request has begun to wait.
     someone_waits: Notify,
+    /// Held while what became of leases and blocks is written, so that whoever asks for it next finds it written.
+    writing_back: tokio::sync::Mutex<()>,
 }
 
 /// Where a lease is, and whose it is.
@@ -120,8 +122,9 @@ impl Engine {
             (network.id.clone(), Arc::new(cell))
         });
         let cells = cells.collect();
-        let (leases, held, someone_waits) = (SharedIdMap::default(), SharedIdMap::default(), Notify::new());
-        let inner = Inner { clock, store, cells, leases, held, committer, recalls, someone_waits };
+        let (leases, held) = (SharedIdMap::default(), SharedIdMap::default());
+        let (someone_waits, writing_back) = (Notify::new(), tokio::sync::Mutex::default());
+        let inner = Inner { clock, store, cells, leases, held, committer, recalls, someone_waits, writing_back };
         let engine = Engine(Arc::new(inner));
         tasks.spawn("committer", committer::run(engine.clone(), work, tasks.clone()));
         engine
