@@ -23,8 +23,12 @@ use crate::grpc::pb::lease_service_server::LeaseService;
 use crate::grpc::status::Refusal;
 use crate::service::{AcquireLease, Broker, Caller};
 
-/// What is kept of a call's deadline for sending the answer, so that a wait ends with its refusal and not with the call.
-const ANSWER_TIME: Duration = Duration::from_millis(50);
+/// How much of a call's deadline is spent waiting at most: a tenth of it, 50 ms to 1 s, is kept for the answer's way, so that a wait ends
+/// with its refusal and not with the call.
+fn longest_wait(deadline: Duration) -> Duration {
+    let kept = (deadline / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    deadline.saturating_sub(kept)
+}
 
 /// Serves leases.
 #[derive(Clone)]
@@ -55,7 +59,7 @@ impl LeaseService for LeaseServer {
         let deadline = deadline_of(request.metadata().as_ref());
         let (mut ask, lease) = ask::acquire(request.into_inner()).map_err(Refusal::status)?;
         if let Some(deadline) = deadline {
-            ask.wait = ask.wait.min(deadline.saturating_sub(ANSWER_TIME));
+            ask.wait = ask.wait.min(longest_wait(deadline));
         }
         let lease = acquire(&self.broker, &caller, ask, lease).await.map_err(Refusal::status)?;
         Ok(Response::new(pb::AcquireLeaseResponse { lease: Some(lease) }))

@@ -1,6 +1,7 @@
 //! Calls that are made again, and callers that go away.
 
 use super::*;
+use crate::grpc::lease_service::longest_wait;
 
 #[tokio::test]
 async fn the_same_request_id_gets_the_same_lease() {
@@ -81,13 +82,21 @@ async fn a_wait_ends_with_credit_or_with_its_caller() {
     assert_eq!(held(), 1, "who left holds nothing");
 }
 
+#[test]
+fn a_part_of_the_deadline_is_kept_for_the_answer() {
+    let millis = Duration::from_millis;
+    for (deadline, waits) in [(20, 0), (300, 250), (2_000, 1_800), (60_000, 59_000)] {
+        assert_eq!(longest_wait(millis(deadline)), millis(waits));
+    }
+}
+
 #[tokio::test]
 async fn a_wait_that_is_over_says_when_to_try_again() {
     let bench = Bench::start().await;
     let mut client = bench.client().await;
     acquire(&mut client, pb::AcquireLeaseRequest { calls: 90, ..ask() }).await;
     let mut waiting = Request::new(pb::AcquireLeaseRequest { wait: seconds(60), ..ask() });
-    waiting.set_timeout(Duration::from_millis(300));
+    waiting.set_timeout(Duration::from_secs(2));
     let status = client.acquire_lease(waiting).await.unwrap_err();
     assert_eq!(reason(&status), "LIMITED_UNTIL", "the refusal comes before the call's deadline: {status:?}");
 }
