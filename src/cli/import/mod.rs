@@ -262,7 +262,7 @@ fn progress(session: &Session, reader: &RowReader) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let Some(bytes) = reader.bytes() else { return ProgressBar::new_spinner() };
-    let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {msg}  {eta} to go");
+    let style = ProgressStyle::with_template("{bar:16} {percent:>3} %  {msg}  {eta} left");
     ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
