@@ -10,9 +10,18 @@ use super::*;
 use crate::base::ids::BlockId;
 use crate::domain::credit::{BlockTake, OpenedKey, span};
 
-const LIMIT: u64 = 100;
+/// What the network allows of a window. Few different keys, so that random use reaches the limit.
+const fn limit(window: &Window) -> u64 {
+    match window {
+        Window::Distinct { .. } => 20,
+        _ => 100,
+    }
+}
+
 /// The limit less the owner's reserve.
-const SPENDABLE: u64 = 90;
+const fn spendable(window: &Window) -> u64 {
+    limit(window) * 9 / 10
+}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -99,7 +108,7 @@ impl Judge {
             }
             Window::Budget => return self.calls.len() as u64,
             other => {
-                let length = span(other, LIMIT);
+                let length = span(other, limit(other));
                 return self.calls.iter().filter(|at| now.since(**at) < length).count() as u64;
             }
         };
@@ -112,8 +121,9 @@ impl Judge {
             Window::Rolling { .. } => None,
             _ => return Vec::new(),
         };
-        let remaining = Some(LIMIT.saturating_sub(self.count(now)));
-        let usage = Usage::Count { limit: Some(LIMIT), remaining, used: None };
+        let limit = limit(&self.window);
+        let remaining = Some(limit.saturating_sub(self.count(now)));
+        let usage = Usage::Count { limit: Some(limit), remaining, used: None };
         vec![Reading { owner: Owner::Person, window: None, class: None, object: None, usage, resets_at }]
     }
 
@@ -196,7 +206,7 @@ impl Play {
     }
 
     fn pool(window: &Window) -> Pool {
-        pool(network(vec![rule(Owner::Person, window.clone(), LIMIT)], 1), &["ann", "ann"])
+        pool(network(vec![rule(Owner::Person, window.clone(), limit(window))], 1), &["ann", "ann"])
     }
 
     fn request(&mut self, calls: u64, keys: Vec<String>) -> AcquireRequest {
@@ -222,7 +232,8 @@ impl Play {
             Step::Release(which) => self.release(which % number),
         }
         let counted = self.judge.count(self.now);
-        assert!(counted <= SPENDABLE, "the network counts {counted}, {SPENDABLE} may be spent");
+        let spendable = spendable(&self.judge.window);
+        assert!(counted <= spendable, "the network counts {counted}, {spendable} may be spent");
         assert_eq!(self.pool.over_granted(), 0);
     }
 
@@ -312,8 +323,9 @@ impl Play {
         self.pool.expire(self.now);
         self.books.learn(self.pool.take_updates());
         // Only a budget does not come back by itself.
-        let free = SPENDABLE - self.books.charged(self.now);
-        assert!(free == SPENDABLE || self.judge.window == Window::Budget, "the store has {free} free");
+        let spendable = spendable(&self.judge.window);
+        let free = spendable - self.books.charged(self.now);
+        assert!(free == spendable || self.judge.window == Window::Budget, "the store has {free} free");
         if free == 0 {
             return;
         }
