@@ -7,9 +7,12 @@
 
 mod acquire;
 mod buckets;
+mod confirm;
 mod cooling;
+mod draw;
 mod few;
 mod names;
+mod refusal;
 mod report;
 mod shelf;
 mod slot;
@@ -17,6 +20,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod top_up;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,9 +33,11 @@ use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, KeyCharge, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
-pub use acquire::{AcquireRequest, Acquired, NoToken, Refusal, TopUp, TopUpFate};
+pub use acquire::{AcquireRequest, Acquired};
+pub use refusal::{NoToken, Refusal};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
+pub use top_up::{TopUp, TopUpFate};
 pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
 
 use buckets::{BucketSlot, Rule};
