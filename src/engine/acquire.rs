@@ -215,7 +215,7 @@ impl Engine {
         let mut state = cell.lock();
         let acquire = &asked.request;
         let signature = signature(&acquire.request);
-        let first_come = !acquire.wait.is_zero() && state.queue.signatures().contains(&signature);
+        let first_come = !acquire.wait.is_zero() && state.queue.is_wanted(signature);
         if !first_come {
             match state.pool.acquire(now, &acquire.request) {
                 Ok(acquired) => {

@@ -12,7 +12,7 @@
 
 mod tree;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::base::clock::Timestamp;
 use crate::domain::lease::Priority;
@@ -180,9 +180,9 @@ impl Queue {
         served
     }
 
-    /// The signatures that are wanted now.
-    pub fn signatures(&self) -> HashSet<u64> {
-        self.tree.signatures().collect()
+    /// Whether somebody waits for what `signature` stands for. Costs the same however many wait.
+    pub fn is_wanted(&self, signature: u64) -> bool {
+        self.tree.wants(signature)
     }
 
     fn take(&mut self, id: u64, charge: Option<u64>) -> Option<Waiter> {

@@ -135,8 +135,9 @@ impl Node {
         }
     }
 
-    pub(super) fn signatures(&self) -> impl Iterator<Item = u64> {
-        self.wants.keys().copied()
+    /// Whether somebody below wants what `signature` stands for.
+    pub(super) fn wants(&self, signature: u64) -> bool {
+        self.wants.contains_key(&signature)
     }
 
     /// Puts a waiter at the end of its collector's line.
