@@ -104,12 +104,15 @@ async fn fill_store(network: &Arc<Network>, folder: PathBuf) -> Value {
         reserve_percent: None,
         created_at: Timestamp::EPOCH,
     };
-    store.insert_team(acme, event("team.create", &team)).await.expect("the team is new");
+    store.insert_team(acme, event("team.create", &team).into()).await.expect("the team is new");
     for from in (0..tokens()).step_by(5_000) {
         let new = |number| {
             let token = token_of(network, "user", "acme", number);
             let (sealed_access, sealed_refresh) = (vec![7; SEALED], Some(vec![8; SEALED]));
-            NewToken { stored: StoredToken { token, sealed_access, sealed_refresh }, audit: event("token.add", &team) }
+            NewToken {
+                stored: StoredToken { token, sealed_access, sealed_refresh },
+                trail: event("token.add", &team).into(),
+            }
         };
         let chunk = (from..tokens().min(from + 5_000)).map(new).collect();
         store.insert_tokens(chunk, None).await.expect("the tokens are new");

@@ -130,7 +130,7 @@ async fn populate(broker: &Broker, network: &Network) -> anyhow::Result<String> 
         reserve_percent: None,
         created_at: now,
     };
-    broker.store.insert_team(row.clone(), event(broker, "team.create")).await?;
+    broker.store.insert_team(row.clone(), event(broker, "team.create").into()).await?;
     broker.directory.put_team(row);
     let key = broker.vault.new_data_key(&team);
     let wrapped = WrappedKey { team: team.clone(), id: key.number, wrapped: key.wrapped.clone(), created_at: now };
@@ -156,11 +156,11 @@ async fn add_collector(broker: &Broker, team: TeamId) -> anyhow::Result<String> 
         disabled: false,
         created_at: broker.now(),
     };
-    broker.store.insert_collector(collector.clone(), event(broker, "collector.create")).await?;
+    broker.store.insert_collector(collector.clone(), event(broker, "collector.create").into()).await?;
     let holder = KeyHolder::Collector(team, collector.id);
     broker.directory.put_collector(collector);
     let (key, text) = broker.make_key(CreateKey::of(holder)).context("the machine gives no random numbers")?;
-    broker.store.insert_key(key.clone(), event(broker, "key.create")).await?;
+    broker.store.insert_key(key.clone(), event(broker, "key.create").into()).await?;
     broker.directory.put_key(key);
     Ok(format!("Bearer {}", text.context("a key without a certificate has a secret")?.expose()))
 }
@@ -178,7 +178,7 @@ async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow
         };
         let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
         let stored = StoredToken { token, sealed_access, sealed_refresh: None };
-        rows.push(NewToken { stored, audit: event(broker, "token.add") });
+        rows.push(NewToken { stored, trail: event(broker, "token.add").into() });
     }
     broker.store.insert_tokens(rows.clone(), None).await?;
     for row in rows {

@@ -14,7 +14,7 @@ use crate::base::ids::{AlertId, TeamId};
 use crate::domain::alert::{Alert, AlertKind, Detail, Level};
 use crate::grpc::authorization::{authorize, turned_away};
 use crate::grpc::call::Closing;
-use crate::grpc::change::{asked, change};
+use crate::grpc::change::{answers, asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
 use crate::grpc::fields::{COMMENT, check_text, child_in, team_or_all};
 use crate::grpc::load_message::{advice, causes, ratio};
@@ -69,9 +69,8 @@ impl AlertService for AlertServer {
             Some((team, id, request.comment.clone()))
         };
         let call = "AlertService/AcknowledgeAlert";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let alert = broker.acknowledge_alert(&caller, &team, id, &comment).await?;
-            Ok(pb::AcknowledgeAlertResponse { alert: Some(alert_message(&broker, &alert)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.acknowledge_alert(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -102,6 +101,8 @@ impl AlertService for AlertServer {
         Ok(Response::new(Box::pin(stream::unfold(watching, WatchingAlerts::next))))
     }
 }
+
+answers! { AcknowledgeAlertResponse { alert } = alert_message, of Alert; }
 
 /// A stream of alerts. What a slow reader has not taken stays in the broadcast, and is put together when it comes: of each alert
 /// only the latest state. If the broadcast overflows, it begins anew.

@@ -10,8 +10,8 @@ use crate::grpc::authorization::authorize;
 use crate::grpc::fields::check_request_id;
 use crate::grpc::pb::{self, ErrorReason};
 use crate::grpc::status::{FieldMistakes, Refusal, refuse};
-use crate::service::requests::Noted;
-use crate::service::{Broker, Caller};
+use crate::service::Broker;
+use crate::service::requests::{Attempt, RepeatError, RepeatableRequest};
 
 /// A request for a change.
 pub trait Change: Message {
@@ -36,6 +36,30 @@ changes! {
     UpdateCollectorRequest, UpdateTeamRequest, UpdateTokenRequest,
 }
 
+/// What is answered once a change made a `V`.
+pub trait Answer<V>: Message + Default {
+    /// The answer.
+    fn of(broker: &Broker, made: &V) -> Self;
+
+    /// What is answered to a repetition, and kept until it can't come any more: never a secret.
+    fn again(broker: &Broker, made: &V) -> Self {
+        Self::of(broker, made)
+    }
+}
+
+/// Answers that hold nothing but the message of what was made.
+macro_rules! answers {
+    ($($response:ident { $field:ident } = $message:expr, of $made:ty;)*) => {$(
+        impl $crate::grpc::change::Answer<$made> for $crate::grpc::pb::$response {
+            fn of(broker: &$crate::service::Broker, made: &$made) -> Self {
+                let message: fn(&$crate::service::Broker, &$made) -> _ = $message;
+                Self { $field: Some(message(broker, made)) }
+            }
+        }
+    )*};
+}
+pub(in crate::grpc) use answers;
+
 /// What a request asks for, or the status that names all of its mistakes. `read` gives nothing only where it notes a mistake.
 pub fn asked<Q, R>(request: &Q, read: impl FnOnce(&Q, &mut FieldMistakes) -> Option<R>) -> Result<R, Status> {
     let mut mistakes = FieldMistakes::default();
@@ -45,34 +69,20 @@ pub fn asked<Q, R>(request: &Q, read: impl FnOnce(&Q, &mut FieldMistakes) -> Opt
 }
 
 /// Answers a request for a change: lets in whom the rule of `call` names, reads what is asked with `read`, and has `work` do it.
-pub async fn change<Q, R, A, W>(
+pub async fn change<Q, R, V, E, A, W>(
     broker: &Broker,
     request: Request<Q>,
     call: &'static str,
     read: impl FnOnce(&Q, &mut FieldMistakes) -> Option<R>,
-    work: impl FnOnce(Broker, Caller, R) -> W,
+    work: impl FnOnce(Broker, Attempt<V>, R) -> W,
 ) -> Result<Response<A>, Status>
 where
     Q: Change,
-    A: Message + Default + 'static,
-    W: Future<Output = Result<A, Refusal>> + Send + 'static,
-{
-    change_noting(broker, request, call, read, Message::encode_to_vec, work).await
-}
-
-/// As [`change`]; `note` says what is answered to a repetition.
-pub async fn change_noting<Q, R, A, W>(
-    broker: &Broker,
-    request: Request<Q>,
-    call: &'static str,
-    read: impl FnOnce(&Q, &mut FieldMistakes) -> Option<R>,
-    note: fn(&A) -> Vec<u8>,
-    work: impl FnOnce(Broker, Caller, R) -> W,
-) -> Result<Response<A>, Status>
-where
-    Q: Change,
-    A: Message + Default + 'static,
-    W: Future<Output = Result<A, Refusal>> + Send + 'static,
+    V: Send + Sync + 'static,
+    A: Answer<V> + Send + 'static,
+    E: Send + 'static,
+    Refusal: From<E>,
+    W: Future<Output = Result<V, E>> + Send + 'static,
 {
     let caller = authorize(broker, &request, call)?;
     let request = request.into_inner();
@@ -81,43 +91,56 @@ where
         read(request, mistakes)
     };
     let asked = asked(&request, read)?;
-    let scope = format!("{}/{call}", caller.name());
-    let work = work(broker.clone(), caller, asked);
-    let answer = match request.request_id() {
-        "" => broker.finish(work).await,
-        _ => broker.finish(once(broker, &scope, &request, note, work)).await,
+    let repeatable = (!request.request_id().is_empty())
+        .then(|| broker.repeatable(&caller, call, request.request_id(), &request.encode_to_vec()));
+    let attempt = match &repeatable {
+        None => Attempt::from(&caller),
+        Some(repeatable) => {
+            let broker = broker.clone();
+            Attempt::of(caller, repeatable.clone(), move |made| A::again(&broker, made).encode_to_vec())
+        }
+    };
+    let work = work(broker.clone(), attempt, asked);
+    let of_made = broker.clone();
+    let work = async move { Ok(A::of(&of_made, &work.await?)) };
+    let answer = match repeatable {
+        None => broker.finish(work).await,
+        Some(repeatable) => broker.finish(once(broker.clone(), repeatable, work)).await,
     };
     Ok(Response::new(answer.ok_or_else(defect)??))
 }
 
-/// Does `work`, unless it was done for the same request before: then the first answer holds.
-fn once<Q: Change, A: Message + Default + 'static>(
-    broker: &Broker,
-    scope: &str,
-    request: &Q,
-    note: fn(&A) -> Vec<u8>,
-    work: impl Future<Output = Result<A, Refusal>> + Send + 'static,
-) -> impl Future<Output = Result<A, Refusal>> + Send + 'static {
-    // The request may hold secrets: its hash is keyed.
-    let content = broker.vault.mac_key("request content").sign(&[&request.encode_to_vec()]);
-    let slot = broker.requests.slot(scope, request.request_id(), broker.now());
-    async move {
-        let mut noted = slot.lock_owned().await;
-        match &*noted {
-            Some(before) if before.content == content => A::decode(&*before.response).map_err(|_| unfinished()),
-            Some(_) => Err(request_id_reused()),
-            None => {
-                let answer = work.await?;
-                *noted = Some(Noted { content, response: note(&answer) });
-                Ok(answer)
-            }
+/// Does `work`, unless it was done for the same request before: then the first answer holds. Also where that happens at the same time: what
+/// was refused is looked up once more, since it may be the other one that stood in the way.
+async fn once<A: Message + Default>(
+    broker: Broker,
+    request: RepeatableRequest,
+    work: impl Future<Output = Result<A, Refusal>>,
+) -> Result<A, Refusal> {
+    let answered = async || match broker.first_answer(&request).await? {
+        Some(first) => A::decode(&*first).map(Some).map_err(|_| unfinished()),
+        None => Ok(None),
+    };
+    if let Some(first) = answered().await? {
+        return Ok(first);
+    }
+    match work.await {
+        Ok(answer) => Ok(answer),
+        Err(refusal) => answered().await?.ok_or(refusal),
+    }
+}
+
+impl From<RepeatError> for Refusal {
+    fn from(error: RepeatError) -> Self {
+        match error {
+            RepeatError::OtherContent => request_id_reused(error.to_string()),
+            RepeatError::Store(error) => Refusal::from(error),
         }
     }
 }
 
 /// The request id was used for something else.
-pub fn request_id_reused() -> Refusal {
-    let message = "this request id was used with other content in the last 24 hours; choose a new id for each request";
+pub fn request_id_reused(message: String) -> Refusal {
     refuse(Code::InvalidArgument, ErrorReason::RequestIdReused, message)
 }
 
@@ -129,3 +152,6 @@ fn unfinished() -> Refusal {
 fn defect() -> Status {
     unfinished().status()
 }
+
+#[cfg(test)]
+mod tests;

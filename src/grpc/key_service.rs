@@ -1,6 +1,7 @@
 //! `KeyService`: the keys of collectors and operators.
 
-use prost::Message;
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use crate::base::clock::Timestamp;
@@ -8,14 +9,14 @@ use crate::base::ids::KeyId;
 use crate::base::secret::Secret;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::grpc::authorization::authorize;
-use crate::grpc::change::{asked, change, change_noting};
+use crate::grpc::change::{Answer, answers, asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
 use crate::grpc::fields::{COMMENT, NAME, check_request_id, check_text, child_in, required};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, key_service_server::KeyService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::service::Broker;
-use crate::service::keys::{CreateKey, KeyFilter, KeyRole};
+use crate::service::keys::{CreateKey, KeyFilter, KeyRole, MadeKey};
 
 /// The service, for a broker.
 pub struct KeyServer(pub Broker);
@@ -29,11 +30,13 @@ impl KeyService for KeyServer {
         let now = self.0.now();
         let read = |request: &pb::CreateKeyRequest, mistakes: &mut _| read_key(request, now, mistakes);
         let call = "KeyService/CreateKey";
-        change_noting(&self.0, request, call, read, without_secret, |broker, caller, ask| async move {
-            let (key, secret) = broker.create_key(&caller, ask).await?;
-            let secret = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
-            Ok(pb::CreateKeyResponse { key: Some(key_message(&key)), secret })
-        })
+        change(
+            &self.0,
+            request,
+            call,
+            read,
+            |broker, attempt, ask| async move { broker.create_key(attempt, ask).await },
+        )
         .await
     }
 
@@ -59,9 +62,8 @@ impl KeyService for KeyServer {
             let id: Option<KeyId> = name_in("name", "keys", &request.name, mistakes);
             Some((id?, request.comment.clone()))
         };
-        change(&self.0, request, "KeyService/RevokeKey", read, |broker, caller, (id, comment)| async move {
-            let key = broker.revoke_key(&caller, id, &comment).await?;
-            Ok(pb::RevokeKeyResponse { key: Some(key_message(&key)) })
+        change(&self.0, request, "KeyService/RevokeKey", read, |broker, attempt, (id, comment)| async move {
+            broker.revoke_key(attempt, id, &comment).await
         })
         .await
     }
@@ -86,10 +88,19 @@ impl KeyService for KeyServer {
     }
 }
 
-/// A repetition gets the key without its secret, which is kept nowhere.
-fn without_secret(made: &pb::CreateKeyResponse) -> Vec<u8> {
-    pb::CreateKeyResponse { key: made.key.clone(), secret: String::new() }.encode_to_vec()
+impl Answer<MadeKey> for pb::CreateKeyResponse {
+    fn of(broker: &Broker, made: &MadeKey) -> Self {
+        let secret = made.1.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
+        Self { secret, ..Self::again(broker, made) }
+    }
+
+    /// Without the secret, which is kept nowhere.
+    fn again(_: &Broker, (key, _): &MadeKey) -> Self {
+        Self { key: Some(key_message(key)), secret: String::new() }
+    }
 }
+
+answers! { RevokeKeyResponse { key } = |_, key| key_message(key), of Arc<Key>; }
 
 fn read_key(request: &pb::CreateKeyRequest, now: Timestamp, mistakes: &mut FieldMistakes) -> Option<CreateKey> {
     let key = required("key", request.key.clone(), mistakes);

@@ -14,7 +14,7 @@ use crate::grpc::pb::{self, network_service_server::NetworkService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use app::{app_message, budget_message, read_app_name, read_change, read_create, read_parent, read_top_up};
+use app::{app_message, read_app_name, read_change, read_create, read_parent, read_top_up};
 
 /// The service, for a broker.
 pub struct NetworkServer(pub Broker);
@@ -71,9 +71,8 @@ impl NetworkService for NetworkServer {
         &self,
         request: Request<pb::CreateAppRequest>,
     ) -> Result<Response<pb::CreateAppResponse>, Status> {
-        change(&self.0, request, "NetworkService/CreateApp", read_create, |broker, caller, ask| async move {
-            let app = broker.create_app(&caller, ask).await?;
-            Ok(pb::CreateAppResponse { app: Some(app_message(app)) })
+        change(&self.0, request, "NetworkService/CreateApp", read_create, |broker, attempt, ask| async move {
+            broker.create_app(attempt, ask).await
         })
         .await
     }
@@ -83,9 +82,8 @@ impl NetworkService for NetworkServer {
         request: Request<pb::UpdateAppRequest>,
     ) -> Result<Response<pb::UpdateAppResponse>, Status> {
         let call = "NetworkService/UpdateApp";
-        change(&self.0, request, call, read_change, |broker, caller, (network, app, ask)| async move {
-            let app = broker.update_app(&caller, &network, &app, ask).await?;
-            Ok(pb::UpdateAppResponse { app: Some(app_message(app)) })
+        change(&self.0, request, call, read_change, |broker, attempt, (network, app, ask)| async move {
+            broker.update_app(attempt, &network, &app, ask).await
         })
         .await
     }
@@ -94,9 +92,8 @@ impl NetworkService for NetworkServer {
         &self,
         request: Request<pb::TopUpBudgetRequest>,
     ) -> Result<Response<pb::TopUpBudgetResponse>, Status> {
-        change(&self.0, request, "NetworkService/TopUpBudget", read_top_up, |broker, caller, ask| async move {
-            let budget = broker.top_up_budget(&caller, ask).await?;
-            Ok(pb::TopUpBudgetResponse { budget: Some(budget_message(budget)) })
+        change(&self.0, request, "NetworkService/TopUpBudget", read_top_up, |broker, attempt, ask| async move {
+            broker.top_up_budget(attempt, ask).await
         })
         .await
     }

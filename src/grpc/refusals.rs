@@ -3,7 +3,6 @@
 use tonic::Code;
 
 use crate::domain::token::TransitionError;
-use crate::grpc::change::request_id_reused;
 use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
 use crate::service::apps::AppError;
@@ -143,7 +142,6 @@ impl From<AppError> for Refusal {
                     .with("credit_class", class)
             }
             AppError::Units { .. } => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("units"),
-            AppError::RequestIdReused => request_id_reused(),
             AppError::Store(error) => Refusal::from(error),
         }
     }

@@ -29,9 +29,8 @@ impl TeamService for TeamServer {
         &self,
         request: Request<pb::CreateTeamRequest>,
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
-        change(&self.0, request, "TeamService/CreateTeam", read_team, |broker, caller, ask| async move {
-            let team = broker.create_team(&caller, ask).await?;
-            Ok(pb::CreateTeamResponse { team: Some(team_message(&team)) })
+        change(&self.0, request, "TeamService/CreateTeam", read_team, |broker, attempt, ask| async move {
+            broker.create_team(attempt, ask).await
         })
         .await
     }
@@ -61,9 +60,8 @@ impl TeamService for TeamServer {
         request: Request<pb::UpdateTeamRequest>,
     ) -> Result<Response<pb::UpdateTeamResponse>, Status> {
         let call = "TeamService/UpdateTeam";
-        change(&self.0, request, call, read_team_change, |broker, caller, (id, ask)| async move {
-            let team = broker.update_team(&caller, &id, ask).await?;
-            Ok(pb::UpdateTeamResponse { team: Some(team_message(&team)) })
+        change(&self.0, request, call, read_team_change, |broker, attempt, (id, ask)| async move {
+            broker.update_team(attempt, &id, ask).await
         })
         .await
     }
@@ -75,9 +73,8 @@ impl TeamService for TeamServer {
         let force = request.get_ref().force;
         let named =
             |request: &pb::DeleteTeamRequest, mistakes: &mut _| name_in("name", "teams", &request.name, mistakes);
-        change(&self.0, request, "TeamService/DeleteTeam", named, move |broker, caller, id| async move {
-            broker.delete_team(&caller, &id, force).await?;
-            Ok(pb::DeleteTeamResponse {})
+        change(&self.0, request, "TeamService/DeleteTeam", named, move |broker, attempt, id| async move {
+            broker.delete_team(attempt, &id, force).await
         })
         .await
     }
@@ -87,9 +84,8 @@ impl TeamService for TeamServer {
         request: Request<pb::CreateCollectorRequest>,
     ) -> Result<Response<pb::CreateCollectorResponse>, Status> {
         let call = "TeamService/CreateCollector";
-        change(&self.0, request, call, read_collector, |broker, caller, ask| async move {
-            let collector = broker.create_collector(&caller, ask).await?;
-            Ok(pb::CreateCollectorResponse { collector: Some(collector_message(&broker, &collector)) })
+        change(&self.0, request, call, read_collector, |broker, attempt, ask| async move {
+            broker.create_collector(attempt, ask).await
         })
         .await
     }
@@ -126,9 +122,8 @@ impl TeamService for TeamServer {
         request: Request<pb::UpdateCollectorRequest>,
     ) -> Result<Response<pb::UpdateCollectorResponse>, Status> {
         let call = "TeamService/UpdateCollector";
-        change(&self.0, request, call, read_collector_change, |broker, caller, (team, id, ask)| async move {
-            let collector = broker.update_collector(&caller, &team, id, ask).await?;
-            Ok(pb::UpdateCollectorResponse { collector: Some(collector_message(&broker, &collector)) })
+        change(&self.0, request, call, read_collector_change, |broker, attempt, (team, id, ask)| async move {
+            broker.update_collector(attempt, &team, id, ask).await
         })
         .await
     }
@@ -141,9 +136,8 @@ impl TeamService for TeamServer {
             read_collector_call(&request.name, &request.comment, mistakes)
         };
         let call = "TeamService/DisableCollector";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let done = broker.disable_collector(&caller, &team, id, &comment).await?;
-            Ok(pb::DisableCollectorResponse { collector: Some(collector_message(&broker, &done)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.disable_collector(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -156,9 +150,8 @@ impl TeamService for TeamServer {
             read_collector_call(&request.name, &request.comment, mistakes)
         };
         let call = "TeamService/EnableCollector";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let done = broker.enable_collector(&caller, &team, id, &comment).await?;
-            Ok(pb::EnableCollectorResponse { collector: Some(collector_message(&broker, &done)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.enable_collector(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -171,9 +164,8 @@ impl TeamService for TeamServer {
         let named =
             |request: &pb::DeleteCollectorRequest, mistakes: &mut _| read_collector_name(&request.name, mistakes);
         let call = "TeamService/DeleteCollector";
-        change(&self.0, request, call, named, move |broker, caller, (team, id)| async move {
-            broker.delete_collector(&caller, &team, id, force).await?;
-            Ok(pb::DeleteCollectorResponse {})
+        change(&self.0, request, call, named, move |broker, attempt, (team, id)| async move {
+            broker.delete_collector(attempt, &team, id, force).await
         })
         .await
     }

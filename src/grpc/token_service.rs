@@ -28,9 +28,8 @@ impl TokenService for TokenServer {
     type ImportTokensStream = Pin<Box<dyn Stream<Item = Result<pb::ImportTokensResponse, Status>> + Send>>;
 
     async fn add_token(&self, request: Request<pb::AddTokenRequest>) -> Result<Response<pb::AddTokenResponse>, Status> {
-        change(&self.0, request, "TokenService/AddToken", read_add, |broker, caller, (team, ask)| async move {
-            let token = broker.add_token(&caller, &team, ask).await?;
-            Ok(pb::AddTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, "TokenService/AddToken", read_add, |broker, attempt, (team, ask)| async move {
+            broker.add_token(attempt, &team, ask).await
         })
         .await
     }
@@ -76,9 +75,8 @@ impl TokenService for TokenServer {
         request: Request<pb::UpdateTokenRequest>,
     ) -> Result<Response<pb::UpdateTokenResponse>, Status> {
         let call = "TokenService/UpdateToken";
-        change(&self.0, request, call, read_update, |broker, caller, (team, id, ask)| async move {
-            let token = broker.update_token(&caller, &team, id, &ask).await?;
-            Ok(pb::UpdateTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, call, read_update, |broker, attempt, (team, id, ask)| async move {
+            broker.update_token(attempt, &team, id, &ask).await
         })
         .await
     }
@@ -90,9 +88,8 @@ impl TokenService for TokenServer {
         let read =
             |request: &pb::PauseTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
         let call = "TokenService/PauseToken";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let token = broker.pause_token(&caller, &team, id, &comment).await?;
-            Ok(pb::PauseTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.pause_token(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -104,9 +101,8 @@ impl TokenService for TokenServer {
         let read =
             |request: &pb::ResumeTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
         let call = "TokenService/ResumeToken";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let token = broker.resume_token(&caller, &team, id, &comment).await?;
-            Ok(pb::ResumeTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.resume_token(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -118,9 +114,8 @@ impl TokenService for TokenServer {
         let read =
             |request: &pb::RevokeTokenRequest, mistakes: &mut _| read_call(&request.name, &request.comment, mistakes);
         let call = "TokenService/RevokeToken";
-        change(&self.0, request, call, read, |broker, caller, (team, id, comment)| async move {
-            let token = broker.revoke_token(&caller, &team, id, &comment).await?;
-            Ok(pb::RevokeTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.revoke_token(attempt, &team, id, &comment).await
         })
         .await
     }
@@ -130,9 +125,8 @@ impl TokenService for TokenServer {
         request: Request<pb::InvalidateTokenRequest>,
     ) -> Result<Response<pb::InvalidateTokenResponse>, Status> {
         let call = "TokenService/InvalidateToken";
-        change(&self.0, request, call, read_invalidate, |broker, caller, (team, id, reason, comment)| async move {
-            let token = broker.invalidate_token(&caller, &team, id, reason, &comment).await?;
-            Ok(pb::InvalidateTokenResponse { token: Some(token_message(&token)) })
+        change(&self.0, request, call, read_invalidate, |broker, attempt, (team, id, reason, comment)| async move {
+            broker.invalidate_token(attempt, &team, id, reason, &comment).await
         })
         .await
     }

@@ -8,6 +8,7 @@ use crate::domain::alert::{
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::load::LoadKey;
 use crate::service::deliver::Lane;
+use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{AlertFilter, AlertRow, OutboxRow, OutboxState, StoreError};
 
@@ -119,22 +120,23 @@ impl Broker {
     /// it is finished, even if the caller goes away.
     pub async fn acknowledge_alert(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<Alert>>,
         team: &TeamId,
         alert: AlertId,
         comment: &str,
     ) -> Result<Alert, AlertError> {
-        caller.must_be_admin()?;
-        let by = match caller.actor() {
+        let attempt = attempt.into();
+        attempt.caller.must_be_admin()?;
+        let by = match attempt.caller.actor() {
             Actor::Operator(key) => format!("keys/{key}"),
             Actor::Collector(collector) => format!("collectors/{collector}"),
             Actor::Broker => "broker".to_owned(),
         };
         let subject = format!("teams/{team}/alerts/{alert}");
-        let mut audit = self.audit(caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
+        let mut audit = self.audit(&attempt.caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
         audit.team = Some(team.clone());
         let (broker, team) = (self.clone(), team.clone());
-        let done = self.finish(async move { broker.acknowledge(&team, alert, by, audit).await }).await;
+        let done = self.finish(async move { broker.acknowledge(&team, alert, by, (attempt, audit)).await }).await;
         done.unwrap_or(Err(AlertError::Stopping))
     }
 
@@ -143,16 +145,17 @@ impl Broker {
         team: &TeamId,
         id: AlertId,
         by: String,
-        audit: AuditEvent,
+        (attempt, audit): (Attempt<Alert>, AuditEvent),
     ) -> Result<Alert, AlertError> {
         let mut book = self.watch.book.lock().await;
         let alert = self.stored_alert(team, id).await?;
         let known = alert.acknowledged.is_some();
         let alert = alert.acknowledge(by, self.now())?;
         if known {
+            self.note_unchanged(&attempt, &alert).await?;
             return Ok(alert);
         }
-        self.store.update_alert(row_of(&alert), Vec::new(), Some(audit)).await?;
+        self.store.update_alert(row_of(&alert), Vec::new(), Some(attempt.trail(audit, &alert))).await?;
         book.acknowledged(&alert.key);
         self.watch.tell_alert(alert.clone());
         Ok(alert)

@@ -16,12 +16,11 @@ use crate::config::Config;
 use crate::domain::app::{App, Budget, DEFAULT_APP};
 use crate::domain::networks::{Binding, Network, TokenKind, Window};
 use crate::domain::pool::AppTerms;
+use crate::service::Broker;
 use crate::service::networks::NetworkError;
+use crate::service::requests::Attempt;
 use crate::service::tokens::{Rejected, check_facts};
-use crate::service::{Broker, Caller, request_hash};
-use crate::store::{
-    DuplicateRequest, IdempotencyRecord, StoreError, StoredApp, TopUpBudget as StoredTopUp, TopUpBudgetError,
-};
+use crate::store::{StoreError, StoredApp, TopUpBudget as StoredTopUp};
 use crate::vault::{OpenOwnError, OwnPlace};
 
 /// The most units that a budget may hold.
@@ -88,8 +87,6 @@ pub struct TopUpBudget {
     pub class: String,
     /// Units to add; negative ones are taken back.
     pub units: i64,
-    /// The id that makes a retry safe.
-    pub request_id: String,
 }
 
 /// Why nothing was done about an app.
@@ -131,9 +128,6 @@ pub enum AppError {
         /// Units in all, before.
         total: u64,
     },
-    /// The request id was used for something else.
-    #[error("this request id was used with other content in the last 24 hours; choose a new id for each request")]
-    RequestIdReused,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -183,7 +177,8 @@ impl Broker {
     }
 
     /// Makes an app.
-    pub async fn create_app(&self, caller: &Caller, ask: CreateApp) -> Result<AppView, AppError> {
+    pub async fn create_app(&self, attempt: impl Into<Attempt<AppView>>, ask: CreateApp) -> Result<AppView, AppError> {
+        let attempt = attempt.into();
         let CreateApp { network, id, said } = ask;
         let _one_at_a_time = self.changes.directory.lock().await;
         self.network(&network)?;
@@ -191,24 +186,29 @@ impl Broker {
             return Err(AppError::Exists { network, app: id });
         }
         let made = StoredApp { app: App::unknown(network, id), sealed_secret: None, secret_version: 0 };
-        self.put_app(caller, "app.create", &made, said).await
+        self.put_app(&attempt, "app.create", &made, said).await
     }
 
     /// Changes an app. Limits that are worked out from its facts follow at once.
     pub async fn update_app(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<AppView>>,
         network: &NetworkId,
         app: &AppId,
         change: UpdateApp,
     ) -> Result<AppView, AppError> {
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.stored_app(network, app)?;
-        self.put_app(caller, "app.update", &before, change).await
+        self.put_app(&attempt.into(), "app.update", &before, change).await
     }
 
     /// Adds units to a budget: durable, and in force in the live pool when this returns.
-    pub async fn top_up_budget(&self, caller: &Caller, ask: TopUpBudget) -> Result<BudgetView, AppError> {
+    pub async fn top_up_budget(
+        &self,
+        attempt: impl Into<Attempt<BudgetView>>,
+        ask: TopUpBudget,
+    ) -> Result<BudgetView, AppError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let stored = self.stored_app(&ask.network, &ask.app)?;
         let network = self.network(&ask.network)?;
@@ -217,61 +217,29 @@ impl Broker {
         let no_budget = || AppError::NoBudget { network: ask.network.clone(), class: ask.class.clone() };
         let before = before.ok_or_else(no_budget)?;
         let total = before.total.checked_add_signed(ask.units).filter(|total| *total <= MOST_UNITS);
-        if total.is_none() {
-            return Err(AppError::Units { total: before.total });
-        }
+        let total = total.ok_or(AppError::Units { total: before.total })?;
         if stored.app.created_at.is_none() {
-            self.put_app(caller, "app.create", &stored, UpdateApp::default()).await?;
+            self.put_app(&Attempt::from(&attempt.caller), "app.create", &stored, UpdateApp::default()).await?;
         }
-        let detail = format!("class={} units={}", before.class, ask.units);
-        let audit = self.audit(caller, "app.top_up", name_of(&stored.app), detail);
-        let top_up = StoredTopUp {
-            start: before.total,
-            at: self.now(),
-            request: self.top_up_request(caller, &ask),
-            network: ask.network,
-            app: ask.app,
-            class: before.class,
-            units: ask.units,
-        };
-        let (network, app, class) = (top_up.network.clone(), top_up.app.clone(), top_up.class.clone());
-        match self.store.top_up_budget(top_up, audit).await {
-            Ok(budget) => self.hold_budget(&network, &app, &class, budget)?,
-            // The first asking was answered, or is in force since the start.
-            Err(TopUpBudgetError::Duplicate(DuplicateRequest::Repeated { .. })) => {}
-            Err(TopUpBudgetError::Duplicate(DuplicateRequest::OtherContent)) => return Err(AppError::RequestIdReused),
-            Err(TopUpBudgetError::Store(error)) => return Err(error.into()),
-        }
-        let budgets = self.app(&network, &app)?.budgets.into_iter();
-        budgets
-            .into_iter()
-            .find(|budget| budget.class == class)
-            .ok_or_else(|| AppError::NoBudget { network, class: class.to_string() })
-    }
-
-    fn top_up_request(&self, caller: &Caller, ask: &TopUpBudget) -> IdempotencyRecord {
-        let name = format!("{}/{}/{}", ask.network, ask.app, ask.class);
-        IdempotencyRecord {
-            scope: format!("budget/{}", caller.name()),
-            request_id: ask.request_id.clone(),
-            content_hash: request_hash(&self.vault, &[name.as_bytes(), &ask.units.to_be_bytes()]),
-            response: Vec::new(),
-            expires_at: self.now() + crate::service::requests::KEPT,
-        }
-    }
-
-    /// Lets a budget hold that was made durable.
-    fn hold_budget(&self, network: &NetworkId, app: &AppId, class: &ClassId, budget: Budget) -> Result<(), AppError> {
-        let mut stored = (*self.stored_app(network, app)?).clone();
-        stored.app.budgets.insert(class.clone(), budget);
+        let TopUpBudget { network: of, app, units, .. } = ask;
+        let detail = format!("class={} units={units}", before.class);
+        let audit = self.audit(&attempt.caller, "app.top_up", name_of(&stored.app), detail);
+        let (class, at) = (before.class, audit.at);
+        let mut stored = (*self.stored_app(&of, &app)?).clone();
+        stored.app.budgets.insert(class.clone(), Budget { total, topped_up_at: at });
+        let made = self.view_app(&network, &stored).budgets.into_iter().find(|budget| budget.class == class);
+        let made = made.ok_or_else(|| AppError::NoBudget { network: of.clone(), class: class.to_string() })?;
+        let top_up = StoredTopUp { network: of, app, class: class.clone(), start: before.total, units, at };
+        let budget = self.store.top_up_budget(top_up, attempt.trail(audit, &made)).await?;
+        stored.app.budgets.insert(class, budget);
         self.hold_app(stored);
-        Ok(())
+        Ok(made)
     }
 
     /// Stores an app with what is said of it, then lets it hold. The caller holds the lock of the directory.
     async fn put_app(
         &self,
-        caller: &Caller,
+        attempt: &Attempt<AppView>,
         action: &'static str,
         before: &StoredApp,
         said: UpdateApp,
@@ -280,9 +248,9 @@ impl Broker {
         let detail = detail_of(&said);
         let stored = self.changed_app(before, said);
         check_facts(&network, &stored.app.facts)?;
-        let audit = self.audit(caller, action, name_of(&stored.app), detail);
-        self.store.put_app(stored.clone(), audit).await?;
+        let audit = self.audit(&attempt.caller, action, name_of(&stored.app), detail);
         let view = self.view_app(&network, &stored);
+        self.store.put_app(stored.clone(), attempt.trail(audit, &view)).await?;
         self.hold_app(stored);
         Ok(view)
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::base::ids::{CollectorId, NetworkId, TeamId};
+use crate::domain::audit::AuditEvent;
 use crate::domain::certificate::CertificateName;
 use crate::domain::networks::Purposes;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder};
 use crate::service::directory::CertificateHolder;
+use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
 
@@ -108,9 +110,10 @@ impl Broker {
     /// Makes a collector. It has no key yet.
     pub async fn create_collector(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<Arc<Collector>>>,
         ask: CreateCollector,
     ) -> Result<Arc<Collector>, CollectorError> {
+        let attempt = attempt.into();
         let CreateCollector { team, display_name, scope, weight, certificates } = ask;
         let _one_at_a_time = self.changes.directory.lock().await;
         if self.directory.team(&team).is_none() {
@@ -122,20 +125,22 @@ impl Broker {
         self.check_certificates(&certificates, id)?;
         let (disabled, created_at) = (false, self.now());
         let collector = Collector { id, team, display_name, scope, weight, certificates, disabled, created_at };
-        let audit = self.collector_audit(caller, "collector.create", &collector, detail_of(&collector));
-        self.store.insert_collector(collector.clone(), audit).await?;
-        self.directory.put_collector(collector.clone());
-        Ok(Arc::new(collector))
+        let audit = self.collector_audit(&attempt.caller, "collector.create", &collector, detail_of(&collector));
+        let made = Arc::new(collector.clone());
+        self.store.insert_collector(collector.clone(), attempt.trail(audit, &made)).await?;
+        self.directory.put_collector(collector);
+        Ok(made)
     }
 
     /// Changes what a collector may do. What it holds it keeps.
     pub async fn update_collector(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<Arc<Collector>>>,
         team: &TeamId,
         id: CollectorId,
         change: UpdateCollector,
     ) -> Result<Arc<Collector>, CollectorError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let mut collector = (*self.collector(team, id)?).clone();
         if let Some(name) = change.display_name {
@@ -153,76 +158,86 @@ impl Broker {
             collector.certificates = certificates;
         }
         self.check_networks(&collector.scope)?;
-        let audit = self.collector_audit(caller, "collector.update", &collector, detail_of(&collector));
-        self.put_collector(collector, audit).await
+        let audit = self.collector_audit(&attempt.caller, "collector.update", &collector, detail_of(&collector));
+        self.put_collector(&attempt, collector, audit).await
     }
 
     /// Stops a collector at once: from now on nothing is leased to it, and what it holds is recalled. Twice is no error.
     pub async fn disable_collector(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<Arc<Collector>>>,
         team: &TeamId,
         id: CollectorId,
         comment: &str,
     ) -> Result<Arc<Collector>, CollectorError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.collector(team, id)?;
         if before.disabled {
+            self.note_unchanged(&attempt, &before).await?;
             return Ok(before);
         }
         let disabled = Collector { disabled: true, ..(*before).clone() };
-        let audit = self.collector_audit(caller, "collector.disable", &disabled, comment_detail(comment));
+        let made = Arc::new(disabled.clone());
+        let audit = self.collector_audit(&attempt.caller, "collector.disable", &disabled, comment_detail(comment));
         // In memory first: nothing may be leased to it once this is acknowledged, whatever is under way.
         self.directory.put_collector(disabled.clone());
-        if let Err(error) = self.store.update_collector(disabled.clone(), audit).await {
+        if let Err(error) = self.store.update_collector(disabled, attempt.trail(audit, &made)).await {
             self.directory.put_collector((*before).clone());
             return Err(error.into());
         }
         self.engine.recall_leases(|lease| lease.collector == Some(id));
-        Ok(Arc::new(disabled))
+        Ok(made)
     }
 
     /// Lets a disabled collector work again. Twice is no error.
     pub async fn enable_collector(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<Arc<Collector>>>,
         team: &TeamId,
         id: CollectorId,
         comment: &str,
     ) -> Result<Arc<Collector>, CollectorError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.collector(team, id)?;
         if !before.disabled {
+            self.note_unchanged(&attempt, &before).await?;
             return Ok(before);
         }
         let enabled = Collector { disabled: false, ..(*before).clone() };
-        let audit = self.collector_audit(caller, "collector.enable", &enabled, comment_detail(comment));
-        self.put_collector(enabled, audit).await
+        let audit = self.collector_audit(&attempt.caller, "collector.enable", &enabled, comment_detail(comment));
+        self.put_collector(&attempt, enabled, audit).await
     }
 
     /// Deletes a collector and revokes its keys. With `force` its leases are recalled, else it must hold none.
     pub async fn delete_collector(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<()>>,
         team: &TeamId,
         id: CollectorId,
         force: bool,
     ) -> Result<(), CollectorError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let collector = self.collector(team, id)?;
         let held = self.engine.leases_of(id);
         if held > 0 && !force {
             return Err(CollectorError::NotIdle(held));
         }
-        Ok(self.remove_collector(caller, &collector).await?)
+        Ok(self.remove_collector(&attempt, &collector).await?)
     }
 
     /// Deletes a collector with its keys and recalls its leases. The caller holds the lock of the directory.
-    pub(super) async fn remove_collector(&self, caller: &Caller, collector: &Collector) -> Result<(), StoreError> {
-        let audit = self.collector_audit(caller, "collector.delete", collector, String::new());
+    pub(super) async fn remove_collector(
+        &self,
+        attempt: &Attempt<()>,
+        collector: &Collector,
+    ) -> Result<(), StoreError> {
+        let audit = self.collector_audit(&attempt.caller, "collector.delete", collector, String::new());
         let now = self.now();
         self.directory.remove_collector(collector.id);
-        if let Err(error) = self.store.delete_collector(collector.id, now, audit).await {
+        if let Err(error) = self.store.delete_collector(collector.id, now, attempt.trail(audit, &())).await {
             self.directory.put_collector(collector.clone());
             return Err(error);
         }
@@ -236,12 +251,14 @@ impl Broker {
 
     async fn put_collector(
         &self,
+        attempt: &Attempt<Arc<Collector>>,
         collector: Collector,
-        audit: crate::domain::audit::AuditEvent,
+        audit: AuditEvent,
     ) -> Result<Arc<Collector>, CollectorError> {
-        self.store.update_collector(collector.clone(), audit).await?;
-        self.directory.put_collector(collector.clone());
-        Ok(Arc::new(collector))
+        let made = Arc::new(collector.clone());
+        self.store.update_collector(collector.clone(), attempt.trail(audit, &made)).await?;
+        self.directory.put_collector(collector);
+        Ok(made)
     }
 
     fn check_networks(&self, scope: &CollectorScope) -> Result<(), CollectorError> {
@@ -267,7 +284,7 @@ impl Broker {
         action: &'static str,
         collector: &Collector,
         detail: String,
-    ) -> crate::domain::audit::AuditEvent {
+    ) -> AuditEvent {
         let subject = format!("teams/{}/collectors/{}", collector.team, collector.id);
         let mut audit = self.audit(caller, action, subject, detail);
         audit.team = Some(collector.team.clone());

@@ -238,9 +238,9 @@ impl Import {
             true => self.broker.unsealed_token(&self.begin.team, given)?,
             false => self.broker.new_token(&self.begin.team, given)?,
         };
-        let mut new = self.broker.with_audit(&self.caller, stored);
-        new.audit.detail = format!("{} comment=import {}", new.audit.detail, self.begin.import_id);
-        Ok(new)
+        let mut audit = self.broker.token_added(&self.caller, &stored.token);
+        audit.detail = format!("{} comment=import {}", audit.detail, self.begin.import_id);
+        Ok(NewToken { stored, trail: audit.into() })
     }
 
     /// Keeps the tokens, durably, then puts them into their pools.

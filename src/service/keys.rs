@@ -9,6 +9,7 @@ use crate::domain::certificate::CertificateName;
 use crate::domain::key::ApiKey;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::service::collectors::comment_detail;
+use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
 
@@ -86,6 +87,9 @@ pub struct CreateKey {
     pub certificate: Option<CertificateName>,
 }
 
+/// A key that was made, with its text; a key that is a certificate has none.
+pub type MadeKey = (Key, Option<Secret>);
+
 impl CreateKey {
     /// A key with a secret, without a name and without an end.
     pub fn of(holder: KeyHolder) -> Self {
@@ -95,7 +99,8 @@ impl CreateKey {
 
 impl Broker {
     /// Makes a key. Its text is returned this once; a key that is a certificate has none.
-    pub async fn create_key(&self, caller: &Caller, ask: CreateKey) -> Result<(Key, Option<Secret>), KeyError> {
+    pub async fn create_key(&self, attempt: impl Into<Attempt<MadeKey>>, ask: CreateKey) -> Result<MadeKey, KeyError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         if let KeyHolder::Collector(team, id) = &ask.holder {
             self.must_have_collector(team, *id)?;
@@ -106,10 +111,11 @@ impl Broker {
             return Err(KeyError::CertificateTaken(name.clone()));
         }
         let (key, secret) = self.make_key(ask).ok_or(KeyError::Random)?;
-        let audit = self.key_audit(caller, "key.create", &key, detail_of(&key));
-        self.store.insert_key(key.clone(), audit).await?;
-        self.directory.put_key(key.clone());
-        Ok((key, secret))
+        let audit = self.key_audit(&attempt.caller, "key.create", &key, detail_of(&key));
+        let made = (key, secret);
+        self.store.insert_key(made.0.clone(), attempt.trail(audit, &made)).await?;
+        self.directory.put_key(made.0.clone());
+        Ok(made)
     }
 
     /// At most `limit` keys, newest first, and whether there are more.
@@ -136,16 +142,23 @@ impl Broker {
     }
 
     /// Ends a key at once. Twice is no error.
-    pub async fn revoke_key(&self, caller: &Caller, id: KeyId, comment: &str) -> Result<Arc<Key>, KeyError> {
+    pub async fn revoke_key(
+        &self,
+        attempt: impl Into<Attempt<Arc<Key>>>,
+        id: KeyId,
+        comment: &str,
+    ) -> Result<Arc<Key>, KeyError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.directory.key(id).ok_or(KeyError::NotFound(id))?;
         if before.revoked_at.is_some() {
+            self.note_unchanged(&attempt, &before).await?;
             return Ok(before);
         }
         if self.is_last_admin(&before) {
             return Err(KeyError::LastAdmin);
         }
-        self.end_key(caller, &before, comment).await
+        self.end_key(&attempt, &before, comment).await
     }
 
     /// Ends the key of that text, if it is one that works; whether it is, is not told. Also the last admin key: it is out, and the
@@ -160,21 +173,21 @@ impl Broker {
         if self.is_last_admin(&key) {
             tracing::error!(key = %key.id, "the last admin key is revoked, since it was found; restart the broker to get a new one");
         }
-        self.end_key(&Caller::Broker, &key, comment).await.map(drop)
+        self.end_key(&Attempt::from(&Caller::Broker), &key, comment).await.map(drop)
     }
 
     /// Ends a key. The caller holds the lock of the directory.
-    async fn end_key(&self, caller: &Caller, before: &Key, comment: &str) -> Result<Arc<Key>, KeyError> {
+    async fn end_key(&self, attempt: &Attempt<Arc<Key>>, before: &Key, comment: &str) -> Result<Arc<Key>, KeyError> {
         let now = self.now();
-        let revoked = Key { revoked_at: Some(now), ..before.clone() };
-        let audit = self.key_audit(caller, "key.revoke", &revoked, comment_detail(comment));
+        let revoked = Arc::new(Key { revoked_at: Some(now), ..before.clone() });
+        let audit = self.key_audit(&attempt.caller, "key.revoke", &revoked, comment_detail(comment));
         // In memory first: no call with it is let in once this is acknowledged, whatever is under way.
-        self.directory.put_key(revoked.clone());
-        if let Err(error) = self.store.revoke_key(before.id, now, audit).await {
+        self.directory.put_key((*revoked).clone());
+        if let Err(error) = self.store.revoke_key(before.id, now, attempt.trail(audit, &revoked)).await {
             self.directory.put_key(before.clone());
             return Err(error.into());
         }
-        Ok(Arc::new(revoked))
+        Ok(revoked)
     }
 
     fn is_last_admin(&self, key: &Key) -> bool {

@@ -1,7 +1,8 @@
 //! Use cases: one file per operation, each a method of [`Broker`]. They check what the caller may do, call engine, vault and store, and
 //! return domain values; transport converts. Nothing here knows gRPC or HTTP.
 //!
-//! Invariants: an answer is given only when it is durable; every change is audited in its own transaction; nothing crosses teams.
+//! Invariants: an answer is given only when it is durable; every change is audited, and its request noted, in its own transaction;
+//! nothing crosses teams.
 
 mod acquire_lease;
 mod alerts;
@@ -57,7 +58,6 @@ use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
-use crate::service::requests::Requests;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -107,8 +107,6 @@ pub struct Parts {
     pub streams: Streams,
     /// Who changes what at the moment.
     pub changes: Changes,
-    /// Requests that were answered lately.
-    pub requests: Requests,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
     /// Imports that are known.

@@ -312,7 +312,7 @@ impl Broker {
                 expected_state: stored.token.state,
                 token: Token { state, ..stored.token },
                 secrets: None,
-                audit: vec![audit],
+                trail: audit.into(),
                 outbox: Vec::new(),
                 alerts: Vec::new(),
             };

@@ -1,111 +1,109 @@
-//! Requests that may be repeated: what was answered to the first one, for 24 hours.
+//! Requests that may be repeated: a change notes its request and its answer in its own transaction, and for [`KEPT`] a repetition gets
+//! that answer and changes nothing, whatever was restarted in between.
 //!
-//! The answers are kept in memory, at most [`MAX_NOTED`] of them; when there are more, the oldest is forgotten. A restart forgets
-//! all of them: a retry that crosses one acts again, and then fails on what the first one made (a team that exists, a token that
-//! is held already) or finds the change made. Leases and budgets, where acting twice would cost credit or
-//! money, are noted in the store instead.
+//! A request that was refused is not noted: the next try may succeed. One that found nothing to do is noted alone. Of two tries at the
+//! same time the store undoes the later one, whose caller then gets the answer of the first. Leases note their requests themselves.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::domain::audit::AuditEvent;
+use crate::service::{Broker, Caller, request_hash};
+use crate::store::{IdempotencyRecord, StoreError, Trail};
 
-/// Answers kept at once.
-const MAX_NOTED: usize = 10_000;
 /// How long a repetition is recognised.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Who asked for what, and the id that they chose.
-type RequestKey = (String, String);
-
-/// What was asked and what was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// A keyed hash of what was asked.
-    pub content: [u8; 32],
-    /// The answer, encoded by whoever noted it. Never a secret.
-    pub response: Vec<u8>,
+/// A request that its caller can repeat.
+#[derive(Debug, Clone)]
+pub struct RepeatableRequest {
+    /// Who asks and for what: ids are unique within it.
+    scope: String,
+    /// The id that the caller chose.
+    id: String,
+    /// A keyed hash of what is asked.
+    content: [u8; 32],
 }
 
-/// The place of one request. Whoever holds its lock works on the request; a repetition waits for the answer.
-pub type RequestSlot = Arc<tokio::sync::Mutex<Option<Noted>>>;
+/// Encodes what a change made, as it is answered to a repetition.
+type Encode<V> = Arc<dyn Fn(&V) -> Vec<u8> + Send + Sync>;
 
-/// The requests that were answered lately.
-#[derive(Default)]
-pub struct Requests {
-    kept: Mutex<Kept>,
+/// One try at a change: who makes it, and, if it can be repeated, the request and how its answer is noted. `V` is what the change makes.
+pub struct Attempt<V> {
+    /// Who makes it.
+    pub caller: Caller,
+    noted: Option<(RepeatableRequest, Encode<V>)>,
 }
 
-#[derive(Default)]
-struct Kept {
-    slots: HashMap<RequestKey, RequestSlot>,
-    /// In the order of their beginning.
-    order: VecDeque<(Timestamp, RequestKey)>,
+impl<V> From<&Caller> for Attempt<V> {
+    fn from(caller: &Caller) -> Self {
+        Self { caller: caller.clone(), noted: None }
+    }
 }
 
-impl Requests {
-    /// The place of a request: the one of its first asking, or a new one.
-    pub fn slot(&self, scope: &str, request_id: &str, now: Timestamp) -> RequestSlot {
-        let mut kept = self.kept.lock().expect("no code panics while it holds the requests");
-        kept.forget(|since, _| since + KEPT <= now);
-        let key = (scope.to_owned(), request_id.to_owned());
-        if let Some(slot) = kept.slots.get(&key) {
-            return slot.clone();
+/// Why a request is not done, and not answered with the first answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RepeatError {
+    /// Its id was used for something else.
+    #[error("this request id was used with other content in the last 24 hours; choose a new id for each request")]
+    OtherContent,
+    /// The store can't tell.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<V> Attempt<V> {
+    /// A try at `request`; `encode` says what is answered to a repetition, never a secret.
+    pub fn of(
+        caller: Caller,
+        request: RepeatableRequest,
+        encode: impl Fn(&V) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self { caller, noted: Some((request, Arc::new(encode))) }
+    }
+
+    /// What the change leaves beside itself, once it has made `made`.
+    pub(super) fn trail(&self, audit: AuditEvent, made: &V) -> Trail {
+        Trail { request: self.note(made, audit.at), audit }
+    }
+
+    fn note(&self, made: &V, now: Timestamp) -> Option<IdempotencyRecord> {
+        self.noted.as_ref().map(|(request, encode)| IdempotencyRecord {
+            scope: request.scope.clone(),
+            request_id: request.id.clone(),
+            content_hash: request.content,
+            response: encode(made),
+            expires_at: now + KEPT,
+        })
+    }
+}
+
+impl Broker {
+    /// The request with `id` that `caller` makes of `call`, with all of its content.
+    pub fn repeatable(&self, caller: &Caller, call: &str, id: &str, content: &[u8]) -> RepeatableRequest {
+        RepeatableRequest {
+            scope: format!("{}/{call}", caller.name()),
+            id: id.to_owned(),
+            content: request_hash(&self.vault, &[content]),
         }
-        kept.forget(|_, noted| noted >= MAX_NOTED);
-        let slot = RequestSlot::default();
-        kept.slots.insert(key.clone(), slot.clone());
-        kept.order.push_back((now, key));
-        slot
     }
-}
 
-impl Kept {
-    /// Forgets the oldest, as long as `is_over` says so of its beginning and of how many there are.
-    fn forget(&mut self, is_over: impl Fn(Timestamp, usize) -> bool) {
-        while let Some((since, key)) = self.order.front() {
-            if !is_over(*since, self.order.len()) {
-                return;
-            }
-            self.slots.remove(key);
-            self.order.pop_front();
+    /// What was answered to the request before; `None`: it is new, or was refused.
+    pub async fn first_answer(&self, request: &RepeatableRequest) -> Result<Option<Vec<u8>>, RepeatError> {
+        match self.store.find_request(&request.scope, &request.id, self.now()).await? {
+            None => Ok(None),
+            Some(noted) if noted.content_hash == request.content => Ok(Some(noted.response)),
+            Some(_) => Err(RepeatError::OtherContent),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_000);
-
-    fn note(requests: &Requests, id: &str, now: Timestamp) {
-        let slot = requests.slot("a", id, now);
-        *slot.try_lock().unwrap() = Some(Noted { content: [1; 32], response: vec![7] });
-    }
-
-    fn is_noted(requests: &Requests, scope: &str, id: &str, now: Timestamp) -> bool {
-        requests.slot(scope, id, now).try_lock().unwrap().is_some()
-    }
-
-    #[test]
-    fn a_request_is_recognised_for_a_day_and_by_its_caller_only() {
-        let requests = Requests::default();
-        note(&requests, "one", NOW);
-        assert!(is_noted(&requests, "a", "one", NOW + KEPT - Duration::from_secs(1)));
-        assert!(!is_noted(&requests, "b", "one", NOW));
-        assert!(!is_noted(&requests, "a", "one", NOW + KEPT));
-    }
-
-    #[test]
-    fn the_oldest_makes_room() {
-        let requests = Requests::default();
-        for number in 0..MAX_NOTED {
-            note(&requests, &number.to_string(), NOW);
+    /// Notes a request that found nothing to do, so that a repetition does nothing either.
+    pub(super) async fn note_unchanged<V>(&self, attempt: &Attempt<V>, found: &V) -> Result<(), StoreError> {
+        let now = self.now();
+        match attempt.note(found, now) {
+            Some(request) => self.store.note_request(request, now).await,
+            None => Ok(()),
         }
-        note(&requests, "one more", NOW);
-        assert_eq!(requests.kept.lock().unwrap().slots.len(), MAX_NOTED);
-        assert!(is_noted(&requests, "a", "1", NOW) && is_noted(&requests, "a", "one more", NOW));
     }
 }

@@ -23,7 +23,6 @@ use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::keys::CreateKey;
-use crate::service::requests::Requests;
 use crate::service::settings::misfits;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
@@ -99,7 +98,6 @@ impl Broker {
             tasks: tasks.clone(),
             streams: Streams::default(),
             changes: Changes::default(),
-            requests: Requests::default(),
             watch,
             imports: Imports::default(),
         });
@@ -137,7 +135,7 @@ impl Broker {
             subject: format!("keys/{}", key.id),
             detail: detail.to_owned(),
         };
-        self.store.insert_key(key.clone(), audit).await?;
+        self.store.insert_key(key.clone(), audit.into()).await?;
         self.directory.put_key(key);
         secret.ok_or(StartError::Random)
     }

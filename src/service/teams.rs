@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::team::Team;
 use crate::domain::token::TokenState;
+use crate::service::requests::Attempt;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{StoreError, TokenFilter};
@@ -113,59 +114,78 @@ impl Broker {
     }
 
     /// Makes a team.
-    pub async fn create_team(&self, caller: &Caller, ask: CreateTeam) -> Result<TeamView, TeamError> {
+    pub async fn create_team(
+        &self,
+        attempt: impl Into<Attempt<TeamView>>,
+        ask: CreateTeam,
+    ) -> Result<TeamView, TeamError> {
+        let attempt = attempt.into();
         let CreateTeam { id, display_name, weight, reserve_percent } = ask;
         let _one_at_a_time = self.changes.directory.lock().await;
         if self.directory.team(&id).is_some() {
             return Err(TeamError::Exists(id));
         }
         let team = Team { id: id.clone(), display_name, weight, reserve_percent, created_at: self.now() };
-        let mut audit = self.audit(caller, "team.create", name_of(&id), detail_of(&team));
+        let mut audit = self.audit(&attempt.caller, "team.create", name_of(&id), detail_of(&team));
         audit.team = Some(id.clone());
-        match self.store.insert_team(team.clone(), audit).await {
+        let made = TeamView { team: Arc::new(team.clone()), tokens: 0, collectors: 0 };
+        match self.store.insert_team(team.clone(), attempt.trail(audit, &made)).await {
             Ok(()) => {}
             Err(StoreError::Conflict { .. }) => return Err(TeamError::Exists(id)),
             Err(error) => return Err(error.into()),
         }
         self.directory.put_team(team);
-        self.show_team(&id).await
+        Ok(made)
     }
 
     /// Changes a team. A new reserve holds for its tokens from then on.
-    pub async fn update_team(&self, caller: &Caller, id: &TeamId, change: UpdateTeam) -> Result<TeamView, TeamError> {
+    pub async fn update_team(
+        &self,
+        attempt: impl Into<Attempt<TeamView>>,
+        id: &TeamId,
+        change: UpdateTeam,
+    ) -> Result<TeamView, TeamError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
-        let before = self.team(id)?;
+        let TeamView { team: before, tokens, collectors } = self.show_team(id).await?;
         let team = Team {
             display_name: change.display_name.unwrap_or_else(|| before.display_name.clone()),
             weight: change.weight.unwrap_or(before.weight),
             reserve_percent: change.reserve_percent.unwrap_or(before.reserve_percent),
             ..(*before).clone()
         };
-        let mut audit = self.audit(caller, "team.update", name_of(id), detail_of(&team));
+        let mut audit = self.audit(&attempt.caller, "team.update", name_of(id), detail_of(&team));
         audit.team = Some(id.clone());
-        self.store.update_team(team.clone(), audit).await?;
+        let made = TeamView { team: Arc::new(team.clone()), tokens, collectors };
+        self.store.update_team(team.clone(), attempt.trail(audit, &made)).await?;
         let reserve_changed = team.reserve_percent != before.reserve_percent;
         self.directory.put_team(team);
         if reserve_changed {
             self.apply_team_reserve(id).await?;
         }
-        self.show_team(id).await
+        Ok(made)
     }
 
     /// Deletes a team. With `force`, its tokens are revoked and its collectors deleted first.
-    pub async fn delete_team(&self, caller: &Caller, id: &TeamId, force: bool) -> Result<(), TeamError> {
+    pub async fn delete_team(
+        &self,
+        attempt: impl Into<Attempt<()>>,
+        id: &TeamId,
+        force: bool,
+    ) -> Result<(), TeamError> {
+        let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         self.team(id)?;
         if !force {
             self.must_be_empty(id).await?;
         }
         for collector in self.directory.collectors(id) {
-            self.remove_collector(caller, &collector).await?;
+            self.remove_collector(&Attempt::from(&attempt.caller), &collector).await?;
         }
-        self.revoke_all_tokens(caller, id).await?;
-        let mut audit = self.audit(caller, "team.delete", name_of(id), format!("force={force}"));
+        self.revoke_all_tokens(&attempt.caller, id).await?;
+        let mut audit = self.audit(&attempt.caller, "team.delete", name_of(id), format!("force={force}"));
         audit.team = Some(id.clone());
-        self.store.delete_team(id, audit).await?;
+        self.store.delete_team(id, attempt.trail(audit, &())).await?;
         self.directory.remove_team(id);
         self.vault.forget(id);
         Ok(())

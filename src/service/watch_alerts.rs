@@ -211,7 +211,7 @@ impl Broker {
         let alert = stored.follow(change, now, detail);
         let quiet = alert.acknowledged.is_some() && change != Change::Cleared;
         let messages = if quiet { Vec::new() } else { messages(&self.watch.lanes, &alert, change, now) };
-        self.store.update_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now))).await?;
+        self.store.update_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now).into())).await?;
         self.tell(alert, change);
         Ok(())
     }

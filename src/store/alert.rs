@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, ClassId, NetworkId, TeamId};
 use crate::domain::audit::AuditEvent;
-use crate::store::StoreError;
 use crate::store::audit::insert_audit;
 use crate::store::database::Database;
+use crate::store::idempotency::insert_trail;
 use crate::store::outbox::{OutboxRow, insert_messages};
 use crate::store::sql::{ManyRows, Row, Tx, Value, first, values};
+use crate::store::{StoreError, Trail};
 
 /// An alert as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub trait AlertStore: Send + Sync {
         &self,
         alert: AlertRow,
         messages: Vec<OutboxRow>,
-        audit: Option<AuditEvent>,
+        trail: Option<Trail>,
     ) -> Result<(), StoreError>;
     /// The alert of that id.
     async fn find_alert(&self, alert: AlertId) -> Result<Option<AlertRow>, StoreError>;
@@ -146,7 +147,7 @@ impl<D: Database> AlertStore for D {
         &self,
         alert: AlertRow,
         messages: Vec<OutboxRow>,
-        audit: Option<AuditEvent>,
+        trail: Option<Trail>,
     ) -> Result<(), StoreError> {
         let id = alert.id;
         let values = values![
@@ -164,7 +165,10 @@ impl<D: Database> AlertStore for D {
                     return Err(StoreError::not_found(id));
                 }
                 insert_messages(tx, &messages).await?;
-                insert_audit(tx, audit.as_ref()).await
+                match &trail {
+                    Some(trail) => insert_trail(tx, trail).await,
+                    None => Ok(()),
+                }
             })
         })
         .await

@@ -7,12 +7,10 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, NetworkId};
 use crate::domain::app::{App, Budget};
-use crate::domain::audit::AuditEvent;
-use crate::store::audit::insert_audit;
 use crate::store::database::Database;
-use crate::store::idempotency::{RequestError, insert_request};
+use crate::store::idempotency::insert_trail;
 use crate::store::sql::{Row, first, json, values};
-use crate::store::{DuplicateRequest, IdempotencyRecord, StoreError};
+use crate::store::{StoreError, Trail};
 
 /// An app with its client secret as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,37 +38,15 @@ pub struct TopUpBudget {
     pub units: i64,
     /// When.
     pub at: Timestamp,
-    /// What makes a retry safe. The response that is noted is the new total, as 8 bytes.
-    pub request: IdempotencyRecord,
-}
-
-/// Why a budget was not topped up.
-#[derive(Debug, thiserror::Error)]
-pub enum TopUpBudgetError {
-    /// The request was made before.
-    #[error(transparent)]
-    Duplicate(DuplicateRequest),
-    /// The store did not do it. [`StoreError::Conflict`]: less than nothing would be left.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<RequestError> for TopUpBudgetError {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Duplicate(duplicate) => TopUpBudgetError::Duplicate(duplicate),
-            RequestError::Store(error) => TopUpBudgetError::Store(error),
-        }
-    }
 }
 
 /// What is kept of apps.
 #[async_trait]
 pub trait AppStore: Send + Sync {
     /// Adds an app or puts it in the place of what is stored. Its budgets stay as they are stored.
-    async fn put_app(&self, app: StoredApp, audit: AuditEvent) -> Result<(), StoreError>;
-    /// Adds to a budget of an app that is stored, together with the note of the request; the budget as it is then.
-    async fn top_up_budget(&self, top_up: TopUpBudget, audit: AuditEvent) -> Result<Budget, TopUpBudgetError>;
+    async fn put_app(&self, app: StoredApp, trail: Trail) -> Result<(), StoreError>;
+    /// Adds to a budget of an app that is stored; the budget as it is then. [`StoreError::Conflict`]: less than nothing would be left.
+    async fn top_up_budget(&self, top_up: TopUpBudget, trail: Trail) -> Result<Budget, StoreError>;
     /// All apps with their budgets, by network and id.
     async fn list_apps(&self) -> Result<Vec<StoredApp>, StoreError>;
 }
@@ -91,7 +67,7 @@ const TOP_UP: &str = "UPDATE budget SET total = total + $4, topped_up_at_us = $5
 
 #[async_trait]
 impl<D: Database> AppStore for D {
-    async fn put_app(&self, stored: StoredApp, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn put_app(&self, stored: StoredApp, trail: Trail) -> Result<(), StoreError> {
         let StoredApp { app, sealed_secret, secret_version } = stored;
         let values = values![
             &app.network,
@@ -101,28 +77,26 @@ impl<D: Database> AppStore for D {
             json(&app.facts),
             sealed_secret,
             secret_version,
-            app.created_at.unwrap_or(audit.at),
+            app.created_at.unwrap_or(trail.audit.at),
         ];
         self.write(move |tx| {
             Box::pin(async move {
                 tx.execute(PUT_APP, values).await?;
-                insert_audit(tx, [&audit]).await
+                insert_trail(tx, &trail).await
             })
         })
         .await
     }
 
-    async fn top_up_budget(&self, top_up: TopUpBudget, audit: AuditEvent) -> Result<Budget, TopUpBudgetError> {
+    async fn top_up_budget(&self, top_up: TopUpBudget, trail: Trail) -> Result<Budget, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let TopUpBudget { network, app, class, start, units, at, request } = top_up;
+                let TopUpBudget { network, app, class, start, units, at } = top_up;
                 tx.execute(START_BUDGET, values![&network, &app, &class, start, at]).await?;
                 let row = first(tx, TOP_UP, values![&network, &app, &class, units, at]).await?;
                 let mut row = row.ok_or_else(|| StoreError::corrupt("a budget that was written and is not there"))?;
                 let total: u64 = row.count()?;
-                let request = IdempotencyRecord { response: total.to_be_bytes().to_vec(), ..request };
-                insert_request(tx, &request, at).await?;
-                insert_audit(tx, [&audit]).await?;
+                insert_trail(tx, &trail).await?;
                 Ok(Budget { total, topped_up_at: at })
             })
         })

@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
+use crate::domain::audit::AuditEvent;
 use crate::store::StoreError;
+use crate::store::audit::insert_audit;
 use crate::store::database::Database;
 use crate::store::sql::{ManyRows, Row, Tx, first, values};
 
 /// A request that was made, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Who asked and for what: ids are unique within it (`teams/acme/collectors/col_…/lease.open`).
+    /// Who asked and for what: ids are unique within it (`key_…/TeamService/CreateTeam`).
     pub scope: String,
     /// The id that the caller chose.
     pub request_id: String,
@@ -22,6 +24,22 @@ pub struct IdempotencyRecord {
     pub response: Vec<u8>,
     /// Until when a repetition is recognised.
     pub expires_at: Timestamp,
+}
+
+/// What a change leaves beside itself, in its own transaction.
+#[derive(Debug, Clone)]
+pub struct Trail {
+    /// Its audit event.
+    pub audit: AuditEvent,
+    /// The note of its request. Where one of the same id is there already, the change is a repetition: all of it is undone, with
+    /// [`StoreError::Conflict`].
+    pub request: Option<IdempotencyRecord>,
+}
+
+impl From<AuditEvent> for Trail {
+    fn from(audit: AuditEvent) -> Self {
+        Self { audit, request: None }
+    }
 }
 
 /// The request's id was used before.
@@ -48,6 +66,8 @@ pub trait IdempotencyStore: Send + Sync {
         request_id: &str,
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError>;
+    /// Notes a request that changed nothing; [`StoreError::Conflict`] if it is noted already.
+    async fn note_request(&self, request: IdempotencyRecord, now: Timestamp) -> Result<(), StoreError>;
     /// Deletes at most `limit` notes that are no longer recognised; how many.
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -76,6 +96,10 @@ impl<D: Database> IdempotencyStore for D {
         let values = values![scope, request_id, now];
         self.read(move |tx| Box::pin(async move { first(tx, FIND_REQUEST, values).await?.map(record).transpose() }))
             .await
+    }
+
+    async fn note_request(&self, request: IdempotencyRecord, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { note_requests(tx, [&request], now).await })).await
     }
 
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -110,6 +134,25 @@ pub(crate) async fn insert_request(
         Some(noted) if noted.content_hash == *content_hash => DuplicateRequest::Repeated { response: noted.response },
         _ => DuplicateRequest::OtherContent,
     }))
+}
+
+/// Writes what a change leaves beside itself, in the caller's transaction.
+pub(crate) async fn insert_trail(tx: &mut dyn Tx, trail: &Trail) -> Result<(), StoreError> {
+    note_requests(tx, &trail.request, trail.audit.at).await?;
+    insert_audit(tx, [&trail.audit]).await
+}
+
+/// Notes requests in the caller's transaction, or refuses with [`StoreError::Conflict`] if one is noted already.
+pub(crate) async fn note_requests(
+    tx: &mut dyn Tx,
+    requests: impl IntoIterator<Item = &IdempotencyRecord> + Send,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let requests: Vec<_> = requests.into_iter().map(|request| (request, now)).collect();
+    match requests.is_empty() || insert_requests(tx, &requests).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict { what: "a request of this id".to_owned() }),
+    }
 }
 
 /// Notes requests, each with its present. Returns whether all are new; if not, the caller must undo those that are.

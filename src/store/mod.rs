@@ -1,7 +1,7 @@
 //! What the broker must not forget: traits per noun, the SQL of each noun, and the databases that run it.
 //!
 //! * A change is acknowledged only when it is durable; an answer that can't be made durable is an error.
-//! * A change, its audit events and its messages are one transaction: all of it or nothing.
+//! * A change, its audit events, the note of its request and its messages are one transaction: all of it or nothing.
 //! * A write that was handed over is finished, even if its caller goes away.
 //! * Each statement has one text for SQLite and PostgreSQL. The nouns' files hold trait, SQL and rows; `sqlite` holds only what
 //!   is particular to SQLite. `contract` is the test suite that every database must pass.
@@ -31,13 +31,13 @@ pub mod usage;
 mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
-pub use app::{AppStore, StoredApp, TopUpBudget, TopUpBudgetError};
+pub use app::{AppStore, StoredApp, TopUpBudget};
 pub use audit::{AuditFilter, AuditRow, AuditStore};
 pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
-pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore};
+pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};

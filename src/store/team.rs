@@ -4,14 +4,13 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, KeyId, TeamId};
-use crate::domain::audit::AuditEvent;
 use crate::domain::certificate::CertificateName;
 use crate::domain::networks::Purposes;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, OperatorRole, Team};
-use crate::store::StoreError;
-use crate::store::audit::insert_audit;
 use crate::store::database::Database;
+use crate::store::idempotency::insert_trail;
 use crate::store::sql::{Row, Tx, Value, json, values};
+use crate::store::{StoreError, Trail};
 
 /// A data key of a team, wrapped by the key-encryption key.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,35 +29,30 @@ pub struct WrappedKey {
 #[async_trait]
 pub trait TeamStore: Send + Sync {
     /// Adds a team; [`StoreError::Conflict`] if its id is taken.
-    async fn insert_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn insert_team(&self, team: Team, trail: Trail) -> Result<(), StoreError>;
     /// Changes a team's name, weight and reserve.
-    async fn update_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn update_team(&self, team: Team, trail: Trail) -> Result<(), StoreError>;
     /// Deletes a team with everything that is kept of it, its data keys too: tokens, collectors and their keys. The audit, its leases
     /// and its usage stay.
-    async fn delete_team(&self, team: &TeamId, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn delete_team(&self, team: &TeamId, trail: Trail) -> Result<(), StoreError>;
     /// The team of that id.
     async fn find_team(&self, team: &TeamId) -> Result<Option<Team>, StoreError>;
     /// All teams, by id.
     async fn list_teams(&self) -> Result<Vec<Team>, StoreError>;
     /// Adds a collector; [`StoreError::Conflict`] if its team does not exist or its id is taken.
-    async fn insert_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn insert_collector(&self, collector: Collector, trail: Trail) -> Result<(), StoreError>;
     /// Changes a collector's name, scope, weight, certificates and whether it is disabled.
-    async fn update_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn update_collector(&self, collector: Collector, trail: Trail) -> Result<(), StoreError>;
     /// Deletes a collector and revokes its keys.
-    async fn delete_collector(
-        &self,
-        collector: CollectorId,
-        at: Timestamp,
-        audit: AuditEvent,
-    ) -> Result<(), StoreError>;
+    async fn delete_collector(&self, collector: CollectorId, at: Timestamp, trail: Trail) -> Result<(), StoreError>;
     /// The collector of that id.
     async fn find_collector(&self, collector: CollectorId) -> Result<Option<Collector>, StoreError>;
     /// The collectors of a team (`None`: of all), by id.
     async fn list_collectors(&self, team: Option<&TeamId>) -> Result<Vec<Collector>, StoreError>;
     /// Adds a key; [`StoreError::Conflict`] if its id is taken.
-    async fn insert_key(&self, key: Key, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn insert_key(&self, key: Key, trail: Trail) -> Result<(), StoreError>;
     /// Revokes a key. Revoking twice changes nothing, and keeps the first time.
-    async fn revoke_key(&self, key: KeyId, at: Timestamp, audit: AuditEvent) -> Result<(), StoreError>;
+    async fn revoke_key(&self, key: KeyId, at: Timestamp, trail: Trail) -> Result<(), StoreError>;
     /// The key of that id, revoked or not.
     async fn find_key(&self, key: KeyId) -> Result<Option<Key>, StoreError>;
     /// The keys of a collector (`None`: of all holders), by id.
@@ -119,17 +113,17 @@ const LIST_DATA_KEYS: &str = "SELECT team, id, wrapped, created_at_us FROM data_
 
 #[async_trait]
 impl<D: Database> TeamStore for D {
-    async fn insert_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn insert_team(&self, team: Team, trail: Trail) -> Result<(), StoreError> {
         let mut values = team_values(&team);
         values.push(team.created_at.into());
-        write_one(self, INSERT_TEAM, values, audit, String::new()).await
+        write_one(self, INSERT_TEAM, values, trail, String::new()).await
     }
 
-    async fn update_team(&self, team: Team, audit: AuditEvent) -> Result<(), StoreError> {
-        write_one(self, UPDATE_TEAM, team_values(&team), audit, format!("team '{}'", team.id)).await
+    async fn update_team(&self, team: Team, trail: Trail) -> Result<(), StoreError> {
+        write_one(self, UPDATE_TEAM, team_values(&team), trail, format!("team '{}'", team.id)).await
     }
 
-    async fn delete_team(&self, id: &TeamId, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn delete_team(&self, id: &TeamId, trail: Trail) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |tx| {
             Box::pin(async move {
@@ -137,7 +131,7 @@ impl<D: Database> TeamStore for D {
                     tx.execute(sql, values![&id]).await?;
                 }
                 must_change(tx, DELETE_TEAM, values![&id], &format!("team '{id}'")).await?;
-                insert_audit(tx, [&audit]).await
+                insert_trail(tx, &trail).await
             })
         })
         .await
@@ -151,23 +145,23 @@ impl<D: Database> TeamStore for D {
         list(self, LIST_TEAMS, vec![], team).await
     }
 
-    async fn insert_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn insert_collector(&self, collector: Collector, trail: Trail) -> Result<(), StoreError> {
         let mut values = collector_values(&collector);
         values.push(collector.created_at.into());
-        write_one(self, INSERT_COLLECTOR, values, audit, String::new()).await
+        write_one(self, INSERT_COLLECTOR, values, trail, String::new()).await
     }
 
-    async fn update_collector(&self, collector: Collector, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn update_collector(&self, collector: Collector, trail: Trail) -> Result<(), StoreError> {
         let what = format!("{} of team '{}'", collector.id, collector.team);
-        write_one(self, UPDATE_COLLECTOR, collector_values(&collector), audit, what).await
+        write_one(self, UPDATE_COLLECTOR, collector_values(&collector), trail, what).await
     }
 
-    async fn delete_collector(&self, id: CollectorId, at: Timestamp, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn delete_collector(&self, id: CollectorId, at: Timestamp, trail: Trail) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 tx.execute(REVOKE_KEYS_OF, values![id, at]).await?;
                 must_change(tx, DELETE_COLLECTOR, values![id], &id.to_string()).await?;
-                insert_audit(tx, [&audit]).await
+                insert_trail(tx, &trail).await
             })
         })
         .await
@@ -181,7 +175,7 @@ impl<D: Database> TeamStore for D {
         list(self, LIST_COLLECTORS, values![team], collector).await
     }
 
-    async fn insert_key(&self, key: Key, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn insert_key(&self, key: Key, trail: Trail) -> Result<(), StoreError> {
         let (team, collector, role) = match &key.holder {
             KeyHolder::Collector(team, collector) => (Some(team), Some(*collector), None),
             KeyHolder::Operator(role) => (None, None, Some(role_name(*role))),
@@ -202,11 +196,11 @@ impl<D: Database> TeamStore for D {
             key.expires_at,
             key.revoked_at
         ];
-        write_one(self, INSERT_KEY, values, audit, String::new()).await
+        write_one(self, INSERT_KEY, values, trail, String::new()).await
     }
 
-    async fn revoke_key(&self, key: KeyId, at: Timestamp, audit: AuditEvent) -> Result<(), StoreError> {
-        write_one(self, REVOKE_KEY, values![key, at], audit, key.to_string()).await
+    async fn revoke_key(&self, key: KeyId, at: Timestamp, trail: Trail) -> Result<(), StoreError> {
+        write_one(self, REVOKE_KEY, values![key, at], trail, key.to_string()).await
     }
 
     async fn find_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
@@ -245,14 +239,14 @@ async fn write_one(
     database: &impl Database,
     sql: &'static str,
     values: Vec<Value>,
-    audit: AuditEvent,
+    trail: Trail,
     what: String,
 ) -> Result<(), StoreError> {
     database
         .write(move |tx| {
             Box::pin(async move {
                 must_change(tx, sql, values, &what).await?;
-                insert_audit(tx, [&audit]).await
+                insert_trail(tx, &trail).await
             })
         })
         .await

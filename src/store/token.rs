@@ -7,11 +7,10 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
-use crate::domain::audit::AuditEvent;
 use crate::domain::token::{Token, TokenState};
-use crate::store::StoreError;
 use crate::store::alert::AlertRow;
 use crate::store::outbox::OutboxRow;
+use crate::store::{StoreError, Trail};
 
 mod list;
 mod rows;
@@ -44,13 +43,13 @@ pub struct SealedSecrets {
     pub refresh: Option<Vec<u8>>,
 }
 
-/// A token to keep, with the audit event of its keeping.
+/// A token to keep, with what its keeping leaves beside it.
 #[derive(Debug, Clone)]
 pub struct NewToken {
     /// The token.
     pub stored: StoredToken,
-    /// Its audit event.
-    pub audit: AuditEvent,
+    /// Its audit event, and the note of its request.
+    pub trail: Trail,
 }
 
 /// A change of a token, with everything that must become durable with it.
@@ -64,8 +63,8 @@ pub struct TokenChange {
     pub expected_version: u32,
     /// The state that was read.
     pub expected_state: TokenState,
-    /// Its audit events.
-    pub audit: Vec<AuditEvent>,
+    /// Its audit event, and the note of its request.
+    pub trail: Trail,
     /// Messages that tell of it.
     pub outbox: Vec<OutboxRow>,
     /// Alerts that it opens.

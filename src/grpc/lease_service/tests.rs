@@ -167,7 +167,7 @@ impl Bench {
             reserve_percent: None,
             created_at: clock_now(&clock),
         };
-        broker.store.insert_team(team.clone(), event("team.add")).await.unwrap();
+        broker.store.insert_team(team.clone(), event("team.add").into()).await.unwrap();
         broker.directory.put_team(team);
         let data_key = broker.vault.new_data_key(&"acme".parse().unwrap());
         broker.vault.install(data_key).unwrap();
@@ -201,7 +201,7 @@ impl Bench {
         let place = Place { table: "token", row: token.id.as_bytes(), column: "access", team: &token.team, version: 1 };
         let sealed_access = self.broker.vault.seal(&place, ACCESS.as_bytes()).unwrap();
         let stored = StoredToken { token: token.clone(), sealed_access: sealed_access.clone(), sealed_refresh: None };
-        let new = NewToken { stored, audit: event("token.add") };
+        let new = NewToken { stored, trail: event("token.add").into() };
         assert!(self.broker.store.insert_tokens(vec![new], None).await.unwrap().duplicates.is_empty());
         self.broker.engine.put_token(&token, None, sealed_access);
         token.id

@@ -2,6 +2,7 @@
 
 use crate::base::ids::{AppId, NetworkId};
 use crate::base::secret::Secret;
+use crate::grpc::change::answers;
 use crate::grpc::convert::{name_in, optional_timestamp};
 use crate::grpc::fields::{NAME, check_text, child_in, count, facts, mask, required};
 use crate::grpc::pb;
@@ -77,8 +78,7 @@ pub fn read_top_up(request: &pb::TopUpBudgetRequest, mistakes: &mut FieldMistake
         mistakes.note("units", "must not be 0");
     }
     let (network, app) = read_app_name("name", &request.name, mistakes)?;
-    let (class, request_id) = (request.credit_class.clone(), request.request_id.clone());
-    Some(TopUpBudget { network, app, class, units: request.units, request_id })
+    Some(TopUpBudget { network, app, class: request.credit_class.clone(), units: request.units })
 }
 
 fn display_name(app: &pb::App, mistakes: &mut FieldMistakes) -> String {
@@ -123,4 +123,10 @@ pub fn budget_message(budget: BudgetView) -> pb::Budget {
         left: count(budget.left),
         top_up_time: optional_timestamp(budget.topped_up_at),
     }
+}
+
+answers! {
+    CreateAppResponse { app } = |_, app| app_message(app.clone()), of AppView;
+    UpdateAppResponse { app } = |_, app| app_message(app.clone()), of AppView;
+    TopUpBudgetResponse { budget } = |_, budget| budget_message(budget.clone()), of BudgetView;
 }

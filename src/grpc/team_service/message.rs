@@ -1,6 +1,9 @@
 //! Teams and collectors on the wire.
 
+use std::sync::Arc;
+
 use crate::domain::team::Collector;
+use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::timestamp;
 use crate::grpc::fields::{count, from_purposes, small};
 use crate::grpc::pb;
@@ -39,5 +42,26 @@ pub fn collector_message(broker: &Broker, collector: &Collector) -> pb::Collecto
         disabled: collector.disabled,
         active_leases: small(broker.engine.leases_of(collector.id)),
         create_time: Some(timestamp(collector.created_at)),
+    }
+}
+
+answers! {
+    CreateTeamResponse { team } = |_, team| team_message(team), of TeamView;
+    UpdateTeamResponse { team } = |_, team| team_message(team), of TeamView;
+    CreateCollectorResponse { collector } = |broker, made| collector_message(broker, made), of Arc<Collector>;
+    UpdateCollectorResponse { collector } = |broker, made| collector_message(broker, made), of Arc<Collector>;
+    DisableCollectorResponse { collector } = |broker, made| collector_message(broker, made), of Arc<Collector>;
+    EnableCollectorResponse { collector } = |broker, made| collector_message(broker, made), of Arc<Collector>;
+}
+
+impl Answer<()> for pb::DeleteTeamResponse {
+    fn of(_: &Broker, (): &()) -> Self {
+        Self {}
+    }
+}
+
+impl Answer<()> for pb::DeleteCollectorResponse {
+    fn of(_: &Broker, (): &()) -> Self {
+        Self {}
     }
 }

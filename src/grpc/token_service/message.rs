@@ -4,6 +4,7 @@ use crate::base::clock::Timestamp;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
 use crate::domain::token::{Reason, Status, Token, TokenState};
+use crate::grpc::change::answers;
 use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::fields::{count, from_purposes, small};
 use crate::grpc::network_message::{owner, window_message};
@@ -114,4 +115,13 @@ pub fn bucket_message(network: &Network, token: &Token, bucket: &BucketView) -> 
         reset_time: optional_timestamp(bucket.resets_at),
         limit_assumed: bucket.limit_assumed,
     }
+}
+
+answers! {
+    AddTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    UpdateTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    PauseTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    ResumeTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    RevokeTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    InvalidateTokenResponse { token } = |_, token| token_message(token), of TokenView;
 }

@@ -28,7 +28,7 @@ impl Import {
             expected_state: before.token.state,
             token: token.clone(),
             secrets: Some(sealed),
-            audit: vec![audit],
+            trail: audit.into(),
             outbox: Vec::new(),
             alerts: Vec::new(),
         });

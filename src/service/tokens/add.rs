@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
+use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::apps::default_app;
+use crate::service::requests::Attempt;
 use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
 use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
 use crate::service::{Broker, Caller};
@@ -58,7 +60,13 @@ struct Checked {
 
 impl Broker {
     /// Adds a token. When this returns it is sealed and durable, and may be leased.
-    pub async fn add_token(&self, caller: &Caller, team: &TeamId, ask: AddToken) -> Result<TokenView, TokenError> {
+    pub async fn add_token(
+        &self,
+        attempt: impl Into<Attempt<TokenView>>,
+        team: &TeamId,
+        ask: AddToken,
+    ) -> Result<TokenView, TokenError> {
+        let attempt = attempt.into();
         let team_reserve = {
             self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
             self.team_reserve(team)
@@ -67,14 +75,15 @@ impl Broker {
         let stored = self.new_token(team, &ask)?;
         let token = stored.token.clone();
         let _changes = self.changes.token(token.id).await;
-        let new = self.with_audit(caller, stored.clone());
-        let inserted = self.store.insert_tokens(vec![new], None).await?;
+        let made = self.view_token(token.clone());
+        let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
+        let inserted = self.store.insert_tokens(vec![NewToken { stored: stored.clone(), trail }], None).await?;
         if let Some(duplicate) = inserted.duplicates.first() {
             let existing = duplicate.existing.unwrap_or(token.id);
             return Err(TokenError::Exists { team: team.clone(), token: existing });
         }
         self.engine.put_token(&token, team_reserve, stored.sealed_access);
-        Ok(self.view_token(token))
+        Ok(made)
     }
 
     /// The token that is given, checked and sealed, with an id of its own. The team has a data key.
@@ -111,13 +120,12 @@ impl Broker {
         Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None })
     }
 
-    /// A token to keep, with the audit event of its keeping.
-    pub(in crate::service) fn with_audit(&self, caller: &Caller, stored: StoredToken) -> NewToken {
-        let token = &stored.token;
+    /// The audit event of a token's keeping.
+    pub(in crate::service) fn token_added(&self, caller: &Caller, token: &Token) -> AuditEvent {
         let detail = format!("network={} kind={} app={}", token.network, token.kind, token.app);
         let mut audit = self.audit(caller, "token.add", name_of(&token.team, token.id), detail);
         audit.team = Some(token.team.clone());
-        NewToken { stored, audit }
+        audit
     }
 
     /// Seals the secrets of a token for its present version.

@@ -2,15 +2,17 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
+use crate::domain::audit::AuditEvent;
 use crate::domain::token::{Reason, Token, TokenState, TransitionError};
+use crate::service::Broker;
 use crate::service::collectors::comment_detail;
+use crate::service::requests::Attempt;
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, change_error, name_of};
-use crate::service::{Broker, Caller};
 use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
 
 /// One change of a token's state.
 struct StateChange<'a> {
-    caller: &'a Caller,
+    attempt: Attempt<TokenView>,
     action: &'static str,
     comment: &'a str,
     /// Destroys the secrets.
@@ -27,49 +29,49 @@ impl Broker {
     /// Takes a token out of use until it is resumed. Its leases are recalled. Twice is no error.
     pub async fn pause_token(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TokenView>>,
         team: &TeamId,
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { caller, action: "token.pause", comment, shreds: false };
+        let change = StateChange { attempt: attempt.into(), action: "token.pause", comment, shreds: false };
         self.change_state(team, id, change, TokenState::pause).await
     }
 
     /// Takes a paused token into use again. Resuming one that is not paused is no error.
     pub async fn resume_token(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TokenView>>,
         team: &TeamId,
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { caller, action: "token.resume", comment, shreds: false };
+        let change = StateChange { attempt: attempt.into(), action: "token.resume", comment, shreds: false };
         self.change_state(team, id, change, |state, _| state.resume()).await
     }
 
     /// Ends a token for good and destroys its secrets. Twice is no error.
     pub async fn revoke_token(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TokenView>>,
         team: &TeamId,
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { caller, action: "token.revoke", comment, shreds: true };
+        let change = StateChange { attempt: attempt.into(), action: "token.revoke", comment, shreds: true };
         self.change_state(team, id, change, |state, now| Ok(state.revoke(now))).await
     }
 
     /// Marks a token as invalid, for a reason that was learnt elsewhere. The first reason stays.
     pub async fn invalidate_token(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TokenView>>,
         team: &TeamId,
         id: TokenId,
         reason: Reason,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { caller, action: "token.invalidate", comment, shreds: false };
+        let change = StateChange { attempt: attempt.into(), action: "token.invalidate", comment, shreds: false };
         let decide = |state: TokenState, now| match state {
             TokenState::Revoked { .. } => Err(TransitionError::Revoked),
             _ => Ok(state.invalidate(reason, now)),
@@ -90,7 +92,9 @@ impl Broker {
             let stored = self.stored_token(team, id).await?;
             let state = decide(stored.token.state, self.now())?;
             if state == stored.token.state {
-                return Ok(self.view_token(stored.token));
+                let found = self.view_token(stored.token);
+                self.note_unchanged(&change.attempt, &found).await?;
+                return Ok(found);
             }
             if state != TokenState::Live {
                 self.engine.change_token_state(&stored.token.network, id, |present| {
@@ -100,7 +104,7 @@ impl Broker {
             // Dated after the pool has stopped: no lease is opened later than its token's end.
             let state = decide(stored.token.state, self.now())?;
             match self.put_state(stored.token, state, &change, &decide).await {
-                Ok(token) => return Ok(self.view_token(token)),
+                Ok(made) => return Ok(made),
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(error) => return Err(change_error(team, error)),
             }
@@ -116,30 +120,31 @@ impl Broker {
         state: TokenState,
         change: &StateChange<'_>,
         decide: &impl Fn(TokenState, Timestamp) -> Result<TokenState, TransitionError>,
-    ) -> Result<Token, TokenChangeError> {
+    ) -> Result<TokenView, TokenChangeError> {
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;
         let secrets = change.shreds.then(|| SealedSecrets { access: Vec::new(), refresh: None });
-        let made = self.store.change_token(TokenChange {
+        let made = self.view_token(token.clone());
+        let changed = self.store.change_token(TokenChange {
             expected_version: before.version,
             expected_state: before.state,
-            audit: vec![self.state_audit(&before, state, change)],
+            trail: change.attempt.trail(self.state_audit(&before, state, change), &made),
             token: token.clone(),
             secrets,
             outbox: Vec::new(),
             alerts: Vec::new(),
         });
-        match made.await {
+        match changed.await {
             Ok(()) if change.shreds => {
                 let reserve = self.team_reserve(&token.team);
                 self.engine.put_token(&token, reserve, Vec::new());
-                Ok(token)
+                Ok(made)
             }
             Ok(()) => {
                 self.engine.change_token_state(&token.network, token.id, |present| {
                     decide(present, self.now()).unwrap_or(present)
                 });
-                Ok(token)
+                Ok(made)
             }
             Err(error) => {
                 let unknown = matches!(&error, TokenChangeError::Store(cause) if cause.is_final());
@@ -153,12 +158,7 @@ impl Broker {
         }
     }
 
-    fn state_audit(
-        &self,
-        before: &Token,
-        state: TokenState,
-        change: &StateChange<'_>,
-    ) -> crate::domain::audit::AuditEvent {
+    fn state_audit(&self, before: &Token, state: TokenState, change: &StateChange<'_>) -> AuditEvent {
         let reason = match state {
             TokenState::Invalid { reason, .. } => format!(" reason={}", reason.as_str()),
             _ => String::new(),
@@ -166,7 +166,7 @@ impl Broker {
         let comment = comment_detail(change.comment);
         let detail = format!("from={} to={}{reason} {comment}", before.state.as_str(), state.as_str());
         let subject = name_of(&before.team, before.id);
-        let mut audit = self.audit(change.caller, change.action, subject, detail.trim_end().to_owned());
+        let mut audit = self.audit(&change.attempt.caller, change.action, subject, detail.trim_end().to_owned());
         audit.team = Some(before.team.clone());
         audit
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Token, TokenState, TransitionError};
+use crate::service::Broker;
+use crate::service::requests::Attempt;
 use crate::service::tokens::check::{check_facts, check_purposes};
 use crate::service::tokens::{ATTEMPTS, Rejected, TokenError, TokenView, change_error, name_of};
-use crate::service::{Broker, Caller};
 use crate::store::{TokenChange, TokenChangeError};
 
 /// What to change about a token; `None` stays as it is.
@@ -35,30 +36,32 @@ impl Broker {
     /// Changes a token. Leases that are active keep their credit.
     pub async fn update_token(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TokenView>>,
         team: &TeamId,
         id: TokenId,
         change: &UpdateToken,
     ) -> Result<TokenView, TokenError> {
+        let attempt = attempt.into();
         let _changes = self.changes.token(id).await;
         for _ in 0..ATTEMPTS {
             let stored = self.stored_token(team, id).await?;
             let token = self.changed_token(&stored.token, change)?;
-            let mut audit = self.audit(caller, "token.update", name_of(team, id), detail_of(change));
+            let mut audit = self.audit(&attempt.caller, "token.update", name_of(team, id), detail_of(change));
             audit.team = Some(team.clone());
-            let made = self.store.change_token(TokenChange {
+            let made = self.view_token(token.clone());
+            let changed = self.store.change_token(TokenChange {
                 expected_version: token.version,
                 expected_state: token.state,
                 token: token.clone(),
                 secrets: None,
-                audit: vec![audit],
+                trail: attempt.trail(audit, &made),
                 outbox: Vec::new(),
                 alerts: Vec::new(),
             });
-            match made.await {
+            match changed.await {
                 Ok(()) => {
                     self.engine.put_token(&token, self.team_reserve(team), stored.sealed_access);
-                    return Ok(self.view_token(token));
+                    return Ok(made);
                 }
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(error) => return Err(change_error(team, error)),

@@ -1,9 +1,9 @@
 //! Apps and their budgets.
 
 use super::Fixture;
-use super::samples::{at, audited, event};
+use super::samples::{at, audited, event, request};
 use crate::domain::app::{App, Budget};
-use crate::store::{DuplicateRequest, IdempotencyRecord, Store, StoreError, StoredApp, TopUpBudget, TopUpBudgetError};
+use crate::store::{Store, StoreError, StoredApp, TopUpBudget, Trail};
 
 fn stored(id: &str) -> StoredApp {
     let mut app = App::unknown("x".parse().unwrap(), id.parse().unwrap());
@@ -13,22 +13,9 @@ fn stored(id: &str) -> StoredApp {
     StoredApp { app, sealed_secret: Some(vec![1, 2]), secret_version: 1 }
 }
 
-fn top_up(request_id: &str, units: i64) -> TopUpBudget {
-    TopUpBudget {
-        network: "x".parse().unwrap(),
-        app: "default".parse().unwrap(),
-        class: "posts".parse().unwrap(),
-        start: 100,
-        units,
-        at: at(5),
-        request: IdempotencyRecord {
-            scope: "admin".to_owned(),
-            request_id: request_id.to_owned(),
-            content_hash: [u8::try_from(units.unsigned_abs()).unwrap(); 32],
-            response: vec![],
-            expires_at: at(1000),
-        },
-    }
+fn top_up(units: i64) -> TopUpBudget {
+    let (network, app, class) = ("x".parse().unwrap(), "default".parse().unwrap(), "posts".parse().unwrap());
+    TopUpBudget { network, app, class, start: 100, units, at: at(5) }
 }
 
 async fn total(store: &dyn Store) -> Option<u64> {
@@ -39,14 +26,14 @@ async fn total(store: &dyn Store) -> Option<u64> {
 pub(crate) async fn apps_are_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     for id in ["other", "default"] {
-        store.put_app(stored(id), event("app.create", "app")).await.unwrap();
+        store.put_app(stored(id), event("app.create", "app").into()).await.unwrap();
     }
-    let budget = store.top_up_budget(top_up("one", 20), event("app.top_up", "app")).await.unwrap();
+    let budget = store.top_up_budget(top_up(20), event("app.top_up", "app").into()).await.unwrap();
     assert_eq!(budget, Budget { total: 120, topped_up_at: at(5) });
     let mut changed = stored("default");
     changed.app.display_name = "Ours".to_owned();
     (changed.sealed_secret, changed.secret_version) = (None, 2);
-    store.put_app(changed.clone(), event("app.update", "app")).await.unwrap();
+    store.put_app(changed.clone(), event("app.update", "app").into()).await.unwrap();
     changed.app.budgets.insert("posts".parse().unwrap(), budget);
     store.close().await;
     let store = fixture.open().await;
@@ -57,26 +44,22 @@ pub(crate) async fn apps_are_kept(fixture: &dyn Fixture) {
 
 pub(crate) async fn a_budget_is_topped_up_once_for_a_request(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    store.put_app(stored("default"), event("app.create", "app")).await.unwrap();
-    store.top_up_budget(top_up("one", 20), event("app.top_up", "app")).await.unwrap();
-    let again = store.top_up_budget(top_up("one", 20), event("app.top_up", "app")).await;
-    let response = 120_u64.to_be_bytes().to_vec();
-    assert!(
-        matches!(again, Err(TopUpBudgetError::Duplicate(DuplicateRequest::Repeated { response: r })) if r == response)
-    );
-    let other = store.top_up_budget(top_up("one", 21), event("app.top_up", "app")).await;
-    assert!(matches!(other, Err(TopUpBudgetError::Duplicate(DuplicateRequest::OtherContent))));
+    store.put_app(stored("default"), event("app.create", "app").into()).await.unwrap();
+    let trail = || Trail { audit: event("app.top_up", "app"), request: Some(request(1)) };
+    store.top_up_budget(top_up(20), trail()).await.unwrap();
+    let again = store.top_up_budget(top_up(20), trail()).await;
+    assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
     assert_eq!((total(&*store).await, audited(&*store, "app.top_up").await), (Some(120), 1));
     store.close().await;
 }
 
 pub(crate) async fn a_budget_never_falls_below_nothing(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    store.put_app(stored("default"), event("app.create", "app")).await.unwrap();
-    let taken = store.top_up_budget(top_up("one", -60), event("app.top_up", "app")).await.unwrap();
+    store.put_app(stored("default"), event("app.create", "app").into()).await.unwrap();
+    let taken = store.top_up_budget(top_up(-60), event("app.top_up", "app").into()).await.unwrap();
     assert_eq!(taken.total, 40);
-    let more = store.top_up_budget(top_up("two", -41), event("app.top_up", "app")).await;
-    assert!(matches!(more, Err(TopUpBudgetError::Store(StoreError::Conflict { .. }))), "{more:?}");
+    let more = store.top_up_budget(top_up(-41), event("app.top_up", "app").into()).await;
+    assert!(matches!(more, Err(StoreError::Conflict { .. })), "{more:?}");
     assert_eq!(total(&*store).await, Some(40));
     store.close().await;
 }

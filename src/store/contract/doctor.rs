@@ -27,7 +27,7 @@ pub(crate) async fn a_sound_store_has_no_findings(fixture: &dyn Fixture) {
 pub(crate) async fn what_is_wrong_is_found(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let orphan = key(1, KeyHolder::Collector(acme(), CollectorId::from_u128(404)));
-    store.insert_key(orphan, event("key.add", "key")).await.unwrap();
+    store.insert_key(orphan, event("key.add", "key").into()).await.unwrap();
     store.enqueue(vec![message(1, at(0))]).await.unwrap();
     store.claim_due("ops", at(0), at(30), 1).await.unwrap();
     store.mark(OutboxId::from_u128(1), 1, SendResult::Dead { error: "404".to_owned() }).await.unwrap();

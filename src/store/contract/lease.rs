@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::Fixture;
-use super::samples::{acme, at, audited, charged, event, lease, open, seed, take, token};
+use super::samples::{at, audited, charged, event, lease, open, request, seed, take, token};
 use crate::base::ids::{CollectorId, LeaseId, TokenId};
 use crate::domain::credit::OpenedKey;
 use crate::domain::lease::{Lease, LeaseState};
@@ -56,7 +56,7 @@ pub(crate) async fn an_ended_token_is_not_leased(fixture: &dyn Fixture) {
         secrets: None,
         expected_version: 1,
         expected_state: TokenState::Live,
-        audit: vec![],
+        trail: event("token.change", "token").into(),
         outbox: vec![],
         alerts: vec![],
     };
@@ -149,16 +149,6 @@ pub(crate) async fn closed_leases_are_pruned(fixture: &dyn Fixture) {
     assert_eq!(store.prune_leases(at(11), 10).await.unwrap(), 1);
     assert_eq!(store.open_leases(at(0)).await.unwrap(), [lease(3, 1)]);
     store.close().await;
-}
-
-fn request(n: u8) -> IdempotencyRecord {
-    IdempotencyRecord {
-        scope: acme().to_string(),
-        request_id: format!("r{n}"),
-        content_hash: [n; 32],
-        response: vec![n],
-        expires_at: at(600),
-    }
 }
 
 pub(crate) async fn a_repeated_request_gets_the_first_answer(fixture: &dyn Fixture) {

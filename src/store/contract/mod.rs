@@ -15,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
 pub(crate) mod lease;
+pub(crate) mod request;
 pub(crate) mod samples;
 pub(crate) mod survival;
 pub(crate) mod team;
@@ -53,6 +54,9 @@ macro_rules! suite {
                 meta_is_set_once_or_replaced
             }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing }
+            request {
+                every_change_notes_its_request, a_change_that_fails_notes_nothing, of_changes_at_once_one_is_made
+            }
             audit { filters_and_pages, rows_rise_in_order, the_oldest_are_forgotten }
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,

@@ -8,7 +8,9 @@ use crate::domain::lease::{Lease, LeaseState};
 use crate::domain::networks::Purpose;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
-use crate::store::{AlertRow, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks};
+use crate::store::{
+    AlertRow, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks,
+};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + seconds)
@@ -100,7 +102,7 @@ pub(crate) fn stored(token: Token) -> StoredToken {
 
 pub(crate) fn new_token(token: Token) -> NewToken {
     let subject = format!("teams/acme/tokens/{}", token.id);
-    NewToken { stored: stored(token), audit: event("token.add", &subject) }
+    NewToken { stored: stored(token), trail: event("token.add", &subject).into() }
 }
 
 pub(crate) fn lease(n: u128, token: u128) -> Lease {
@@ -173,9 +175,20 @@ pub(crate) fn message(n: u128, due_at: Timestamp) -> OutboxRow {
     }
 }
 
+/// The note of a request, forgotten at second 600.
+pub(crate) fn request(n: u8) -> IdempotencyRecord {
+    IdempotencyRecord {
+        scope: acme().to_string(),
+        request_id: format!("r{n}"),
+        content_hash: [n; 32],
+        response: vec![n],
+        expires_at: at(600),
+    }
+}
+
 /// A team with that many tokens, numbered from 1.
 pub(crate) async fn seed(store: &dyn Store, tokens: u128) {
-    store.insert_team(team("acme"), event("team.add", "teams/acme")).await.unwrap();
+    store.insert_team(team("acme"), event("team.add", "teams/acme").into()).await.unwrap();
     let tokens = (1..=tokens).map(|n| new_token(token(n))).collect();
     assert_eq!(store.insert_tokens(tokens, None).await.unwrap().duplicates, []);
 }

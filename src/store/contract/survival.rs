@@ -15,7 +15,7 @@ pub(crate) async fn dropped_callers_change_nothing_or_all(fixture: &dyn Fixture)
         let opening = store.open_lease(OpenLease { takes: vec![take("b", 1, 1000)], ..open(n, 1) });
         assert!(opening.now_or_never().is_none(), "an opening takes an fsync");
     }
-    assert!(store.insert_team(team("beta"), event("team.add", "beta")).now_or_never().is_none());
+    assert!(store.insert_team(team("beta"), event("team.add", "beta").into()).now_or_never().is_none());
     // What was handed over before this is finished before this.
     store.check_write().await.unwrap();
     let leases = store.open_leases(at(0)).await.unwrap().len();

@@ -10,8 +10,8 @@ use crate::store::{
 };
 
 fn change(token: Token, expected_version: u32, expected_state: TokenState) -> TokenChange {
-    let audit = vec![event("token.change", "token")];
-    TokenChange { token, secrets: None, expected_version, expected_state, audit, outbox: vec![], alerts: vec![] }
+    let trail = event("token.change", "token").into();
+    TokenChange { token, secrets: None, expected_version, expected_state, trail, outbox: vec![], alerts: vec![] }
 }
 
 async fn read(store: &dyn Store, n: u128) -> Token {
@@ -124,7 +124,7 @@ pub(crate) async fn a_change_writes_everything_or_nothing(fixture: &dyn Fixture)
 
 async fn varied(store: &dyn Store) {
     seed(store, 0).await;
-    store.insert_team(team("other"), event("team.add", "teams/other")).await.unwrap();
+    store.insert_team(team("other"), event("team.add", "teams/other").into()).await.unwrap();
     let mut tokens: Vec<Token> = (1..=6).map(token).collect();
     tokens[1].network = "youtube".parse().unwrap();
     tokens[2].kind = "app".parse().unwrap();

@@ -164,7 +164,7 @@ async fn a_failed_job_undoes_only_itself() {
     });
     let wrong = store.write(|tx| Box::pin(async move { tx.execute("UPDATE nothing SET x = 1", vec![]).await }));
     let (failed, wrong, kept): (Result<u64, StoreError>, Result<u64, StoreError>, _) =
-        tokio::join!(failing, wrong, store.insert_team(team("acme"), event("team.add", "team")));
+        tokio::join!(failing, wrong, store.insert_team(team("acme"), event("team.add", "team").into()));
     assert!(matches!(failed, Err(StoreError::Conflict { .. })));
     assert!(matches!(wrong, Err(StoreError::Statement(_))));
     kept.unwrap();

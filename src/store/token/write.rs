@@ -9,6 +9,7 @@ use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
 use crate::store::audit::insert_audit;
+use crate::store::idempotency::{insert_trail, note_requests};
 use crate::store::outbox::insert_messages;
 use crate::store::sql::{ManyRows, Tx, first, values};
 
@@ -55,20 +56,23 @@ pub(super) async fn insert_tokens(
         kept.insert((row.id(TokenId::from_slice)?, row.blob()?));
     }
     let mut report = InsertedTokens::default();
-    let (mut events, mut profiles) = (Vec::new(), Vec::new());
+    let (mut trails, mut profiles) = (Vec::new(), Vec::new());
     for (index, new) in tokens.iter().enumerate() {
         let token = &new.stored.token;
         // Taken out, so that a second token with the same id and grant in the list is a duplicate.
         if kept.remove(&(token.id, identity(token))) {
             report.inserted += 1;
-            events.push(&new.audit);
+            trails.push(&new.trail);
             profiles.extend(token.profiles.iter().map(|profile| values![token.id, &**profile]));
         } else {
             report.duplicates.push(DuplicateToken { index, existing: find_grant(tx, token).await? });
         }
     }
     INSERT_PROFILES.execute(tx, profiles).await?;
-    insert_audit(tx, events).await?;
+    for trail in trails.iter().filter(|trail| trail.request.is_some()) {
+        note_requests(tx, &trail.request, trail.audit.at).await?;
+    }
+    insert_audit(tx, trails.iter().map(|trail| &trail.audit)).await?;
     if let Some(ImportProgress { import, last_row, at }) = progress {
         tx.execute(PUT_IMPORT, values![import, last_row, at]).await?;
     }
@@ -99,7 +103,7 @@ pub(super) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Resul
         tx.execute(PUT_SECRETS, values![token.id, &secrets.access[..], secrets.refresh.clone()]).await?;
     }
     put_profiles(tx, token).await?;
-    insert_audit(tx, &change.audit).await?;
+    insert_trail(tx, &change.trail).await?;
     insert_messages(tx, &change.outbox).await?;
     insert_alerts(tx, &change.alerts).await?;
     Ok(())

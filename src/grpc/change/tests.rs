@@ -1,0 +1,303 @@
+//! Changes that are asked for again: after a restart, at the same time, with other content, by somebody else.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use tonic::{Request, Response, Status};
+use tonic_types::StatusExt;
+
+use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
+use crate::domain::team::{KeyHolder, OperatorRole};
+use crate::grpc::alert_service::AlertServer;
+use crate::grpc::authorization::{RULES, Rule};
+use crate::grpc::key_service::KeyServer;
+use crate::grpc::network_service::NetworkServer;
+use crate::grpc::pb::{
+    self, alert_service_server::AlertService, key_service_server::KeyService, network_service_server::NetworkService,
+    team_service_server::TeamService, token_service_server::TokenService,
+};
+use crate::grpc::team_service::TeamServer;
+use crate::grpc::token_service::TokenServer;
+use crate::service::requests::KEPT;
+use crate::service::testing::{SCOPES, TestBroker};
+use crate::store::{AlertRow, AuditFilter};
+
+fn with_key<T>(key: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+    request
+}
+
+async fn audited(test: &TestBroker) -> usize {
+    test.broker.store.list_audit(AuditFilter::default(), 1000).await.unwrap().len()
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+fn changed<Q>(mut request: Q, change: impl FnOnce(&mut Q)) -> Q {
+    change(&mut request);
+    request
+}
+
+/// Makes a call of an admin.
+macro_rules! call {
+    ($test:expr, $server:ident.$call:ident($request:expr)) => {
+        $server($test.broker.clone()).$call(with_key(&$test.admin_key, $request)).await.map(Response::into_inner)
+    };
+}
+
+/// Makes a change; then, after a restart, asks for it again, and for another one with the same id. Returns both answers.
+macro_rules! twice {
+    ($test:ident, $tried:ident, $server:ident.$call:ident($request:expr), $spoil:expr) => {{
+        let mut request = $request;
+        request.request_id = "once".to_owned();
+        let first = call!($test, $server.$call(request.clone())).expect(stringify!($call));
+        let before = audited(&$test).await;
+        $test = $test.restart().await;
+        let again = call!($test, $server.$call(request.clone())).expect(stringify!($call));
+        let refused = call!($test, $server.$call(changed(request, $spoil))).expect_err(stringify!($call));
+        assert_eq!(reason(&refused), "REQUEST_ID_REUSED", "{}", stringify!($call));
+        assert_eq!(audited(&$test).await, before, "{} was made once", stringify!($call));
+        $tried.push(stringify!($call).replace('_', ""));
+        (first, again)
+    }};
+}
+
+/// As [`twice!`], for a change whose repetition gets just the first answer.
+macro_rules! same {
+    ($($from:tt)*) => {{
+        let (first, again) = twice!($($from)*);
+        assert_eq!(first, again);
+        first
+    }};
+}
+
+fn team(id: &str) -> pb::CreateTeamRequest {
+    pb::CreateTeamRequest { team_id: id.to_owned(), ..Default::default() }
+}
+
+fn x_token(person: &str) -> pb::AddTokenRequest {
+    let token = pb::Token {
+        network: "networks/x".to_owned(),
+        kind: "user".to_owned(),
+        person: person.to_owned(),
+        scopes: SCOPES.map(str::to_owned).to_vec(),
+        ..Default::default()
+    };
+    let secrets = pb::TokenSecrets {
+        access_token: format!("access-of-{person}"),
+        refresh_token: format!("refresh-of-{person}"),
+        ..Default::default()
+    };
+    let (parent, request_id) = ("teams/acme".to_owned(), String::new());
+    pb::AddTokenRequest { parent, token: Some(token), secrets: Some(secrets), request_id }
+}
+
+fn collector(name: &str) -> pb::CreateCollectorRequest {
+    let collector = pb::Collector {
+        display_name: name.to_owned(),
+        networks: vec!["networks/-".to_owned()],
+        purposes: vec![pb::Purpose::CollectContent as i32],
+        ..Default::default()
+    };
+    pb::CreateCollectorRequest { parent: "teams/acme".to_owned(), collector: Some(collector), ..Default::default() }
+}
+
+fn top_up(units: i64) -> pb::TopUpBudgetRequest {
+    pb::TopUpBudgetRequest {
+        name: "networks/x/apps/default".to_owned(),
+        credit_class: "post_reads".to_owned(),
+        units,
+        request_id: "once".to_owned(),
+    }
+}
+
+/// Changes the name for people.
+fn mask() -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] })
+}
+
+/// An open alert of team `acme`.
+async fn alert(test: &TestBroker) -> String {
+    let row = AlertRow {
+        id: crate::base::ids::AlertId::generate(),
+        dedup_key: "matter".to_owned(),
+        kind: AlertKind::NoAccessTokens.as_str().to_owned(),
+        team: "acme".parse().unwrap(),
+        network: Some("x".parse().unwrap()),
+        class: Some("post_reads".parse().unwrap()),
+        level: Level::Critical.as_str().to_owned(),
+        message: "There are no tokens.".to_owned(),
+        opened_at: test.broker.now(),
+        cleared_at: None,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        detail_json: serde_json::to_string(&Detail::Access(NoToken::NoneConnected)).unwrap(),
+    };
+    let name = format!("teams/acme/alerts/{}", row.id);
+    assert!(test.broker.store.open_alert(row, vec![], None).await.unwrap());
+    name
+}
+
+#[tokio::test]
+async fn a_change_is_made_once_whatever_restarts() {
+    let (mut test, mut tried) = (TestBroker::start().await, Vec::new());
+    same!(test, tried, TeamServer.create_team(team("acme")), |ask| ask.team_id = "other".to_owned());
+    let changed = pb::Team { name: "teams/acme".to_owned(), display_name: "Acme".to_owned(), ..Default::default() };
+    let update = pb::UpdateTeamRequest { team: Some(changed), update_mask: mask(), ..Default::default() };
+    same!(test, tried, TeamServer.update_team(update), |ask| ask.team.as_mut().unwrap().weight = 7);
+    test = keys_and_collectors(test, &mut tried).await;
+    test = apps(test, &mut tried).await;
+    test = tokens(test, &mut tried).await;
+    let acknowledge = pb::AcknowledgeAlertRequest { name: alert(&test).await, ..Default::default() };
+    same!(test, tried, AlertServer.acknowledge_alert(acknowledge), |ask| ask.comment = "seen".to_owned());
+    let delete = pb::DeleteTeamRequest { name: "teams/acme".to_owned(), force: true, ..Default::default() };
+    same!(test, tried, TeamServer.delete_team(delete), |ask| ask.force = false);
+    test.stop().await;
+
+    // An import has its own id, and a list changes nothing.
+    let noted = RULES.iter().filter(|(_, rule)| *rule == Rule::Admin).map(|(name, _)| name.to_lowercase());
+    let noted: BTreeSet<_> = noted.filter_map(|name| Some(name.split_once('/')?.1.to_owned())).collect();
+    let tried = tried.into_iter().chain(["importtokens".to_owned(), "listkeys".to_owned()]);
+    assert_eq!(tried.collect::<BTreeSet<_>>(), noted);
+}
+
+async fn keys_and_collectors(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let made = same!(test, tried, TeamServer.create_collector(collector("one")), |ask| ask
+        .collector
+        .as_mut()
+        .unwrap()
+        .weight = 7);
+    let made = made.collector.unwrap();
+    let name = made.name.clone();
+    let spoilt = pb::Collector { display_name: "two".to_owned(), ..made.clone() };
+    let update = pb::UpdateCollectorRequest { collector: Some(spoilt), update_mask: mask(), ..Default::default() };
+    same!(test, tried, TeamServer.update_collector(update), |ask| ask.collector.as_mut().unwrap().weight = 7);
+    let disable = pb::DisableCollectorRequest { name: name.clone(), ..Default::default() };
+    same!(test, tried, TeamServer.disable_collector(disable), |ask| ask.comment = "other".to_owned());
+    let enable = pb::EnableCollectorRequest { name: name.clone(), ..Default::default() };
+    same!(test, tried, TeamServer.enable_collector(enable), |ask| ask.comment = "other".to_owned());
+
+    let key = pb::Key { role: pb::KeyRole::Reader as i32, ..Default::default() };
+    let create = pb::CreateKeyRequest { key: Some(key), ..Default::default() };
+    let (first, again) =
+        twice!(test, tried, KeyServer.create_key(create), |ask| ask.key.as_mut().unwrap().display_name =
+            "other".to_owned());
+    assert!(first.secret.starts_with("tbk_") && again.secret.is_empty(), "a secret is shown once");
+    assert_eq!(first.key, again.key);
+    let revoke = pb::RevokeKeyRequest { name: first.key.unwrap().name, ..Default::default() };
+    same!(test, tried, KeyServer.revoke_key(revoke), |ask| ask.comment = "other".to_owned());
+    let delete = pb::DeleteCollectorRequest { name, ..Default::default() };
+    same!(test, tried, TeamServer.delete_collector(delete), |ask| ask.force = true);
+    test
+}
+
+async fn apps(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let (parent, app_id) = ("networks/x".to_owned(), "second".to_owned());
+    let create = pb::CreateAppRequest { parent, app_id, ..Default::default() };
+    same!(test, tried, NetworkServer.create_app(create), |ask| ask.app_id = "third".to_owned());
+    let name = "networks/x/apps/second".to_owned();
+    let app = pb::App { name, client_secret: "new".to_owned(), ..Default::default() };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["client_secret".to_owned()] });
+    let update = pb::UpdateAppRequest { app: Some(app), update_mask, ..Default::default() };
+    let newer = |ask: &mut pb::UpdateAppRequest| ask.app.as_mut().unwrap().client_secret = "newer".to_owned();
+    same!(test, tried, NetworkServer.update_app(update), newer);
+    let budget = same!(test, tried, NetworkServer.top_up_budget(top_up(500)), |ask| ask.units = 501).budget;
+    let shown = call!(test, NetworkServer.get_app(pb::GetAppRequest { name: top_up(0).name })).unwrap();
+    assert_eq!(shown.app.unwrap().budgets, budget.into_iter().collect::<Vec<_>>(), "what was answered is so");
+    test
+}
+
+async fn tokens(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let other = |ask: &mut pb::AddTokenRequest| ask.secrets.as_mut().unwrap().access_token.push('s');
+    let token = same!(test, tried, TokenServer.add_token(x_token("ann")), other).token.unwrap();
+    let name = || token.name.clone();
+    let renamed = pb::Token { display_name: "Ann".to_owned(), ..token.clone() };
+    let update = pb::UpdateTokenRequest { token: Some(renamed), update_mask: mask(), ..Default::default() };
+    let other = |ask: &mut pb::UpdateTokenRequest| ask.token.as_mut().unwrap().display_name.clear();
+    same!(test, tried, TokenServer.update_token(update), other);
+    let pause = pb::PauseTokenRequest { name: name(), ..Default::default() };
+    same!(test, tried, TokenServer.pause_token(pause), |ask| ask.comment = "other".to_owned());
+    let resume = pb::ResumeTokenRequest { name: name(), ..Default::default() };
+    same!(test, tried, TokenServer.resume_token(resume), |ask| ask.comment = "other".to_owned());
+    let reason = pb::TokenReason::PasswordChanged as i32;
+    let invalidate = pb::InvalidateTokenRequest { name: name(), reason, ..Default::default() };
+    same!(test, tried, TokenServer.invalidate_token(invalidate), |ask| ask.comment = "other".to_owned());
+    let revoke = pb::RevokeTokenRequest { name: name(), ..Default::default() };
+    same!(test, tried, TokenServer.revoke_token(revoke), |ask| ask.comment = "other".to_owned());
+    test
+}
+
+#[tokio::test]
+async fn a_change_asked_for_many_times_at_once_is_made_once() {
+    let test = TestBroker::start().await;
+    test.team("acme").await;
+    let (before, many) = (audited(&test).await, 0..8);
+    let created = join_all(many.clone().map(async |_| {
+        let ask = pb::CreateCollectorRequest { request_id: "once".to_owned(), ..collector("one") };
+        call!(test, TeamServer.create_collector(ask)).unwrap()
+    }));
+    let added = join_all(many.clone().map(async |_| {
+        let ask = pb::AddTokenRequest { request_id: "once".to_owned(), ..x_token("ann") };
+        call!(test, TokenServer.add_token(ask)).unwrap()
+    }));
+    let topped_up = join_all(many.map(async |_| call!(test, NetworkServer.top_up_budget(top_up(500))).unwrap()));
+    let (created, added, topped_up) = tokio::join!(created, added, topped_up);
+    assert!(created.iter().all(|one| *one == created[0]));
+    assert!(added.iter().all(|one| *one == added[0]));
+    assert!(topped_up.iter().all(|one| *one == topped_up[0]));
+    assert_eq!(audited(&test).await, before + 4, "the app is put down with its first budget");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_found_nothing_to_do_does_nothing_later_either() {
+    let test = TestBroker::start().await;
+    test.team("acme").await;
+    let name = call!(test, TokenServer.add_token(x_token("ann"))).unwrap().token.unwrap().name;
+    let pause =
+        |id: &str| pb::PauseTokenRequest { name: name.clone(), request_id: id.to_owned(), ..Default::default() };
+    call!(test, TokenServer.pause_token(pause("one"))).unwrap();
+    let second = call!(test, TokenServer.pause_token(pause("two"))).unwrap();
+    call!(test, TokenServer.resume_token(pb::ResumeTokenRequest { name: name.clone(), ..Default::default() })).unwrap();
+    assert_eq!(call!(test, TokenServer.pause_token(pause("two"))).unwrap(), second);
+    let shown = call!(test, TokenServer.get_token(pb::GetTokenRequest { name })).unwrap().token.unwrap();
+    assert_eq!(shown.state(), pb::TokenState::Live);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_id_is_its_callers_and_its_calls_own_and_free_after_a_day() {
+    let mut test = TestBroker::start().await;
+    let total = |test: &TestBroker| {
+        let app = test.broker.app(&"x".parse().unwrap(), &"default".parse().unwrap());
+        app.unwrap().budgets[0].total
+    };
+    let start = total(&test);
+    call!(test, NetworkServer.top_up_budget(top_up(1))).unwrap();
+    let second = test.key(KeyHolder::Operator(OperatorRole::Admin)).await;
+    let first = std::mem::replace(&mut test.admin_key, second);
+    call!(test, NetworkServer.top_up_budget(top_up(1))).unwrap();
+    assert_eq!(total(&test), start + 2, "of two callers each has its own ids");
+    let team = pb::CreateTeamRequest { request_id: "once".to_owned(), ..team("acme") };
+    call!(test, TeamServer.create_team(team)).expect("of two calls each has its own ids");
+    test.admin_key = first;
+    call!(test, NetworkServer.top_up_budget(top_up(1))).unwrap();
+    assert_eq!(total(&test), start + 2);
+    test.clock.advance(KEPT);
+    call!(test, NetworkServer.top_up_budget(top_up(1))).unwrap();
+    assert_eq!(total(&test), start + 3, "a day later it is another request");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_request_may_be_tried_again() {
+    let test = TestBroker::start().await;
+    let ask = || pb::CreateCollectorRequest { request_id: "once".to_owned(), ..collector("one") };
+    assert_eq!(reason(&call!(test, TeamServer.create_collector(ask())).unwrap_err()), "TEAM_NOT_FOUND");
+    test.team("acme").await;
+    call!(test, TeamServer.create_collector(ask())).expect("the team is there now");
+    test.stop().await;
+}
