@@ -88,6 +88,8 @@ struct Worker {
     keys: Vec<String>,
     left: u64,
     use_by: Timestamp,
+    /// Calls made and not reported yet.
+    unreported: u64,
     sequence: u64,
 }
 
@@ -193,7 +195,16 @@ impl World {
                 assert!(self.pool.confirm(acquired.lease, &acquired.takes), "{}", self.place());
                 let (left, use_by) = (acquired.calls, acquired.use_by);
                 let token = ground::number_of(acquired.token);
-                self.workers.push(Worker { lease: acquired.lease, token, operation, keys, left, use_by, sequence: 0 });
+                self.workers.push(Worker {
+                    lease: acquired.lease,
+                    token,
+                    operation,
+                    keys,
+                    left,
+                    use_by,
+                    unreported: 0,
+                    sequence: 0,
+                });
             }
             Err(Refusal::TooMany { .. } | Refusal::Limited { .. } | Refusal::Busy) => self.refused += 1,
             Err(Refusal::NoToken(why)) => {
@@ -258,12 +269,11 @@ impl World {
                 worker.use_by = worker.use_by.min(more.use_by);
             }
         } else if !goes_on || worker.left == 0 || now >= worker.use_by || self.random.random_bool(0.2) {
-            let lease = worker.lease;
             // A worker that is lost never gives its lease back; the others do.
+            let worker = self.workers.remove(at);
             if !self.random.random_bool(0.05) {
-                let _ = self.pool.release(now, lease, true);
+                give_back(&mut self.pool, &worker, now);
             }
-            self.workers.remove(at);
         }
     }
 
@@ -287,18 +297,9 @@ impl World {
             assert!(self.killed.contains(&worker.token), "{place}: {} is refused: {denial:?}", operation.id);
         }
         worker.left -= 1;
+        worker.unreported += 1;
         worker.sequence += 1;
-        let mut report = CallReport {
-            sequence: worker.sequence,
-            used: 1,
-            unused: 0,
-            throttled: 0,
-            answered: true,
-            answered_at: None,
-            class: ErrorClass::Transient,
-            retry_after: None,
-            readings: Vec::new(),
-        };
+        let mut report = report_of(worker, ErrorClass::Transient);
         if let Some(http) = HttpAnswer::of(&self.network, Some(operation), &answer) {
             let seen = networks::Answer { status: http.status, headers: &http.headers, body: http.body.as_bytes() };
             let classified = classify(&self.network, &seen);
@@ -306,6 +307,11 @@ impl World {
             report.retry_after = classified.retry_after;
             report.readings = read_usage(&self.network, &http.headers, now);
         }
+        // A worker may report what was served together with the next calls, and what the network said with the last of them.
+        if report.class == ErrorClass::Ok && self.random.random_bool(0.3) {
+            return Verdict::Keep;
+        }
+        worker.unreported = 0;
         let token = worker.token;
         let reported = self.pool.report(now, worker.lease, &report).unwrap();
         for effect in &reported.effects {
@@ -368,7 +374,7 @@ impl World {
             self.workers.retain(|worker| {
                 let stays = worker.token != token;
                 if !stays {
-                    let _ = pool.release(now, worker.lease, true);
+                    give_back(pool, worker, now);
                 }
                 stays
             });
@@ -450,10 +456,10 @@ impl World {
                 self.pool.confirm(acquired.lease, &acquired.takes);
                 let token = ground::number_of(acquired.token);
                 let (left, use_by) = (acquired.calls, acquired.use_by);
-                self.workers =
-                    vec![Worker { lease: acquired.lease, token, operation, keys, left, use_by, sequence: 0 }];
+                let lease = acquired.lease;
+                self.workers = vec![Worker { lease, token, operation, keys, left, use_by, unreported: 0, sequence: 0 }];
                 assert_eq!(self.call_and_report(0), Verdict::Keep, "{}", self.place());
-                self.pool.release(self.clock.now(), acquired.lease, true).unwrap();
+                give_back(&mut self.pool, &self.workers[0], self.clock.now());
                 self.clock.advance(Duration::from_secs(30));
             }
         }
@@ -464,6 +470,30 @@ impl World {
         let (calls, refused) = (self.calls, self.refused);
         println!("{}: {hours} h, {calls} calls, {refused} requests told to wait, seed {}", self.network.id, self.seed);
     }
+}
+
+/// What a worker says of the calls that it has not reported yet.
+fn report_of(worker: &Worker, class: ErrorClass) -> CallReport {
+    CallReport {
+        sequence: worker.sequence,
+        used: worker.unreported,
+        unused: 0,
+        throttled: 0,
+        answered: true,
+        answered_at: None,
+        class,
+        retry_after: None,
+        readings: Vec::new(),
+    }
+}
+
+/// A worker reports its last calls and gives its lease back.
+fn give_back(pool: &mut Pool, worker: &Worker, now: Timestamp) {
+    if worker.unreported > 0 {
+        let last = CallReport { sequence: worker.sequence + 1, ..report_of(worker, ErrorClass::Ok) };
+        let _ = pool.report(now, worker.lease, &last);
+    }
+    let _ = pool.release(now, worker.lease, true);
 }
 
 fn limits(network: &Network) -> Vec<(LimitKey, LimitRule)> {

@@ -3,9 +3,13 @@
 //! Invariant: the credit of all blocks that are still charged, plus what the network counted beyond our own calls, never exceeds
 //! the limit less the owner's reserve. A block is charged until no call made with it can be counted any more:
 //!
-//! * where the window's end is known, until that end (no grant of it may be used so late);
+//! * where the window's end is sure, until that end (no grant of it may be used so late);
 //! * else for the window's length after the last moment at which its credit was, or could have been, used. What is reported as used
 //!   comes back on its own, that long after the report: nothing waits for the slowest lease of the block.
+//!
+//! The end of a window of the network's own phase is sure for the calls whose answer named it. A network may reset its count before
+//! the time, and calls made after that count in a window that nobody has heard of: what was not reported, or without such an answer,
+//! is charged for the window's length, unless a window that began later is proven before.
 //!
 //! Only the newest block has free credit. What is free or comes back in an older one is given back to the bucket.
 
@@ -36,6 +40,8 @@ pub struct Bucket {
     /// The limit was reported by the network, where the catalogue knows none.
     learned: bool,
     window_ends_at: Option<Timestamp>,
+    /// The end of the window that was known before; [`Timestamp::EPOCH`] if there was none.
+    last_end: Timestamp,
     network_used: u64,
     network_used_until: Timestamp,
     /// Until then a lower count may come from an older answer than the present one.
@@ -66,6 +72,8 @@ struct Block {
     amount: u64,
     free: u64,
     outstanding: u64,
+    /// What was used, or may have been, without an answer that named the window's end.
+    unproven: u64,
     /// What was used and comes back on its own.
     past: u64,
     last_use: Timestamp,
@@ -106,6 +114,19 @@ pub struct Wishes {
     pub takes: Vec<BlockTake>,
     /// Blocks of which more is known now.
     pub updates: Vec<BlockUpdate>,
+}
+
+/// What became of credit that was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The block it came from.
+    pub block: BlockId,
+    /// Units that were used, or may have been.
+    pub used: u64,
+    /// Units that come back.
+    pub unused: u64,
+    /// The answer to the last of the calls named the present window ([`Bucket::is_present`]).
+    pub proven: bool,
 }
 
 /// Why a bucket grants nothing now.
@@ -150,6 +171,7 @@ impl Bucket {
             reserve_percent: reserve_percent.min(100),
             learned: false,
             window_ends_at: None,
+            last_end: Timestamp::EPOCH,
             network_used: 0,
             network_used_until: Timestamp::EPOCH,
             network_used_holds_until: Timestamp::EPOCH,
@@ -257,7 +279,14 @@ impl Bucket {
 
     /// Drops what is over at `now`: charges, the window, the network's count.
     pub fn advance(&mut self, now: Timestamp, timing: Timing, wishes: &mut Vec<BlockUpdate>) {
-        if self.window_ends_at.is_some_and(|end| end + timing.guard <= now) {
+        if let Some(block) = self.blocks.back().filter(|block| block.free > 0 && block.grant_until <= now) {
+            if self.window_ends_at.is_some_and(|end| end <= now) {
+                self.wasted += block.free;
+            }
+            self.retire(timing, wishes);
+        }
+        if let Some(end) = self.window_ends_at.filter(|end| *end + timing.guard <= now) {
+            self.last_end = end;
             self.window_ends_at = None;
             self.network_used = 0;
         }
@@ -266,12 +295,6 @@ impl Bucket {
         }
         if self.window_ends_at.is_none() {
             self.window_ends_at = window_end(&self.rule.window, now);
-        }
-        if let Some(block) = self.blocks.back().filter(|block| block.free > 0 && block.grant_until <= now) {
-            if block.charged_until <= now + timing.guard {
-                self.wasted += block.free;
-            }
-            self.retire(wishes);
         }
         self.drop_past(now, wishes);
         self.drop_charges(now);
@@ -364,7 +387,7 @@ impl Bucket {
     }
 
     fn take(&mut self, now: Timestamp, units: u64, timing: Timing, wishes: &mut Wishes) {
-        self.retire(&mut wishes.updates);
+        self.retire(timing, &mut wishes.updates);
         self.join_spent();
         let room = self.cap().saturating_sub(self.charged.max(self.network_used + self.outstanding));
         // What a crash leaves of a block is lost until the window ends: of a budget, which never ends, ever less is risked.
@@ -372,6 +395,10 @@ impl Bucket {
         let amount = (of / BLOCKS_PER_LIMIT).max(units).min(room.max(units));
         let id = BlockId::in_sequence();
         let (grant_until, charged_until) = match self.window_ends_at {
+            Some(end) if self.may_reset() => {
+                let span = span(&self.rule.window, self.limit);
+                (end, (end - timing.guard + span).max(end + timing.guard))
+            }
             Some(end) => (end, end + timing.guard),
             None => {
                 let span = span(&self.rule.window, self.limit);
@@ -384,6 +411,7 @@ impl Bucket {
             amount,
             free: amount,
             outstanding: 0,
+            unproven: 0,
             past: 0,
             last_use: now,
             charged_until,
@@ -400,7 +428,7 @@ impl Bucket {
 
     /// The two newest blocks become one if both are used up and end together: there are few blocks, however many leases there were.
     fn join_spent(&mut self) {
-        let spent = |block: &Block| block.durable && block.free == 0 && block.outstanding == 0 && block.past == 0;
+        let spent = |block: &Block| block.durable && block.free == 0 && block.is_proven() && block.past == 0;
         let Some(at) = self.blocks.len().checked_sub(2) else { return };
         let (older, newer) = (&self.blocks[at], &self.blocks[at + 1]);
         if !spent(older) || !spent(newer) || older.charged_until != newer.charged_until {
@@ -415,67 +443,91 @@ impl Bucket {
         }
     }
 
-    /// Gives the newest block's free credit back to the bucket.
-    fn retire(&mut self, updates: &mut Vec<BlockUpdate>) {
+    /// Whether a window may end before the time that the network told.
+    fn may_reset(&self) -> bool {
+        matches!(self.rule.window, Window::Fixed { phase: Phase::Network, .. })
+    }
+
+    /// Whether this is the end of the present window, as the network tells it.
+    pub fn is_present(&self, end: Timestamp, timing: Timing) -> bool {
+        let known = self.window_ends_at.filter(|_| self.may_reset());
+        known.is_some_and(|known| end <= known + timing.guard && known <= end + timing.guard)
+    }
+
+    /// Until when a block is charged of which nothing more is granted, as far as is known now; never later than before.
+    fn charge_end(&self, block: &Block, timing: Timing) -> Timestamp {
         let span = span(&self.rule.window, self.limit);
-        let known = self.window_ends_at.is_some();
+        let end = match self.window_ends_at {
+            Some(_) if !self.may_reset() => block.charged_until,
+            Some(end) if block.is_proven() => end + timing.guard,
+            Some(_) => block.last_use + span,
+            None if block.outstanding == 0 => block.last_use + span,
+            None => block.charged_until,
+        };
+        end.min(block.charged_until)
+    }
+
+    /// Gives the newest block's free credit back to the bucket.
+    fn retire(&mut self, timing: Timing, updates: &mut Vec<BlockUpdate>) {
         let Some(block) = self.blocks.back_mut().filter(|block| block.free > 0) else { return };
         self.charged -= block.free;
         self.free -= block.free;
         block.amount -= block.free;
         block.free = 0;
-        if !known && block.outstanding == 0 {
-            block.charged_until = block.charged_until.min(block.last_use + span);
-        }
-        self.first_end = self.first_end.min(block.charged_until);
+        self.lower(self.blocks.len() - 1, timing, updates);
+    }
+
+    /// Notes that a block is charged less, or not so long; forgets it if nothing of it is charged.
+    fn lower(&mut self, at: usize, timing: Timing, updates: &mut Vec<BlockUpdate>) {
+        let end = self.charge_end(&self.blocks[at], timing);
+        let block = &mut self.blocks[at];
+        block.charged_until = end;
+        self.first_end = self.first_end.min(end);
         updates.push(block.update());
         if block.amount == 0 && block.past == 0 {
-            self.blocks.pop_back();
+            self.blocks.remove(at);
             self.find_first_end();
         }
     }
 
-    /// Puts the books right after a report: of the credit granted from `block`, `used` was used before `now` and `unused` comes back.
+    /// Puts the books right after a report.
     ///
     /// A block that is charged no more is left alone: a late report never touches a later window.
-    pub fn settle(&mut self, block: BlockId, used: u64, unused: u64, now: Timestamp, updates: &mut Vec<BlockUpdate>) {
-        let span = span(&self.rule.window, self.limit);
+    pub fn settle(&mut self, settled: Settlement, now: Timestamp, timing: Timing, updates: &mut Vec<BlockUpdate>) {
         let known = self.window_ends_at.is_some();
-        let newest = self.blocks.len().saturating_sub(1);
-        let Some(at) = self.blocks.iter().rposition(|held| held.id == block) else { return };
+        let may_reset = self.may_reset();
+        let Some(at) = self.blocks.iter().rposition(|held| held.id == settled.block) else { return };
+        let is_newest = at + 1 == self.blocks.len();
         let held = &mut self.blocks[at];
-        let used = used.min(held.outstanding);
-        let unused = unused.min(held.outstanding - used);
+        let used = settled.used.min(held.outstanding);
+        let unused = settled.unused.min(held.outstanding - used);
         held.outstanding -= used + unused;
         self.outstanding -= used + unused;
         let used_at = held.last_use.min(now);
-        let comes_back = (used_at + span).min(held.charged_until);
         if !known {
             held.amount -= used;
             held.past += used;
+            let span = span(&self.rule.window, self.limit);
+            let until = (used_at + span).min(held.charged_until);
+            self.note_past(Past { block: settled.block, units: used, since: used_at, used_at, until }, span);
+        } else if may_reset && !settled.proven {
+            held.unproven += used;
         }
-        if at == newest && held.grant_until > now {
-            held.free += unused;
-            self.free += unused;
-        } else if unused > 0 {
+        let held = &mut self.blocks[at];
+        let comes_back = unused > 0 && !(is_newest && held.grant_until > now);
+        if comes_back {
             held.amount -= unused;
             self.charged -= unused;
-            updates.push(held.update());
+        } else {
+            held.free += unused;
+            self.free += unused;
         }
         if held.outstanding == 0 {
             held.last_use = held.last_use.min(now);
-            if !known && held.free == 0 {
-                held.charged_until = held.charged_until.min(held.last_use + span);
-                self.first_end = self.first_end.min(held.charged_until);
-                updates.push(held.update());
-            }
         }
-        if held.amount == 0 && held.past == 0 {
-            self.blocks.remove(at);
-            self.find_first_end();
-        }
-        if !known {
-            self.note_past(Past { block, units: used, since: used_at, used_at, until: comes_back }, span);
+        let ends_sooner = held.free == 0 && held.outstanding == 0 && (!known || may_reset);
+        if comes_back || ends_sooner || (held.amount == 0 && held.past == 0) {
+            self.lower(at, timing, updates);
         }
     }
 
@@ -497,7 +549,8 @@ impl Bucket {
 
     /// Notes that some of what counts as used was not reported, and may not have been used.
     pub fn assume(&mut self, now: Timestamp) {
-        let until = self.window_ends_at.unwrap_or(now + span(&self.rule.window, self.limit));
+        let end = self.window_ends_at.filter(|_| !self.may_reset());
+        let until = end.unwrap_or(now + span(&self.rule.window, self.limit));
         self.assumes_until = self.assumes_until.max(until);
     }
 
@@ -564,15 +617,21 @@ impl Bucket {
                 return false;
             }
             self.network_used = 0;
+            self.last_end = known;
         }
+        self.retire(timing, updates);
         self.window_ends_at = Some(end);
         let begin = end - length;
+        let last_end = self.last_end;
+        // No credit of a window whose end was known is used in its last moments.
+        let is_over = |last_use: Timestamp| {
+            last_use + timing.guard < begin || (last_use + timing.guard <= last_end && last_end <= begin + timing.guard)
+        };
         for block in &mut self.blocks {
             let charged_until = match () {
-                () if block.free > 0 && block.last_use <= end => end + timing.guard,
-                () if block.last_use + timing.guard < begin && block.outstanding == 0 => now,
-                () if block.last_use <= end => end + timing.guard,
-                () => block.last_use + length,
+                () if is_over(block.last_use) => now,
+                () if block.is_proven() => end + timing.guard,
+                () => (block.last_use + length).max(end + timing.guard),
             };
             if charged_until != block.charged_until {
                 block.charged_until = charged_until;
@@ -580,10 +639,9 @@ impl Bucket {
                 let joined = block.joined.iter();
                 updates.extend(joined.map(|joined| BlockUpdate { block: *joined, ..block.update() }));
             }
-            block.grant_until = block.grant_until.min(end);
         }
         for past in &mut self.past {
-            past.until = if past.used_at + timing.guard < begin { now } else { end + timing.guard };
+            past.until = if is_over(past.used_at) { now } else { end + timing.guard };
         }
         self.past.make_contiguous().sort_by_key(|past| past.until);
         self.drop_past(now, updates);
@@ -622,17 +680,20 @@ impl Bucket {
         }
     }
 
-    /// Counts a block of an earlier run of the process as spent until its window ends. Leases of that run may use it until
+    /// Counts a block of an earlier run of the process as spent as long as the store charges it. Leases of that run may use it until
     /// `last_use`.
     pub fn restore(&mut self, block: BlockId, amount: u64, charged_until: Timestamp, last_use: Timestamp) {
         self.assumes_until = self.assumes_until.max(charged_until);
+        // Where a window may be reset, a block is charged for its length after the last use.
+        let latest = if self.may_reset() { charged_until - span(&self.rule.window, self.limit) } else { charged_until };
         self.blocks.push_front(Block {
             id: block,
             amount,
             free: 0,
             outstanding: 0,
+            unproven: amount,
             past: 0,
-            last_use: last_use.min(charged_until),
+            last_use: last_use.min(latest),
             charged_until,
             grant_until: Timestamp::EPOCH,
             durable: true,
@@ -651,6 +712,7 @@ impl Bucket {
             self.limit = limit;
             self.learned = true;
         }
+        self.last_end = note.window_ends_at.unwrap_or(self.last_end);
         self.window_ends_at = note.window_ends_at.filter(|end| *end > now);
     }
 
@@ -665,8 +727,8 @@ impl Bucket {
     }
 
     /// Gives every free unit back, for an orderly stop.
-    pub fn give_back(&mut self, updates: &mut Vec<BlockUpdate>) {
-        self.retire(updates);
+    pub fn give_back(&mut self, timing: Timing, updates: &mut Vec<BlockUpdate>) {
+        self.retire(timing, updates);
     }
 
     /// The keys that are open, in a bucket of different keys.
@@ -706,6 +768,11 @@ pub fn after_reserve(limit: u64, reserve_percent: u8) -> u64 {
 }
 
 impl Block {
+    /// Whether all that was granted of it was used in the window that was known then, or came back.
+    fn is_proven(&self) -> bool {
+        self.outstanding == 0 && self.unproven == 0
+    }
+
     fn update(&self) -> BlockUpdate {
         BlockUpdate { block: self.id, amount: self.amount + self.past, charged_until: self.charged_until }
     }

@@ -7,7 +7,7 @@ mod keys;
 mod window;
 
 pub use block::{BlockTake, BlockUpdate, BucketKey, BucketNote, OpenedKey};
-pub use bucket::{Bucket, Grant, Observed, Reported, Shortage, Wishes, after_reserve};
+pub use bucket::{Bucket, Grant, Observed, Reported, Settlement, Shortage, Wishes, after_reserve};
 pub use cooling::{Cooling, Gate};
 pub use keys::{KeyCharge, OpenKeys};
 pub use window::{Timing, limit, span, window_end};

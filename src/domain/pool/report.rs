@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
-use crate::domain::credit::{Bucket, BucketKey, BucketNote, Reported as ReportedUsage, span};
+use crate::domain::credit::{Bucket, BucketKey, BucketNote, Reported as ReportedUsage, Settlement, span};
 use crate::domain::networks::{Amount, ErrorClass, Reading, Usage, Window};
 use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, LeaseUse, Pool};
@@ -31,6 +31,13 @@ pub struct CallReport {
     pub retry_after: Option<Duration>,
     /// What the network's usage headers said.
     pub readings: Vec<Reading>,
+}
+
+/// What became of calls that a lease held.
+#[derive(Debug, Clone, Copy)]
+struct Calls {
+    used: u64,
+    unused: u64,
 }
 
 /// What a report led to.
@@ -128,7 +135,7 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        self.settle_calls(lease, report.used, report.unused, now);
+        self.settle_calls(lease, Calls { used: report.used, unused: report.unused }, &report.readings, now);
         if report.used > 0 && !report.answered {
             self.assume(lease, now);
         }
@@ -226,7 +233,8 @@ impl Pool {
         if spent > 0 {
             self.assume(lease, now);
         }
-        self.settle_calls(lease, spent.min(left), left - spent.min(left), now);
+        let spent = spent.min(left);
+        self.settle_calls(lease, Calls { used: spent, unused: left - spent }, &[], now);
         let unwritten = self.leases.get(&lease).map(|held| held.unwritten).unwrap_or_default();
         if unwritten != LeaseUse::default() {
             self.ended.extend(self.lease(lease).map(|view| (view, unwritten)));
@@ -244,16 +252,18 @@ impl Pool {
         }
     }
 
-    /// Takes `used` and `unused` calls out of what a lease holds, oldest credit first.
-    pub(super) fn settle_calls(&mut self, lease: LeaseId, used: u64, unused: u64, now: Timestamp) {
+    /// Takes calls out of what a lease holds, oldest credit first. `readings` came with the answer to the last of them.
+    fn settle_calls(&mut self, lease: LeaseId, calls: Calls, readings: &[Reading], now: Timestamp) {
+        let Calls { used, unused } = calls;
         if used == 0 && unused == 0 {
             return;
         }
         let known = self.updates.len();
+        let timing = self.settings.timing;
         let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used.saturating_add(unused));
         let slot = held.slot;
-        let grants = &mut held.grants;
+        let mut grants = std::mem::take(&mut held.grants);
         for at in 0..grants.len() {
             if grants[..at].iter().any(|earlier| earlier.bucket == grants[at].bucket) {
                 continue;
@@ -261,6 +271,7 @@ impl Pool {
             let bucket_at = grants[at].bucket;
             let mut used = used.saturating_mul(grants[at].per_call);
             let mut unused = unused.saturating_mul(grants[at].per_call);
+            let proven = used > 0 && self.names_window(readings, bucket_at, slot);
             let bucket = &mut self.buckets[bucket_at as usize].bucket;
             for grant in grants[at..].iter_mut().filter(|grant| grant.bucket == bucket_at) {
                 let spent = used.min(grant.units);
@@ -268,10 +279,14 @@ impl Pool {
                 grant.units -= spent + returned;
                 used -= spent;
                 unused -= returned;
-                bucket.settle(grant.block, spent, returned, now, &mut self.updates);
+                let settled = Settlement { block: grant.block, used: spent, unused: returned, proven };
+                bucket.settle(settled, now, timing, &mut self.updates);
             }
         }
         grants.retain(|grant| grant.units > 0);
+        if let Some(held) = self.leases.get_mut(&lease) {
+            held.grants = grants;
+        }
         if self.updates.len() > known {
             let touched: Few<_, 2> = self.slots[slot as usize].buckets.clone();
             for (_, bucket) in touched.iter() {
@@ -281,6 +296,15 @@ impl Pool {
         if unused > 0 {
             self.rescore_slot(slot, now);
         }
+    }
+
+    /// Whether one of the readings names the present window of a bucket of `slot`.
+    fn names_window(&self, readings: &[Reading], bucket: u32, slot: u32) -> bool {
+        let mut buckets = self.slots[slot as usize].buckets.iter();
+        let Some((rule, _)) = buckets.find(|(_, at)| *at == bucket) else { return false };
+        let bucket = &self.buckets[bucket as usize].bucket;
+        let is_present = |end| bucket.is_present(end, self.settings.timing);
+        readings.iter().any(|reading| reading.resets_at.is_some_and(is_present) && self.speaks_of(reading, rule, slot))
     }
 
     fn take_readings(

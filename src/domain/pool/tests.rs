@@ -12,6 +12,7 @@ use crate::domain::token::{Clocks, Token, TokenState};
 mod choice;
 mod cooling;
 mod model;
+mod resets;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{BlockId, LeaseId};
-use crate::domain::credit::{BlockTake, OpenedKey, Shortage, Wishes};
+use crate::domain::credit::{BlockTake, OpenedKey, Settlement, Shortage, Wishes};
 use crate::domain::pool::cooling::Passage;
 use crate::domain::pool::draw::Wanted;
 use crate::domain::pool::{Draw, HeldGrant, HeldKey, Pool};
@@ -147,7 +147,9 @@ impl Pool {
                 let Some(grant) = held.grants.iter_mut().find(of_block) else { continue };
                 let returned = grant.units.min(*units);
                 grant.units -= returned;
-                self.buckets[*bucket as usize].bucket.settle(*block, 0, returned, now, &mut self.updates);
+                let settled = Settlement { block: *block, used: 0, unused: returned, proven: false };
+                let timing = self.settings.timing;
+                self.buckets[*bucket as usize].bucket.settle(settled, now, timing, &mut self.updates);
             }
             held.grants.retain(|grant| grant.units > 0);
             self.rescore_slot(slot, now);

@@ -315,7 +315,7 @@ impl Pool {
     pub fn settle_for_stop(&mut self) -> Vec<BucketNote> {
         let mut notes = Vec::new();
         for bucket in &mut self.buckets {
-            bucket.bucket.give_back(&mut self.updates);
+            bucket.bucket.give_back(self.settings.timing, &mut self.updates);
             notes.push(bucket.bucket.note());
         }
         notes.retain(|note| {

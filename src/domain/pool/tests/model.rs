@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::ids::BlockId;
-use crate::domain::credit::{BlockTake, OpenedKey, span};
+use crate::domain::credit::{BlockTake, BucketNote, OpenedKey, span};
 
 /// What the network allows of a window. Few different keys, so that random use reaches the limit.
 const fn limit(window: &Window) -> u64 {
@@ -45,11 +45,12 @@ enum Step {
         stored: bool,
     },
     Release(usize),
-    /// The network resets its counts before their time. Only its answers can tell, so from then on they are reported at once, and no
-    /// process is killed: what is not reported, or was charged in the store until the end that was known, is not known to count longer.
+    /// The network resets its counts before their time. Only its answers can tell, so from then on no report shows an older one.
     ResetEarly,
-    /// The process is killed and starts anew; collectors go on with what they hold.
-    Crash,
+    /// The process is killed and starts anew; collectors go on with what they hold. What it noted of its buckets may be lost.
+    Crash {
+        noted: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -62,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (any::<usize>(), 1_u64..30, mostly()).prop_map(|(which, calls, stored)| Step::TopUp { which, calls, stored }),
         20 => any::<usize>().prop_map(Step::Release),
         1 => Just(Step::ResetEarly),
-        2 => Just(Step::Crash),
+        2 => any::<bool>().prop_map(|noted| Step::Crash { noted }),
     ]
 }
 
@@ -130,6 +131,7 @@ impl Judge {
     fn reset_early(&mut self) {
         if let Window::Fixed { phase: Phase::Network, .. } = self.window {
             self.window_began = None;
+            self.calls.clear();
             self.was_reset = true;
         }
     }
@@ -140,6 +142,7 @@ impl Judge {
 struct Books {
     blocks: BTreeMap<BlockId, (BucketKey, u64, Timestamp)>,
     keys: BTreeMap<(BucketKey, String), Timestamp>,
+    notes: BTreeMap<BucketKey, BucketNote>,
 }
 
 impl Books {
@@ -222,10 +225,8 @@ impl Play {
         match step {
             Step::Wait(millis) => self.now = self.now + Duration::from_millis(millis),
             Step::Acquire { calls, key, stored } => self.acquire(calls, format!("key {key}"), stored),
-            Step::ResetEarly if self.workers.iter().any(|worker| worker.orphaned) => {}
             Step::ResetEarly => self.judge.reset_early(),
-            Step::Crash if self.judge.was_reset => {}
-            Step::Crash => self.crash(),
+            Step::Crash { noted } => self.crash(noted),
             _ if number == 0 => {}
             Step::Call { which, calls, report, stale } => self.call(which % number, calls, report, stale),
             Step::TopUp { which, calls, stored } => self.top_up(which % number, calls, stored),
@@ -268,13 +269,18 @@ impl Play {
         worker.unreported += calls;
         let heard = if calls > 0 { self.judge.reading(self.now) } else { Vec::new() };
         let before = std::mem::replace(&mut worker.last_reading, heard.clone());
-        let (report, stale) = (report || self.judge.was_reset, stale && !self.judge.was_reset);
+        let stale = stale && !self.judge.was_reset;
         if report && !worker.orphaned {
             worker.sequence += 1;
             let readings = if stale { before } else { heard };
             let said = CallReport { readings, ..quiet(worker.sequence, worker.unreported, 0) };
             let answer = self.pool.report(self.now, worker.lease, &said).unwrap();
             assert_eq!(answer.calls_left, worker.left);
+            for effect in answer.effects {
+                if let Effect::Note(note) = effect {
+                    self.books.notes.insert(note.bucket.clone(), note);
+                }
+            }
             worker.unreported = 0;
         }
     }
@@ -306,13 +312,16 @@ impl Play {
         }
     }
 
-    fn crash(&mut self) {
+    fn crash(&mut self, noted: bool) {
         self.pool = Self::pool(&self.judge.window);
         for (block, (bucket, amount, until)) in self.books.blocks.iter().filter(|(_, block)| block.2 > self.now) {
             assert!(self.pool.restore_block(bucket, *block, *amount, *until, self.now));
         }
         for ((bucket, key), until) in self.books.keys.iter().filter(|(_, until)| **until > self.now) {
             assert!(self.pool.restore_key(bucket, key.clone(), *until, self.now));
+        }
+        for note in self.books.notes.values().filter(|_| noted) {
+            assert!(self.pool.restore_note(note, self.now));
         }
         self.workers.iter_mut().for_each(|worker| worker.orphaned = true);
     }
@@ -350,7 +359,8 @@ fn play(window: Window, steps: Vec<Step>) {
 macro_rules! plays {
     ($($name:ident: $window:expr;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(64))]
+            // A quarter of the usual number, since each plays up to 200 steps; `PROPTEST_CASES` sets it.
+            #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
             $(
                 #[test]
                 fn $name(steps in prop::collection::vec(step(), 1..200)) {
