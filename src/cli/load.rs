@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::names::{short, top};
 use super::options::{Paging, parse_fact};
 use super::session::{Page, Session, part};
-use super::table::{Cell, Column, Tone, View};
+use super::table::{Cell, Column, Tone, View, grouped};
 use super::terminal::{Format, json_of};
 use super::times::{parse_span, span_to_wire};
 use super::words::{word_of, word_parser};
@@ -94,17 +94,16 @@ const CLASSES: &[Column<pb::ClassLoad>] = &[
     Column::text("NETWORK", |load, _| short(&load.network).into()),
     Column::text("CLASS", |load, _| load.credit_class.as_str().into()),
     Column::text("LEVEL", |load, _| level(load.level)),
+    Column::number("LOAD", |load, _| judged(load).map(|span| ratio(span.ratio)).unwrap_or_default().into()),
+    Column::text("OVER", |load, _| judged(load).map(length_of).unwrap_or_default().into()),
+    Column::number("DEMAND", |load, _| judged(load).map(|span| amount(span.demand)).unwrap_or_default().into()),
+    Column::number("SUPPLY", |load, _| judged(load).map(|span| amount(span.supply)).unwrap_or_default().into()),
     Column::minor_number("5 MIN", |load, _| ratio_at(load, 300)),
-    Column::number("1 H", |load, _| ratio_at(load, 3600)),
+    Column::minor_number("15 MIN", |load, _| ratio_at(load, 900)),
+    Column::minor_number("1 H", |load, _| ratio_at(load, 3600)),
     Column::minor_number("24 H", |load, _| ratio_at(load, 86_400)),
-    Column::minor_number("DEMAND 1 H", |load, _| {
-        span(load, 3600).map(|span| span.demand.into()).unwrap_or_else(|| "".into())
-    }),
-    Column::minor_number("SUPPLY 1 H", |load, _| {
-        span(load, 3600).map(|span| span.supply.into()).unwrap_or_else(|| "".into())
-    }),
     Column::number("TOKENS", |load, _| load.live_tokens.into()),
-    Column::minor_number("PER TOKEN", |load, _| format!("{:.1}", load.volume_per_token).into()),
+    Column::minor_number("PER TOKEN 1 H", |load, _| amount(load.volume_per_token).into()),
     Column::text("ADVICE", |load, _| {
         load.advice.as_ref().map(|advice| advice.text.as_str()).unwrap_or_default().into()
     }),
@@ -127,6 +126,28 @@ pub fn level(number: i32) -> Cell {
 
 fn span(load: &pb::ClassLoad, seconds: i64) -> Option<&pb::LoadSpan> {
     load.spans.iter().find(|one| one.span.as_ref().is_some_and(|span| span.seconds == seconds))
+}
+
+/// The span that the level follows.
+fn judged(load: &pb::ClassLoad) -> Option<&pb::LoadSpan> {
+    load.spans.iter().find(|one| one.span == load.level_span)
+}
+
+/// `5 min`, `15 min`, `1 h` or `24 h`.
+fn length_of(span: &pb::LoadSpan) -> String {
+    match span.span.as_ref().map_or(0, |span| span.seconds) {
+        seconds if seconds < 3600 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Credit: whole where it is much, with decimals where it is little.
+#[expect(clippy::cast_possible_truncation, reason = "the conversion saturates")]
+fn amount(credit: f64) -> String {
+    match credit {
+        credit if credit >= 100.0 || credit.fract() == 0.0 => grouped(credit.round() as i64),
+        credit => format!("{credit:.1}"),
+    }
 }
 
 fn ratio_at(load: &pb::ClassLoad, seconds: i64) -> Cell {
@@ -271,10 +292,15 @@ mod tests {
         let span = |seconds, demand, ratio| pb::LoadSpan {
             span: Some(prost_types::Duration { seconds, nanos: 0 }),
             demand,
-            supply: 1200,
+            supply: 1200.0,
             ratio,
         };
-        vec![span(300, 100, None), span(3600, 1500, Some(1.25)), span(86_400, 6000, Some(0.2083))]
+        vec![
+            span(300, 100.0, None),
+            span(900, 60.5, Some(0.5)),
+            span(3600, 1500.0, Some(1.25)),
+            span(86_400, 6000.0, Some(0.2083)),
+        ]
     }
 
     fn class() -> pb::ClassLoad {
@@ -287,7 +313,7 @@ mod tests {
             volume_per_token: 400.04,
             advice: Some(pb::LoadAdvice { text: "4 more x tokens".to_owned(), ..Default::default() }),
             causes: vec![
-                pb::LoadCause { collection: "brand".to_owned(), share: 0.755, demand: 5 },
+                pb::LoadCause { collection: "brand".to_owned(), share: 0.755, demand: 5.0 },
                 pb::LoadCause::default(),
             ],
             forecast: vec![pb::LoadForecast {
@@ -297,6 +323,7 @@ mod tests {
                 expiring_token_count: 3,
                 ..Default::default()
             }],
+            level_span: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
         }
     }
 
@@ -304,10 +331,19 @@ mod tests {
     fn the_table_shows_ratio_and_advice() {
         let drawn = draw_table(&[class()], CLASSES, View { now: NOW, detail: false }, false, None);
         let expected = "\
-NETWORK  CLASS   LEVEL      5 MIN   1 H  24 H  DEMAND 1 H  SUPPLY 1 H  TOKENS  PER TOKEN  ADVICE
-x        search  high   no supply  1.25  0.21       1,500       1,200       3      400.0  4 more x tokens
+NETWORK  CLASS   LEVEL  LOAD  OVER  DEMAND  SUPPLY      5 MIN  15 MIN   1 H  24 H  TOKENS  PER TOKEN 1 H  ADVICE
+x        search  high   1.25  1 h    1,500   1,200  no supply    0.50  1.25  0.21       3            400  4 more x tokens
 ";
         assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn little_credit_keeps_its_decimals() {
+        for (credit, shown) in
+            [(0.0, "0"), (0.25, "0.2"), (3.5, "3.5"), (99.96, "100.0"), (312.5, "313"), (1e6, "1,000,000")]
+        {
+            assert_eq!(amount(credit), shown);
+        }
     }
 
     #[test]

@@ -10,36 +10,37 @@ use crate::grpc::pb;
 use crate::service::{ClassLoad, LoadForecast, LoadLevel, TeamLoad};
 
 /// A team's load.
-pub fn team_load(load: &TeamLoad, target: f64, spans: &[Span]) -> pb::TeamLoad {
+pub fn team_load(load: &TeamLoad, target: f64) -> pb::TeamLoad {
     pb::TeamLoad {
         name: format!("teams/{}/load", load.team),
         measure_time: Some(timestamp(load.at)),
         level: level(load.level).into(),
-        classes: load.classes.iter().map(|class| class_load(class, target, spans)).collect(),
+        classes: load.classes.iter().map(|class| class_load(class, target)).collect(),
     }
 }
 
-fn class_load(class: &ClassLoad, target: f64, spans: &[Span]) -> pb::ClassLoad {
+fn class_load(class: &ClassLoad, target: f64) -> pb::ClassLoad {
     let advice = (class.level != LoadLevel::Ok).then(|| advice(&class.advice, class.key.network.as_str(), target));
     let hour = &class.spans.hour;
     pb::ClassLoad {
         network: format!("networks/{}", class.key.network),
         credit_class: class.key.class.to_string(),
         level: level(class.level).into(),
-        spans: spans.iter().map(|span| load_span(*span, class.spans.of(*span))).collect(),
+        spans: Span::ALL.into_iter().map(|span| load_span(span, class.spans.of(span))).collect(),
         live_tokens: small(hour.tokens),
         volume_per_token: hour.volume_per_token().unwrap_or_default(),
         advice,
-        causes: causes(&class.causes, class.spans.five_minutes.demand),
+        causes: causes(&class.causes, class.load().demand),
         forecast: class.forecast.iter().map(|forecast| load_forecast(class, forecast)).collect(),
+        level_span: Some(duration(class.judged.length())),
     }
 }
 
 fn load_span(span: Span, load: &Load) -> pb::LoadSpan {
     pb::LoadSpan {
         span: Some(duration(span.length())),
-        demand: whole(load.demand),
-        supply: whole(load.supply),
+        demand: load.demand,
+        supply: load.supply,
         ratio: ratio(load.ratio),
     }
 }
@@ -106,12 +107,7 @@ pub fn causes(causes: &[(Arc<str>, f64)], demand: f64) -> Vec<pb::LoadCause> {
     let cause = |(collection, share): &(Arc<str>, f64)| pb::LoadCause {
         collection: collection.to_string(),
         share: *share,
-        demand: whole(demand * share),
+        demand: demand * share,
     };
     causes.iter().map(cause).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the conversion saturates")]
-fn whole(amount: f64) -> i64 {
-    amount.round() as i64
 }

@@ -9,7 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::{Request, Response, Status};
 
 use crate::base::ids::{NetworkId, TeamId};
-use crate::domain::load::Span;
 use crate::grpc::authorization::{authorize, turned_away};
 use crate::grpc::call::Closing;
 use crate::grpc::change::asked;
@@ -66,7 +65,7 @@ impl LoadService for LoadServer {
         let last = listed.last().filter(|_| more).map(|load| load.team.as_str().as_bytes());
         let next_page_token = page.next(&self.0, last);
         let target = self.0.target_load();
-        let team_loads = listed.iter().map(|load| team_load(load, target, &Span::ALL)).collect();
+        let team_loads = listed.iter().map(|load| team_load(load, target)).collect();
         Ok(Response::new(pb::ListTeamLoadsResponse { team_loads, next_page_token }))
     }
 
@@ -115,8 +114,8 @@ impl LoadService for LoadServer {
         let (present, estimated) = estimated.map_err(Refusal::from)?;
         let target = self.0.target_load();
         Ok(Response::new(pb::EstimateLoadResponse {
-            present: Some(team_load(&present, target, &Span::ALL)),
-            estimated: Some(team_load(&estimated, target, &[Span::Hour, Span::Day])),
+            present: Some(team_load(&present, target)),
+            estimated: Some(team_load(&estimated, target)),
         }))
     }
 }
@@ -154,7 +153,7 @@ impl Wanted {
 
     fn show(&self, broker: &Broker, caller: &Caller) -> Result<pb::TeamLoad, Status> {
         let load = broker.team_load(caller, &self.team, self.network.as_ref()).map_err(Refusal::from)?;
-        Ok(team_load(&load, broker.target_load(), &Span::ALL))
+        Ok(team_load(&load, broker.target_load()))
     }
 }
 

@@ -10,6 +10,9 @@ use crate::grpc::pb::watch_alerts_response::Event;
 use crate::grpc::pb::{self, alert_service_server::AlertService, load_service_server::LoadService};
 use crate::service::watched::{HOLD, ROUND, Watched};
 
+/// The span that loads are judged over.
+const MINUTES_5: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// A request of the operator who has the first key.
 fn with_key<T>(watched: &Watched, message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -26,7 +29,7 @@ fn reason(status: &Status) -> String {
 async fn a_load_is_shown_with_its_advice() {
     let mut watched = Watched::start(|_| {}).await;
     watched.add_tokens(2).await;
-    watched.rounds("search", 16, HOLD).await;
+    watched.rounds("search", 16, MINUTES_5).await;
     let server = LoadServer(watched.broker.clone());
     let ask = |name: &str, network: &str| pb::GetTeamLoadRequest { name: name.to_owned(), network: network.to_owned() };
     let shown = server.get_team_load(with_key(&watched, ask("teams/acme/load", "networks/net"))).await.unwrap();
@@ -37,8 +40,8 @@ async fn a_load_is_shown_with_its_advice() {
     assert_eq!(advice.text, "4 more net tokens bring the load to 0.8");
     assert_eq!((advice.tokens_needed, advice.target_ratio, advice.limit_belongs_to_app), (4, 0.8, false));
     let five_minutes = &search.spans[0];
-    assert_eq!((five_minutes.demand, five_minutes.supply, five_minutes.ratio), (480, 200, Some(2.4)));
-    assert_eq!(search.spans.len(), 3);
+    assert_eq!((five_minutes.demand, five_minutes.supply, five_minutes.ratio), (480.0, 200.0, Some(2.4)));
+    assert_eq!((search.level_span, search.spans.len()), (five_minutes.span, 4));
     let refused = [
         ("teams/nobody/load", "", Code::NotFound, "TEAM_NOT_FOUND"),
         ("acme", "", Code::InvalidArgument, "INVALID_FIELD"),
@@ -56,7 +59,7 @@ async fn loads_are_listed_page_by_page_and_watched() {
     let mut watched = Watched::start(|_| {}).await;
     watched.add_tokens(2).await;
     watched.add_team("other").await;
-    watched.rounds("search", 16, HOLD).await;
+    watched.rounds("search", 16, MINUTES_5).await;
     let server = LoadServer(watched.broker.clone());
     let mut names = Vec::new();
     let mut page_token = String::new();
@@ -83,7 +86,7 @@ async fn loads_are_listed_page_by_page_and_watched() {
 async fn a_what_if_shows_both_loads() {
     let mut watched = Watched::start(|_| {}).await;
     watched.add_tokens(2).await;
-    watched.rounds("search", 16, HOLD).await;
+    watched.rounds("search", 16, MINUTES_5).await;
     let server = LoadServer(watched.broker.clone());
     let added = |kind: &str| pb::AddedTokens {
         network: "networks/net".to_owned(),
@@ -101,8 +104,8 @@ async fn a_what_if_shows_both_loads() {
         let class = load.unwrap().classes.into_iter().find(|class| class.credit_class == "search").unwrap();
         class.spans.into_iter().map(|span| span.supply).collect::<Vec<_>>()
     };
-    assert_eq!(spans(answer.present), [200, 2400, 57_600]);
-    assert_eq!(spans(answer.estimated), [7200, 172_800]);
+    assert_eq!(spans(answer.present), [200.0, 600.0, 2400.0, 57_600.0]);
+    assert_eq!(spans(answer.estimated), [600.0, 1800.0, 7200.0, 172_800.0]);
     let unknown = server.estimate_load(with_key(&watched, ask("page"))).await.unwrap_err();
     assert_eq!(reason(&unknown), "UNKNOWN_KIND");
 }

@@ -10,11 +10,11 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::app::App;
 use crate::domain::credit::limit;
-use crate::domain::load::{Advice, BucketSupply, Load, LoadKey, Span, Spans, TokenSupply};
-use crate::domain::networks::{LimitRule, Network, TokenKind};
+use crate::domain::load::{BucketSupply, Load, LoadKey, Span, Spans, TokenSupply};
+use crate::domain::networks::{LimitRule, Network, TokenKind, Unit};
 use crate::domain::pool::sustained_length;
-use crate::service::supply::{ClassSupply, Measure, NetworkSupply, is_own};
-use crate::service::team_load::{ClassLoad, LoadLevel, TeamLoad, TeamLoadError};
+use crate::service::supply::{ClassSupply, NetworkSupply, bucket_supply, is_own};
+use crate::service::team_load::{ClassLoad, TeamLoad, TeamLoadError};
 use crate::service::{Broker, Caller, apps};
 
 /// Added tokens that are looked at one by one; more are added up.
@@ -64,8 +64,7 @@ struct Hypothetical<'a> {
 }
 
 impl Broker {
-    /// The load as it is, and as it would be in the classes that are touched. Of the latter only the spans of 1 hour and of 24
-    /// hours mean something. May look at every token: call it where blocking is allowed.
+    /// The load as it is, and as it would be in the classes that are touched. May look at every token: call it where blocking is allowed.
     pub fn estimate_load(
         &self,
         caller: &Caller,
@@ -128,7 +127,6 @@ impl Broker {
         added: &Added,
         now: Timestamp,
     ) -> ClassLoad {
-        let measure = Measure::of(network.classes[class].unit);
         let key = LoadKey { team: team.clone(), network: network.id.clone(), class: network.classes[class].id.clone() };
         let before = present.classes.iter().find(|class| class.key == key);
         let supplies = self.network_supply(network, &BTreeSet::from([class]), now);
@@ -141,18 +139,16 @@ impl Broker {
         }
         let weight = self.team_weight(team);
         let share = |tokens: &[TokenSupply], span| supplies.sharing.share(team, weight, tokens, span);
-        let supply = ClassSupply::new(now, measure, tokens, share);
+        let supply = ClassSupply::new(now, tokens, share);
         let spans = Spans::each(|span| {
             let asked = before.map_or(0.0, |before| before.spans.of(span).demand);
-            Load::new(asked + measure.over(added.demand, span), supply.over(span), live)
+            let more = match network.classes[class].unit {
+                Unit::Keys => added.demand,
+                _ => added.demand * (span.length().as_secs_f64() / Span::Hour.length().as_secs_f64()),
+            };
+            Load::new(asked + more, supply.over(span), live)
         });
-        let level = self.level(&spans.hour);
-        let advice = match level {
-            LoadLevel::Ok => Advice::Nothing,
-            _ => self.advice(&key, Some(&supply), (spans.hour.demand, Span::Hour), now),
-        };
-        let (causes, forecast) = (Vec::new(), Vec::new());
-        ClassLoad { key, level, spans, advice, causes, forecast, supply: Some(Arc::new(supply)), measure }
+        self.judged(key, spans, Some(Arc::new(supply)), now)
     }
 
     /// What `count` more tokens bring: each by itself, or added up if they are very many.
@@ -170,7 +166,7 @@ impl Broker {
         let token = |number: u64| {
             let id = hypothetical_id(nth, number);
             let own = |bucket: &BucketSupply| match is_own(bucket.owner) {
-                true => BucketSupply { id: fold(id) ^ bucket.id, per_span: bucket.per_span * factor, ..*bucket },
+                true => bucket.scaled(factor).with_id(fold(id) ^ bucket.id),
                 false => *bucket,
             };
             TokenSupply { token: TokenId::from_u128(id), ends_at: None, buckets: buckets.iter().map(own).collect() }
@@ -188,9 +184,9 @@ impl Broker {
         Some(TokenSupply { token: TokenId::from_u128(hypothetical_id(0, 0)), ends_at: None, buckets })
     }
 
-    /// The buckets that a token would draw from, with what they give in an hour.
+    /// The buckets that a token would draw from.
     fn buckets_of(&self, one: &Hypothetical<'_>, supplies: Option<&NetworkSupply>) -> Vec<BucketSupply> {
-        let measure = Measure::of(one.network.classes[one.class].unit);
+        let unit = one.network.classes[one.class].unit;
         let classes = one.network.classes.iter().enumerate();
         let rules = classes.flat_map(|(class, entry)| entry.limits.iter().map(move |rule| (class, rule))).enumerate();
         let held = rules.filter(|(_, (class, rule))| *class == one.class && rule.holds_for(&one.kind.id));
@@ -198,8 +194,7 @@ impl Broker {
             let shared = supplies.filter(|_| !is_own(rule.owner));
             shared.and_then(|supplies| supplies.sharing.under(index)).unwrap_or_else(|| {
                 let (limit, cap) = self.limit_of(one, rule);
-                let per_span = measure.bucket(cap, sustained_length(&rule.window, limit));
-                BucketSupply { id: u64::MAX - index as u64, owner: rule.owner, per_span }
+                bucket_supply(u64::MAX - index as u64, rule.owner, cap, unit, sustained_length(&rule.window, limit))
             })
         };
         held.map(bucket).collect()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ids::TeamId;
 use crate::domain::load::{BucketSupply, Demand, Rival, Span, Spans, TokenSupply, remainder};
-use crate::service::supply::{Measure, is_own};
+use crate::service::supply::is_own;
 
 /// The demand of each team in each class, by its place in the catalogue.
 pub type Demands = BTreeMap<(TeamId, usize), Spans<Demand>>;
@@ -27,7 +27,6 @@ struct SharedBucket {
     app: u32,
     class: usize,
     whole: BucketSupply,
-    measure: Measure,
     teams: BTreeSet<usize>,
     rivals: Vec<(TeamId, u32, Spans<f64>)>,
 }
@@ -40,8 +39,6 @@ pub struct Drawn {
     pub app: u32,
     /// The class.
     pub class: usize,
-    /// How the class counts.
-    pub measure: Measure,
     /// The whole bucket.
     pub bucket: BucketSupply,
 }
@@ -52,8 +49,8 @@ impl Sharing {
         if is_own(drawn.bucket.owner) {
             return;
         }
-        let Drawn { rule, app, class, measure, bucket: whole } = *drawn;
-        let new = || SharedBucket { rule, app, class, whole, measure, teams: BTreeSet::new(), rivals: Vec::new() };
+        let Drawn { rule, app, class, bucket: whole } = *drawn;
+        let new = || SharedBucket { rule, app, class, whole, teams: BTreeSet::new(), rivals: Vec::new() };
         self.buckets.entry(whole.id).or_insert_with(new).teams.insert(team);
     }
 
@@ -63,9 +60,7 @@ impl Sharing {
             let asking = shared.teams.iter().filter_map(|team| {
                 let team = names.get(*team)?;
                 let demand = demands.get(&(team.clone(), shared.class))?;
-                let measure = shared.measure;
-                let asked = |span| measure.per_hour(measure.demand(demand.of(span), span), span);
-                Some((team.clone(), weight(team), Spans::each(asked)))
+                Some((team.clone(), weight(team), Spans::each(|span| demand.of(span).asked())))
             });
             shared.rivals = asking.collect();
         }
@@ -84,23 +79,23 @@ impl Sharing {
             let Some(shared) = self.buckets.get(&bucket.id) else { continue };
             shares.entry(bucket.id).or_insert_with(|| shared.share(team, weight, span));
         }
-        let whole =
-            |(id, share): (&u64, &f64)| self.buckets.get(id).is_none_or(|shared| *share >= shared.whole.per_span);
-        if shares.iter().all(whole) {
+        if shares.values().all(|share| *share >= 1.0) {
             return None;
         }
         let mut tokens = tokens.to_vec();
         for bucket in tokens.iter_mut().flat_map(|token| &mut token.buckets) {
-            bucket.per_span = shares.get(&bucket.id).copied().unwrap_or(bucket.per_span);
+            *bucket = bucket.scaled(shares.get(&bucket.id).copied().unwrap_or(1.0));
         }
         Some(tokens)
     }
 }
 
 impl SharedBucket {
+    /// The part of it that a team gets over a span, 0 to 1.
     fn share(&self, team: &TeamId, weight: u32, span: Span) -> f64 {
         let others = self.rivals.iter().filter(|(rival, ..)| rival != team);
         let others = others.map(|(_, weight, asked)| Rival { asks: *asked.of(span), weight: f64::from(*weight) });
-        remainder(self.whole.per_span, f64::from(weight), others.collect())
+        let whole = self.whole.gives(span);
+        if whole > 0.0 { remainder(whole, f64::from(weight), others.collect()) / whole } else { 1.0 }
     }
 }

@@ -70,7 +70,7 @@ impl Broker {
         let loads = self.watch.loads();
         let classes = loads.teams.values().flat_map(|team| &team.classes);
         let rows = classes.map(|class| {
-            let (key, load) = (&class.key, &class.spans.five_minutes);
+            let (key, load) = (&class.key, class.load());
             let network = self.catalogue.network(key.network.as_str());
             let index = network.and_then(|network| network.class_index(key.class.as_str()));
             let credit = index.and_then(|index| left.get(&(key.team.clone(), key.network.clone(), index)));

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
-use crate::domain::load::{
-    BucketSupply, Demand, ForecastPoint, LoadKey, Span, Spans, TokenSupply, forecast, per_span, supply,
-};
+use crate::domain::load::{BucketSupply, Demand, ForecastPoint, LoadKey, Span, Spans, TokenSupply, forecast, supply};
 use crate::domain::networks::{Network, Owner, Unit};
 use crate::domain::pool::{Pool, SupplyView, SurveyedToken};
 use crate::domain::token::TokenState;
@@ -50,85 +48,32 @@ pub struct NetworkSupply {
 /// What the live tokens of a team can give in one credit class.
 #[derive(Debug)]
 pub struct ClassSupply {
-    /// The tokens, with what their whole buckets give in an hour.
+    /// The tokens, with their whole buckets.
     pub(super) tokens: Vec<TokenSupply>,
     /// The same over each span, less what other teams take of shared buckets; `None` where they take nothing.
     less: Spans<Option<Vec<TokenSupply>>>,
-    /// What they give together in an hour, by the demand of other teams over each span.
-    per_hour: Spans<f64>,
+    /// What they give together over each span.
+    gives: Spans<f64>,
+    /// The spans that hold a window of their buckets.
+    judged: Vec<Span>,
     /// Whether every token's own limits belong to its profile: then more tokens of these profiles add nothing.
     pub(super) bound_to_profiles: bool,
-    pub(super) measure: Measure,
     endings: OnceLock<Vec<Ending>>,
 }
 
 /// A time at which tokens end, and what is left then.
 #[derive(Debug, Clone)]
 pub struct Ending {
-    /// When, how many, and the supply from then on in an hour.
+    /// When, how many, and the supply from then on in a day.
     pub(super) point: ForecastPoint,
     /// Some of the tokens.
     pub(super) tokens: Vec<TokenId>,
-}
-
-/// How demand and supply of a class scale with time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Credit that comes back: twice the time gives twice as much.
-    Flow,
-    /// Different keys: those that are open stay open, so demand is the keys asked for and supply how many may be open at once.
-    Keys,
-}
-
-impl Measure {
-    /// How the class counts.
-    pub fn of(unit: Unit) -> Measure {
-        match unit {
-            Unit::Keys => Measure::Keys,
-            Unit::Calls | Unit::QuotaUnits | Unit::Points | Unit::Posts => Measure::Flow,
-        }
-    }
-
-    /// An hour's amount over `span`.
-    pub fn over(self, per_hour: f64, span: Span) -> f64 {
-        match self {
-            Measure::Flow => per_span(per_hour, Some(Span::Hour.length()), span.length()),
-            Measure::Keys => per_hour,
-        }
-    }
-
-    /// An amount over `span` as an hour's.
-    pub fn per_hour(self, amount: f64, span: Span) -> f64 {
-        match self {
-            Measure::Flow => per_span(amount, Some(span.length()), Span::Hour.length()),
-            Measure::Keys => amount,
-        }
-    }
-
-    /// What was asked for over `span`.
-    #[expect(clippy::cast_precision_loss, reason = "demand beyond 2^52 is no less too high for being rounded")]
-    pub fn demand(self, demand: &Demand, span: Span) -> f64 {
-        match self {
-            Measure::Flow => demand.over(span),
-            Measure::Keys => demand.credits as f64,
-        }
-    }
-
-    /// What a bucket gives in an hour.
-    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
-    pub fn bucket(self, cap: u64, length: Option<Duration>) -> f64 {
-        match self {
-            Measure::Flow => per_span(cap as f64, Some(length.unwrap_or(BUDGET_LASTS)), Span::Hour.length()),
-            Measure::Keys => cap as f64,
-        }
-    }
 }
 
 impl ClassSupply {
     /// Of these tokens, of which `share` tells what the team gets over a span, where other teams take some.
     pub(super) fn new(
         now: Timestamp,
-        measure: Measure,
         tokens: Vec<TokenSupply>,
         share: impl Fn(&[TokenSupply], Span) -> Option<Vec<TokenSupply>>,
     ) -> ClassSupply {
@@ -137,12 +82,14 @@ impl ClassSupply {
             own.peek().is_some() && own.all(|bucket| bucket.owner == Owner::Profile)
         };
         let less = Spans::each(|span| share(&tokens, span));
-        let whole = supply(now, &tokens);
-        let given = |span| less.of(span).as_ref().map_or(whole, |less: &Vec<TokenSupply>| supply(now, less));
+        let windows: BTreeSet<Duration> =
+            tokens.iter().flat_map(|token| &token.buckets).map(BucketSupply::window).collect();
+        let gives = |span: Span| supply(now, less.of(span).as_ref().unwrap_or(&tokens), span);
+        let judged: BTreeSet<Span> = windows.into_iter().map(Span::holding).collect();
         ClassSupply {
-            per_hour: Spans::each(given),
+            gives: Spans::each(gives),
+            judged: judged.into_iter().collect(),
             bound_to_profiles: !tokens.is_empty() && tokens.iter().all(owns_profile),
-            measure,
             less,
             tokens,
             endings: OnceLock::new(),
@@ -151,10 +98,15 @@ impl ClassSupply {
 
     /// What the tokens give over `span`.
     pub(super) fn over(&self, span: Span) -> f64 {
-        self.measure.over(*self.per_hour.of(span), span)
+        *self.gives.of(span)
     }
 
-    /// The tokens, with what the team gets of their buckets in an hour while other teams ask for as much as over `span`.
+    /// The spans over which the load is judged: for each window of the buckets the shortest that holds it.
+    pub(super) fn judged(&self) -> &[Span] {
+        &self.judged
+    }
+
+    /// The tokens, with what the team gets of their buckets while other teams ask for as much as over `span`.
     pub(super) fn tokens_over(&self, span: Span) -> &[TokenSupply] {
         self.less.of(span).as_ref().unwrap_or(&self.tokens)
     }
@@ -215,7 +167,7 @@ impl NetworkSupply {
         for ((team, class), tokens) in gathered {
             let Some(team) = names.get(team) else { continue };
             let share = |tokens: &[TokenSupply], span| sharing.share(team, weight(team), tokens, span);
-            let supply = ClassSupply::new(now, Measure::of(network.classes[class].unit), tokens, share);
+            let supply = ClassSupply::new(now, tokens, share);
             teams.entry(team.clone()).or_default().insert(class, Arc::new(supply));
         }
         NetworkSupply { generation, read_at: now, fresh_until, read, teams, sharing, by_status }
@@ -259,11 +211,10 @@ fn gather(network: &Network, tokens: Vec<SurveyedToken>) -> (Gathered, Sharing) 
     let (mut gathered, mut sharing) = (Gathered::new(), Sharing::default());
     for token in tokens.into_iter().filter(|token| token.usable) {
         for (class, views) in token.serves {
-            let measure = Measure::of(network.classes[class].unit);
+            let unit = network.classes[class].unit;
             let bucket = |view: &SupplyView| {
-                let per_span = measure.bucket(view.cap, view.length);
-                let bucket = BucketSupply { id: view.bucket, owner: view.owner, per_span };
-                sharing.note(token.team, &Drawn { rule: view.rule, app: token.app, class, measure, bucket });
+                let bucket = bucket_supply(view.bucket, view.owner, view.cap, unit, view.length);
+                sharing.note(token.team, &Drawn { rule: view.rule, app: token.app, class, bucket });
                 bucket
             };
             let buckets = views.iter().map(bucket).collect();
@@ -272,6 +223,18 @@ fn gather(network: &Network, tokens: Vec<SurveyedToken>) -> (Gathered, Sharing) 
         }
     }
     (gathered, sharing)
+}
+
+/// What a bucket of `cap` credit in each `length` gives. Different keys that are open stay open: of them it gives as many as may be
+/// open at once, whatever the span.
+#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
+pub(super) fn bucket_supply(id: u64, owner: Owner, cap: u64, unit: Unit, length: Option<Duration>) -> BucketSupply {
+    match unit {
+        Unit::Keys => BucketSupply::at_once(id, owner, cap as f64),
+        Unit::Calls | Unit::QuotaUnits | Unit::Points | Unit::Posts => {
+            BucketSupply::per_window(id, owner, cap as f64, length.unwrap_or(BUDGET_LASTS))
+        }
+    }
 }
 
 /// Whether a bucket is a token's, a person's or a profile's: a newcomer brings one.

@@ -1,7 +1,7 @@
 //! How much each team collects, compared with what its tokens can carry.
 //!
 //! All teams are evaluated together at intervals; what people and programs ask for is read from the last evaluation. The level follows
-//! the span of 5 minutes, since that is the one that reacts; the longer ones stand beside it.
+//! the span that holds the window of the limit, the worst of them where limits have several; the others stand beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::domain::load::{Advice, AdviceRule, Demand, Load, LoadKey, Ratio, Span, Spans};
 use crate::domain::networks::Network;
-use crate::service::supply::{ClassSupply, Measure, NetworkSupply, demands};
+use crate::service::supply::{ClassSupply, NetworkSupply, demands};
 use crate::service::{Broker, Caller, Forbidden};
 
 /// The most causes that are told.
@@ -49,14 +49,27 @@ pub struct ClassLoad {
     pub level: LoadLevel,
     /// The load over each span.
     pub spans: Spans<Load>,
+    /// The span that the level follows.
+    pub judged: Span,
     /// What would help.
     pub advice: Advice,
     /// The collections that cause the demand, with their shares, the largest first. Only where it was asked for.
     pub causes: Vec<(Arc<str>, f64)>,
     /// What known ends of tokens will make of the load. Only where it was asked for.
     pub forecast: Vec<LoadForecast>,
+    /// The ratio that the level follows, if the part of its span that was not watched was like what was. More than the ratio just for
+    /// as long as the broker is younger than the span.
+    pub(super) if_it_goes_on: Ratio,
+    /// A day's demand, reckoned alike.
+    day_goes_on: f64,
     pub(super) supply: Option<Arc<ClassSupply>>,
-    pub(super) measure: Measure,
+}
+
+impl ClassLoad {
+    /// The load that the level follows.
+    pub fn load(&self) -> &Load {
+        self.spans.of(self.judged)
+    }
 }
 
 /// A load to come.
@@ -64,7 +77,7 @@ pub struct ClassLoad {
 pub struct LoadForecast {
     /// When.
     pub at: Timestamp,
-    /// The ratio from then on, with the demand of the last 24 hours.
+    /// The ratio from then on, if the demand goes on as over the last 24 hours.
     pub ratio: Ratio,
     /// The level from then on.
     pub level: LoadLevel,
@@ -163,13 +176,13 @@ impl Broker {
 
     /// With causes and forecast.
     fn explained(&self, class: &ClassLoad) -> ClassLoad {
-        ClassLoad { causes: self.causes(&class.key), forecast: self.forecasts(class), ..class.clone() }
+        ClassLoad { causes: self.causes(&class.key, class.judged), forecast: self.forecasts(class), ..class.clone() }
     }
 
-    /// The collections that cause the demand of the last 5 minutes.
-    pub(super) fn causes(&self, key: &LoadKey) -> Vec<(Arc<str>, f64)> {
+    /// The collections that cause the demand over a span.
+    pub(super) fn causes(&self, key: &LoadKey, span: Span) -> Vec<(Arc<str>, f64)> {
         let now = self.now();
-        let causes = self.engine.look_at_demand(&key.network, |meter| meter.causes(now, key, Span::FiveMinutes));
+        let causes = self.engine.look_at_demand(&key.network, |meter| meter.causes(now, key, span));
         let mut causes = causes.unwrap_or_default();
         causes.truncate(MOST_CAUSES);
         causes
@@ -177,7 +190,7 @@ impl Broker {
 
     fn forecasts(&self, class: &ClassLoad) -> Vec<LoadForecast> {
         let Some(supply) = &class.supply else { return Vec::new() };
-        let demand = class.measure.per_hour(class.spans.day.demand, Span::Day);
+        let demand = class.day_goes_on;
         let endings = supply.endings(self.now()).iter();
         let forecasts = endings.map(|ending| {
             let load = Load { demand, ratio: Ratio::new(demand, ending.point.load.supply), ..ending.point.load };
@@ -249,19 +262,38 @@ impl Broker {
         now: Timestamp,
     ) -> ClassLoad {
         let supply = supply.of(&team, class).cloned();
-        let measure = Measure::of(network.classes[class].unit);
         let tokens = supply.as_ref().map_or(0, |supply| supply.tokens.len());
-        let spans = Spans::each(|span| {
-            let gives = supply.as_ref().map_or(0.0, |supply| supply.over(span));
-            Load::new(measure.demand(demand.of(span), span), gives, tokens)
-        });
-        let level = self.level(&spans.five_minutes);
+        let gives = |span| supply.as_ref().map_or(0.0, |supply| supply.over(span));
+        let spans = Spans::each(|span| Load::new(demand.of(span).asked(), gives(span), tokens));
+        let goes_on = |span: Span| demand.of(span).if_it_goes_on(span);
+        let judged = supply.as_deref().map_or(&[][..], ClassSupply::judged);
+        let ratios = judged.iter().map(|span| Ratio::new(goes_on(*span), gives(*span)));
+        let if_it_goes_on = ratios.fold(Ratio::Of(0.0), |a, b| if b > a { b } else { a });
         let key = LoadKey { team, network: network.id.clone(), class: network.classes[class].id.clone() };
+        let (class, day_goes_on) = (self.judged(key, spans, supply, now), goes_on(Span::Day));
+        ClassLoad { if_it_goes_on, day_goes_on, ..class }
+    }
+
+    /// The load of a class, at the level of the worst of the spans that hold a window of its limits.
+    pub(super) fn judged(
+        &self,
+        key: LoadKey,
+        spans: Spans<Load>,
+        supply: Option<Arc<ClassSupply>>,
+        now: Timestamp,
+    ) -> ClassLoad {
+        let candidates = supply.as_deref().map_or(&[][..], ClassSupply::judged);
+        let worse = |a: Span, b: Span| if spans.of(b).ratio > spans.of(a).ratio { b } else { a };
+        let judged = candidates.iter().copied().reduce(worse).unwrap_or(Span::FiveMinutes);
+        let load = spans.of(judged);
+        let level = self.level(load);
         let advice = match level {
             LoadLevel::Ok => Advice::Nothing,
-            _ => self.advice(&key, supply.as_deref(), (spans.five_minutes.demand, Span::FiveMinutes), now),
+            _ => self.advice(&key, supply.as_deref(), (load.demand, judged), now),
         };
-        ClassLoad { key, level, spans, advice, causes: Vec::new(), forecast: Vec::new(), supply, measure }
+        let (if_it_goes_on, day_goes_on) = (load.ratio, spans.day.demand);
+        let (causes, forecast) = (Vec::new(), Vec::new());
+        ClassLoad { key, level, spans, judged, advice, causes, forecast, if_it_goes_on, day_goes_on, supply }
     }
 
     /// The team's share among waiting teams.
@@ -285,12 +317,11 @@ impl Broker {
         let network = self.catalogue.network(key.network.as_str());
         let class = network.and_then(|network| Some((network, network.class_index(key.class.as_str())?)));
         let Some((network, class)) = class else { return Advice::ConnectFirst };
-        let per_hour = Measure::of(network.classes[class].unit).per_hour(demand, span);
         let bound_to_profiles = supply.is_some_and(|supply| supply.bound_to_profiles);
-        let rule = AdviceRule { target: self.target_load(), bound_to_profiles };
+        let rule = AdviceRule { target: self.target_load(), span, bound_to_profiles };
         let tokens = supply.map(|supply| supply.tokens_over(span)).unwrap_or_default();
         let example = if tokens.is_empty() { self.example_token(network, &key.team, class) } else { None };
-        Advice::for_load(now, tokens, example.as_ref(), per_hour, rule)
+        Advice::for_load(now, tokens, example.as_ref(), demand, rule)
     }
 
     /// What the tokens of a network can give; read anew if what is kept is too old for the classes that are wanted.

@@ -12,7 +12,7 @@ use crate::base::ids::AlertId;
 use crate::domain::alert::{
     self, Alert, AlertKey, AlertKind, AlertRule, AlertState, Change, Detail, LoadDetail, access_ratio,
 };
-use crate::domain::load::{LoadKey, Ratio, Span};
+use crate::domain::load::{LoadKey, Ratio};
 use crate::domain::pool::NoToken;
 use crate::domain::token::Reason;
 use crate::service::Broker;
@@ -109,7 +109,7 @@ impl Broker {
         let classes: HashMap<&LoadKey, &ClassLoad> =
             loads.teams.values().flat_map(|team| &team.classes).map(|class| (&class.key, class)).collect();
         for (load, why) in self.engine.take_without_token() {
-            let live = classes.get(&load).map_or(0, |class| class.spans.five_minutes.tokens);
+            let live = classes.get(&load).map_or(0, |class| class.load().tokens);
             let why = self.reason(&load, why);
             book.note(load, Refused { at: now, why, live: Some(live) });
         }
@@ -238,10 +238,10 @@ impl Broker {
             AlertKind::NoAccessTokens => entry.refused.map(|refused| Detail::Access(refused.why)),
             AlertKind::TokenLoadTooHigh => {
                 let class = seen.load?;
-                let load = &class.spans.five_minutes;
-                let advice = self.advice(&class.key, class.supply.as_deref(), (load.demand, Span::FiveMinutes), now);
-                let causes = self.causes(&class.key);
-                Some(Detail::Load(LoadDetail::new(Span::FiveMinutes, load, advice, &causes)))
+                let (span, load) = (class.judged, class.load());
+                let advice = self.advice(&class.key, class.supply.as_deref(), (load.demand, span), now);
+                let causes = self.causes(&class.key, span);
+                Some(Detail::Load(LoadDetail::new(span, load, advice, &causes)))
             }
         }
     }
@@ -265,10 +265,12 @@ impl Broker {
 
 /// What is seen of every key that there is something to see of.
 fn observations<'a>(book: &Book, classes: &HashMap<&LoadKey, &'a ClassLoad>, now: Timestamp) -> Vec<Seen<'a>> {
-    let of_load = |class: &&'a ClassLoad| Seen {
-        key: AlertKey { kind: AlertKind::TokenLoadTooHigh, load: class.key.clone() },
-        ratio: class.spans.five_minutes.ratio,
-        load: Some(*class),
+    let of_load = |class: &&'a ClassLoad| {
+        let key = AlertKey { kind: AlertKind::TokenLoadTooHigh, load: class.key.clone() };
+        // What was not watched since the last start opens no alert, and clears none.
+        let is_open = book.0.get(&key).is_some_and(|entry| entry.open.is_some());
+        let ratio = if is_open { class.if_it_goes_on } else { class.load().ratio };
+        Seen { key, ratio, load: Some(*class) }
     };
     let measured = classes.values().filter(|class| class.level != LoadLevel::NoTokens);
     let mut seen: Vec<Seen<'a>> = measured.map(of_load).collect();
@@ -280,7 +282,7 @@ fn observations<'a>(book: &Book, classes: &HashMap<&LoadKey, &'a ClassLoad>, now
             }
             AlertKind::TokenLoadTooHigh => {}
             AlertKind::NoAccessTokens => {
-                let live = class.map_or(0, |class| class.spans.five_minutes.tokens);
+                let live = class.map_or(0, |class| class.load().tokens);
                 let wants = entry.refused.is_some_and(|refused| {
                     let healed = refused.live.is_some_and(|before| live > before);
                     !healed && now.since(refused.at) < REFUSAL_COUNTS_FOR

@@ -155,24 +155,14 @@ impl Watched {
     /// Adds a token of one more person to a team.
     pub async fn add_token_of(&mut self, team: &TeamId, clocks: Clocks) -> TokenView {
         self.people += 1;
-        let token = AddToken {
-            network: "net".to_owned(),
-            kind: "user".to_owned(),
-            app: None,
-            person: format!("person {}", self.people),
-            profile: String::new(),
-            label: String::new(),
-            granted_by: String::new(),
-            scopes: vec!["read".to_owned()],
-            purposes: Purposes::default(),
-            facts: BTreeMap::new(),
-            max_leases: None,
-            reserve_percent: None,
-            clocks,
-            access: Secret::new(format!("access {}", self.people)),
-            refresh: None,
-        };
+        let token = AddToken { clocks, ..user_token("net", &["read"], &self.people.to_string()) };
         self.broker.add_token(&Caller::Broker, team, token).await.unwrap()
+    }
+
+    /// Adds a person's token of X to the team of most tests.
+    pub async fn add_x_token(&self) {
+        let token = user_token("x", &["tweet.read", "users.read"], "of X");
+        self.broker.add_token(&Caller::Broker, &acme(), token).await.unwrap();
     }
 
     /// Adds that many tokens.
@@ -249,6 +239,26 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         self.tasks.stop();
+    }
+}
+
+fn user_token(network: &str, scopes: &[&str], name: &str) -> AddToken {
+    AddToken {
+        network: network.to_owned(),
+        kind: "user".to_owned(),
+        app: None,
+        person: format!("person {name}"),
+        profile: String::new(),
+        label: String::new(),
+        granted_by: String::new(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        purposes: Purposes::default(),
+        facts: BTreeMap::new(),
+        max_leases: None,
+        reserve_percent: None,
+        clocks: Clocks::default(),
+        access: Secret::new(format!("access {name}")),
+        refresh: None,
     }
 }
 

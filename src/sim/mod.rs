@@ -27,6 +27,8 @@ mod serve;
 mod server;
 mod simulation;
 mod state;
+#[cfg(test)]
+mod supply_tests;
 mod token;
 mod verdict;
 #[cfg(test)]

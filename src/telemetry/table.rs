@@ -44,11 +44,11 @@ macro_rules! table {
 table! {
     BUILD_INFO = "build_info", Kind::Gauge, "1", ["version"], "Always 1; the label is the version that runs.";
     TEAM_LOAD = "team_load_ratio", Kind::Gauge, "ratio", ["team", "network", "class"],
-        "Credit asked for divided by credit that live tokens can give, over 5 minutes. Above 1 the tokens cannot carry the collection.";
+        "Credit asked for divided by credit that live tokens can give, over the shortest of 5 minutes, 15 minutes, 1 hour and 24 hours that holds the window of the limit. Above 1 the tokens cannot carry the collection.";
     TEAM_DEMAND = "team_demand_credits", Kind::Gauge, "credits", ["team", "network", "class"],
-        "Credit asked for in the last 5 minutes: granted, waiting and refused.";
+        "Credit asked for over that span: granted, waiting and refused.";
     TEAM_SUPPLY = "team_supply_credits", Kind::Gauge, "credits", ["team", "network", "class"],
-        "Credit that live tokens can give in 5 minutes, after the owners' reserve.";
+        "Credit that live tokens can give over that span, after the owners' reserve.";
     TEAM_LEFT = "team_left_credits", Kind::Gauge, "credits", ["team", "network", "class"],
         "Credit that can be granted now, after the owners' reserve.";
     TOKENS = "tokens", Kind::Gauge, "tokens", ["network", "status"], "Tokens held, by status.";

@@ -55,7 +55,7 @@ pub struct LoadLine {
     pub network: String,
     /// The class.
     pub class: String,
-    /// Demand divided by supply over 5 minutes; `None` where demand meets no supply.
+    /// Demand divided by supply, over the span that holds the window of the limit; `None` where demand meets no supply.
     pub ratio: Option<f64>,
     /// `ok`, `high`, `critical` or `no_tokens`.
     pub level: &'static str,

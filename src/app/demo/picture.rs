@@ -165,9 +165,9 @@ pub fn load_of(told: &Told, key: RowKey) -> Option<&pb::ClassLoad> {
     team.classes.iter().find(|load| load.network == network && load.credit_class == key.class)
 }
 
-/// The ratio over 5 minutes, which the level follows.
+/// The ratio that the level follows.
 pub fn ratio_of(load: &pb::ClassLoad) -> Option<f64> {
-    load.spans.first().and_then(|span| span.ratio)
+    load.spans.iter().find(|span| span.span == load.level_span).and_then(|span| span.ratio)
 }
 
 /// The level, as it is shown.

@@ -176,7 +176,7 @@ pub const COLLECTIONS: [CollectionPlan; 8] = [
         begins: Scene::Outgrown,
         way: Way::Stream,
     },
-    // 3 page tokens with 2, 1 and 3 engaged users: 6 × 4320 calls in 24 hours = 18 a minute; load 0.5.
+    // 3 page tokens with 2, 1 and 3 engaged users: 6 × 4320 calls in 24 hours = 18 a minute, sustained; half of it is asked for.
     CollectionPlan {
         team: "acme",
         network: "facebook",
@@ -210,7 +210,7 @@ pub const COLLECTIONS: [CollectionPlan; 8] = [
         begins: Scene::Usual,
         way: Way::Unary,
     },
-    // The app's own token: 270 counts in 15 minutes = 18 a minute; load 0.5.
+    // The app's own token: 270 counts in 15 minutes = 18 a minute, sustained; half of it is asked for.
     CollectionPlan {
         team: "globex",
         network: "x",
@@ -227,7 +227,7 @@ pub const COLLECTIONS: [CollectionPlan; 8] = [
         begins: Scene::Usual,
         way: Way::Unary,
     },
-    // 9000 units a day = 6.25 a minute, whatever the number of tokens; load 0.48.
+    // 9000 units a day = 6.25 a minute, whatever the number of tokens; half of it is asked for.
     CollectionPlan {
         team: "globex",
         network: "youtube",

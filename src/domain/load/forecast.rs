@@ -1,11 +1,10 @@
-//! What the load will be: as known expiries take supply away, and if a team collects more or adds tokens.
+//! What the load will be as known expiries take supply away.
 
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::domain::load::advice::Addition;
-use crate::domain::load::supply::{Draw, TokenSupply, supply};
-use crate::domain::load::{Load, amount};
+use crate::domain::load::supply::{Draw, TokenSupply};
+use crate::domain::load::{Load, Span};
 
 /// A future time at which tokens end and the supply falls.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,13 +17,13 @@ pub struct ForecastPoint {
     pub load: Load,
 }
 
-/// The times within `horizon` at which known ends of tokens lower the supply, soonest first. A token whose renewal can be counted
-/// on should be given without an end.
+/// The times within `horizon` at which known ends of tokens lower the supply, soonest first; demand and supply are a day's. A token
+/// whose renewal can be counted on should be given without an end.
 pub fn forecast(now: Timestamp, tokens: &[TokenSupply], demand: f64, horizon: Duration) -> Vec<ForecastPoint> {
     let end_of = |token: &TokenSupply| token.ends_at.unwrap_or(Timestamp::NEVER);
     let mut longest_first: Vec<&TokenSupply> = tokens.iter().filter(|token| token.is_live(now)).collect();
     longest_first.sort_by_key(|token| std::cmp::Reverse((end_of(token), token.token)));
-    let (mut points, mut draw, mut given, mut counted) = (Vec::new(), Draw::default(), 0.0, 0);
+    let (mut points, mut draw, mut given, mut counted) = (Vec::new(), Draw::over(Span::Day), 0.0, 0);
     for ending in longest_first.chunk_by(|a, b| end_of(a) == end_of(b)) {
         let at = end_of(ending[0]);
         let drawn: f64 = ending.iter().map(|token| draw.draw(&token.buckets)).sum();
@@ -39,37 +38,11 @@ pub fn forecast(now: Timestamp, tokens: &[TokenSupply], demand: f64, horizon: Du
     points
 }
 
-/// A question: what if?
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct WhatIf {
-    /// Credit per span that would be asked for in addition.
-    pub demand: f64,
-    /// Tokens like the average that would be added.
-    pub tokens: u32,
-    /// Whether the work is bound to the profiles that are there ([`super::AdviceRule::bound_to_profiles`]).
-    pub bound_to_profiles: bool,
-}
-
-/// The load as it would be. `example` is what a token would bring if the team has none that lives; without either, added
-/// tokens bring nothing.
-pub fn estimate(
-    now: Timestamp,
-    tokens: &[TokenSupply],
-    example: Option<&TokenSupply>,
-    demand: f64,
-    what_if: &WhatIf,
-) -> Load {
-    let live = tokens.iter().filter(|token| token.is_live(now)).count();
-    let given = Addition::after(now, tokens, example, what_if.bound_to_profiles)
-        .map_or_else(|| supply(now, tokens), |addition| addition.supply_with(what_if.tokens));
-    Load::new(amount(demand) + amount(what_if.demand), given, live + what_if.tokens as usize)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::load::Ratio;
     use crate::domain::load::supply::tests::{bucket, nested_tokens, token};
+    use crate::domain::load::{Ratio, supply};
     use crate::domain::networks::Owner;
     use proptest::prelude::*;
 
@@ -106,32 +79,18 @@ mod tests {
         assert_eq!(forecast(NOW, &[shorter, lasting], 50.0, MONTH), []);
     }
 
-    #[test]
-    fn estimates_more_demand_and_more_tokens() {
-        let tokens = [ending(1, None), ending(2, None)];
-        let ask = |demand, more| {
-            let what_if = WhatIf { demand, tokens: more, bound_to_profiles: false };
-            estimate(NOW, &tokens, None, 100.0, &what_if).ratio
-        };
-        assert_eq!(ask(0.0, 0), Ratio::Of(0.5));
-        assert_eq!(ask(100.0, 0), Ratio::Of(1.0));
-        assert_eq!(ask(100.0, 2), Ratio::Of(0.5));
-        let nothing = estimate(NOW, &[], None, 1.0, &WhatIf { tokens: 3, ..WhatIf::default() });
-        assert_eq!(nothing.ratio, Ratio::NoSupply);
-    }
-
     proptest! {
         #[test]
         fn a_forecast_agrees_with_the_supply_of_that_time(tokens in nested_tokens(), demand in 0_u32..500) {
             let points = forecast(NOW, &tokens, f64::from(demand), MONTH);
-            let mut before = supply(NOW, &tokens);
+            let mut before = supply(NOW, &tokens, Span::Day);
             for point in points {
-                prop_assert!((point.load.supply - supply(point.at, &tokens)).abs() < 1e-6);
+                prop_assert!((point.load.supply - supply(point.at, &tokens, Span::Day)).abs() < 1e-6);
                 prop_assert!(point.load.supply <= before + 1e-6);
                 before = point.load.supply;
             }
             let last = Timestamp::EPOCH + MONTH;
-            prop_assert!((before - supply(last, &tokens)).abs() < 1e-6);
+            prop_assert!((before - supply(last, &tokens, Span::Day)).abs() < 1e-6);
         }
     }
 }

@@ -32,27 +32,32 @@ pub struct DemandKey {
 /// Demand seen so far within a span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Credit asked for during `observed`.
+    /// Credit asked for during the span, as far as it was watched.
     pub credits: u64,
-    /// The part of the span that the meter has watched: shorter than the span while the meter is young, and by up to one slot
-    /// later. Never zero once made by a meter.
+    /// The part of the span that the meter has watched: shorter than the span while the meter is young, and at least
+    /// a twentieth of it, so that the first request after a start is not taken for a flood. Never zero once made by a meter.
     pub observed: Duration,
 }
 
 impl Demand {
-    /// The demand as it would be over the whole of `span`, if the rest was like what was observed.
-    pub fn over(&self, span: Span) -> f64 {
+    /// What was asked for, as a number to reckon with.
+    pub fn asked(&self) -> f64 {
+        self.credits as f64
+    }
+
+    /// The demand as it would be over the whole of `span`, if the part that was not watched was like what was.
+    pub fn if_it_goes_on(&self, span: Span) -> f64 {
         if self.observed.is_zero() {
             return 0.0;
         }
-        self.credits as f64 * (span.length().as_secs_f64() / self.observed.as_secs_f64())
+        self.asked() * (span.length().as_secs_f64() / self.observed.as_secs_f64())
     }
 }
 
 /// How much a meter remembers.
 #[derive(Debug, Clone, Copy)]
 pub struct MeterSize {
-    /// Collections per team that are counted by name; about 1.6 KiB each.
+    /// Collections per team that are counted by name; about 1.9 KiB each.
     pub collections_per_team: usize,
     /// Requests with a name, and as many without, per team, network and class that are recognised when they are tried again;
     /// about 100 bytes each.
@@ -186,13 +191,8 @@ impl DemandMeter {
         })
     }
 
-    /// How much of `span` the slots cover, or the meter's age if that is less; at least one slot, so that the first request after a
-    /// start is not taken for a flood.
     fn observed(&self, now: Timestamp, span: Span) -> Duration {
-        let (length, count) = slots(span);
-        let running = now.micros().rem_euclid(length * 1_000_000).unsigned_abs();
-        let covered = Duration::from_secs(length.unsigned_abs() * (count as u64 - 1)) + Duration::from_micros(running);
-        covered.min(now.since(self.started)).max(Duration::from_secs(length.unsigned_abs()))
+        span.length().min(now.since(self.started)).max(span.length() / 20)
     }
 }
 
@@ -295,15 +295,25 @@ mod tests {
     }
 
     #[test]
-    fn a_young_meter_speaks_of_what_it_observed() {
+    fn a_young_meter_makes_nothing_up() {
         let mut meter = meter();
         meter.record(at(30), &key("a"), 100, None, None);
         let demand = total(&meter, at(600)).hour;
-        assert_eq!(demand.observed, Duration::from_secs(600));
-        assert!((demand.over(HOUR) - 600.0).abs() < 1e-9);
+        assert_eq!((demand.credits, demand.observed), (100, Duration::from_secs(600)));
+        assert!((demand.if_it_goes_on(HOUR) - 600.0).abs() < 1e-9);
         let first = total(&meter, at(30)).hour;
-        assert_eq!(first.observed, Duration::from_secs(60));
-        assert!(total(&meter, at(7200)).hour.observed <= HOUR.length());
+        assert_eq!((first.credits, first.observed), (100, Duration::from_secs(180)));
+        assert_eq!(total(&meter, at(7200)).hour.observed, HOUR.length());
+    }
+
+    #[test]
+    fn what_leaves_a_span_leaves_it_evenly() {
+        let mut meter = meter();
+        meter.record(at(0), &key("a"), 900, None, None);
+        for (secs, expected) in [(3600, 900), (3615, 675), (3630, 450), (3659, 15), (3660, 0)] {
+            let from_slot = at(0).secs().rem_euclid(60);
+            assert_eq!(total(&meter, at(secs - from_slot)).hour.credits, expected, "{secs}");
+        }
     }
 
     #[test]
@@ -314,7 +324,7 @@ mod tests {
         }
         let spans = total(&meter, at(60 * 60 * 30));
         for span in Span::ALL {
-            let a_second = spans.of(span).over(span) / span.length().as_secs_f64();
+            let a_second = spans.of(span).asked() / span.length().as_secs_f64();
             assert!((a_second - 1.0).abs() < 0.2, "{span:?}: {a_second}");
         }
     }
@@ -453,9 +463,7 @@ mod tests {
                 latest.insert(request, now);
             }
             for span in Span::ALL {
-                let first = (at(now).secs().div_euclid(slots(span).0) - slots(span).1 as i64 + 1) * slots(span).0;
-                let expected: u64 =
-                    latest.iter().filter(|(_, tried)| at(**tried).secs() >= first).map(|(request, _)| 1 << request).sum();
+                let expected = within(now, span, latest.iter().map(|(request, tried)| (*tried, 1 << request)));
                 prop_assert_eq!(total(&meter, at(now)).of(span).credits, expected);
             }
         }
@@ -494,9 +502,8 @@ mod tests {
                     }
                 }
                 for span in Span::ALL {
-                    let first = (at(now).secs().div_euclid(slots(span).0) - slots(span).1 as i64 + 1) * slots(span).0;
-                    let counted = all.iter().filter(|asked| asked.counts && at(asked.at).secs() >= first);
-                    let expected: u64 = counted.map(|asked| asked.credits).sum();
+                    let counted = all.iter().filter(|asked| asked.counts).map(|asked| (asked.at, asked.credits));
+                    let expected = within(now, span, counted);
                     prop_assert_eq!(total(&meter, at(now)).of(span).credits, expected, "{:?}", span);
                 }
             }
@@ -520,6 +527,23 @@ mod tests {
                 prop_assert!(named <= 8 && unserved <= 8);
             }
         }
+    }
+
+    /// What was asked for within the span, read from a list: whole slots, and an even share of the one before them.
+    fn within(now: i64, span: Span, asked: impl Iterator<Item = (i64, u64)>) -> u64 {
+        let (length, count) = slots(span);
+        let running = at(now).secs().div_euclid(length) * length;
+        let first = running - (count as i64 - 1) * length;
+        let (mut whole, mut partly) = (0, 0_u64);
+        for (when, credits) in asked {
+            match at(when).secs() {
+                secs if secs >= first => whole += credits,
+                secs if secs >= first - length => partly += credits,
+                _ => {}
+            }
+        }
+        let share = 1.0 - (at(now).secs() - running) as f64 / length as f64;
+        whole + (partly as f64 * share).round() as u64
     }
 
     struct Asked {

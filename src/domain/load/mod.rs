@@ -1,8 +1,9 @@
 //! Token load: credit asked for, divided by what the live tokens can give. Per team, network and credit class.
 //!
-//! *Demand* is counted by a [`DemandMeter`]; *supply* is computed from the buckets behind the tokens by [`supply`]. Both are
-//! sustained amounts over one [`Span`], so that their quotient is comparable between spans. When an alert opens is decided in
-//! `domain::alert`; which tokens are usable, and what their buckets' limits are, is the caller's knowledge.
+//! *Demand* is counted by a [`DemandMeter`]; *supply* is computed from the buckets behind the tokens by [`supply`]. Both are amounts
+//! over one and the same [`Span`]. A limit can be judged only over a span that holds its window ([`Span::holding`]): over a shorter
+//! one all of the window's credit may be asked for at once, and rightly. When an alert opens is decided in `domain::alert`; which
+//! tokens are usable, and what their buckets' limits are, is the caller's knowledge.
 
 mod advice;
 mod forecast;
@@ -17,10 +18,10 @@ use std::time::Duration;
 use crate::base::ids::{ClassId, NetworkId, TeamId};
 
 pub use advice::{Advice, AdviceRule, Newcomer};
-pub use forecast::{ForecastPoint, WhatIf, estimate, forecast};
+pub use forecast::{ForecastPoint, forecast};
 pub use meter::{Demand, DemandKey, DemandMeter, MeterSize, OTHER_COLLECTION};
 pub use retries::Identity;
-pub use supply::{BucketSupply, Rival, TokenSupply, per_span, remainder, supply};
+pub use supply::{BucketSupply, Rival, TokenSupply, remainder, supply};
 
 /// Whose load, and of which credit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,8 +45,10 @@ impl std::fmt::Display for LoadKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
-    /// 5 minutes: what happens now; the span that alerts watch.
+    /// 5 minutes: what happens now.
     FiveMinutes,
+    /// 15 minutes: the window of many networks.
+    QuarterHour,
     /// 1 hour: what a collection needs.
     Hour,
     /// 24 hours: what a day's collection needs.
@@ -54,12 +57,18 @@ pub enum Span {
 
 impl Span {
     /// All of them, shortest first.
-    pub const ALL: [Span; 3] = [Span::FiveMinutes, Span::Hour, Span::Day];
+    pub const ALL: [Span; 4] = [Span::FiveMinutes, Span::QuarterHour, Span::Hour, Span::Day];
+
+    /// The shortest one that holds a window of this length; the longest for windows that none holds.
+    pub fn holding(window: Duration) -> Span {
+        Span::ALL.into_iter().find(|span| span.length() >= window).unwrap_or(Span::Day)
+    }
 
     /// Its length.
     pub const fn length(self) -> Duration {
         match self {
             Span::FiveMinutes => Duration::from_secs(300),
+            Span::QuarterHour => Duration::from_secs(900),
             Span::Hour => Duration::from_secs(3600),
             Span::Day => Duration::from_secs(86_400),
         }
@@ -69,6 +78,7 @@ impl Span {
     pub const fn as_str(self) -> &'static str {
         match self {
             Span::FiveMinutes => "5m",
+            Span::QuarterHour => "15m",
             Span::Hour => "1h",
             Span::Day => "24h",
         }
@@ -78,6 +88,7 @@ impl Span {
     pub const fn words(self) -> &'static str {
         match self {
             Span::FiveMinutes => "5 minutes",
+            Span::QuarterHour => "15 minutes",
             Span::Hour => "1 hour",
             Span::Day => "24 hours",
         }
@@ -89,6 +100,8 @@ impl Span {
 pub struct Spans<T> {
     /// Over 5 minutes.
     pub five_minutes: T,
+    /// Over 15 minutes.
+    pub quarter_hour: T,
     /// Over 1 hour.
     pub hour: T,
     /// Over 24 hours.
@@ -98,13 +111,19 @@ pub struct Spans<T> {
 impl<T> Spans<T> {
     /// Computes each value.
     pub fn each(mut value: impl FnMut(Span) -> T) -> Spans<T> {
-        Spans { five_minutes: value(Span::FiveMinutes), hour: value(Span::Hour), day: value(Span::Day) }
+        Spans {
+            five_minutes: value(Span::FiveMinutes),
+            quarter_hour: value(Span::QuarterHour),
+            hour: value(Span::Hour),
+            day: value(Span::Day),
+        }
     }
 
     /// The value of one span.
     pub fn of(&self, span: Span) -> &T {
         match span {
             Span::FiveMinutes => &self.five_minutes,
+            Span::QuarterHour => &self.quarter_hour,
             Span::Hour => &self.hour,
             Span::Day => &self.day,
         }
@@ -114,6 +133,7 @@ impl<T> Spans<T> {
     pub fn of_mut(&mut self, span: Span) -> &mut T {
         match span {
             Span::FiveMinutes => &mut self.five_minutes,
+            Span::QuarterHour => &mut self.quarter_hour,
             Span::Hour => &mut self.hour,
             Span::Day => &mut self.day,
         }
@@ -210,6 +230,21 @@ fn amount(value: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_window_is_judged_over_a_span_that_holds_it() {
+        for (seconds, span) in [
+            (1, Span::FiveMinutes),
+            (300, Span::FiveMinutes),
+            (600, Span::QuarterHour),
+            (900, Span::QuarterHour),
+            (901, Span::Hour),
+            (86_400, Span::Day),
+            (2_592_000, Span::Day),
+        ] {
+            assert_eq!(Span::holding(Duration::from_secs(seconds)), span, "{seconds}");
+        }
+    }
 
     #[test]
     fn a_ratio_is_never_nan() {

@@ -3,10 +3,12 @@
 use crate::base::clock::Timestamp;
 use crate::domain::load::{Span, Spans};
 
-/// The slots of each span: their length and number. A span is covered by its slots, the running one included.
+/// The slots of each span: their length in seconds and their number. A span covers as many whole slots, the running one included,
+/// and of the slot before them the part that is not older than the span.
 pub(super) const fn slots(span: Span) -> (i64, usize) {
     match span {
         Span::FiveMinutes => (10, 30),
+        Span::QuarterHour => (30, 30),
         Span::Hour => (60, 60),
         Span::Day => (900, 96),
     }
@@ -18,7 +20,7 @@ pub(super) struct Rings(Spans<Ring>);
 
 impl Default for Rings {
     fn default() -> Self {
-        Rings(Spans::each(|span| Ring { newest: i64::MIN, credits: vec![0; slots(span).1].into_boxed_slice() }))
+        Rings(Spans::each(|span| Ring { newest: i64::MIN, credits: vec![0; slots(span).1 + 1].into_boxed_slice() }))
     }
 }
 
@@ -83,10 +85,15 @@ impl Ring {
         }
     }
 
-    /// The sum of the slots that are still within the ring at `now`.
+    /// The credits of the span that ends at `now`; of the slot that it holds in part, the even share of that part.
     pub(super) fn sum(&self, now: Timestamp, slot_secs: i64) -> u64 {
-        let current = now.secs().div_euclid(slot_secs).max(self.newest);
+        let running = now.secs().div_euclid(slot_secs);
+        let current = running.max(self.newest);
         let oldest = current.saturating_sub(self.size() - 1);
-        (oldest..=self.newest).filter(|slot| self.holds(*slot)).map(|slot| self.credits[self.place(slot)]).sum()
+        let credits = |slot: i64| if self.holds(slot) { self.credits[self.place(slot)] } else { 0 };
+        let whole: u64 = (oldest + 1..=self.newest).map(credits).sum();
+        let passed = if current == running { now.micros().rem_euclid(slot_secs * 1_000_000) } else { 0 };
+        let within = 1.0 - passed as f64 / (slot_secs * 1_000_000) as f64;
+        whole.saturating_add((credits(oldest) as f64 * within).round() as u64)
     }
 }

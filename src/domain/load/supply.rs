@@ -12,37 +12,58 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::TokenId;
+use crate::domain::load::Span;
 use crate::domain::networks::Owner;
 
-/// What a bucket with `limit` per window gives over `span`, sustained: `limit × span / length`.
-///
-/// For a window shorter than the span that is the limit times the number of windows; for a longer one (a day's limit over
-/// an hour) its even share, although more could be drawn at once: an hour's burst that empties the day is a load too high.
-/// `length` is the window's length; for a paced bucket (one unit per `per`) pass 1 and `per`; a budget until topped up has no
-/// length and gives at most what is left, whatever the span. `limit` is after the owner's reserve.
-pub fn per_span(limit: f64, length: Option<Duration>, span: Duration) -> f64 {
-    match length {
-        None => limit,
-        Some(length) if length.is_zero() => 0.0,
-        Some(length) => limit * (span.as_secs_f64() / length.as_secs_f64()),
-    }
-}
+const DAY: Duration = Span::Day.length();
 
-/// One bucket behind a token, and what it gives over the span in question.
+/// One bucket behind a token, and what it gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BucketSupply {
     /// Which bucket: tokens that share it name the same id.
     pub id: u64,
     /// Whose account it is.
     pub owner: Owner,
-    /// Credit it gives over the span, after the owner's reserve ([`per_span`]) and after what other teams take ([`remainder`]).
-    pub per_span: f64,
+    /// Credit it gives in a day, after the owner's reserve and after what other teams take ([`remainder`]).
+    per_day: f64,
+    /// Its window, at most a day.
+    window: Duration,
 }
 
 impl BucketSupply {
-    /// What it gives, never negative.
-    pub(super) fn gives(&self) -> f64 {
-        super::amount(self.per_span)
+    /// A bucket that gives `limit`, after the owner's reserve, anew in each `window`; for a paced one (one unit per `per`) that is 1 and
+    /// `per`. Longer windows than a day count with a day's even share, since demand is known for a day.
+    pub fn per_window(id: u64, owner: Owner, limit: f64, window: Duration) -> BucketSupply {
+        let per_day = if window.is_zero() { 0.0 } else { limit * (DAY.as_secs_f64() / window.as_secs_f64()) };
+        BucketSupply { id, owner, per_day: super::amount(per_day), window: window.min(DAY) }
+    }
+
+    /// A bucket that gives `limit` whatever the span.
+    pub fn at_once(id: u64, owner: Owner, limit: f64) -> BucketSupply {
+        BucketSupply::per_window(id, owner, limit, DAY)
+    }
+
+    /// The most that it gives over `span`, sustained.
+    ///
+    /// For a window shorter than the span that is the limit times the number of windows. A longer one may be used up at once, and
+    /// then gives nothing until its end: over the span it gives its limit.
+    pub fn gives(&self, span: Span) -> f64 {
+        self.per_day * (span.length().max(self.window).as_secs_f64() / DAY.as_secs_f64())
+    }
+
+    /// So many times as much: the share that others leave, or several alike as one.
+    pub fn scaled(self, factor: f64) -> BucketSupply {
+        BucketSupply { per_day: self.per_day * factor, ..self }
+    }
+
+    /// Another one like it.
+    pub fn with_id(self, id: u64) -> BucketSupply {
+        BucketSupply { id, ..self }
+    }
+
+    /// Its window, at most a day.
+    pub fn window(&self) -> Duration {
+        self.window
     }
 }
 
@@ -92,25 +113,32 @@ impl TokenSupply {
     }
 }
 
-/// The credit that the tokens alive at `now` can give over the span their buckets are given for.
-pub fn supply(now: Timestamp, tokens: &[TokenSupply]) -> f64 {
-    let mut drawn = Draw::default();
+/// The credit that the tokens alive at `now` can give over `span`.
+pub fn supply(now: Timestamp, tokens: &[TokenSupply], span: Span) -> f64 {
+    let mut drawn = Draw::over(span);
     tokens.iter().filter(|token| token.is_live(now)).map(|token| drawn.draw(&token.buckets)).sum()
 }
 
 /// What is left in each bucket while tokens draw from them one by one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Draw {
+    span: Span,
     left: HashMap<u64, f64>,
 }
 
 impl Draw {
+    /// Of what the buckets give over `span`.
+    pub(super) fn over(span: Span) -> Draw {
+        Draw { span, left: HashMap::new() }
+    }
+
     /// Draws all that every one of these buckets still allows, and returns how much that was.
     pub(super) fn draw<'a>(&mut self, buckets: impl IntoIterator<Item = &'a BucketSupply> + Clone) -> f64 {
-        let room = |bucket: &BucketSupply| self.left.get(&bucket.id).copied().unwrap_or_else(|| bucket.gives());
+        let room =
+            |bucket: &BucketSupply| self.left.get(&bucket.id).copied().unwrap_or_else(|| bucket.gives(self.span));
         let drawn = buckets.clone().into_iter().map(room).reduce(f64::min).unwrap_or(0.0);
         for bucket in buckets {
-            let left = self.left.entry(bucket.id).or_insert_with(|| bucket.gives());
+            let left = self.left.entry(bucket.id).or_insert_with(|| bucket.gives(self.span));
             *left = (*left - drawn).max(0.0);
         }
         drawn
@@ -118,7 +146,7 @@ impl Draw {
 
     /// Whether nothing is left in a bucket that was drawn from.
     pub(super) fn is_drained(&self, bucket: &BucketSupply) -> bool {
-        self.left.get(&bucket.id).is_some_and(|left| *left <= bucket.gives() * 1e-9)
+        self.left.get(&bucket.id).is_some_and(|left| *left <= bucket.gives(self.span) * 1e-9)
     }
 }
 
@@ -127,8 +155,9 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub fn bucket(id: u64, owner: Owner, per_span: f64) -> BucketSupply {
-        BucketSupply { id, owner, per_span }
+    /// What is given whatever the span.
+    pub fn bucket(id: u64, owner: Owner, limit: f64) -> BucketSupply {
+        BucketSupply::at_once(id, owner, limit)
     }
 
     pub fn token(id: u128, buckets: &[BucketSupply]) -> TokenSupply {
@@ -136,20 +165,26 @@ pub(super) mod tests {
     }
 
     const NOW: Timestamp = Timestamp::EPOCH;
-    const HOUR: Duration = Duration::from_secs(3600);
+    fn supply(now: Timestamp, tokens: &[TokenSupply]) -> f64 {
+        super::supply(now, tokens, Span::Day)
+    }
 
     #[test]
-    fn windows_are_sustained_rates() {
-        let minutes = |n: u64| Some(Duration::from_secs(60 * n));
-        for (limit, length, expected) in [
-            (450.0, minutes(15), 1800.0),
-            (100.0, minutes(60), 100.0),
-            (2400.0, minutes(24 * 60), 100.0),
-            (1.0, Some(Duration::from_secs(2)), 1800.0),
-            (70.0, None, 70.0),
-            (70.0, Some(Duration::ZERO), 0.0),
+    fn a_window_gives_its_limit_and_then_waits_for_its_end() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        for (limit, window, expected) in [
+            (270.0, minutes(15), [270.0, 270.0, 1080.0, 25_920.0]),
+            (100.0, minutes(60), [100.0, 100.0, 100.0, 2400.0]),
+            (60.0, minutes(1), [300.0, 900.0, 3600.0, 86_400.0]),
+            (1.0, Duration::from_secs(2), [150.0, 450.0, 1800.0, 43_200.0]),
+            (10_000.0, minutes(24 * 60), [10_000.0; 4]),
+            (3_000_000.0, minutes(30 * 24 * 60), [100_000.0; 4]),
+            (70.0, Duration::ZERO, [0.0; 4]),
         ] {
-            assert!((per_span(limit, length, HOUR) - expected).abs() < 1e-9, "{limit} per {length:?}");
+            let bucket = BucketSupply::per_window(1, Owner::Token, limit, window);
+            for (span, expected) in Span::ALL.into_iter().zip(expected) {
+                assert!((bucket.gives(span) - expected).abs() < 1e-6, "{limit} per {window:?} over {span:?}");
+            }
         }
     }
 
@@ -220,7 +255,9 @@ pub(super) mod tests {
             tokens.iter().map(|token| token.buckets.iter().map(|bucket| 1 << place(bucket.id)).sum()).collect();
         (0..1_u32 << buckets.len())
             .filter(|cut| masks.iter().all(|mask| mask & cut != 0))
-            .map(|cut| (0..buckets.len()).filter(|at| cut & (1 << at) != 0).map(|at| buckets[at].gives()).sum())
+            .map(|cut| {
+                (0..buckets.len()).filter(|at| cut & (1 << at) != 0).map(|at| buckets[at].gives(Span::Day)).sum()
+            })
             .fold(f64::INFINITY, f64::min)
     }
 
@@ -253,12 +290,12 @@ pub(super) mod tests {
 
         #[test]
         fn never_exceeds_a_limit(tokens in nested_tokens()) {
-            let mut draw = Draw::default();
+            let mut draw = Draw::over(Span::Day);
             let mut by_bucket: HashMap<u64, (f64, f64)> = HashMap::new();
             for token in &tokens {
                 let drawn = draw.draw(&token.buckets);
                 for bucket in &token.buckets {
-                    by_bucket.entry(bucket.id).or_insert((0.0, bucket.gives())).0 += drawn;
+                    by_bucket.entry(bucket.id).or_insert((0.0, bucket.gives(Span::Day))).0 += drawn;
                 }
             }
             for (drawn, limit) in by_bucket.values() {

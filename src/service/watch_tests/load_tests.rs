@@ -10,8 +10,9 @@ use crate::service::watch_tests::{MINUTES_6, plain};
 use crate::service::watched::{ROUND, Watched, acme};
 use crate::service::{AcquireLease, AddedCollection, AddedTokens, Caller, LoadLevel};
 
-/// Longer than a slot of the longest span: every span is then told of rightly.
 const MINUTES_20: Duration = Duration::from_secs(1200);
+/// A twentieth of the longest span: less is not taken for a rate.
+const MINUTES_72: Duration = Duration::from_secs(4320);
 
 #[tokio::test]
 async fn every_span_is_shown_with_its_own_supply() {
@@ -21,14 +22,38 @@ async fn every_span_is_shown_with_its_own_supply() {
     let load = watched.broker.team_load(&Caller::Broker, &acme(), Some(&"net".parse().unwrap())).unwrap();
     let search = load.classes.iter().find(|class| class.key.class.as_str() == "search").unwrap();
     assert_eq!((search.level, search.advice.clone()), (LoadLevel::Ok, Advice::Nothing));
-    for (span, supply) in [(Span::FiveMinutes, 200.0), (Span::Hour, 2400.0), (Span::Day, 57_600.0)] {
+    let expected = [(120.0, 200.0), (360.0, 600.0), (480.0, 2400.0), (480.0, 57_600.0)];
+    for (span, (demand, supply)) in Span::ALL.into_iter().zip(expected) {
         let of_span = search.spans.of(span);
-        assert_eq!((of_span.supply, of_span.tokens), (supply, 2));
-        assert!((of_span.ratio.value() - 0.6).abs() < 0.03, "{span:?}: {}", of_span.ratio);
+        assert_eq!((of_span.demand, of_span.supply, of_span.tokens), (demand, supply, 2), "{span:?}");
     }
+    assert_eq!(search.judged, Span::FiveMinutes);
     assert_eq!(search.causes.len(), 10, "the ten largest of thirty");
     let read = load.classes.iter().find(|class| class.key.class.as_str() == "read").unwrap();
     assert_eq!(read.spans.five_minutes.ratio, Ratio::Of(0.0), "tokens without demand are shown, too");
+}
+
+/// X counts searches in 15 minutes per person, and posts in a budget of the app.
+#[tokio::test]
+async fn one_lease_on_a_fresh_broker_is_no_high_load() {
+    let watched = plain().await;
+    watched.add_x_token().await;
+    let search = AcquireLease {
+        network: "x".to_owned(),
+        kind: Some("user".to_owned()),
+        ..Watched::request("tweets.search_recent", 10)
+    };
+    watched.broker.acquire_lease(&Caller::Broker, search).await.unwrap();
+    watched.broker.watch_loads().await.unwrap();
+    let load = watched.broker.team_load(&Caller::Broker, &acme(), None).unwrap();
+    assert_eq!(load.level, LoadLevel::Ok);
+    let seen = |class: &str| {
+        let class = load.classes.iter().find(|load| load.key.class.as_str() == class).unwrap();
+        (class.judged, class.load().demand, class.load().supply)
+    };
+    assert_eq!(seen("search_recent"), (Span::QuarterHour, 10.0, 300.0));
+    // A thirtieth of three millions, in units of posts: 100 a search.
+    assert_eq!(seen("post_reads"), (Span::Day, 1000.0, 90_000.0));
 }
 
 #[tokio::test]
@@ -115,7 +140,7 @@ async fn known_ends_of_tokens_are_foretold() {
     let first = watched.add_token(soon).await.token.id;
     watched.add_token(later).await;
     watched.add_tokens(1).await;
-    watched.rounds("search", 6, MINUTES_20).await;
+    watched.rounds("search", 6, MINUTES_72).await;
     let load = watched.broker.team_load(&Caller::Broker, &acme(), None).unwrap();
     let search = load.classes.iter().find(|class| class.key.class.as_str() == "search").unwrap();
     let seen: Vec<_> = search.forecast.iter().map(|at| (at.at, at.ending, at.level)).collect();
@@ -150,8 +175,8 @@ async fn what_is_not_there_yet_is_estimated() {
     let crowded = estimate(2400, 0);
     assert_eq!(crowded.level, LoadLevel::Critical);
     let Advice::AddTokens { tokens, .. } = crowded.advice else { panic!("{:?}", crowded.advice) };
-    assert_ne!(estimate(2400, tokens - 1).spans.hour.ratio.value().max(0.8), 0.8);
-    assert!(estimate(2400, tokens).spans.hour.ratio.value() <= 0.8 + 1e-6);
+    assert_ne!(estimate(2400, tokens - 1).load().ratio.value().max(0.8), 0.8);
+    assert!(estimate(2400, tokens).load().ratio.value() <= 0.8 + 1e-6);
 }
 
 #[tokio::test]

@@ -7,8 +7,10 @@ mod webhook_tests;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
-use crate::service::watched::{HOLD, ROUND, Watched};
+use crate::service::watched::{ROUND, Watched};
 
+/// The window of the limits: the span that loads are judged over.
+pub const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_6: Duration = Duration::from_secs(360);
 
 async fn plain() -> Watched {
@@ -19,7 +21,7 @@ async fn plain() -> Watched {
 async fn metrics_show_the_books() {
     let mut watched = plain().await;
     watched.add_tokens(2).await;
-    watched.rounds("search", 4, HOLD).await;
+    watched.rounds("search", 4, MINUTES_5).await;
     watched.broker.show_metrics();
     let shown = watched.broker.metrics.render();
     for line in [
