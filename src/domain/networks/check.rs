@@ -267,8 +267,11 @@ impl Check<'_, '_> {
     }
 
     fn costs(&mut self, place: &Place, costs: &[Cost]) {
-        for cost in costs {
+        for (at, cost) in costs.iter().enumerate() {
             let place = place.key(cost.class.as_str());
+            if costs[..at].iter().any(|earlier| earlier.class == cost.class) {
+                self.document.note(&place, "is there twice: add the units up");
+            }
             self.known_class(&place, &cost.class);
             let Some(class) = self.network.class(cost.class.as_str()) else { continue };
             let keys = class.unit == Unit::Keys;

@@ -107,6 +107,12 @@ fn each_mistake_is_found_at_its_line_and_key() {
         ("scope_separator = \" \"", "scope_separator = \"\"", "kinds[0].oauth.scope_separator", "is empty"),
         ("GET https://api", "https://api", "kinds[0].probe.request", "must be a method"),
         ("costs = [{ class = \"calls\"", "costs = [{ class = \"cals\"", "kinds[0].probe.costs.cals", "no class 'cals'"),
+        (
+            "costs = [{ class = \"calls\"",
+            "costs = [{ class = \"calls\", units = 1 }, { class = \"calls\"",
+            "kinds[0].probe.costs.calls",
+            "is there twice",
+        ),
         ("from = \"user\"", "from = \"person\"", "kinds[1].renewal.from", "no kind 'person'"),
         ("from = \"user\"", "from = \"page\"", "kinds[1].renewal.from", "leads back to the kind"),
         ("id = \"page\"", "id = \"user\"", "kinds[1].id", "is there twice"),
