@@ -45,13 +45,13 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
         LocalCommand::Serve(arguments) => app::serve(serve_options(arguments), environment()).await?,
         LocalCommand::Demo(arguments) => {
             let json = !matches!(output.output, Format::Table);
-            return app::demo::run(app::demo::DemoOptions {
-                duration: arguments.duration,
-                seed: arguments.seed,
-                speed: arguments.speed,
-                json,
-            })
-            .await;
+            let cli::DemoArgs { duration, seed, speed } = arguments;
+            let options = app::demo::DemoOptions { duration, seed, speed, json };
+            if let Some(mistake) = options.mistake() {
+                eprintln!("error: {mistake}");
+                return Ok(ExitCode::from(cli::Exit::Usage as u8));
+            }
+            return app::demo::run(options).await;
         }
         LocalCommand::Simulate(SimulateArgs { listen, networks, catalogue, persons, seed, speed, faults }) => {
             let options = app::SimulateOptions { listen, catalogue, networks, seed, speed, persons, faults };

@@ -156,7 +156,9 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
     };
     let config::Http { listen, max_connections, header_timeout } = &broker.config.http;
     let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
-    let started = HttpServer::start("http", *listen, limits, health_routes(probes), tasks).await;
+    let started =
+        HttpServer::start("http", *listen, limits, health_routes(probes), broker.metrics.connections("http"), tasks)
+            .await;
     started.with_context(|| format!("can't listen on {listen} for HTTP; stop what listens there, or set http.listen"))
 }
 

@@ -162,7 +162,7 @@ async fn watch(session: &mut Session) -> Result<(), Failure> {
             None => {}
         }
     }
-    Ok(())
+    Err(Failure::WatchEnded)
 }
 
 /// One line: when, what, and the message.

@@ -79,6 +79,9 @@ pub enum Failure {
         /// Where they are listed.
         errors: PathBuf,
     },
+    /// The broker ended what would go on for ever.
+    #[error("the broker ended the watch, as it does when it stops; run the command again")]
+    WatchEnded,
     /// Somebody pressed ctrl-c.
     #[error("interrupted")]
     Interrupted,
@@ -119,7 +122,7 @@ impl Failure {
             Self::Refused(status) => exit_of(status),
             Self::Connect(ConnectError::Unreachable { .. }) => Exit::Unavailable,
             Self::Connect(_) | Self::Usage(_) => Exit::Usage,
-            Self::NoBroker { .. } => Exit::Unavailable,
+            Self::NoBroker { .. } | Self::WatchEnded => Exit::Unavailable,
             Self::File { .. } | Self::Output(_) | Self::Answer(_) | Self::RowsRejected { .. } | Self::Interrupted => {
                 Exit::Failed
             }
@@ -155,7 +158,9 @@ impl Failure {
     pub fn to_json(&self) -> serde_json::Value {
         let (code, details) = match self {
             Self::Refused(status) => (code_name(status.code()), status.get_error_details()),
-            Self::Connect(ConnectError::Unreachable { .. }) => (code_name(Code::Unavailable), ErrorDetails::new()),
+            Self::Connect(ConnectError::Unreachable { .. }) | Self::WatchEnded => {
+                (code_name(Code::Unavailable), ErrorDetails::new())
+            }
             _ => ("", ErrorDetails::new()),
         };
         let violations = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);

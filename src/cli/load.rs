@@ -259,7 +259,7 @@ async fn watch(session: &mut Session, network: &str, interval: Option<Duration>)
         session.terminal.text(&heading)?;
         show(session, &load)?;
     }
-    Ok(())
+    Err(Failure::WatchEnded)
 }
 
 async fn estimate(session: &mut Session, args: EstimateArgs) -> Result<(), Failure> {

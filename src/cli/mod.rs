@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use self::failure::Exit;
 pub use self::local::{
     CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, LocalCommand, ServeArgs, SimulateArgs, StoreArgs,
 };
@@ -43,7 +44,7 @@ pub use self::options::OutputOptions;
 pub use self::report::{show_findings, show_mistakes, show_simulation, show_text};
 pub use self::terminal::{ColorChoice, Format};
 
-use self::failure::{EXIT_CODES, Exit, Failure};
+use self::failure::{EXIT_CODES, Failure};
 use self::options::ConnectionOptions;
 use self::session::Session;
 use self::terminal::Terminal;

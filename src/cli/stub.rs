@@ -448,7 +448,9 @@ async fn alerts_are_watched_line_by_line() {
     let outcome = scene.run("alerts watch --team acme --output json").await;
     let alert: serde_json::Value = serde_json::from_str(outcome.out.trim_end()).expect("one line");
     assert_eq!(alert["name"], "teams/acme/alerts/alr_1");
-    assert_eq!(outcome.notices, "these are open; watching for news\n");
+    assert!(outcome.notices.starts_with("these are open; watching for news\n"), "{}", outcome.notices);
+    assert!(outcome.notices.contains("the broker ended the watch"), "{}", outcome.notices);
+    assert_eq!(outcome.result, Err(Exit::Unavailable), "whoever relies on the watch must know");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -58,7 +59,8 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Binds `address` (port 0: the kernel chooses) and serves `routes` as the task `name` until `tasks` are stopped.
+    /// Binds `address` (port 0: the kernel chooses) and serves `routes` as the task `name` until `tasks` are stopped. `open` counts the
+    /// connections.
     ///
     /// # Errors
     /// The system's, where the address is taken or forbidden.
@@ -67,13 +69,14 @@ impl HttpServer {
         address: SocketAddr,
         limits: HttpLimits,
         routes: Router,
+        open: Gauge,
         tasks: &Tasks,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let routes = routes.layer(DefaultBodyLimit::max(limits.body));
         let stop = tasks.clone();
-        tasks.spawn(name, async move { serve(listener, limits, routes, stop).await });
+        tasks.spawn(name, async move { serve(listener, limits, routes, open, stop).await });
         Ok(Self { address })
     }
 
@@ -83,7 +86,7 @@ impl HttpServer {
     }
 }
 
-async fn serve(listener: TcpListener, limits: HttpLimits, routes: Router, stop: Tasks) {
+async fn serve(listener: TcpListener, limits: HttpLimits, routes: Router, open: Gauge, stop: Tasks) {
     let connections = TaskTracker::new();
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections.max(1)));
@@ -93,7 +96,12 @@ async fn serve(listener: TcpListener, limits: HttpLimits, routes: Router, stop: 
             () = stop.stopped() => break,
         };
         let served = serve_connection(stream, limits.header_timeout, routes.clone(), graceful.watcher());
-        connections.spawn(hold(place, served, stop.clone(), limits.clone()));
+        let (held, open) = (hold(place, served, stop.clone(), limits.clone()), open.clone());
+        open.increment(1.0);
+        connections.spawn(async move {
+            held.await;
+            open.decrement(1.0);
+        });
     }
     drop(listener);
     connections.close();
@@ -150,16 +158,21 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::telemetry::Metrics;
 
     const SHORT: Duration = Duration::from_millis(50);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
     async fn start(limits: HttpLimits) -> (SocketAddr, Tasks) {
+        start_counted(limits, Gauge::noop()).await
+    }
+
+    async fn start_counted(limits: HttpLimits, open: Gauge) -> (SocketAddr, Tasks) {
         let tasks = Tasks::default();
         let routes = Router::new()
             .route("/", get(|| async { "hello" }))
             .route("/hang", get(|| async { std::future::pending::<()>().await }));
-        let server = HttpServer::start("test", (Ipv4Addr::LOCALHOST, 0).into(), limits, routes, &tasks).await;
+        let server = HttpServer::start("test", (Ipv4Addr::LOCALHOST, 0).into(), limits, routes, open, &tasks).await;
         (server.expect("a free port on loopback").local_addr(), tasks)
     }
 
@@ -190,6 +203,20 @@ mod tests {
         }
         let answer = all_of(say(address, REQUEST).await).await;
         assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn open_connections_are_counted() {
+        let metrics = Metrics::new(&Default::default());
+        let counted = |count: &str| metrics.render().contains(&format!("connections{{listener=\"http\"}} {count}\n"));
+        let (address, tasks) = start_counted(HttpLimits::default(), metrics.connections("http")).await;
+        let mut held = say(address, REQUEST).await;
+        soon(held.read_u8()).await.expect("it is accepted");
+        assert!(counted("1"), "{}", metrics.render());
+        drop(held);
+        tasks.stop();
+        assert!(tasks.join(Duration::from_secs(30)).await);
+        assert!(counted("0"), "{}", metrics.render());
     }
 
     #[tokio::test]

@@ -65,6 +65,21 @@ pub struct DemoOptions {
     pub json: bool,
 }
 
+impl DemoOptions {
+    /// What is wrong with an option that is out of its range.
+    pub fn mistake(&self) -> Option<&'static str> {
+        if self.duration.is_some_and(|duration| !DURATIONS.contains(&duration)) {
+            return Some(
+                "--duration must be between 10s and 1h; leave it out for 75s, in which everything can be seen",
+            );
+        }
+        if self.speed.is_some_and(|speed| !SPEEDS.contains(&speed)) {
+            return Some("--speed must be between 1 and 600; leave it out for 60, with which a second is a minute");
+        }
+        None
+    }
+}
+
 const DURATION: Duration = Duration::from_secs(75);
 const DURATIONS: std::ops::RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 const SPEED: u32 = 60;
@@ -94,11 +109,8 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
 /// When an option is out of its range, or the broker or the networks can't be started.
 pub async fn play(options: &DemoOptions) -> anyhow::Result<Outcome> {
     let (duration, speed) = (options.duration.unwrap_or(DURATION), options.speed.unwrap_or(SPEED));
-    if !DURATIONS.contains(&duration) {
-        bail!("--duration must be between 10s and 1h; leave it out for 75s, in which everything can be seen");
-    }
-    if !SPEEDS.contains(&speed) {
-        bail!("--speed must be between 1 and 600; leave it out for 60, with which a second is a minute");
+    if let Some(mistake) = options.mistake() {
+        bail!(mistake);
     }
     let seed = options.seed.unwrap_or(1);
     let pace = Pace::start(speed);
@@ -263,7 +275,8 @@ fn load_lines(told: &Told) -> Vec<LoadLine> {
             ratio: ratio_of(class).map(|ratio| (ratio * 1000.0).round() / 1000.0),
             level: level_of(class.level()).as_str(),
         };
-        load.classes.iter().map(line).collect::<Vec<_>>()
+        let wanted = |class: &&pb::ClassLoad| class.spans.iter().any(|span| span.demand > 0.0);
+        load.classes.iter().filter(wanted).map(line).collect::<Vec<_>>()
     };
     told.loads.iter().flat_map(of_team).collect()
 }

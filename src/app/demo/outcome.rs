@@ -27,7 +27,7 @@ pub struct Outcome {
     pub leases: Leases,
     /// How the credit of each class was used while demand was waiting.
     pub networks: Vec<Use>,
-    /// The loads at the end.
+    /// The loads at the end, of what was asked for.
     pub load: Vec<LoadLine>,
     /// The alerts, the oldest first.
     pub alerts: Vec<AlertLine>,

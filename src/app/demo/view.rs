@@ -159,18 +159,25 @@ pub fn draw(picture: &Picture, style: Style) -> Vec<String> {
     let room = style.height.saturating_sub(lines.len() + 3).min(EVENTS_SHOWN);
     lines.extend(events(picture, width, room, style));
     lines.push(String::new());
-    lines.push(style.paint(Paint::Dim, &cut(LEGEND, width)));
+    let legend = if width < ALL_COLUMNS { SHORT_LEGEND } else { LEGEND };
+    lines.push(style.paint(Paint::Dim, &cut(legend, width)));
     lines.truncate(style.height.saturating_sub(1).max(1));
     lines
 }
 
-/// What the columns mean, the most important first: it is cut where there is no room.
+/// What the columns mean.
 const LEGEND: &str = "load: credit asked for / given   waiting: for credit   refused: by the network";
+/// What the columns mean that there is room for.
+const SHORT_LEGEND: &str = "load: credit asked for / given   waiting: for credit";
 
 fn heading(picture: &Picture, width: usize, style: Style) -> String {
     let done = picture.elapsed.as_secs_f64() / picture.whole.as_secs_f64().max(0.001);
     let (elapsed, whole) = (picture.elapsed.as_secs_f64(), picture.whole.as_secs_f64());
-    let text = format!("token-broker demo  {}  {elapsed:.0} of {whole:.0} s, {}", bar(done, 20), pace(picture.speed));
+    let (bar, pace) = match width {
+        ..ALL_COLUMNS => (bar(done, 10), format!("{} × faster", picture.speed)),
+        _ => (bar(done, 20), pace(picture.speed)),
+    };
+    let text = format!("token-broker demo  {bar}  {elapsed:.0} of {whole:.0} s, {pace}");
     style.paint(Paint::Bold, &cut(&text, width))
 }
 
@@ -374,6 +381,13 @@ mod tests {
         }
         assert!(drawn.contains("event 19") && drawn.contains("event 17"), "{drawn}");
         assert!(drawn.lines().last().unwrap().starts_with("load: "), "{drawn}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_neither_title_nor_legend() {
+        let lines = draw(&picture(), style(60, 24));
+        assert_eq!(lines[0], "token-broker demo  ████░░░░░░  30 of 75 s, 60 × faster");
+        assert_eq!(lines.last().unwrap(), SHORT_LEGEND);
     }
 
     #[test]
