@@ -70,6 +70,23 @@ impl ClassLoad {
     pub fn load(&self) -> &Load {
         self.spans.of(self.judged)
     }
+
+    /// The demand that advice must meet, over the span that the level follows.
+    pub(super) fn demand_to_come(&self) -> f64 {
+        demand_to_come(&self.spans, self.judged)
+    }
+}
+
+/// The demand of a span, or that of its latest part going on, if that is more: while demand grows, what is missing by now is too little.
+/// A day has its hours, and is taken as it was.
+fn demand_to_come(spans: &Spans<Load>, judged: Span) -> f64 {
+    let part = match judged {
+        Span::QuarterHour => Span::FiveMinutes,
+        Span::Hour => Span::QuarterHour,
+        Span::FiveMinutes | Span::Day => judged,
+    };
+    let going_on = spans.of(part).demand * (judged.length().as_secs_f64() / part.length().as_secs_f64());
+    spans.of(judged).demand.max(going_on)
 }
 
 /// A load to come.
@@ -289,7 +306,7 @@ impl Broker {
         let level = self.level(load);
         let advice = match level {
             LoadLevel::Ok => Advice::Nothing,
-            _ => self.advice(&key, supply.as_deref(), (load.demand, judged), now),
+            _ => self.advice(&key, supply.as_deref(), (demand_to_come(&spans, judged), judged), now),
         };
         let (if_it_goes_on, day_goes_on) = (load.ratio, spans.day.demand);
         let (causes, forecast) = (Vec::new(), Vec::new());

@@ -239,7 +239,7 @@ impl Broker {
             AlertKind::TokenLoadTooHigh => {
                 let class = seen.load?;
                 let (span, load) = (class.judged, class.load());
-                let advice = self.advice(&class.key, class.supply.as_deref(), (load.demand, span), now);
+                let advice = self.advice(&class.key, class.supply.as_deref(), (class.demand_to_come(), span), now);
                 let causes = self.causes(&class.key, span);
                 Some(Detail::Load(LoadDetail::new(span, load, advice, &causes)))
             }
