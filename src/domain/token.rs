@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AppId, KindId, NetworkId, OperationId, TeamId, TokenId};
 use crate::domain::networks::Purposes;
 
 /// A grant held by the broker. Its secrets are kept apart, sealed.
@@ -47,6 +47,9 @@ pub struct Token {
     pub clocks: Clocks,
     /// It must not be used before this time.
     pub cooling_until: Option<Timestamp>,
+    /// Operations that the network refused it for want of a permission, each since when. All others work. Connecting again, or stating
+    /// its scopes anew, opens them.
+    pub closed: BTreeMap<OperationId, Timestamp>,
     /// When it was added.
     pub created_at: Timestamp,
     /// Raised by one with each change of its secrets; bound into their sealing.
@@ -114,11 +117,13 @@ pub enum Reason {
     PlatformReset,
     /// The network refused to renew it.
     RefreshRejected,
+    /// The network does not accept it, again and again, and does not say why.
+    NotAccepted,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Expired,
         Reason::PasswordChanged,
         Reason::PermissionLost,
@@ -127,6 +132,7 @@ impl Reason {
         Reason::AppDisabled,
         Reason::PlatformReset,
         Reason::RefreshRejected,
+        Reason::NotAccepted,
     ];
 
     /// The name used in SQL and logs.
@@ -140,6 +146,7 @@ impl Reason {
             Reason::AppDisabled => "app_disabled",
             Reason::PlatformReset => "platform_reset",
             Reason::RefreshRejected => "refresh_rejected",
+            Reason::NotAccepted => "not_accepted",
         }
     }
 
@@ -156,8 +163,10 @@ pub enum Finding {
     Doubtful,
     /// A call was served.
     Working,
-    /// The network said that it does not work any more.
+    /// The network said that it does not work any more, or refused it again when it was in doubt.
     Dead(Reason),
+    /// It works, but a permission for this operation is missing: its place in the catalogue's entry of the network.
+    Closed(u16),
 }
 
 /// A change that the token's state does not allow.
@@ -233,6 +242,7 @@ impl TokenState {
             Finding::Doubtful => self.doubt(now),
             Finding::Working => self.trust(),
             Finding::Dead(reason) => self.invalidate(reason, now),
+            Finding::Closed(_) => self,
         }
     }
 
@@ -325,7 +335,7 @@ mod tests {
     fn a_finding_undoes_no_decision_of_a_person() {
         let paused = TokenState::Live.pause(NOW).unwrap();
         let revoked = TokenState::Live.revoke(NOW);
-        for finding in [Finding::Doubtful, Finding::Working] {
+        for finding in [Finding::Doubtful, Finding::Working, Finding::Closed(0)] {
             assert_eq!((paused.after(finding, NOW), revoked.after(finding, NOW)), (paused, revoked), "{finding:?}");
         }
         let dead = Finding::Dead(Reason::Expired);

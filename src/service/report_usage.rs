@@ -282,6 +282,9 @@ impl Broker {
                 Effect::AppRefused => {
                     tracing::error!(network = %place.network().id, "a network refuses the app itself; check its registration and secret");
                 }
+                Effect::ManyRefused => {
+                    tracing::error!(network = %place.network().id, %token, "a network refuses several tokens of one app alike, and none works; look at the app there, and at what collectors send");
+                }
                 Effect::Recall(_) => {}
             }
         }
@@ -296,21 +299,17 @@ impl Broker {
         let _changes = self.changes.token(token).await;
         for _ in 0..ATTEMPTS {
             let Some(stored) = self.store.find_token(token).await? else { return Ok(()) };
-            let state = stored.token.state.after(finding, self.now());
-            if stored.token.version != version || state == stored.token.state {
+            let (after, detail) = self.after(&stored.token, finding);
+            if stored.token.version != version || after == stored.token {
                 return Ok(());
             }
-            let mut audit = self.audit(
-                &Caller::Broker,
-                "token.state",
-                format!("teams/{}/tokens/{token}", stored.token.team),
-                format!("from={} to={}", stored.token.state.as_str(), state.as_str()),
-            );
+            let subject = format!("teams/{}/tokens/{token}", stored.token.team);
+            let mut audit = self.audit(&Caller::Broker, "token.state", subject, detail);
             audit.team = Some(stored.token.team.clone());
             let change = TokenChange {
                 expected_version: version,
                 expected_state: stored.token.state,
-                token: Token { state, ..stored.token },
+                token: after,
                 secrets: None,
                 trail: audit.into(),
                 outbox: Vec::new(),
@@ -329,6 +328,23 @@ impl Broker {
             }
         }
         Err(StoreError::Unavailable(Arc::new(TokenError::Contended(token))))
+    }
+
+    /// The token after something was found out about it, and what the audit says of that.
+    fn after(&self, before: &Token, finding: Finding) -> (Token, String) {
+        let mut token = before.clone();
+        token.state = before.state.after(finding, self.now());
+        let network = self.catalogue.network(before.network.as_str());
+        let closed = match finding {
+            Finding::Closed(at) => network.and_then(|network| network.operations.get(usize::from(at))),
+            _ => None,
+        };
+        let Some(closed) = closed else {
+            let detail = format!("from={} to={}", before.state.as_str(), token.state.as_str());
+            return (token, detail);
+        };
+        token.closed.entry(closed.id.clone()).or_insert(self.now());
+        (token, format!("closed={} reason=permission_lost", closed.id))
     }
 
     /// Moves the end of a lease. Returns until when its calls may be made, and its end.

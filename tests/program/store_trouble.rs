@@ -88,7 +88,7 @@ async fn a_store_of_a_newer_broker_is_refused_untouched() {
     let stopped = Stopped::new().await;
     stopped.sql("UPDATE meta SET value = CAST('9999' AS BLOB) WHERE name = 'schema_version'");
     stopped.refuses("newer", &["schema version 9999", "start a newer broker or restore a backup"]);
-    stopped.sql("UPDATE meta SET value = CAST('2' AS BLOB) WHERE name = 'schema_version'");
+    stopped.sql("UPDATE meta SET value = CAST('3' AS BLOB) WHERE name = 'schema_version'");
     stopped.works().await;
 }
 

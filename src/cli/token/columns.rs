@@ -48,6 +48,10 @@ pub const FIELDS: &[Column<pb::Token>] = &[
     Column::text("consented", |token, view| view.time(clocks(token).and_then(|one| one.consent_time.as_ref()))),
     Column::text("scopes", |token, _| token.scopes.join(", ").into()),
     Column::text("purposes", |token, _| words_of::<pb::Purpose>(&token.purposes).into()),
+    Column::text("not permitted", |token, _| {
+        let closed: Vec<_> = token.closed_operations.iter().map(|one| one.operation.as_str()).collect();
+        closed.join(", ").into()
+    }),
     Column::text("facts", |token, _| facts(&token.facts).into()),
     Column::text("most leases", |token, _| match token.max_concurrent_leases {
         0 => "".into(),

@@ -10,6 +10,7 @@ use crate::base::ids::LeaseId;
 use crate::domain::credit::{Bucket, Cooling, Gate, span};
 use crate::domain::networks::{ErrorClass, Owner, Window};
 use crate::domain::pool::report::{CallReport, Effect, Verdict};
+use crate::domain::pool::slot::Slot;
 use crate::domain::pool::{Draw, Held, Pool, Wake};
 use crate::domain::token::{Finding, Reason, TokenState};
 
@@ -203,12 +204,58 @@ impl Pool {
         }
     }
 
-    /// An ambiguous error: no further lease, but one probe after a pause that grows.
-    pub(super) fn doubt(&mut self, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
+    /// An ambiguous error: no further lease, but one probe after a pause that grows. If the probe is refused alike, the token is dead,
+    /// unless other tokens of its app are in doubt, too, and none has worked meanwhile: then it is hardly the token.
+    pub(super) fn doubt(&mut self, lease: LeaseId, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
+        let token = &self.slots[slot as usize];
+        let worked = *self.app_worked.entry(token.app).or_insert(Timestamp::EPOCH);
+        if let TokenState::Suspect { since } = token.state
+            && token.cooling.is_probed_by(lease)
+        {
+            let others_work = worked > since;
+            if others_work || !self.others_in_doubt(slot) {
+                return self.bury(slot, Reason::NotAccepted, now, effects);
+            }
+            effects.push(Effect::ManyRefused);
+        }
         self.slots[slot as usize].cooling.close_for_a_guess(now, LONGEST_REST);
         self.find(slot, Finding::Doubtful, now, effects);
         self.await_token(slot, now);
         Verdict::Suspect
+    }
+
+    /// A call was served: one that speaks for the app of a token in doubt.
+    pub(super) fn note_work(&mut self, slot: u32, now: Timestamp) {
+        // Hardly ever is a token in doubt, and every report tells.
+        if !self.app_worked.is_empty()
+            && let Some(worked) = self.app_worked.get_mut(&self.slots[slot as usize].app)
+        {
+            *worked = now;
+        }
+    }
+
+    fn others_in_doubt(&self, slot: u32) -> bool {
+        let token = &self.slots[slot as usize];
+        let in_doubt = |other: &&Slot| matches!(other.state, TokenState::Suspect { .. }) && other.app == token.app;
+        self.slots.iter().filter(in_doubt).any(|other| other.id != token.id)
+    }
+
+    /// A permission for the operation of a lease is missing: the token serves others, but this one no more.
+    pub(super) fn lose_permission(
+        &mut self,
+        lease: LeaseId,
+        slot: u32,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
+        let Some(operation) = self.leases.get(&lease).map(|held| held.operation) else { return Verdict::Recalled };
+        if let Some(recalled) = self.close_operation(slot, operation, now) {
+            let token = &self.slots[slot as usize];
+            let finding = Finding::Closed(operation);
+            effects.push(Effect::Found { token: token.id, version: token.version, finding });
+            effects.push(Effect::Recall(recalled));
+        }
+        Verdict::Recalled
     }
 
     /// The network said that the token is dead.

@@ -23,7 +23,7 @@ mod timers;
 mod top_up;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +104,9 @@ pub struct Pool {
     draws: Vec<Vec<Option<Arc<[Draw]>>>>,
     names: Names,
     scope_sets: Vec<ScopeSet>,
-    by_scopes: HashMap<String, u32>,
+    by_scopes: HashMap<(Box<str>, BTreeSet<usize>), u32>,
+    /// When a call was last served, of each app that has, or had, a token in doubt.
+    app_worked: HashMap<u32, Timestamp>,
     teams: HashMap<TeamId, u32>,
     slots: Vec<Slot>,
     by_token: IdMap<TokenId, u32>,
@@ -233,6 +235,7 @@ impl Pool {
             names: Names::default(),
             scope_sets: Vec::new(),
             by_scopes: HashMap::new(),
+            app_worked: HashMap::new(),
             teams: HashMap::new(),
             slots: Vec::new(),
             by_token: IdMap::default(),

@@ -96,6 +96,8 @@ pub enum Effect {
     Note(BucketNote),
     /// The app itself is refused; an operator must look.
     AppRefused,
+    /// Several tokens of one app are refused alike, and none works: whatever is wrong, it is hardly the single token.
+    ManyRefused,
 }
 
 /// Why a report changed nothing.
@@ -381,6 +383,7 @@ impl Pool {
             Class::Ok => {
                 if report.used > 0 {
                     let after = held.reported_at.max(report.answered_at.unwrap_or(Timestamp::EPOCH));
+                    self.note_work(slot, now);
                     self.prove(lease, after, now, effects);
                 }
                 Verdict::Keep
@@ -405,11 +408,11 @@ impl Pool {
                 self.recall(lease);
                 Verdict::Recalled
             }
-            Class::TokenInvalid => self.doubt(slot, now, effects),
+            Class::TokenInvalid => self.doubt(lease, slot, now, effects),
             Class::TokenExpired => self.bury(slot, Reason::Expired, now, effects),
             Class::TokenRevoked => self.bury(slot, Reason::RevokedByPerson, now, effects),
             Class::PasswordChanged => self.bury(slot, Reason::PasswordChanged, now, effects),
-            Class::PermissionLost => self.bury(slot, Reason::PermissionLost, now, effects),
+            Class::PermissionLost => self.lose_permission(lease, slot, now, effects),
             Class::UserCheckpoint => self.bury(slot, Reason::PersonBlocked, now, effects),
             Class::RefreshRejected => self.bury(slot, Reason::RefreshRejected, now, effects),
         }

@@ -1,10 +1,10 @@
 //! Tokens as the pool keeps them: small, since there may be many and most are idle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{LeaseId, TeamId, TokenId};
+use crate::base::ids::{LeaseId, OperationId, TeamId, TokenId};
 use crate::domain::credit::Cooling;
 use crate::domain::networks::{Operation, Purpose, Purposes};
 use crate::domain::pool::few::Few;
@@ -41,9 +41,11 @@ pub struct Slot {
     pub sealed: Box<[u8]>,
 }
 
-/// Scopes that were granted together, with the operations they suffice for.
+/// Scopes that were granted together, with the operations they suffice for; those that a network refused all the same are left out.
 #[derive(Debug)]
 pub struct ScopeSet {
+    scopes: Box<str>,
+    closed: BTreeSet<usize>,
     operations: Box<[bool]>,
 }
 
@@ -142,7 +144,7 @@ impl Pool {
             team: *self.teams.entry(token.team.clone()).or_insert(next_team),
             app: self.names.number(token.app.as_str()),
             person: self.names.number(&token.person),
-            scope_set: self.scope_set(&token.scopes),
+            scope_set: self.scope_set_of(token),
             kind: u8::try_from(kind).expect("the catalogue holds few kinds per network"),
             purposes: self.purposes_of(token, kind),
             reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
@@ -160,20 +162,45 @@ impl Pool {
         }
     }
 
-    fn scope_set(&mut self, scopes: &[String]) -> u32 {
-        let mut sorted: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    fn scope_set_of(&mut self, token: &Token) -> u32 {
+        let mut sorted: Vec<&str> = token.scopes.iter().map(String::as_str).collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let name = sorted.join(" ");
-        if let Some(set) = self.by_scopes.get(&name) {
+        let place = |id: &OperationId| self.network.operations.iter().position(|operation| operation.id == *id);
+        let closed = token.closed.keys().filter_map(place).collect();
+        self.scope_set(sorted.join(" ").into(), closed)
+    }
+
+    fn scope_set(&mut self, scopes: Box<str>, closed: BTreeSet<usize>) -> u32 {
+        let key = (scopes, closed);
+        if let Some(set) = self.by_scopes.get(&key) {
             return *set;
         }
-        let suffice = |operation: &Operation| operation.scopes.iter().all(|scope| sorted.contains(&scope.as_str()));
-        let operations = self.network.operations.iter().map(suffice).collect();
+        let (scopes, closed) = key.clone();
+        let has = |scope: &String| scopes.split(' ').any(|granted| granted == scope);
+        let operations = self.network.operations.iter().enumerate();
+        let suffice = |(at, operation): (usize, &Operation)| !closed.contains(&at) && operation.scopes.iter().all(has);
+        let operations = operations.map(suffice).collect();
         let set = u32::try_from(self.scope_sets.len()).expect("fewer than 2^32 sets of scopes fit into memory");
-        self.scope_sets.push(ScopeSet { operations });
-        self.by_scopes.insert(name, set);
+        self.scope_sets.push(ScopeSet { scopes, closed, operations });
+        self.by_scopes.insert(key, set);
         set
+    }
+
+    /// Closes an operation for a token. Returns the leases that can't go on; `None` if it is closed already.
+    pub(super) fn close_operation(&mut self, slot: u32, operation: u16, now: Timestamp) -> Option<Vec<LeaseId>> {
+        let set = &self.scope_sets[self.slots[slot as usize].scope_set as usize];
+        let (scopes, mut closed) = (set.scopes.clone(), set.closed.clone());
+        if !closed.insert(operation.into()) {
+            return None;
+        }
+        self.slots[slot as usize].scope_set = self.scope_set(scopes, closed);
+        self.generation += 1;
+        self.rescore_slot(slot, now);
+        let held: Vec<LeaseId> = self.slots[slot as usize].leases.iter().collect();
+        let same = |lease: &LeaseId| self.leases.get(lease).is_some_and(|held| held.operation == operation);
+        let concerned: Vec<LeaseId> = held.into_iter().filter(same).collect();
+        Some(concerned.into_iter().filter(|lease| self.recall(*lease)).collect())
     }
 
     /// What a call of `operation` draws with this token; `None` if its kind or its scopes don't allow the call.

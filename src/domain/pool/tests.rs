@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::ids::KindId;
 use crate::domain::networks::*;
-use crate::domain::token::{Clocks, Token, TokenState};
+use crate::domain::token::{Clocks, Finding, Reason, Token, TokenState};
 
 mod choice;
 mod cooling;
@@ -81,6 +81,7 @@ fn token(number: u128, person: &str) -> Token {
         state: TokenState::Live,
         clocks: Clocks::default(),
         cooling_until: None,
+        closed: BTreeMap::new(),
         created_at: START,
         version: 1,
     }

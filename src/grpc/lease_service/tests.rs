@@ -194,6 +194,7 @@ impl Bench {
             state: TokenState::Live,
             clocks: Clocks::default(),
             cooling_until: None,
+            closed: Default::default(),
             created_at: clock_now(&self.clock),
             version: 1,
         };

@@ -1,6 +1,7 @@
 //! Tokens and their buckets on the wire.
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
 use crate::domain::token::{Reason, Status, Token, TokenState};
@@ -43,7 +44,12 @@ pub fn token_message(view: &TokenView) -> pb::Token {
         buckets: Vec::new(),
         active_leases: small(view.active_leases),
         create_time: Some(timestamp(token.created_at)),
+        closed_operations: token.closed.iter().map(closed_operation).collect(),
     }
+}
+
+fn closed_operation((operation, since): (&OperationId, &Timestamp)) -> pb::ClosedOperation {
+    pb::ClosedOperation { operation: operation.to_string(), close_time: Some(timestamp(*since)) }
 }
 
 /// Why it stands where it stands, and since when.
@@ -70,6 +76,7 @@ fn reason_message(reason: Reason) -> pb::TokenReason {
         Reason::AppDisabled => pb::TokenReason::AppDisabled,
         Reason::PlatformReset => pb::TokenReason::PlatformReset,
         Reason::RefreshRejected => pb::TokenReason::RefreshRejected,
+        Reason::NotAccepted => pb::TokenReason::NotAccepted,
     }
 }
 

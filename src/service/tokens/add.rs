@@ -114,6 +114,7 @@ impl Broker {
             state: TokenState::Live,
             clocks: ask.clocks,
             cooling_until: None,
+            closed: BTreeMap::new(),
             created_at: self.now(),
             version: 1,
         };

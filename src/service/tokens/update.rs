@@ -92,7 +92,10 @@ impl Broker {
         if change.scopes.is_some() || change.purposes.is_some() {
             let unknown = || Rejected::UnknownKind { network: token.network.to_string(), kind: token.kind.to_string() };
             let kind = network.kind(token.kind.as_str()).ok_or_else(unknown)?;
-            token.scopes = change.scopes.clone().unwrap_or(token.scopes);
+            if let Some(scopes) = &change.scopes {
+                token.scopes = scopes.clone();
+                token.closed.clear();
+            }
             token.purposes = check_purposes(kind, &token.scopes, change.purposes.unwrap_or(token.purposes))?;
         }
         Ok(token)

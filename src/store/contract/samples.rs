@@ -91,6 +91,7 @@ pub(crate) fn token(n: u128) -> Token {
         state: TokenState::Live,
         clocks: Clocks { access_expires_at: Some(at(1000)), consented_at: Some(at(-5)), ..Clocks::default() },
         cooling_until: None,
+        closed: [("tweets.get".parse().unwrap(), at(7))].into(),
         created_at: at(0),
         version: 1,
     }

@@ -6,9 +6,10 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
+    include_str!("../migrations/sqlite/0003_closed_operations.sql"),
 ];
 
 /// The schema version that this broker works with.

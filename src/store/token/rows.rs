@@ -1,9 +1,11 @@
 //! Tokens as rows and back.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::TokenId;
+use crate::base::ids::{OperationId, TokenId};
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
 use crate::store::StoreError;
@@ -15,7 +17,7 @@ macro_rules! columns {
     () => {
         "id, team, network, app, kind, person, profiles, label, granted_by, scopes, purposes, facts, reserve_percent,
          max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
-         consented_at_us, cooling_until_us, created_at_us, version"
+         consented_at_us, cooling_until_us, closed, created_at_us, version"
     };
 }
 pub(super) use columns;
@@ -56,6 +58,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         token.cooling_until,
         identity(token),
         &*token.granted_by,
+        json(&closed_at_us(token)),
     ]
 }
 
@@ -111,9 +114,23 @@ pub(super) fn token(row: &mut Row) -> Result<Token, StoreError> {
             consented_at: row.maybe_time()?,
         },
         cooling_until: row.maybe_time()?,
+        closed: closed(row)?,
         created_at: row.time()?,
         version: row.count()?,
     })
+}
+
+fn closed_at_us(token: &Token) -> BTreeMap<&str, i64> {
+    token.closed.iter().map(|(operation, since)| (operation.as_str(), since.micros())).collect()
+}
+
+fn closed(row: &mut Row) -> Result<BTreeMap<OperationId, Timestamp>, StoreError> {
+    let kept: BTreeMap<String, i64> = row.json()?;
+    let read = |(operation, since): (String, i64)| {
+        let operation = operation.parse().map_err(|_| StoreError::corrupt("an operation that is no name"))?;
+        Ok((operation, Timestamp::from_micros(since)))
+    };
+    kept.into_iter().map(read).collect()
 }
 
 /// Reads `state`, `reason` and `state_since_us`.

@@ -1,0 +1,3 @@
+-- Operations that a network refuses a token for want of a permission, each since when in microseconds; JSON.
+
+ALTER TABLE token ADD COLUMN closed TEXT NOT NULL DEFAULT '{}';
