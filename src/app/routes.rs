@@ -53,6 +53,7 @@ pub fn routes(broker: &Broker, tasks: &Tasks, reflection: bool) -> Routes {
     let builder = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(pb::ERROR_DETAILS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let current = builder().build_v1().expect("the descriptors were made by our own build");

@@ -23,6 +23,10 @@ Exit codes:
   5  the key is missing, wrong or not allowed to do this
   6  the broker can't be reached or is not ready";
 
+/// What helps where the certificate of whoever answers is not accepted.
+const UNTRUSTED: &str = "something answers, but its certificate is not trusted for this name: give the authority's with --ca, and write the \
+    address as the certificate names it";
+
 /// The way in which a command failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -85,6 +89,19 @@ pub enum Failure {
     /// Somebody pressed ctrl-c.
     #[error("interrupted")]
     Interrupted,
+    /// Something accepts connections and ends them without an answer.
+    #[error(
+        "{server} ended the connection without an answer: {}, or it is stopping",
+        if server.starts_with("https:") {
+            "it may ask for a client certificate (--cert and --client-key)"
+        } else {
+            "it may want TLS (write https://)"
+        }
+    )]
+    HungUp {
+        /// As it was given.
+        server: String,
+    },
     /// Something answers that is no broker.
     #[error(
         "what answers at {server} does not speak gRPC; the broker's gRPC address has port 7070 unless told otherwise"
@@ -112,6 +129,9 @@ impl Failure {
             Self::Refused(status) if status.code() == Code::Unknown && status.details().is_empty() => {
                 Self::NoBroker { server: server.to_owned() }
             }
+            Self::Refused(status) if status.code() == Code::Cancelled && status.details().is_empty() => {
+                Self::HungUp { server: server.to_owned() }
+            }
             _ => self,
         }
     }
@@ -122,7 +142,7 @@ impl Failure {
             Self::Refused(status) => exit_of(status),
             Self::Connect(ConnectError::Unreachable { .. }) => Exit::Unavailable,
             Self::Connect(_) | Self::Usage(_) => Exit::Usage,
-            Self::NoBroker { .. } | Self::WatchEnded => Exit::Unavailable,
+            Self::NoBroker { .. } | Self::HungUp { .. } | Self::WatchEnded => Exit::Unavailable,
             Self::File { .. } | Self::Output(_) | Self::Answer(_) | Self::RowsRejected { .. } | Self::Interrupted => {
                 Exit::Failed
             }
@@ -147,6 +167,9 @@ impl Failure {
             Self::Connect(error) => {
                 if let Some(root) = root_cause(error) {
                     let _ = writeln!(text, "  cause: {root}");
+                    if root.starts_with("invalid peer certificate") {
+                        let _ = writeln!(text, "  {UNTRUSTED}");
+                    }
                 }
             }
             _ => {}
@@ -158,7 +181,7 @@ impl Failure {
     pub fn to_json(&self) -> serde_json::Value {
         let (code, details) = match self {
             Self::Refused(status) => (code_name(status.code()), status.get_error_details()),
-            Self::Connect(ConnectError::Unreachable { .. }) | Self::WatchEnded => {
+            Self::Connect(ConnectError::Unreachable { .. }) | Self::HungUp { .. } | Self::WatchEnded => {
                 (code_name(Code::Unavailable), ErrorDetails::new())
             }
             _ => ("", ErrorDetails::new()),
@@ -342,6 +365,15 @@ mod tests {
         let status = Status::with_error_details(Code::InvalidArgument, "calls: must be 1 to 1,000,000", details);
         let text = Failure::from(status).to_text();
         assert_eq!(text, "error: calls: must be 1 to 1,000,000\n  status: INVALID_ARGUMENT\n");
+    }
+
+    #[test]
+    fn a_connection_that_is_ended_says_what_may_be_missing() {
+        for (server, helps) in [("https://b:7070", "--cert"), ("http://b:7070", "https://")] {
+            let failure = Failure::from(Status::cancelled("operation was canceled")).at_server(server);
+            assert!(failure.to_text().contains(helps), "{}", failure.to_text());
+            assert_eq!(failure.exit(), Exit::Unavailable);
+        }
     }
 
     #[test]

@@ -199,10 +199,29 @@ fn show(session: &mut Session, load: &pb::TeamLoad) -> Result<(), Failure> {
         session.terminal.notice("the team has neither demand nor tokens");
         return Ok(());
     }
-    session.terminal.table(&load.classes, CLASSES)?;
+    let (shown, idle) = told(&load.classes);
+    session.terminal.table(&shown, CLASSES)?;
     let details: String =
         load.classes.iter().map(|class| causes_and_forecast(class, session.terminal.view())).collect();
-    session.terminal.text(&details)
+    session.terminal.text(&details)?;
+    if idle > 0 {
+        let classes = if idle == 1 { "1 more class".to_owned() } else { format!("{idle} more classes") };
+        session
+            .terminal
+            .notice(&format!("{classes} with tokens were not asked for in 24 hours; --output json has all"));
+    }
+    Ok(())
+}
+
+/// The classes that were asked for, and how many others there are. All of them where nothing was asked for.
+fn told(classes: &[pb::ClassLoad]) -> (Vec<pb::ClassLoad>, usize) {
+    let is_asked = |class: &&pb::ClassLoad| class.spans.iter().any(|span| span.demand > 0.0);
+    let asked: Vec<_> = classes.iter().filter(is_asked).cloned().collect();
+    if asked.is_empty() {
+        return (classes.to_vec(), 0);
+    }
+    let idle = classes.len() - asked.len();
+    (asked, idle)
 }
 
 /// What causes a load that is not OK, and what is to come, in sentences.
@@ -335,6 +354,13 @@ NETWORK  CLASS   LEVEL  LOAD  OVER  DEMAND  SUPPLY      5 MIN  15 MIN   1 H  24 
 x        search  high   1.25  1 h    1,500   1,200  no supply    0.50  1.25  0.21       3            400  4 more x tokens
 ";
         assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_only_counted() {
+        let idle = pb::ClassLoad { spans: Vec::new(), ..class() };
+        assert_eq!(told(&[class(), idle.clone()]), (vec![class()], 1));
+        assert_eq!(told(std::slice::from_ref(&idle)), (vec![idle.clone()], 0));
     }
 
     #[test]

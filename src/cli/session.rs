@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::failure::Failure;
 use super::json::Named;
@@ -83,7 +83,15 @@ impl Session {
             return Ok(names::top("teams", team));
         }
         let request = pb::ListTeamsRequest { page_size: 2, page_token: String::new() };
-        let answer = TeamServiceClient::new(self.client()).list_teams(self.request(request)).await?.into_inner();
+        let answer = TeamServiceClient::new(self.client()).list_teams(self.request(request)).await;
+        let answer = match answer {
+            Ok(answer) => answer.into_inner(),
+            Err(status) if status.code() == Code::PermissionDenied => {
+                let text = "say which team with --team or TOKEN_BROKER_TEAM: a collector can't look for it";
+                return Err(Failure::Usage(text.to_owned()));
+            }
+            Err(status) => return Err(status.into()),
+        };
         match answer.teams.as_slice() {
             [only] => Ok(only.name.clone()),
             [] => Err(Failure::Usage("there is no team yet; make one with `token-broker team create NAME`".to_owned())),

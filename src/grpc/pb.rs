@@ -15,6 +15,9 @@ pub use generated::*;
 /// The descriptors of the package and of all it imports, encoded as `google.protobuf.FileDescriptorSet`, with comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tokenbroker.v1.descriptors"));
 
+/// The descriptors of what errors carry, with which clients such as grpcurl can show it.
+pub const ERROR_DETAILS: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
+
 /// The `domain` of each `google.rpc.ErrorInfo` that the broker sends.
 pub const ERROR_DOMAIN: &str = "tokenbroker.dev";
 
@@ -140,6 +143,7 @@ mod tests {
     fn reflection_takes_the_descriptors() {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(ERROR_DETAILS)
             .build_v1();
         assert!(reflection.is_ok());
     }
