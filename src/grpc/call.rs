@@ -15,9 +15,12 @@ mod request_id;
 mod status;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use http::{Request, Response};
@@ -26,7 +29,7 @@ use tonic::Code;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
-use tracing::{Instrument, Span};
+use tracing::Level;
 
 pub use deadline::{Deadlines, asked_for as deadline_of};
 pub use gate::CallGate;
@@ -40,6 +43,7 @@ use self::observer::Outcome;
 use super::caller::LastCaller;
 use super::listener::PeerIdentity;
 use crate::base::clock::Clock;
+use crate::telemetry::CallName;
 
 /// Resolves when the connection is about to close. A request extension of streams: a handler that ends its stream when it
 /// resolves gives the client a clean end. A stream that goes on is ended for it, with UNAVAILABLE, when the grace is over.
@@ -136,23 +140,13 @@ impl Front {
             }
             Some(place) => {
                 extend(&mut request, &link, &id, method.kind);
-                let span = tracing::info_span!("call", method = method.name(), request_id = id.as_str());
-                // Only what a stream does later needs the span again, and each clone of one costs a look-up.
-                let kept = if method.kind == CallKind::Stream { span.clone() } else { Span::none() };
-                let response = self.run(&link, method.kind, routes, request).instrument(span).await;
-                settle(response, method.kind, Held { outcome, span: kept, _place: place, _open: open }, &link)
+                let name = CallName { method: method.name(), request_id: id.text() };
+                let response = name.clone().around(self.run(&link, method.kind, routes, request)).await;
+                settle(response, method.kind, Held { outcome, name, _place: place, _open: open }, &link)
             }
         };
-        match (method.kind, status::code_in(response.headers())) {
-            (CallKind::Stream, None) => {
-                tracing::debug!(method = method.name(), request_id = id.as_str(), "a stream began");
-            }
-            (_, code) => {
-                let code = code.unwrap_or(Code::Ok);
-                tracing::debug!(method = method.name(), request_id = id.as_str(), ?code, "a call was answered");
-            }
-        }
-        response.headers_mut().insert(REQUEST_ID_HEADER, id.into_header());
+        note(method, &id, &response);
+        response.headers_mut().insert(REQUEST_ID_HEADER, id.header());
         Ok(response)
     }
 
@@ -170,13 +164,17 @@ impl Front {
     {
         let allowed = self.deadlines.allow(kind, deadline::asked_for(request.headers()));
         let handler = AssertUnwindSafe(async move { routes.oneshot(request).await }).catch_unwind();
-        let handler = async {
+        let mut handler = pin!(async {
             match handler.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(_) => status::panicked(),
             }
-        };
+        });
+        // Most calls are answered at once. Only one that is not needs a timer.
+        if let Poll::Ready(response) = poll_fn(|context| Poll::Ready(handler.as_mut().poll(context))).await {
+            return response;
+        }
         match (kind, allowed) {
             (_, None) => handler.await,
             (CallKind::Waiting, Some(allowed)) => tokio::select! {
@@ -191,7 +189,7 @@ impl Front {
 /// What a call holds until it has ended.
 struct Held {
     outcome: Outcome,
-    span: Span,
+    name: CallName,
     _place: InWork,
     _open: OpenCall,
 }
@@ -207,6 +205,21 @@ fn extend<B>(request: &mut Request<B>, link: &Link, id: &RequestId, kind: CallKi
     }
     if kind == CallKind::Stream {
         extensions.insert(Closing(link.closing.clone()));
+    }
+}
+
+/// Tells the log of the answer.
+fn note(method: &Method, id: &RequestId, response: &Response<Body>) {
+    if !tracing::enabled!(Level::DEBUG) {
+        return;
+    }
+    let (method_name, request_id) = (method.name(), id.as_str());
+    match (method.kind, status::code_in(response.headers())) {
+        (CallKind::Stream, None) => tracing::debug!(method = method_name, request_id, "a stream began"),
+        (_, code) => {
+            let code = code.unwrap_or(Code::Ok);
+            tracing::debug!(method = method_name, request_id, ?code, "a call was answered");
+        }
     }
 }
 

@@ -19,14 +19,18 @@ mod socket;
 mod tls;
 mod worker;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::service::Routes;
+use tonic::body::Body;
+use tower::Service;
 
 pub use limits::{Limits, MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
 pub use tls::{PeerIdentity, Tls, TlsError};
@@ -38,6 +42,17 @@ use crate::base::clock::Clock;
 
 /// How long after the drain limit a worker's thread may take to end.
 const THREAD_GRACE: Duration = Duration::from_secs(1);
+
+/// What finds and calls the handler of a call: tonic's `Routes`, or what is cheaper.
+pub trait Dispatch:
+    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Dispatch for S where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
 
 /// What a listener needs to know.
 pub struct Listen {
@@ -88,7 +103,7 @@ impl GrpcServer {
     ///
     /// # Errors
     /// Where the address is taken or forbidden, or threads can't be had; nothing is left running then.
-    pub fn start(listen: Listen, routes: impl Fn() -> Routes) -> Result<Self, ListenError> {
+    pub fn start<S: Dispatch>(listen: Listen, routes: impl Fn() -> S) -> Result<Self, ListenError> {
         let count = worker_count(listen.workers);
         let sockets = socket::bind(listen.address, count)
             .map_err(|source| ListenError::Bind { address: listen.address, source })?;
@@ -100,7 +115,7 @@ impl GrpcServer {
         let workers = sockets
             .into_iter()
             .enumerate()
-            .map(|(number, socket)| Worker::start(number, socket, Arc::clone(&shared), routes().prepare()))
+            .map(|(number, socket)| Worker::start(number, socket, Arc::clone(&shared), routes()))
             .collect::<io::Result<Vec<_>>>()
             .map_err(ListenError::Worker)?;
         let admission = Arc::clone(&shared.admission);

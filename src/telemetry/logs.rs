@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use super::call::WithCall;
 use crate::config::{Log, LogFormat};
 
 /// The log can't be started.
@@ -44,10 +45,14 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(&log.filter)?;
-    let lines = fmt::layer().with_writer(writer).with_ansi(colours);
-    let layer = match log.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+    let lines = fmt::layer().with_writer(writer);
+    let format = log.format;
+    let layer = match format {
+        LogFormat::Text => lines.map_event_format(|inner| WithCall { inner: inner.with_ansi(colours), format }).boxed(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            lines.map_event_format(|inner| WithCall { inner, format }).boxed()
+        }
     };
     Ok(Registry::default().with(layer.with_filter(filter)))
 }
@@ -58,6 +63,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::telemetry::CallName;
 
     /// What was logged.
     #[derive(Clone, Default)]
@@ -82,9 +88,10 @@ mod tests {
     }
 
     fn one_request() {
-        let _inside = tracing::info_span!("call", request_id = "req-7", method = "AcquireLease").entered();
-        tracing::info!(lease = "lse_1", "a lease was opened");
-        tracing::debug!("a detail");
+        CallName { method: "AcquireLease", request_id: "req-7".into() }.within(|| {
+            tracing::info!(lease = "lse_1", "a lease was opened");
+            tracing::debug!("a detail");
+        });
     }
 
     #[test]
@@ -93,8 +100,8 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!(line["message"], "a lease was opened");
         assert_eq!(line["lease"], "lse_1");
-        assert_eq!(line["span"]["request_id"], "req-7");
-        assert_eq!(line["span"]["method"], "AcquireLease");
+        assert_eq!(line["request_id"], "req-7");
+        assert_eq!(line["method"], "AcquireLease");
         assert_eq!(line["level"], "INFO");
     }
 

@@ -37,8 +37,8 @@ impl StreamBody {
     }
 
     fn end_after_panic(&mut self) -> Poll<Item> {
-        let span = self.held.as_ref().map_or_else(tracing::Span::none, |held| held.span.clone());
-        let trailers = span.in_scope(status::panic_trailers);
+        let name = self.held.as_ref().map(|held| held.name.clone());
+        let trailers = name.map_or_else(status::panic_trailers, |name| name.within(status::panic_trailers));
         self.end_with(trailers)
     }
 

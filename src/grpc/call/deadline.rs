@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::CallKind;
+
+const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The longest that calls may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl Deadlines {
 
 /// The client's `grpc-timeout`; `None` without one, or if it is malformed: the server's own limit holds then.
 pub fn asked_for(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(TIMEOUT_HEADER)?.to_str().ok()?;
     let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?;
     let (digits, unit) = text.split_at(unit_at);
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {

@@ -1,5 +1,6 @@
 //! The name of one call, in its log lines and in its answer, so that a person can find the one by the other.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,16 +12,23 @@ const MAX_LENGTH: usize = 64;
 
 /// The name of one call: 1 to 64 of `A-Z a-z 0-9 . _ : -`. A request extension of every call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().expect("only visible ASCII gets in")
+        &self.0
     }
 
-    pub(super) fn into_header(self) -> HeaderValue {
-        self.0
+    pub(super) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
+    /// As the answer carries it. No value comes twice, so that none is worth a place in the header table of the connection.
+    pub(super) fn header(&self) -> HeaderValue {
+        let mut header = HeaderValue::from_str(&self.0).expect("only visible ASCII gets in");
+        header.set_sensitive(true);
+        header
     }
 }
 
@@ -39,9 +47,10 @@ impl RequestIds {
 
     /// The client's own id, if it is well-formed; else a new one.
     pub(super) fn of(&self, headers: &HeaderMap) -> RequestId {
-        match headers.get(REQUEST_ID_HEADER) {
-            Some(given) if is_well_formed(given.as_bytes()) => RequestId(given.clone()),
-            _ => self.generate(),
+        let given = headers.get(REQUEST_ID_HEADER).and_then(|given| given.to_str().ok());
+        match given.filter(|given| is_well_formed(given)) {
+            Some(given) => RequestId(given.into()),
+            None => self.generate(),
         }
     }
 
@@ -51,7 +60,7 @@ impl RequestIds {
         write_hex(self.origin, &mut text[..16]);
         text[16] = b'-';
         write_hex(count, &mut text[17..]);
-        RequestId(HeaderValue::from_bytes(&text).expect("hex digits and a hyphen are visible ASCII"))
+        RequestId(str::from_utf8(&text).expect("hex digits and a hyphen are ASCII").into())
     }
 }
 
@@ -63,9 +72,9 @@ fn write_hex(number: u64, into: &mut [u8]) {
     }
 }
 
-fn is_well_formed(text: &[u8]) -> bool {
-    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
-    (1..=MAX_LENGTH).contains(&text.len()) && text.iter().all(good)
+fn is_well_formed(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(good)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(super) fn too_late() -> Response<Body> {
     Status::deadline_exceeded(message).into_http()
 }
 
-/// INTERNAL: the handler panicked. The log line is inside the call's span, which holds the request id.
+/// INTERNAL: the handler panicked. The log line names the call.
 pub(super) fn panicked() -> Response<Body> {
     panic_status().into_http()
 }

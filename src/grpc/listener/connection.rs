@@ -5,6 +5,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -15,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
 
+use super::Dispatch;
 use super::admission::Admitted;
 use super::limits::Limits;
 use super::preface::expect_preface;
@@ -37,10 +39,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a connection is served with.
-pub(super) struct Connection {
+pub(super) struct Connection<S> {
     pub shared: Arc<Shared>,
     pub front: Arc<Front>,
-    pub routes: Routes,
+    pub routes: S,
     /// After which it is told to come again.
     pub age: Duration,
 }
@@ -52,7 +54,7 @@ enum Parting {
     Stopping,
 }
 
-impl Connection {
+impl<S: Dispatch> Connection<S> {
     /// Serves `stream` to its end. Errors of one connection concern nobody else and are noted at debug level.
     pub(super) async fn serve(self, stream: TcpStream, addresses: TcpConnectInfo, admitted: Admitted) {
         let observer = Arc::clone(&self.shared.observer);
@@ -89,7 +91,8 @@ impl Connection {
         let link = Arc::new(link);
         let calls = Arc::clone(&link);
         let service = service_fn(move |request: Request<Incoming>| {
-            Arc::clone(&front).answer(Arc::clone(&calls), routes.clone(), request)
+            // In a box, since hyper moves it several times before it runs.
+            Box::pin(Arc::clone(&front).answer(Arc::clone(&calls), routes.clone(), request))
         });
         let connection = pin!(http2_of(&shared.limits).serve_connection(io, service));
         live(connection, &shared, &link, age).await.map_err(io::Error::other)
@@ -129,11 +132,12 @@ async fn live(
     link: &Link,
     age: Duration,
 ) -> hyper::Result<()> {
+    // The connection wakes with every call; what ends it need be looked at only when it has woken itself.
+    let mut due = pin!(FuturesUnordered::from_iter([time_to_part(shared, link, age)]));
     let parting = tokio::select! {
+        biased;
         ended = &mut connection => return ended,
-        () = sleep(age) => Parting::Aged,
-        () = quiet(link, shared.limits.idle) => Parting::Idle,
-        () = shared.stop.cancelled() => Parting::Stopping,
+        Some(parting) = due.next() => parting,
     };
     connection.as_mut().graceful_shutdown();
     link.closing.cancel();
@@ -149,6 +153,15 @@ async fn live(
         Parting::Aged | Parting::Idle => FLUSH,
     };
     timeout(last, connection).await.unwrap_or(Ok(()))
+}
+
+/// Waits until a connection must be told to go.
+async fn time_to_part(shared: &Shared, link: &Link, age: Duration) -> Parting {
+    tokio::select! {
+        () = sleep(age) => Parting::Aged,
+        () = quiet(link, shared.limits.idle) => Parting::Idle,
+        () = shared.stop.cancelled() => Parting::Stopping,
+    }
 }
 
 /// How long calls may go on. A stop in the meantime shortens it.

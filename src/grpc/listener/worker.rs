@@ -13,14 +13,13 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
 
 use super::admission::Admission;
 use super::connection::Connection;
 use super::limits::Limits;
 use super::tls::Tls;
-use super::{Listen, THREAD_GRACE};
+use super::{Dispatch, Listen, THREAD_GRACE};
 use crate::base::clock::Clock;
 use crate::base::ids::ProcessId;
 use crate::grpc::call::{CallGate, Front, Observer, RequestIds};
@@ -79,7 +78,7 @@ impl Worker {
         number: usize,
         socket: std::net::TcpListener,
         shared: Arc<Shared>,
-        routes: Routes,
+        routes: impl Dispatch,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (tell, ended) = oneshot::channel();
@@ -113,7 +112,13 @@ impl Drop for FailureWatch {
     }
 }
 
-fn run(runtime: Runtime, number: u64, socket: std::net::TcpListener, shared: &Arc<Shared>, routes: Routes) -> bool {
+fn run(
+    runtime: Runtime,
+    number: u64,
+    socket: std::net::TcpListener,
+    shared: &Arc<Shared>,
+    routes: impl Dispatch,
+) -> bool {
     let front = Arc::new(shared.front(number));
     let connections = TaskTracker::new();
     let clean = runtime.block_on(async {
@@ -138,7 +143,7 @@ async fn accept(
     listener: TcpListener,
     shared: &Arc<Shared>,
     front: &Arc<Front>,
-    routes: &Routes,
+    routes: &impl Dispatch,
     connections: &TaskTracker,
     mut ages: StdRng,
 ) {
@@ -163,7 +168,7 @@ async fn accept(
 }
 
 /// Admits the connection and serves it on its own task, or resets it, which costs the least.
-fn welcome(connection: Connection, stream: TcpStream, peer: SocketAddr, connections: &TaskTracker) {
+fn welcome(connection: Connection<impl Dispatch>, stream: TcpStream, peer: SocketAddr, connections: &TaskTracker) {
     match connection.shared.admission.admit(peer.ip()) {
         Ok(admitted) => {
             // Both may fail only on a socket that is dead already, and its first read says so.
