@@ -5,7 +5,7 @@
 //!
 //! * `bare`, `echo`, `report`: 8 connections × 10 calls in flight. `bare` is the echo as tonic serves it by itself, on a
 //!   current-thread runtime; `echo` the same behind the broker's listener with its limits, deadlines, request ids and log; `report`
-//!   the broker: each report settles one call and is granted one more.
+//!   the broker as the program serves it, metrics included: each report settles one call and is granted one more.
 //! * `collect`: 8 streams × 64 reports in flight of the same content.
 //! * `acquire`: 64 callers; each lease is durable (SQLite on this disk, `synchronous=FULL`) and audited before the answer, and
 //!   is released, with its report, while the next one is acquired.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
+use token_broker::app::CallMetrics;
+use token_broker::app::services::services;
 use token_broker::base::clock::{Clock, SystemClock};
 use token_broker::base::ids::{AuditId, CollectorId, TeamId};
 use token_broker::base::tasks::Tasks;
@@ -14,8 +16,8 @@ use token_broker::config::{self, Config};
 use token_broker::domain::audit::{Actor, AuditEvent};
 use token_broker::domain::networks::{Catalogue, Network, Purpose};
 use token_broker::domain::team::{Collector, CollectorScope, KeyHolder, Team};
-use token_broker::grpc::lease_service::LeaseServer;
-use token_broker::grpc::listener::{GrpcServer, Limits, Listen};
+use token_broker::grpc::call::{Observer, Unobserved};
+use token_broker::grpc::listener::{Dispatch, GrpcServer, Limits, Listen};
 use token_broker::grpc::pb::lease_service_server::LeaseServiceServer;
 use token_broker::service::keys::CreateKey;
 use token_broker::service::{Broker, Started};
@@ -23,7 +25,6 @@ use token_broker::store::team::WrappedKey;
 use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredToken};
 use token_broker::telemetry::{Metrics, start_log};
 use token_broker::vault::Place;
-use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
 use crate::child::Hello;
@@ -48,7 +49,7 @@ pub fn run(role: &str, dir: &Path) -> anyhow::Result<()> {
     let (address, authorization, _server) = match role {
         "bare" => (serve_bare()?, no_key(), None),
         "echo" => {
-            let server = listen(|| Routes::new(LeaseServiceServer::new(Echo)))?;
+            let server = listen(Arc::new(Unobserved), || LeaseServiceServer::new(Echo))?;
             (server.local_addr(), no_key(), Some(server))
         }
         "broker" => {
@@ -82,17 +83,17 @@ fn serve_bare() -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
-fn listen(routes: impl Fn() -> Routes) -> anyhow::Result<GrpcServer> {
+fn listen<S: Dispatch>(observer: Arc<dyn Observer>, services: impl Fn() -> S) -> anyhow::Result<GrpcServer> {
     let listen = Listen {
         address: ([127, 0, 0, 1], 0).into(),
         workers: WORKERS,
         limits: Limits::default(),
         tls: None,
         clock: Arc::new(SystemClock::start()),
-        observer: Arc::new(token_broker::grpc::call::Unobserved),
+        observer,
         seed: 7,
     };
-    Ok(GrpcServer::start(listen, routes)?)
+    Ok(GrpcServer::start(listen, services)?)
 }
 
 /// A broker on a store in `dir`, with a team, its tokens and a collector, whose authorization is returned.
@@ -115,7 +116,7 @@ async fn start_broker(dir: &Path, commits: &Arc<AtomicU64>) -> anyhow::Result<(G
     let network = catalogue.network("bench").context("the bench's network")?.clone();
     let Started { broker, .. } = Broker::start(config, catalogue, store, clock, metrics, &tasks).await?;
     let authorization = populate(&broker, &network).await?;
-    let server = listen(|| Routes::new(LeaseServiceServer::new(LeaseServer::new(broker.clone()))))?;
+    let server = listen(Arc::new(CallMetrics::new(&broker.metrics)), || services(&broker, &tasks, true))?;
     Ok((server, authorization))
 }
 

@@ -5,13 +5,14 @@ mod catalogue;
 pub mod demo;
 mod doctor;
 mod observer;
-pub mod routes;
 mod serve;
+pub mod services;
 mod settings;
 mod simulate;
 
 pub use admin_key::make_admin_key;
 pub use doctor::doctor;
+pub use observer::CallMetrics;
 pub use serve::{Opened, Running, ServeOptions, listen, open, serve};
 pub use settings::load_config;
 pub use simulate::{SimulateOptions, Simulated, simulate};

@@ -14,7 +14,7 @@ use anyhow::Context;
 use crate::app::admin_key::show_admin_key;
 use crate::app::catalogue::read_catalogue;
 use crate::app::observer::CallMetrics;
-use crate::app::routes::routes;
+use crate::app::services::services;
 use crate::app::settings::load_config;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::ids::ProcessId;
@@ -145,7 +145,7 @@ fn start_grpc(broker: &Broker, tasks: &Tasks) -> anyhow::Result<GrpcServer> {
         observer: Arc::new(CallMetrics::new(&broker.metrics)),
         seed: u64::try_from(ProcessId::generate().as_u128() & u128::from(u64::MAX)).unwrap_or_default(),
     };
-    Ok(GrpcServer::start(listen, || routes(broker, tasks, *reflection))?)
+    Ok(GrpcServer::start(listen, || services(broker, tasks, *reflection))?)
 }
 
 async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) -> anyhow::Result<HttpServer> {

@@ -26,6 +26,7 @@ mod refusals;
 pub mod status;
 pub mod team_service;
 pub mod token_service;
+pub mod unary;
 mod watch_refusals;
 #[cfg(test)]
 mod watch_tests;
