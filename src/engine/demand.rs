@@ -28,7 +28,8 @@ pub struct Asked<'a> {
     collection: &'a Arc<str>,
     calls: u64,
     keys: &'a [String],
-    identity: Identity,
+    /// By what it is known when it comes again; `None`: by what it leaves over.
+    identity: Option<Identity>,
     /// The name of calls alike that were left over before, which this asks for again.
     left_over: (Option<CollectorId>, Purpose),
 }
@@ -40,7 +41,7 @@ impl<'a> Asked<'a> {
         let Some(note) = &acquire.idempotency else { return asked };
         // What stands behind a space numbers the leases that one request had one after another.
         let id = note.request_id.split(' ').next();
-        Asked { identity: Identity::Named(hash(&(&note.scope, id))), ..asked }
+        Asked { identity: Some(Identity::Named(hash(&(&note.scope, id)))), ..asked }
     }
 
     fn without_name(network: &'a Network, request: &'a AcquireRequest) -> Self {
@@ -53,24 +54,27 @@ impl<'a> Asked<'a> {
             collection: &request.collection,
             calls: request.calls,
             keys: &request.keys,
-            identity: Identity::Alike(hash(&(who, what))),
+            identity: Some(Identity::Alike(hash(&(who, what)))),
             left_over: (request.collector, request.purpose),
         }
     }
 
     /// For more calls of a lease.
     pub fn of_report(network: &'a Network, view: &'a LeaseView, usage: &'a UsageReport) -> Self {
-        let asked = Asked {
+        Asked {
             network,
             operation: &network.operations[view.operation],
             team: &view.team,
             collection: &view.collection,
             calls: usage.want_calls,
             keys: &usage.want_keys,
-            identity: Identity::Alike(0),
+            identity: None,
             left_over: (view.collector, view.purpose),
-        };
-        Asked { identity: asked.left_over(), ..asked }
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        self.identity.unwrap_or_else(|| self.left_over())
     }
 
     fn left_over(&self) -> Identity {
@@ -81,7 +85,7 @@ impl<'a> Asked<'a> {
     pub fn record(&self, meter: &mut DemandMeter, now: Timestamp) {
         for (key, units) in self.flows() {
             let left_over = meter.has_unserved(&key.load).then(|| self.left_over());
-            meter.record(now, &key, self.calls.saturating_mul(units), Some(self.identity), left_over);
+            meter.record(now, &key, self.calls.saturating_mul(units), self.identity, left_over);
         }
         for (key, units) in self.costs(true) {
             self.keys.iter().for_each(|name| meter.record(now, &key, units, Some(Identity::Named(hash(name))), None));
@@ -92,7 +96,7 @@ impl<'a> Asked<'a> {
     pub fn served(&self, meter: &mut DemandMeter, calls: u64, at: Timestamp) {
         let missing = self.calls.saturating_sub(calls);
         for (key, units) in self.flows() {
-            meter.served(&key.load, self.identity, calls.saturating_mul(units));
+            meter.served(&key.load, self.identity(), calls.saturating_mul(units));
             if missing > 0 {
                 meter.unserved(at, &key, missing.saturating_mul(units), self.left_over());
             }
@@ -102,7 +106,7 @@ impl<'a> Asked<'a> {
     /// The request that was recorded at `at` ended without being served.
     pub fn unserved(&self, meter: &mut DemandMeter, at: Timestamp) {
         for (key, units) in self.flows() {
-            meter.unserved(at, &key, self.calls.saturating_mul(units), self.identity);
+            meter.unserved(at, &key, self.calls.saturating_mul(units), self.identity());
         }
     }
 

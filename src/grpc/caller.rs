@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::header::AUTHORIZATION;
 use tonic::{Request, Status};
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::secret::Secret;
 use crate::grpc::listener::PeerIdentity;
 use crate::grpc::status::Refusal;
@@ -25,9 +26,10 @@ struct Proven {
 }
 
 impl LastCaller {
-    fn find(&self, shown: &str, changes: u64, now: Timestamp) -> Option<Caller> {
+    fn find(&self, shown: &str, changes: u64, clock: &dyn Clock) -> Option<Caller> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = last.as_ref().filter(|last| last.changes == changes && now < last.until);
+        let lasts = |until| until == Timestamp::NEVER || clock.now() < until;
+        let fresh = last.as_ref().filter(|last| last.changes == changes && lasts(last.until));
         fresh.filter(|last| last.shown.matches(shown.as_bytes())).map(|last| last.caller.clone())
     }
 
@@ -38,7 +40,7 @@ impl LastCaller {
 
 /// Tells who makes a call: by the key that it carries, or else by the certificate of its connection.
 pub fn caller<T>(broker: &Broker, request: &Request<T>) -> Result<Caller, Status> {
-    let key = request.metadata().get("authorization").map(|value| value.to_str().unwrap_or_default());
+    let key = request.metadata().as_ref().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let known = match (key, request.extensions().get::<PeerIdentity>()) {
         (Some(key), _) => return by_key(broker, key, request.extensions().get()),
         (None, Some(identity)) => broker.authenticate_certificate(identity.names()),
@@ -50,7 +52,7 @@ pub fn caller<T>(broker: &Broker, request: &Request<T>) -> Result<Caller, Status
 fn by_key(broker: &Broker, shown: &str, last: Option<&LastCaller>) -> Result<Caller, Status> {
     // Read first: what changes while the key is proven is noticed by the next call.
     let changes = broker.directory.changes();
-    if let Some(caller) = last.and_then(|last| last.find(shown, changes, broker.now())) {
+    if let Some(caller) = last.and_then(|last| last.find(shown, changes, &*broker.clock)) {
         return Ok(caller);
     }
     let caller = broker.authenticate(Some(shown)).map_err(|error| Refusal::from(error).status())?;

@@ -176,8 +176,9 @@ impl Broker {
     ) -> Result<Standing, LeaseCallError> {
         match self.take_report(caller, lease, report) {
             Ok(TakenReport::Settled(standing)) => Ok(standing),
-            Ok(TakenReport::Open(open)) => self.finish_report(*open).await,
-            Err(error) => Err(self.explain_missing(caller, error).await),
+            // In boxes, so that a report which needs neither does not carry their room.
+            Ok(TakenReport::Open(open)) => Box::pin(self.finish_report(*open)).await,
+            Err(error) => Err(Box::pin(self.explain_missing(caller, error)).await),
         }
     }
 
@@ -249,12 +250,13 @@ impl Broker {
         if let Some(answered) = &report.answer {
             let answer = Answer { status: answered.status, headers: &answered.headers, body: &answered.body };
             let classified = classify(network, &answer);
-            let now = self.now();
-            let received_at = answered.received_at.filter(|at| *at <= now && now.since(*at) <= OLDEST_ANSWER);
             call.class = classified.class;
             call.retry_after = classified.retry_after;
-            call.answered_at = received_at;
-            call.readings = read_usage(network, &answered.headers, received_at.unwrap_or(now));
+            if answered.received_at.is_some() || !answered.headers.is_empty() {
+                let now = self.now();
+                call.answered_at = answered.received_at.filter(|at| *at <= now && now.since(*at) <= OLDEST_ANSWER);
+                call.readings = read_usage(network, &answered.headers, call.answered_at.unwrap_or(now));
+            }
         }
         UsageReport { report: call, want_calls: report.want_calls, want_keys: report.want_keys }
     }

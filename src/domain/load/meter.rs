@@ -7,9 +7,10 @@
 //! * Memory is bounded: rings of slots, a bounded number of collections per team (the rest is counted together as `other`),
 //!   a bounded number of remembered requests. Networks and classes come from the catalogue and teams from the operator.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::TeamId;

@@ -3,9 +3,9 @@
 //! The table bounds the method label of metrics and says which calls may last. A method that it does not know is `unknown`
 //! and counts as unary: the routes answer it with UNIMPLEMENTED.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::HashMap;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
