@@ -45,6 +45,11 @@ pub enum AppsCommand {
         #[command(flatten)]
         fields: Fields,
     },
+    /// Delete an app that no token uses any more; 'default' stays.
+    Delete {
+        /// The app, as NETWORK/APP.
+        app: String,
+    },
     /// Add units to a budget that is paid in advance; negative ones are taken back.
     #[command(after_help = "Example:\n  token-broker apps top-up x/default --class posts --units 10000")]
     TopUp {
@@ -148,6 +153,7 @@ pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Fail
     let mut client = NetworkServiceClient::new(session.client());
     let app = match command {
         AppsCommand::List { paging, network } => return list(session, &paging, &network).await,
+        AppsCommand::Delete { app } => return delete(session, &app).await,
         AppsCommand::TopUp { app, class, units } => return top_up(session, &app, class, units).await,
         AppsCommand::Show { app } => {
             let request = pb::GetAppRequest { name: whole_name(&app)? };
@@ -170,6 +176,12 @@ pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Fail
     };
     session.terminal.record(&app, COLUMNS)?;
     session.terminal.section("Budgets", &app.budgets, BUDGETS)
+}
+
+async fn delete(session: &mut Session, app: &str) -> Result<(), Failure> {
+    let request = pb::DeleteAppRequest { name: whole_name(app)?, request_id: session.request_id() };
+    NetworkServiceClient::new(session.client()).delete_app(session.request(request)).await?;
+    session.terminal.say(&format!("app {app} is deleted"))
 }
 
 async fn top_up(session: &mut Session, app: &str, class: String, units: i64) -> Result<(), Failure> {

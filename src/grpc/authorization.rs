@@ -69,6 +69,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("NetworkService/GetApp", Rule::Operator),
     ("NetworkService/CreateApp", Rule::Admin),
     ("NetworkService/UpdateApp", Rule::Admin),
+    ("NetworkService/DeleteApp", Rule::Admin),
     ("NetworkService/TopUpBudget", Rule::Admin),
     ("LoadService/GetTeamLoad", Rule::OfTeam),
     ("LoadService/ListTeamLoads", Rule::Operator),

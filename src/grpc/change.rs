@@ -31,7 +31,7 @@ macro_rules! changes {
 
 changes! {
     AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
-    DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest,
+    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest,
     PauseTokenRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateTeamRequest, UpdateTokenRequest,
 }

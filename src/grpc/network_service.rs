@@ -88,6 +88,18 @@ impl NetworkService for NetworkServer {
         .await
     }
 
+    async fn delete_app(
+        &self,
+        request: Request<pb::DeleteAppRequest>,
+    ) -> Result<Response<pb::DeleteAppResponse>, Status> {
+        let named = |request: &pb::DeleteAppRequest, mistakes: &mut _| read_app_name("name", &request.name, mistakes);
+        let call = "NetworkService/DeleteApp";
+        change(&self.0, request, call, named, |broker, attempt, (network, app)| async move {
+            broker.delete_app(attempt, &network, &app).await
+        })
+        .await
+    }
+
     async fn top_up_budget(
         &self,
         request: Request<pb::TopUpBudgetRequest>,

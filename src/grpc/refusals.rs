@@ -135,6 +135,10 @@ impl From<AppError> for Refusal {
             AppError::Network(error) => Refusal::from(error),
             AppError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
             AppError::Exists { .. } => refuse(Code::AlreadyExists, ErrorReason::AppExists, message),
+            AppError::InUse { tokens, .. } => {
+                refuse(Code::FailedPrecondition, ErrorReason::AppInUse, message).with("tokens", tokens)
+            }
+            AppError::Default(_) => refuse(Code::FailedPrecondition, ErrorReason::AppInUse, message),
             AppError::Fact(_) => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("app.facts"),
             AppError::NoBudget { network, class } => {
                 refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message)

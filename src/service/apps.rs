@@ -20,7 +20,7 @@ use crate::service::Broker;
 use crate::service::networks::NetworkError;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{Rejected, check_facts};
-use crate::store::{StoreError, StoredApp, TopUpBudget as StoredTopUp};
+use crate::store::{DeleteAppError, StoreError, StoredApp, TopUpBudget as StoredTopUp};
 use crate::vault::{OpenOwnError, OwnPlace};
 
 /// The most units that a budget may hold.
@@ -111,6 +111,21 @@ pub enum AppError {
         /// The id.
         app: AppId,
     },
+    /// It has tokens.
+    #[error(
+        "app '{app}' of network '{network}' has {tokens} tokens that are not revoked; revoke them first, or add them to another app"
+    )]
+    InUse {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+        /// Tokens that are not revoked.
+        tokens: u64,
+    },
+    /// It can't be deleted.
+    #[error("network '{0}' always has the app 'default'; change it instead, such as to an empty client id and secret")]
+    Default(NetworkId),
     /// A fact that no limit of the network is worked out from.
     #[error(transparent)]
     Fact(#[from] Rejected),
@@ -200,6 +215,34 @@ impl Broker {
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.stored_app(network, app)?;
         self.put_app(&attempt.into(), "app.update", &before, change).await
+    }
+
+    /// Deletes an app that no token uses.
+    pub async fn delete_app(
+        &self,
+        attempt: impl Into<Attempt<()>>,
+        network: &NetworkId,
+        app: &AppId,
+    ) -> Result<(), AppError> {
+        let attempt = attempt.into();
+        let _one_at_a_time = self.changes.directory.lock().await;
+        // No token is added to it meanwhile.
+        let _tokens = self.changes.all_tokens().await;
+        let stored = self.stored_app(network, app)?;
+        if app.as_str() == DEFAULT_APP {
+            return Err(AppError::Default(network.clone()));
+        }
+        let audit = self.audit(&attempt.caller, "app.delete", name_of(&stored.app), String::new());
+        match self.store.delete_app(network, app, attempt.trail(audit, &())).await {
+            Ok(()) => {}
+            Err(DeleteAppError::InUse { tokens }) => {
+                return Err(AppError::InUse { network: network.clone(), app: app.clone(), tokens });
+            }
+            Err(DeleteAppError::Store(error)) => return Err(error.into()),
+        }
+        self.directory.remove_app(network, app);
+        self.engine.set_app(network, app, terms_of(&self.config, &App::unknown(network.clone(), app.clone())));
+        Ok(())
     }
 
     /// Adds units to a budget: durable, and in force in the live pool when this returns.

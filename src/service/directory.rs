@@ -172,4 +172,9 @@ impl Directory {
     pub fn put_app(&self, stored: StoredApp) {
         self.apps.insert((stored.app.network.clone(), stored.app.id.clone()), Arc::new(stored));
     }
+
+    /// Takes an app out.
+    pub fn remove_app(&self, network: &NetworkId, app: &AppId) {
+        self.apps.remove(&(network.clone(), app.clone()));
+    }
 }

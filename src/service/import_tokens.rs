@@ -193,6 +193,12 @@ impl Import {
             self.last_seen = *number;
         }
         let mut outcomes: Vec<Option<Outcome>> = std::iter::repeat_with(|| None).take(rows.len()).collect();
+        // Taken before the rows are checked: what they are checked against must still hold when they are kept.
+        let broker = self.broker.clone();
+        let _changes = match self.begin.validate_only {
+            true => Vec::new(),
+            false => broker.changes.all_tokens().await,
+        };
         let candidates = self.check(rows, &mut outcomes)?;
         if self.begin.validate_only {
             self.foresee(candidates, &mut outcomes).await?;
@@ -243,10 +249,9 @@ impl Import {
         Ok(NewToken { stored, trail: audit.into() })
     }
 
-    /// Keeps the tokens, durably, then puts them into their pools.
+    /// Keeps the tokens, durably, then puts them into their pools. The caller holds the locks of all tokens.
     async fn keep(&self, candidates: Vec<Candidate>, outcomes: &mut [Option<Outcome>]) -> Result<(), ImportError> {
         let broker = &self.broker;
-        let _changes = broker.changes.all_tokens().await;
         let progress = ImportProgress {
             import: stored_name(&self.begin),
             last_row: self.committed.max(self.last_seen),

@@ -40,6 +40,20 @@ pub struct TopUpBudget {
     pub at: Timestamp,
 }
 
+/// Why an app was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteAppError {
+    /// It has tokens that are not revoked.
+    #[error("the app has {tokens} tokens that are not revoked; revoke them first")]
+    InUse {
+        /// How many.
+        tokens: u64,
+    },
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What is kept of apps.
 #[async_trait]
 pub trait AppStore: Send + Sync {
@@ -47,6 +61,8 @@ pub trait AppStore: Send + Sync {
     async fn put_app(&self, app: StoredApp, trail: Trail) -> Result<(), StoreError>;
     /// Adds to a budget of an app that is stored; the budget as it is then. [`StoreError::Conflict`]: less than nothing would be left.
     async fn top_up_budget(&self, top_up: TopUpBudget, trail: Trail) -> Result<Budget, StoreError>;
+    /// Deletes an app that is not `default`, with its budgets, unless it has tokens that are not revoked.
+    async fn delete_app(&self, network: &NetworkId, app: &AppId, trail: Trail) -> Result<(), DeleteAppError>;
     /// All apps with their budgets, by network and id.
     async fn list_apps(&self) -> Result<Vec<StoredApp>, StoreError>;
 }
@@ -64,6 +80,11 @@ const START_BUDGET: &str =
     ON CONFLICT (network, app, class) DO NOTHING";
 const TOP_UP: &str = "UPDATE budget SET total = total + $4, topped_up_at_us = $5
     WHERE network = $1 AND app = $2 AND class = $3 RETURNING total";
+
+const COUNT_TOKENS: &str = "SELECT COUNT(*) FROM token
+    WHERE network = $1 AND app = $2 AND app <> 'default' AND state <> 'revoked'";
+const DELETE_BUDGETS: &str = "DELETE FROM budget WHERE network = $1 AND app = $2";
+const DELETE_APP: &str = "DELETE FROM app WHERE network = $1 AND id = $2";
 
 #[async_trait]
 impl<D: Database> AppStore for D {
@@ -98,6 +119,26 @@ impl<D: Database> AppStore for D {
                 let total: u64 = row.count()?;
                 insert_trail(tx, &trail).await?;
                 Ok(Budget { total, topped_up_at: at })
+            })
+        })
+        .await
+    }
+
+    async fn delete_app(&self, network: &NetworkId, app: &AppId, trail: Trail) -> Result<(), DeleteAppError> {
+        let named = move |(network, app): &(NetworkId, AppId)| values![network, app];
+        let name = (network.clone(), app.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let counted = first(tx, COUNT_TOKENS, named(&name)).await?;
+                let tokens = counted.map_or(Ok(0), |mut row| row.count())?;
+                if tokens > 0 {
+                    return Err(DeleteAppError::InUse { tokens });
+                }
+                tx.execute(DELETE_BUDGETS, named(&name)).await?;
+                if tx.execute(DELETE_APP, named(&name)).await? == 0 {
+                    return Err(StoreError::not_found(format!("app '{}' of network '{}'", name.1, name.0)).into());
+                }
+                Ok(insert_trail(tx, &trail).await?)
             })
         })
         .await

@@ -31,7 +31,7 @@ pub mod usage;
 mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
-pub use app::{AppStore, StoredApp, TopUpBudget};
+pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
 pub use audit::{AuditFilter, AuditRow, AuditStore};
 pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};

@@ -69,9 +69,13 @@ impl Running {
         self.begun.acquire().await.expect("never closed").forget();
     }
 
-    pub async fn client(&self) -> NetworkServiceClient<Channel> {
+    pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address())).expect("an address is a URI");
-        NetworkServiceClient::new(endpoint.connect().await.expect("the listener runs"))
+        endpoint.connect().await.expect("the listener runs")
+    }
+
+    pub async fn client(&self) -> NetworkServiceClient<Channel> {
+        NetworkServiceClient::new(self.channel().await)
     }
 }
 
@@ -152,6 +156,10 @@ impl NetworkService for Stub {
     }
 
     async fn update_app(&self, _: Request<UpdateAppRequest>) -> Result<Response<UpdateAppResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn delete_app(&self, _: Request<DeleteAppRequest>) -> Result<Response<DeleteAppResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 

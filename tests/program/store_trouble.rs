@@ -86,9 +86,11 @@ async fn a_store_that_another_process_holds_is_left_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_store_of_a_newer_broker_is_refused_untouched() {
     let stopped = Stopped::new().await;
+    stopped.sql("INSERT INTO meta SELECT 'its_version', value FROM meta WHERE name = 'schema_version'");
     stopped.sql("UPDATE meta SET value = CAST('9999' AS BLOB) WHERE name = 'schema_version'");
     stopped.refuses("newer", &["schema version 9999", "start a newer broker or restore a backup"]);
-    stopped.sql("UPDATE meta SET value = CAST('3' AS BLOB) WHERE name = 'schema_version'");
+    let its_version = "(SELECT value FROM meta WHERE name = 'its_version')";
+    stopped.sql(&format!("UPDATE meta SET value = {its_version} WHERE name = 'schema_version'"));
     stopped.works().await;
 }
 

@@ -205,6 +205,9 @@ async fn apps(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     let newer = |ask: &mut pb::UpdateAppRequest| ask.app.as_mut().unwrap().client_secret = "newer".to_owned();
     same!(test, tried, NetworkServer.update_app(update), newer);
     let budget = same!(test, tried, NetworkServer.top_up_budget(top_up(500)), |ask| ask.units = 501).budget;
+    let delete = pb::DeleteAppRequest { name: "networks/x/apps/second".to_owned(), ..Default::default() };
+    let other = |ask: &mut pb::DeleteAppRequest| ask.name.push_str("-one");
+    same!(test, tried, NetworkServer.delete_app(delete), other);
     let shown = call!(test, NetworkServer.get_app(pb::GetAppRequest { name: top_up(0).name })).unwrap();
     assert_eq!(shown.app.unwrap().budgets, budget.into_iter().collect::<Vec<_>>(), "what was answered is so");
     test

@@ -2,11 +2,12 @@
 
 use crate::base::ids::{AppId, NetworkId};
 use crate::base::secret::Secret;
-use crate::grpc::change::answers;
+use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::{name_in, optional_timestamp};
 use crate::grpc::fields::{NAME, check_text, child_in, count, facts, mask, required};
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
+use crate::service::Broker;
 use crate::service::apps::{AppView, BudgetView, CreateApp, TopUpBudget, UpdateApp};
 
 /// The longest client id, in characters.
@@ -129,4 +130,10 @@ answers! {
     CreateAppResponse { app } = |_, app| app_message(app.clone()), of AppView;
     UpdateAppResponse { app } = |_, app| app_message(app.clone()), of AppView;
     TopUpBudgetResponse { budget } = |_, budget| budget_message(budget.clone()), of BudgetView;
+}
+
+impl Answer<()> for pb::DeleteAppResponse {
+    fn of(_: &Broker, (): &()) -> Self {
+        Self {}
+    }
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::networks::Purpose;
 use crate::engine::AcquireError;
-use crate::service::testing::{TestBroker, ask};
-use crate::service::tokens::AddToken;
+use crate::service::testing::{TestBroker, ask, x_token};
+use crate::service::tokens::{AddToken, TokenError};
 use crate::service::{AcquireLease, AcquireLeaseError};
 
 /// What a search of X is charged of the budget `post_reads`, and what the tests begin with: ten searches.
@@ -225,5 +225,30 @@ async fn limits_follow_the_facts_of_an_app_at_once() {
     let unknown = UpdateApp { facts: Some(BTreeMap::from([("shoe_size".to_owned(), 7)])), ..UpdateApp::default() };
     let unknown = test.broker.update_app(&test.admin, &id("facebook"), &default_app(), unknown).await;
     assert!(matches!(unknown, Err(AppError::Fact(Rejected::Fact { .. }))));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_is_deleted_once_no_token_uses_it() {
+    let test = TestBroker::start().await;
+    let acme = test.team("acme").await;
+    let second = || id::<AppId>("second");
+    let create = CreateApp { network: id("x"), id: second(), said: UpdateApp::default() };
+    test.broker.create_app(&test.admin, create).await.unwrap();
+    let of_second = || AddToken { app: Some("second".to_owned()), ..x_token("ann") };
+    let token = test.broker.add_token(&test.admin, &acme, of_second()).await.unwrap().token.id;
+    for app in [second(), default_app()] {
+        let refused = test.broker.delete_app(&test.admin, &id("x"), &app).await;
+        let expected = matches!(refused, Err(AppError::InUse { tokens: 1, .. })) || app == default_app();
+        assert!(refused.is_err() && expected, "{app}: {refused:?}");
+    }
+    test.broker.revoke_token(&test.admin, &acme, token, "").await.unwrap();
+    test.broker.delete_app(&test.admin, &id("x"), &second()).await.unwrap();
+    let test = test.restart().await;
+    assert!(matches!(test.broker.app(&id("x"), &second()), Err(AppError::NotFound { .. })));
+    let late = test.broker.add_token(&test.admin, &acme, of_second()).await;
+    assert!(matches!(late, Err(TokenError::Rejected(Rejected::AppNotFound { .. }))), "{late:?}");
+    let again = test.broker.delete_app(&test.admin, &id("x"), &second()).await;
+    assert!(matches!(again, Err(AppError::NotFound { .. })), "{again:?}");
     test.stop().await;
 }

@@ -75,6 +75,8 @@ impl Broker {
         let stored = self.new_token(team, &ask)?;
         let token = stored.token.clone();
         let _changes = self.changes.token(token.id).await;
+        // Its app may have been deleted while the lock was waited for.
+        self.checked_app(&token.network, Some(token.app.as_str()))?;
         let made = self.view_token(token.clone());
         let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
         let inserted = self.store.insert_tokens(vec![NewToken { stored: stored.clone(), trail }], None).await?;

@@ -1,9 +1,10 @@
 //! Apps and their budgets.
 
 use super::Fixture;
-use super::samples::{at, audited, event, request};
+use super::samples::{at, audited, event, new_token, request, seed, token};
 use crate::domain::app::{App, Budget};
-use crate::store::{Store, StoreError, StoredApp, TopUpBudget, Trail};
+use crate::domain::token::{Token, TokenState};
+use crate::store::{DeleteAppError, Store, StoreError, StoredApp, TokenChange, TopUpBudget, Trail};
 
 fn stored(id: &str) -> StoredApp {
     let mut app = App::unknown("x".parse().unwrap(), id.parse().unwrap());
@@ -61,5 +62,30 @@ pub(crate) async fn a_budget_never_falls_below_nothing(fixture: &dyn Fixture) {
     let more = store.top_up_budget(top_up(-41), event("app.top_up", "app").into()).await;
     assert!(matches!(more, Err(StoreError::Conflict { .. })), "{more:?}");
     assert_eq!(total(&*store).await, Some(40));
+    store.close().await;
+}
+
+pub(crate) async fn an_app_with_tokens_stays(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 1).await;
+    let (network, own) = ("x".parse().unwrap(), "own".parse().unwrap());
+    store.put_app(stored("own"), event("app.create", "app").into()).await.unwrap();
+    store
+        .top_up_budget(TopUpBudget { app: "own".parse().unwrap(), ..top_up(5) }, event("app.top_up", "app").into())
+        .await
+        .unwrap();
+    let mut with_app = Token { app: "own".parse().unwrap(), ..token(2) };
+    store.insert_tokens(vec![new_token(with_app.clone())], None).await.unwrap();
+    let refused = store.delete_app(&network, &own, event("app.delete", "app").into()).await;
+    assert!(matches!(refused, Err(DeleteAppError::InUse { tokens: 1 })), "{refused:?}");
+    with_app.state = with_app.state.revoke(at(1));
+    let (trail, outbox, alerts) = (event("token.revoke", "token").into(), vec![], vec![]);
+    let (secrets, expected_version, expected_state) = (None, 1, TokenState::Live);
+    let revoked = TokenChange { token: with_app, secrets, expected_version, expected_state, trail, outbox, alerts };
+    store.change_token(revoked).await.unwrap();
+    store.delete_app(&network, &own, event("app.delete", "app").into()).await.unwrap();
+    assert_eq!((store.list_apps().await.unwrap(), audited(&*store, "app.delete").await), (vec![], 1));
+    let again = store.delete_app(&network, &own, event("app.delete", "app").into()).await;
+    assert!(matches!(again, Err(DeleteAppError::Store(StoreError::NotFound { .. }))), "{again:?}");
     store.close().await;
 }

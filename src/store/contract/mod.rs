@@ -53,7 +53,8 @@ macro_rules! suite {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept_and_rewrapped,
                 meta_is_set_once_or_replaced
             }
-            app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing }
+            app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
+                an_app_with_tokens_stays }
             request {
                 every_change_notes_its_request, a_change_that_fails_notes_nothing, of_changes_at_once_one_is_made
             }

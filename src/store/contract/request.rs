@@ -10,7 +10,9 @@ use crate::base::ids::{CollectorId, KeyId};
 use crate::domain::app::App;
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::domain::token::{Token, TokenState};
-use crate::store::{NewToken, Store, StoreError, StoredApp, TokenChange, TokenChangeError, TopUpBudget, Trail};
+use crate::store::{
+    DeleteAppError, NewToken, Store, StoreError, StoredApp, TokenChange, TokenChangeError, TopUpBudget, Trail,
+};
 
 type Done<'s> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 's>>;
 /// A change, made with what it leaves beside itself.
@@ -54,6 +56,14 @@ const CHANGES: &[(&str, Make)] = &[
             store.change_token(pause(trail)).await.map_err(|error| match error {
                 TokenChangeError::Store(error) => error,
                 other => panic!("{other}"),
+            })
+        })
+    }),
+    ("app.delete", |store, trail| {
+        Box::pin(async {
+            store.delete_app(&app().app.network, &app().app.id, trail).await.map_err(|error| match error {
+                DeleteAppError::Store(error) => error,
+                other @ DeleteAppError::InUse { .. } => panic!("{other}"),
             })
         })
     }),
