@@ -22,7 +22,7 @@ use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::{self, ByteSize, Config};
 use crate::grpc::call::Deadlines;
-use crate::grpc::listener::{GrpcServer, Limits, Listen, Tls};
+use crate::grpc::listener::{ClientAuthority, GrpcServer, Limits, Listen, Tls};
 use crate::service::{Broker, Started};
 use crate::store::{SqliteOptions, SqliteStore, Store};
 use crate::telemetry::{Metrics, install_panic_hook, start_log};
@@ -134,8 +134,17 @@ fn store_options(settings: &config::Store, metrics: &Metrics) -> SqliteOptions {
 }
 
 fn start_grpc(broker: &Broker, tasks: &Tasks) -> anyhow::Result<GrpcServer> {
-    let config::Grpc { listen, workers, reflection, tls: _, insecure_plaintext: _, deadline: _, drain: _, limits: _ } =
-        &broker.config.grpc;
+    let config::Grpc {
+        listen,
+        workers,
+        reflection,
+        tls: _,
+        insecure_plaintext: _,
+        deadline: _,
+        require_deadline: _,
+        drain: _,
+        limits: _,
+    } = &broker.config.grpc;
     let listen = Listen {
         address: *listen,
         workers: *workers,
@@ -211,7 +220,7 @@ fn limits(config: &Config) -> Limits {
         connection_age,
         connection_age_grace,
         drain: config.grpc.drain,
-        deadlines: Deadlines { unary: config.grpc.deadline, ..usual.deadlines },
+        deadlines: Deadlines { unary: config.grpc.deadline, required: config.grpc.require_deadline, ..usual.deadlines },
         ..usual
     }
 }
@@ -223,7 +232,9 @@ fn read_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     let chain = read(cert)?;
     let key = Secret::new(String::from_utf8(read(key)?).context("grpc.tls.key must be a PEM file")?);
     let authority = tls.client_ca.as_deref().map(read).transpose()?;
-    Ok(Some(Tls::new(&chain, &key, authority.as_deref())?))
+    let optional = tls.client_certificates == config::ClientCertificates::Optional;
+    let clients = authority.as_deref().map(|pem| ClientAuthority { pem, optional });
+    Ok(Some(Tls::new(&chain, &key, clients)?))
 }
 
 /// The data directory, readable by its owner only.

@@ -1,7 +1,7 @@
 //! Settings that are each in order and do not go together.
 
-use super::Config;
 use super::errors::Survey;
+use super::{ClientCertificates, Config};
 
 /// Notes every combination that is unsafe or makes no sense.
 pub(super) fn check(config: &Config, survey: &mut Survey) {
@@ -28,6 +28,10 @@ fn check_grpc(config: &Config, survey: &mut Survey) {
     }
     if grpc.tls.client_ca.is_some() && !grpc.has_tls() {
         survey.wrong("grpc.client_ca", "client certificates need TLS; set grpc.tls_cert and grpc.tls_key");
+    }
+    if grpc.tls.client_ca.is_none() && grpc.tls.client_certificates == ClientCertificates::Optional {
+        survey
+            .wrong("grpc.client_certificates", "without an authority no certificate is looked at; set grpc.client_ca");
     }
     if grpc.limits.connections_per_peer > grpc.limits.connections {
         survey.wrong("grpc.limits.connections_per_peer", "one peer can't have more connections than all; lower it");

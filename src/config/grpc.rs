@@ -22,6 +22,8 @@ pub struct Grpc {
     pub workers: usize,
     /// The longest that a call may take, and what a call without a deadline gets. 100 ms to 5 min.
     pub deadline: Duration,
+    /// Whether a unary call without a deadline is refused; else it gets `deadline`.
+    pub require_deadline: bool,
     /// How long calls may go on after the broker was asked to stop. 0 s to 20 s.
     pub drain: Duration,
     /// What one connection, peer or call may take.
@@ -35,8 +37,23 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// Its private key, PEM.
     pub key: Option<PathBuf>,
-    /// The authority whose certificates clients must show, PEM; `None`: clients show keys only.
+    /// The authority whose certificates clients show, PEM; `None`: clients show keys only.
     pub client_ca: Option<PathBuf>,
+    /// Whether clients may also come without a certificate.
+    pub client_certificates: ClientCertificates,
+}
+
+/// What is asked of clients where certificates have an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Whoever connects shows a certificate, also with a key.
+    Required,
+    /// Who shows no certificate needs a key.
+    Optional,
+}
+
+impl ClientCertificates {
+    const WORDS: [(&'static str, Self); 2] = [("required", Self::Required), ("optional", Self::Optional)];
 }
 
 /// What one connection, peer or call may take.
@@ -88,11 +105,17 @@ impl Section for Grpc {
                 cert: from.optional_path("tls_cert"),
                 key: from.optional_path("tls_key"),
                 client_ca: from.optional_path("client_ca"),
+                client_certificates: from.word(
+                    "client_certificates",
+                    ClientCertificates::Required,
+                    &ClientCertificates::WORDS,
+                ),
             },
             insecure_plaintext: from.switch("insecure_plaintext", false),
             reflection: from.switch("reflection", true),
             workers: from.count("workers", 0, 0..=256),
             deadline: from.span("deadline", seconds(10), Duration::from_millis(100)..=seconds(300)),
+            require_deadline: from.switch("require_deadline", false),
             drain: from.span("drain", seconds(20), seconds(0)..=seconds(20)),
             limits: from.section("limits"),
         }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use alerts::{Alerts, Webhook};
 pub use credit::{Choice, Credit};
 pub use errors::{ConfigErrors, Mistake, Origin};
-pub use grpc::{Grpc, Limits, Tls};
+pub use grpc::{ClientCertificates, Grpc, Limits, Tls};
 pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;

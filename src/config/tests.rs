@@ -214,6 +214,8 @@ fn unsafe_and_senseless_combinations_are_refused() {
         ("[grpc]\ntls_cert = \"c\"", Some("grpc.tls_cert")),
         ("[grpc]\ntls_key = \"k\"", Some("grpc.tls_key")),
         ("[grpc]\nclient_ca = \"a\"", Some("grpc.client_ca")),
+        ("[grpc]\nclient_certificates = \"optional\"", Some("grpc.client_certificates")),
+        ("[grpc]\ntls_cert = \"c\"\ntls_key = \"k\"\nclient_ca = \"a\"\nclient_certificates = \"optional\"", None),
         ("[grpc.limits]\nconnections = 10", Some("grpc.limits.connections_per_peer")),
         ("[http]\nlisten = \"127.0.0.1:7070\"", Some("http.listen")),
         ("[http]\nlisten = \"127.0.0.1:0\"\n[grpc]\nlisten = \"127.0.0.1:0\"", None),

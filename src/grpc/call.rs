@@ -162,7 +162,11 @@ impl Front {
     where
         S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     {
-        let allowed = self.deadlines.allow(kind, deadline::asked_for(request.headers()));
+        let asked = deadline::asked_for(request.headers());
+        if !self.deadlines.admit(kind, asked) {
+            return status::no_deadline();
+        }
+        let allowed = self.deadlines.allow(kind, asked);
         let handler = AssertUnwindSafe(async move { routes.oneshot(request).await }).catch_unwind();
         let mut handler = pin!(async {
             match handler.await {

@@ -33,7 +33,7 @@ use tonic::body::Body;
 use tower::Service;
 
 pub use limits::{Limits, MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
-pub use tls::{PeerIdentity, Tls, TlsError};
+pub use tls::{ClientAuthority, PeerIdentity, Tls, TlsError};
 
 use self::admission::Admission;
 use self::worker::{Shared, Worker};

@@ -7,6 +7,8 @@ use http::{Request, StatusCode};
 use token_broker::grpc::call::Deadlines;
 use token_broker::grpc::listener::{Limits, MAX_REQUEST};
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use crate::raw::{DATA, END_HEADERS, HEADERS, RST_STREAM, Raw, frame, request};
@@ -71,9 +73,30 @@ async fn a_call_has_the_servers_deadline() {
 #[tokio::test]
 async fn a_call_has_the_clients_deadline() {
     let hour = Duration::from_secs(3600);
-    let running = start(Limits { deadlines: Deadlines { unary: hour, wait: hour }, ..Limits::default() });
+    let running =
+        start(Limits { deadlines: Deadlines { unary: hour, wait: hour, required: false }, ..Limits::default() });
     let answer = call_with(&running, &[("grpc-timeout", "50m")], HOLD).await;
     assert_eq!(code_of(&answer), Some(Code::DeadlineExceeded));
+}
+
+#[tokio::test]
+async fn a_unary_call_can_be_made_to_bring_a_deadline() {
+    let deadlines = Deadlines { required: true, ..Deadlines::default() };
+    let running = start(Limits { deadlines, ..Limits::default() });
+    let mut client = running.client().await;
+    let status = client.list_networks(ask("")).await.expect_err("it brings none");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.get_details_error_info().expect("a reason").reason, "DEADLINE_MISSING");
+    for (bad, good) in [("soon", "9S"), ("", "500m")] {
+        let answer = call_with(&running, &[("grpc-timeout", bad)], EMPTY).await;
+        assert_eq!(code_of(&answer), Some(Code::InvalidArgument), "{bad:?}");
+        let answer = call_with(&running, &[("grpc-timeout", good)], EMPTY).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(code_of(&answer), None, "{good:?}: the answer has a message");
+    }
+    let mut health = HealthClient::new(running.channel().await);
+    let mut stream = health.watch(HealthCheckRequest::default()).await.expect("streams need none").into_inner();
+    assert!(soon(stream.message()).await.expect("it is answered").is_some());
 }
 
 #[tokio::test]

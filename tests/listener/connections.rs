@@ -51,6 +51,25 @@ async fn connections_have_a_rate() {
 }
 
 #[tokio::test]
+async fn all_connections_together_have_a_rate() {
+    let mut running = start(Limits { accepts_per_second: 3, ..Limits::default() });
+    let mut begun = Vec::new();
+    let refused = soon(async {
+        loop {
+            // Who is turned away may find the door shut while it still connects.
+            begun.push(tokio::net::TcpStream::connect(running.server.local_addr()).await);
+            match running.events.recv().await.expect("the listener runs") {
+                Event::Opened => {}
+                other => return other,
+            }
+        }
+    });
+    assert_eq!(refused.await, Event::Refused(Refusal::TooFast));
+    assert!(begun.len() > 3, "three may come at once: {}", begun.len());
+    assert_eq!(running.server.connections(), begun.len() - 1, "the others stay");
+}
+
+#[tokio::test]
 async fn an_old_connection_is_told_to_go_and_then_closed() {
     let running = start(Limits { connection_age: SHORT, connection_age_grace: SHORT, ..Limits::default() });
     let mut raw = Raw::open(running.address()).await;

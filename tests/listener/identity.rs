@@ -5,7 +5,7 @@ use std::sync::Arc;
 use token_broker::app::{Running, listen, open};
 use token_broker::base::clock::SystemClock;
 use token_broker::base::secret::Secret;
-use token_broker::config::Config;
+use token_broker::config::{ClientCertificates, Config};
 use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::key_service_client::KeyServiceClient;
 use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
@@ -79,7 +79,11 @@ impl Bench {
 
 /// A whole broker, with TLS and certificates of `authority` if there is one, and its first key.
 pub async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> (Running, Secret) {
-    let mut config = Config::default();
+    serve_with(dir, authority, Config::default()).await
+}
+
+/// The same with settings.
+async fn serve_with(dir: &tempfile::TempDir, authority: Option<&Authority>, mut config: Config) -> (Running, Secret) {
     config.store.dir = dir.path().join("data");
     config.grpc.listen = "127.0.0.1:0".parse().unwrap();
     config.http.listen = "127.0.0.1:0".parse().unwrap();
@@ -192,6 +196,24 @@ async fn nobody_else_is() {
         assert!(refused.is_err(), "plaintext on a listener with TLS");
     }
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_a_key_does_as_well() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let mut config = Config::default();
+    config.grpc.tls.client_certificates = ClientCertificates::Optional;
+    let (running, key) = serve_with(&dir, Some(&authority), config).await;
+    let by_key = client(&running, &authority, None, Some(key.expose())).await.expect("no certificate is needed");
+    assert_eq!(list_teams(&by_key).await, Ok(()));
+    make_team_and_collector(&by_key).await;
+    let without = client(&running, &authority, None, None).await.unwrap();
+    assert_eq!(acquire(&without).await, ErrorReason::KeyMissing, "neither a key nor a certificate");
+    let worker = authority.client(&[WORKER]);
+    let by_certificate = client(&running, &authority, Some(&worker), None).await.unwrap();
+    assert_eq!(acquire(&by_certificate).await, ErrorReason::NoUsableToken);
+    running.tasks.stop();
+    running.broker.store.close().await;
 }
 
 #[tokio::test]

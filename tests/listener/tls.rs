@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsa
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use token_broker::base::secret::Secret;
-use token_broker::grpc::listener::{Limits, Tls};
+use token_broker::grpc::listener::{ClientAuthority, Limits, Tls};
 use token_broker::grpc::pb::network_service_client::NetworkServiceClient;
 use tonic::Status;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -64,10 +64,15 @@ impl Authority {
 }
 
 fn start(authority: &Authority, limits: Limits, ask_clients: bool) -> Running {
+    start_asking(authority, limits, ask_clients.then_some(false))
+}
+
+/// Asks clients for certificates where `optional` says how.
+fn start_asking(authority: &Authority, limits: Limits, optional: Option<bool>) -> Running {
     let Pair { certificate, key } = authority.server();
-    let client_ca = authority.pem();
-    let client_ca = ask_clients.then_some(client_ca.as_bytes());
-    let tls = Tls::new(certificate.as_bytes(), &Secret::new(key), client_ca).expect("they belong together");
+    let pem = authority.pem();
+    let clients = optional.map(|optional| ClientAuthority { pem: pem.as_bytes(), optional });
+    let tls = Tls::new(certificate.as_bytes(), &Secret::new(key), clients).expect("they belong together");
     start_with(limits, 1, Some(tls))
 }
 
@@ -98,6 +103,18 @@ async fn without_a_certificate_of_the_authority_nobody_calls() {
     let running = start(&authority, Limits::default(), true);
     for pair in [None, Some(stranger.collector()), Some(authority.server())] {
         identity_at(&running, &authority, pair).await.expect_err("not a client of this authority");
+    }
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_a_bad_one_is_still_refused() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let running = start_asking(&authority, Limits::default(), Some(true));
+    assert_eq!(identity_at(&running, &authority, None).await.expect("none is fine"), "None");
+    let seen = identity_at(&running, &authority, Some(authority.collector())).await.expect("its own authority");
+    assert!(seen.contains("spiffe://example/collector/7"), "{seen}");
+    for pair in [stranger.collector(), authority.server()] {
+        identity_at(&running, &authority, Some(pair)).await.expect_err("not a client of this authority");
     }
 }
 

@@ -15,15 +15,22 @@ pub struct Deadlines {
     pub unary: Duration,
     /// What an acquire may wait for credit, on top of [`Deadlines::unary`].
     pub wait: Duration,
+    /// Whether a unary call must come with a deadline of its own.
+    pub required: bool,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { unary: Duration::from_secs(10), wait: Duration::from_secs(300) }
+        Self { unary: Duration::from_secs(10), wait: Duration::from_secs(300), required: false }
     }
 }
 
 impl Deadlines {
+    /// Whether a call that asked for `asked` is let in.
+    pub fn admit(&self, kind: CallKind, asked: Option<Duration>) -> bool {
+        !self.required || asked.is_some() || kind == CallKind::Stream
+    }
+
     /// What a call gets that asked for `asked`; `None`: streams, which end otherwise.
     pub fn allow(&self, kind: CallKind, asked: Option<Duration>) -> Option<Duration> {
         let most = match kind {

@@ -39,6 +39,14 @@ fn closing_status() -> Status {
     with_reason(Code::Unavailable, ErrorReason::ShuttingDown, message)
 }
 
+/// INVALID_ARGUMENT, `DEADLINE_MISSING`.
+pub(super) fn no_deadline() -> Response<Body> {
+    let message = "this listener wants a deadline with each unary call; set one in the client (grpcurl: -max-time 10)";
+    let reason = ErrorReason::DeadlineMissing.as_reason();
+    let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, std::collections::HashMap::new());
+    Status::with_error_details(Code::InvalidArgument, message, details).into_http()
+}
+
 /// DEADLINE_EXCEEDED.
 pub(super) fn too_late() -> Response<Body> {
     let message =

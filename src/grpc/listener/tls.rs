@@ -1,7 +1,8 @@
 //! TLS 1.3 on the listener, and who a client is by its certificate.
 //!
-//! Only aws-lc-rs provides the cryptography. Where an authority for clients is given, a client without a certificate of that
-//! authority does not get as far as HTTP/2. Which collector a certificate belongs to is decided elsewhere.
+//! Only aws-lc-rs provides the cryptography. Where an authority for clients is given, a client whose certificate is not of that authority
+//! does not get as far as HTTP/2, and one without a certificate only where certificates are optional. Which collector a certificate belongs
+//! to is decided elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,15 @@ use crate::base::secret::Secret;
 /// The listener's certificate and whom it asks for one.
 #[derive(Clone)]
 pub struct Tls(pub(super) Arc<ServerConfig>);
+
+/// The authority for clients, and what is asked of them.
+#[derive(Clone, Copy)]
+pub struct ClientAuthority<'a> {
+    /// One or more certificates in PEM.
+    pub pem: &'a [u8],
+    /// Whether a client may also come without a certificate, to show a key. A certificate that it shows must be good all the same.
+    pub optional: bool,
+}
 
 /// The certificates or keys can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,20 +49,21 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Makes ready to serve with `chain` and its private `key`, both PEM. With `client_ca`, one or more certificates in PEM,
-    /// clients must show a certificate that one of these has signed.
+    /// Makes ready to serve with `chain` and its private `key`, both PEM. With `clients`, clients show a certificate that this
+    /// authority has signed.
     ///
     /// # Errors
     /// Where a text is not PEM, the key does not fit the certificate, or the authority is empty.
-    pub fn new(chain: &[u8], key: &Secret, client_ca: Option<&[u8]>) -> Result<Self, TlsError> {
+    pub fn new(chain: &[u8], key: &Secret, clients: Option<ClientAuthority<'_>>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(refused)?;
-        let builder = match client_ca {
+        let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(pem) => {
+            Some(ClientAuthority { pem, optional }) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority(pem)?), provider);
+                let verifier = if optional { verifier.allow_unauthenticated() } else { verifier };
                 builder.with_client_cert_verifier(verifier.build().map_err(refused)?)
             }
         };
@@ -155,9 +166,10 @@ mod tests {
         let (pem, key, _) = certificate(&["a.example"]);
         let (_, other, _) = certificate(&["b.example"]);
         let secret = |pair: &KeyPair| Secret::new(pair.serialize_pem());
-        assert!(Tls::new(&pem, &secret(&key), Some(&pem)).is_ok());
+        let of = |pem| Some(ClientAuthority { pem, optional: false });
+        assert!(Tls::new(&pem, &secret(&key), of(&pem)).is_ok());
         assert!(matches!(Tls::new(&pem, &secret(&other), None), Err(TlsError::Refused(_))));
         assert!(matches!(Tls::new(&pem, &Secret::new("no key".to_owned()), None), Err(TlsError::Pem { .. })));
-        assert!(matches!(Tls::new(&pem, &secret(&key), Some(b"")), Err(TlsError::NoAuthority)));
+        assert!(matches!(Tls::new(&pem, &secret(&key), of(b"")), Err(TlsError::NoAuthority)));
     }
 }
