@@ -54,6 +54,13 @@ pub struct CollectorScope {
     pub max_leases: u32,
 }
 
+impl CollectorScope {
+    /// Whether a network is allowed.
+    pub fn reaches(&self, network: &NetworkId) -> bool {
+        self.all_networks || self.networks.contains(network)
+    }
+}
+
 /// Why a collector may not have what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
@@ -74,7 +81,7 @@ impl Collector {
         if self.disabled {
             return Err(ScopeError::Disabled);
         }
-        if !self.scope.all_networks && !self.scope.networks.contains(network) {
+        if !self.scope.reaches(network) {
             return Err(ScopeError::Network(network.clone()));
         }
         if !self.scope.purposes.contains(purpose) {

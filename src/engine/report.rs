@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::lease::LeaseState;
+use crate::domain::networks::{ErrorClass, Purposes};
 use crate::domain::pool::{CallReport, Effect, ReportError, TopUpFate, Verdict};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
@@ -19,6 +20,8 @@ use crate::store::{CloseLease, StoreError, TakeBlocks};
 pub struct UsageReport {
     /// The report itself.
     pub report: CallReport,
+    /// The purposes for which the holder may have more calls.
+    pub may_want: Purposes,
     /// Calls more that are wanted, all or none; 0: none.
     pub want_calls: u64,
     /// Further different keys that the wanted calls will ask for.
@@ -86,12 +89,24 @@ impl Engine {
             effects: reported.effects,
             repeated: reported.repeated,
         };
-        let wants = usage.want_calls > 0 && !reported.repeated && reported.verdict == Verdict::Keep;
+        let wants = usage.want_calls > 0
+            && !reported.repeated
+            && reported.verdict == Verdict::Keep
+            && state.pool.purpose_of(lease).is_some_and(|purpose| usage.may_want.contains(purpose));
         let pending = match wants {
             true => self.top_up(place, &mut state, lease, usage, &mut outcome, now),
             false => None,
         };
+        let stopped = match (outcome.verdict, usage.report.class) {
+            (Verdict::StopUntil(_), class) if class != ErrorClass::Ok && !reported.repeated => {
+                state.pool.stopped_beside(lease, now)
+            }
+            _ => Vec::new(),
+        };
         drop(state);
+        for (beside, verdict) in stopped {
+            self.tell(vec![beside], verdict);
+        }
         for effect in &outcome.effects {
             if let Effect::Recall(leases) = effect {
                 self.tell(leases.clone(), outcome.verdict);

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{LeaseId, TokenId};
+use crate::base::ids::{LeaseId, NetworkId, TokenId};
 use crate::domain::lease::LeaseState;
-use crate::domain::networks::{Answer, ErrorClass, classify, read_usage};
+use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::token::{Finding, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
@@ -190,12 +190,18 @@ impl Broker {
         report: ReportUsage,
     ) -> Result<TakenReport, LeaseCallError> {
         let place = self.held_lease(caller, lease)?;
-        self.settle(place, lease, report)
+        self.settle(caller, place, lease, report)
     }
 
-    fn settle(&self, place: LeasePlace, lease: LeaseId, report: ReportUsage) -> Result<TakenReport, LeaseCallError> {
+    fn settle(
+        &self,
+        caller: &Caller,
+        place: LeasePlace,
+        lease: LeaseId,
+        report: ReportUsage,
+    ) -> Result<TakenReport, LeaseCallError> {
         let throttled = report.throttled;
-        let usage = self.understand(&place, report);
+        let usage = self.understand(caller, &place, report);
         let (outcome, pending) = self.engine.report(&place, lease, &usage).map_err(|failure| failed(lease, failure))?;
         if pending.is_none() && outcome.effects.is_empty() {
             return Ok(TakenReport::Settled(standing(outcome)));
@@ -234,7 +240,7 @@ impl Broker {
         answer
     }
 
-    fn understand(&self, place: &LeasePlace, report: ReportUsage) -> UsageReport {
+    fn understand(&self, caller: &Caller, place: &LeasePlace, report: ReportUsage) -> UsageReport {
         let network = place.network();
         let mut call = CallReport {
             sequence: report.sequence,
@@ -258,7 +264,8 @@ impl Broker {
                 call.readings = read_usage(network, &answered.headers, call.answered_at.unwrap_or(now));
             }
         }
-        UsageReport { report: call, want_calls: report.want_calls, want_keys: report.want_keys }
+        let may_want = may_want(caller, &network.id);
+        UsageReport { report: call, may_want, want_calls: report.want_calls, want_keys: report.want_keys }
     }
 
     /// Carries out what follows from a report. A token's end is durable before the report is acknowledged.
@@ -394,13 +401,24 @@ impl Broker {
         let mut returned = 0;
         if let Some(report) = last {
             returned += report.not_sent;
-            if let TakenReport::Open(open) = self.settle(place, lease, ReportUsage { want_calls: 0, ..report })? {
+            if let TakenReport::Open(open) =
+                self.settle(caller, place, lease, ReportUsage { want_calls: 0, ..report })?
+            {
                 self.finish_report(*open).await?;
             }
         }
         returned += self.engine.release(lease).map_err(|error| failed(lease, error.into()))?;
         self.metrics.network(&network).lease_closed();
         Ok(returned)
+    }
+}
+
+/// The purposes for which a caller may have more calls of a network, as its scope stands now.
+fn may_want(caller: &Caller, network: &NetworkId) -> Purposes {
+    match caller.collector() {
+        Some(collector) if collector.scope.reaches(network) => collector.scope.purposes,
+        Some(_) => Purposes::default(),
+        None => Purpose::ALL.into_iter().collect(),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote};
 use crate::domain::networks::{Owner, Purpose, Window};
-use crate::domain::pool::Pool;
 use crate::domain::pool::buckets::{BucketSlot, app_in, is_own};
+use crate::domain::pool::{Pool, Verdict};
 use crate::domain::token::{Reason, TokenState};
 
 /// One bucket.
@@ -240,6 +240,19 @@ impl Pool {
     /// All leases that are held.
     pub fn leases(&self) -> Vec<LeaseView> {
         self.leases.keys().filter_map(|lease| self.lease(*lease)).collect()
+    }
+
+    /// The other leases of a lease's token that must rest, and until when: what was granted before a closing is not used after it.
+    pub fn stopped_beside(&self, lease: LeaseId, now: Timestamp) -> Vec<(LeaseId, Verdict)> {
+        let Some(held) = self.leases.get(&lease) else { return Vec::new() };
+        let beside = self.slots[held.slot as usize].leases.iter().filter(|other| *other != lease);
+        let standing = beside.filter_map(|other| Some((other, self.standing(other, now)?)));
+        standing.filter(|(_, verdict)| matches!(verdict, Verdict::StopUntil(_))).collect()
+    }
+
+    /// What an open lease is for.
+    pub fn purpose_of(&self, lease: LeaseId) -> Option<Purpose> {
+        self.leases.get(&lease).map(|held| held.purpose)
     }
 
     /// A token's kind, by its place in the catalogue.

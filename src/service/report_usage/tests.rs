@@ -116,3 +116,38 @@ async fn a_doubt_and_its_end_are_durable() {
     assert_eq!(scene.stored_state().await, TokenState::Live);
     scene.test.stop().await;
 }
+
+#[tokio::test]
+async fn a_scope_that_is_narrowed_gives_a_lease_nothing_more() {
+    use crate::domain::networks::{Purpose, Purposes};
+    use crate::service::collectors::UpdateCollector;
+
+    let scene = Scene::set().await;
+    let id = scene.caller.collector().unwrap().id;
+    let (broker, admin) = (&scene.test.broker, &scene.test.admin);
+    let content = || [Purpose::CollectContent].into_iter().collect::<Purposes>();
+    let statistics = [Purpose::CollectStatistics].into_iter().collect::<Purposes>();
+    let x = || "x".parse().unwrap();
+    let scopes = [
+        (vec![x()], content(), 3),
+        (vec!["youtube".parse().unwrap()], content(), 0),
+        (vec![x()], statistics, 0),
+        (vec![], content(), 0),
+        (vec![x()], content(), 3),
+    ];
+    for (sequence, (networks, purposes, granted)) in (1..).zip(scopes) {
+        let what = format!("{networks:?} {purposes:?}");
+        let networks = Some((networks, false));
+        let change = UpdateCollector { networks, purposes: Some(purposes), ..UpdateCollector::default() };
+        broker.update_collector(admin, &scene.team, id, change).await.unwrap();
+        let report = ReportUsage { sequence, used: 1, served: 1, want_calls: 3, ..ReportUsage::default() };
+        let standing = broker.report_usage(&scene.test.caller(id), scene.lease, report).await.unwrap();
+        assert_eq!(
+            (standing.calls_granted, standing.verdict, standing.sequence),
+            (granted, Verdict::Keep, sequence),
+            "{what}"
+        );
+        assert_eq!(standing.retry_at, None, "{what}: waiting is of no use");
+    }
+    scene.test.stop().await;
+}
