@@ -1,82 +1,159 @@
-//! Who may make which call, tried with every call of the API on a whole broker; and that nothing crosses teams.
+//! Teams in a whole broker, for tests of who may do what; and that a key that is revoked ends what it opened.
 
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use token_broker::app::Running;
+use token_broker::base::ids::AlertId;
 use token_broker::base::secret::Secret;
-use token_broker::grpc::authorization::{RULES, Rule};
+use token_broker::domain::alert::{AlertKind, Detail, Level, LoadDetail, NoToken};
+use token_broker::domain::load::{Advice, Load, Newcomer, Ratio, Span};
+use token_broker::domain::networks::Owner;
 use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::alert_service_client::AlertServiceClient;
+use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
 use token_broker::grpc::pb::key_service_client::KeyServiceClient;
 use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
 use token_broker::grpc::pb::load_service_client::LoadServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
-use token_broker::grpc::pb::{self, ErrorReason, FILE_DESCRIPTOR_SET};
-use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
+use token_broker::grpc::pb::{self, ErrorReason};
+use token_broker::store::AlertRow;
 
 use crate::identity::{reason, serve};
 use crate::soon;
 
-/// A broker with the teams `acme` and `zenith`, a collector of each, and a token of each.
-struct Bench {
+/// A whole broker without TLS.
+pub struct Bench {
     running: Running,
-    admin: Client,
+    pub admin: Client,
     _dir: tempfile::TempDir,
 }
 
-/// A team with a collector and what it has.
-struct Side {
-    team: &'static str,
-    token: String,
-    collector: String,
-    key: String,
-    key_name: String,
+/// A team with a collector, a token, and what they lead to.
+pub struct Side {
+    pub team: &'static str,
+    pub token: String,
+    pub collector: String,
+    pub key: String,
+    pub key_name: String,
+    /// A lease that the collector holds.
+    pub lease: String,
+    /// An alert that is open.
+    pub alert: String,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (running, key) = serve(&dir, None).await;
         let admin = client(&running, Some(key.expose())).await;
         Self { running, admin, _dir: dir }
     }
 
-    async fn side(&self, team: &'static str) -> Side {
+    pub async fn side(&self, team: &'static str) -> Side {
         let mut teams = TeamServiceClient::new(self.admin.clone());
         soon(teams.create_team(pb::CreateTeamRequest { team_id: team.to_owned(), ..Default::default() }))
             .await
             .unwrap();
+        let (collector, key_name, key) = self.collector_of(team, "worker", "networks/-").await;
+        let token = soon(TokenServiceClient::new(self.admin.clone()).add_token(token_of(team))).await;
+        let token = token.unwrap().into_inner().token.unwrap().name;
+        let leased = soon(LeaseServiceClient::new(self.client(&key).await).acquire_lease(search(team))).await;
+        let lease = leased.unwrap().into_inner().lease.unwrap().name;
+        let alert = self.open_alert(team).await;
+        Side { team, token, collector, key, key_name, lease, alert }
+    }
+
+    /// The name of a collector of one network, the name of its key, and the key.
+    async fn collector_of(&self, team: &str, name: &str, network: &str) -> (String, String, String) {
         let collector = pb::Collector {
-            display_name: "worker".to_owned(),
-            networks: vec!["networks/-".to_owned()],
+            display_name: name.to_owned(),
+            networks: vec![network.to_owned()],
             purposes: vec![pb::Purpose::CollectContent.into()],
             ..Default::default()
         };
-        let request = pb::CreateCollectorRequest {
-            parent: format!("teams/{team}"),
-            collector: Some(collector),
-            ..Default::default()
-        };
-        let collector = soon(teams.create_collector(request)).await.unwrap().into_inner().collector.unwrap().name;
+        let (parent, collector) = (format!("teams/{team}"), Some(collector));
+        let request = pb::CreateCollectorRequest { parent, collector, ..Default::default() };
+        let made = soon(TeamServiceClient::new(self.admin.clone()).create_collector(request)).await;
+        let collector = made.unwrap().into_inner().collector.unwrap().name;
         let (key_name, key) = self.make_key(pb::KeyRole::Collector, &collector).await;
-        let token = soon(TokenServiceClient::new(self.admin.clone()).add_token(token_of(team))).await;
-        let token = token.unwrap().into_inner().token.unwrap().name;
-        Side { team, token, collector, key, key_name }
+        (collector, key_name, key)
     }
 
-    async fn make_key(&self, role: pb::KeyRole, collector: &str) -> (String, String) {
+    /// The key of a new collector of one network.
+    pub async fn collector(&self, team: &str, name: &str, network: &str) -> String {
+        self.collector_of(team, name, network).await.2
+    }
+
+    /// An alert as the store has it after a time without tokens.
+    async fn open_alert(&self, team: &str) -> String {
+        self.put_alert(team, AlertKind::NoAccessTokens, &Detail::Access(NoToken::NoneConnected)).await
+    }
+
+    /// An alert as the store has it after a time of too high a load.
+    pub async fn open_load_alert(&self, team: &str) -> String {
+        let load = Load::new(300.0, 100.0, 1);
+        let limit = Owner::App;
+        let newcomer = Newcomer::OtherPeople;
+        let advice = Advice::AddTokensUpTo { tokens: 3, newcomer, reaches: Ratio::Of(0.9), limit };
+        let detail = LoadDetail::new(Span::FiveMinutes, &load, advice, &[("brand".into(), 0.7)]);
+        self.put_alert(team, AlertKind::TokenLoadTooHigh, &Detail::Load(detail)).await
+    }
+
+    async fn put_alert(&self, team: &str, kind: AlertKind, detail: &Detail) -> String {
+        let row = AlertRow {
+            id: AlertId::generate(),
+            dedup_key: format!("{} of {team}", kind.as_str()),
+            kind: kind.as_str().to_owned(),
+            team: team.parse().unwrap(),
+            network: Some("youtube".parse().unwrap()),
+            class: Some("quota".parse().unwrap()),
+            level: Level::Critical.as_str().to_owned(),
+            message: "There are too few tokens.".to_owned(),
+            opened_at: self.running.broker.now(),
+            cleared_at: None,
+            acknowledged_at: None,
+            acknowledged_by: None,
+            detail_json: serde_json::to_string(detail).unwrap(),
+        };
+        let name = format!("teams/{team}/alerts/{}", row.id);
+        assert!(self.running.broker.store.open_alert(row, Vec::new(), None).await.unwrap());
+        name
+    }
+
+    /// Clears an alert as the broker does once the load has fallen.
+    pub async fn clear_alert(&self, name: &str) {
+        let (broker, id) = (&self.running.broker, name.rsplit('/').next().unwrap().parse().unwrap());
+        let mut row = broker.store.find_alert(id).await.unwrap().unwrap();
+        row.cleared_at = Some(broker.now());
+        broker.store.update_alert(row, Vec::new(), None).await.unwrap();
+    }
+
+    /// Works the loads out now, as the broker does every few seconds.
+    pub fn measure_loads(&self) {
+        self.running.broker.evaluate_loads();
+    }
+
+    /// How many events the audit has.
+    pub async fn audited(&self) -> usize {
+        let request = pb::ListAuditEventsRequest { page_size: 1000, ..Default::default() };
+        let listed = soon(AuditServiceClient::new(self.admin.clone()).list_audit_events(request)).await;
+        listed.unwrap().into_inner().audit_events.len()
+    }
+
+    /// A client without a credential.
+    pub async fn nobody(&self) -> Client {
+        client(&self.running, None).await
+    }
+
+    pub async fn make_key(&self, role: pb::KeyRole, collector: &str) -> (String, String) {
         let key = pb::Key { role: role.into(), collector: collector.to_owned(), ..Default::default() };
         let request = pb::CreateKeyRequest { key: Some(key), ..Default::default() };
         let made = soon(KeyServiceClient::new(self.admin.clone()).create_key(request)).await.unwrap().into_inner();
         (made.key.unwrap().name, made.secret)
     }
 
-    async fn client(&self, key: &str) -> Client {
+    pub async fn client(&self, key: &str) -> Client {
         client(&self.running, Some(key)).await
     }
 
@@ -85,7 +162,7 @@ impl Bench {
         soon(KeyServiceClient::new(self.admin.clone()).revoke_key(request)).await.unwrap();
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.running.tasks.stop();
         self.running.broker.store.close().await;
     }
@@ -122,120 +199,6 @@ fn search(team: &str) -> pb::AcquireLeaseRequest {
     }
 }
 
-/// Makes a call with an empty message and waits for its first answer, whatever kind of call it is.
-async fn call_empty(client: &Client, name: &str) -> Result<(), Status> {
-    let mut grpc = tonic::client::Grpc::new(client.clone());
-    soon(grpc.ready()).await.unwrap();
-    let path: PathAndQuery = format!("/tokenbroker.v1.{name}").parse().unwrap();
-    let message = tokio_stream::iter([()]);
-    let codec: ProstCodec<(), ()> = ProstCodec::default();
-    let mut answers = soon(grpc.streaming(Request::new(message), path, codec)).await?.into_inner();
-    soon(answers.message()).await.map(drop)
-}
-
-/// Every call in the descriptors.
-fn calls() -> Vec<String> {
-    let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let files = set.file.into_iter().filter(|file| file.package() == "tokenbroker.v1");
-    let of_service = |service: prost_types::ServiceDescriptorProto| {
-        let name = service.name().to_owned();
-        service.method.into_iter().map(move |call| format!("{name}/{}", call.name()))
-    };
-    files.flat_map(|file| file.service).flat_map(of_service).collect()
-}
-
-fn told(answer: Result<(), Status>) -> Option<ErrorReason> {
-    answer.err().map(|status| reason(&status))
-}
-
-#[tokio::test]
-async fn every_call_is_refused_to_whom_its_rule_does_not_name() {
-    let bench = Bench::start().await;
-    let acme = bench.side("acme").await;
-    let (_, reader) = bench.make_key(pb::KeyRole::Reader, "").await;
-    let nobody = client(&bench.running, None).await;
-    let (reader, collector) = (bench.client(&reader).await, bench.client(&acme.key).await);
-    let calls = calls();
-    assert!(calls.len() > 40, "{}", calls.len());
-    for call in &calls {
-        let rule = RULES.iter().find(|(name, _)| name == call).expect("each call has a rule").1;
-        let keyless = told(call_empty(&nobody, call).await);
-        assert_eq!(keyless == Some(ErrorReason::KeyMissing), rule != Rule::NoKey, "{call}: {keyless:?}");
-        let by_reader = told(call_empty(&reader, call).await) == Some(ErrorReason::RoleNotAllowed);
-        let to_readers = matches!(rule, Rule::NoKey | Rule::Anybody | Rule::OfTeam | Rule::Operator);
-        assert_eq!(by_reader, !to_readers, "{call} by a reader");
-        let by_collector = told(call_empty(&collector, call).await) == Some(ErrorReason::RoleNotAllowed);
-        let to_collectors = !matches!(rule, Rule::Operator | Rule::Admin);
-        assert_eq!(by_collector, !to_collectors, "{call} by a collector");
-    }
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn what_is_of_another_team_is_as_if_it_were_not_there() {
-    let bench = Bench::start().await;
-    let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let ours = bench.client(&acme.key).await;
-    let theirs = bench.client(&zenith.key).await;
-    let lease = soon(LeaseServiceClient::new(theirs).acquire_lease(search(zenith.team))).await.unwrap();
-    let lease = lease.into_inner().lease.unwrap();
-    let nowhere = lease.name.replace(&lease.name[lease.name.len() - 4..], "ffff");
-    for team in [zenith.team, "nobody"] {
-        let acquired = soon(LeaseServiceClient::new(ours.clone()).acquire_lease(search(team))).await;
-        assert_eq!(refused(acquired), (Code::PermissionDenied, ErrorReason::TeamNotAllowed), "{team}");
-        let mut loads = LoadServiceClient::new(ours.clone());
-        let name = format!("teams/{team}/load");
-        let load = soon(loads.get_team_load(pb::GetTeamLoadRequest { name: name.clone(), ..Default::default() })).await;
-        assert_eq!(refused(load), (Code::PermissionDenied, ErrorReason::TeamNotAllowed), "{team}");
-        let watch = soon(loads.watch_team_load(pb::WatchTeamLoadRequest { name, ..Default::default() })).await;
-        assert_eq!(refused(watch), (Code::PermissionDenied, ErrorReason::TeamNotAllowed), "{team}");
-        let estimate = pb::EstimateLoadRequest { team: format!("teams/{team}"), ..Default::default() };
-        let estimate = soon(loads.estimate_load(estimate)).await;
-        assert_eq!(refused(estimate), (Code::PermissionDenied, ErrorReason::TeamNotAllowed), "{team}");
-    }
-    for name in [lease.name.clone(), nowhere] {
-        let mut leases = LeaseServiceClient::new(ours.clone());
-        let lease = name.clone();
-        let report = pb::ReportUsageRequest { lease: lease.clone(), sequence: 1, ..Default::default() };
-        assert_eq!(refused(soon(leases.report_usage(report)).await).1, ErrorReason::LeaseNotFound, "{name}");
-        let extend = pb::ExtendLeaseRequest { lease: lease.clone(), ..Default::default() };
-        assert_eq!(refused(soon(leases.extend_lease(extend)).await).1, ErrorReason::LeaseNotFound, "{name}");
-        let release = pb::ReleaseLeaseRequest { lease, ..Default::default() };
-        assert_eq!(refused(soon(leases.release_lease(release)).await).1, ErrorReason::LeaseNotFound, "{name}");
-        let get = soon(leases.get_lease(pb::GetLeaseRequest { name: name.clone() })).await;
-        assert_eq!(refused(get).1, ErrorReason::LeaseNotFound, "{name}");
-    }
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn no_name_joins_one_team_to_what_is_of_another() {
-    let bench = Bench::start().await;
-    let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let crossed = |name: &str| name.replace("teams/zenith", "teams/acme");
-    let mut tokens = TokenServiceClient::new(bench.admin.clone());
-    let name = crossed(&zenith.token);
-    let got = soon(tokens.get_token(pb::GetTokenRequest { name: name.clone() })).await;
-    assert_eq!(refused(got).1, ErrorReason::TokenNotFound);
-    let revoked = soon(tokens.revoke_token(pb::RevokeTokenRequest { name, ..Default::default() })).await;
-    assert_eq!(refused(revoked).1, ErrorReason::TokenNotFound);
-    let mut teams = TeamServiceClient::new(bench.admin.clone());
-    let name = crossed(&zenith.collector);
-    let got = soon(teams.get_collector(pb::GetCollectorRequest { name: name.clone() })).await;
-    assert_eq!(refused(got).1, ErrorReason::CollectorNotFound);
-    let disabled = soon(teams.disable_collector(pb::DisableCollectorRequest { name, ..Default::default() })).await;
-    assert_eq!(refused(disabled).1, ErrorReason::CollectorNotFound);
-    let kept = soon(tokens.get_token(pb::GetTokenRequest { name: zenith.token.clone() })).await.unwrap().into_inner();
-    assert_eq!(kept.token.unwrap().state(), pb::TokenState::Live);
-    drop(acme);
-    bench.stop().await;
-}
-
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, ErrorReason) {
-    let status = answer.expect_err("it is not ours");
-    (status.code(), reason(&status))
-}
-
 #[tokio::test]
 async fn a_revoked_key_ends_the_streams_that_it_opened() {
     let bench = Bench::start().await;
@@ -249,7 +212,8 @@ async fn a_revoked_key_ends_the_streams_that_it_opened() {
     let watch = pb::WatchAlertsRequest { parent: "teams/-".to_owned() };
     let reader = bench.client(&reader).await;
     let mut alerts = soon(AlertServiceClient::new(reader).watch_alerts(watch)).await.unwrap().into_inner();
-    soon(alerts.message()).await.unwrap().expect("that all is said");
+    let synced = pb::WatchAlertsResponse { event: Some(pb::watch_alerts_response::Event::Synced(true)) };
+    while soon(alerts.message()).await.unwrap().expect("that all is said") != synced {}
     bench.revoke(&acme.key_name).await;
     assert_eq!(reason(&soon(loads.message()).await.unwrap_err()), ErrorReason::KeyInvalid);
     bench.revoke(&reader_name).await;

@@ -1,0 +1,340 @@
+//! Every field of every answer is filled by somebody: a scenario drives the whole API, and a field that no answer ever filled fails.
+
+use std::collections::BTreeSet;
+
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, Value};
+use token_broker::grpc::client::Client;
+
+use crate::dynamic::{conversation, first_answers, held_open, message, pool};
+use crate::rules::Bench;
+
+/// Fields that this scenario does not see filled, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("App.client_secret", "is read and never shown"),
+    ("CollectResync.more", "needs more leases than a message holds: see the stream tests of the lease service"),
+    ("WatchAlertsResponse.restarted", "needs a reader that falls behind: see the tests of watching"),
+];
+
+/// What answers have filled so far, as `Message.field`.
+#[derive(Default)]
+struct Filled(BTreeSet<String>);
+
+impl Filled {
+    fn note(&mut self, answer: &DynamicMessage) {
+        use prost_reflect::ReflectMessage;
+        for (field, value) in answer.fields() {
+            self.0.insert(format!("{}.{}", answer.descriptor().name(), field.name()));
+            self.note_value(value);
+        }
+    }
+
+    fn note_value(&mut self, value: &Value) {
+        match value {
+            Value::Message(inner) => self.note(inner),
+            Value::List(values) => values.iter().for_each(|value| self.note_value(value)),
+            Value::Map(values) => values.values().for_each(|value| self.note_value(value)),
+            _ => {}
+        }
+    }
+
+    /// Makes a call; its last answer.
+    async fn ask(&mut self, client: &Client, call: &str, texts: &[&str]) -> DynamicMessage {
+        let requests: Vec<_> = texts.iter().map(|text| message(call, text)).collect();
+        let answers = conversation(client, call, &requests).await.unwrap_or_else(|status| panic!("{call}: {status:?}"));
+        answers.iter().for_each(|answer| self.note(answer));
+        answers.into_iter().next_back().unwrap_or_else(|| panic!("{call}: no answer"))
+    }
+
+    /// Sends commands on a stream, and keeps it open until each is answered and what comes unasked has come.
+    async fn collect(&mut self, client: &Client, commands: &[&str], unasked: &[&str]) {
+        let commands: Vec<_> = commands.iter().map(|text| message("LeaseService/Collect", text)).collect();
+        let mut waits: BTreeSet<_> = unasked.iter().map(|field| (*field).to_owned()).collect();
+        let mut asked = commands.len();
+        let done = |answer: &DynamicMessage| {
+            let is_answer = answer.fields().any(|(field, _)| field.name() == "tag");
+            asked -= usize::from(is_answer);
+            answer.fields().for_each(|(field, _)| {
+                waits.remove(field.name());
+            });
+            asked == 0 && waits.is_empty()
+        };
+        let answers = held_open(client, "LeaseService/Collect", &commands, done).await;
+        answers.unwrap_or_else(|status| panic!("{status:?}")).iter().for_each(|answer| self.note(answer));
+    }
+
+    /// Makes a call whose answers do not end, and takes the first ones.
+    async fn watched(&mut self, client: &Client, call: &str, text: &str, most: usize) {
+        let answers = first_answers(client, call, &[message(call, text)], most).await;
+        answers.unwrap_or_else(|status| panic!("{call}: {status:?}")).iter().for_each(|answer| self.note(answer));
+    }
+}
+
+/// The text at a path of fields, such as `lease.name`.
+fn text(message: &DynamicMessage, path: &str) -> String {
+    let (field, rest) = path.split_once('.').unwrap_or((path, ""));
+    let value = message.get_field_by_name(field).unwrap_or_else(|| panic!("no {field}"));
+    match value.as_ref() {
+        Value::Message(inner) => text(inner, rest),
+        Value::String(text) => text.clone(),
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+/// Every field of every message that an answer may hold.
+fn fields() -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let of_api = pool().services().filter(|service| service.package_name() == "tokenbroker.v1");
+    for service in of_api {
+        service.methods().for_each(|method| collect(&method.output(), &mut seen));
+    }
+    seen
+}
+
+fn collect(message: &MessageDescriptor, seen: &mut BTreeSet<String>) {
+    for field in message.fields() {
+        let is_new = message.is_map_entry() || seen.insert(format!("{}.{}", message.name(), field.name()));
+        if let Kind::Message(inner) = field.kind()
+            && is_new
+            && (inner.is_map_entry() || inner.package_name() == "tokenbroker.v1")
+        {
+            collect(&inner, seen);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_every_answer_is_filled() {
+    let bench = Bench::start().await;
+    let mut filled = Filled::default();
+    networks(&mut filled, &bench.admin).await;
+    teams_and_keys(&mut filled, &bench).await;
+    tokens(&mut filled, &bench.admin).await;
+    leases(&mut filled, &bench).await;
+    loads_and_alerts(&mut filled, &bench).await;
+    audit(&mut filled, &bench.admin).await;
+    bench.stop().await;
+
+    let excepted = |field: &String| {
+        EXCEPTIONS.iter().any(|(known, _)| field == known || (known.ends_with('.') && field.starts_with(known)))
+    };
+    let never: Vec<_> = fields().into_iter().filter(|field| !filled.0.contains(field) && !excepted(field)).collect();
+    assert!(never.is_empty(), "no answer ever fills these: remove them, or fill them: {never:#?}");
+    let needless: Vec<_> = EXCEPTIONS.iter().filter(|(field, _)| filled.0.contains(*field)).collect();
+    assert!(needless.is_empty(), "these are filled and need no exception: {needless:?}");
+}
+
+async fn networks(filled: &mut Filled, admin: &Client) {
+    filled.ask(admin, "NetworkService/ListNetworks", &["page_size: 1"]).await;
+    filled.ask(admin, "NetworkService/ListNetworks", &[""]).await;
+    filled.ask(admin, "NetworkService/GetNetwork", &[r#"name: "networks/x""#]).await;
+    let facebook = r#"name: "networks/facebook/apps/default" display_name: "Ours" client_id: "12" client_secret: "s" facts { key: "app_users" value: 9 }"#;
+    let paths = r#"update_mask { paths: ["display_name", "client_id", "client_secret", "facts"] }"#;
+    filled.ask(admin, "NetworkService/UpdateApp", &[&format!("app {{ {facebook} }} {paths}")]).await;
+    filled.ask(admin, "NetworkService/CreateApp", &[r#"parent: "networks/x" app_id: "second""#]).await;
+    let top_up = r#"name: "networks/x/apps/default" credit_class: "post_reads" units: 10000000 request_id: "one""#;
+    filled.ask(admin, "NetworkService/TopUpBudget", &[top_up]).await;
+    filled.ask(admin, "NetworkService/ListApps", &[r#"parent: "networks/-" page_size: 1"#]).await;
+    filled.ask(admin, "NetworkService/DeleteApp", &[r#"name: "networks/x/apps/second""#]).await;
+}
+
+async fn teams_and_keys(filled: &mut Filled, bench: &Bench) {
+    let admin = &bench.admin;
+    for team in ["acme", "zenith"] {
+        let create = format!(r#"team_id: "{team}" team {{ display_name: "A team" weight: 7 reserve_percent: 0 }}"#);
+        filled.ask(admin, "TeamService/CreateTeam", &[&create]).await;
+    }
+    let update = r#"team { name: "teams/acme" weight: 8 } update_mask { paths: "weight" }"#;
+    filled.ask(admin, "TeamService/UpdateTeam", &[update]).await;
+    filled.ask(admin, "TeamService/ListTeams", &["page_size: 1"]).await;
+    for name in ["one", "two"] {
+        let scope = "networks: \"networks/-\" purposes: [PURPOSE_COLLECT_CONTENT, PURPOSE_COLLECT_STATISTICS]";
+        let create = format!(
+            r#"parent: "teams/acme" collector {{ display_name: "{name}" weight: 3 certificate_names: "{name}.example" {scope} }}"#
+        );
+        filled.ask(admin, "TeamService/CreateCollector", &[&create]).await;
+    }
+    let listed = filled.ask(admin, "TeamService/ListCollectors", &[r#"parent: "teams/acme" page_size: 1"#]).await;
+    let collector = first(&listed, "collectors");
+    let update = format!(r#"collector {{ name: "{collector}" weight: 4 }} update_mask {{ paths: "weight" }}"#);
+    filled.ask(admin, "TeamService/UpdateCollector", &[&update]).await;
+    let named = format!(r#"name: "{collector}""#);
+    filled.ask(admin, "TeamService/DisableCollector", &[&named]).await;
+    filled.ask(admin, "TeamService/EnableCollector", &[&named]).await;
+    filled.ask(admin, "TeamService/GetCollector", &[&named]).await;
+
+    let expire = "expire_time { seconds: 4000000000 }";
+    let create = format!(r#"key {{ role: KEY_ROLE_COLLECTOR collector: "{collector}" display_name: "k" {expire} }}"#);
+    let key = filled.ask(admin, "KeyService/CreateKey", &[&create]).await;
+    let create = r#"key { role: KEY_ROLE_READER certificate_name: "grafana.example" }"#;
+    filled.ask(admin, "KeyService/CreateKey", &[create]).await;
+    filled.ask(admin, "KeyService/ListKeys", &["page_size: 1"]).await;
+    filled.ask(admin, "KeyService/RevokeKeyByValue", &[&format!(r#"value: "{}""#, text(&key, "secret"))]).await;
+    filled.ask(admin, "KeyService/RevokeKey", &[&format!(r#"name: "{}""#, text(&key, "key.name"))]).await;
+}
+
+async fn tokens_of_acme(filled: &mut Filled, admin: &Client) -> Vec<String> {
+    let listed = filled.ask(admin, "TokenService/ListTokens", &[r#"parent: "teams/acme" page_size: 1000"#]).await;
+    let tokens = listed.get_field_by_name("tokens").expect("it is there").into_owned();
+    let tokens = tokens.as_list().expect("it is repeated").iter();
+    tokens.map(|token| text(token.as_message().expect("a token"), "name")).collect()
+}
+
+/// The name of the first of the messages in a list.
+fn first(listed: &DynamicMessage, field: &str) -> String {
+    let values = listed.get_field_by_name(field).expect("it is there");
+    let one = values.as_list().and_then(|values| values.first()).and_then(Value::as_message).expect("there is one");
+    text(one, "name")
+}
+
+const X: &str = r#"network: "networks/x" kind: "user" scopes: ["tweet.read", "users.read", "like.read", "list.read", "offline.access"]"#;
+
+fn seconds_from_now(seconds: i64) -> i64 {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    i64::try_from(now).expect("the sun still shines") + seconds
+}
+
+fn in_days(days: i64) -> String {
+    format!("seconds: {}", seconds_from_now(days * 86_400))
+}
+
+async fn tokens(filled: &mut Filled, admin: &Client) {
+    let clocks = format!(
+        "clocks {{ access_expire_time {{ {} }} refresh_expire_time {{ {} }} data_access_expire_time {{ {} }} consent_time {{ {} }} }}",
+        in_days(5),
+        in_days(20),
+        in_days(60),
+        in_days(-1)
+    );
+    let ann = format!(
+        r#"parent: "teams/acme" token {{ {X} person: "ann" profile: "p1" display_name: "Ann" granted_by: "ann@example.com"
+           purposes: PURPOSE_COLLECT_CONTENT max_concurrent_leases: 9 reserve_percent: 5 {clocks} }} secrets {{ access_token: "a" }}"#
+    );
+    let ann = filled.ask(admin, "TokenService/AddToken", &[&ann]).await;
+    let name = text(&ann, "token.name");
+    let named = format!(r#"name: "{name}""#);
+    let update = format!(r#"token {{ name: "{name}" display_name: "A" }} update_mask {{ paths: "display_name" }}"#);
+    filled.ask(admin, "TokenService/UpdateToken", &[&update]).await;
+    filled.ask(admin, "TokenService/PauseToken", &[&named]).await;
+    filled.ask(admin, "TokenService/ResumeToken", &[&named]).await;
+
+    let soon_over = format!("clocks {{ access_expire_time {{ {0} }} refresh_expire_time {{ {0} }} }}", in_days(5));
+    let zoe =
+        format!(r#"parent: "teams/acme" token {{ {X} person: "zoe" {soon_over} }} secrets {{ access_token: "z" }}"#);
+    filled.ask(admin, "TokenService/AddToken", &[&zoe]).await;
+
+    let row = |number: u32, person: &str, access: &str| {
+        format!(r#"rows {{ row: {number} token {{ {X} person: "{person}" }} secrets {{ access_token: "{access}" }} }}"#)
+    };
+    let bad = r#"rows { row: 3 token { network: "networks/x" kind: "robot" } secrets { access_token: "a" } }"#;
+    let malformed = r#"rows { row: 4 token { network: "x" } secrets { access_token: "a" } }"#;
+    let rows = format!("rows {{ {} {} {bad} {malformed} }}", row(1, "bob", "b"), row(2, "eve", "e"));
+    let begin = r#"begin { parent: "teams/acme" import_id: "one" }"#;
+    filled.ask(admin, "TokenService/ImportTokens", &[begin, &rows]).await;
+    let rows = format!("rows {{ {} {} }}", row(1, "bob", "new"), row(2, "eve", "e"));
+    let begin = r#"begin { parent: "teams/acme" import_id: "two" allow_existing: true }"#;
+    filled.ask(admin, "TokenService/ImportTokens", &[begin, &rows]).await;
+    let listed = filled.ask(admin, "TokenService/ListTokens", &[r#"parent: "teams/acme" page_size: 2"#]).await;
+    assert_eq!(first(&listed, "tokens"), name);
+
+    let page = r#"network: "networks/facebook" kind: "page" person: "ann" profile: "77" facts { key: "engaged_users" value: 90 }
+        scopes: ["pages_read_engagement", "pages_show_list", "read_insights", "pages_read_user_content"]"#;
+    let page = format!(r#"parent: "teams/acme" token {{ {page} }} secrets {{ access_token: "EAAB" }}"#);
+    filled.ask(admin, "TokenService/AddToken", &[&page]).await;
+    filled.ask(admin, "TeamService/GetTeam", &[r#"name: "teams/acme""#]).await;
+    filled.ask(admin, "NetworkService/GetApp", &[r#"name: "networks/facebook/apps/default""#]).await;
+}
+
+const SEARCH: &str = r#"team: "teams/acme" network: "networks/x" operation: "tweets.search_recent" purpose: PURPOSE_COLLECT_CONTENT collection: "brand""#;
+
+async fn leases(filled: &mut Filled, bench: &Bench) {
+    let admin = &bench.admin;
+    let worker = bench.client(&bench.collector("acme", "worker", "networks/-").await).await;
+    let of_ann = format!(r#"{SEARCH} calls: 5 profile: "p1""#);
+    filled.ask(&worker, "LeaseService/AcquireLease", &[&of_ann]).await;
+    let lease = filled.ask(&worker, "LeaseService/AcquireLease", &[&of_ann]).await;
+    let lease = text(&lease, "lease.name");
+    let report = |sequence: u32, more: &str| format!(r#"lease: "{lease}" sequence: {sequence} {more}"#);
+    filled.ask(&worker, "LeaseService/ReportUsage", &[&report(1, "calls { ok: 1 } want_calls: 3")]).await;
+    filled.ask(&worker, "LeaseService/ExtendLease", &[&format!(r#"lease: "{lease}" ttl {{ seconds: 900 }}"#)]).await;
+    filled.ask(&worker, "LeaseService/GetLease", &[&format!(r#"name: "{lease}""#)]).await;
+    filled.ask(admin, "TeamService/ListCollectors", &[r#"parent: "teams/acme""#]).await;
+    let page = r#"team: "teams/acme" network: "networks/facebook" kind: "page" operation: "page.posts" calls: 1 purpose: PURPOSE_COLLECT_CONTENT"#;
+    let of_page = filled.ask(&worker, "LeaseService/AcquireLease", &[page]).await;
+
+    let reset = format!(r#"headers {{ name: "x-rate-limit-reset" value: "{}" }}"#, seconds_from_now(600));
+    let limits =
+        r#"headers { name: "x-rate-limit-limit" value: "300" } headers { name: "x-rate-limit-remaining" value: "0" }"#;
+    let throttled = format!("calls {{ throttled: 1 }} answer {{ http_status: 429 {limits} {reset} }}");
+    // The holder of the other lease on this token is told to rest, too.
+    let reports = format!("tag: 2 report {{ {} }}", report(2, &throttled));
+    filled.collect(&worker, &["tag: 1 resume {}", &reports], &["recall"]).await;
+    let blocked =
+        r#"calls { error: 1 } answer { http_status: 400 body: "{\"error\":{\"code\":368,\"message\":\"m\"}}" }"#;
+    let blocked = format!(r#"lease: "{}" sequence: 1 {blocked}"#, text(&of_page, "lease.name"));
+    filled.ask(&worker, "LeaseService/ReportUsage", &[&blocked]).await;
+    for token in tokens_of_acme(filled, admin).await {
+        filled.ask(admin, "TokenService/GetToken", &[&format!(r#"name: "{token}""#)]).await;
+    }
+    filled.ask(&worker, "LeaseService/Collect", &[r#"tag: 1 resume {}"#]).await;
+    filled.ask(&worker, "LeaseService/ReleaseLease", &[&format!(r#"lease: "{lease}""#)]).await;
+    on_a_stream(filled, &worker).await;
+    filled.ask(admin, "LeaseService/ListLeases", &["page_size: 1"]).await;
+}
+
+async fn on_a_stream(filled: &mut Filled, worker: &Client) {
+    let lease = filled.ask(worker, "LeaseService/Collect", &[&format!("tag: 1 acquire {{ {SEARCH} calls: 2 }}")]).await;
+    let lease = text(&lease, "acquired.lease.name");
+    let dead = r#"calls { error: 1 } answer { http_status: 403 body: "{\"errors\":[{\"code\":326}]}" }"#;
+    let commands = [
+        format!(r#"tag: 2 report {{ lease: "{lease}" sequence: 1 {dead} }}"#),
+        r#"tag: 3 resume {}"#.to_owned(),
+        format!(r#"tag: 4 extend {{ lease: "{lease}" }}"#),
+        format!(r#"tag: 5 release {{ lease: "{lease}" }}"#),
+        format!("tag: 6 acquire {{ {SEARCH} calls: 200 }}"),
+        format!("tag: 9 acquire {{ {SEARCH} calls: 200 }}"),
+        format!("tag: 10 acquire {{ {SEARCH} calls: 200 }}"),
+        format!("tag: 7 acquire {{ {SEARCH} calls: 100000 }}"),
+        format!(r#"tag: 8 acquire {{ {SEARCH} calls: 5 profile: "nobody" }}"#),
+    ];
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    filled.collect(worker, &commands, &["recall", "retry_at"]).await;
+    let lease = filled.ask(worker, "LeaseService/Collect", &[&format!("tag: 1 acquire {{ {SEARCH} calls: 2 }}")]).await;
+    let extend = format!(r#"tag: 4 extend {{ lease: "{}" }}"#, text(&lease, "acquired.lease.name"));
+    filled.ask(worker, "LeaseService/Collect", &[&extend]).await;
+}
+
+async fn loads_and_alerts(filled: &mut Filled, bench: &Bench) {
+    let admin = &bench.admin;
+    bench.measure_loads();
+    filled.ask(admin, "LoadService/GetTeamLoad", &[r#"name: "teams/acme/load""#]).await;
+    filled.ask(admin, "LoadService/ListTeamLoads", &["page_size: 1"]).await;
+    let added = r#"network: "networks/x" kind: "user" count: 2"#;
+    let estimate = format!(r#"team: "teams/acme" tokens {{ {added} }}"#);
+    filled.ask(admin, "LoadService/EstimateLoad", &[&estimate]).await;
+    let alert = bench.open_load_alert("acme").await;
+    bench.open_load_alert("zenith").await;
+    let acknowledge = format!(r#"name: "{alert}" comment: "seen""#);
+    filled.ask(admin, "AlertService/AcknowledgeAlert", &[&acknowledge]).await;
+    bench.clear_alert(&alert).await;
+    filled.ask(admin, "AlertService/GetAlert", &[&format!(r#"name: "{alert}""#)]).await;
+    filled.ask(admin, "AlertService/ListAlerts", &[r#"parent: "teams/-" page_size: 1"#]).await;
+    filled.watched(admin, "AlertService/WatchAlerts", r#"parent: "teams/-""#, 2).await;
+    filled.watched(admin, "LoadService/WatchTeamLoad", r#"name: "teams/acme/load""#, 1).await;
+}
+
+async fn audit(filled: &mut Filled, admin: &Client) {
+    filled.ask(admin, "AuditService/ListAuditEvents", &["page_size: 1"]).await;
+    filled.ask(admin, "AuditService/ListAuditEvents", &["page_size: 1000"]).await;
+    let tokens = tokens_of_acme(filled, admin).await;
+    for token in &tokens {
+        let state = format!(r#"token: "{token}" page_size: 1"#);
+        filled.ask(admin, "AuditService/GetTokenUsageStatement", &[&format!(r#"token: "{token}""#)]).await;
+        filled.ask(admin, "AuditService/GetTokenUsageStatement", &[&state]).await;
+    }
+    // Stating the use has written down what the leases were used for, and which have ended.
+    filled.ask(admin, "LeaseService/ListLeases", &["state: LEASE_STATE_RELEASED"]).await;
+    let revoke = format!(r#"name: "{}" comment: "over""#, tokens[0]);
+    filled.ask(admin, "TokenService/RevokeToken", &[&revoke]).await;
+    let invalidate = format!(r#"name: "{}" reason: TOKEN_REASON_PASSWORD_CHANGED"#, tokens[1]);
+    filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
+}
