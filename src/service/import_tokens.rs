@@ -1,7 +1,7 @@
 //! Many tokens are imported: message by message, each durable before it is answered, and taken up again after a break.
 //!
-//! How far an import came is kept in the store under its team, its settings and its name, in the transaction that keeps the tokens.
-//! Its counts are kept in memory: after a restart they begin at zero, while the rows that are done stay done.
+//! How far an import came and what came of its rows is kept in the store under its team, its settings and its name, in the transaction that
+//! keeps the tokens, and forgotten a week after its last rows. An import that only checks is kept in memory.
 
 mod existing;
 mod registry;
@@ -11,6 +11,8 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::service::tokens::{AddToken, Rejected, TokenError};
 use crate::service::{Broker, Caller};
 use crate::store::{ImportProgress, NewToken, StoreError};
+
+pub use crate::store::ImportCounts;
 
 pub use registry::Imports;
 use registry::Running;
@@ -65,29 +67,15 @@ pub enum Outcome {
     Rejected(RowRejected),
 }
 
-/// How many rows came to what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ImportCounts {
-    /// Tokens added.
-    pub added: u64,
-    /// Tokens brought up to date.
-    pub updated: u64,
-    /// Rows that changed nothing.
-    pub unchanged: u64,
-    /// Rows rejected.
-    pub rejected: u64,
-}
-
-impl ImportCounts {
-    fn count(&mut self, outcome: &Outcome) {
-        let count = match outcome {
-            Outcome::Added(_) => &mut self.added,
-            Outcome::Updated(_) => &mut self.updated,
-            Outcome::Unchanged(_) => &mut self.unchanged,
-            Outcome::Rejected(_) => &mut self.rejected,
-        };
-        *count += 1;
-    }
+/// Counts an outcome.
+fn count(counts: &mut ImportCounts, outcome: &Outcome) {
+    let count = match outcome {
+        Outcome::Added(_) => &mut counts.added,
+        Outcome::Updated(_) => &mut counts.updated,
+        Outcome::Unchanged(_) => &mut counts.unchanged,
+        Outcome::Rejected(_) => &mut counts.rejected,
+    };
+    *count += 1;
 }
 
 /// Why an import ends. Rows that were committed stay.
@@ -132,6 +120,11 @@ pub struct Import {
 }
 
 impl Broker {
+    /// The progress of an import of which no row is done.
+    fn progress_of(&self, begin: &BeginImport) -> ImportProgress {
+        ImportProgress { import: stored_name(begin), last_row: 0, counts: ImportCounts::default(), at: self.now() }
+    }
+
     /// Begins an import, or goes on with it.
     pub async fn begin_import(&self, caller: &Caller, begin: BeginImport) -> Result<Import, ImportError> {
         if self.directory.team(&begin.team).is_none() {
@@ -142,7 +135,9 @@ impl Broker {
         if !begin.validate_only {
             self.ensure_data_key(&begin.team).await?;
             let known = self.store.find_import(&stored_name(&begin)).await?;
-            committed = known.map_or(0, |progress| progress.last_row);
+            let ImportProgress { last_row, counts, .. } = known.unwrap_or_else(|| self.progress_of(&begin));
+            running.set(counts);
+            committed = last_row;
         }
         let (broker, caller) = (self.clone(), caller.clone());
         Ok(Import { broker, caller, begin, running, committed, last_seen: 0 })
@@ -203,7 +198,8 @@ impl Import {
         if self.begin.validate_only {
             self.foresee(candidates, &mut outcomes).await?;
         } else {
-            self.keep(candidates, &mut outcomes).await?;
+            let fresh = numbers.iter().filter(|row| **row > self.committed).count();
+            self.keep(candidates, &mut outcomes, fresh).await?;
         }
         let before = self.committed;
         self.committed = self.committed.max(self.last_seen);
@@ -250,15 +246,23 @@ impl Import {
     }
 
     /// Keeps the tokens, durably, then puts them into their pools. The caller holds the locks of all tokens.
-    async fn keep(&self, candidates: Vec<Candidate>, outcomes: &mut [Option<Outcome>]) -> Result<(), ImportError> {
+    /// Of the rows, the last `fresh` were not done before.
+    async fn keep(
+        &self,
+        candidates: Vec<Candidate>,
+        outcomes: &mut [Option<Outcome>],
+        fresh: usize,
+    ) -> Result<(), ImportError> {
         let broker = &self.broker;
-        let progress = ImportProgress {
-            import: stored_name(&self.begin),
-            last_row: self.committed.max(self.last_seen),
-            at: broker.now(),
+        let progress = |outcomes: &[Option<Outcome>]| {
+            let mut progress = broker.progress_of(&self.begin);
+            progress.last_row = self.committed.max(self.last_seen);
+            progress.counts = self.running.counts();
+            outcomes.iter().rev().take(fresh).flatten().for_each(|outcome| count(&mut progress.counts, outcome));
+            progress
         };
         // Where tokens are brought up to date after they were found, the rows are done only afterwards.
-        let with_tokens = (!self.begin.allow_existing).then(|| progress.clone());
+        let with_tokens = (!self.begin.allow_existing).then(|| progress(outcomes));
         let new: Vec<_> = candidates.iter().map(|candidate| candidate.new.clone()).collect();
         let inserted = broker.store.insert_tokens(new, with_tokens).await?;
         let existing: std::collections::HashMap<_, _> =
@@ -277,7 +281,7 @@ impl Import {
             outcomes[candidate.at] = Some(outcome);
         }
         if self.begin.allow_existing {
-            broker.store.insert_tokens(Vec::new(), Some(progress)).await?;
+            broker.store.insert_tokens(Vec::new(), Some(progress(outcomes))).await?;
         }
         Ok(())
     }

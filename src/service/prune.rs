@@ -21,12 +21,13 @@ impl Broker {
         // A block counts until its window ends; a day more, for those who look into the books.
         let credit = in_rounds(|| store.prune_credit(now - DAY, AT_ONCE)).await?;
         let requests = in_rounds(|| store.prune_requests(now, AT_ONCE)).await?;
+        let imports = in_rounds(|| store.prune_imports(now - crate::service::import_tokens::KEPT, AT_ONCE)).await?;
         let messages = in_rounds(|| store.prune_outbox(now - keep.messages, AT_ONCE)).await?;
         let alerts = in_rounds(|| store.prune_alerts(now - keep.alerts, AT_ONCE)).await?;
         let usage = in_rounds(|| store.prune_usage(first_day, AT_ONCE)).await?;
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
         Ok(format!(
-            "{leases} leases, {credit} blocks, {requests} requests, {messages} messages, {alerts} alerts, \
+            "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {messages} messages, {alerts} alerts, \
              {usage} usage rows, {audit} audit events"
         ))
     }

@@ -599,6 +599,7 @@ async fn an_import_goes_on_after_a_break_and_a_restart() {
     assert_eq!(second.committed(), 7);
     let done = second.take(vec![row(7, "c"), row(8, "d")]).await.unwrap();
     assert_eq!(outcomes(&done), [(7, "unchanged"), (8, "added")]);
+    assert_eq!(second.counts(), ImportCounts { added: 3, rejected: 2, ..ImportCounts::default() }, "of both streams");
     assert_eq!(test.broker.store.count_tokens(&acme, TokenFilter::default()).await.unwrap(), 3);
     drop(second);
     let one = test.collector(&acme, "one").await;

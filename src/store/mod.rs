@@ -44,7 +44,7 @@ pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
 pub use token::{
-    DuplicateToken, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken, TokenChange,
+    DuplicateToken, ImportCounts, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken, TokenChange,
     TokenChangeError, TokenChunk, TokenFilter, TokenStore,
 };
 pub use usage::{UsageKey, UsageRow, UsageStore};

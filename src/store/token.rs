@@ -116,6 +116,19 @@ pub struct DuplicateToken {
     pub existing: Option<TokenId>,
 }
 
+/// How many rows of an import came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    /// Tokens added.
+    pub added: u64,
+    /// Tokens brought up to date.
+    pub updated: u64,
+    /// Rows that changed nothing.
+    pub unchanged: u64,
+    /// Rows rejected.
+    pub rejected: u64,
+}
+
 /// How far an import came: its rows up to `last_row` are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportProgress {
@@ -123,6 +136,8 @@ pub struct ImportProgress {
     pub import: String,
     /// The last row that was committed.
     pub last_row: u64,
+    /// What came of its rows so far.
+    pub counts: ImportCounts,
     /// When.
     pub at: Timestamp,
 }
@@ -169,7 +184,8 @@ pub struct TokenChunk {
 #[async_trait]
 pub trait TokenStore: Send + Sync {
     /// Keeps tokens with their audit events, and how far the import came, in one transaction. Duplicates are told one by one
-    /// and left out; they hinder no other. Ids must be new.
+    /// and left out; they hinder no other. Ids must be new. To the counts of the import come those that are kept as added, and
+    /// the duplicates as rejected.
     async fn insert_tokens(
         &self,
         tokens: Vec<NewToken>,
@@ -187,4 +203,6 @@ pub trait TokenStore: Send + Sync {
     async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError>;
     /// How far an import came.
     async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError>;
+    /// Forgets at most `limit` imports that came no further since `before`; how many.
+    async fn prune_imports(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::{BeginImport, ImportCounts, ImportError, Outcome, is_forgotten};
+use super::{BeginImport, ImportCounts, ImportError, Outcome, count, is_forgotten};
 use crate::base::clock::Timestamp;
 
 /// Imports remembered at once; the oldest that nobody works on makes room.
@@ -69,11 +69,19 @@ impl Running {
         known.get(&self.import_id).map(|import| import.counts).unwrap_or_default()
     }
 
+    /// Sets the counts to what is stored.
+    pub fn set(&self, counts: ImportCounts) {
+        let mut known = self.known.lock().expect("no code panics while it holds the imports");
+        if let Some(import) = known.get_mut(&self.import_id) {
+            import.counts = counts;
+        }
+    }
+
     /// Counts outcomes.
     pub fn count<'a>(&self, outcomes: impl Iterator<Item = &'a Outcome>) {
         let mut known = self.known.lock().expect("no code panics while it holds the imports");
         if let Some(import) = known.get_mut(&self.import_id) {
-            outcomes.for_each(|outcome| import.counts.count(outcome));
+            outcomes.for_each(|outcome| count(&mut import.counts, outcome));
         }
     }
 }

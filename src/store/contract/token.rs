@@ -5,8 +5,8 @@ use super::samples::{acme, alert, at, audited, event, message, new_token, seed, 
 use crate::base::ids::TokenId;
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::store::{
-    AlertFilter, DuplicateToken, ImportProgress, OutboxState, SealedSecrets, Store, TokenChange, TokenChangeError,
-    TokenFilter,
+    AlertFilter, DuplicateToken, ImportCounts, ImportProgress, OutboxState, SealedSecrets, Store, TokenChange,
+    TokenChangeError, TokenFilter,
 };
 
 fn change(token: Token, expected_version: u32, expected_state: TokenState) -> TokenChange {
@@ -188,17 +188,25 @@ pub(crate) async fn all_tokens_come_in_chunks(fixture: &dyn Fixture) {
 pub(crate) async fn an_import_goes_on_where_it_stopped(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     seed(&*store, 0).await;
-    let progress = |last_row| ImportProgress { import: "i".to_owned(), last_row, at: at(1) };
+    let counted = |last_row, added, rejected| {
+        let counts = ImportCounts { added, rejected, updated: 7, unchanged: 8 };
+        ImportProgress { import: "i".to_owned(), last_row, counts, at: at(1) }
+    };
+    let progress = |last_row| counted(last_row, 0, 3);
     assert_eq!(store.find_import("i").await.unwrap(), None);
     store.insert_tokens(vec![new_token(token(1))], Some(progress(1))).await.unwrap();
     store.insert_tokens(vec![new_token(token(2))], Some(progress(2))).await.unwrap();
     // A part that is sent again does not turn the progress back.
     store.insert_tokens(vec![new_token(token(1))], Some(progress(1))).await.unwrap();
-    assert_eq!(store.find_import("i").await.unwrap(), Some(progress(2)));
+    assert_eq!(store.find_import("i").await.unwrap(), Some(counted(2, 1, 3)));
     // A part whose team does not exist is refused as a whole.
     let stranger = Token { team: "nobody".parse().unwrap(), ..token(4) };
     assert!(store.insert_tokens([token(3), stranger].map(new_token).to_vec(), Some(progress(4))).await.is_err());
     assert!(store.find_token(TokenId::from_u128(3)).await.unwrap().is_none());
-    assert_eq!(store.find_import("i").await.unwrap(), Some(progress(2)));
+    assert_eq!(store.find_import("i").await.unwrap(), Some(counted(2, 1, 3)));
+    store.insert_tokens(vec![new_token(token(2)), new_token(token(3))], Some(progress(4))).await.unwrap();
+    assert_eq!(store.find_import("i").await.unwrap(), Some(counted(4, 1, 4)), "one was held already");
+    assert_eq!((store.prune_imports(at(1), 9).await.unwrap(), store.prune_imports(at(2), 9).await.unwrap()), (0, 1));
+    assert_eq!(store.find_import("i").await.unwrap(), None);
     store.close().await;
 }

@@ -6,11 +6,12 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
     include_str!("../migrations/sqlite/0004_tokens_by_app.sql"),
+    include_str!("../migrations/sqlite/0005_imports.sql"),
 ];
 
 /// The schema version that this broker works with.

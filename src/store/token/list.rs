@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use super::rows::{columns, stored_token, token};
 use super::write::{change_token, insert_tokens};
 use super::{
-    ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError, TokenChunk, TokenFilter,
-    TokenStore,
+    ImportCounts, ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError, TokenChunk,
+    TokenFilter, TokenStore,
 };
+use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::Token;
 use crate::store::StoreError;
@@ -39,7 +40,9 @@ macro_rules! wanted {
 
 const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $14");
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
-const FIND_IMPORT: &str = "SELECT id, last_row, updated_at_us FROM import WHERE id = $1";
+const FIND_IMPORT: &str =
+    "SELECT id, last_row, updated_at_us, added, updated, unchanged, rejected FROM import WHERE id = $1";
+const PRUNE_IMPORTS: &str = "DELETE FROM import WHERE id IN (SELECT id FROM import WHERE updated_at_us < $1 LIMIT $2)";
 
 #[async_trait]
 impl<D: Database> TokenStore for D {
@@ -95,6 +98,10 @@ impl<D: Database> TokenStore for D {
         })
         .await
     }
+
+    async fn prune_imports(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_IMPORTS, values![before, limit]).await })).await
+    }
 }
 
 fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> {
@@ -132,5 +139,7 @@ fn chunk(rows: Vec<Row>, limit: u32) -> Result<TokenChunk, StoreError> {
 }
 
 fn import_progress(mut row: Row) -> Result<ImportProgress, StoreError> {
-    Ok(ImportProgress { import: row.text()?, last_row: row.count()?, at: row.time()? })
+    let (import, last_row, at) = (row.text()?, row.count()?, row.time()?);
+    let (added, updated, unchanged, rejected) = (row.count()?, row.count()?, row.count()?, row.count()?);
+    Ok(ImportProgress { import, last_row, at, counts: ImportCounts { added, updated, unchanged, rejected } })
 }

@@ -29,8 +29,10 @@ const DELETE_PROFILES: &str = "DELETE FROM token_profile WHERE token = $1";
 
 const FIND_GRANT: &str = "SELECT id FROM token WHERE identity = $1 AND state <> 'revoked'";
 
-const PUT_IMPORT: &str = "INSERT INTO import (id, last_row, updated_at_us) VALUES ($1, $2, $3)
-    ON CONFLICT (id) DO UPDATE SET last_row = excluded.last_row, updated_at_us = excluded.updated_at_us
+const PUT_IMPORT: &str = "INSERT INTO import (id, last_row, updated_at_us, added, updated, unchanged, rejected)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (id) DO UPDATE SET last_row = excluded.last_row, updated_at_us = excluded.updated_at_us,
+        added = excluded.added, updated = excluded.updated, unchanged = excluded.unchanged, rejected = excluded.rejected
     WHERE excluded.last_row >= import.last_row";
 
 const CHANGE_TOKEN: &str =
@@ -73,8 +75,11 @@ pub(super) async fn insert_tokens(
         note_requests(tx, &trail.request, trail.audit.at).await?;
     }
     insert_audit(tx, trails.iter().map(|trail| &trail.audit)).await?;
-    if let Some(ImportProgress { import, last_row, at }) = progress {
-        tx.execute(PUT_IMPORT, values![import, last_row, at]).await?;
+    if let Some(ImportProgress { import, last_row, counts, at }) = progress {
+        let added = counts.added + report.inserted;
+        let rejected = counts.rejected + report.duplicates.len() as u64;
+        let values = values![import, last_row, at, added, counts.updated, counts.unchanged, rejected];
+        tx.execute(PUT_IMPORT, values).await?;
     }
     Ok(report)
 }
