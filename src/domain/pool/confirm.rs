@@ -16,7 +16,7 @@ impl Pool {
     /// The store has the lease and the blocks it took: it may be acknowledged. `false`: it must not be, since it was recalled or ended
     /// meanwhile, or a block that it draws from was not taken by the earlier decision that was to take it.
     pub fn confirm(&mut self, lease: LeaseId, takes: &[BlockTake]) -> bool {
-        self.confirm_blocks(takes);
+        self.confirm_blocks(lease, takes);
         let Some(held) = self.leases.get(&lease) else { return false };
         confirm_keys(&mut self.buckets, &held.keys);
         let durable = self.draws_from_durable(held);
@@ -31,7 +31,7 @@ impl Pool {
 
     /// The store has the blocks of a top-up. `false`: the calls must not be acknowledged, as with [`Pool::confirm`].
     pub fn confirm_top_up(&mut self, lease: LeaseId, top_up: &TopUp) -> bool {
-        self.confirm_blocks(&top_up.takes);
+        self.confirm_blocks(lease, &top_up.takes);
         confirm_keys(&mut self.buckets, &top_up.held_keys);
         self.leases.contains_key(&lease) && self.is_top_up_durable(top_up)
     }
@@ -43,10 +43,13 @@ impl Pool {
         top_up.drawn.iter().all(durable) && self.are_stored(&top_up.held_keys)
     }
 
-    fn confirm_blocks(&mut self, takes: &[BlockTake]) {
+    fn confirm_blocks(&mut self, lease: LeaseId, takes: &[BlockTake]) {
+        let grants = self.leases.get(&lease).map_or(&[][..], |held| &held.grants);
         for take in takes {
-            if let Some(at) = self.by_bucket.get(&take.bucket) {
-                self.buckets[*at as usize].bucket.confirm(take.block);
+            // The lease knows where its bucket stands; one that has ended since must be looked up by name.
+            let granted = grants.iter().find(|grant| grant.block == take.block).map(|grant| grant.bucket);
+            if let Some(at) = granted.or_else(|| self.by_bucket.get(&take.bucket).copied()) {
+                self.buckets[at as usize].bucket.confirm(take.block);
             }
         }
     }

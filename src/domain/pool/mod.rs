@@ -23,9 +23,11 @@ mod timers;
 mod top_up;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, ClassId, CollectorId, IdMap, LeaseId, TeamId, TokenId};

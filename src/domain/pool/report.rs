@@ -260,7 +260,7 @@ impl Pool {
         if used == 0 && unused == 0 {
             return;
         }
-        let known = self.updates.len();
+        let (known, mut comes_back) = (self.updates.len(), false);
         let timing = self.settings.timing;
         let Some(held) = self.leases.get_mut(&lease) else { return };
         held.calls_left = held.calls_left.saturating_sub(used.saturating_add(unused));
@@ -275,6 +275,7 @@ impl Pool {
             let mut unused = unused.saturating_mul(grants[at].per_call);
             let proven = used > 0 && self.names_window(readings, bucket_at, slot);
             let bucket = &mut self.buckets[bucket_at as usize].bucket;
+            comes_back |= bucket.window_ends_at().is_none();
             for grant in grants[at..].iter_mut().filter(|grant| grant.bucket == bucket_at) {
                 let spent = used.min(grant.units);
                 let returned = unused.min(grant.units - spent);
@@ -289,7 +290,8 @@ impl Pool {
         if let Some(held) = self.leases.get_mut(&lease) {
             held.grants = grants;
         }
-        if self.updates.len() > known {
+        // In a window whose end is known nothing comes back sooner than then.
+        if comes_back && self.updates.len() > known {
             let touched: Few<_, 2> = self.slots[slot as usize].buckets.clone();
             for (_, bucket) in touched.iter() {
                 self.schedule(bucket, now);
