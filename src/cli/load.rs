@@ -196,7 +196,11 @@ fn show(session: &mut Session, load: &pb::TeamLoad) -> Result<(), Failure> {
         return session.terminal.message(load);
     }
     if load.classes.is_empty() {
-        session.terminal.notice("the team has neither demand nor tokens");
+        let measured = super::times::relative(load.measure_time.as_ref(), session.terminal.now);
+        let notice = format!(
+            "no demand and no tokens when last looked at ({measured}); loads are worked out anew every few seconds"
+        );
+        session.terminal.notice(&notice);
         return Ok(());
     }
     let (shown, idle) = told(&load.classes);

@@ -92,6 +92,9 @@ pub enum AcquireLeaseError {
     /// The collector's scope does not allow it.
     #[error(transparent)]
     Scope(#[from] ScopeError),
+    /// There is no such team. A collector is not told so of another's team.
+    #[error("there is no team '{0}'; list the teams for those there are")]
+    TeamNotFound(TeamId),
     /// There is no such network.
     #[error("the catalogue has no network '{0}'; see the networks command for those it has")]
     UnknownNetwork(String),
@@ -157,7 +160,7 @@ impl Broker {
     pub async fn acquire_lease(&self, caller: &Caller, ask: AcquireLease) -> Result<LeasedToken, AcquireLeaseError> {
         caller.must_lease_for(&ask.team)?;
         if self.directory.team(&ask.team).is_none() {
-            return Err(Forbidden::Team(ask.team.to_string()).into());
+            return Err(AcquireLeaseError::TeamNotFound(ask.team));
         }
         let network =
             self.engine.network(&ask.network).ok_or(AcquireLeaseError::UnknownNetwork(ask.network.clone()))?;

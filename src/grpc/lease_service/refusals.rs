@@ -23,6 +23,7 @@ pub fn of_acquire(error: AcquireLeaseError, asked: &Lease, now: Timestamp) -> Re
     match error {
         AcquireLeaseError::Forbidden(error) => error.into(),
         AcquireLeaseError::Scope(error) => of_scope(&error),
+        AcquireLeaseError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
         AcquireLeaseError::UnknownNetwork(network) => wrong(ErrorReason::UnknownNetwork).with("network", network),
         AcquireLeaseError::UnknownOperation { network, operation } => {
             wrong(ErrorReason::UnknownOperation).with("network", network).with("operation", operation)

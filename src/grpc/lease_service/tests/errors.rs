@@ -165,7 +165,7 @@ async fn who_may_not() {
     }
     let mut admin = bench.admin_client().await;
     let nowhere = pb::AcquireLeaseRequest { team: "teams/nowhere".to_owned(), ..ask() };
-    assert_eq!(reason(&admin.acquire_lease(nowhere).await.unwrap_err()), "TEAM_NOT_ALLOWED");
+    assert_eq!(reason(&admin.acquire_lease(nowhere).await.unwrap_err()), "TEAM_NOT_FOUND");
 
     let (_, key) = add_collector(&bench.broker, |collector| collector.scope.purposes = Default::default()).await;
     let mut client = bench.client_with(Some(&key)).await;
