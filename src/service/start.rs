@@ -222,3 +222,23 @@ fn team_reserves(config: &Config, directory: &Directory) -> BTreeMap<TeamId, u8>
 pub(super) fn percent(share: config::Share) -> u8 {
     u8::try_from(share.basis_points().div_ceil(100)).unwrap_or(100)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_its_own_settings_and_else_the_common_ones() {
+        let text = "[credit]\nchoice = \"soonest_reset\"\nowner_reserve = \"20%\"\nwindow_guard = \"5s\"\n\
+            [networks.x]\nchoice = \"round_robin\"\nowner_reserve = \"30%\"\ntoken_concurrency = 3";
+        let config = Config::read("broker.toml", text, [], &[], |_| Vec::new()).unwrap();
+        let of = |network: &str| {
+            let settings = pool_settings(&config, &network.parse().unwrap());
+            (settings.choice, settings.reserve_percent, settings.max_leases_per_token, settings.timing.guard)
+        };
+        let guard = std::time::Duration::from_secs(5);
+        assert_eq!(of("x"), (Choice::RoundRobin, 30, 3, guard));
+        let common = u32::try_from(config.token_concurrency_for(&"youtube".parse().unwrap())).unwrap();
+        assert_eq!(of("youtube"), (Choice::SoonestReset, 20, common, guard));
+    }
+}
