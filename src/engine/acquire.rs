@@ -1,146 +1,24 @@
 //! Acquiring: decide at once, wait in the fair queue, or refuse with the time to come back.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{KindId, LeaseId, TokenId};
-use crate::domain::audit::AuditEvent;
-use crate::domain::lease::{Lease, LeaseState, Priority};
-use crate::domain::networks::Owner;
+use crate::base::ids::LeaseId;
+use crate::domain::lease::{Lease, LeaseState};
 use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal};
 use crate::domain::queue::{Attempt, TeamIndex, Waiter};
+use crate::engine::ask::{Acquire, AcquireError, Leased, Limit, hash};
 use crate::engine::cell::{Cell, State, Waiting};
 use crate::engine::committer::Commit;
 use crate::engine::demand::{Asked, UntilServed};
 use crate::engine::{Engine, LeasePlace};
-use crate::store::{IdempotencyRecord, OpenLease, StoreError};
+use crate::store::{IdempotencyRecord, OpenLease};
 
 /// How often a request is decided anew because other processes were faster, or its token died meanwhile.
 const TRIES: usize = 4;
-
-/// What is asked of the engine.
-#[derive(Debug, Clone)]
-pub struct Acquire {
-    /// What is asked of the pool.
-    pub request: AcquireRequest,
-    /// The network.
-    pub network: crate::base::ids::NetworkId,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// How long it may wait.
-    pub wait: Duration,
-    /// The team's share among waiting teams.
-    pub team_weight: u32,
-    /// The collector's share among those of its collection.
-    pub collector_weight: u32,
-    /// How many leases the collector may hold; `None`: any number.
-    pub max_leases: Option<u32>,
-    /// The audit event to write with the lease; its subject is filled in by the engine.
-    pub audit: AuditEvent,
-    /// What makes a retry of the request safe; its response is filled in by the engine: the lease's 16 bytes.
-    pub idempotency: Option<IdempotencyRecord>,
-}
-
-impl Acquire {
-    /// The same request for another lease.
-    fn renew(&mut self) {
-        self.request.lease = LeaseId::generate();
-        if let Some(record) = &mut self.idempotency {
-            record.response = self.request.lease.as_bytes().to_vec();
-        }
-    }
-}
-
-/// A lease that the store has.
-#[derive(Debug)]
-pub struct Leased {
-    /// The lease.
-    pub lease: LeaseId,
-    /// The token.
-    pub token: TokenId,
-    /// The token's kind.
-    pub kind: KindId,
-    /// The token's app.
-    pub app: Arc<str>,
-    /// The profile that the token speaks for.
-    pub profile: Option<Arc<str>>,
-    /// Calls granted.
-    pub calls: u64,
-    /// Until when they may be made.
-    pub use_by: Timestamp,
-    /// When the lease ends.
-    pub expires_at: Timestamp,
-    /// The access token, sealed, with the version that its sealing is bound to.
-    pub sealed: (Vec<u8>, u32),
-}
-
-/// The limit that stood in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// The credit class.
-    pub class: crate::base::ids::ClassId,
-    /// Whose limit it is.
-    pub owner: Owner,
-}
-
-/// Why no lease was given.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AcquireError {
-    /// Credit comes back, or may, at this time.
-    #[error("the credit is used up until {until}; try again then")]
-    LimitedUntil {
-        /// When to try again.
-        until: Timestamp,
-        /// The limit.
-        limit: Limit,
-    },
-    /// Others are first.
-    #[error("all tokens that may serve are in use; try again shortly")]
-    Busy {
-        /// When to try again.
-        until: Timestamp,
-    },
-    /// As many requests wait as may.
-    #[error("too many requests wait for this network already; try again shortly")]
-    QueueFull,
-    /// The collector holds as many leases as it may.
-    #[error("the collector holds {0} leases, as many as it may; release some")]
-    TooManyLeases(u32),
-    /// No bucket ever holds as much.
-    #[error("no token of this network ever has credit for more than {most} calls at once; ask for at most that many")]
-    TooManyCalls {
-        /// The most that can be granted at once.
-        most: u64,
-    },
-    /// No token may serve.
-    #[error("no token may serve this request")]
-    NoToken(NoToken),
-    /// The network is not in the catalogue.
-    #[error("the catalogue has no such network")]
-    UnknownNetwork,
-    /// The request was answered before.
-    #[error("the request was answered before")]
-    Repeated {
-        /// The answer.
-        response: Vec<u8>,
-    },
-    /// The request id was used for something else.
-    #[error("the request id was used with other content; choose a new one")]
-    OtherContent,
-    /// Another process was faster, or the token died meanwhile: the request is decided anew, so callers never see this.
-    #[error("the request has to be decided anew")]
-    Raced,
-    /// More leases wait for the store than may.
-    #[error("the broker has more to write than it can take; try again shortly")]
-    Overloaded,
-    /// The store did not take it.
-    #[error(transparent)]
-    Store(StoreError),
-}
 
 impl Engine {
     /// Opens a lease: decided in memory, durable before this returns.
@@ -423,10 +301,4 @@ fn refused(cell: &Cell, refusal: Refusal, now: Timestamp) -> AcquireError {
 /// Requests of one signature are served from the same credit, so none of them may pass another.
 fn signature(request: &AcquireRequest) -> u64 {
     hash(&(&request.team, request.operation, request.purpose, &request.profile, &request.kind, &request.keys))
-}
-
-pub(super) fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

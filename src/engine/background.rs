@@ -8,7 +8,7 @@ use crate::base::tasks::Tasks;
 use crate::domain::credit::{BlockUpdate, BucketNote};
 use crate::domain::lease::LeaseState;
 use crate::engine::Engine;
-use crate::engine::acquire::AcquireError;
+use crate::engine::ask::AcquireError;
 use crate::engine::cell::Cell;
 use crate::store::{CloseLease, StoreError, UsageRow};
 

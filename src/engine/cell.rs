@@ -10,7 +10,7 @@ use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
-use crate::engine::acquire::{Acquire, AcquireError, Leased};
+use crate::engine::ask::{Acquire, AcquireError, Leased};
 use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.

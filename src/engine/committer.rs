@@ -19,7 +19,7 @@ use crate::domain::lease::LeaseState;
 use crate::domain::pool::{NoToken, TopUp, TopUpFate};
 use crate::domain::token::Reason;
 use crate::engine::Engine;
-use crate::engine::acquire::{AcquireError, Leased};
+use crate::engine::ask::{AcquireError, Leased};
 use crate::engine::cell::Cell;
 use crate::store::{CloseLease, DuplicateRequest, OpenLease, OpenLeaseError, StoreError, TakeBlocks, TakeBlocksError};
 

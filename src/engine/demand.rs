@@ -16,9 +16,8 @@ use crate::base::ids::{ClassId, CollectorId, TeamId};
 use crate::domain::load::{DemandKey, DemandMeter, Identity, LoadKey};
 use crate::domain::networks::{Network, Operation, Purpose, Unit};
 use crate::domain::pool::{AcquireRequest, LeaseView};
-use crate::engine::acquire::{Acquire, hash};
+use crate::engine::ask::{Acquire, UsageReport, hash};
 use crate::engine::cell::Cell;
-use crate::engine::report::UsageReport;
 
 /// Somebody asks for calls.
 pub struct Asked<'a> {

@@ -7,6 +7,7 @@
 //! The locks of the pools are never held across an await, and nothing that a client can cancel runs under them.
 
 mod acquire;
+mod ask;
 mod background;
 mod cell;
 mod committer;
@@ -30,9 +31,9 @@ use crate::domain::pool::{AppTerms, LeaseView, NoToken, Pool, PoolSettings, Verd
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
-pub use acquire::{Acquire, AcquireError, Leased, Limit};
+pub use ask::{Acquire, AcquireError, Leased, Limit, ReportFailure, ReportOutcome, UsageReport};
 pub use background::Tick;
-pub use report::{PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
+pub use report::PendingTopUp;
 pub use restore::Restored;
 
 use cell::Cell;

@@ -5,66 +5,20 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{LeaseId, TokenId};
+use crate::base::ids::LeaseId;
 use crate::domain::lease::LeaseState;
-use crate::domain::networks::{ErrorClass, Purposes};
-use crate::domain::pool::{CallReport, Effect, ReportError, TopUpFate, Verdict};
+use crate::domain::networks::ErrorClass;
+use crate::domain::pool::{Effect, ReportError, TopUpFate, Verdict};
+use crate::engine::ask::{ReportFailure, ReportOutcome, UsageReport};
 use crate::engine::cell::State;
 use crate::engine::committer::Commit;
 use crate::engine::demand::Asked;
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{CloseLease, StoreError, TakeBlocks};
 
-/// What a holder reports, and what it wants.
-#[derive(Debug, Clone)]
-pub struct UsageReport {
-    /// The report itself.
-    pub report: CallReport,
-    /// The purposes for which the holder may have more calls.
-    pub may_want: Purposes,
-    /// Calls more that are wanted, all or none; 0: none.
-    pub want_calls: u64,
-    /// Further different keys that the wanted calls will ask for.
-    pub want_keys: Vec<String>,
-}
-
-/// Where the lease stands after a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportOutcome {
-    /// Its token.
-    pub token: TokenId,
-    /// The highest report number settled.
-    pub sequence: u64,
-    /// How to go on.
-    pub verdict: Verdict,
-    /// Calls granted by this report.
-    pub calls_granted: u64,
-    /// Calls granted and not reported.
-    pub calls_left: u64,
-    /// Until when they may be made.
-    pub use_by: Timestamp,
-    /// When to ask again, where wanted calls were not granted.
-    pub retry_at: Option<Timestamp>,
-    /// What follows outside the books.
-    pub effects: Vec<Effect>,
-    /// The report was settled before; nothing was changed.
-    pub repeated: bool,
-}
-
 /// A report that was taken in, and whose wanted calls wait for the store.
 #[derive(Debug)]
 pub struct PendingTopUp(oneshot::Receiver<Result<u64, StoreError>>);
-
-/// Why a report was not taken.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ReportFailure {
-    /// It does not fit the lease.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// The store did not take the change.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 impl Engine {
     /// Takes a report in and grants what is wanted, if it is there. Served from memory, and final unless a new block is needed:
