@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::clock::Timestamp;
 use crate::domain::credit::{Bucket, OpenedKey, Shortage, Wishes};
 use crate::domain::networks::Window;
-use crate::domain::pool::acquire::{AcquireRequest, Acquired};
+use crate::domain::pool::ask::{AcquireRequest, Acquired};
 use crate::domain::pool::{Draw, HeldGrant, HeldKey, Pool};
 
 /// As many leases can hold a part of a paced limit at once, if they ask for no more.

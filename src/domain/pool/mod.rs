@@ -6,6 +6,7 @@
 //! A request draws from every bucket its operation touches, in one step, or from none.
 
 mod acquire;
+mod ask;
 mod buckets;
 mod confirm;
 mod cooling;
@@ -35,7 +36,7 @@ use crate::domain::credit::{BlockUpdate, BucketKey, Cooling, KeyCharge, Timing};
 use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
-pub use acquire::{AcquireRequest, Acquired};
+pub use ask::{AcquireRequest, Acquired};
 pub use refusal::{NoToken, Refusal};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};

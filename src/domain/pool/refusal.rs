@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::domain::credit::Shortage;
 use crate::domain::networks::Owner;
 use crate::domain::pool::Pool;
-use crate::domain::pool::acquire::{AcquireRequest, Acquired};
+use crate::domain::pool::ask::{AcquireRequest, Acquired};
 use crate::domain::pool::buckets::Rule;
 use crate::domain::pool::cooling::Passage;
 use crate::domain::token::{Reason, TokenState};
