@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use token_broker::app;
 use token_broker::cli::{
-    self, Command, ConfigCommand, Format, LocalCommand, OutputOptions, ServeArgs, SimulateArgs, StoreArgs,
+    self, Command, ConfigCommand, EventWriter, ExportArgs, Format, LocalAuditCommand, LocalCommand, OutputOptions,
+    ServeArgs, SimulateArgs, StoreArgs, VerifyArgs,
 };
 use token_broker::config::{self, Config, ConfigErrors};
-use token_broker::store::Severity;
+use token_broker::store::{Finding, Severity};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -64,15 +65,26 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             return Ok(if errors.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         LocalCommand::Doctor(arguments) => {
-            let findings = app::doctor(&store_config(arguments)?).await?;
-            cli::show_findings(&findings, output)?;
-            let is_sound = findings.iter().all(|finding| finding.severity != Severity::Error);
-            return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return show_findings(&app::doctor(&store_config(arguments)?).await?, output);
+        }
+        LocalCommand::Audit(LocalAuditCommand::Verify(VerifyArgs { store, anchor })) => {
+            return show_findings(&app::verify_audit(&store_config(store)?, anchor).await?, output);
+        }
+        LocalCommand::Audit(LocalAuditCommand::Export(ExportArgs { store, after })) => {
+            let mut writer = EventWriter::new(output);
+            app::export_audit(&store_config(store)?, after, |event| writer.write(event)).await?;
+            writer.finish()?;
         }
         LocalCommand::AdminKey(arguments) => app::make_admin_key(store_config(arguments)?).await?,
         LocalCommand::Completions(arguments) => cli::show_text(&cli::completions(&arguments), output)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_findings(findings: &[Finding], output: OutputOptions) -> anyhow::Result<ExitCode> {
+    cli::show_findings(findings, output)?;
+    let is_sound = findings.iter().all(|finding| finding.severity != Severity::Error);
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn serve_options(arguments: ServeArgs) -> app::ServeOptions {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::audit;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::store::{DoctorStore, Finding, MetaName, MetaStore, Severity, SqliteOptions, SqliteStore};
@@ -18,7 +19,11 @@ pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
     );
     let store = SqliteStore::open(SqliteOptions::new(&config.store.dir), clock).await?;
     let mut findings = store.examine(now).await?;
-    findings.push(check_key(config, &store).await?);
+    let key = check_key(config, &store).await?;
+    if key.severity == Severity::Fine {
+        findings.extend(audit::look_over(config, &store, None).await?);
+    }
+    findings.push(key);
     store.close().await;
     Ok(findings)
 }

@@ -1,6 +1,7 @@
 //! Wiring: what runs when the program is started, and in which order it stops.
 
 mod admin_key;
+mod audit;
 mod catalogue;
 pub mod demo;
 mod doctor;
@@ -11,6 +12,7 @@ mod settings;
 mod simulate;
 
 pub use admin_key::make_admin_key;
+pub use audit::{export_audit, verify_audit};
 pub use doctor::doctor;
 pub use observer::CallMetrics;
 pub use serve::{Opened, Running, ServeOptions, listen, open, serve};

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
+use super::local::StoreArgs;
 use super::names::short;
 use super::options::Paging;
 use super::session::{Page, Session};
@@ -12,8 +13,20 @@ use super::times::{When, from_wire, parse_when};
 use super::words::word_of;
 use crate::grpc::pb;
 use crate::grpc::pb::audit_service_client::AuditServiceClient;
+use crate::store::AuditAnchor;
 
 /// What to know from the audit.
+#[derive(Subcommand)]
+pub enum AuditNoun {
+    /// Out of the store.
+    #[command(flatten)]
+    Local(LocalAuditCommand),
+    /// From a broker.
+    #[command(flatten)]
+    Client(AuditCommand),
+}
+
+/// What to know from a broker's audit.
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// List what happened, newest first.
@@ -23,6 +36,49 @@ pub enum AuditCommand {
     List(ListArgs),
     /// State what one token was used for, by day: to show to the person who granted it.
     Statement(StatementArgs),
+}
+
+/// What to know from the audit as the store holds it, without a broker.
+#[derive(Subcommand, Debug)]
+pub enum LocalAuditCommand {
+    /// Check that no event was deleted, changed, moved or added, and name the first place where one was.
+    ///
+    /// Reads the store itself with its sealing key, also while a broker runs on it. Fails if the audit is not whole. It shows an anchor: kept apart from the store, it proves later that the store was not set
+    /// back to an earlier state.
+    #[command(
+        after_help = "Examples:\n  token-broker audit verify --data-dir ./token-broker-data\n  token-broker audit verify --anchor 4711:9f86d081…"
+    )]
+    Verify(VerifyArgs),
+    /// Write all events as JSON lines, the oldest first.
+    ///
+    /// Reads the store itself, also while a broker runs on it. Each line has the event's number `seq` and its hash `mac`; as
+    /// `seq:mac` they are an anchor for `audit verify`.
+    #[command(
+        after_help = "Examples:\n  token-broker audit export --data-dir ./token-broker-data > audit.jsonl\n  token-broker audit export --after 4711 >> audit.jsonl"
+    )]
+    Export(ExportArgs),
+}
+
+/// Options of `audit verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Which store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// An anchor that was kept: its event must still be there.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub anchor: Option<AuditAnchor>,
+}
+
+/// Options of `audit export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// Which store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Only events after this number: the last one of an earlier export.
+    #[arg(long, value_name = "NUMBER")]
+    pub after: Option<i64>,
 }
 
 /// Options of `audit list`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use super::audit::LocalAuditCommand;
 use super::times::parse_span;
 use crate::sim::NetworkFault;
 
@@ -36,11 +37,14 @@ pub enum LocalCommand {
     /// Check or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look the store over: settings, keys, orphans, and whether the books add up.
+    /// Look the store over: settings, keys, orphans, whether the books add up and the audit is whole.
     ///
     /// No broker may run on it meanwhile. Fails if a promise is broken.
     #[command(after_help = "Example:\n  token-broker doctor --data-dir ./token-broker-data")]
     Doctor(StoreArgs),
+    /// Parsed with what is asked of a broker.
+    #[command(skip)]
+    Audit(LocalAuditCommand),
     /// Make a further admin key, for when all others are lost. The broker must be stopped.
     #[command(after_help = "Example:\n  token-broker admin-key --data-dir ./token-broker-data")]
     AdminKey(StoreArgs),

@@ -36,12 +36,13 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use self::audit::{ExportArgs, LocalAuditCommand, VerifyArgs};
 pub use self::failure::Exit;
 pub use self::local::{
     CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, LocalCommand, ServeArgs, SimulateArgs, StoreArgs,
 };
 pub use self::options::OutputOptions;
-pub use self::report::{show_findings, show_mistakes, show_simulation, show_text};
+pub use self::report::{EventWriter, show_findings, show_mistakes, show_simulation, show_text};
 pub use self::terminal::{ColorChoice, Format};
 
 use self::failure::{EXIT_CODES, Failure};
@@ -85,6 +86,9 @@ enum Action {
     Local(LocalCommand),
     #[command(flatten)]
     Client(Noun),
+    /// Audit: what happened, who did it, and what a token was used for.
+    #[command(subcommand)]
+    Audit(audit::AuditNoun),
 }
 
 #[derive(Subcommand)]
@@ -116,8 +120,8 @@ enum Noun {
     /// Apps: our registrations at the networks.
     #[command(subcommand)]
     Apps(apps::AppsCommand),
-    /// Audit: what happened, who did it, and what a token was used for.
-    #[command(subcommand)]
+    /// Parsed with what is read out of the store.
+    #[command(skip)]
     Audit(audit::AuditCommand),
 }
 
@@ -142,15 +146,26 @@ fn tree() -> clap::Command {
         .filter(|one| one.get_help_heading() == Some(options::CONNECTION))
         .map(|one| one.clone().hide(true))
         .collect();
-    command.mut_subcommands(|one| if is_local(one.get_name()) { one.args(&to_hide) } else { one })
+    let hide = |one: clap::Command, is_local: bool| if is_local { one.args(&to_hide) } else { one };
+    let of_audit = |one: clap::Command| {
+        let is_local = audit::LocalAuditCommand::has_subcommand(one.get_name());
+        hide(one, is_local)
+    };
+    command.mut_subcommand("audit", |audit| audit.mut_subcommands(of_audit)).mut_subcommands(|one| {
+        let is_local = is_local(one.get_name());
+        hide(one, is_local)
+    })
 }
 
 fn command_of(arguments: Arguments) -> Command {
     let Arguments { action, output, connection } = arguments;
-    match action {
-        Action::Local(local) => Command::Local(local, output),
-        Action::Client(noun) => Command::Client(Box::new(ClientCommand { noun, connection, output })),
-    }
+    let noun = match action {
+        Action::Local(local) => return Command::Local(local, output),
+        Action::Audit(audit::AuditNoun::Local(local)) => return Command::Local(LocalCommand::Audit(local), output),
+        Action::Audit(audit::AuditNoun::Client(command)) => Noun::Audit(command),
+        Action::Client(noun) => noun,
+    };
+    Command::Client(Box::new(ClientCommand { noun, connection, output }))
 }
 
 /// The script that completes commands and options.
@@ -241,7 +256,10 @@ mod tests {
         {
             assert!(!help(line).contains("--server"), "{line}");
         }
-        for line in ["", "token list", "load show"] {
+        for line in ["audit verify", "audit export"] {
+            assert!(!help(line).contains("--server"), "{line}");
+        }
+        for line in ["", "token list", "load show", "audit list"] {
             assert!(help(line).contains("--server") && help(line).contains("--key-file"), "{line}");
         }
     }
@@ -300,6 +318,8 @@ mod tests {
             "config check --config broker.toml",
             "config example",
             "doctor",
+            "audit verify --data-dir data --anchor 7:0000000000000000000000000000000000000000000000000000000000000000",
+            "audit export --after 17",
             "admin-key --data-dir data",
             "completions zsh",
         ];
@@ -325,6 +345,7 @@ mod tests {
             ("load estimate", "--add-"),
             ("token pause", "<TOKEN>"),
             ("audit list --since yesterday", "2026-01-31"),
+            ("audit verify --anchor 17", "an anchor is"),
             ("apps top-up x/default --class posts --units 0", "not 0"),
             ("team create acme --weight 0", "1..=1000"),
             ("team create acme --reserve-percent -5", "0..=90"),

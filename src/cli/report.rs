@@ -10,9 +10,11 @@ use super::table::{Cell, Column, Tone};
 use super::terminal::{Format, Terminal};
 use crate::app::Simulated;
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::hex::push_hex;
 use crate::config::{ConfigErrors, Mistake, Origin};
+use crate::domain::audit::Actor;
 use crate::sim::{ServedNetwork, TokenSpec};
-use crate::store::{Finding, Severity};
+use crate::store::{AuditRow, Finding, Severity};
 
 const FINDINGS: &[Column<Finding>] = &[
     Column::text("RESULT", |one, _| result(one.severity)),
@@ -41,6 +43,53 @@ pub fn show_findings(findings: &[Finding], output: OutputOptions) -> anyhow::Res
     quietly(match terminal.format {
         Format::Table => terminal.table(findings, FINDINGS),
         _ => list(&mut terminal, findings.iter().map(as_json)),
+    })
+}
+
+/// Writes events of the audit as JSON lines.
+pub struct EventWriter(Terminal);
+
+impl EventWriter {
+    /// To stdout.
+    pub fn new(output: OutputOptions) -> Self {
+        Self(terminal(output))
+    }
+
+    /// One event. Returns whether the reader of the output is still there.
+    pub fn write(&mut self, event: &AuditRow) -> anyhow::Result<bool> {
+        let written = self.0.write(&format!("{}\n", event_json(event)));
+        still_read(written)
+    }
+
+    /// Ends the output.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        still_read(self.0.flush()).map(drop)
+    }
+}
+
+fn still_read(written: Result<(), Failure>) -> anyhow::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.is_broken_pipe() => Ok(false),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn event_json(event: &AuditRow) -> Value {
+    let AuditRow { seq, mac, id, at, actor, action, team, subject, detail } = event;
+    let actor = match actor {
+        Actor::Operator(key) => format!("keys/{key}"),
+        Actor::Collector(id) => format!("teams/{}/collectors/{id}", team.as_ref().map_or("-", |team| team.as_str())),
+        Actor::Broker => "broker".to_owned(),
+    };
+    let mac = mac.map(|mac| {
+        let mut digits = String::with_capacity(64);
+        push_hex(&mut digits, &mac);
+        digits
+    });
+    json!({
+        "seq": seq, "id": id.to_string(), "time": at.to_string(), "actor": actor, "action": action,
+        "team": team.as_ref().map(|team| team.as_str()), "resource": subject, "details": detail, "mac": mac,
     })
 }
 

@@ -1,10 +1,13 @@
 //! The audit is read.
 
+use std::sync::Arc;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, TeamId};
 use crate::domain::audit::Actor;
 use crate::service::Broker;
-use crate::store::{AuditFilter, StoreError};
+use crate::store::{AuditFilter, AuditKey, StoreError};
+use crate::vault::Vault;
 
 pub use crate::store::AuditRow as AuditEntry;
 
@@ -39,6 +42,12 @@ pub struct AuditPage {
     pub events: Vec<AuditEntry>,
     /// Where the next page begins; `None`: there is nothing more.
     pub next: Option<i64>,
+}
+
+/// The key that chains the audit: whoever has the store without the sealing key can't make a hash of the chain.
+pub fn audit_key(vault: &Vault) -> AuditKey {
+    let key = vault.mac_key("audit");
+    Arc::new(move |parts| key.sign(parts))
 }
 
 /// An audit row's details: pairs, and last a comment, which may hold spaces.

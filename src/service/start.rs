@@ -19,6 +19,7 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
+use crate::service::audit::audit_key;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
@@ -77,6 +78,7 @@ impl Broker {
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
         let vault = open_vault(&config, &*store).await?;
+        store.start_audit(audit_key(&vault)).await?;
         let directory = Directory::read(&*store).await?;
         let settings = engine_settings(&config, &catalogue, &directory)?;
         let engine = Engine::start(&catalogue, &settings, clock.clone(), store.clone(), tasks);

@@ -1,6 +1,7 @@
 //! The audit: one row for each release of a secret and each change, in the transaction of the change.
 //!
-//! Rows have a sequence number that only rises. Nothing here changes a row; the oldest are forgotten when their time is over.
+//! Rows are numbered without gaps and chained by keyed hashes (`chain`), so that a change of them is found out (`verify`). Nothing
+//! here changes a row; the oldest are forgotten when their time is over.
 
 use async_trait::async_trait;
 
@@ -11,11 +12,21 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::sql::{ManyRows, Row, Statement, Tx, Value, values};
 
+mod chain;
+mod verify;
+
+use chain::Chain;
+pub use chain::{AuditAnchor, AuditKey, ParseAnchorError};
+use verify::Link;
+pub use verify::{AuditFault, AuditProof};
+
 /// An audit event as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Its place in the order of commits; rises, not without gaps.
+    /// Its place in the order of commits; rises by one.
     pub seq: i64,
+    /// The keyed hash that chains it to the one before; `None`: it is from before the chain.
+    pub mac: Option<[u8; 32]>,
     /// Its id.
     pub id: AuditId,
     /// When it happened.
@@ -52,6 +63,11 @@ pub struct AuditFilter {
 /// The audit, for reading and for events that belong to no other change.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
+    /// Takes the audit up with the key that chains it. Must come before the first change.
+    async fn start_audit(&self, key: AuditKey) -> Result<(), StoreError>;
+    /// Whether the audit is whole as of now, and whether it still holds the event of `anchor`. Reads all of it, a part at a time; a
+    /// broker may go on writing meanwhile.
+    async fn verify_audit(&self, key: &AuditKey, anchor: Option<AuditAnchor>) -> Result<AuditProof, StoreError>;
     /// Writes events that come with no other change.
     async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError>;
     /// At most `limit` rows, the oldest first.
@@ -64,18 +80,19 @@ pub trait AuditStore: Send + Sync {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError>;
-    /// Looks at the oldest `limit` rows and deletes those from before `before`; how many.
+    /// Looks at the oldest `limit` rows and deletes those from before `before`, up to the first that is not; how many. Where they do
+    /// not hold together, that stays noted for good.
     async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 static INSERT_AUDIT: ManyRows =
-    ManyRows::insert("audit (id, at_us, actor, role, action, team, subject, detail)", 8, "");
+    ManyRows::insert("audit (seq, mac, id, at_us, actor, role, action, team, subject, detail)", 10, "");
 
 /// Of one team (`$3`) it reads along the index of that team, else along the whole.
 macro_rules! list_audit {
     ($of_team:literal, $order:literal) => {
         concat!(
-            "SELECT seq, id, at_us, actor, role, action, team, subject, detail FROM audit
+            "SELECT seq, mac, id, at_us, actor, role, action, team, subject, detail FROM audit
              WHERE seq > $1 AND seq < $2 AND ",
             $of_team,
             " AND ($4 IS NULL OR substr(subject, 1, length($4)) = $4)
@@ -91,11 +108,27 @@ macro_rules! list_audit {
 const LIST_ALL: [&str; 2] = [list_audit!("$3 IS NULL", "ASC"), list_audit!("$3 IS NULL", "DESC")];
 const LIST_OF_TEAM: [&str; 2] = [list_audit!("team = $3", "ASC"), list_audit!("team = $3", "DESC")];
 
-const PRUNE_AUDIT: &str = "DELETE FROM audit WHERE seq IN (
-    SELECT seq FROM (SELECT seq, at_us FROM audit ORDER BY seq LIMIT $2) AS oldest WHERE at_us < $1)";
+const OLDEST: &str = "SELECT at_us, seq, mac, id, at_us, actor, role, action, team, subject, detail FROM audit
+    WHERE seq > $1 ORDER BY seq LIMIT $2";
+const PRUNE_AUDIT: &str = "DELETE FROM audit WHERE seq <= $1";
 
 #[async_trait]
 impl<D: Database> AuditStore for D {
+    async fn start_audit(&self, key: AuditKey) -> Result<(), StoreError> {
+        self.set_audit_key(key.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let (sql, values) = Chain::take_up(tx).await?.statement(&key);
+                tx.execute(sql, values).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    async fn verify_audit(&self, key: &AuditKey, anchor: Option<AuditAnchor>) -> Result<AuditProof, StoreError> {
+        verify::verify(self, key, anchor).await
+    }
+
     async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
@@ -117,7 +150,7 @@ impl<D: Database> AuditStore for D {
     }
 
     async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_AUDIT, values![before, limit]).await })).await
+        self.write(move |tx| Box::pin(prune(tx, before, limit))).await
     }
 }
 
@@ -153,12 +186,43 @@ pub(crate) async fn insert_audit(
     tx: &mut dyn Tx,
     events: impl IntoIterator<Item = &AuditEvent> + Send,
 ) -> Result<(), StoreError> {
-    INSERT_AUDIT.execute(tx, events.into_iter().map(parameters_of).collect()).await.map(drop)
+    let statements = audit_statements(tx, events).await?;
+    if !statements.is_empty() {
+        tx.execute_all(statements).await?;
+    }
+    Ok(())
 }
 
-/// What writes events, to be run together with their change.
-pub(crate) fn audit_statements<'e>(events: impl Iterator<Item = &'e AuditEvent>) -> Vec<Statement> {
-    INSERT_AUDIT.statements(events.map(parameters_of).collect())
+/// What writes events as the next ones of the chain, to be run together with their change.
+pub(crate) async fn audit_statements(
+    tx: &mut dyn Tx,
+    events: impl IntoIterator<Item = &AuditEvent> + Send,
+) -> Result<Vec<Statement>, StoreError> {
+    let events: Vec<_> = events.into_iter().map(parameters_of).collect();
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (key, mut chain) = (tx.audit_key()?, Chain::read(tx).await?);
+    let mut statements = INSERT_AUDIT.statements(chain.extend(&key, events));
+    statements.push(chain.statement(&key));
+    Ok(statements)
+}
+
+/// Deletes the oldest events that are from before `before`, after a look at whether they hold together.
+async fn prune(tx: &mut dyn Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let key = tx.audit_key()?;
+    let mut oldest = Vec::new();
+    for mut row in tx.rows(OLDEST, values![i64::MIN, limit]).await? {
+        if row.time()? >= before {
+            break;
+        }
+        oldest.extend(Link::of_row(&mut row)?);
+    }
+    let Some(last) = oldest.last() else { return Ok(0) };
+    let gone = tx.execute(PRUNE_AUDIT, values![last.seq]).await?;
+    let (sql, values) = Chain::read(tx).await?.prune(&key, &oldest).statement(&key);
+    tx.execute(sql, values).await?;
+    Ok(gone)
 }
 
 fn parameters_of(event: &AuditEvent) -> Vec<Value> {
@@ -171,10 +235,12 @@ fn parameters_of(event: &AuditEvent) -> Vec<Value> {
 }
 
 fn audit_row(mut row: Row) -> Result<AuditRow, StoreError> {
-    let (seq, id, at) = (row.int()?, row.id(AuditId::from_slice)?, row.time()?);
+    let (seq, mac) = (row.int()?, row.maybe_blob()?.and_then(|mac| mac.try_into().ok()));
+    let (id, at) = (row.id(AuditId::from_slice)?, row.time()?);
     let actor = actor(row.maybe_blob()?, &row.text()?)?;
     Ok(AuditRow {
         seq,
+        mac,
         id,
         at,
         actor,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 use crate::store::credit::{CreditChange, CreditError};
 use crate::store::sql::Tx;
 
@@ -29,6 +30,9 @@ pub(crate) trait Database: Send + Sync + 'static {
 
     /// Applies a change of credit, together with those of other callers in one commit. All or nothing.
     async fn change_credit(&self, change: CreditChange) -> Result<(), CreditError>;
+
+    /// Gives the key that chains the audit to all transactions from now on. The first one stays.
+    fn set_audit_key(&self, key: AuditKey);
 
     /// Facts about the engine itself: `(name, value, as it should be)`.
     async fn engine_facts(&self) -> Result<Vec<EngineFact>, StoreError>;

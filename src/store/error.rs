@@ -28,6 +28,14 @@ pub enum StoreError {
         /// The newest version that this broker knows.
         known: i64,
     },
+    /// An older broker has used the database last.
+    #[error("the database has schema version {found}, this broker works with {known}; start the broker on it once")]
+    OlderSchema {
+        /// The version of the database.
+        found: i64,
+        /// The version that this broker works with.
+        known: i64,
+    },
     /// The database library has a known fault.
     #[error("SQLite {found} may damage data; build the broker with SQLite {needed} or newer")]
     OldLibrary {
@@ -55,6 +63,9 @@ pub enum StoreError {
     /// until the database was opened anew.
     #[error("the disk refused to make a change durable; check the disk, then restart the broker")]
     NotDurable(#[source] Cause),
+    /// A change came before the audit was taken up: a fault of the broker.
+    #[error("the audit was not taken up before the first change; please report this")]
+    NoAuditKey,
     /// What was read can't be true.
     #[error("the database is damaged ({what}); run the doctor command and restore a backup if needed")]
     Corrupt {

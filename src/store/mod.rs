@@ -32,7 +32,7 @@ mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
-pub use audit::{AuditFilter, AuditRow, AuditStore};
+pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use doctor::{DoctorStore, Finding, Severity};

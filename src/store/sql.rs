@@ -13,6 +13,7 @@ use crate::base::ids::{
     TeamId, TokenId,
 };
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 
 /// A value that is bound to a parameter or read from a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub(crate) type Statement = (&'static str, Vec<Value>);
 /// One transaction, or one reader.
 #[async_trait]
 pub(crate) trait Tx: Send {
+    /// The key that chains the audit.
+    fn audit_key(&self) -> Result<AuditKey, StoreError>;
     /// Runs a statement; the number of rows that it changed.
     async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError>;
     /// Runs statements one after another, up to the first that fails; the number of rows that they changed.

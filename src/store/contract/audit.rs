@@ -1,10 +1,10 @@
-//! The audit: everything comes back, in order, by filter and page.
+//! The audit: everything comes back, in order, by filter and page, and holds together.
 
 use super::Fixture;
-use super::samples::{at, event};
+use super::samples::{at, audit_key, event, open, seed};
 use crate::base::ids::{CollectorId, KeyId};
 use crate::domain::audit::{Actor, AuditEvent};
-use crate::store::{AuditFilter, AuditRow};
+use crate::store::{AuditAnchor, AuditFault, AuditFilter, AuditProof, AuditRow, Store};
 
 fn events() -> Vec<AuditEvent> {
     let collector = Actor::Collector(CollectorId::from_u128(1));
@@ -73,5 +73,61 @@ pub(crate) async fn the_oldest_are_forgotten(fixture: &dyn Fixture) {
     assert_eq!(ids(&store.list_audit(AuditFilter::default(), 100).await.unwrap(), &events), [2, 3]);
     assert_eq!(store.prune_audit(at(3), 10).await.unwrap(), 1);
     assert_eq!(ids(&store.list_audit(AuditFilter::default(), 100).await.unwrap(), &events), [3]);
+    store.close().await;
+}
+
+async fn proof(store: &dyn Store, anchor: Option<AuditAnchor>) -> AuditProof {
+    store.verify_audit(&audit_key("test"), anchor).await.unwrap()
+}
+
+pub(crate) async fn what_was_written_holds_together(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let nothing = AuditProof { events: 0, unchained: 0, pruned: 0, head: None, fault: None };
+    assert_eq!(proof(&*store, None).await, nothing);
+    seed(&*store, 3).await;
+    futures_util::future::join_all((1..=70).map(|n| store.open_lease(open(n, 1)))).await;
+    store.append_audit(events()).await.unwrap();
+    let first = proof(&*store, None).await;
+    let anchor = first.head.unwrap();
+    assert_eq!(first, AuditProof { events: 78, head: Some(anchor), ..nothing.clone() });
+    assert_eq!(anchor.seq, 78);
+    store.close().await;
+    let store = fixture.open().await;
+    assert_eq!(proof(&*store, Some(anchor)).await, first);
+    store.append_audit(events()).await.unwrap();
+    let later = proof(&*store, Some(anchor)).await;
+    assert_eq!((later.events, later.fault), (82, None));
+    let rows = store.list_audit(AuditFilter::default(), 100).await.unwrap();
+    assert_eq!(rows[77].mac, Some(anchor.mac));
+    let foreign = store.verify_audit(&audit_key("another"), None).await.unwrap();
+    assert!(matches!(foreign.fault, Some(AuditFault::Earlier(_))), "{foreign:?}");
+    let wrong = [
+        (AuditAnchor { mac: [7; 32], ..anchor }, AuditFault::AnotherAnchor(78)),
+        (AuditAnchor { seq: 83, ..anchor }, AuditFault::BehindAnchor { head: 82, anchor: 83 }),
+    ];
+    for (anchor, fault) in wrong {
+        assert_eq!(proof(&*store, Some(anchor)).await.fault, Some(fault));
+    }
+    store.close().await;
+}
+
+/// More events than are read at once, pruned in parts while others come.
+pub(crate) async fn pruning_keeps_the_rest_together(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let of_second = |second| AuditEvent { at: at(second), ..event("key.add", "keys/1") };
+    store.append_audit((0..2500).map(of_second).collect()).await.unwrap();
+    let rows = store.list_audit(AuditFilter::default(), 2500).await.unwrap();
+    let anchor = |n: usize| AuditAnchor { seq: rows[n].seq, mac: rows[n].mac.unwrap() };
+    assert_eq!(store.prune_audit(at(700), 500).await.unwrap(), 500);
+    assert_eq!(store.prune_audit(at(700), 500).await.unwrap(), 200);
+    let pruned = proof(&*store, Some(anchor(699))).await;
+    assert_eq!((pruned.events, pruned.pruned, pruned.head, pruned.fault), (1800, 700, Some(anchor(2499)), None));
+    assert_eq!(proof(&*store, Some(anchor(698))).await.fault, Some(AuditFault::PrunedAnchor(699)));
+    assert_eq!(store.prune_audit(at(9999), 5000).await.unwrap(), 1800);
+    let emptied = proof(&*store, Some(anchor(2499))).await;
+    assert_eq!((emptied.events, emptied.pruned, emptied.head, emptied.fault), (0, 2500, Some(anchor(2499)), None));
+    store.append_audit(vec![of_second(10_000)]).await.unwrap();
+    let more = proof(&*store, None).await;
+    assert_eq!((more.events, more.pruned, more.head.map(|head| head.seq), more.fault), (1, 2500, Some(2501), None));
     store.close().await;
 }

@@ -25,7 +25,7 @@ pub(crate) mod usage;
 /// A database of one test.
 #[async_trait]
 pub(crate) trait Fixture: Send + Sync {
-    /// Opens it. It was closed before, if it was opened before.
+    /// Opens it, with the audit taken up. It was closed before, if it was opened before.
     async fn open(&self) -> Arc<dyn Store>;
 }
 
@@ -58,7 +58,10 @@ macro_rules! suite {
             request {
                 every_change_notes_its_request, a_change_that_fails_notes_nothing, of_changes_at_once_one_is_made
             }
-            audit { filters_and_pages, rows_rise_in_order, the_oldest_are_forgotten }
+            audit {
+                filters_and_pages, rows_rise_in_order, the_oldest_are_forgotten, what_was_written_holds_together,
+                pruning_keeps_the_rest_together
+            }
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
                 a_late_result_does_not_count, a_dead_message_is_replayed

@@ -1,5 +1,9 @@
 //! Rows to write in tests.
 
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, OutboxId, TeamId, TokenId};
 use crate::domain::audit::{Actor, AuditEvent};
@@ -9,7 +13,7 @@ use crate::domain::networks::Purpose;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::store::{
-    AlertRow, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks,
+    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -30,6 +34,19 @@ pub(crate) fn event(action: &'static str, subject: &str) -> AuditEvent {
         subject: subject.to_owned(),
         detail: "n=1".to_owned(),
     }
+}
+
+/// A key for the audit's chain.
+pub(crate) fn audit_key(secret: &str) -> AuditKey {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    Arc::new(move |parts| {
+        let mut sum = hmac::Context::with_key(&key);
+        for part in parts {
+            sum.update(&(part.len() as u64).to_be_bytes());
+            sum.update(part);
+        }
+        sum.sign().as_ref().try_into().unwrap()
+    })
 }
 
 pub(crate) fn team(id: &str) -> Team {

@@ -173,12 +173,12 @@ fn must_be_leasable(change: &CreditChange, leasable: &HashSet<TokenId>) -> Resul
 /// Writes what can't be refused.
 async fn write_accepted<'c>(
     tx: &mut dyn Tx,
-    changes: impl Iterator<Item = &'c CreditChange> + Clone,
+    changes: impl Iterator<Item = &'c CreditChange> + Clone + Send,
 ) -> Result<(), StoreError> {
     let leases = || changes.clone().filter_map(|change| change.lease.as_ref());
     let mut statements = key_statements(changes.clone());
     statements.extend(lease_statements(leases().map(|(lease, _)| lease)));
-    statements.extend(audit_statements(leases().map(|(_, event)| event)));
+    statements.extend(audit_statements(tx, leases().map(|(_, event)| event)).await?);
     if !statements.is_empty() {
         tx.execute_all(statements).await?;
     }

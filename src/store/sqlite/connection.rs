@@ -1,6 +1,6 @@
 //! One SQLite connection seen as a transaction: binds values, reads rows, names what went wrong.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -9,18 +9,20 @@ use sqlx::{Arguments, Decode, Row as _, Sqlite, SqliteConnection, TypeInfo, Valu
 
 use super::text::{script_of, text_of};
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 use crate::store::sql::{Row, Statement, Tx, Value};
 
 /// A connection with the statements of one transaction running on it.
 pub(super) struct SqliteTx<'c> {
     connection: &'c mut SqliteConnection,
+    audit_key: &'c OnceLock<AuditKey>,
     /// Set once an error may have ended the transaction: nothing of it can be trusted any more.
     broken: Option<StoreError>,
 }
 
 impl<'c> SqliteTx<'c> {
-    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
-        Self { connection, broken: None }
+    pub(super) fn new(connection: &'c mut SqliteConnection, audit_key: &'c OnceLock<AuditKey>) -> Self {
+        Self { connection, audit_key, broken: None }
     }
 
     /// The error that broke the transaction, if one did.
@@ -39,6 +41,10 @@ impl<'c> SqliteTx<'c> {
 
 #[async_trait]
 impl Tx for SqliteTx<'_> {
+    fn audit_key(&self) -> Result<AuditKey, StoreError> {
+        self.audit_key.get().cloned().ok_or(StoreError::NoAuditKey)
+    }
+
     async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
         // After some errors SQLite has rolled back by itself; a further statement would run and commit alone.
         if let Some(error) = &self.broken {

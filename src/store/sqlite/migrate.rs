@@ -6,12 +6,13 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
     include_str!("../migrations/sqlite/0004_tokens_by_app.sql"),
     include_str!("../migrations/sqlite/0005_imports.sql"),
+    include_str!("../migrations/sqlite/0006_audit_chain.sql"),
 ];
 
 /// The schema version that this broker works with.
@@ -19,6 +20,8 @@ pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Brings the schema to [`KNOWN`].
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let create = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID";
+    sqlx::query(create).execute(&mut *connection).await.map_err(translate)?;
     let found = version(connection).await?;
     if found > KNOWN {
         return Err(StoreError::NewerSchema { found, known: KNOWN });
@@ -35,10 +38,17 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     Ok(())
 }
 
+/// Refuses a database of another schema than [`KNOWN`].
+pub(super) async fn must_be_known(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match version(connection).await? {
+        KNOWN => Ok(()),
+        found if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
+        found => Err(StoreError::OlderSchema { found, known: KNOWN }),
+    }
+}
+
 /// The version of the schema; 0 for a new database.
 async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let create = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID";
-    sqlx::query(create).execute(&mut *connection).await.map_err(translate)?;
     let query = sqlx::query("SELECT value FROM meta WHERE name = 'schema_version'");
     let Some(row) = query.fetch_optional(&mut *connection).await.map_err(translate)? else { return Ok(0) };
     let value: Vec<u8> = row.try_get(0).map_err(translate)?;

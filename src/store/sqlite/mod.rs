@@ -12,9 +12,11 @@ mod text;
 mod writer;
 
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +24,7 @@ use futures_util::future::BoxFuture;
 use sqlx::SqlitePool;
 
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 use crate::store::credit::{CreditChange, CreditError};
 use crate::store::database::{Database, EngineFact};
 use crate::store::sql::Tx;
@@ -33,6 +36,7 @@ use writer::Writer;
 pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
+    audit_key: Arc<OnceLock<AuditKey>>,
 }
 
 /// What one group commit did.
@@ -68,12 +72,16 @@ impl Database for SqliteStore {
         W: for<'t> FnOnce(&'t mut dyn Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
         let mut reader = self.readers.acquire().await.map_err(connection::translate)?;
-        let mut tx = SqliteTx::new(&mut reader);
+        let mut tx = SqliteTx::new(&mut reader, &self.audit_key);
         work(&mut tx).await
     }
 
     async fn change_credit(&self, change: CreditChange) -> Result<(), CreditError> {
         self.writer.change_credit(change).await
+    }
+
+    fn set_audit_key(&self, key: AuditKey) {
+        self.audit_key.get_or_init(|| key);
     }
 
     async fn engine_facts(&self) -> Result<Vec<EngineFact>, StoreError> {

@@ -60,15 +60,34 @@ impl SqliteStore {
         check_writable(&path)?;
         check_content(&mut connection, &path, options.check_up_to).await?;
         migrate::migrate(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.readers.max(1))
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_with(connect.read_only(true).create_if_missing(false).pragma("query_only", "ON"))
-            .await
-            .map_err(translate)?;
-        let writer = Writer::start(connection, lock, options.queue, clock, options.on_commit)?;
-        Ok(Self { writer, readers })
+        let readers = read_from(connect.read_only(true).create_if_missing(false), options.readers).await?;
+        let audit_key = Arc::default();
+        let writer = Writer::start(connection, lock, options, clock, Arc::clone(&audit_key))?;
+        Ok(Self { writer, readers, audit_key })
     }
+
+    /// Opens a store to read it, also while a broker runs on it. Changes fail with [`StoreError::Closed`].
+    ///
+    /// Fails with [`StoreError::Open`] if there is none, and where another version of the broker has used it.
+    pub async fn open_to_read(data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join(DATABASE);
+        File::open(&path).map_err(|cause| StoreError::Open { path: path.clone(), cause: Arc::new(cause) })?;
+        let readers = read_from(connect_options(&path).create_if_missing(false), 1).await?;
+        let mut connection = readers.acquire().await.map_err(translate)?;
+        check_library(&mut connection).await?;
+        migrate::must_be_known(&mut connection).await?;
+        drop(connection);
+        Ok(Self { writer: Writer::ended(), readers, audit_key: Arc::default() })
+    }
+}
+
+async fn read_from(connect: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
+    SqlitePoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(connect.pragma("query_only", "ON"))
+        .await
+        .map_err(translate)
 }
 
 /// The lock goes when the file is closed, at the latest with the process.

@@ -23,13 +23,12 @@ const GROWING: [&str; 12] = [
 ];
 
 /// Parts of the texts that may read the whole of a table, and why.
-const MAY_READ_ALL: [(&str, &str); 7] = [
+const MAY_READ_ALL: [(&str, &str); 6] = [
     ("FROM block\n    WHERE charged_until_us > $1 AND amount > 0", "at the start everything is taken up"),
     ("FROM opened_key WHERE charged_until_us > $1 ORDER BY", "at the start everything is taken up"),
     ("FROM bucket\n    WHERE cooling_until_us IS NOT NULL", "at the start everything is taken up"),
     ("UPDATE bucket SET cooling_until_us = cooling_until_us + $1", "at the start, after the clock was set"),
     ("UPDATE bucket SET window_ends_at_us = NULL", "at the start, after the clock was set"),
-    ("FROM audit ORDER BY seq LIMIT $2) AS oldest", "it ends with its limit"),
     (" LIMIT 6", "the doctor reads everything"),
 ];
 

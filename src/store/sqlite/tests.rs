@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{CommitStats, SqliteOptions, SqliteStore};
 use crate::base::clock::ManualClock;
-use crate::store::contract::samples::{at, audited, event, open, seed, take, team};
+use crate::store::contract::samples::{at, audit_key, audited, event, open, seed, take, team};
 use crate::store::contract::{Fixture, suite};
 use crate::store::database::Database;
 use crate::store::sql::values;
@@ -33,11 +33,17 @@ fn fixture() -> SqliteFixture {
 
 suite!(super::fixture);
 
-async fn open_in(dir: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(SqliteOptions::new(dir), Arc::new(ManualClock::at(at(0)))).await
+pub(super) async fn open_in(dir: &Path) -> Result<SqliteStore, StoreError> {
+    open_with(SqliteOptions::new(dir)).await
 }
 
-async fn raw(dir: &Path, sql: &'static str) {
+async fn open_with(options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+    let store = SqliteStore::open(options, Arc::new(ManualClock::at(at(0)))).await?;
+    store.start_audit(audit_key("test")).await?;
+    Ok(store)
+}
+
+pub(super) async fn raw(dir: &Path, sql: &'static str) {
     let url = format!("sqlite://{}", dir.join("broker.db").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
@@ -108,7 +114,7 @@ async fn callers_share_commits() {
     let seen = Arc::clone(&stats);
     let on_commit = Arc::new(move |stats| seen.lock().unwrap().push(stats));
     let options = SqliteOptions { on_commit: Some(on_commit), ..SqliteOptions::new(dir.path()) };
-    let store = SqliteStore::open(options, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    let store = open_with(options).await.unwrap();
     seed(&store, 1).await;
     stats.lock().unwrap().clear();
     // 64 callers, each with 10 leases one after another.
@@ -217,6 +223,7 @@ async fn damage_stops_the_writer() {
     assert!(matches!(open_in(dir.path()).await, Err(StoreError::Corrupt { .. })));
     let unchecked = SqliteOptions { check_up_to: 0, ..SqliteOptions::new(dir.path()) };
     let store = SqliteStore::open(unchecked, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    store.set_audit_key(audit_key("test"));
     store.check_write().await.unwrap();
     let damaged = store.append_audit(vec![event("a", "b")]).await;
     assert!(matches!(damaged, Err(StoreError::Corrupt { .. })), "{damaged:?}");

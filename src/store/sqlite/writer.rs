@@ -9,8 +9,8 @@
 //! the next one may succeed.
 
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -18,9 +18,10 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::SqliteTx;
-use super::{CommitStats, OnCommit};
+use super::{CommitStats, OnCommit, SqliteOptions};
 use crate::base::clock::Clock;
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 use crate::store::credit::{self, Applied, CreditChange, CreditError};
 use crate::store::sql::Tx;
 
@@ -113,17 +114,18 @@ impl Writer {
     pub(super) fn start(
         connection: SqliteConnection,
         lock: File,
-        queue: usize,
+        options: SqliteOptions,
         clock: Arc<dyn Clock>,
-        on_commit: Option<OnCommit>,
+        audit_key: Arc<OnceLock<AuditKey>>,
     ) -> Result<Self, StoreError> {
-        let (commands, waiting) = mpsc::channel(queue.max(1));
+        let (commands, waiting) = mpsc::channel(options.queue.max(1));
         let accepts = Arc::new(AtomicBool::new(true));
         let owner = Owner {
             connection,
+            audit_key,
             waiting,
             clock,
-            on_commit,
+            on_commit: options.on_commit,
             accepts: Arc::clone(&accepts),
             stopped: None,
             last_group: 0,
@@ -143,6 +145,11 @@ impl Writer {
             })
             .map_err(|cause| StoreError::Unavailable(Arc::new(cause)))?;
         Ok(Self { commands, accepts })
+    }
+
+    /// One that has ended: of a store that is only read.
+    pub(super) fn ended() -> Self {
+        Self { commands: mpsc::channel(1).0, accepts: Arc::default() }
     }
 
     /// Hands `work` over and waits for its answer.
@@ -182,6 +189,7 @@ impl Writer {
 /// The thread's side.
 struct Owner {
     connection: SqliteConnection,
+    audit_key: Arc<OnceLock<AuditKey>>,
     waiting: mpsc::Receiver<Command>,
     clock: Arc<dyn Clock>,
     on_commit: Option<OnCommit>,
@@ -289,7 +297,7 @@ impl Owner {
         if done.outcome.is_err() {
             done.refused = jobs;
         } else {
-            let mut tx = SqliteTx::new(&mut self.connection);
+            let mut tx = SqliteTx::new(&mut self.connection, &self.audit_key);
             (done.results, done.answers) = work(&mut tx, &changes, jobs).await;
             done.outcome = match tx.broken() {
                 Some(error) => Err(error),
@@ -305,7 +313,7 @@ impl Owner {
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        let mut tx = SqliteTx::new(&mut self.connection);
+        let mut tx = SqliteTx::new(&mut self.connection, &self.audit_key);
         tx.execute(sql, vec![]).await.map(drop)
     }
 
