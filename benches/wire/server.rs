@@ -133,7 +133,7 @@ async fn populate(broker: &Broker, network: &Network) -> anyhow::Result<String> 
     };
     broker.store.insert_team(row.clone(), event(broker, "team.create").into()).await?;
     broker.directory.put_team(row);
-    let key = broker.vault.new_data_key(&team);
+    let key = broker.vault.new_data_key(&team, None);
     let wrapped = WrappedKey { team: team.clone(), id: key.number, wrapped: key.wrapped.clone(), created_at: now };
     broker.store.insert_data_key(wrapped).await?;
     broker.vault.install(key)?;

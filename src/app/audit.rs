@@ -4,11 +4,12 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::service::audit::audit_key;
+use crate::service::sealing::{find_key, unstored_own};
 use crate::store::{
     AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, Finding, MetaName, MetaStore,
-    Severity, SqliteStore,
+    SealingStore, Severity, SqliteStore,
 };
-use crate::vault::{KeyFile, Vault};
+use crate::vault::Vault;
 
 /// Events exported at once.
 const PART: u32 = 1000;
@@ -63,9 +64,10 @@ async fn open_to_read(config: &Config) -> anyhow::Result<SqliteStore> {
 async fn key_of(config: &Config, store: &SqliteStore) -> anyhow::Result<AuditKey> {
     let known = store.find_meta(MetaName::KekFingerprint).await?;
     let expected = known.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.parse().ok());
-    let file = KeyFile::read(&config.key_file())?;
-    file.must_be(expected.context("the store has no note of its key yet: no broker was ever started on it")?)?;
-    Ok(audit_key(&Vault::open(file, Vec::new())?))
+    let expected = expected.context("the store has no note of its key yet: no broker was ever started on it")?;
+    let own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
+    anyhow::ensure!(!own.is_empty(), "the store is from an older broker; start this one on it once");
+    Ok(audit_key(&Vault::open(&find_key(config, expected)?.key, &own)?))
 }
 
 fn findings(proof: &AuditProof, anchor: Option<AuditAnchor>) -> Vec<Finding> {

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use crate::app::audit;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::{DoctorStore, Finding, MetaName, MetaStore, Severity, SqliteOptions, SqliteStore};
-use crate::vault::KeyFile;
+use crate::service::sealing::{find_key, unstored, unstored_own};
+use crate::store::{
+    DoctorStore, Finding, MetaName, MetaStore, SealingStore, Severity, SqliteOptions, SqliteStore, TeamStore,
+};
+use crate::vault::{SealingKey, Vault};
 
 /// What was found, one finding for each check.
 pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
@@ -19,31 +22,72 @@ pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
     );
     let store = SqliteStore::open(SqliteOptions::new(&config.store.dir), clock).await?;
     let mut findings = store.examine(now).await?;
-    let key = check_key(config, &store).await?;
-    if key.severity == Severity::Fine {
+    let (finding, key) = check_key(config, &store).await?;
+    findings.push(finding);
+    if let Some(key) = &key {
+        findings.extend(check_sealing(key, &store).await?);
         findings.extend(audit::look_over(config, &store, None).await?);
     }
-    findings.push(key);
     store.close().await;
     Ok(findings)
 }
 
-/// Whether the key file is the one that sealed this store.
-async fn check_key(config: &Config, store: &SqliteStore) -> anyhow::Result<Finding> {
-    let path = config.key_file();
+/// The key that sealed this store, if it is there.
+async fn check_key(config: &Config, store: &SqliteStore) -> anyhow::Result<(Finding, Option<SealingKey>)> {
+    let finding = |severity, message| Finding { check: "vault.key", severity, message };
     let known = store.find_meta(MetaName::KekFingerprint).await?;
     let expected = known.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.parse().ok());
     let Some(expected) = expected else {
         let message = "the store has no note of its key yet: no broker was ever started on it".to_owned();
-        return Ok(Finding { check: "vault.key", severity: Severity::Warning, message });
+        return Ok((finding(Severity::Warning, message), None));
     };
-    let checked = KeyFile::read(&path).and_then(|file| file.must_be(expected));
-    Ok(match checked {
-        Ok(()) => Finding {
-            check: "vault.key",
-            severity: Severity::Fine,
-            message: format!("{} opens this store", path.display()),
-        },
-        Err(error) => Finding { check: "vault.key", severity: Severity::Error, message: error.to_string() },
+    Ok(match find_key(config, expected) {
+        Ok(found) => {
+            let message = format!("{} opens this store ({expected})", found.key.place());
+            (finding(Severity::Fine, message), Some(found.key))
+        }
+        Err(error) => (finding(Severity::Error, error.to_string()), None),
     })
+}
+
+/// Whether every key opens with the sealing key, and how many secrets are sealed with which data key.
+async fn check_sealing(key: &SealingKey, store: &SqliteStore) -> anyhow::Result<Vec<Finding>> {
+    let own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
+    let vault = match Vault::open(key, &own) {
+        Ok(vault) => vault,
+        Err(error) => {
+            return Ok(vec![Finding {
+                check: "vault.own_keys",
+                severity: Severity::Error,
+                message: error.to_string(),
+            }]);
+        }
+    };
+    let (mut opened, mut damaged) = (0_u64, Vec::new());
+    for key in store.list_data_keys().await? {
+        match vault.install(unstored(key)) {
+            Ok(()) => opened += 1,
+            Err(error) => damaged.push(error.to_string()),
+        }
+    }
+    let keys = match damaged.first() {
+        None => {
+            (Severity::Fine, format!("{opened} data keys and {} own keys open with {}", own.len(), key.fingerprint()))
+        }
+        Some(first) => (Severity::Error, format!("{} data keys do not open: {first}", damaged.len())),
+    };
+    let (mut newest, mut older, mut unknown) = (0, 0, 0);
+    for count in store.count_sealed().await? {
+        match vault.knows(&count.team, &count.header) {
+            None => unknown += count.secrets,
+            Some(_) if vault.is_of_newest(&count.team, &count.header) => newest += count.secrets,
+            Some(_) => older += count.secrets,
+        }
+    }
+    let message = format!(
+        "{newest} secrets with the newest data keys, {older} with older ones, {unknown} with none that is here"
+    );
+    let severity = if unknown > 0 { Severity::Error } else { Severity::Fine };
+    let of = |check, (severity, message)| Finding { check, severity, message };
+    Ok(vec![of("vault.keys", keys), of("vault.sealed", (severity, message))])
 }

@@ -14,6 +14,7 @@ mod failure;
 mod import;
 mod json;
 mod key;
+mod keys;
 mod lease;
 mod load;
 mod local;
@@ -102,6 +103,9 @@ enum Noun {
     /// Keys of operators.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Sealing key: what the store is sealed with, and its rotation.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Tokens: the grants that the broker holds.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -224,6 +228,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Team(command) => team::run(command, session).await,
         Noun::Collector(command) => collector::run(command, session).await,
         Noun::Key(command) => key::run(command, session).await,
+        Noun::Keys(command) => keys::run(command, session).await,
         Noun::Token(command) => token::run(command, session).await,
         Noun::Lease(command) => lease::run(command, session).await,
         Noun::Load(command) => load::run(command, session).await,
@@ -277,6 +282,8 @@ mod tests {
             "key create --role reader",
             "key revoke key_1 --comment lost",
             "key revoke-value --value-from env:LEAKED",
+            "keys show",
+            "keys rotate --no-wait",
             "token add --network x --kind user --fact engaged_users=5 --access-expires 60d",
             "token import tokens.csv --dry-run --update",
             "token list --status no_expiry --state live -t -",

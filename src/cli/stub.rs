@@ -173,6 +173,8 @@ service! { KeyService {
     list_keys: ListKeysRequest => ListKeysResponse,
     revoke_key: RevokeKeyRequest => RevokeKeyResponse,
     revoke_key_by_value: RevokeKeyByValueRequest => RevokeKeyByValueResponse,
+    get_sealing: GetSealingRequest => GetSealingResponse,
+    rotate_sealing_key: RotateSealingKeyRequest => RotateSealingKeyResponse,
 }
 
 service! { LeaseService {

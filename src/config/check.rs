@@ -9,6 +9,17 @@ pub(super) fn check(config: &Config, survey: &mut Survey) {
     check_credit(config, survey);
     check_load(config, survey);
     check_webhooks(config, survey);
+    check_vault(config, survey);
+}
+
+fn check_vault(config: &Config, survey: &mut Survey) {
+    let vault = &config.vault;
+    if vault.key.is_some() && vault.key_file.is_some() {
+        survey.wrong("vault.key", "there can be one sealing key only; remove it, or vault.key_file");
+    }
+    if vault.key.is_none() && vault.next_key.is_some() {
+        survey.wrong("vault.next_key", "the next key is needed only where the present one is in vault.key; remove it");
+    }
 }
 
 fn check_grpc(config: &Config, survey: &mut Survey) {

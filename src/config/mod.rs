@@ -28,7 +28,7 @@ pub use grpc::{ClientCertificates, Grpc, Limits, Tls};
 pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;
-pub use sections::{Catalogue, Http, Keep, Metrics, Store, VaultSettings};
+pub use sections::{Catalogue, Http, Keep, KeyText, Metrics, Store, VaultSettings};
 pub use units::{ByteSize, Share};
 
 use crate::base::ids::{NetworkId, TeamId};

@@ -181,6 +181,18 @@ impl Reader<'_> {
         if text.is_empty() { None } else { Some(PathBuf::from(text)) }
     }
 
+    /// A text that must come from the environment: in a file it would be kept where it must not be. Blank means none.
+    pub(super) fn only_of_environment<T: From<String>>(&mut self, key: &'static str) -> Option<T> {
+        self.value(key, None, "a text of the environment", |node| match (&node.origin, values::text(node)?) {
+            (_, text) if text.is_empty() => Ok(None),
+            (Origin::Env(_), text) => Ok(Some(T::from(text))),
+            _ => {
+                Err("is taken from the environment only; put it into a file of its own and set vault.key_file"
+                    .to_owned())
+            }
+        })
+    }
+
     /// A setting that must be there.
     pub(super) fn required<T>(
         &mut self,

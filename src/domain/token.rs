@@ -119,11 +119,13 @@ pub enum Reason {
     RefreshRejected,
     /// The network does not accept it, again and again, and does not say why.
     NotAccepted,
+    /// Its stored secret was changed outside the broker, or its key is damaged: it does not open any more.
+    SecretDamaged,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::Expired,
         Reason::PasswordChanged,
         Reason::PermissionLost,
@@ -133,6 +135,7 @@ impl Reason {
         Reason::PlatformReset,
         Reason::RefreshRejected,
         Reason::NotAccepted,
+        Reason::SecretDamaged,
     ];
 
     /// The name used in SQL and logs.
@@ -147,6 +150,7 @@ impl Reason {
             Reason::PlatformReset => "platform_reset",
             Reason::RefreshRejected => "refresh_rejected",
             Reason::NotAccepted => "not_accepted",
+            Reason::SecretDamaged => "secret_damaged",
         }
     }
 

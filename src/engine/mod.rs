@@ -161,6 +161,13 @@ impl Engine {
         self.serve(cell);
     }
 
+    /// Takes in the access token of a version as it is sealed anew.
+    pub fn reseal(&self, network: &NetworkId, token: TokenId, version: u32, sealed: Vec<u8>) {
+        if let Some(cell) = self.0.cells.get(network) {
+            cell.lock().pool.reseal(token, version, sealed);
+        }
+    }
+
     /// Takes in what an operator says of an app, from this instant on for every grant.
     pub fn set_app(&self, network: &NetworkId, app: &AppId, terms: AppTerms) {
         let Some(cell) = self.0.cells.get(network) else { return };

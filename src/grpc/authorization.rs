@@ -54,6 +54,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("KeyService/ListKeys", Rule::Admin),
     ("KeyService/RevokeKey", Rule::Admin),
     ("KeyService/RevokeKeyByValue", Rule::NoKey),
+    ("KeyService/GetSealing", Rule::Operator),
+    ("KeyService/RotateSealingKey", Rule::Admin),
     ("TokenService/AddToken", Rule::Admin),
     ("TokenService/ImportTokens", Rule::Admin),
     ("TokenService/GetToken", Rule::Operator),

@@ -11,12 +11,13 @@ use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::grpc::authorization::authorize;
 use crate::grpc::change::{Answer, answers, asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
-use crate::grpc::fields::{COMMENT, NAME, check_request_id, check_text, child_in, required};
+use crate::grpc::fields::{COMMENT, NAME, check_request_id, check_text, child_in, count, required};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, key_service_server::KeyService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::service::Broker;
 use crate::service::keys::{CreateKey, KeyFilter, KeyRole, MadeKey};
+use crate::service::sealing::SealingView;
 
 /// The service, for a broker.
 pub struct KeyServer(pub Broker);
@@ -86,6 +87,26 @@ impl KeyService for KeyServer {
         done.map_err(Refusal::from)?;
         Ok(Response::new(pb::RevokeKeyByValueResponse {}))
     }
+
+    async fn get_sealing(
+        &self,
+        request: Request<pb::GetSealingRequest>,
+    ) -> Result<Response<pb::GetSealingResponse>, Status> {
+        authorize(&self.0, &request, "KeyService/GetSealing")?;
+        let sealing = Some(sealing_message(&self.0.view_sealing()));
+        Ok(Response::new(pb::GetSealingResponse { sealing }))
+    }
+
+    async fn rotate_sealing_key(
+        &self,
+        request: Request<pb::RotateSealingKeyRequest>,
+    ) -> Result<Response<pb::RotateSealingKeyResponse>, Status> {
+        let read = |_: &pb::RotateSealingKeyRequest, _: &mut _| Some(());
+        change(&self.0, request, "KeyService/RotateSealingKey", read, |broker, attempt, ()| async move {
+            broker.rotate_sealing_key(attempt).await
+        })
+        .await
+    }
 }
 
 impl Answer<MadeKey> for pb::CreateKeyResponse {
@@ -100,7 +121,21 @@ impl Answer<MadeKey> for pb::CreateKeyResponse {
     }
 }
 
-answers! { RevokeKeyResponse { key } = |_, key| key_message(key), of Arc<Key>; }
+answers! {
+    RevokeKeyResponse { key } = |_, key| key_message(key), of Arc<Key>;
+    RotateSealingKeyResponse { sealing } = |_, view| sealing_message(view), of SealingView;
+}
+
+fn sealing_message(view: &SealingView) -> pb::Sealing {
+    pb::Sealing {
+        fingerprint: view.fingerprint.to_string(),
+        resealing: view.resealing,
+        looked_at: count(view.looked_at),
+        resealed: count(view.resealed),
+        damaged: count(view.damaged),
+        finish_time: optional_timestamp(view.finished_at),
+    }
+}
 
 fn read_key(request: &pb::CreateKeyRequest, now: Timestamp, mistakes: &mut FieldMistakes) -> Option<CreateKey> {
     let key = required("key", request.key.clone(), mistakes);

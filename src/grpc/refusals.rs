@@ -10,6 +10,7 @@ use crate::service::collectors::CollectorError;
 use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
 use crate::service::networks::NetworkError;
+use crate::service::sealing::RotateError;
 use crate::service::teams::TeamError;
 use crate::service::tokens::{Rejected, TokenError};
 
@@ -58,6 +59,23 @@ impl From<KeyError> for Refusal {
             KeyError::LastAdmin => refuse(Code::FailedPrecondition, ErrorReason::LastAdminKey, message),
             KeyError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             KeyError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<RotateError> for Refusal {
+    fn from(error: RotateError) -> Self {
+        let message = error.to_string();
+        match error {
+            RotateError::NoNextKey | RotateError::SameKey => {
+                refuse(Code::FailedPrecondition, ErrorReason::NextSealingKey, message)
+            }
+            RotateError::Key(_) => {
+                tracing::error!(%error, "the sealing key could not be changed");
+                refuse(Code::FailedPrecondition, ErrorReason::NextSealingKey, message)
+            }
+            RotateError::Vault(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
+            RotateError::Store(error) => Refusal::from(error),
         }
     }
 }

@@ -276,7 +276,12 @@ impl Broker {
         };
         let opened = self.vault.open_sealed(&place, sealed);
         let Ok(access_token) = opened else {
-            tracing::error!(token = %leased.token, "a stored access token can't be opened; is this the right key file?");
+            let (broker, team, token) = (self.clone(), team.clone(), leased.token);
+            self.tasks.spawn("quarantine", async move {
+                if let Err(error) = broker.quarantine_token(&team, token).await {
+                    tracing::error!(%token, %error, "a token whose secret does not open could not be taken out of use");
+                }
+            });
             let _ = self.engine.release(leased.lease);
             return Err(AcquireLeaseError::Sealed);
         };

@@ -16,10 +16,10 @@ use crate::config::Config;
 use crate::domain::app::{App, Budget, DEFAULT_APP};
 use crate::domain::networks::{Binding, Network, TokenKind, Window};
 use crate::domain::pool::AppTerms;
-use crate::service::Broker;
 use crate::service::networks::NetworkError;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{Rejected, check_facts};
+use crate::service::{Broker, Caller};
 use crate::store::{DeleteAppError, StoreError, StoredApp, TopUpBudget as StoredTopUp};
 use crate::vault::{OpenOwnError, OwnPlace};
 
@@ -318,6 +318,30 @@ impl Broker {
             stored.sealed_secret = secret.map(|secret| self.vault.seal_own(&place, &secret));
         }
         stored
+    }
+
+    /// Seals client secrets anew that an older key of the broker sealed. There are few apps.
+    pub(super) async fn reseal_apps(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.changes.directory.lock().await;
+        for stored in self.directory.apps() {
+            let Some(sealed) = &stored.sealed_secret else { continue };
+            if self.vault.is_of_newest_own(sealed) {
+                continue;
+            }
+            let row = name_of(&stored.app);
+            let place = secret_place(&row, stored.secret_version);
+            match self.vault.open_own(&place, sealed) {
+                Ok(secret) => {
+                    let sealed_secret = Some(self.vault.seal_own(&place, &secret));
+                    let stored = StoredApp { sealed_secret, ..(*stored).clone() };
+                    let audit = self.audit(&Caller::Broker, "app.reseal", row.clone(), String::new());
+                    self.store.put_app(stored.clone(), audit.into()).await?;
+                    self.directory.put_app(stored);
+                }
+                Err(error) => tracing::error!(%error, "the client secret of an app does not open; set it anew"),
+            }
+        }
+        Ok(())
     }
 
     /// Lets what is stored of an app hold: in the directory, and in the pool of its network.

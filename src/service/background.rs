@@ -17,6 +17,8 @@ use crate::store::StoreError;
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether secrets must be sealed anew, on the broker's clock.
+const RESEAL_EVERY: Duration = Duration::from_secs(1);
 /// How often metrics are shown, in real time.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How often a task looks at the broker's clock, in real time.
@@ -67,6 +69,7 @@ impl Broker {
     pub fn start_background(&self, tasks: &Tasks) {
         self.every(tasks, "loads", EVALUATE_EVERY, |broker| async move { broker.watch_loads().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
+        self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.start_metrics(tasks);
         for lane in 0..self.watch.lanes.len() {
             self.start_lane(tasks, lane);

@@ -25,6 +25,7 @@ pub mod page;
 mod prune;
 mod report_usage;
 pub mod requests;
+pub mod sealing;
 pub mod settings;
 mod sharing;
 mod show_metrics;
@@ -58,6 +59,7 @@ use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
+use crate::service::sealing::Sealing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -107,6 +109,8 @@ pub struct Parts {
     pub streams: Streams,
     /// Who changes what at the moment.
     pub changes: Changes,
+    /// How far secrets are sealed with the newest keys.
+    pub sealing: Sealing,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
     /// Imports that are known.

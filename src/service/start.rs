@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::fill;
 
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{AuditId, KeyId, NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
@@ -24,11 +24,14 @@ use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::keys::CreateKey;
+use crate::service::sealing::{
+    FoundKey, Sealing, find_key, first_key, put_in_place, stored_own, unstored, unstored_own,
+};
 use crate::service::settings::misfits;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::vault::{KeyFile, KeyFileError, Vault, VaultError, WrappedDataKey};
+use crate::vault::{SealingKeyError, Vault, VaultError, WrappedOwnKey};
 
 /// A broker that was started.
 pub struct Started {
@@ -48,7 +51,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The key file.
     #[error(transparent)]
-    KeyFile(#[from] KeyFileError),
+    SealingKey(#[from] SealingKeyError),
     /// The data keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -77,7 +80,7 @@ impl Broker {
         tasks: &Tasks,
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
-        let vault = open_vault(&config, &*store).await?;
+        let vault = open_vault(&config, &*store, clock.now()).await?;
         store.start_audit(audit_key(&vault)).await?;
         let directory = Directory::read(&*store).await?;
         let settings = engine_settings(&config, &catalogue, &directory)?;
@@ -100,6 +103,7 @@ impl Broker {
             tasks: tasks.clone(),
             streams: Streams::default(),
             changes: Changes::default(),
+            sealing: Sealing::default(),
             watch,
             imports: Imports::default(),
         });
@@ -159,23 +163,45 @@ impl Broker {
     }
 }
 
-async fn open_vault(config: &Config, store: &dyn Store) -> Result<Vault, StartError> {
+/// Opens the vault with the key that the store was sealed with. Own keys come before the note of the key: a store with that note
+/// and without them is from before there were any.
+async fn open_vault(config: &Config, store: &dyn Store, now: Timestamp) -> Result<Vault, StartError> {
+    if config.vault.key.is_some() {
+        tracing::warn!(
+            "the sealing key comes from the environment, where other programs of this user and crash reports may see it; a key file is safer"
+        );
+    }
     let known = store.find_meta(MetaName::KekFingerprint).await?;
-    let file = KeyFile::open(&config.key_file(), known.is_none())?;
-    match known {
+    let key = match &known {
         Some(text) => {
-            let text = String::from_utf8(text).map_err(|_| StartError::Fingerprint)?;
-            file.must_be(text.parse().map_err(|_| StartError::Fingerprint)?)?;
+            let text = std::str::from_utf8(text).map_err(|_| StartError::Fingerprint)?;
+            let FoundKey { key, is_next } = find_key(config, text.parse().map_err(|_| StartError::Fingerprint)?)?;
+            if is_next {
+                put_in_place(config, &key)?;
+            }
+            key
         }
-        None => {
-            let fingerprint = file.fingerprint().to_string().into_bytes();
-            store.init_meta(MetaName::KekFingerprint, fingerprint).await?;
+        None => first_key(config)?,
+    };
+    let mut own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
+    if own.is_empty() {
+        let first = if known.is_some() { WrappedOwnKey::of_sealing_key(&key) } else { WrappedOwnKey::first(&key) };
+        store.insert_own_key(stored_own(&first, now)).await?;
+        own.push(first);
+    }
+    if known.is_none() {
+        store.init_meta(MetaName::KekFingerprint, key.fingerprint().to_string().into_bytes()).await?;
+    }
+    let vault = Vault::open(&key, &own)?;
+    for key in store.list_data_keys().await? {
+        match vault.install(unstored(key)) {
+            Err(error @ VaultError::Unwrap { .. }) => {
+                tracing::error!(%error, "the secrets of this data key do not open; their tokens are taken out of use");
+            }
+            installed => installed?,
         }
     }
-    let wrapped = store.list_data_keys().await?;
-    let wrapped =
-        wrapped.into_iter().map(|key| WrappedDataKey { team: key.team, number: key.id, wrapped: key.wrapped });
-    Ok(Vault::open(file, wrapped.collect())?)
+    Ok(vault)
 }
 
 fn engine_settings(

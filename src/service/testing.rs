@@ -70,8 +70,13 @@ impl TestBroker {
 
     /// Stops it, and starts another one on the same store and another clock.
     pub async fn restart_by(self, clock: Arc<ManualClock>) -> Self {
-        let Self { broker, tasks, admin, admin_key, dir, .. } = self;
-        let config = broker.config.clone();
+        let config = self.broker.config.clone();
+        Self { clock, ..self }.restart_with(config).await
+    }
+
+    /// Stops it, and starts another one on the same store with other settings.
+    pub async fn restart_with(self, config: Config) -> Self {
+        let Self { broker, clock, tasks, admin, admin_key, dir } = self;
         stop(&broker, &tasks).await;
         drop(broker);
         let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;

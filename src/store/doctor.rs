@@ -48,7 +48,7 @@ struct Check {
 /// How many names a finding shows.
 const SHOWN: usize = 5;
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check {
         name: "bucket.over_grant",
         severity: Severity::Error,
@@ -85,6 +85,12 @@ const CHECKS: [Check; 6] = [
               AND $1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM collector WHERE id = key.collector AND team = key.team)
               ORDER BY id LIMIT 6",
         problem: "keys belong to a collector that does not exist; revoke them",
+    },
+    Check {
+        name: "token.secret_damaged",
+        severity: Severity::Warning,
+        sql: "SELECT id FROM token WHERE reason = 'secret_damaged' AND $1 IS NOT NULL ORDER BY id LIMIT 6",
+        problem: "stored secrets do not open; have the persons connect again, and find out who changed the store",
     },
     Check {
         name: "outbox.dead",

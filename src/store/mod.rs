@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod lease;
 pub mod meta;
 pub mod outbox;
+pub mod sealing;
 mod sql;
 pub mod sqlite;
 pub mod team;
@@ -41,6 +42,7 @@ pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Tra
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
+pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
 pub use token::{
@@ -63,6 +65,7 @@ pub trait Store:
     + IdempotencyStore
     + UsageStore
     + MetaStore
+    + SealingStore
     + DoctorStore
     + 'static
 {

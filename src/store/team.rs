@@ -59,8 +59,6 @@ pub trait TeamStore: Send + Sync {
     async fn list_keys(&self, collector: Option<CollectorId>) -> Result<Vec<Key>, StoreError>;
     /// Adds a wrapped data key; [`StoreError::Conflict`] if the team has one of that number.
     async fn insert_data_key(&self, key: WrappedKey) -> Result<(), StoreError>;
-    /// Puts newly wrapped data keys in the place of those of the same team and number; all or none.
-    async fn rewrap_data_keys(&self, keys: Vec<WrappedKey>) -> Result<(), StoreError>;
     /// All wrapped data keys, by team and number.
     async fn list_data_keys(&self) -> Result<Vec<WrappedKey>, StoreError>;
 }
@@ -108,7 +106,6 @@ const FIND_KEY: &str = select_keys!("WHERE id = $1");
 const LIST_KEYS: &str = select_keys!("WHERE ($1 IS NULL OR collector = $1) ORDER BY id");
 
 const INSERT_DATA_KEY: &str = "INSERT INTO data_key (team, id, wrapped, created_at_us) VALUES ($1, $2, $3, $4)";
-const REWRAP_DATA_KEY: &str = "UPDATE data_key SET wrapped = $3 WHERE team = $1 AND id = $2";
 const LIST_DATA_KEYS: &str = "SELECT team, id, wrapped, created_at_us FROM data_key ORDER BY team, id";
 
 #[async_trait]
@@ -214,19 +211,6 @@ impl<D: Database> TeamStore for D {
     async fn insert_data_key(&self, key: WrappedKey) -> Result<(), StoreError> {
         let values = values![&key.team, key.id, key.wrapped, key.created_at];
         self.write(move |tx| Box::pin(async move { tx.execute(INSERT_DATA_KEY, values).await.map(drop) })).await
-    }
-
-    async fn rewrap_data_keys(&self, keys: Vec<WrappedKey>) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                for key in keys {
-                    let what = format!("data key {} of team '{}'", key.id, key.team);
-                    must_change(tx, REWRAP_DATA_KEY, values![&key.team, key.id, key.wrapped], &what).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
     }
 
     async fn list_data_keys(&self) -> Result<Vec<WrappedKey>, StoreError> {

@@ -40,6 +40,7 @@ struct Inner {
     commit_time: Histogram,
     commit_batch: Histogram,
     clock_skew: Gauge,
+    quarantined: Counter,
 }
 
 /// The metrics of one network, ready to record.
@@ -107,6 +108,7 @@ impl Metrics {
             commit_time: recorder.register_histogram(&key(table::COMMIT_TIME, &[]), &METADATA),
             commit_batch: recorder.register_histogram(&key(table::COMMIT_BATCH, &[]), &METADATA),
             clock_skew: recorder.register_gauge(&key(table::CLOCK_SKEW, &[]), &METADATA),
+            quarantined: recorder.register_counter(&key(table::QUARANTINED, &[]), &METADATA),
             recorder,
         }));
         metrics.gauge(table::BUILD_INFO, &[env!("CARGO_PKG_VERSION").into()]).set(1.0);
@@ -149,6 +151,11 @@ impl Metrics {
         self.0.commit_time.record(took);
         #[expect(clippy::cast_precision_loss, reason = "a batch is a few thousand at most")]
         self.0.commit_batch.record(commands as f64);
+    }
+
+    /// A token was taken out of use, since its stored secret does not open.
+    pub fn token_quarantined(&self) {
+        self.0.quarantined.increment(1);
     }
 
     /// So many bucket windows are over-granted, by the books.

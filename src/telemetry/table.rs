@@ -52,6 +52,8 @@ table! {
     TEAM_LEFT = "team_left_credits", Kind::Gauge, "credits", ["team", "network", "class"],
         "Credit that can be granted now, after the owners' reserve.";
     TOKENS = "tokens", Kind::Gauge, "tokens", ["network", "status"], "Tokens held, by status.";
+    QUARANTINED = "quarantined_tokens_total", Kind::Counter, "tokens", [],
+        "Tokens taken out of use because their stored secret does not open. Somebody changed the store, or it is damaged.";
     LEASES_ACTIVE = "leases_active", Kind::Gauge, "leases", ["network"], "Leases that are open.";
     LEASES_OPENED = "leases_opened_total", Kind::Counter, "leases", ["network"], "Leases opened.";
     LEASES_REFUSED = "leases_refused_total", Kind::Counter, "requests", ["network", "reason"], "Requests for a lease refused, by reason.";

@@ -3,9 +3,9 @@
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::key_file::KeyFile;
 use super::place::join;
 use super::random;
+use super::sealing_key::SealingKey;
 use crate::base::ids::TeamId;
 
 /// The first byte of everything the vault seals: AES-256-GCM-SIV (RFC 8452) with a random nonce.
@@ -29,23 +29,43 @@ pub struct WrappedDataKey {
 pub(super) struct WrappingKey(LessSafeKey);
 
 impl WrappingKey {
-    pub(super) fn new(file: &KeyFile) -> Self {
+    pub(super) fn new(file: &SealingKey) -> Self {
         let key: UnboundKey = file.derive(&[b"wrap data keys"], &AES_256_GCM_SIV);
         Self(LessSafeKey::new(key))
     }
 
     /// A fresh data key.
     pub(super) fn make(&self, team: &TeamId, number: u32) -> WrappedDataKey {
-        let plain = Zeroizing::new(random::<KEY_LEN>());
-        let wrapped = seal(&self.0, &[FORMAT], &binding(team, number), plain.as_slice());
-        WrappedDataKey { team: team.clone(), number, wrapped }
+        self.wrap(team, number, &*Zeroizing::new(random::<KEY_LEN>()))
     }
 
     /// The data key, ready for use; `None` if this is not the key that wrapped it, or if anything was changed.
     pub(super) fn unwrap(&self, key: &WrappedDataKey) -> Option<LessSafeKey> {
-        let sealed = key.wrapped.strip_prefix(&[FORMAT])?;
-        let plain = open(&self.0, &binding(&key.team, key.number), sealed)?;
-        UnboundKey::new(&AES_256_GCM_SIV, &plain).ok().map(LessSafeKey::new)
+        UnboundKey::new(&AES_256_GCM_SIV, &self.plain(key)?[..]).ok().map(LessSafeKey::new)
+    }
+
+    /// The same data key, wrapped by another sealing key; `None` as for [`WrappingKey::unwrap`].
+    pub(super) fn rewrap(&self, key: &WrappedDataKey, next: &WrappingKey) -> Option<WrappedDataKey> {
+        self.plain(key).map(|plain| next.wrap(&key.team, key.number, &plain))
+    }
+
+    fn wrap(&self, team: &TeamId, number: u32, plain: &[u8]) -> WrappedDataKey {
+        let wrapped = self.wrap_bytes(&binding(team, number), plain);
+        WrappedDataKey { team: team.clone(), number, wrapped }
+    }
+
+    fn plain(&self, key: &WrappedDataKey) -> Option<Zeroizing<Vec<u8>>> {
+        self.unwrap_bytes(&binding(&key.team, key.number), &key.wrapped)
+    }
+
+    /// Wraps any key for what it is bound to.
+    pub(super) fn wrap_bytes(&self, binding: &[u8], plain: &[u8]) -> Vec<u8> {
+        seal(&self.0, &[FORMAT], binding, plain)
+    }
+
+    /// What [`WrappingKey::wrap_bytes`] wrapped.
+    pub(super) fn unwrap_bytes(&self, binding: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        open(&self.0, binding, wrapped.strip_prefix(&[FORMAT])?)
     }
 }
 

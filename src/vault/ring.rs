@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::LessSafeKey;
-use aws_lc_rs::hkdf::HKDF_SHA256;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use zeroize::Zeroize;
 
 use super::data_key::{self, FORMAT, WrappedDataKey, WrappingKey};
-use super::key_file::{Fingerprint, KeyFile};
 use super::mac::MacKey;
-use super::own;
+use super::own::{self, OwnKeys, WrappedOwnKey};
 use super::place::Place;
 use super::random;
+use super::sealing_key::{Fingerprint, SealingKey, derive};
 use crate::base::ids::{KeyId, TeamId};
 use crate::base::secret::Secret;
 
@@ -22,11 +22,17 @@ type Header = [u8; HEADER_LEN];
 
 /// Seals and opens the secrets of every team. Shared by all tasks; a call takes a read lock for one look-up.
 pub struct Vault {
-    file: KeyFile,
-    wrapping: WrappingKey,
-    pub(super) own: LessSafeKey,
+    sealing: RwLock<Arc<Sealing>>,
+    macs: Prk,
     api_keys: MacKey,
     teams: RwLock<HashMap<TeamId, Arc<TeamKeys>>>,
+}
+
+/// What changes when the sealing key does.
+struct Sealing {
+    fingerprint: Fingerprint,
+    wrapping: WrappingKey,
+    own: OwnKeys,
 }
 
 /// A team's data keys by number.
@@ -48,6 +54,17 @@ pub enum VaultError {
         /// The sealing key that was tried.
         fingerprint: Fingerprint,
     },
+    /// A key of the broker's own can't be used.
+    #[error(
+        "key {number} of the broker's own does not open with the sealing key {fingerprint}: its row was changed or is missing; \
+         restore the store from a backup that belongs to this key"
+    )]
+    UnwrapOwn {
+        /// Its number.
+        number: u32,
+        /// The sealing key that was tried.
+        fingerprint: Fingerprint,
+    },
     /// Two different data keys of one team have one number.
     #[error("team {team} has two data keys with the number {number}; read the data keys from the store again")]
     Duplicate {
@@ -64,6 +81,28 @@ pub enum SealError {
     /// The team has no data key yet.
     #[error("team {0} has no data key; store and install one before its first secret")]
     NoDataKey(TeamId),
+}
+
+/// A sealed text can't be sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResealError {
+    /// It does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It can't be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// A change of the sealing key: what to store, and then to adopt.
+pub struct Rotation {
+    /// The fingerprint of the new sealing key.
+    pub fingerprint: Fingerprint,
+    wrapping: WrappingKey,
+    /// All data keys, wrapped by the new sealing key, and a new one for each team.
+    pub data_keys: Vec<WrappedDataKey>,
+    /// All keys of the broker's own, wrapped by the new sealing key, and a new one.
+    pub own_keys: Vec<WrappedOwnKey>,
 }
 
 /// A sealed text does not open. The place says where; nothing of the text is in the message.
@@ -106,19 +145,20 @@ pub enum OpenError {
 }
 
 impl Vault {
-    /// Opens all `wrapped` data keys of the store, in any order.
-    pub fn open(file: KeyFile, wrapped: Vec<WrappedDataKey>) -> Result<Self, VaultError> {
-        let wrapping = WrappingKey::new(&file);
-        let api_keys = mac_key(&file, "api keys");
-        let own = own::key(&file);
-        let vault = Self { file, wrapping, own, api_keys, teams: RwLock::default() };
-        wrapped.into_iter().try_for_each(|key| vault.install(key))?;
-        Ok(vault)
+    /// Opens the vault with the broker's own keys.
+    pub fn open(key: &SealingKey, own: &[WrappedOwnKey]) -> Result<Self, VaultError> {
+        let wrapping = WrappingKey::new(key);
+        let own = OwnKeys::open(&wrapping, own)
+            .map_err(|number| VaultError::UnwrapOwn { number, fingerprint: key.fingerprint() })?;
+        let macs = own.macs();
+        let api_keys = mac_key(&macs, "api keys");
+        let sealing = Sealing { fingerprint: key.fingerprint(), wrapping, own };
+        Ok(Self { sealing: RwLock::new(Arc::new(sealing)), macs, api_keys, teams: RwLock::default() })
     }
 
     /// The sealing key's fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.file.fingerprint()
+        self.sealing().fingerprint
     }
 
     /// The number of the data key that seals for `team`, if it has one.
@@ -126,17 +166,17 @@ impl Vault {
         self.team(team).and_then(|keys| keys.last_key_value().map(|(number, _)| *number))
     }
 
-    /// A fresh data key for `team`, with the next number. Store it durably, then [`Vault::install`] it: what was sealed with a key
-    /// that the store lost can't be opened.
-    pub fn new_data_key(&self, team: &TeamId) -> WrappedDataKey {
-        let number = self.data_key_for(team).map_or(1, |last| last.saturating_add(1));
-        self.wrapping.make(team, number)
+    /// A fresh data key for `team`. Its number is above `known`, the team's highest in the store. Store it durably, then
+    /// [`Vault::install`] it: what was sealed with a key that the store lost can't be opened.
+    pub fn new_data_key(&self, team: &TeamId, known: Option<u32>) -> WrappedDataKey {
+        let number = self.data_key_for(team).max(known).map_or(1, |last| last.saturating_add(1));
+        self.sealing().wrapping.make(team, number)
     }
 
     /// Puts a stored data key to use. Twice is harmless.
     pub fn install(&self, key: WrappedDataKey) -> Result<(), VaultError> {
         let (number, team) = (key.number, key.team.clone());
-        let Some(opened) = self.wrapping.unwrap(&key) else {
+        let Some(opened) = self.sealing().wrapping.unwrap(&key) else {
             return Err(VaultError::Unwrap { team, number, fingerprint: self.fingerprint() });
         };
         let mut teams = self.teams.write().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +191,75 @@ impl Vault {
     /// Forgets the data keys of a team whose row is deleted: nothing of it can be sealed or opened any more.
     pub fn forget(&self, team: &TeamId) {
         self.teams.write().unwrap_or_else(PoisonError::into_inner).remove(team);
+    }
+
+    /// Forgets the data keys of a team below the newest: nothing is sealed with them any more.
+    pub fn retire_data_keys(&self, team: &TeamId) {
+        let mut teams = self.teams.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = teams.get_mut(team).map(Arc::make_mut)
+            && let Some((newest, _)) = keys.last_key_value()
+        {
+            let newest = *newest;
+            keys.retain(|number, _| *number == newest);
+        }
+    }
+
+    /// The teams of which more than one data key is known, each with the newest.
+    pub fn teams_with_older_keys(&self) -> Vec<(TeamId, u32)> {
+        let teams = self.teams.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = |(team, keys): (&TeamId, &Arc<TeamKeys>)| Some((team.clone(), *keys.last_key_value()?.0));
+        teams.iter().filter(|(_, keys)| keys.len() > 1).filter_map(newest).collect()
+    }
+
+    /// Whether `sealed` is sealed with the data key that seals for `team` now.
+    pub fn is_of_newest(&self, team: &TeamId, sealed: &[u8]) -> bool {
+        let number = sealed.first_chunk::<HEADER_LEN>().and_then(data_key_number);
+        number.is_some() && number == self.data_key_for(team)
+    }
+
+    /// The number of the data key that `sealed` is sealed with, if that is known here.
+    pub fn knows(&self, team: &TeamId, sealed: &[u8]) -> Option<u32> {
+        let number = sealed.first_chunk::<HEADER_LEN>().and_then(data_key_number)?;
+        self.team(team)?.contains_key(&number).then_some(number)
+    }
+
+    /// What every text begins with that a team's data key of that number seals.
+    pub fn header_of(&self, number: u32) -> Vec<u8> {
+        header(number).to_vec()
+    }
+
+    /// Seals anew, with the team's newest data key, what was sealed for `place`.
+    pub fn reseal(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, ResealError> {
+        let plain = self.open_sealed(place, sealed)?;
+        Ok(self.seal(place, plain.expose().as_bytes())?)
+    }
+
+    /// Prepares the change to the sealing key `next`: all of these data keys and own keys wrapped by it, with new ones for every
+    /// team and the broker. Store all of it durably and at once, then [`Vault::adopt`] it. Keys that do not open are left out: they
+    /// opened before for nobody.
+    pub fn prepare(&self, next: &SealingKey, data_keys: &[WrappedDataKey], own_keys: &[WrappedOwnKey]) -> Rotation {
+        let sealing = self.sealing();
+        let wrapping = WrappingKey::new(next);
+        let mut highest: BTreeMap<&TeamId, u32> = BTreeMap::new();
+        for key in data_keys {
+            let number = highest.entry(&key.team).or_default();
+            *number = key.number.max(*number);
+        }
+        let fresh = highest.into_iter().map(|(team, number)| wrapping.make(team, number.saturating_add(1)));
+        let kept = data_keys.iter().filter_map(|key| sealing.wrapping.rewrap(key, &wrapping));
+        let data_keys = kept.chain(fresh).collect();
+        let own_keys = own::rotate(&sealing.wrapping, &wrapping, own_keys);
+        Rotation { fingerprint: next.fingerprint(), wrapping, data_keys, own_keys }
+    }
+
+    /// Uses the keys of a rotation that is durable from now on. What was sealed before still opens.
+    pub fn adopt(&self, rotation: Rotation) -> Result<(), VaultError> {
+        let Rotation { fingerprint, wrapping, data_keys, own_keys } = rotation;
+        let own =
+            OwnKeys::open(&wrapping, &own_keys).map_err(|number| VaultError::UnwrapOwn { number, fingerprint })?;
+        let sealing = Arc::new(Sealing { fingerprint, wrapping, own });
+        *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = sealing;
+        data_keys.into_iter().try_for_each(|key| self.install(key))
     }
 
     /// Seals `plain` for `place` with the team's newest data key: `format | number of the data key | nonce | ciphertext and tag`.
@@ -193,7 +302,16 @@ impl Vault {
     /// A key for keyed hashes of another kind (`"page tokens"`, `"audit"`). Each label gives a key of its own, the same one at
     /// every start.
     pub fn mac_key(&self, label: &'static str) -> MacKey {
-        mac_key(&self.file, label)
+        mac_key(&self.macs, label)
+    }
+
+    fn sealing(&self) -> Arc<Sealing> {
+        self.sealing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys of the broker itself.
+    pub(super) fn own<T>(&self, work: impl FnOnce(&OwnKeys) -> T) -> T {
+        work(&self.sealing().own)
     }
 
     fn team(&self, team: &TeamId) -> Option<Arc<TeamKeys>> {
@@ -201,8 +319,8 @@ impl Vault {
     }
 }
 
-fn mac_key(file: &KeyFile, label: &str) -> MacKey {
-    MacKey::new(file.derive(&[b"keyed hash of ", label.as_bytes()], HKDF_SHA256.hmac_algorithm()))
+fn mac_key(macs: &Prk, label: &str) -> MacKey {
+    MacKey::new(derive(macs, &[b"keyed hash of ", label.as_bytes()], HKDF_SHA256.hmac_algorithm()))
 }
 
 fn header(number: u32) -> Header {
@@ -232,6 +350,7 @@ mod tests {
 
     struct Bench {
         vault: Vault,
+        own: WrappedOwnKey,
         _directory: tempfile::TempDir,
     }
 
@@ -242,12 +361,13 @@ mod tests {
     /// A vault with a data key for `acme` and for `zenith`.
     fn bench() -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let file = KeyFile::create(&directory.path().join("sealing.key")).unwrap();
-        let vault = Vault::open(file, Vec::new()).unwrap();
+        let key = SealingKey::create(&directory.path().join("sealing.key")).unwrap();
+        let own = WrappedOwnKey::first(&key);
+        let vault = Vault::open(&key, std::slice::from_ref(&own)).unwrap();
         for name in ["acme", "zenith"] {
-            vault.install(vault.new_data_key(&team(name))).unwrap();
+            vault.install(vault.new_data_key(&team(name), None)).unwrap();
         }
-        Bench { vault, _directory: directory }
+        Bench { vault, own, _directory: directory }
     }
 
     fn place(team: &TeamId) -> Place<'_> {
@@ -258,12 +378,14 @@ mod tests {
     fn a_secret_survives_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealing.key");
-        let vault = Vault::open(KeyFile::create(&path).unwrap(), Vec::new()).unwrap();
+        let own = [WrappedOwnKey::first(&SealingKey::create(&path).unwrap())];
+        let vault = Vault::open(&SealingKey::read(&path).unwrap(), &own).unwrap();
         let acme = team("acme");
-        let stored = vault.new_data_key(&acme);
+        let stored = vault.new_data_key(&acme, None);
         vault.install(stored.clone()).unwrap();
         let sealed = vault.seal(&place(&acme), b"EAAB-canary").unwrap();
-        let again = Vault::open(KeyFile::read(&path).unwrap(), vec![stored]).unwrap();
+        let again = Vault::open(&SealingKey::read(&path).unwrap(), &own).unwrap();
+        again.install(stored).unwrap();
         assert_eq!(again.open_sealed(&place(&acme), &sealed).ok().unwrap().expose(), "EAAB-canary");
         assert_eq!(again.key_hash(KeyId::from_u128(1), &[2; 32]), vault.key_hash(KeyId::from_u128(1), &[2; 32]));
     }
@@ -273,7 +395,7 @@ mod tests {
         let Bench { vault, .. } = bench();
         let acme = team("acme");
         let old = vault.seal(&place(&acme), b"old").unwrap();
-        vault.install(vault.new_data_key(&acme)).unwrap();
+        vault.install(vault.new_data_key(&acme, None)).unwrap();
         assert_eq!(vault.data_key_for(&acme), Some(2));
         let new = vault.seal(&place(&acme), b"new").unwrap();
         assert_eq!(
@@ -282,6 +404,39 @@ mod tests {
         );
         assert_eq!(vault.open_sealed(&place(&acme), &old).ok().unwrap().expose(), "old");
         assert_eq!(vault.open_sealed(&place(&acme), &new).ok().unwrap().expose(), "new");
+    }
+
+    #[test]
+    fn a_rotation_leaves_nothing_to_the_old_sealing_key() {
+        let Bench { vault, own, _directory: directory } = bench();
+        let (acme, path) = (team("acme"), directory.path().join("sealing.key"));
+        let stored = vault.new_data_key(&acme, None);
+        vault.install(stored.clone()).unwrap();
+        let (sealed, hash) =
+            (vault.seal(&place(&acme), b"EAAB-canary").unwrap(), vault.key_hash(KeyId::from_u128(1), &[2; 32]));
+        let next = SealingKey::create_next(&path).unwrap();
+        let damaged = WrappedDataKey { number: 9, ..stored.clone() };
+        let rotation = vault.prepare(&next, &[stored, damaged], &[own]);
+        let (data_keys, own_keys) = (rotation.data_keys.clone(), rotation.own_keys.clone());
+        assert_eq!(data_keys.iter().map(|key| key.number).collect::<Vec<_>>(), [2, 10]);
+        vault.adopt(rotation).unwrap();
+        assert_eq!(vault.fingerprint(), next.fingerprint());
+        assert_eq!(vault.open_sealed(&place(&acme), &sealed).ok().unwrap().expose(), "EAAB-canary");
+        assert!(!vault.is_of_newest(&acme, &sealed));
+        let resealed = vault.reseal(&place(&acme), &sealed).unwrap();
+        assert!(vault.is_of_newest(&acme, &resealed));
+        vault.retire_data_keys(&acme);
+        assert!(vault.teams_with_older_keys().is_empty());
+        assert!(vault.open_sealed(&place(&acme), &sealed).is_err());
+
+        let again = Vault::open(&next, &own_keys).unwrap();
+        data_keys.iter().for_each(|key| again.install(key.clone()).unwrap());
+        assert_eq!(again.open_sealed(&place(&acme), &resealed).ok().unwrap().expose(), "EAAB-canary");
+        assert_eq!(again.key_hash(KeyId::from_u128(1), &[2; 32]), hash, "API keys go on working");
+        let old = SealingKey::read(&path).unwrap();
+        assert!(matches!(Vault::open(&old, &own_keys), Err(VaultError::UnwrapOwn { .. })));
+        let wrapping = WrappingKey::new(&old);
+        assert!(data_keys.iter().all(|key| wrapping.unwrap(key).is_none()));
     }
 
     #[test]
@@ -296,7 +451,7 @@ mod tests {
     fn a_data_key_opens_only_with_its_sealing_key_team_and_number() {
         let (Bench { vault, .. }, Bench { vault: foreign, .. }) = (bench(), bench());
         let acme = team("acme");
-        let wrapped = vault.new_data_key(&acme);
+        let wrapped = vault.new_data_key(&acme, None);
         assert!(matches!(foreign.install(wrapped.clone()), Err(VaultError::Unwrap { .. })));
         let renumbered = WrappedDataKey { number: 9, ..wrapped.clone() };
         let given_away = WrappedDataKey { team: team("zenith"), ..wrapped.clone() };
@@ -314,7 +469,7 @@ mod tests {
     fn installing_twice_is_harmless_and_a_second_key_of_one_number_is_refused() {
         let Bench { vault, .. } = bench();
         let acme = team("acme");
-        let (one, other) = (vault.new_data_key(&acme), vault.new_data_key(&acme));
+        let (one, other) = (vault.new_data_key(&acme, None), vault.new_data_key(&acme, None));
         assert_eq!(vault.install(one.clone()), Ok(()));
         assert_eq!(vault.install(one), Ok(()));
         assert_eq!(vault.install(other), Err(VaultError::Duplicate { team: acme, number: 2 }));

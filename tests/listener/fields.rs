@@ -16,6 +16,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ClosedOperation.operation", "as its close_time"),
     ("Token.closed_operations", "as the messages in it"),
     ("CollectResync.more", "needs more leases than a message holds: see the stream tests of the lease service"),
+    ("Sealing.damaged", "needs a store that was changed from outside: see the tests of sealing"),
     ("WatchAlertsResponse.restarted", "needs a reader that falls behind: see the tests of watching"),
 ];
 
@@ -114,6 +115,7 @@ async fn every_field_of_every_answer_is_filled() {
     teams_and_keys(&mut filled, &bench).await;
     tokens(&mut filled, &bench.admin).await;
     leases(&mut filled, &bench).await;
+    sealing(&mut filled, &bench.admin).await;
     loads_and_alerts(&mut filled, &bench).await;
     audit(&mut filled, &bench.admin).await;
     bench.stop().await;
@@ -324,6 +326,17 @@ async fn loads_and_alerts(filled: &mut Filled, bench: &Bench) {
     filled.ask(admin, "AlertService/ListAlerts", &[r#"parent: "teams/-" page_size: 1"#]).await;
     filled.watched(admin, "AlertService/WatchAlerts", r#"parent: "teams/-""#, 2).await;
     filled.watched(admin, "LoadService/WatchTeamLoad", r#"name: "teams/acme/load""#, 1).await;
+}
+
+async fn sealing(filled: &mut Filled, admin: &Client) {
+    filled.ask(admin, "KeyService/RotateSealingKey", &[""]).await;
+    let is_busy = |answer: &DynamicMessage| {
+        let sealing = answer.get_field_by_name("sealing").unwrap().into_owned();
+        sealing.as_message().unwrap().has_field_by_name("resealing")
+    };
+    while is_busy(&filled.ask(admin, "KeyService/GetSealing", &[""]).await) {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn audit(filled: &mut Filled, admin: &Client) {

@@ -85,6 +85,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("TokenService/GetToken", Who::Reader, r#"name: "<token>""#),
     ("TokenService/ListTokens", Who::Reader, r#"parent: "<team>""#),
     ("KeyService/ListKeys", Who::Admin, r#"collector: "<collector>""#),
+    ("KeyService/GetSealing", Who::Reader, ""),
     ("AlertService/ListAlerts", Who::Reader, r#"parent: "<team>""#),
     ("AlertService/GetAlert", Who::Reader, r#"name: "<alert>""#),
     ("AlertService/WatchAlerts", Who::Reader, r#"parent: "<team>""#),
@@ -107,6 +108,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("KeyService/CreateKey", Who::Admin, r#"key { role: KEY_ROLE_COLLECTOR collector: "<collector>" }"#),
     ("KeyService/RevokeKeyByValue", Who::Everybody, r#"value: "no key""#),
     ("KeyService/RevokeKey", Who::Admin, r#"name: "<key>""#),
+    ("KeyService/RotateSealingKey", Who::Admin, ""),
     (
         "TokenService/AddToken",
         Who::Admin,

@@ -126,7 +126,7 @@ async fn a_key_file_that_is_wrong_missing_or_exposed_is_refused() {
 
     std::fs::write(&path, &right[..right.len() - 20]).unwrap();
     set_mode(&path, 0o600);
-    stopped.refuses("cut off", &["is not a whole key file", "restore it from its copy"]);
+    stopped.refuses("cut off", &["is not a whole sealing key", "restore it from its copy"]);
 
     std::fs::write(&path, &right).unwrap();
     set_mode(&path, 0o644);

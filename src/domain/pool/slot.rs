@@ -115,6 +115,15 @@ impl Pool {
         Some((&slot.sealed, slot.version))
     }
 
+    /// Takes in the access token of a version as it is sealed anew.
+    pub fn reseal(&mut self, token: TokenId, version: u32, sealed: Vec<u8>) {
+        let Some(at) = self.by_token.get(&token) else { return };
+        let slot = &mut self.slots[*at as usize];
+        if slot.version == version {
+            slot.sealed = sealed.into_boxed_slice();
+        }
+    }
+
     /// Takes a lease back: it is granted nothing more, and takes its last report only. Returns whether it was held and not taken back
     /// before.
     pub fn recall(&mut self, lease: LeaseId) -> bool {

@@ -151,6 +151,12 @@ async fn a_change_is_made_once_whatever_restarts() {
     test = keys_and_collectors(test, &mut tried).await;
     test = apps(test, &mut tried).await;
     test = tokens(test, &mut tried).await;
+    // A rotation has no content that could be another one.
+    let rotate = pb::RotateSealingKeyRequest { request_id: "once".to_owned() };
+    let first = call!(test, KeyServer.rotate_sealing_key(rotate.clone())).unwrap();
+    test = test.restart().await;
+    assert_eq!(call!(test, KeyServer.rotate_sealing_key(rotate)).unwrap(), first);
+    tried.push("rotatesealingkey".to_owned());
     let acknowledge = pb::AcknowledgeAlertRequest { name: alert(&test).await, ..Default::default() };
     same!(test, tried, AlertServer.acknowledge_alert(acknowledge), |ask| ask.comment = "seen".to_owned());
     let delete = pb::DeleteTeamRequest { name: "teams/acme".to_owned(), force: true, ..Default::default() };

@@ -128,6 +128,9 @@ fn what_to_do(reason: Reason) -> &'static str {
         Reason::AppDisabled => "the network disabled the app; an operator must act there",
         Reason::PlatformReset => "the network reset its tokens; have the person connect again",
         Reason::RefreshRejected => "the network refused to renew it; have the person connect again",
+        Reason::SecretDamaged => {
+            "its stored secret does not open any more; have the person connect again, and an operator run the doctor"
+        }
         Reason::NotAccepted => "the network does not accept it and does not say why; have the person connect again",
     }
 }

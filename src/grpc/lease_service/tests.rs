@@ -169,7 +169,7 @@ impl Bench {
         };
         broker.store.insert_team(team.clone(), event("team.add").into()).await.unwrap();
         broker.directory.put_team(team);
-        let data_key = broker.vault.new_data_key(&"acme".parse().unwrap());
+        let data_key = broker.vault.new_data_key(&"acme".parse().unwrap(), None);
         broker.vault.install(data_key).unwrap();
         let (collector, key) = add_collector(&broker, |_| {}).await;
         Self { broker, clock, address, admin, collector, key, tasks, _dir: dir }

@@ -76,6 +76,7 @@ fn reason_message(reason: Reason) -> pb::TokenReason {
         Reason::AppDisabled => pb::TokenReason::AppDisabled,
         Reason::PlatformReset => pb::TokenReason::PlatformReset,
         Reason::RefreshRejected => pb::TokenReason::RefreshRejected,
+        Reason::SecretDamaged => pb::TokenReason::SecretDamaged,
         Reason::NotAccepted => pb::TokenReason::NotAccepted,
     }
 }

@@ -186,6 +186,7 @@ pub fn read_invalidate(
         Ok(pb::TokenReason::AppDisabled) => Some(Reason::AppDisabled),
         Ok(pb::TokenReason::PlatformReset) => Some(Reason::PlatformReset),
         Ok(pb::TokenReason::RefreshRejected) => Some(Reason::RefreshRejected),
+        Ok(pb::TokenReason::SecretDamaged) => Some(Reason::SecretDamaged),
         Ok(pb::TokenReason::NotAccepted) => Some(Reason::NotAccepted),
         Ok(pb::TokenReason::Unspecified) | Err(_) => None,
     };

@@ -10,11 +10,12 @@ use crate::domain::networks::{Network, Purposes};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::apps::default_app;
 use crate::service::requests::Attempt;
+use crate::service::sealing::{stored, unstored};
 use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
 use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
 use crate::service::{Broker, Caller};
-use crate::store::{NewToken, SealedSecrets, StoreError, StoredToken, WrappedKey};
-use crate::vault::{Place, WrappedDataKey};
+use crate::store::{NewToken, SealedSecrets, StoreError, StoredToken};
+use crate::vault::Place;
 
 /// A token to add. Lengths and ranges are checked by the transport.
 pub struct AddToken {
@@ -155,14 +156,10 @@ impl Broker {
         if self.vault.data_key_for(team).is_some() {
             return Ok(());
         }
-        let made = self.vault.new_data_key(team);
-        let wrapped = WrappedKey {
-            team: made.team.clone(),
-            id: made.number,
-            wrapped: made.wrapped.clone(),
-            created_at: self.now(),
-        };
-        match self.store.insert_data_key(wrapped).await {
+        let known =
+            self.store.list_data_keys().await?.into_iter().filter(|key| key.team == *team).map(|key| key.id).max();
+        let made = self.vault.new_data_key(team, known);
+        match self.store.insert_data_key(stored(&made, self.now())).await {
             Ok(()) => self.vault.install(made)?,
             // Another process made one, or the team is gone.
             Err(StoreError::Conflict { .. }) => self.read_data_keys(team).await?,
@@ -172,9 +169,8 @@ impl Broker {
     }
 
     async fn read_data_keys(&self, team: &TeamId) -> Result<(), TokenError> {
-        let stored = self.store.list_data_keys().await?;
-        for WrappedKey { team, id, wrapped, .. } in stored.into_iter().filter(|key| key.team == *team) {
-            self.vault.install(WrappedDataKey { team, number: id, wrapped })?;
+        for key in self.store.list_data_keys().await?.into_iter().filter(|key| key.team == *team) {
+            self.vault.install(unstored(key))?;
         }
         match self.vault.data_key_for(team) {
             Some(_) => Ok(()),

@@ -17,6 +17,7 @@ pub(crate) mod doctor;
 pub(crate) mod lease;
 pub(crate) mod request;
 pub(crate) mod samples;
+pub(crate) mod sealing;
 pub(crate) mod survival;
 pub(crate) mod team;
 pub(crate) mod token;
@@ -50,11 +51,15 @@ macro_rules! suite {
                 filters_and_pages, all_tokens_come_in_chunks, an_import_goes_on_where_it_stopped
             }
             team {
-                teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept_and_rewrapped,
+                teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept,
                 meta_is_set_once_or_replaced
             }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
                 an_app_with_tokens_stays }
+            sealing {
+                a_rotation_changes_all_keys_or_none, secrets_are_sealed_anew_where_they_are_as_they_were,
+                data_keys_go_when_no_secret_needs_them
+            }
             request {
                 every_change_notes_its_request, a_change_that_fails_notes_nothing, of_changes_at_once_one_is_made
             }

@@ -68,18 +68,14 @@ pub(crate) async fn keys_are_kept(fixture: &dyn Fixture) {
     store.close().await;
 }
 
-pub(crate) async fn data_keys_are_kept_and_rewrapped(fixture: &dyn Fixture) {
+pub(crate) async fn data_keys_are_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     store.insert_team(team("acme"), event("team.add", "team").into()).await.unwrap();
     let key = |id, wrapped: u8| WrappedKey { team: acme(), id, wrapped: vec![wrapped], created_at: at(0) };
     store.insert_data_key(key(1, 10)).await.unwrap();
     store.insert_data_key(key(2, 20)).await.unwrap();
     assert!(matches!(store.insert_data_key(key(2, 30)).await, Err(StoreError::Conflict { .. })));
-    let failed = store.rewrap_data_keys(vec![key(1, 11), key(3, 31)]).await;
-    assert!(matches!(failed, Err(StoreError::NotFound { .. })));
     assert!(store.list_data_keys().await.unwrap() == [key(1, 10), key(2, 20)]);
-    store.rewrap_data_keys(vec![key(1, 11), key(2, 21)]).await.unwrap();
-    assert!(store.list_data_keys().await.unwrap() == [key(1, 11), key(2, 21)]);
     store.close().await;
 }
 

@@ -1,7 +1,11 @@
-//! The sealing key and its file.
+//! The sealing key, in its file or as a text of the environment.
 //!
 //! The file holds one line, `token-broker-key-1 <64 hex digits> <fingerprint>`, after comments. Only its owner may read it. It is
 //! made once, whole or not at all, and never overwritten: who loses it loses every secret in the store.
+//!
+//! A rotation needs two keys for a moment. The next one is written beside the present one (`sealing.key.next`) before the store is
+//! sealed with it, and takes its place afterwards, while the old one keeps its fingerprint as its name. Which of the two is the
+//! store's is said by the store alone, so a crash in between is mended by the next start.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -21,6 +25,7 @@ const COMMENT: &str = "\
 # The sealing key of a token-broker store. Without it no secret in the store can be opened, and nobody can make it anew.
 # Keep a copy of this file apart from the backups of the store.
 ";
+const KEY_LEN: usize = 32;
 /// A key file is a few lines; anything longer is another file.
 const MAX_LENGTH: u64 = 4096;
 
@@ -52,16 +57,18 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A sealing key that was read from its file.
-pub struct KeyFile {
-    path: PathBuf,
+/// A sealing key that was read.
+pub struct SealingKey {
+    /// Where it is, in words.
+    place: String,
+    bytes: Zeroizing<[u8; KEY_LEN]>,
     root: Prk,
     fingerprint: Fingerprint,
 }
 
 /// The sealing key can't be used. No message holds any of it.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
+pub enum SealingKeyError {
     /// There is a store, and its key is gone.
     #[error(
         "the key file {path} does not exist, but the store does; put the key of this store back (it is not made anew, since a new key opens nothing), \
@@ -79,11 +86,11 @@ pub enum KeyFileError {
         /// Its mode bits.
         mode: u32,
     },
-    /// It is not a key file, or not a whole one.
-    #[error("{path} is not a whole key file: {why}; restore it from its copy")]
+    /// It is not a key, or not a whole one.
+    #[error("{place} is not a whole sealing key: {why}; restore it from its copy")]
     Malformed {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        place: String,
         /// What is wrong with it.
         why: &'static str,
     },
@@ -95,11 +102,11 @@ pub enum KeyFileError {
     },
     /// It is the key of another store.
     #[error(
-        "the key file {path} holds the key {found}, but this store was sealed with the key {expected}; put the key file with that fingerprint in its place"
+        "{place} holds the key {found}, but this store was sealed with the key {expected}; put the key with that fingerprint in its place"
     )]
     WrongKey {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        place: String,
         /// What the store asks for.
         expected: Fingerprint,
         /// What the file holds.
@@ -117,42 +124,48 @@ pub enum KeyFileError {
     },
 }
 
-impl KeyFile {
+impl SealingKey {
     /// Reads the file; if there is none and the store is new, makes one with a fresh key.
-    pub fn open(path: &Path, store_is_new: bool) -> Result<Self, KeyFileError> {
+    pub fn open(path: &Path, store_is_new: bool) -> Result<Self, SealingKeyError> {
         match Self::read(path) {
-            Err(KeyFileError::Missing { .. }) if store_is_new => Self::create(path),
+            Err(SealingKeyError::Missing { .. }) if store_is_new => Self::create(path),
             outcome => outcome,
         }
     }
 
     /// Reads the file.
-    pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+    pub fn read(path: &Path) -> Result<Self, SealingKeyError> {
         let file = File::open(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => KeyFileError::Missing { path: path.to_owned() },
+            io::ErrorKind::NotFound => SealingKeyError::Missing { path: path.to_owned() },
             _ => io_error("open", path, source),
         })?;
         let about = file.metadata().map_err(|source| io_error("look at", path, source))?;
-        let malformed = |why| KeyFileError::Malformed { path: path.to_owned(), why };
+        let place = place_of(path);
+        let malformed = |why| SealingKeyError::Malformed { place: place.clone(), why };
         if !about.is_file() {
             return Err(malformed("it is not a regular file"));
         }
         let mode = about.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
+            return Err(SealingKeyError::Exposed { path: path.to_owned(), mode });
         }
         if about.len() > MAX_LENGTH {
             return Err(malformed("it is too long"));
         }
         let text = io::read_to_string(file).map(Zeroizing::new).map_err(|source| io_error("read", path, source))?;
-        Self::parse(path, &text)
+        Self::parse(place, &text)
+    }
+
+    /// The key that a text of the environment holds: the line of a key file.
+    pub fn of_text(place: &str, text: &str) -> Result<Self, SealingKeyError> {
+        Self::parse(place.to_owned(), text)
     }
 
     /// Makes the file with a fresh key. It appears whole or not at all, and never in the place of another one.
-    pub fn create(path: &Path) -> Result<Self, KeyFileError> {
-        let key = Self::from_key(path, &Zeroizing::new(random::<32>()));
-        let bytes = key.1;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    pub fn create(path: &Path) -> Result<Self, SealingKeyError> {
+        let key = Self::from_key(place_of(path), Zeroizing::new(random()));
+        let bytes = key.text();
+        let directory = directory_of(path);
         fs::create_dir_all(directory).map_err(|source| io_error("make the directory of", path, source))?;
         let fresh = path.with_added_extension(format!("{:016x}.new", u64::from_be_bytes(random())));
         let written = write_private(&fresh, &bytes).map_err(|source| io_error("write", &fresh, source));
@@ -160,9 +173,36 @@ impl KeyFile {
         // The second name of a key that was placed, or the remains of one that was not.
         let _ = fs::remove_file(&fresh);
         placed?;
-        let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|source| io_error("sync the directory of", path, source))?;
-        Ok(key.0)
+        sync_directory_of(path)?;
+        Ok(key)
+    }
+
+    /// Makes the next key beside the file of the present one, in the place of one that was never used.
+    pub fn create_next(path: &Path) -> Result<Self, SealingKeyError> {
+        let next = next_path(path);
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("replace", &next, error)),
+            _ => Self::create(&next),
+        }
+    }
+
+    /// Reads the next key.
+    pub fn read_next(path: &Path) -> Result<Self, SealingKeyError> {
+        Self::read(&next_path(path))
+    }
+
+    /// Gives the next key the place of the present one, whose file keeps the fingerprint as its name. Returns that name. May be
+    /// done again after a crash.
+    pub fn promote_next(path: &Path) -> Result<Option<PathBuf>, SealingKeyError> {
+        let retired = Self::read(path).ok().map(|key| path.with_added_extension(key.fingerprint.to_string()));
+        if let Some(retired) = retired.as_deref().filter(|retired| !retired.exists()) {
+            fs::hard_link(path, retired)
+                .or_else(|_| fs::copy(path, retired).map(drop))
+                .map_err(|source| io_error("keep a copy of", path, source))?;
+        }
+        fs::rename(next_path(path), path).map_err(|source| io_error("place", path, source))?;
+        sync_directory_of(path)?;
+        Ok(retired)
     }
 
     /// The key's fingerprint, to be kept in the store.
@@ -171,16 +211,21 @@ impl KeyFile {
     }
 
     /// Refuses a key that is not the one the store was sealed with.
-    pub fn must_be(&self, expected: Fingerprint) -> Result<(), KeyFileError> {
+    pub fn must_be(&self, expected: Fingerprint) -> Result<(), SealingKeyError> {
         if self.fingerprint == expected {
             return Ok(());
         }
-        Err(KeyFileError::WrongKey { path: self.path.clone(), expected, found: self.fingerprint })
+        Err(SealingKeyError::WrongKey { place: self.place.clone(), expected, found: self.fingerprint })
     }
 
-    /// Where it was read.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it was read, in words.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The key itself.
+    pub(super) fn bytes(&self) -> &[u8; KEY_LEN] {
+        &self.bytes
     }
 
     /// A key for one use, derived from the sealing key under `label`.
@@ -188,8 +233,8 @@ impl KeyFile {
         derive(&self.root, label, kind)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, KeyFileError> {
-        let malformed = |why| KeyFileError::Malformed { path: path.to_owned(), why };
+    fn parse(place: String, text: &str) -> Result<Self, SealingKeyError> {
+        let malformed = |why| SealingKeyError::Malformed { place: place.clone(), why };
         let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
         let (Some(line), None) = (lines.next(), lines.next()) else {
             return Err(malformed("it must hold exactly one key"));
@@ -199,29 +244,38 @@ impl KeyFile {
             return Err(malformed("its line is not 'token-broker-key-1', a key and a fingerprint"));
         };
         let bytes = hex_array(digits).map(Zeroizing::new).ok_or_else(|| malformed("its key is not 64 hex digits"))?;
-        let (key, _) = Self::from_key(path, &bytes);
+        let key = Self::from_key(place.clone(), bytes);
         match fingerprint.parse() {
             Ok(written) if key.fingerprint == written => Ok(key),
             _ => Err(malformed("its key and its fingerprint do not belong together")),
         }
     }
 
-    /// The key, and the text of its file.
-    fn from_key(path: &Path, bytes: &[u8; 32]) -> (Self, Zeroizing<String>) {
-        let root = Salt::new(HKDF_SHA256, b"token-broker sealing key").extract(bytes);
+    fn from_key(place: String, bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
+        let root = root_of(&bytes);
         let fingerprint: Output<8> = derive(&root, &[b"fingerprint"], Length::<8>);
-        let fingerprint = Fingerprint(fingerprint.0);
+        Self { place, bytes, root, fingerprint: Fingerprint(fingerprint.0) }
+    }
+
+    /// The text of its file.
+    fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(512));
         text.push_str(COMMENT);
         text.push_str(FORMAT);
         text.push(' ');
-        push_hex(&mut text, bytes);
-        text.push_str(&format!(" {fingerprint}\n"));
-        (Self { path: path.to_owned(), root, fingerprint }, text)
+        push_hex(&mut text, &*self.bytes);
+        text.push_str(&format!(" {}\n", self.fingerprint));
+        text
     }
 }
 
-fn derive<K: KeyType, T: for<'a> From<Okm<'a, K>>>(root: &Prk, label: &[&[u8]], kind: K) -> T {
+/// What keys are derived from.
+pub(super) fn root_of(bytes: &[u8; KEY_LEN]) -> Prk {
+    Salt::new(HKDF_SHA256, b"token-broker sealing key").extract(bytes)
+}
+
+/// A key for one use, derived under `label`.
+pub(super) fn derive<K: KeyType, T: for<'a> From<Okm<'a, K>>>(root: &Prk, label: &[&[u8]], kind: K) -> T {
     let output = root.expand(label, kind).expect("the length is far below the 8160 bytes that HKDF can give");
     T::from(output)
 }
@@ -245,6 +299,23 @@ impl<const N: usize> From<Okm<'_, Length<N>>> for Output<N> {
     }
 }
 
+fn place_of(path: &Path) -> String {
+    format!("the key file {}", path.display())
+}
+
+fn next_path(path: &Path) -> PathBuf {
+    path.with_added_extension("next")
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync_directory_of(path: &Path) -> Result<(), SealingKeyError> {
+    let synced = File::open(directory_of(path)).and_then(|directory| directory.sync_all());
+    synced.map_err(|source| io_error("sync the directory of", path, source))
+}
+
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
@@ -253,20 +324,20 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 
 /// Gives the written file its name. A hard link is refused where the name is taken, which a rename is not; file systems
 /// without hard links get the rename.
-fn place(fresh: &Path, path: &Path) -> Result<(), KeyFileError> {
+fn place(fresh: &Path, path: &Path) -> Result<(), SealingKeyError> {
     let linked = fs::hard_link(fresh, path);
     let placed = match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(fresh, path),
         outcome => outcome,
     };
     placed.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => KeyFileError::Exists { path: path.to_owned() },
+        io::ErrorKind::AlreadyExists => SealingKeyError::Exists { path: path.to_owned() },
         _ => io_error("place", path, source),
     })
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> KeyFileError {
-    KeyFileError::Io { action, path: path.to_owned(), source }
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> SealingKeyError {
+    SealingKeyError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -281,11 +352,11 @@ mod tests {
     fn a_new_store_gets_a_private_key_that_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("deep/er/sealing.key");
-        let made = KeyFile::open(&path, true).unwrap();
+        let made = SealingKey::open(&path, true).unwrap();
         assert_eq!(mode_of(&path), 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside the key");
         for store_is_new in [true, false] {
-            assert_eq!(KeyFile::open(&path, store_is_new).unwrap().fingerprint(), made.fingerprint());
+            assert_eq!(SealingKey::open(&path, store_is_new).unwrap().fingerprint(), made.fingerprint());
         }
     }
 
@@ -293,7 +364,7 @@ mod tests {
     fn an_old_store_gets_no_new_key() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealing.key");
-        assert!(matches!(KeyFile::open(&path, false), Err(KeyFileError::Missing { .. })));
+        assert!(matches!(SealingKey::open(&path, false), Err(SealingKeyError::Missing { .. })));
         assert!(!path.exists());
     }
 
@@ -301,9 +372,9 @@ mod tests {
     fn a_key_is_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealing.key");
-        let first = KeyFile::create(&path).unwrap();
-        assert!(matches!(KeyFile::create(&path), Err(KeyFileError::Exists { .. })));
-        assert_eq!(KeyFile::read(&path).unwrap().fingerprint(), first.fingerprint());
+        let first = SealingKey::create(&path).unwrap();
+        assert!(matches!(SealingKey::create(&path), Err(SealingKeyError::Exists { .. })));
+        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), first.fingerprint());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -311,12 +382,12 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealing.key");
-        KeyFile::create(&path).unwrap();
+        SealingKey::create(&path).unwrap();
         for (mode, fits) in
             [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false), (0o601, false)]
         {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let outcome = KeyFile::read(&path);
+            let outcome = SealingKey::read(&path);
             assert_eq!(outcome.is_ok(), fits, "{mode:o}");
             if let Err(error) = outcome {
                 assert!(error.to_string().contains("chmod 600"), "{error}");
@@ -328,7 +399,7 @@ mod tests {
     fn a_broken_file_is_named_and_its_text_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sealing.key");
-        KeyFile::create(&path).unwrap();
+        SealingKey::create(&path).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let (_, key) = text.split_once("key-1 ").unwrap();
         let flipped = if key.starts_with('0') { '1' } else { '0' };
@@ -343,26 +414,57 @@ mod tests {
         ];
         for broken in cases {
             fs::write(&path, &broken).unwrap();
-            let message = KeyFile::read(&path).err().expect("it is broken").to_string();
+            let message = SealingKey::read(&path).err().expect("it is broken").to_string();
             assert!(message.contains("sealing.key") && message.contains("restore"), "{message}");
             assert!(!message.contains(&key[..16]), "{message}");
         }
         assert!(matches!(
-            KeyFile::read(directory.path()),
-            Err(KeyFileError::Malformed { .. } | KeyFileError::Exposed { .. })
+            SealingKey::read(directory.path()),
+            Err(SealingKeyError::Malformed { .. } | SealingKeyError::Exposed { .. })
         ));
     }
 
     #[test]
     fn the_key_of_another_store_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
-        let one = KeyFile::create(&directory.path().join("one.key")).unwrap();
-        let other = KeyFile::create(&directory.path().join("other.key")).unwrap();
+        let one = SealingKey::create(&directory.path().join("one.key")).unwrap();
+        let other = SealingKey::create(&directory.path().join("other.key")).unwrap();
         assert!(one.must_be(one.fingerprint()).is_ok());
         let message = one.must_be(other.fingerprint()).unwrap_err().to_string();
         for part in ["one.key".to_owned(), one.fingerprint().to_string(), other.fingerprint().to_string()] {
             assert!(message.contains(&part), "{message}");
         }
+    }
+
+    #[test]
+    fn the_next_key_takes_the_place_of_the_present_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sealing.key");
+        let old = SealingKey::create(&path).unwrap();
+        SealingKey::create_next(&path).unwrap();
+        let next = SealingKey::create_next(&path).unwrap();
+        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), old.fingerprint());
+        assert_eq!(SealingKey::read_next(&path).unwrap().fingerprint(), next.fingerprint());
+        let retired = SealingKey::promote_next(&path).unwrap().unwrap();
+        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), next.fingerprint());
+        assert_eq!(SealingKey::read(&retired).unwrap().fingerprint(), old.fingerprint());
+        assert_eq!((mode_of(&path), mode_of(&retired)), (0o600, 0o600));
+        assert!(SealingKey::read_next(&path).is_err());
+    }
+
+    #[test]
+    fn a_text_is_read_as_a_file_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sealing.key");
+        let key = SealingKey::create(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let line = text.lines().last().unwrap();
+        assert_eq!(SealingKey::of_text("VARIABLE", line).unwrap().fingerprint(), key.fingerprint());
+        let message = SealingKey::of_text("VARIABLE", &line[..60]).err().unwrap().to_string();
+        assert!(
+            message.starts_with("VARIABLE is not a whole sealing key") && !message.contains(&line[20..40]),
+            "{message}"
+        );
     }
 
     #[test]

@@ -1,0 +1,378 @@
+//! The sealing key: found at the start, changed while everything goes on.
+//!
+//! A change wraps all keys anew and makes new ones, in one transaction: from then on the old sealing key opens nothing of the store.
+//! Secrets are then sealed anew with the new data keys, a few at a time, each only if it is still as it was. Nothing is noted on the way:
+//! which key sealed a secret stands in the secret, so a pass that was broken off begins again and passes over what is done. The old data
+//! keys, wrapped by the new sealing key, go once no secret needs them and no call from before can still bring one.
+//!
+//! A secret that does not open takes its token out of use, and nothing else: the token is invalid, the log and a metric say so.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{TeamId, TokenId};
+use crate::config::Config;
+use crate::domain::token::Reason;
+use crate::service::requests::Attempt;
+use crate::service::tokens::TokenError;
+use crate::service::{Broker, Caller};
+use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedSecrets, SealedToken, StoreError, WrappedKey};
+use crate::vault::{
+    Fingerprint, OpenError, Place, ResealError, SealingKey, SealingKeyError, VaultError, WrappedDataKey, WrappedOwnKey,
+};
+
+/// Tokens sealed anew in one transaction.
+const BATCH: u32 = 256;
+/// How long a call from before a rotation may still bring a secret that is sealed with an older data key: longer than any call lasts.
+const CALLS_END_IN: Duration = Duration::from_secs(600);
+
+/// How far secrets are sealed with the newest keys.
+#[derive(Debug, Default)]
+pub struct Sealing(Mutex<Progress>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    /// When the next pass is due; `None`: now.
+    next: Option<Timestamp>,
+    running: bool,
+    looked_at: u64,
+    resealed: u64,
+    damaged: u64,
+    finished_at: Option<Timestamp>,
+}
+
+/// The sealing key, and how far secrets are sealed with the newest keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealingView {
+    /// The sealing key that wraps all other keys.
+    pub fingerprint: Fingerprint,
+    /// Whether a pass over all secrets is under way or due.
+    pub resealing: bool,
+    /// Tokens that the present or last pass has looked at.
+    pub looked_at: u64,
+    /// Tokens among them that were sealed anew.
+    pub resealed: u64,
+    /// Tokens among them whose secrets do not open.
+    pub damaged: u64,
+    /// When the last pass ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Why the sealing key was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// There is no next key.
+    #[error(
+        "the sealing key comes from the environment, so the next one must, too: start the broker with the new key in TOKEN_BROKER__VAULT__NEXT_KEY \
+         beside the present one, then ask again"
+    )]
+    NoNextKey,
+    /// The next key is the present one.
+    #[error("the next sealing key is the present one; set TOKEN_BROKER__VAULT__NEXT_KEY to a new key")]
+    SameKey,
+    /// The next key can't be made or read.
+    #[error(transparent)]
+    Key(#[from] SealingKeyError),
+    /// The new keys do not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A sealing key of the configured place.
+pub struct FoundKey {
+    /// The key.
+    pub key: SealingKey,
+    /// Whether it is the next one, which has not taken its place yet.
+    pub is_next: bool,
+}
+
+/// The key of the configured place with the fingerprint that the store asks for.
+pub fn find_key(config: &Config, expected: Fingerprint) -> Result<FoundKey, SealingKeyError> {
+    let (present, next) = match &config.vault.key {
+        Some(text) => {
+            let next = config.vault.next_key.as_ref().map(|text| SealingKey::of_text(NEXT_KEY, text.expose()));
+            (SealingKey::of_text(KEY, text.expose()), next)
+        }
+        None => {
+            let path = config.key_file();
+            (SealingKey::read(&path), Some(SealingKey::read_next(&path)))
+        }
+    };
+    if let Some(Ok(key)) = next
+        && key.fingerprint() == expected
+    {
+        return Ok(FoundKey { key, is_next: true });
+    }
+    let key = present?;
+    key.must_be(expected)?;
+    Ok(FoundKey { key, is_next: false })
+}
+
+/// The key for a store that has none yet; made, where it is kept in a file and there is none.
+pub(super) fn first_key(config: &Config) -> Result<SealingKey, SealingKeyError> {
+    match &config.vault.key {
+        Some(text) => SealingKey::of_text(KEY, text.expose()),
+        None => SealingKey::open(&config.key_file(), true),
+    }
+}
+
+const KEY: &str = "TOKEN_BROKER__VAULT__KEY";
+const NEXT_KEY: &str = "TOKEN_BROKER__VAULT__NEXT_KEY";
+
+/// Gives the next key its place, where that is a file: the store is sealed with it.
+pub(super) fn put_in_place(config: &Config, key: &SealingKey) -> Result<(), SealingKeyError> {
+    if config.vault.key.is_some() {
+        tracing::warn!(
+            fingerprint = %key.fingerprint(),
+            "the store is sealed with the key in {NEXT_KEY}; put it into {KEY} and remove the old one"
+        );
+        return Ok(());
+    }
+    if let Some(retired) = SealingKey::promote_next(&config.key_file())? {
+        tracing::warn!(
+            fingerprint = %key.fingerprint(),
+            retired = %retired.display(),
+            "the store has a new sealing key; keep a copy of it apart, and the old one only for as long as backups need it"
+        );
+    }
+    Ok(())
+}
+
+impl Sealing {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress());
+    }
+}
+
+impl Broker {
+    /// Changes the sealing key. When this returns, the old one opens nothing of the store; secrets are sealed anew from then on.
+    pub async fn rotate_sealing_key(
+        &self,
+        attempt: impl Into<Attempt<SealingView>>,
+    ) -> Result<SealingView, RotateError> {
+        let attempt = attempt.into();
+        // No data key is made meanwhile.
+        let _one_at_a_time = self.changes.data_keys.lock().await;
+        let next = self.next_key()?;
+        let data_keys: Vec<_> = self.store.list_data_keys().await?.into_iter().map(unstored).collect();
+        let own_keys: Vec<_> = self.store.list_own_keys().await?.into_iter().map(unstored_own).collect();
+        let rotation = self.vault.prepare(&next, &data_keys, &own_keys);
+        let (old, now) = (self.vault.fingerprint(), self.now());
+        let view = SealingView {
+            fingerprint: rotation.fingerprint,
+            resealing: true,
+            looked_at: 0,
+            resealed: 0,
+            damaged: 0,
+            finished_at: None,
+        };
+        let detail = format!("from={old} to={}", rotation.fingerprint);
+        let audit = self.audit(&attempt.caller, "sealing_key.rotate", "sealingKey".to_owned(), detail);
+        let rotate = RotateKeys {
+            data_keys: rotation.data_keys.iter().map(|key| stored(key, now)).collect(),
+            own_keys: rotation.own_keys.iter().map(|key| stored_own(key, now)).collect(),
+            fingerprint: rotation.fingerprint.to_string().into_bytes(),
+            trail: attempt.trail(audit, &view),
+        };
+        self.store.rotate_keys(rotate).await?;
+        self.vault.adopt(rotation)?;
+        if let Err(error) = put_in_place(&self.config, &next) {
+            tracing::error!(%error, "the new sealing key is not in its place yet; the next start puts it there");
+        }
+        self.sealing.note(|progress| *progress = Progress::default());
+        Ok(view)
+    }
+
+    /// The sealing key, and how far secrets are sealed with the newest keys.
+    pub fn view_sealing(&self) -> SealingView {
+        let progress = *self.sealing.progress();
+        SealingView {
+            fingerprint: self.vault.fingerprint(),
+            resealing: progress.running || progress.next.is_none(),
+            looked_at: progress.looked_at,
+            resealed: progress.resealed,
+            damaged: progress.damaged,
+            finished_at: progress.finished_at,
+        }
+    }
+
+    /// Looks at all secrets once after the start and after a rotation: seals anew what an older key sealed, and takes out of use what
+    /// does not open. Returns what was done, for people.
+    pub async fn reseal(&self) -> Result<String, StoreError> {
+        if self.sealing.progress().next.is_some_and(|next| next > self.now()) {
+            return Ok("everything is sealed with the newest keys".to_owned());
+        }
+        let sealed_with = self.vault.fingerprint();
+        self.sealing.note(|progress| {
+            *progress = Progress { running: true, finished_at: progress.finished_at, ..Progress::default() };
+        });
+        let passed = self.pass().await;
+        let now = self.now();
+        let retired = match &passed {
+            Ok(()) => self.retire_data_keys(now).await,
+            Err(_) => Ok(0),
+        };
+        let wait = if self.vault.teams_with_older_keys().is_empty() { Timestamp::NEVER } else { now + CALLS_END_IN };
+        let done = passed.and(retired);
+        let mut progress = self.sealing.progress();
+        progress.running = false;
+        if done.is_ok() {
+            progress.finished_at = Some(now);
+            // A rotation during the pass has asked for another one.
+            progress.next = (sealed_with == self.vault.fingerprint()).then_some(wait);
+        }
+        let Progress { looked_at, resealed, damaged, .. } = *progress;
+        done.map(|retired| {
+            format!(
+                "{looked_at} tokens looked at, {resealed} sealed anew, {damaged} damaged, {retired} data keys deleted"
+            )
+        })
+    }
+
+    async fn pass(&self) -> Result<(), StoreError> {
+        self.reseal_apps().await?;
+        let mut after = None;
+        loop {
+            let (last, damaged) = self.reseal_part(after).await?;
+            for (team, token) in damaged {
+                self.quarantine_token(&team, token).await?;
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Looks at some tokens after `after`. Returns the last of them, and those whose secrets do not open. No token is changed meanwhile,
+    /// so that the pools and the store agree.
+    async fn reseal_part(
+        &self,
+        after: Option<TokenId>,
+    ) -> Result<(Option<TokenId>, Vec<(TeamId, TokenId)>), StoreError> {
+        let _changes = self.changes.all_tokens().await;
+        let part = self.store.sealed_tokens(after, BATCH).await?;
+        let (last, looked_at) = (part.last().map(|token| token.token), part.len() as u64);
+        let (mut older, mut damaged) = (Vec::new(), Vec::new());
+        for token in part {
+            match self.sealed_anew(&token) {
+                Ok(None) => {}
+                Ok(Some(SealedSecrets { access, refresh })) => older.push(Resealed { before: token, access, refresh }),
+                Err(error) => {
+                    tracing::warn!(token = %token.token, %error, "a stored secret does not open");
+                    damaged.push((token.team, token.token));
+                }
+            }
+        }
+        let shown: Vec<_> = older.iter().map(|one| (one.before.clone(), one.access.clone())).collect();
+        let changed = if older.is_empty() { Vec::new() } else { self.store.reseal_tokens(older).await? };
+        for (before, access) in shown.into_iter().filter(|(before, _)| changed.contains(&before.token)) {
+            self.engine.reseal(&before.network, before.token, before.version, access);
+        }
+        self.sealing.note(|progress| {
+            progress.looked_at += looked_at;
+            progress.resealed += changed.len() as u64;
+            progress.damaged += damaged.len() as u64;
+        });
+        Ok((last, damaged))
+    }
+
+    /// A token's access and refresh token sealed with the newest data key; `None`: they are already.
+    fn sealed_anew(&self, token: &SealedToken) -> Result<Option<SealedSecrets>, ResealError> {
+        let is_new = |sealed: &[u8]| self.vault.is_of_newest(&token.team, sealed);
+        if is_new(&token.access) && token.refresh.as_deref().is_none_or(is_new) {
+            self.must_open(token)?;
+            return Ok(None);
+        }
+        let anew = |column, sealed: &[u8]| self.vault.reseal(&place(token, column), sealed);
+        let access = anew("access", &token.access)?;
+        let refresh = token.refresh.as_deref().map(|sealed| anew("refresh", sealed)).transpose()?;
+        Ok(Some(SealedSecrets { access, refresh }))
+    }
+
+    fn must_open(&self, token: &SealedToken) -> Result<(), OpenError> {
+        let open = |column, sealed: &[u8]| self.vault.open_sealed(&place(token, column), sealed).map(drop);
+        open("access", &token.access)?;
+        token.refresh.as_deref().map_or(Ok(()), |sealed| open("refresh", sealed))
+    }
+
+    /// Deletes data keys that nothing needs any more.
+    async fn retire_data_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut retired = 0;
+        let stored = self.store.list_data_keys().await?;
+        for (team, newest) in self.vault.teams_with_older_keys() {
+            let made = stored.iter().find(|key| key.team == team && key.id == newest).map(|key| key.created_at);
+            if made.is_none_or(|made| now.since(made) < CALLS_END_IN) {
+                continue;
+            }
+            let header = self.vault.header_of(newest);
+            let gone = self.store.retire_data_keys(&team, newest, header).await?;
+            if gone > 0 {
+                self.vault.retire_data_keys(&team);
+            }
+            retired += gone;
+        }
+        Ok(retired)
+    }
+
+    /// Takes a token out of use if its stored secrets do not open. Where they do, only the copy in the pool was not right.
+    pub(super) async fn quarantine_token(&self, team: &TeamId, id: TokenId) -> Result<(), StoreError> {
+        let Some(stored) = self.store.find_token(id).await? else { return Ok(()) };
+        let token = SealedToken::from(stored);
+        let Err(error) = self.must_open(&token) else {
+            self.engine.reseal(&token.network, id, token.version, token.access);
+            return Ok(());
+        };
+        tracing::error!(token = %id, %team, %error, "a stored secret does not open; its token is taken out of use");
+        self.metrics.token_quarantined();
+        let why = "its stored secret does not open";
+        match self.invalidate_token(&Caller::Broker, team, id, Reason::SecretDamaged, why).await {
+            Err(TokenError::Store(error)) => Err(error),
+            // It was given back or deleted meanwhile, or is changed all the time and comes again with the next pass.
+            _ => Ok(()),
+        }
+    }
+
+    fn next_key(&self) -> Result<SealingKey, RotateError> {
+        let vault = &self.config.vault;
+        let next = match (&vault.key, &vault.next_key) {
+            (None, _) => SealingKey::create_next(&self.config.key_file())?,
+            (Some(_), Some(text)) => SealingKey::of_text(NEXT_KEY, text.expose())?,
+            (Some(_), None) => return Err(RotateError::NoNextKey),
+        };
+        if next.fingerprint() == self.vault.fingerprint() { Err(RotateError::SameKey) } else { Ok(next) }
+    }
+}
+
+fn place<'a>(token: &'a SealedToken, column: &'static str) -> Place<'a> {
+    Place { table: "token", row: token.token.as_bytes(), column, team: &token.team, version: u64::from(token.version) }
+}
+
+/// A data key out of its row.
+pub fn unstored(key: WrappedKey) -> WrappedDataKey {
+    WrappedDataKey { team: key.team, number: key.id, wrapped: key.wrapped }
+}
+
+pub(super) fn stored(key: &WrappedDataKey, created_at: Timestamp) -> WrappedKey {
+    WrappedKey { team: key.team.clone(), id: key.number, wrapped: key.wrapped.clone(), created_at }
+}
+
+/// An own key out of its row.
+pub fn unstored_own(key: OwnKeyRow) -> WrappedOwnKey {
+    WrappedOwnKey { number: key.id, wrapped: key.wrapped }
+}
+
+pub(super) fn stored_own(key: &WrappedOwnKey, created_at: Timestamp) -> OwnKeyRow {
+    OwnKeyRow { id: key.number, wrapped: key.wrapped.clone(), created_at }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! The sealing key is changed on a whole broker, in every order in which that can be broken off.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::base::ids::CollectorId;
+use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::token::TokenState;
+use crate::service::testing::{START, TestBroker, ask};
+use crate::store::AuditFilter;
+
+const LONG_ENOUGH: Duration = Duration::from_secs(601);
+
+struct Bench {
+    test: TestBroker,
+    acme: TeamId,
+    collector: CollectorId,
+}
+
+/// A broker with so many tokens of one team.
+async fn bench(tokens: usize) -> Bench {
+    bench_with(Config::default(), tokens).await
+}
+
+async fn bench_with(config: Config, tokens: usize) -> Bench {
+    let test = TestBroker::start_with(config).await;
+    let acme = test.team("acme").await;
+    for n in 0..tokens {
+        test.token(&acme, &format!("p{n}")).await;
+    }
+    let collector = test.collector(&acme, "crawler").await.id;
+    Bench { test, acme, collector }
+}
+
+impl Bench {
+    async fn restart(self) -> Self {
+        Self { test: self.test.restart().await, ..self }
+    }
+
+    fn broker(&self) -> &Broker {
+        &self.test.broker
+    }
+
+    async fn rotate(&self) -> Fingerprint {
+        self.broker().rotate_sealing_key(&self.test.admin).await.unwrap().fingerprint
+    }
+
+    /// A lease opens, and its token is one that was added.
+    async fn must_lease(&self) {
+        let leased = self.broker().acquire_lease(&self.test.caller(self.collector), ask(&self.acme, 1)).await.unwrap();
+        assert!(leased.access_token.expose().starts_with("access-of-p"));
+        let _ = self.broker().engine.release(leased.lease);
+    }
+
+    async fn sealed(&self) -> Vec<SealedToken> {
+        self.broker().store.sealed_tokens(None, 10_000).await.unwrap()
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.broker().config.key_file()
+    }
+
+    async fn state_of(&self, token: TokenId) -> TokenState {
+        self.broker().store.find_token(token).await.unwrap().unwrap().token.state
+    }
+
+    /// Writes what does not open in the place of a token's sealed access token.
+    async fn damage(&self, before: SealedToken) {
+        let (mut access, refresh) = (before.access.clone(), before.refresh.clone());
+        *access.last_mut().unwrap() ^= 1;
+        self.broker().store.reseal_tokens(vec![Resealed { before, access, refresh }]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn everything_is_sealed_anew_while_leases_go_on() {
+    let bench = bench(300).await;
+    let (old, before) = (bench.broker().vault.fingerprint(), bench.sealed().await);
+    bench.broker().reseal().await.unwrap();
+    assert!(!bench.broker().view_sealing().resealing);
+    let new = bench.rotate().await;
+    assert_ne!(new, old);
+    assert!(bench.broker().view_sealing().resealing);
+    bench.must_lease().await;
+    let (done, ()) = tokio::join!(bench.broker().reseal(), async {
+        for _ in 0..20 {
+            bench.must_lease().await;
+        }
+    });
+    assert_eq!(done.unwrap(), "300 tokens looked at, 300 sealed anew, 0 damaged, 0 data keys deleted");
+    let after = bench.sealed().await;
+    assert!(
+        before
+            .iter()
+            .zip(&after)
+            .all(|(before, after)| before.access != after.access && before.refresh != after.refresh)
+    );
+    let stored = bench.broker().store.list_data_keys().await.unwrap();
+    assert_eq!(
+        stored.iter().map(|key| key.id).collect::<Vec<_>>(),
+        [1, 2],
+        "calls from before may still need the older"
+    );
+    bench.test.clock.advance(LONG_ENOUGH);
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "300 tokens looked at, 0 sealed anew, 0 damaged, 1 data keys deleted");
+    bench.must_lease().await;
+    assert_eq!(bench.broker().reseal().await.unwrap(), "everything is sealed with the newest keys");
+    // The admin's key and the audit are of before, and still hold.
+    let bench = bench.restart().await;
+    assert!(bench.broker().authenticate(Some(&format!("Bearer {}", bench.test.admin_key))).is_ok());
+    bench.must_lease().await;
+    let key = crate::service::audit::audit_key(&bench.broker().vault);
+    assert_eq!(bench.broker().store.verify_audit(&key, None).await.unwrap().fault, None);
+    let events = bench.broker().store.list_audit(AuditFilter::default(), 10_000).await.unwrap();
+    let event = events.iter().find(|event| event.action == "sealing_key.rotate").unwrap();
+    assert_eq!(event.detail, format!("from={old} to={new}"));
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn the_old_key_opens_nothing_of_the_store() {
+    let bench = bench(2).await;
+    let old = bench.broker().vault.fingerprint();
+    bench.rotate().await;
+    let retired = bench.key_file().with_added_extension(old.to_string());
+    let old = SealingKey::read(&retired).unwrap();
+    let own: Vec<_> = bench.broker().store.list_own_keys().await.unwrap().into_iter().map(unstored_own).collect();
+    assert!(matches!(crate::vault::Vault::open(&old, &own), Err(VaultError::UnwrapOwn { .. })));
+    let new = SealingKey::read(&bench.key_file()).unwrap();
+    let vault = crate::vault::Vault::open(&new, &own).unwrap();
+    for key in bench.broker().store.list_data_keys().await.unwrap() {
+        vault.install(unstored(key)).unwrap();
+    }
+    bench.test.stop().await;
+}
+
+/// The process ends after the next key was written, before the store has it.
+#[tokio::test]
+async fn a_key_that_was_never_used_is_passed_over() {
+    let bench = bench(2).await;
+    let old = bench.broker().vault.fingerprint();
+    SealingKey::create_next(&bench.key_file()).unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(bench.broker().vault.fingerprint(), old);
+    bench.must_lease().await;
+    let new = bench.rotate().await;
+    let bench = bench.restart().await;
+    assert_eq!(bench.broker().vault.fingerprint(), new);
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+/// The process ends after the store has the new key, before its file has its place; and again while that happens.
+#[tokio::test]
+async fn a_key_without_its_place_is_put_there_by_the_next_start() {
+    let bench = bench(2).await;
+    let (path, old) = (bench.key_file(), bench.broker().vault.fingerprint());
+    let before = std::fs::read(&path).unwrap();
+    let new = bench.rotate().await;
+    std::fs::rename(&path, path.with_added_extension("next")).unwrap();
+    let retired = path.with_added_extension(old.to_string());
+    std::fs::rename(&retired, &path).unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), new);
+    assert_eq!(std::fs::read(&retired).unwrap(), before);
+    bench.must_lease().await;
+    std::fs::rename(&path, path.with_added_extension("next")).unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), new);
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+/// The process ends when a part of the secrets is sealed anew.
+#[tokio::test]
+async fn a_pass_that_was_broken_off_goes_on_after_the_start() {
+    let bench = bench(300).await;
+    bench.rotate().await;
+    bench.broker().reseal_part(None).await.unwrap();
+    let bench = bench.restart().await;
+    bench.must_lease().await;
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "300 tokens looked at, 44 sealed anew, 0 damaged, 0 data keys deleted");
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_rotation_overtakes_the_first() {
+    let bench = bench(3).await;
+    let (first, second) = (bench.rotate().await, bench.rotate().await);
+    assert_ne!(first, second);
+    bench.broker().reseal().await.unwrap();
+    bench.test.clock.advance(LONG_ENOUGH);
+    bench.broker().reseal().await.unwrap();
+    let stored = bench.broker().store.list_data_keys().await.unwrap();
+    assert_eq!(stored.iter().map(|key| key.id).collect::<Vec<_>>(), [3]);
+    let bench = bench.restart().await;
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+/// A secret that a call from before brings late is found by the pass that comes before the older data key would go.
+#[tokio::test]
+async fn a_late_secret_keeps_the_older_data_key() {
+    let bench = bench(2).await;
+    let late = bench.sealed().await.remove(0);
+    bench.rotate().await;
+    bench.broker().reseal().await.unwrap();
+    let now = bench.sealed().await.remove(0);
+    bench.test.clock.advance(LONG_ENOUGH);
+    let SealedToken { access, refresh, .. } = late;
+    bench.broker().store.reseal_tokens(vec![Resealed { before: now, access, refresh }]).await.unwrap();
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "2 tokens looked at, 1 sealed anew, 0 damaged, 1 data keys deleted");
+    let bench = bench.restart().await;
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_secret_takes_its_token_out_of_use_and_nothing_else() {
+    let bench = bench(2).await;
+    let tokens = bench.sealed().await;
+    let damaged = tokens[0].token;
+    bench.damage(tokens[0].clone()).await;
+    let bench = bench.restart().await;
+    assert_eq!(bench.state_of(damaged).await, TokenState::Live, "the start looks at no secret");
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "2 tokens looked at, 0 sealed anew, 1 damaged, 0 data keys deleted");
+    assert_eq!(bench.state_of(damaged).await, TokenState::Invalid { reason: Reason::SecretDamaged, since: START });
+    assert_eq!(bench.state_of(tokens[1].token).await, TokenState::Live);
+    assert!(bench.broker().metrics.render().contains("token_broker_quarantined_tokens_total 1"));
+    for _ in 0..5 {
+        bench.must_lease().await;
+    }
+    // It hinders no rotation.
+    bench.rotate().await;
+    bench.broker().reseal().await.unwrap();
+    bench.test.clock.advance(LONG_ENOUGH);
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "1 tokens looked at, 0 sealed anew, 0 damaged, 1 data keys deleted");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_secret_is_found_by_the_lease_that_needs_it() {
+    let bench = bench(1).await;
+    let token = bench.sealed().await.remove(0);
+    let id = token.token;
+    bench.damage(token).await;
+    let bench = bench.restart().await;
+    let refused = bench.broker().acquire_lease(&bench.test.caller(bench.collector), ask(&bench.acme, 1)).await;
+    assert!(matches!(refused, Err(crate::service::AcquireLeaseError::Sealed)));
+    bench.broker().quarantine_token(&bench.acme, id).await.unwrap();
+    assert!(matches!(bench.state_of(id).await, TokenState::Invalid { reason: Reason::SecretDamaged, .. }));
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_data_key_fails_no_start() {
+    let bench = bench(1).await;
+    let token = bench.sealed().await.remove(0).token;
+    let beta = bench.test.team("beta").await;
+    bench.test.token(&beta, "bert").await;
+    let broker = bench.broker();
+    let mut keys = broker.store.list_data_keys().await.unwrap();
+    keys.retain(|key| key.team == bench.acme);
+    keys[0].wrapped[20] ^= 1;
+    let own_keys = broker.store.list_own_keys().await.unwrap();
+    let event = AuditEvent {
+        id: crate::base::ids::AuditId::generate(),
+        at: broker.clock.now(),
+        actor: Actor::Broker,
+        action: "test",
+        team: None,
+        subject: String::new(),
+        detail: String::new(),
+    };
+    let fingerprint = broker.vault.fingerprint().to_string().into_bytes();
+    let rotation = RotateKeys { data_keys: keys, own_keys, fingerprint, trail: event.into() };
+    broker.store.rotate_keys(rotation).await.unwrap();
+    let bench = bench.restart().await;
+    bench.broker().reseal().await.unwrap();
+    assert!(matches!(bench.state_of(token).await, TokenState::Invalid { reason: Reason::SecretDamaged, .. }));
+    bench.test.token(&bench.acme, "p9").await;
+    bench.must_lease().await;
+    let bench = bench.restart().await;
+    bench.must_lease().await;
+    bench.test.stop().await;
+}
+
+/// The text of a fresh key, as it stands in its file.
+fn key_text() -> (String, Fingerprint) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    let key = SealingKey::create(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    (text.lines().last().unwrap().to_owned(), key.fingerprint())
+}
+
+fn config_of(key: &str, next_key: Option<&str>) -> Config {
+    let mut config = Config::default();
+    config.vault.key = Some(key.to_owned().into());
+    config.vault.next_key = next_key.map(|text| text.to_owned().into());
+    config
+}
+
+#[tokio::test]
+async fn a_key_of_the_environment_is_changed_to_the_next_one() {
+    let ((one, first), (two, second)) = (key_text(), key_text());
+    let bench = bench_with(config_of(&one, None), 1).await;
+    assert_eq!(bench.broker().vault.fingerprint(), first);
+    assert!(!bench.key_file().exists());
+    let refused = bench.broker().rotate_sealing_key(&bench.test.admin).await;
+    assert!(matches!(refused, Err(RotateError::NoNextKey)));
+    let bench = Bench { test: bench.test.restart_with(config_of(&one, Some(&one))).await, ..bench };
+    let refused = bench.broker().rotate_sealing_key(&bench.test.admin).await;
+    assert!(matches!(refused, Err(RotateError::SameKey)));
+    let bench = Bench { test: bench.test.restart_with(config_of(&one, Some(&two))).await, ..bench };
+    assert_eq!(bench.rotate().await, second);
+    let bench = bench.restart().await;
+    assert_eq!(bench.broker().vault.fingerprint(), second, "the store says which of the two is its key");
+    bench.must_lease().await;
+    let bench = Bench { test: bench.test.restart_with(config_of(&two, None)).await, ..bench };
+    bench.must_lease().await;
+    let refused = find_key(&config_of(&one, None), second).err().unwrap().to_string();
+    assert!(refused.contains("TOKEN_BROKER__VAULT__KEY") && refused.contains(&second.to_string()), "{refused}");
+    bench.test.stop().await;
+}
