@@ -19,7 +19,9 @@ use token_broker::domain::networks::{Catalogue, Network};
 use token_broker::domain::pool::{Pool, PoolSettings};
 use token_broker::domain::team::Team;
 use token_broker::engine::{Engine, EngineSettings};
-use token_broker::store::{AuditStore, NewToken, SqliteOptions, SqliteStore, StoredToken, TeamStore, TokenStore};
+use token_broker::store::{
+    AuditStore, NewToken, SqliteOptions, SqliteStore, StoredRenewal, StoredToken, TeamStore, TokenStore,
+};
 
 use ground::{Table, setting, token_of, write_json};
 
@@ -110,7 +112,7 @@ async fn fill_store(network: &Arc<Network>, folder: PathBuf) -> Value {
             let token = token_of(network, "user", "acme", number);
             let (sealed_access, sealed_refresh) = (vec![7; SEALED], Some(vec![8; SEALED]));
             NewToken {
-                stored: StoredToken { token, sealed_access, sealed_refresh },
+                stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
                 trail: event("token.add", &team).into(),
             }
         };

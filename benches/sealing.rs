@@ -20,7 +20,7 @@ use token_broker::domain::lease::Priority;
 use token_broker::domain::networks::{Catalogue, Purpose};
 use token_broker::service::teams::CreateTeam;
 use token_broker::service::{AcquireLease, Broker, Caller, Started};
-use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredToken};
+use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredRenewal, StoredToken};
 use token_broker::telemetry::Metrics;
 use token_broker::vault::Place;
 
@@ -108,7 +108,10 @@ async fn populate(broker: &Broker, team: &TeamId) {
             let sealed_access = seal("access", secret.expose()).expect("the team has a data key");
             let sealed_refresh = Some(seal("refresh", secret.expose()).expect("the team has a data key"));
             let trail = broker.audit(&Caller::Broker, "token.add", String::new(), String::new()).into();
-            NewToken { stored: StoredToken { token, sealed_access, sealed_refresh }, trail }
+            NewToken {
+                stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
+                trail,
+            }
         };
         let rows: Vec<_> = (first..(first + BATCH).min(tokens())).map(new).collect();
         for NewToken { stored, .. } in &rows {

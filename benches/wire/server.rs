@@ -22,7 +22,7 @@ use token_broker::grpc::pb::lease_service_server::LeaseServiceServer;
 use token_broker::service::keys::CreateKey;
 use token_broker::service::{Broker, Started};
 use token_broker::store::team::WrappedKey;
-use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredToken};
+use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredRenewal, StoredToken};
 use token_broker::telemetry::{Metrics, start_log};
 use token_broker::vault::Place;
 use tonic::transport::server::TcpIncoming;
@@ -178,7 +178,7 @@ async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow
             version: u64::from(token.version),
         };
         let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
-        let stored = StoredToken { token, sealed_access, sealed_refresh: None };
+        let stored = StoredToken { token, sealed_access, sealed_refresh: None, renewal: StoredRenewal::default() };
         rows.push(NewToken { stored, trail: event(broker, "token.add").into() });
     }
     broker.store.insert_tokens(rows.clone(), None).await?;

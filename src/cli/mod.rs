@@ -288,6 +288,7 @@ mod tests {
             "token import tokens.csv --dry-run --update",
             "token list --status no_expiry --state live -t -",
             "token pause tok_1 tok_2 --comment holiday",
+            "token renew tok_1 tok_2",
             "token invalidate tok_1 --reason password_changed",
             "token update tok_1 --scope a --scope b",
             "lease acquire --network x --operation search --purpose collect_content --calls 10 --wait 30s",

@@ -242,6 +242,7 @@ service! { TokenService {
     pause_token: PauseTokenRequest => PauseTokenResponse,
     resume_token: ResumeTokenRequest => ResumeTokenResponse,
     revoke_token: RevokeTokenRequest => RevokeTokenResponse,
+    renew_token: RenewTokenRequest => RenewTokenResponse,
     invalidate_token: InvalidateTokenRequest => InvalidateTokenResponse,
 }
 

@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod networks;
 mod reader;
+mod renewals;
 mod sections;
 mod tree;
 mod units;
@@ -28,6 +29,7 @@ pub use grpc::{ClientCertificates, Grpc, Limits, Tls};
 pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;
+pub use renewals::Renewals;
 pub use sections::{Catalogue, Http, Keep, KeyText, Metrics, Store, VaultSettings};
 pub use units::{ByteSize, Share};
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// How credit is granted.
     pub credit: Credit,
+    /// How tokens are kept alive.
+    pub renewals: Renewals,
     /// When a token load is too high.
     pub load: Load,
     /// Who is told.
@@ -153,6 +157,7 @@ impl Section for Config {
             vault: from.section("vault"),
             catalogue: from.section("catalogue"),
             credit: from.section("credit"),
+            renewals: from.section("renewals"),
             load: from.section("load"),
             alerts: from.section("alerts"),
             log: from.section("log"),

@@ -11,6 +11,7 @@ pub mod load;
 pub mod networks;
 pub mod pool;
 pub mod queue;
+pub mod renewal;
 pub mod retry;
 pub mod team;
 pub mod token;

@@ -64,6 +64,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("TokenService/PauseToken", Rule::Admin),
     ("TokenService/ResumeToken", Rule::Admin),
     ("TokenService/RevokeToken", Rule::Admin),
+    ("TokenService/RenewToken", Rule::Admin),
     ("TokenService/InvalidateToken", Rule::Admin),
     ("NetworkService/ListNetworks", Rule::Anybody),
     ("NetworkService/GetNetwork", Rule::Anybody),

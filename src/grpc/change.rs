@@ -32,7 +32,7 @@ macro_rules! changes {
 changes! {
     AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
     DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest,
-    PauseTokenRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
+    PauseTokenRequest, RenewTokenRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateTeamRequest, UpdateTokenRequest,
 }
 

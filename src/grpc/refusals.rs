@@ -10,6 +10,7 @@ use crate::service::collectors::CollectorError;
 use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
 use crate::service::networks::NetworkError;
+use crate::service::renew::RenewError;
 use crate::service::sealing::RotateError;
 use crate::service::teams::TeamError;
 use crate::service::tokens::{Rejected, TokenError};
@@ -135,6 +136,28 @@ impl From<TokenError> for Refusal {
             TokenError::Vault(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
             TokenError::Seal(_) => refuse(Code::Internal, ErrorReason::Internal, message),
             TokenError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<RenewError> for Refusal {
+    fn from(error: RenewError) -> Self {
+        let message = error.to_string();
+        match error {
+            RenewError::Token(error) => Refusal::from(error),
+            RenewError::NotRenewable(_) => refuse(Code::FailedPrecondition, ErrorReason::TokenNotRenewable, message),
+            RenewError::NoClient { network, app } => {
+                refuse(Code::FailedPrecondition, ErrorReason::AppClientMissing, message)
+                    .with("network", network)
+                    .with("app", app)
+            }
+            RenewError::Sealed(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
+            RenewError::Refused(reason) => {
+                refuse(Code::FailedPrecondition, ErrorReason::RenewalRefused, message).with("reason", reason.as_str())
+            }
+            RenewError::NotYet { wait, .. } | RenewError::Failed { wait, .. } => {
+                refuse(Code::Aborted, ErrorReason::RenewalFailed, message).retry_in(wait)
+            }
         }
     }
 }

@@ -120,6 +120,18 @@ impl TokenService for TokenServer {
         .await
     }
 
+    async fn renew_token(
+        &self,
+        request: Request<pb::RenewTokenRequest>,
+    ) -> Result<Response<pb::RenewTokenResponse>, Status> {
+        let read = |request: &pb::RenewTokenRequest, mistakes: &mut _| read_name(&request.name, mistakes);
+        let call = "TokenService/RenewToken";
+        change(&self.0, request, call, read, |broker, attempt, (team, id)| async move {
+            broker.renew_token(attempt, &team, id).await
+        })
+        .await
+    }
+
     async fn invalidate_token(
         &self,
         request: Request<pb::InvalidateTokenRequest>,

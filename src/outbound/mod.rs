@@ -3,4 +3,5 @@
 //! Nothing here decides what is said or when; it is told what to send, sends it once, and says what came of it.
 
 pub mod address;
+pub mod oauth;
 pub mod webhook;

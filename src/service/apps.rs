@@ -369,6 +369,14 @@ impl Broker {
         AppView { app, has_secret: stored.sealed_secret.is_some(), budgets, tokens }
     }
 
+    /// How an app shows itself at its network: its client id, empty if it is not known, and its client secret.
+    pub(super) fn client_of(&self, network: &NetworkId, app: &AppId) -> Result<(String, Option<Secret>), OpenOwnError> {
+        let Some(stored) = self.directory.app(network, app) else { return Ok((String::new(), None)) };
+        let row = name_of(&stored.app);
+        let open = |sealed: &Vec<u8>| self.vault.open_own(&secret_place(&row, stored.secret_version), sealed);
+        Ok((stored.app.client_id.clone(), stored.sealed_secret.as_ref().map(open).transpose()?))
+    }
+
     /// What each call with a token must carry beside it. Without the app's client secret there is no proof: the network asks for one
     /// only where the app is set up so.
     pub(super) fn call_parameters(

@@ -15,6 +15,8 @@ use crate::store::StoreError;
 
 /// How often loads are evaluated, on the broker's clock.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often tokens that are due for a renewal are looked for, on the broker's clock.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
@@ -68,6 +70,7 @@ impl Broker {
     /// Starts all background work under `tasks`.
     pub fn start_background(&self, tasks: &Tasks) {
         self.every(tasks, "loads", EVALUATE_EVERY, |broker| async move { broker.watch_loads().await });
+        self.every(tasks, "renewals", RENEW_EVERY, |broker| async move { broker.renew_due().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.start_metrics(tasks);

@@ -23,6 +23,7 @@ mod list_leases;
 pub mod networks;
 pub mod page;
 mod prune;
+pub mod renew;
 mod report_usage;
 pub mod requests;
 pub mod sealing;
@@ -59,6 +60,7 @@ use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
+use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -113,6 +115,8 @@ pub struct Parts {
     pub sealing: Sealing,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
+    /// Renewals that are under way.
+    pub renewals: Renewals,
     /// Imports that are known.
     pub imports: Imports,
 }

@@ -16,7 +16,7 @@ use crate::base::ids::{LeaseId, NetworkId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
-use crate::domain::token::{Finding, Token};
+use crate::domain::token::{Finding, Reason, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 use crate::service::tokens::{ATTEMPTS, TokenError};
 use crate::service::{Broker, Caller, Forbidden};
@@ -324,7 +324,9 @@ impl Broker {
                 outbox: Vec::new(),
                 alerts: Vec::new(),
             };
+            let settled_by_renewal = matches!(finding, Finding::Dead(Reason::Expired | Reason::NotAccepted));
             match self.store.change_token(change).await {
+                Ok(()) if settled_by_renewal => return self.hasten_renewal(&stored.token).await,
                 Ok(()) => return Ok(()),
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(TokenChangeError::Store(error)) => return Err(error),

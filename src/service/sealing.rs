@@ -17,7 +17,7 @@ use crate::domain::token::Reason;
 use crate::service::requests::Attempt;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
-use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedSecrets, SealedToken, StoreError, WrappedKey};
+use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedToken, StoreError, WrappedKey};
 use crate::vault::{
     Fingerprint, OpenError, Place, ResealError, SealingKey, SealingKeyError, VaultError, WrappedDataKey, WrappedOwnKey,
 };
@@ -152,6 +152,9 @@ impl Sealing {
     }
 }
 
+/// An access token and a refresh token, sealed.
+type SealedAnew = (Vec<u8>, Option<Vec<u8>>);
+
 impl Broker {
     /// Changes the sealing key. When this returns, the old one opens nothing of the store; secrets are sealed anew from then on.
     pub async fn rotate_sealing_key(
@@ -265,7 +268,7 @@ impl Broker {
         for token in part {
             match self.sealed_anew(&token) {
                 Ok(None) => {}
-                Ok(Some(SealedSecrets { access, refresh })) => older.push(Resealed { before: token, access, refresh }),
+                Ok(Some((access, refresh))) => older.push(Resealed { before: token, access, refresh }),
                 Err(error) => {
                     tracing::warn!(token = %token.token, %error, "a stored secret does not open");
                     damaged.push((token.team, token.token));
@@ -286,7 +289,7 @@ impl Broker {
     }
 
     /// A token's access and refresh token sealed with the newest data key; `None`: they are already.
-    fn sealed_anew(&self, token: &SealedToken) -> Result<Option<SealedSecrets>, ResealError> {
+    fn sealed_anew(&self, token: &SealedToken) -> Result<Option<SealedAnew>, ResealError> {
         let is_new = |sealed: &[u8]| self.vault.is_of_newest(&token.team, sealed);
         if is_new(&token.access) && token.refresh.as_deref().is_none_or(is_new) {
             self.must_open(token)?;
@@ -295,7 +298,7 @@ impl Broker {
         let anew = |column, sealed: &[u8]| self.vault.reseal(&place(token, column), sealed);
         let access = anew("access", &token.access)?;
         let refresh = token.refresh.as_deref().map(|sealed| anew("refresh", sealed)).transpose()?;
-        Ok(Some(SealedSecrets { access, refresh }))
+        Ok(Some((access, refresh)))
     }
 
     fn must_open(&self, token: &SealedToken) -> Result<(), OpenError> {

@@ -19,11 +19,13 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
+use crate::outbound::oauth::{EndpointSetupError, HttpTokenEndpoint, TokenEndpoint};
 use crate::service::audit::audit_key;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::keys::CreateKey;
+use crate::service::renew::Renewals;
 use crate::service::sealing::{
     FoundKey, Sealing, find_key, first_key, put_in_place, stored_own, unstored, unstored_own,
 };
@@ -64,6 +66,9 @@ pub enum StartError {
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
+    /// Networks can't be called.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointSetupError),
     /// A setting names what the catalogue does not have.
     #[error("{0}: {1}")]
     Misfit(String, String),
@@ -78,6 +83,20 @@ impl Broker {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         tasks: &Tasks,
+    ) -> Result<Started, StartError> {
+        let endpoint = Arc::new(HttpTokenEndpoint::new()?);
+        Self::start_by(config, catalogue, store, clock, metrics, tasks, endpoint).await
+    }
+
+    /// As [`Broker::start`], asking the networks' token endpoints through `endpoint`.
+    pub(super) async fn start_by(
+        config: Config,
+        catalogue: Catalogue,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        tasks: &Tasks,
+        endpoint: Arc<dyn TokenEndpoint>,
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
         let vault = open_vault(&config, &*store, clock.now()).await?;
@@ -105,6 +124,7 @@ impl Broker {
             changes: Changes::default(),
             sealing: Sealing::default(),
             watch,
+            renewals: Renewals::new(endpoint),
             imports: Imports::default(),
         });
         broker.restore_alerts().await?;

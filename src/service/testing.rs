@@ -15,6 +15,7 @@ use crate::domain::lease::Priority;
 use crate::domain::networks::{Catalogue, Purpose, Purposes};
 use crate::domain::team::{Collector, CollectorScope, KeyHolder};
 use crate::domain::token::Clocks;
+use crate::outbound::oauth::{FakeTokenEndpoint, TokenEndpoint};
 use crate::service::caller::Shown;
 use crate::service::collectors::CreateCollector;
 use crate::service::keys::CreateKey;
@@ -39,7 +40,17 @@ pub(crate) struct TestBroker {
     pub admin: Caller,
     /// The text of that operator's key.
     pub admin_key: String,
+    /// What token endpoints answer, unless the test brought its own.
+    pub endpoint: Arc<FakeTokenEndpoint>,
+    world: World,
     dir: TempDir,
+}
+
+/// The networks that a broker knows, and how their token endpoints are reached.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub catalogue: Catalogue,
+    pub endpoint: Arc<dyn TokenEndpoint>,
 }
 
 impl TestBroker {
@@ -55,11 +66,23 @@ impl TestBroker {
 
     /// Starts one on an empty store, with settings and a clock.
     pub async fn start_by(config: Config, clock: Arc<ManualClock>) -> Self {
+        let endpoint = Arc::new(FakeTokenEndpoint::default());
+        let world = World { catalogue: Catalogue::embedded(), endpoint: endpoint.clone() };
+        Self { endpoint, ..Self::start_in(world, config, clock).await }
+    }
+
+    /// Starts one on an empty store, with settings and a clock, in a world of the test's own.
+    pub async fn start_in(world: World, config: Config, clock: Arc<ManualClock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;
+        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone(), &world).await;
         let admin_key = first_key.expect("an empty store has no key").expose().to_owned();
         let admin = broker.authenticate(Some(&format!("Bearer {admin_key}"))).unwrap();
-        Self { broker, clock, tasks, admin, admin_key, dir }
+        Self { broker, clock, tasks, admin, admin_key, endpoint: Arc::default(), world, dir }
+    }
+
+    /// The folder of its store.
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Stops it, and starts another one on the same store.
@@ -76,12 +99,12 @@ impl TestBroker {
 
     /// Stops it, and starts another one on the same store with other settings.
     pub async fn restart_with(self, config: Config) -> Self {
-        let Self { broker, clock, tasks, admin, admin_key, dir } = self;
+        let Self { broker, clock, tasks, admin, admin_key, endpoint, world, dir } = self;
         stop(&broker, &tasks).await;
         drop(broker);
-        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone()).await;
+        let (broker, tasks, first_key) = start(config, dir.path(), clock.clone(), &world).await;
         assert!(first_key.is_none(), "a key that works is in the store");
-        Self { broker, clock, tasks, admin, admin_key, dir }
+        Self { broker, clock, tasks, admin, admin_key, endpoint, world, dir }
     }
 
     /// Stops it in order; nothing may be left over.
@@ -135,12 +158,18 @@ impl TestBroker {
     }
 }
 
-async fn start(mut config: Config, dir: &std::path::Path, clock: Arc<ManualClock>) -> (Broker, Tasks, Option<Secret>) {
+async fn start(
+    mut config: Config,
+    dir: &std::path::Path,
+    clock: Arc<ManualClock>,
+    world: &World,
+) -> (Broker, Tasks, Option<Secret>) {
     config.store.dir = dir.to_owned();
     let tasks = Tasks::default();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::new(dir), clock.clone()).await.unwrap());
     let metrics = Metrics::new(&config.metrics);
-    let started = Broker::start(config, Catalogue::embedded(), store, clock, metrics, &tasks).await.unwrap();
+    let World { catalogue, endpoint } = world.clone();
+    let started = Broker::start_by(config, catalogue, store, clock, metrics, &tasks, endpoint).await.unwrap();
     let Started { broker, first_key, .. } = started;
     (broker, tasks, first_key)
 }

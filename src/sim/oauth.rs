@@ -140,10 +140,27 @@ fn consent(simulation: &Simulation, network: &Network, ask: &Ask<'_>, oauth: &OA
 }
 
 fn token(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
+    // Kinds that share an endpoint are told apart by the grants that only one of them has.
+    let kind = network.kinds.iter().find(|kind| prolongs(kind, ask.parameter("grant_type"))).unwrap_or(ask.kind);
+    let ask = &Ask { kind, ..*ask };
     match issue(simulation, network, ask) {
         Ok(spec) => HttpAnswer::json(200, Vec::new(), &issued(network, ask.kind, &spec, simulation.now())),
         Err(refused) => refuse(network, &refused),
     }
+}
+
+/// Whether a token of this kind is changed for a later one by this grant.
+fn prolongs(kind: &TokenKind, grant: Option<&str>) -> bool {
+    let renews = match &kind.renewal {
+        Renewal::SelfRenewing { grant_type, .. } => grant == Some(grant_type),
+        _ => false,
+    };
+    renews
+        || kind
+            .oauth
+            .as_ref()
+            .and_then(|oauth| oauth.exchange_grant_type.as_deref())
+            .is_some_and(|own| grant == Some(own))
 }
 
 fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<TokenSpec, Refused> {

@@ -174,7 +174,7 @@ async fn call(
     };
     let answered = match oauth::endpoint(network, request.method().as_str(), path) {
         // Where the check of a token is a call like any other, it is counted as one.
-        Some((purpose, kind)) if !is_call(network, &request, path) => {
+        Some((purpose, kind)) if purpose != oauth::Purpose::Introspect || !is_call(network, &request, path) => {
             Ok(at_endpoint(&simulation, network, purpose, kind, request).await)
         }
         _ => answer(&simulation, network, path, &request, peer),

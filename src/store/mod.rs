@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod lease;
 pub mod meta;
 pub mod outbox;
+pub mod renewal;
 pub mod sealing;
 mod sql;
 pub mod sqlite;
@@ -42,6 +43,7 @@ pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Tra
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
+pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
@@ -56,6 +58,7 @@ pub trait Store:
     TeamStore
     + AppStore
     + TokenStore
+    + RenewalStore
     + LeaseStore
     + CreditStore
     + ClockStore

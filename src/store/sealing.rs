@@ -56,7 +56,7 @@ pub struct SealedToken {
 
 impl From<StoredToken> for SealedToken {
     fn from(stored: StoredToken) -> Self {
-        let StoredToken { token, sealed_access, sealed_refresh } = stored;
+        let StoredToken { token, sealed_access, sealed_refresh, .. } = stored;
         let (id, team, network, version) = (token.id, token.team, token.network, token.version);
         Self { token: id, team, network, version, access: sealed_access, refresh: sealed_refresh }
     }

@@ -10,7 +10,7 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::domain::token::{Token, TokenState};
 use crate::store::alert::AlertRow;
 use crate::store::outbox::OutboxRow;
-use crate::store::{StoreError, Trail};
+use crate::store::{StoreError, StoredRenewal, Trail};
 
 mod list;
 mod rows;
@@ -25,6 +25,8 @@ pub struct StoredToken {
     pub sealed_access: Vec<u8>,
     /// The refresh token, sealed.
     pub sealed_refresh: Option<Vec<u8>>,
+    /// When it is renewed. Of a new token only the due time is kept.
+    pub renewal: StoredRenewal,
 }
 
 /// Shows the token without its secrets, sealed or not.
@@ -41,6 +43,8 @@ pub struct SealedSecrets {
     pub access: Vec<u8>,
     /// The refresh token.
     pub refresh: Option<Vec<u8>>,
+    /// When they are to be renewed; `None`: never. Takes the place of the schedule of the secrets before them.
+    pub renew_at: Option<Timestamp>,
 }
 
 /// A token to keep, with what its keeping leaves beside it.

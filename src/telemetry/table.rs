@@ -61,6 +61,8 @@ table! {
     WAIT_TIME = "wait_seconds", Kind::Histogram(WAIT), "seconds", ["network"], "How long requests waited for credit, served or not.";
     THROTTLED = "throttled_reports_total", Kind::Counter, "calls", ["network"],
         "Calls that a network refused for a limit, as collectors reported them.";
+    RENEWALS = "renewals_total", Kind::Counter, "renewals", ["network", "outcome"],
+        "Renewals of tokens that ended: renewed, refused for good, or failed and tried again.";
     OVER_GRANTS = "over_grants", Kind::Gauge, "buckets", [],
         "Bucket windows in which more was granted than the limit allows, recomputed from the books. Must be 0.";
     BLOCK_WASTE = "block_wasted_credits_total", Kind::Counter, "credits", ["network", "class"],

@@ -10,6 +10,7 @@ use crate::rules::Bench;
 
 /// Fields that this scenario does not see filled, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
+    ("RenewTokenResponse.token", "a renewal asks a network; `service::renew` tests it"),
     ("App.client_secret", "is read and never shown"),
     ("ClassLoad.advice", "needs demand that has held for a time: see the tests of watching"),
     ("ClosedOperation.close_time", "needs a network's refusal of one operation: see the tests of the pool"),

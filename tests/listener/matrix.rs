@@ -33,6 +33,8 @@ enum Who {
     Reader,
     /// Operators who may change things.
     Admin,
+    /// The same, who learn that the token has no refresh token: nothing is asked of a network.
+    Renewer,
 }
 
 /// Without a credential, with a key that is none, a collector of another team, one of the team without the scope, a reader, an admin.
@@ -53,6 +55,7 @@ fn decisions(who: Who) -> [Option<ErrorReason>; CALLERS] {
         Who::OfHolder => [missing, invalid, lease, lease, None, None],
         Who::Reader => [missing, invalid, role, role, None, None],
         Who::Admin => [missing, invalid, role, role, role, None],
+        Who::Renewer => [missing, invalid, role, role, role, Some(R::TokenNotRenewable)],
     }
 }
 
@@ -122,6 +125,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ),
     ("TokenService/PauseToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/ResumeToken", Who::Admin, r#"name: "<token>""#),
+    ("TokenService/RenewToken", Who::Renewer, r#"name: "<token>""#),
     ("TokenService/InvalidateToken", Who::Admin, r#"name: "<token>" reason: TOKEN_REASON_PASSWORD_CHANGED"#),
     ("TokenService/RevokeToken", Who::Admin, r#"name: "<token>""#),
     ("AlertService/AcknowledgeAlert", Who::Admin, r#"name: "<alert>""#),

@@ -15,6 +15,7 @@ mod crash;
 mod first_day;
 mod prometheus;
 mod readme;
+mod renewal;
 mod sealing;
 mod simulate;
 mod store_trouble;

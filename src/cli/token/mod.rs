@@ -50,6 +50,12 @@ pub enum TokenCommand {
     Resume(Several),
     /// End tokens for good and destroy their secrets.
     Revoke(Several),
+    /// Renew tokens now. They are renewed by themselves before they end; this is for who wants to be sure.
+    Renew {
+        /// Their ids, `tok_…`.
+        #[arg(required = true, value_name = "TOKEN")]
+        tokens: Vec<String>,
+    },
     /// Mark tokens as invalid, for a reason that was learnt elsewhere. Connecting them again heals them.
     #[command(
         after_help = "Example:\n  token-broker token invalidate tok_0192… --reason password_changed --comment 'call with Ann'"
@@ -229,6 +235,10 @@ pub async fn run(command: TokenCommand, session: &mut Session) -> Result<(), Fai
         TokenCommand::Pause(several) => each(session, several, Change::Pause).await,
         TokenCommand::Resume(several) => each(session, several, Change::Resume).await,
         TokenCommand::Revoke(several) => each(session, several, Change::Revoke).await,
+        TokenCommand::Renew { tokens } => {
+            let comment = Comment { comment: String::new() };
+            each(session, Several { tokens, comment }, Change::Renew).await
+        }
         TokenCommand::Invalidate { several, reason } => each(session, several, Change::Invalidate(reason)).await,
         TokenCommand::Update { token, fields } => update(session, &token, fields).await,
     }
@@ -326,6 +336,7 @@ enum Change {
     Pause,
     Resume,
     Revoke,
+    Renew,
     Invalidate(pb::TokenReason),
 }
 
@@ -386,6 +397,10 @@ async fn change_one(session: &Session, token: &str, change: Change, several: &Se
         Change::Revoke => {
             let request = pb::RevokeTokenRequest { name, comment, request_id };
             part(client.revoke_token(session.request(request)).await?, |answer| answer.token)
+        }
+        Change::Renew => {
+            let request = pb::RenewTokenRequest { name, request_id };
+            part(client.renew_token(session.request(request)).await?, |answer| answer.token)
         }
         Change::Invalidate(reason) => {
             let request = pb::InvalidateTokenRequest { name, reason: reason.into(), comment, request_id };

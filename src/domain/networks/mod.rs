@@ -9,9 +9,11 @@ mod headers;
 mod lookup;
 mod model;
 mod read;
+mod token_reply;
 
 pub use catalogue::Catalogue;
 pub use classify::{Answer, Classified, classify, classify_authorization, classify_renewal, classify_token_endpoint};
 pub use document::{CatalogueErrors, Mistake};
 pub use headers::{Reading, Usage, read_usage};
 pub use model::*;
+pub use token_reply::{TokenReply, TokenReplyError, read_token_reply};

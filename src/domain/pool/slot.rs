@@ -246,6 +246,9 @@ impl Pool {
         if before.version == slot.version {
             slot.state = before.state;
             slot.cooling = std::mem::take(&mut before.cooling);
+        } else if before.state == TokenState::Live {
+            // It rests for a limit or a block, which its new secrets do not lift.
+            slot.cooling = std::mem::take(&mut before.cooling);
         }
         let same_owners = (before.app, before.person, before.kind, &before.profiles)
             == (slot.app, slot.person, slot.kind, &slot.profiles);

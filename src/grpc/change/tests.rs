@@ -18,6 +18,7 @@ use crate::grpc::pb::{
 };
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
+use crate::outbound::oauth::EndpointAnswer;
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
 use crate::store::{AlertRow, AuditFilter};
@@ -227,6 +228,17 @@ async fn tokens(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     let update = pb::UpdateTokenRequest { token: Some(renamed), update_mask: mask(), ..Default::default() };
     let other = |ask: &mut pb::UpdateTokenRequest| ask.token.as_mut().unwrap().display_name.clear();
     same!(test, tried, TokenServer.update_token(update), other);
+    let client =
+        pb::App { name: "networks/x/apps/default".to_owned(), client_id: "id".to_owned(), ..Default::default() };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["client_id".to_owned()] });
+    let client = pb::UpdateAppRequest { app: Some(client), update_mask, ..Default::default() };
+    call!(test, NetworkServer.update_app(client)).unwrap();
+    let body = zeroize::Zeroizing::new(br#"{"access_token":"second"}"#.to_vec());
+    test.endpoint.answer_next(Ok(EndpointAnswer { status: 200, headers: Vec::new(), body }));
+    let renew = pb::RenewTokenRequest { name: name(), ..Default::default() };
+    same!(test, tried, TokenServer.renew_token(renew), |ask| {
+        ask.name = format!("teams/acme/tokens/{}", crate::base::ids::TokenId::from_u128(1));
+    });
     let pause = pb::PauseTokenRequest { name: name(), ..Default::default() };
     same!(test, tried, TokenServer.pause_token(pause), |ask| ask.comment = "other".to_owned());
     let resume = pb::ResumeTokenRequest { name: name(), ..Default::default() };

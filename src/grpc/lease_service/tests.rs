@@ -31,7 +31,7 @@ use crate::grpc::pb::lease_service_client::LeaseServiceClient;
 use crate::grpc::pb::lease_service_server::LeaseServiceServer;
 use crate::service::Broker;
 use crate::service::keys::CreateKey;
-use crate::store::{NewToken, SqliteOptions, SqliteStore, StoredToken};
+use crate::store::{NewToken, SqliteOptions, SqliteStore, StoredRenewal, StoredToken};
 use crate::telemetry::Metrics;
 use crate::vault::Place;
 
@@ -201,7 +201,12 @@ impl Bench {
         change(&mut token);
         let place = Place { table: "token", row: token.id.as_bytes(), column: "access", team: &token.team, version: 1 };
         let sealed_access = self.broker.vault.seal(&place, ACCESS.as_bytes()).unwrap();
-        let stored = StoredToken { token: token.clone(), sealed_access: sealed_access.clone(), sealed_refresh: None };
+        let stored = StoredToken {
+            token: token.clone(),
+            sealed_access: sealed_access.clone(),
+            sealed_refresh: None,
+            renewal: StoredRenewal::default(),
+        };
         let new = NewToken { stored, trail: event("token.add").into() };
         assert!(self.broker.store.insert_tokens(vec![new], None).await.unwrap().duplicates.is_empty());
         self.broker.engine.put_token(&token, None, sealed_access);

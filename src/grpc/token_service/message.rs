@@ -131,5 +131,6 @@ answers! {
     PauseTokenResponse { token } = |_, token| token_message(token), of TokenView;
     ResumeTokenResponse { token } = |_, token| token_message(token), of TokenView;
     RevokeTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    RenewTokenResponse { token } = |_, token| token_message(token), of TokenView;
     InvalidateTokenResponse { token } = |_, token| token_message(token), of TokenView;
 }

@@ -7,14 +7,16 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
+use crate::domain::renewal::due_at;
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::apps::default_app;
+use crate::service::renew::luck;
 use crate::service::requests::Attempt;
 use crate::service::sealing::{stored, unstored};
 use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
 use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
 use crate::service::{Broker, Caller};
-use crate::store::{NewToken, SealedSecrets, StoreError, StoredToken};
+use crate::store::{NewToken, SealedSecrets, StoreError, StoredRenewal, StoredToken};
 use crate::vault::Place;
 
 /// A token to add. Lengths and ranges are checked by the transport.
@@ -93,7 +95,8 @@ impl Broker {
     pub(in crate::service) fn new_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, TokenError> {
         let StoredToken { token, .. } = self.unsealed_token(team, ask)?;
         let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref())?;
-        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh })
+        let renewal = StoredRenewal { due_at: sealed.renew_at, ..StoredRenewal::default() };
+        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh, renewal })
     }
 
     /// The token that is given, checked, without its secrets.
@@ -121,7 +124,8 @@ impl Broker {
             created_at: self.now(),
             version: 1,
         };
-        Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None })
+        let renewal = StoredRenewal::default();
+        Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None, renewal })
     }
 
     /// The audit event of a token's keeping.
@@ -132,7 +136,7 @@ impl Broker {
         audit
     }
 
-    /// Seals the secrets of a token for its present version.
+    /// Seals the secrets of a token for its present version, and says when they are to be renewed.
     pub(in crate::service) fn seal_token(
         &self,
         token: &Token,
@@ -144,7 +148,10 @@ impl Broker {
             self.vault.seal(&Place { table: "token", row, column, team, version }, secret.expose().as_bytes())
         };
         let refresh = refresh.map(|secret| seal("refresh", secret)).transpose()?;
-        Ok(SealedSecrets { access: seal("access", access)?, refresh })
+        let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
+        let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
+        let renew_at = kind.and_then(due);
+        Ok(SealedSecrets { access: seal("access", access)?, refresh, renew_at })
     }
 
     /// Makes the team's data key, if it has none: durable first, then in use. One at a time.

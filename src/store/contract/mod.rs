@@ -15,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
 pub(crate) mod lease;
+pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod samples;
 pub(crate) mod sealing;
@@ -49,6 +50,10 @@ macro_rules! suite {
                 a_token_comes_back_as_it_was, duplicates_are_told_one_by_one, a_revoked_token_makes_room,
                 a_change_needs_what_was_read, a_revoked_token_stays_so, a_change_writes_everything_or_nothing,
                 filters_and_pages, all_tokens_come_in_chunks, an_import_goes_on_where_it_stopped
+            }
+            renewal {
+                due_renewals_come_earliest_first, a_renewal_is_hastened_unless_it_is_claimed, a_renewal_is_claimed_once, a_claim_ends_with_its_time,
+                new_secrets_end_a_renewal, a_failure_concerns_the_secrets_that_were_shown
             }
             team {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept,

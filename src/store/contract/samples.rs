@@ -13,7 +13,8 @@ use crate::domain::networks::Purpose;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::store::{
-    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredToken, TakeBlocks,
+    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredRenewal,
+    StoredToken, TakeBlocks,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -114,8 +115,11 @@ pub(crate) fn token(n: u128) -> Token {
     }
 }
 
+/// A token that is due 500 s after its number.
 pub(crate) fn stored(token: Token) -> StoredToken {
-    StoredToken { token, sealed_access: vec![1, 2, 3], sealed_refresh: Some(vec![4, 5]) }
+    let number = i64::try_from(token.id.as_u128()).unwrap();
+    let renewal = StoredRenewal { due_at: Some(at(500 + number)), ..StoredRenewal::default() };
+    StoredToken { token, sealed_access: vec![1, 2, 3], sealed_refresh: Some(vec![4, 5]), renewal }
 }
 
 pub(crate) fn new_token(token: Token) -> NewToken {

@@ -74,7 +74,7 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     let before = sealed(&*store).await;
     assert_eq!(before.iter().map(|token| token.token).collect::<Vec<_>>(), [1, 2, 3, 4].map(TokenId::from_u128));
     assert!(before[0].access == [1, 2, 3] && before[0].refresh == Some(vec![4, 5]) && before[0].team == acme());
-    let renewed = SealedSecrets { access: vec![7], refresh: None };
+    let renewed = SealedSecrets { access: vec![7], refresh: None, renew_at: None };
     change(&*store, 2, TokenState::Live, Some(renewed)).await;
     let changed = store.reseal_tokens(before.into_iter().map(anew).collect()).await.unwrap();
     assert_eq!(changed.len(), 3);
@@ -84,8 +84,13 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     assert!(after[1].access == [7] && after[1].refresh.is_none());
     let damaged = TokenState::Invalid { reason: Reason::SecretDamaged, since: at(5) };
     change(&*store, 3, damaged, None).await;
-    change(&*store, 4, TokenState::Revoked { since: at(5) }, Some(SealedSecrets { access: vec![], refresh: None }))
-        .await;
+    change(
+        &*store,
+        4,
+        TokenState::Revoked { since: at(5) },
+        Some(SealedSecrets { access: vec![], refresh: None, renew_at: None }),
+    )
+    .await;
     let left: Vec<_> = sealed(&*store).await.iter().map(|token| token.token).collect();
     assert_eq!(left, [1, 2].map(TokenId::from_u128), "nothing is sealed anew that is damaged or gone");
     store.close().await;

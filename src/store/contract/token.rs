@@ -103,7 +103,7 @@ pub(crate) async fn a_change_writes_everything_or_nothing(fixture: &dyn Fixture)
     seed(&*store, 1).await;
     let renewed = Token { version: 2, profiles: vec!["q".to_owned()], ..token(1) };
     let whole = TokenChange {
-        secrets: Some(SealedSecrets { access: vec![7], refresh: None }),
+        secrets: Some(SealedSecrets { access: vec![7], refresh: None, renew_at: None }),
         outbox: vec![message(1, at(0))],
         alerts: vec![alert(1, "token 1")],
         ..change(renewed.clone(), 1, TokenState::Live)

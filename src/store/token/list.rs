@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::rows::{columns, stored_token, token};
+use super::rows::{columns, sealed_columns, stored_token, token};
 use super::write::{change_token, insert_tokens};
 use super::{
     ImportCounts, ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError, TokenChunk,
@@ -15,11 +15,11 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::sql::{Row, Value, first, values};
 
-const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id = $1");
+const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id = $1");
 
 /// The id stands first once more, so that a row that can't be read can be named.
 const ALL_TOKENS: &str =
-    concat!("SELECT id, ", columns!(), ", sealed_access, sealed_refresh FROM token WHERE id > $1 ORDER BY id LIMIT $2");
+    concat!("SELECT id, ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id > $1 ORDER BY id LIMIT $2");
 
 macro_rules! wanted {
     () => {

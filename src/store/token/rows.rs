@@ -8,9 +8,9 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{OperationId, TokenId};
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
-use crate::store::StoreError;
 use crate::store::sql::{Row, Value, json, values};
 use crate::store::token::StoredToken;
+use crate::store::{StoreError, StoredRenewal};
 
 /// The columns of a token without its secrets, as [`token`] reads them.
 macro_rules! columns {
@@ -28,7 +28,7 @@ pub(super) fn parameters(stored: &StoredToken) -> Vec<Value> {
     let mut row = values![token.id, &token.team];
     row.extend(changeable(token));
     row.extend(values![token.created_at, token.version]);
-    row.extend(values![&stored.sealed_access[..], stored.sealed_refresh.clone()]);
+    row.extend(values![&stored.sealed_access[..], stored.sealed_refresh.clone(), stored.renewal.due_at]);
     row
 }
 
@@ -147,7 +147,20 @@ pub(super) fn state(row: &mut Row) -> Result<TokenState, StoreError> {
     }
 }
 
-/// Reads the columns of `columns!`, then both secrets.
+/// The columns that [`stored_token`] reads after those of `columns!`.
+macro_rules! sealed_columns {
+    () => {
+        "sealed_access, sealed_refresh, renew_at_us, renewal_begun_at_us, renewal_failures"
+    };
+}
+pub(super) use sealed_columns;
+
+/// Reads the columns of `columns!`, then those of `sealed_columns!`.
 pub(super) fn stored_token(mut row: Row) -> Result<StoredToken, StoreError> {
-    Ok(StoredToken { token: token(&mut row)?, sealed_access: row.blob()?, sealed_refresh: row.maybe_blob()? })
+    Ok(StoredToken {
+        token: token(&mut row)?,
+        sealed_access: row.blob()?,
+        sealed_refresh: row.maybe_blob()?,
+        renewal: StoredRenewal { due_at: row.maybe_time()?, begun_at: row.maybe_time()?, failures: row.count()? },
+    })
 }

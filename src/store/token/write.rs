@@ -18,8 +18,8 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
     "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, granted_by, closed, created_at_us,
-        version, sealed_access, sealed_refresh)",
-    29,
+        version, sealed_access, sealed_refresh, renew_at_us)",
+    30,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
@@ -43,7 +43,9 @@ const CHANGE_TOKEN: &str =
         identity = $26, granted_by = $27, closed = $28, version = $5
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
-const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3 WHERE id = $1";
+const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,
+        renewal_begun_at_us = NULL, renewal_failures = 0
+    WHERE id = $1";
 
 const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
 
@@ -105,7 +107,8 @@ pub(super) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Resul
         Err(error) => return Err(error.into()),
     }
     if let Some(secrets) = &change.secrets {
-        tx.execute(PUT_SECRETS, values![token.id, &secrets.access[..], secrets.refresh.clone()]).await?;
+        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at];
+        tx.execute(PUT_SECRETS, values).await?;
     }
     put_profiles(tx, token).await?;
     insert_trail(tx, &change.trail).await?;

@@ -247,3 +247,15 @@ fn a_missing_permission_closes_one_operation_and_no_token() {
         assert_eq!(pool.acquire(START + 2 * MINUTE, &request(6, 1)).is_err(), is_closed);
     }
 }
+
+#[test]
+fn new_secrets_lift_a_doubt_but_no_block() {
+    for (class, lifted) in [(ErrorClass::TokenInvalid, true), (ErrorClass::BlockedPolicy, false)] {
+        let mut pool = pool(network(own(), 1), &["ann"]);
+        let (until, _) = close(&mut pool, class);
+        let renewed = Token { version: 2, ..token(0, "ann") };
+        pool.put_token(&renewed, None, Vec::new(), START + SECOND).unwrap();
+        assert_eq!(pool.acquire(START + SECOND, &request(4, 1)).is_ok(), lifted, "{class:?}");
+        assert!(pool.acquire(until, &request(5, 1)).is_ok(), "{class:?}");
+    }
+}

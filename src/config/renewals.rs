@@ -1,0 +1,30 @@
+//! How tokens are kept alive.
+
+use super::reader::{Reader, Section, default_of};
+
+/// How tokens are kept alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewals {
+    /// Whether tokens are renewed by themselves. Renewing one by hand works either way.
+    pub enabled: bool,
+    /// Requests to one network's token endpoint that may be under way at once. 1 to 256.
+    pub in_flight: usize,
+    /// Requests for one app in a second. 1 to 1000.
+    pub per_second: usize,
+}
+
+impl Section for Renewals {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            enabled: from.switch("enabled", true),
+            in_flight: from.count("in_flight", 8, 1..=256),
+            per_second: from.count("per_second", 10, 1..=1000),
+        }
+    }
+}
+
+impl Default for Renewals {
+    fn default() -> Self {
+        default_of()
+    }
+}

@@ -1,0 +1,237 @@
+//! What a token endpoint says when it issues or renews a token: RFC 6749, section 5.1, with the names that networks add.
+//!
+//! Foreign text: nothing in it can make a token of nothing, a life without end or an error that repeats a secret.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::base::secret::Secret;
+
+/// A longer body is not read, in bytes.
+const LONGEST_BODY: usize = 64 * 1024;
+/// A longer text is no token, in bytes.
+const LONGEST_TOKEN: usize = 16 * 1024;
+/// No token lives longer than this, whatever a network says: 10 years.
+const LONGEST_LIFE: Duration = Duration::from_secs(315_576_000);
+const MOST_SCOPES: usize = 256;
+const LONGEST_SCOPE: usize = 256;
+
+/// What was issued. It has no `Debug`: it is secrets.
+pub struct TokenReply {
+    /// The access token. Never empty.
+    pub access: Secret,
+    /// A new refresh token. Never empty; `None`: the one that was used stays.
+    pub refresh: Option<Secret>,
+    /// How long the access token lives, up to 10 years; `None`: not said, or nothing that can be meant.
+    pub access_life: Option<Duration>,
+    /// How long the refresh token lives.
+    pub refresh_life: Option<Duration>,
+    /// The scopes that it has; `None`: not said, which means those that were asked for.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// Why a text is no such reply. Repeats nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenReplyError {
+    /// Too long to be read.
+    #[error("the answer is longer than 64 KiB")]
+    TooLong,
+    /// Not an object of JSON, or not of this form.
+    #[error("the answer is no JSON object with a token")]
+    Malformed,
+    /// There is no access token in it, or none that could be one.
+    #[error("the answer holds no access token")]
+    NoAccessToken,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(default)]
+    access_token: Option<Text>,
+    #[serde(default)]
+    refresh_token: Option<Text>,
+    #[serde(default)]
+    expires_in: Value,
+    #[serde(default, alias = "refresh_expires_in")]
+    refresh_token_expires_in: Value,
+    #[serde(default)]
+    scope: Value,
+}
+
+/// A text; anything else is as good as nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Is(String),
+    IsNot(IgnoredAny),
+}
+
+/// Reads the body of a reply.
+pub fn read_token_reply(body: &[u8]) -> Result<TokenReply, TokenReplyError> {
+    if body.len() > LONGEST_BODY {
+        return Err(TokenReplyError::TooLong);
+    }
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(TokenReplyError::Malformed);
+    }
+    // The parser's own error would repeat parts of the text.
+    let raw: Raw = serde_json::from_slice(body).map_err(|_| TokenReplyError::Malformed)?;
+    let access = raw.access_token.and_then(token).ok_or(TokenReplyError::NoAccessToken)?;
+    Ok(TokenReply {
+        access,
+        refresh: raw.refresh_token.and_then(token),
+        access_life: life(&raw.expires_in),
+        refresh_life: life(&raw.refresh_token_expires_in),
+        scopes: scopes(&raw.scope),
+    })
+}
+
+fn token(text: Text) -> Option<Secret> {
+    let Text::Is(text) = text else { return None };
+    let token = Secret::new(text);
+    let fits = (1..=LONGEST_TOKEN).contains(&token.expose().len());
+    let clean = !token.expose().chars().any(|c| c.is_control() || c.is_whitespace());
+    (fits && clean).then_some(token)
+}
+
+/// Seconds, as a number or as a text. Nothing, zero, less than nothing and what is no number tell nothing.
+fn life(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    if seconds.is_nan() || seconds < 1.0 {
+        return None;
+    }
+    Some(Duration::try_from_secs_f64(seconds.floor()).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE))
+}
+
+/// A text with spaces or commas, or a list of texts.
+fn scopes(value: &Value) -> Option<Vec<String>> {
+    let parts: Vec<&str> = match value {
+        Value::String(text) => text.split([' ', ',']).collect(),
+        Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<_>>()?,
+        _ => return None,
+    };
+    let named: Vec<String> =
+        parts.into_iter().map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    let sound = named.len() <= MOST_SCOPES && named.iter().all(|scope| scope.len() <= LONGEST_SCOPE);
+    (sound && !named.is_empty()).then_some(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn read(body: &Value) -> TokenReply {
+        read_token_reply(body.to_string().as_bytes()).ok().unwrap()
+    }
+
+    fn refused(body: &[u8]) -> TokenReplyError {
+        read_token_reply(body).err().unwrap()
+    }
+
+    #[test]
+    fn a_whole_reply_is_read() {
+        let reply = read(&json!({
+            "access_token": "a-1", "refresh_token": "r-1", "token_type": "bearer", "expires_in": 7200,
+            "refresh_token_expires_in": 15_552_000, "scope": "tweet.read users.read", "open_id": 7,
+        }));
+        assert_eq!(reply.access.expose(), "a-1");
+        assert_eq!(reply.refresh.unwrap().expose(), "r-1");
+        assert_eq!(reply.access_life, Some(Duration::from_secs(7200)));
+        assert_eq!(reply.refresh_life, Some(Duration::from_secs(15_552_000)));
+        assert_eq!(reply.scopes.unwrap(), ["tweet.read", "users.read"]);
+    }
+
+    #[test]
+    fn a_life_is_a_number_or_a_text_and_ends() {
+        let cases = [
+            (json!(3600), Some(3600)),
+            (json!("3600"), Some(3600)),
+            (json!(" 3599.9 "), Some(3599)),
+            (json!(3599.9), Some(3599)),
+            (json!(0), None),
+            (json!("0"), None),
+            (json!(-1), None),
+            (json!("-3600"), None),
+            (json!(null), None),
+            (json!("soon"), None),
+            (json!("NaN"), None),
+            (json!([3600]), None),
+            (json!(true), None),
+            (json!(u64::MAX), Some(LONGEST_LIFE.as_secs())),
+            (json!(1e300), Some(LONGEST_LIFE.as_secs())),
+            (json!("inf"), Some(LONGEST_LIFE.as_secs())),
+        ];
+        for (given, expected) in cases {
+            let reply = read(&json!({ "access_token": "a", "expires_in": given, "refresh_expires_in": given }));
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!((reply.access_life, reply.refresh_life), (expected, expected), "{given}");
+        }
+        assert_eq!(read(&json!({ "access_token": "a" })).access_life, None);
+    }
+
+    #[test]
+    fn scopes_are_a_text_or_a_list() {
+        let cases = [
+            (json!("a b"), Some(vec!["a", "b"])),
+            (json!("a,b, c"), Some(vec!["a", "b", "c"])),
+            (json!(["a", "b"]), Some(vec!["a", "b"])),
+            (json!(""), None),
+            (json!([]), None),
+            (json!([1]), None),
+            (json!("x".repeat(300)), None),
+        ];
+        for (given, expected) in cases {
+            let reply = read(&json!({ "access_token": "a", "scope": given }));
+            let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
+            assert_eq!(reply.scopes, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_no_token_is_none() {
+        for access in
+            [json!(""), json!(" "), json!("a b"), json!("a\n"), json!(7), json!(null), json!("x".repeat(20_000))]
+        {
+            let body = json!({ "access_token": access, "refresh_token": "r" }).to_string();
+            assert_eq!(refused(body.as_bytes()), TokenReplyError::NoAccessToken, "{access}");
+        }
+        for refresh in [json!(""), json!("  "), json!(7), json!(null), json!({})] {
+            assert!(read(&json!({ "access_token": "a", "refresh_token": refresh })).refresh.is_none(), "{refresh}");
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_the_text() {
+        let long = format!("{{\"access_token\":\"{}\"}}", "canary".repeat(20_000));
+        for body in ["<html>canary</html>", "\"canary\"", "[\"canary\"]", "{\"access_token\":canary}", "", &long] {
+            assert!(!refused(body.as_bytes()).to_string().contains("canary"), "{}", &body[..body.len().min(40)]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_or_makes_a_token_of_nothing(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(reply) = read_token_reply(&body) {
+                prop_assert!(!reply.access.expose().is_empty());
+            }
+        }
+
+        #[test]
+        fn a_life_is_bounded(seconds in any::<f64>()) {
+            let text = format!("{seconds}");
+            for value in [json!(seconds), json!(text)] {
+                let told = life(&value);
+                prop_assert!(told.is_none_or(|told| told >= Duration::from_secs(1) && told <= LONGEST_LIFE));
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Renewals: when a token is renewed, what an answer makes of it, and what follows where there is none.
+//!
+//! Three families (the catalogue says which): a separate refresh token, which works also after the access token died; an access
+//! token that renews itself, but only while it lives; and nothing to renew. A renewal is begun durably before the network is asked, so
+//! that it is known after a crash that a refresh token may have been used. Only what a network says itself ends a token: never a
+//! time-out, a server's error, a limit or a page for people.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, NetworkId};
+use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
+use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict};
+use crate::domain::token::{Reason, Token, TokenState};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The shortest lead, the time that is left when a token is renewed: a network that is down for so long ends no token.
+const SHORTEST_LEAD: Duration = Duration::from_secs(10 * 60);
+/// The longest lead: a token that lives for a year is not renewed months before its end.
+const LONGEST_LEAD: Duration = Duration::from_secs(20 * 24 * 3600);
+/// Secrets are at least so old when they are renewed by the schedule. A network that gives a grant shorter and shorter lives towards
+/// its end is not asked faster and faster.
+const SHORTEST_AGE: Duration = Duration::from_secs(5 * 60);
+/// Renewals of tokens that were granted together are spread over this part of the lead.
+const SPREAD: u32 = 4;
+/// A refresh token that works once, and may have been used, is tried again so long before the access token ends.
+const LAST_CALL: Duration = Duration::from_secs(10 * 60);
+/// The longest that a network can make us wait.
+const LONGEST_WAIT: Duration = DAY;
+
+/// Whether a token of this kind and state is worth asking for. `refreshable`: its refresh token is here.
+///
+/// One that is paused or in doubt is renewed, too. One whose access token is not accepted any more may live again by its refresh token.
+/// Clients that must sign an assertion, and with it tokens bound to a key, are not supported.
+pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> bool {
+    let supported = |auth| matches!(auth, ClientAuth::Basic | ClientAuth::Post);
+    if !kind.oauth.as_ref().is_some_and(|oauth| supported(oauth.client_auth)) {
+        return false;
+    }
+    let by_refresh_token = match kind.renewal {
+        Renewal::RefreshToken { .. } if refreshable => true,
+        Renewal::SelfRenewing { .. } => false,
+        Renewal::RefreshToken { .. } | Renewal::Derived { .. } | Renewal::Nothing => return false,
+    };
+    match state {
+        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => true,
+        TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => by_refresh_token,
+        TokenState::Invalid { .. } | TokenState::Revoked { .. } => false,
+    }
+}
+
+/// When secrets that came here `now` are to be renewed; `None`: never, since nothing ends them or there is nothing to renew them by.
+///
+/// The lead is a third of what is left of the access token's life, between ten minutes and 20 days, and at most two thirds of it.
+/// `luck`, uniform over all of `u64`, makes it up to a quarter longer. Where no end is known, the life that the network documents is
+/// taken as just begun. Without that, a refresh token that lives on by being used is used in time.
+pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp, luck: u64) -> Option<Timestamp> {
+    if !is_renewable(kind, token.state, refreshable) {
+        return None;
+    }
+    let documented = kind.access_validity.map(|life| now + life);
+    let sliding = token.clocks.refresh_expires_at.filter(|_| refreshable && kind.refresh_slides);
+    let end = token.clocks.access_expires_at.or(documented).or(sliding)?;
+    if end <= now {
+        return Some(now);
+    }
+    let left = end.since(now);
+    let lead = (left / 3).clamp(SHORTEST_LEAD, LONGEST_LEAD);
+    let lead = (lead + share(lead / SPREAD, luck)).min(left * 2 / 3);
+    Some((end - lead).max(now + SHORTEST_AGE).max(old_enough(kind, end, now)))
+}
+
+/// From when on a network renews a token of the self-renewing family. One that ends soon is old enough, whenever it came here.
+fn old_enough(kind: &TokenKind, end: Timestamp, now: Timestamp) -> Timestamp {
+    let Renewal::SelfRenewing { min_age, .. } = kind.renewal else { return now };
+    let issued = kind.access_validity.map_or(now, |life| (end - life).min(now));
+    // A minute more, since the network's clock may differ.
+    issued + min_age + MINUTE
+}
+
+/// The token that a reply makes. Its version is one higher. A refresh token that did not come with the reply stays as it is, and so
+/// do clocks that it tells nothing of, scopes, and whatever a person decided.
+pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: Timestamp) -> Token {
+    let mut token = before.clone();
+    token.version += 1;
+    token.clocks.access_expires_at = reply.access_life.or(kind.access_validity).map(|life| asked_at + life);
+    let slid = kind.refresh_validity.filter(|_| kind.refresh_slides && before.clocks.refresh_expires_at.is_some());
+    if let Some(life) = reply.refresh_life.or(slid) {
+        token.clocks.refresh_expires_at = Some(asked_at + life);
+    }
+    token.state = match before.state {
+        TokenState::Suspect { .. } | TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => {
+            TokenState::Live
+        }
+        other => other,
+    };
+    token
+}
+
+/// How a renewal failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request did not leave, or was refused before it was looked at: nothing was renewed.
+    NotDone(ErrorClass, Option<Duration>),
+    /// Nobody knows whether the network renewed it.
+    Unknown,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Ask again then.
+    Again(Timestamp),
+    /// The network will never renew it.
+    Dead(Reason),
+}
+
+/// What follows from a failure, the one of that number (from 1) in a row. `luck` is uniform over all of `u64`.
+pub fn after_failure(
+    kind: &TokenKind,
+    token: &Token,
+    failure: Failure,
+    failures: u32,
+    now: Timestamp,
+    luck: u64,
+) -> Verdict {
+    use ErrorClass as Class;
+    let soon = now + backoff(failures, luck);
+    match failure {
+        Failure::Unknown => Verdict::Again(deferred_to(kind, token).map_or(soon, |later| later.max(soon))),
+        Failure::NotDone(class, asked) => match class {
+            Class::RefreshRejected => Verdict::Dead(Reason::RefreshRejected),
+            Class::TokenRevoked => Verdict::Dead(Reason::RevokedByPerson),
+            Class::PasswordChanged => Verdict::Dead(Reason::PasswordChanged),
+            Class::UserCheckpoint => Verdict::Dead(Reason::PersonBlocked),
+            Class::TokenExpired if !is_refreshed(kind) => Verdict::Dead(Reason::Expired),
+            Class::TokenInvalid if !works(token, now) => Verdict::Dead(Reason::RefreshRejected),
+            // Another second changes nothing about what an operator or the person must do.
+            Class::AppLevel | Class::PermissionLost | Class::BadRequest => {
+                Verdict::Again(now + MOST_BACKOFF / 2 + share(MOST_BACKOFF / 2, luck))
+            }
+            _ => Verdict::Again(soon.max(now + asked.unwrap_or_default().min(LONGEST_WAIT))),
+        },
+    }
+}
+
+/// Until when a token whose renewal may have been done waits before its refresh token is shown again; `None`: not at all.
+///
+/// A refresh token that works once must not be shown twice while the access token serves: if the network did renew, the second use
+/// ends the whole grant. So the access token is used as long as it works, and the refresh token is tried once more shortly before its
+/// end. What stays may be shown again at any time, and what rotates, at once: networks leave a short grace for lost answers.
+pub fn deferred_to(kind: &TokenKind, token: &Token) -> Option<Timestamp> {
+    let once = matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse, .. });
+    let serves = matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. });
+    token.clocks.access_expires_at.filter(|_| once && serves).map(|end| end - LAST_CALL)
+}
+
+fn is_refreshed(kind: &TokenKind) -> bool {
+    matches!(kind.renewal, Renewal::RefreshToken { .. })
+}
+
+/// Whether the access token works, as far as is known. An answer that may mean a dead grant is believed where it does not.
+fn works(token: &Token, now: Timestamp) -> bool {
+    let in_use = matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. });
+    in_use && token.clocks.access_expires_at.is_none_or(|end| end > now)
+}
+
+const MOST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+
+/// Full jitter below 1 s, doubled with each failure up to 15 minutes.
+fn backoff(failures: u32, luck: u64) -> Duration {
+    let rule = RetryRule {
+        first: Duration::from_secs(1),
+        factor: 2,
+        cap: MOST_BACKOFF,
+        attempts: u32::MAX,
+        within: MOST_BACKOFF,
+    };
+    let attempt = Attempt {
+        attempts: failures.max(1),
+        first_tried_at: Timestamp::EPOCH,
+        now: Timestamp::EPOCH,
+        asked_wait: None,
+    };
+    match rule.judge(&attempt, luck) {
+        RetryVerdict::After(wait) => wait,
+        RetryVerdict::TooManyAttempts | RetryVerdict::TooOld => MOST_BACKOFF,
+    }
+}
+
+/// `luck / 2^64` of a span.
+fn share(span: Duration, luck: u64) -> Duration {
+    let micros = (span.as_micros().min(u128::from(u64::MAX)) * u128::from(luck)) >> 64;
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+/// Keeps the requests for each app to a rate (GCRA). Holds one time per app.
+#[derive(Debug, Default)]
+pub struct Pace(HashMap<(NetworkId, AppId), Timestamp>);
+
+impl Pace {
+    /// Takes a place of an app, if there is one: so many each second, all of them at once after a pause.
+    pub fn take(&mut self, network: &NetworkId, app: &AppId, per_second: u32, now: Timestamp) -> bool {
+        let second = Duration::from_secs(1);
+        let taken_until = self.0.entry((network.clone(), app.clone())).or_insert(now);
+        let after = (*taken_until).max(now) + second / per_second.max(1);
+        let fits = after <= now + second;
+        if fits {
+            *taken_until = after;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! When tokens are renewed, and what follows from an answer or from none.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::ids::TokenId;
+use crate::base::secret::Secret;
+use crate::domain::networks::{Catalogue, Purposes};
+use crate::domain::token::Clocks;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn kind(network: &str, kind: &str) -> TokenKind {
+    Catalogue::embedded().network(network).unwrap().kind(kind).unwrap().clone()
+}
+
+fn token(access: Option<Duration>, refresh: Option<Duration>) -> Token {
+    Token {
+        id: TokenId::from_u128(1),
+        team: "acme".parse().unwrap(),
+        network: "x".parse().unwrap(),
+        app: "default".parse().unwrap(),
+        kind: "user".parse().unwrap(),
+        person: "p".to_owned(),
+        profiles: Vec::new(),
+        label: String::new(),
+        granted_by: String::new(),
+        scopes: vec!["tweet.read".to_owned()],
+        purposes: Purposes::default(),
+        facts: BTreeMap::new(),
+        reserve_percent: None,
+        max_leases: None,
+        state: TokenState::Live,
+        clocks: Clocks {
+            access_expires_at: access.map(|life| NOW + life),
+            refresh_expires_at: refresh.map(|life| NOW + life),
+            ..Clocks::default()
+        },
+        cooling_until: None,
+        closed: BTreeMap::new(),
+        created_at: NOW,
+        version: 7,
+    }
+}
+
+fn reply(refresh: Option<&str>, access_life: Option<Duration>, refresh_life: Option<Duration>) -> TokenReply {
+    let refresh = refresh.map(|text| Secret::new(text.to_owned()));
+    TokenReply { access: Secret::new("new".to_owned()), refresh, access_life, refresh_life, scopes: None }
+}
+
+fn invalid(reason: Reason) -> TokenState {
+    TokenState::Invalid { reason, since: NOW }
+}
+
+#[test]
+fn each_family_has_its_time() {
+    let cases = [
+        // A third of the life is left.
+        ("x", "user", Some(2 * HOUR), None, Some(80 * MINUTE)),
+        ("youtube", "user", Some(HOUR), None, Some(40 * MINUTE)),
+        ("tiktok", "user", Some(24 * HOUR), Some(365 * DAY), Some(16 * HOUR)),
+        ("linkedin", "user", Some(60 * DAY), Some(365 * DAY), Some(40 * DAY)),
+        ("pinterest", "user", Some(30 * DAY), Some(60 * DAY), Some(20 * DAY)),
+        // Not more than two thirds before the end, and not at once again.
+        ("tumblr", "user", Some(12 * MINUTE), None, Some(5 * MINUTE)),
+        ("reddit", "user", Some(6 * MINUTE), None, Some(5 * MINUTE)),
+        // What is over already is asked for at once, by a refresh token.
+        ("reddit", "user", Some(Duration::ZERO), None, Some(Duration::ZERO)),
+        // A life that is not known is taken as the one that is documented, just begun.
+        ("x", "user", None, None, Some(80 * MINUTE)),
+        ("instagram", "instagram_login", Some(60 * DAY), None, Some(40 * DAY)),
+        ("facebook", "user", Some(60 * DAY), None, Some(40 * DAY)),
+        // One that was issued long ago may be renewed as soon as it is here.
+        ("threads", "user", Some(2 * HOUR), None, Some(80 * MINUTE)),
+        ("facebook", "page", None, None, None),
+        ("mastodon", "user", None, None, None),
+        ("github", "oauth_app", Some(HOUR), None, None),
+        ("x", "oauth1", None, None, None),
+        ("xing", "partner", None, None, None),
+        // Its requests must be signed with a key that is not here.
+        ("bluesky", "user", Some(15 * MINUTE), None, None),
+    ];
+    for (network, of, access, refresh, expected) in cases {
+        let due = due_at(&kind(network, of), &token(access, refresh), true, NOW, 0);
+        assert_eq!(due, expected.map(|after| NOW + after), "{network} {of}");
+    }
+}
+
+#[test]
+fn nothing_is_renewed_that_can_not_be() {
+    let (x, threads) = (kind("x", "user"), kind("threads", "user"));
+    assert!(!is_renewable(&x, TokenState::Live, false), "without its refresh token");
+    assert!(is_renewable(&threads, TokenState::Live, false));
+    for state in [TokenState::Live.pause(NOW).unwrap(), TokenState::Live.doubt(NOW)] {
+        assert!(is_renewable(&x, state, true) && is_renewable(&threads, state, false), "{state:?}");
+    }
+    for reason in Reason::ALL {
+        let again = matches!(reason, Reason::Expired | Reason::NotAccepted);
+        assert_eq!(is_renewable(&x, invalid(reason), true), again, "{reason:?}");
+        assert!(!is_renewable(&threads, invalid(reason), false), "{reason:?}");
+    }
+    assert!(!is_renewable(&x, TokenState::Live.revoke(NOW), true));
+}
+
+#[test]
+fn a_reply_never_replaces_something_by_nothing() {
+    let pinterest = kind("pinterest", "user");
+    let before = token(Some(DAY), Some(60 * DAY));
+    let bare = renewed(&pinterest, &before, &reply(None, None, None), NOW + HOUR);
+    assert_eq!(bare.version, 8);
+    assert_eq!(bare.clocks.access_expires_at, Some(NOW + HOUR + 30 * DAY), "as documented");
+    assert_eq!(bare.clocks.refresh_expires_at, Some(NOW + HOUR + 60 * DAY), "its life began anew");
+    assert_eq!((bare.scopes, bare.clocks.data_access_expires_at), (before.scopes, None));
+    let told = renewed(&pinterest, &token(None, None), &reply(Some("r"), Some(HOUR), Some(DAY)), NOW);
+    assert_eq!((told.clocks.access_expires_at, told.clocks.refresh_expires_at), (Some(NOW + HOUR), Some(NOW + DAY)));
+    let absolute = renewed(&kind("linkedin", "user"), &token(Some(DAY), Some(9 * DAY)), &reply(None, None, None), NOW);
+    assert_eq!(absolute.clocks.refresh_expires_at, Some(NOW + 9 * DAY), "using it does not prolong it");
+}
+
+#[test]
+fn a_reply_brings_back_to_life_but_undoes_no_decision() {
+    let x = kind("x", "user");
+    let after = |state| renewed(&x, &Token { state, ..token(None, None) }, &reply(None, None, None), NOW).state;
+    for state in [TokenState::Live.doubt(NOW), invalid(Reason::Expired), invalid(Reason::NotAccepted)] {
+        assert_eq!(after(state), TokenState::Live);
+    }
+    let decided = [TokenState::Live.pause(NOW).unwrap(), TokenState::Live.revoke(NOW), invalid(Reason::PersonBlocked)];
+    for state in decided {
+        assert_eq!(after(state), state);
+    }
+}
+
+#[test]
+fn only_a_refusal_ends_a_token() {
+    use ErrorClass as Class;
+    let (x, threads) = (kind("x", "user"), kind("threads", "user"));
+    let live = token(Some(HOUR), None);
+    let over = token(Some(Duration::ZERO), None);
+    let dead = |kind: &TokenKind, token: &Token, class| match after_failure(
+        kind,
+        token,
+        Failure::NotDone(class, None),
+        3,
+        NOW,
+        0,
+    ) {
+        Verdict::Dead(reason) => Some(reason),
+        Verdict::Again(_) => None,
+    };
+    let cases = [
+        (&x, &live, Class::RefreshRejected, Some(Reason::RefreshRejected)),
+        (&x, &live, Class::TokenRevoked, Some(Reason::RevokedByPerson)),
+        (&x, &live, Class::PasswordChanged, Some(Reason::PasswordChanged)),
+        (&x, &live, Class::UserCheckpoint, Some(Reason::PersonBlocked)),
+        (&threads, &live, Class::TokenExpired, Some(Reason::Expired)),
+        (&x, &live, Class::TokenExpired, None),
+        // What may mean a dead grant does so where the access token does not work either.
+        (&x, &live, Class::TokenInvalid, None),
+        (&x, &over, Class::TokenInvalid, Some(Reason::RefreshRejected)),
+        (&x, &over, Class::Transient, None),
+        (&x, &over, Class::RateLimitedApp, None),
+        (&x, &over, Class::RateLimitedToken, None),
+        (&x, &over, Class::AppLevel, None),
+        (&x, &over, Class::QuotaExhaustedApp, None),
+        (&x, &over, Class::BlockedPolicy, None),
+        (&x, &over, Class::PermissionLost, None),
+        (&x, &over, Class::BadRequest, None),
+        (&x, &over, Class::RetryWithNonce, None),
+    ];
+    for (kind, token, class, expected) in cases {
+        assert_eq!(dead(kind, token, class), expected, "{class:?}");
+    }
+    let not_accepted = Token { state: invalid(Reason::NotAccepted), ..live };
+    assert_eq!(dead(&x, &not_accepted, Class::TokenInvalid), Some(Reason::RefreshRejected));
+    assert!(matches!(after_failure(&x, &over, Failure::Unknown, 99, NOW, 0), Verdict::Again(_)));
+}
+
+#[test]
+fn what_may_have_been_used_is_taken_up_as_the_network_allows() {
+    let live = token(Some(2 * HOUR), None);
+    let first = |network| match after_failure(&kind(network, "user"), &live, Failure::Unknown, 1, NOW, u64::MAX) {
+        Verdict::Again(at) => at.since(NOW),
+        Verdict::Dead(reason) => panic!("{reason:?}"),
+    };
+    // A refresh token that stays, or that rotates with a grace, is shown again at once; the single-use ones as late as can be.
+    for (network, expected) in [("youtube", 1), ("tiktok", 1), ("facebook", 1), ("x", 6600), ("github", 6600)] {
+        assert_eq!(first(network).as_secs_f64().round() as u64, expected, "{network}");
+    }
+    let x = kind("x", "user");
+    assert_eq!(deferred_to(&x, &Token { state: invalid(Reason::Expired), ..live }), None, "nothing serves meanwhile");
+    assert_eq!(deferred_to(&x, &token(None, None)), None);
+}
+
+#[test]
+fn a_wait_that_was_asked_for_is_kept() {
+    let ask = |wait| {
+        let failure = Failure::NotDone(ErrorClass::RateLimitedApp, Some(wait));
+        after_failure(&kind("x", "user"), &token(None, None), failure, 1, NOW, 0)
+    };
+    assert_eq!(ask(HOUR), Verdict::Again(NOW + HOUR));
+    assert_eq!(ask(400 * DAY), Verdict::Again(NOW + LONGEST_WAIT));
+}
+
+#[test]
+fn the_requests_of_one_app_are_kept_to_a_rate() {
+    let mut pace = Pace::default();
+    let (x, one, other) = ("x".parse().unwrap(), "one".parse().unwrap(), "other".parse().unwrap());
+    let mut taken = |app, millis| {
+        let now = NOW + Duration::from_millis(millis);
+        (0..9).filter(|_| pace.take(&x, app, 4, now)).count()
+    };
+    assert_eq!((taken(&one, 0), taken(&other, 0)), (4, 4));
+    assert_eq!((taken(&one, 240), taken(&one, 250), taken(&one, 1_000)), (0, 1, 3));
+    assert_eq!(taken(&one, 3_600_000), 4, "what is not taken does not add up");
+}
+
+proptest! {
+    #[test]
+    fn a_renewal_comes_in_time_and_not_at_once(
+        minutes in 1_u32..200_000,
+        luck in any::<u64>(),
+        network in prop::sample::select(vec!["x", "youtube", "tiktok", "linkedin", "pinterest", "reddit", "tumblr", "github"]),
+    ) {
+        let life = MINUTE * minutes;
+        let due = due_at(&kind(network, "user"), &token(Some(life), None), true, NOW, luck).unwrap();
+        let before_end = (NOW + life).since(due);
+        prop_assert!(due >= NOW + SHORTEST_AGE);
+        prop_assert!(life < 15 * MINUTE || before_end >= SHORTEST_LEAD.min(life / 3));
+        prop_assert!(before_end <= LONGEST_LEAD + LONGEST_LEAD / SPREAD);
+    }
+
+    #[test]
+    fn a_self_renewing_token_is_old_enough_and_not_over(hours in 3_u32..1440, luck in any::<u64>()) {
+        let kind = kind("threads", "user");
+        let end = NOW + HOUR * hours;
+        let issued = end - 60 * DAY;
+        let due = due_at(&kind, &token(Some(HOUR * hours), None), false, NOW, luck).unwrap();
+        prop_assert!(due < end && due >= issued + DAY);
+    }
+
+    #[test]
+    fn a_grant_that_gets_shorter_lives_is_not_asked_without_end(luck in any::<u64>()) {
+        // Near the end of a grant of a year the network gives only what is left.
+        let (linkedin, end) = (kind("linkedin", "user"), NOW + 60 * DAY);
+        let (mut now, mut renewals) = (NOW, 0);
+        while now < end {
+            let mut token = token(None, None);
+            token.clocks.access_expires_at = Some(end);
+            now = due_at(&linkedin, &token, true, now, luck).unwrap();
+            renewals += 1;
+            prop_assert!(renewals < 100);
+        }
+    }
+
+    #[test]
+    fn waits_are_bounded(failures in 1_u32..200, luck in any::<u64>()) {
+        let failure = Failure::NotDone(ErrorClass::Transient, None);
+        let Verdict::Again(at) = after_failure(&kind("youtube", "user"), &token(None, None), failure, failures, NOW, luck)
+            else { return Err(TestCaseError::fail("dead")) };
+        prop_assert!(at.since(NOW) <= MOST_BACKOFF);
+    }
+}

@@ -1,0 +1,96 @@
+//! The real one against servers on loopback.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::base::secret::Secret;
+
+fn request(port: u16, form: Option<&str>) -> TokenRequest {
+    let secret = |text: &str| Secret::new(text.to_owned());
+    TokenRequest {
+        url: format!("http://127.0.0.1:{port}/token"),
+        is_get: form.is_none(),
+        query: form.is_none().then(|| secret("access_token=canary")),
+        form: form.map(secret),
+        authorization: form.map(|_| secret("Basic canary")),
+    }
+}
+
+/// Makes one request of a server that answers with `answer`; what came of it, and what the server saw.
+async fn asked(form: Option<&str>, answer: &str) -> (Result<EndpointAnswer, EndpointError>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let end = form.map_or("\r\n\r\n", |form| form).to_owned();
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(end.as_bytes()) {
+            assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "the request ended early");
+        }
+        // The client may have gone away in the middle of a long answer.
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        String::from_utf8(seen).unwrap()
+    };
+    let (endpoint, request) = (HttpTokenEndpoint::new().unwrap(), request(port, form));
+    tokio::join!(endpoint.ask(&request), serve)
+}
+
+#[tokio::test]
+async fn a_request_is_made_as_it_is_written() {
+    let answer = "HTTP/1.1 400 Bad Request\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
+    let (got, seen) = asked(Some("grant_type=refresh_token&refresh_token=r"), answer).await;
+    let got = got.ok().unwrap();
+    assert_eq!((got.status, &got.body[..]), (400, &b"{}"[..]));
+    assert!(got.headers.contains(&("retry-after".to_owned(), "7".to_owned())));
+    let seen = seen.to_lowercase();
+    for part in [
+        "post /token http/1.1",
+        "authorization: basic canary",
+        "accept: application/json",
+        "content-type: application/x-www-form-urlencoded",
+    ] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let (_, seen) = asked(None, answer).await;
+    assert!(seen.starts_with("GET /token?access_token=canary HTTP/1.1"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_not_followed() {
+    let (got, _) =
+        asked(None, "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(got.ok().unwrap().status, 302);
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_told_apart_from_what_did_not_happen() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap().port();
+    drop(listener);
+    let refused = HttpTokenEndpoint::new().unwrap().ask(&request(closed, None)).await.err();
+    assert_eq!(refused, Some(EndpointError::NotSent));
+    let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
+    let cases = [
+        ("", EndpointError::NoAnswer),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\"", EndpointError::NoAnswer),
+        ("SMTP ready\r\n\r\n", EndpointError::NoAnswer),
+        (&long, EndpointError::TooLong),
+    ];
+    for (answer, expected) in cases {
+        let error = asked(Some("refresh_token=canary"), answer).await.0.err().unwrap();
+        assert_eq!(error, expected);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn the_fake_answers_in_turn() {
+    let fake = FakeTokenEndpoint::default();
+    fake.answer_next(Err(EndpointError::NoAnswer));
+    let request = request(1, None);
+    assert_eq!(fake.ask(&request).await.err(), Some(EndpointError::NoAnswer));
+    assert_eq!(fake.ask(&request).await.err(), Some(EndpointError::NotSent));
+    assert_eq!(fake.asked(), 2);
+}

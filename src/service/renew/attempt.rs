@@ -1,0 +1,370 @@
+//! One attempt to renew one token: decide, claim durably, ask, store the answer, and only then use it.
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::TokenId;
+use crate::base::secret::Secret;
+use crate::domain::audit::AuditEvent;
+use crate::domain::networks::{Answer, ErrorClass, TokenKind, TokenReply, classify_renewal, read_token_reply};
+use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable};
+use crate::domain::token::{Reason, Token};
+use crate::outbound::oauth::{Client, Credential, EndpointAnswer, EndpointError, TokenRequest};
+use crate::service::renew::{Order, RenewError};
+use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
+use crate::service::{Broker, Caller};
+use crate::store::{
+    BeginRenewal, PutRenewal, SealedSecrets, StoreError, StoredRenewal, StoredToken, TokenChange, TokenChangeError,
+};
+use crate::vault::Place;
+
+/// How long a claim lasts: longer than a request may take, and the commit after it.
+const CLAIM: Duration = Duration::from_secs(60);
+/// How long a token waits for an operator to mend what only an operator can.
+const FOR_AN_OPERATOR: Duration = Duration::from_secs(15 * 60);
+/// How long the machine waits before it tries again to store secrets that the store did not take.
+const STORE_AGAIN: Duration = Duration::from_millis(250);
+
+/// A renewal that was claimed: what is shown to the network.
+struct Begun {
+    token: Token,
+    kind: TokenKind,
+    renewal: StoredRenewal,
+    request: TokenRequest,
+}
+
+/// What came of a request.
+enum Outcome {
+    Renewed(TokenReply),
+    Failed(Failure, String),
+}
+
+impl Broker {
+    /// Makes one attempt. The caller is the only one in this process at this token.
+    pub(super) async fn attempt_renewal(&self, id: TokenId, order: &Order) -> Result<TokenView, RenewError> {
+        let begun = self.begin_attempt(id, order).await?;
+        let asked_at = self.now();
+        let answer = self.renewals.endpoint.ask(&begun.request).await;
+        match self.understand_answer(&begun.token, answer) {
+            Outcome::Renewed(reply) => {
+                let kept = self.keep(&begun, &reply, asked_at, order).await;
+                self.count(&begun.token, if kept.is_ok() { "renewed" } else { "failed" });
+                kept
+            }
+            Outcome::Failed(failure, why) => {
+                let error = self.note_failure(&begun, failure, why).await.unwrap_or_else(|error| error);
+                self.count(&begun.token, if matches!(error, RenewError::Refused(_)) { "refused" } else { "failed" });
+                Err(error)
+            }
+        }
+    }
+
+    fn count(&self, token: &Token, outcome: &'static str) {
+        self.metrics.network(&token.network).renewal_ended(outcome);
+    }
+
+    /// Decides whether the token is to be renewed now, and claims it.
+    async fn begin_attempt(&self, id: TokenId, order: &Order) -> Result<Begun, RenewError> {
+        let _changes = self.changes.token(id).await;
+        let stored = self.store.find_token(id).await?;
+        let Some(stored) = stored else { return Err(RenewError::NotRenewable(id)) };
+        let Some(kind) = self.renewable_kind(&stored) else {
+            self.put_schedule(&stored, StoredRenewal::default()).await?;
+            return Err(RenewError::NotRenewable(id));
+        };
+        if matches!(order, Order::Schedule) {
+            self.wait_if_not_due(&stored, &kind).await?;
+        }
+        let request = match self.request_for(&stored, &kind) {
+            Ok(request) => request,
+            Err(error) => {
+                let due_at = stored.renewal.due_at.map(|due| due.max(self.now() + FOR_AN_OPERATOR));
+                self.put_schedule(&stored, StoredRenewal { due_at, ..stored.renewal }).await?;
+                return Err(error);
+            }
+        };
+        let now = self.now();
+        let claimed_until = now + CLAIM;
+        let claim = BeginRenewal {
+            token: id,
+            version: stored.token.version,
+            seen_due_at: stored.renewal.due_at,
+            now,
+            claimed_until,
+        };
+        if !self.store.begin_renewal(claim).await? {
+            return Err(TokenError::Contended(id).into());
+        }
+        let begun_at = stored.renewal.begun_at.or(Some(now));
+        let renewal = StoredRenewal { due_at: Some(claimed_until), begun_at, failures: stored.renewal.failures };
+        Ok(Begun { token: stored.token, kind, renewal, request })
+    }
+
+    fn renewable_kind(&self, stored: &StoredToken) -> Option<TokenKind> {
+        let network = self.catalogue.network(stored.token.network.as_str())?;
+        let kind = network.kind(stored.token.kind.as_str())?;
+        is_renewable(kind, stored.token.state, stored.sealed_refresh.is_some()).then(|| kind.clone())
+    }
+
+    /// Gives a token its time that has none yet, and leaves one alone whose refresh token is better not shown now.
+    async fn wait_if_not_due(&self, stored: &StoredToken, kind: &TokenKind) -> Result<(), RenewError> {
+        let (token, now) = (&stored.token, self.now());
+        let due_at = stored.renewal.due_at.unwrap_or(Timestamp::NEVER);
+        if due_at > now {
+            return Err(RenewError::NotYet {
+                until: due_at,
+                wait: due_at.since(now),
+                why: "somebody else looked at it",
+            });
+        }
+        let mut wait = None;
+        if stored.renewal.due_at == Some(Timestamp::EPOCH) {
+            let due = renewal::due_at(kind, token, stored.sealed_refresh.is_some(), now, luck());
+            wait = Some((due.unwrap_or(Timestamp::NEVER), "it had no time yet"));
+        } else if stored.renewal.begun_at.is_some()
+            && let Some(until) = deferred_to(kind, token)
+        {
+            wait = Some((until, "its refresh token may have been used; the access token serves meanwhile"));
+        }
+        let Some((until, why)) = wait.filter(|(until, _)| *until > now) else { return Ok(()) };
+        let due_at = Some(until).filter(|until| *until != Timestamp::NEVER);
+        self.put_schedule(stored, StoredRenewal { due_at, ..stored.renewal }).await?;
+        Err(RenewError::NotYet { until, wait: until.since(now), why })
+    }
+
+    fn request_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<TokenRequest, RenewError> {
+        let token = &stored.token;
+        let open = |column, sealed: &[u8]| -> Result<Secret, RenewError> {
+            let (row, team, version) = (&token.id.as_bytes()[..], &token.team, u64::from(token.version));
+            Ok(self.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed)?)
+        };
+        let credential = Credential {
+            access: open("access", &stored.sealed_access)?,
+            refresh: stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?,
+        };
+        let (id, secret) = self.client_of(&token.network, &token.app)?;
+        if id.is_empty() && TokenRequest::needs_client(kind) {
+            return Err(RenewError::NoClient { network: token.network.clone(), app: token.app.clone() });
+        }
+        let request = TokenRequest::renewal(kind, &Client { id, secret }, &credential);
+        request.ok_or(RenewError::NotRenewable(token.id))
+    }
+
+    fn understand_answer(&self, token: &Token, answer: Result<EndpointAnswer, EndpointError>) -> Outcome {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error @ EndpointError::NotSent) => {
+                return Outcome::Failed(Failure::NotDone(ErrorClass::Transient, None), error.to_string());
+            }
+            Err(error) => return Outcome::Failed(Failure::Unknown, error.to_string()),
+        };
+        let Some(network) = self.catalogue.network(token.network.as_str()) else {
+            return Outcome::Failed(Failure::Unknown, "the network left the catalogue".to_owned());
+        };
+        let EndpointAnswer { status, headers, body } = &answer;
+        let said = classify_renewal(network, &Answer { status: *status, headers, body });
+        if said.class == ErrorClass::Ok {
+            return match read_token_reply(body) {
+                Ok(reply) => Outcome::Renewed(reply),
+                Err(error) => Outcome::Failed(Failure::Unknown, error.to_string()),
+            };
+        }
+        let why = format!("the network answered {status} ({})", class_name(said.class));
+        let judged = said.class != ErrorClass::Transient;
+        // A refusal by the client's fault is no renewal; of a server's fault, or of a page in between, nobody knows.
+        let done = judged || ((400..500).contains(status) && *status != 408);
+        let failure = if done { Failure::NotDone(said.class, said.retry_after) } else { Failure::Unknown };
+        Outcome::Failed(failure, why)
+    }
+
+    /// Stores what the network gave, then lets it hold. The network may have ended the secrets before these: they are not let go of as
+    /// long as the process lives.
+    async fn keep(
+        &self,
+        begun: &Begun,
+        reply: &TokenReply,
+        asked_at: Timestamp,
+        order: &Order,
+    ) -> Result<TokenView, RenewError> {
+        let id = begun.token.id;
+        let mut told = false;
+        loop {
+            match self.keep_once(begun, reply, asked_at, order).await {
+                Err(RenewError::Token(error @ (TokenError::Store(_) | TokenError::Contended(_))))
+                    if !self.tasks.is_stopping() =>
+                {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(token = %id, %error, "renewed secrets can't be stored; they are kept in memory and tried again");
+                    }
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn keep_once(
+        &self,
+        begun: &Begun,
+        reply: &TokenReply,
+        asked_at: Timestamp,
+        order: &Order,
+    ) -> Result<TokenView, RenewError> {
+        let id = begun.token.id;
+        let _changes = self.changes.token(id).await;
+        for _ in 0..ATTEMPTS {
+            let Some(stored) = self.store.find_token(id).await? else { return Err(RenewError::NotRenewable(id)) };
+            if stored.token.version != begun.token.version {
+                return self.overtaken(stored);
+            }
+            let token = renewal::renewed(&begun.kind, &stored.token, reply, asked_at);
+            let secrets = self.sealed_renewal(&stored, &token, reply)?;
+            let access = secrets.access.clone();
+            let made = self.view_token(token.clone());
+            let audit = self.renewal_audit(order, &stored.token, &token);
+            let change = TokenChange {
+                expected_version: stored.token.version,
+                expected_state: stored.token.state,
+                token: token.clone(),
+                secrets: Some(secrets),
+                trail: match order {
+                    Order::Schedule => audit.into(),
+                    Order::Hand(attempt) => attempt.trail(audit, &made),
+                },
+                outbox: Vec::new(),
+                alerts: Vec::new(),
+            };
+            match self.store.change_token(change).await {
+                Ok(()) => {
+                    self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                    return Ok(made);
+                }
+                Err(TokenChangeError::Changed { .. }) => {}
+                Err(TokenChangeError::Store(error)) => return Err(error.into()),
+                Err(TokenChangeError::Duplicate) => {
+                    return Err(StoreError::Conflict { what: "token".to_owned() }.into());
+                }
+                Err(TokenChangeError::NotFound(_) | TokenChangeError::Revoked(_)) => {
+                    return Err(RenewError::NotRenewable(id));
+                }
+            }
+        }
+        Err(TokenError::Contended(id).into())
+    }
+
+    /// Somebody gave the token other secrets meanwhile, or revoked it: what they decided holds.
+    fn overtaken(&self, stored: StoredToken) -> Result<TokenView, RenewError> {
+        let token = stored.token;
+        tracing::warn!(token = %token.id, "a token got other secrets while it was renewed; the later ones hold");
+        Ok(self.view_token(token))
+    }
+
+    /// Seals the new access token, and the new refresh token or else the one that was used: a sealed text is bound to its version.
+    fn sealed_renewal(
+        &self,
+        before: &StoredToken,
+        token: &Token,
+        reply: &TokenReply,
+    ) -> Result<SealedSecrets, RenewError> {
+        let old = match (&reply.refresh, &before.sealed_refresh) {
+            (None, Some(sealed)) => {
+                let Token { id, team, version, .. } = &before.token;
+                let (row, column, version) = (&id.as_bytes()[..], "refresh", u64::from(*version));
+                Some(self.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed)?)
+            }
+            _ => None,
+        };
+        Ok(self.seal_token(token, &reply.access, reply.refresh.as_ref().or(old.as_ref()))?)
+    }
+
+    fn renewal_audit(&self, order: &Order, before: &Token, after: &Token) -> AuditEvent {
+        let (from, to) = (before.state.as_str(), after.state.as_str());
+        let ends = after.clocks.access_expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
+        let caller = match order {
+            Order::Schedule => &Caller::Broker,
+            Order::Hand(attempt) => &attempt.caller,
+        };
+        let detail = format!("from={from} to={to} access_ends={ends}");
+        let mut audit = self.audit(caller, "token.renew", name_of(&after.team, after.id), detail);
+        audit.team = Some(after.team.clone());
+        audit
+    }
+
+    /// Notes a failure: when it is tried again, or that the token is dead. The token is read again first: a refusal of secrets that are
+    /// not the present ones says nothing about it.
+    async fn note_failure(&self, begun: &Begun, failure: Failure, why: String) -> Result<RenewError, RenewError> {
+        let id = begun.token.id;
+        let _changes = self.changes.token(id).await;
+        let Some(stored) = self.store.find_token(id).await? else { return Ok(RenewError::NotRenewable(id)) };
+        if stored.token.version != begun.token.version {
+            return Ok(TokenError::Contended(id).into());
+        }
+        let (failures, now) = (begun.renewal.failures.saturating_add(1), self.now());
+        match after_failure(&begun.kind, &stored.token, failure, failures, now, luck()) {
+            Verdict::Again(retry_at) => {
+                let begun_at = begun.renewal.begun_at.filter(|_| failure == Failure::Unknown);
+                self.put_schedule(&stored, StoredRenewal { due_at: Some(retry_at), begun_at, failures }).await?;
+                Ok(RenewError::Failed { why, retry_at, wait: retry_at.since(now) })
+            }
+            Verdict::Dead(reason) => {
+                self.bury(&stored.token, reason, &why).await?;
+                self.put_schedule(&stored, StoredRenewal::default()).await?;
+                Ok(RenewError::Refused(reason))
+            }
+        }
+    }
+
+    /// Declares a token dead: in its pool at once, then durably. The caller holds its lock.
+    async fn bury(&self, before: &Token, reason: Reason, why: &str) -> Result<(), RenewError> {
+        let now = self.now();
+        let token = Token { state: before.state.invalidate(reason, now), ..before.clone() };
+        if token.state == before.state {
+            return Ok(());
+        }
+        self.engine.change_token_state(&token.network, token.id, |present| present.invalidate(reason, now));
+        let (from, to) = (before.state.as_str(), token.state.as_str());
+        let detail = format!("from={from} to={to} reason={} comment={why}", reason.as_str());
+        let mut audit = self.audit(&Caller::Broker, "token.state", name_of(&token.team, token.id), detail);
+        audit.team = Some(token.team.clone());
+        let changed = self.store.change_token(TokenChange {
+            expected_version: before.version,
+            expected_state: before.state,
+            token,
+            secrets: None,
+            trail: audit.into(),
+            outbox: Vec::new(),
+            alerts: Vec::new(),
+        });
+        match changed.await {
+            Ok(()) => Ok(()),
+            Err(TokenChangeError::Store(error)) => Err(error.into()),
+            Err(_) => Err(TokenError::Contended(before.id).into()),
+        }
+    }
+
+    /// What was found out about a token's access token is settled by a renewal, soon, where there can be one.
+    pub(in crate::service) async fn hasten_renewal(&self, token: &Token) -> Result<(), StoreError> {
+        let now = self.now();
+        self.store.hasten_renewal(token.id, token.version, now, now + CLAIM).await.map(|_| ())
+    }
+
+    async fn put_schedule(&self, stored: &StoredToken, renewal: StoredRenewal) -> Result<(), StoreError> {
+        let put = PutRenewal { token: stored.token.id, version: stored.token.version, renewal };
+        // Other secrets have a schedule of their own.
+        self.store.put_renewal(put).await.map(|_| ())
+    }
+}
+
+/// The name of a class in logs and errors.
+fn class_name(class: ErrorClass) -> String {
+    serde_json::to_value(class).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Uniform over all of `u64`. Without randomness renewals are as early, and waits as long, as they may be.
+pub(in crate::service) fn luck() -> u64 {
+    let mut bytes = [0_u8; 8];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => u64::MAX,
+    }
+}

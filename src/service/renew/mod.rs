@@ -1,0 +1,287 @@
+//! Tokens are kept alive: each is renewed before it ends, by the schedule that is stored with it, or by hand.
+//!
+//! * Every network has a few workers, so that a slow one holds up nobody else. A worker takes the token of an app that has been due the
+//!   longest, renews it and takes the next, as fast as the app may. Apps that nothing can be asked for yet are left alone.
+//! * One at a time for each token: in this process by the list of those under way, among processes by a claim in the store.
+//! * The claim is durable before the network is asked, and the answer is stored before anything else is done with it (`attempt`).
+//! * Nothing here can be cancelled by a client.
+
+mod attempt;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
+use crate::domain::networks::{Network, TokenKind};
+use crate::domain::renewal::{Pace, is_renewable};
+use crate::domain::token::{Reason, TokenState};
+use crate::outbound::oauth::{TokenEndpoint, TokenRequest};
+use crate::service::Broker;
+use crate::service::apps::default_app;
+use crate::service::requests::Attempt;
+use crate::service::tokens::{TokenError, TokenView};
+use crate::store::StoreError;
+use crate::vault::{OpenError, OpenOwnError};
+
+pub(in crate::service) use attempt::luck;
+
+/// Renewals that are under way, and what they are made with.
+pub struct Renewals {
+    endpoint: Arc<dyn TokenEndpoint>,
+    pace: Mutex<Pace>,
+    busy: watch::Sender<Busy>,
+}
+
+/// Who works at what.
+#[derive(Debug, Default)]
+struct Busy {
+    tokens: HashSet<TokenId>,
+    workers: BTreeMap<NetworkId, usize>,
+}
+
+/// Why a token was not renewed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RenewError {
+    /// Something that is true of every change of a token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// There is nothing to renew it by.
+    #[error(
+        "the token '{0}' can't be renewed: its kind has no renewal, or its refresh token is not here; \
+         add it with its refresh token, or connect the account anew when it ends"
+    )]
+    NotRenewable(TokenId),
+    /// The network must be told who asks.
+    #[error(
+        "nothing is known of the client of app '{app}' at '{network}'; set it with `apps update {network}/{app} --client-id … --client-secret-from FILE`"
+    )]
+    NoClient {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+    },
+    /// It is not time yet.
+    #[error("the token is not renewed before {until}: {why}")]
+    NotYet {
+        /// Until when.
+        until: Timestamp,
+        /// How long that is.
+        wait: Duration,
+        /// Why, for people.
+        why: &'static str,
+    },
+    /// A secret can't be opened.
+    #[error("a stored secret of the token or its app can't be opened: {0}")]
+    Sealed(String),
+    /// The network refused, and will refuse again.
+    #[error("the network refused to renew the token: it is invalid ({}); connect the account anew", .0.as_str())]
+    Refused(Reason),
+    /// The network did not renew it, and says nothing final.
+    #[error("the token was not renewed: {why}; it is tried again by itself at {retry_at}")]
+    Failed {
+        /// Why, for people; never a secret.
+        why: String,
+        /// When it is tried again.
+        retry_at: Timestamp,
+        /// How long that is.
+        wait: Duration,
+    },
+}
+
+impl From<StoreError> for RenewError {
+    fn from(error: StoreError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
+impl From<OpenError> for RenewError {
+    fn from(error: OpenError) -> Self {
+        Self::Sealed(error.to_string())
+    }
+}
+
+impl From<OpenOwnError> for RenewError {
+    fn from(error: OpenOwnError) -> Self {
+        Self::Sealed(error.to_string())
+    }
+}
+
+/// Who wants a renewal.
+enum Order {
+    /// The schedule.
+    Schedule,
+    /// A person.
+    Hand(Attempt<TokenView>),
+}
+
+impl Renewals {
+    /// Nothing under way; networks are asked through `endpoint`.
+    pub fn new(endpoint: Arc<dyn TokenEndpoint>) -> Self {
+        Self { endpoint, pace: Mutex::default(), busy: watch::Sender::default() }
+    }
+
+    /// Takes a token, until the guard is dropped; `None`: somebody else has it.
+    fn enter(&self, token: TokenId) -> Option<UnderWay<'_>> {
+        let entered = self.busy.send_if_modified(|busy| busy.tokens.insert(token));
+        // Made only where the token was taken: its end gives the token free.
+        entered.then(|| UnderWay { renewals: self, token })
+    }
+
+    /// Adds workers of a network up to `most`; how many.
+    fn add_workers(&self, network: &NetworkId, most: usize) -> usize {
+        let mut added = 0;
+        self.busy.send_modify(|busy| {
+            let workers = busy.workers.entry(network.clone()).or_default();
+            added = most.saturating_sub(*workers);
+            *workers += added;
+        });
+        added
+    }
+
+    fn end_worker(&self, network: &NetworkId) {
+        self.busy.send_modify(|busy| {
+            if let Some(workers) = busy.workers.get_mut(network) {
+                *workers = workers.saturating_sub(1);
+            }
+        });
+    }
+
+    /// Resolves when nobody renews anything.
+    #[cfg(test)]
+    pub(super) async fn idle(&self) {
+        let idle = |busy: &Busy| busy.tokens.is_empty() && busy.workers.values().all(|workers| *workers == 0);
+        self.busy.subscribe().wait_for(idle).await.expect("the broker lives");
+    }
+
+    fn has_place(&self, network: &NetworkId, app: &AppId, per_second: u32, now: Timestamp) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(network, app, per_second, now)
+    }
+}
+
+/// A token that is being renewed.
+struct UnderWay<'r> {
+    renewals: &'r Renewals,
+    token: TokenId,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.renewals.busy.send_modify(|busy| {
+            busy.tokens.remove(&self.token);
+        });
+    }
+}
+
+impl Broker {
+    /// Lets workers renew what is due. Returns what was begun, for people.
+    pub(super) async fn renew_due(&self) -> Result<String, StoreError> {
+        if !self.config.renewals.enabled {
+            return Ok("switched off".to_owned());
+        }
+        let (now, mut begun) = (self.now(), 0);
+        for network in self.catalogue.iter() {
+            for app in self.apps_to_renew_for(network) {
+                let next = self.store.next_renewals(&network.id, &app, 1).await?;
+                if next.iter().any(|(_, due)| *due <= now) {
+                    begun += self.start_workers(&network.id, &app);
+                }
+            }
+        }
+        Ok(format!("{begun} workers began"))
+    }
+
+    /// The apps whose tokens can be renewed: those with a client, and where a network does not ask for one, all.
+    fn apps_to_renew_for(&self, network: &Network) -> Vec<AppId> {
+        let renewed = |kind: &&TokenKind| is_renewable(kind, TokenState::Live, true);
+        let kinds: Vec<&TokenKind> = network.kinds.iter().filter(renewed).collect();
+        if kinds.is_empty() {
+            return Vec::new();
+        }
+        let all = !kinds.into_iter().all(TokenRequest::needs_client);
+        let known = self.directory.apps().into_iter().filter(|stored| stored.app.network == network.id);
+        let ready = known.filter(|stored| all || !stored.app.client_id.is_empty()).map(|stored| stored.app.id.clone());
+        ready.chain(all.then(default_app)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn start_workers(&self, network: &NetworkId, app: &AppId) -> usize {
+        let added = self.renewals.add_workers(network, self.config.renewals.in_flight);
+        for _ in 0..added {
+            let (broker, network, app) = (self.clone(), network.clone(), app.clone());
+            self.tasks.spawn("renew", async move {
+                if let Err(error) = broker.work_off(&network, &app).await {
+                    tracing::warn!(%network, %app, %error, "tokens can't be renewed now; they are due again soon");
+                }
+                broker.renewals.end_worker(&network);
+            });
+        }
+        added
+    }
+
+    /// Renews one token of an app after another, as long as there are any that are due and the app's rate allows it.
+    async fn work_off(&self, network: &NetworkId, app: &AppId) -> Result<(), StoreError> {
+        // Those that others are working at come first in the list.
+        let enough = u32::try_from(self.config.renewals.in_flight + 1).unwrap_or(u32::MAX);
+        let per_second = u32::try_from(self.config.renewals.per_second).unwrap_or(u32::MAX);
+        while !self.tasks.is_stopping() {
+            let now = self.now();
+            let next = self.store.next_renewals(network, app, enough).await?;
+            let mut due = next.into_iter().filter(|(_, due)| *due <= now);
+            let Some(entered) = due.find_map(|(token, _)| self.renewals.enter(token)) else { return Ok(()) };
+            if !self.renewals.has_place(network, app, per_second, now) {
+                return Ok(());
+            }
+            match self.attempt_renewal(entered.token, &Order::Schedule).await {
+                Ok(_) => {}
+                Err(RenewError::Token(TokenError::Store(error))) => return Err(error),
+                Err(error) => log_failure(network, entered.token, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Renews one token now. Where its renewal is under way, the outcome of that one is told.
+    pub async fn renew_token(
+        &self,
+        attempt: impl Into<Attempt<TokenView>>,
+        team: &TeamId,
+        id: TokenId,
+    ) -> Result<TokenView, RenewError> {
+        let attempt = attempt.into();
+        let version = self.stored_token(team, id).await?.token.version;
+        let entered = loop {
+            if let Some(entered) = self.renewals.enter(id) {
+                break entered;
+            }
+            let free = |busy: &Busy| !busy.tokens.contains(&id);
+            // The sender lives as long as the broker.
+            let _ = self.renewals.busy.subscribe().wait_for(free).await;
+        };
+        let stored = self.stored_token(team, id).await?;
+        if stored.token.version != version {
+            let found = self.view_token(stored.token);
+            self.note_unchanged(&attempt, &found).await?;
+            return Ok(found);
+        }
+        self.attempt_renewal(entered.token, &Order::Hand(attempt)).await
+    }
+}
+
+fn log_failure(network: &NetworkId, token: TokenId, error: &RenewError) {
+    match error {
+        RenewError::NotRenewable(_) | RenewError::NotYet { .. } => {}
+        RenewError::Failed { .. } | RenewError::Token(_) => {
+            tracing::warn!(%network, %token, %error, "a token was not renewed");
+        }
+        RenewError::NoClient { .. } | RenewError::Sealed(_) | RenewError::Refused(_) => {
+            tracing::error!(%network, %token, %error, "a token can't be renewed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

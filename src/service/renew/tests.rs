@@ -1,0 +1,396 @@
+//! Renewals on a whole broker: with an endpoint that answers as it is told, and (`world`) against the simulated networks.
+
+mod world;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::base::clock::{Clock, ManualClock};
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::domain::networks::Catalogue;
+use crate::domain::token::Clocks;
+use crate::outbound::oauth::{EndpointAnswer, EndpointError};
+use crate::service::apps::UpdateApp;
+use crate::service::import_tokens::{BeginImport, ImportRow, Outcome};
+use crate::service::testing::{START, TestBroker, World, ask, x_token};
+use crate::service::tokens::AddToken;
+use crate::service::{Answered, ReportUsage};
+use crate::store::StoredToken;
+use crate::vault::Place;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const GOOD: &str = r#"{"access_token":"access-2","refresh_token":"refresh-2","expires_in":7200}"#;
+
+fn answer(status: u16, body: &str) -> Result<EndpointAnswer, EndpointError> {
+    Ok(EndpointAnswer { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) })
+}
+
+fn refused() -> Result<EndpointAnswer, EndpointError> {
+    answer(400, r#"{"error":"invalid_grant","error_description":"canary"}"#)
+}
+
+/// A token of a person at X that ends in two hours.
+fn ending(person: &str) -> AddToken {
+    let clocks = Clocks { access_expires_at: Some(START + 2 * HOUR), ..Clocks::default() };
+    AddToken { clocks, ..x_token(person) }
+}
+
+/// Tells the broker the client of a network's app.
+async fn set_client(test: &TestBroker, network: &str) {
+    let said = UpdateApp {
+        client_id: Some("app".to_owned()),
+        client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+        ..UpdateApp::default()
+    };
+    test.broker.update_app(&test.admin, &network.parse().unwrap(), &default_app(), said).await.unwrap();
+}
+
+/// A broker with a team, a client at X and a token there that ends in two hours.
+async fn scene() -> (TestBroker, TeamId, TokenId) {
+    let test = TestBroker::start().await;
+    with_token(test).await
+}
+
+async fn with_token(test: TestBroker) -> (TestBroker, TeamId, TokenId) {
+    let team = test.team("acme").await;
+    set_client(&test, "x").await;
+    let token = test.broker.add_token(&test.admin, &team, ending("ann")).await.unwrap().token.id;
+    (test, team, token)
+}
+
+async fn stored(test: &TestBroker, token: TokenId) -> StoredToken {
+    test.broker.store.find_token(token).await.unwrap().unwrap()
+}
+
+/// The secrets as the vault opens them.
+fn opened(test: &TestBroker, stored: &StoredToken) -> (String, Option<String>) {
+    let token = &stored.token;
+    let open = |column, sealed: &[u8]| {
+        let place = Place {
+            table: "token",
+            row: token.id.as_bytes(),
+            column,
+            team: &token.team,
+            version: token.version.into(),
+        };
+        test.broker.vault.open_sealed(&place, sealed).ok().unwrap().expose().to_owned()
+    };
+    let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed));
+    (open("access", &stored.sealed_access), refresh)
+}
+
+/// Renews what is due, and waits for its end.
+async fn renew_due(test: &TestBroker) {
+    test.broker.renew_due().await.unwrap();
+    test.broker.renewals.idle().await;
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends_and_not_earlier() {
+    let (test, team, token) = scene().await;
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.clock.advance(HOUR);
+    renew_due(&test).await;
+    assert_eq!(test.endpoint.asked(), 0);
+    test.clock.advance(HOUR / 2);
+    renew_due(&test).await;
+    assert_eq!(test.endpoint.asked(), 1);
+    let renewed = stored(&test, token).await;
+    assert_eq!(opened(&test, &renewed), ("access-2".to_owned(), Some("refresh-2".to_owned())));
+    assert_eq!(renewed.token.clocks.access_expires_at, Some(test.clock.now() + 2 * HOUR));
+    assert_eq!((renewed.renewal.begun_at, renewed.renewal.failures), (None, 0));
+    assert!(renewed.renewal.due_at.unwrap() > test.clock.now() + HOUR);
+    test.clock.advance(HOUR);
+    let collector = test.collector(&team, "one").await;
+    let leased = test.broker.acquire_lease(&test.caller(collector.id), ask(&team, 1)).await.unwrap();
+    assert_eq!(leased.access_token.expose(), "access-2", "after the end of the first one");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_keeps_the_secret_that_it_was_given() {
+    let (test, team, token) = scene().await;
+    let collector = test.collector(&team, "one").await;
+    let caller = test.caller(collector.id);
+    let leased = test.broker.acquire_lease(&caller, ask(&team, 2)).await.unwrap();
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.broker.renew_token(&test.admin, &team, token).await.unwrap();
+    let report = ReportUsage { sequence: 1, used: 1, served: 1, ..ReportUsage::default() };
+    let standing = test.broker.report_usage(&caller, leased.lease, report).await.unwrap();
+    assert_eq!((standing.verdict, standing.calls_left), (crate::domain::pool::Verdict::Keep, 1));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn paused_tokens_are_renewed_and_stay_paused() {
+    let (test, team, token) = scene().await;
+    test.broker.pause_token(&test.admin, &team, token, "").await.unwrap();
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.clock.advance(3 * HOUR / 2);
+    renew_due(&test).await;
+    let renewed = stored(&test, token).await;
+    assert_eq!((renewed.token.version, renewed.token.state.as_str()), (2, "paused"));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_accepted_any_more_is_renewed_at_once_and_lives_again() {
+    let (test, team, token) = scene().await;
+    let collector = test.collector(&team, "one").await;
+    let caller = test.caller(collector.id);
+    for state in ["suspect", "invalid"] {
+        let leased = test.broker.acquire_lease(&caller, ask(&team, 1)).await.unwrap();
+        let unauthorized = br#"{"title":"Unauthorized","status":401}"#.to_vec();
+        let answer = Some(Answered { status: 401, body: unauthorized, ..Answered::default() });
+        let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
+        test.broker.report_usage(&caller, leased.lease, report).await.unwrap();
+        assert_eq!(stored(&test, token).await.token.state.as_str(), state);
+        test.clock.advance(Duration::from_secs(61));
+    }
+    assert!(test.broker.acquire_lease(&caller, ask(&team, 1)).await.is_err());
+    test.endpoint.answer_next(answer(200, GOOD));
+    renew_due(&test).await;
+    assert_eq!(stored(&test, token).await.token.state, TokenState::Live);
+    let leased = test.broker.acquire_lease(&caller, ask(&team, 1)).await.unwrap();
+    assert_eq!(leased.access_token.expose(), "access-2");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_refusal_in_json_ends_a_token() {
+    let (test, team, token) = scene().await;
+    let unclear = [
+        Err(EndpointError::NotSent),
+        Err(EndpointError::NoAnswer),
+        Err(EndpointError::TooLong),
+        answer(503, "<html>canary</html>"),
+        answer(502, r#"{"error":"invalid_grant"}"#),
+        answer(429, "<html>invalid_grant</html>"),
+        answer(400, "invalid_grant"),
+        answer(200, "<html>canary</html>"),
+        answer(200, "{}"),
+        answer(200, r#"{"access_token":"","refresh_token":"refresh-2"}"#),
+        answer(401, r#"{"error":"invalid_client"}"#),
+    ];
+    for unclear in unclear {
+        test.endpoint.answer_next(unclear);
+        let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+        assert!(matches!(error, RenewError::Failed { .. }), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+        let kept = stored(&test, token).await;
+        assert_eq!(kept.token.state, TokenState::Live, "{error}");
+        assert_eq!(opened(&test, &kept), ("access-of-ann".to_owned(), Some("refresh-of-ann".to_owned())));
+    }
+    test.endpoint.answer_next(refused());
+    let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+    assert!(matches!(error, RenewError::Refused(Reason::RefreshRejected)), "{error}");
+    let dead = stored(&test, token).await;
+    assert!(matches!(dead.token.state, TokenState::Invalid { reason: Reason::RefreshRejected, .. }));
+    assert_eq!(dead.renewal.due_at, None);
+    let again = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+    assert!(matches!(again, RenewError::NotRenewable(_)), "{again}");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_stays_where_none_came() {
+    let (test, team, token) = scene().await;
+    test.endpoint.answer_next(answer(200, r#"{"access_token":"access-2","expires_in":"60"}"#));
+    test.broker.renew_token(&test.admin, &team, token).await.unwrap();
+    let renewed = stored(&test, token).await;
+    assert_eq!(opened(&test, &renewed), ("access-2".to_owned(), Some("refresh-of-ann".to_owned())));
+    let test = test.restart().await;
+    assert_eq!(opened(&test, &stored(&test, token).await).1.as_deref(), Some("refresh-of-ann"));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_renewed_is_told() {
+    let (test, team, _) = scene().await;
+    let bare = AddToken { refresh: None, ..ending("bea") };
+    let bare = test.broker.add_token(&test.admin, &team, bare).await.unwrap().token.id;
+    let error = test.broker.renew_token(&test.admin, &team, bare).await.unwrap_err();
+    assert!(matches!(error, RenewError::NotRenewable(_)), "{error}");
+    let other = test.team("other").await;
+    let error = test.broker.renew_token(&test.admin, &other, bare).await.unwrap_err();
+    assert!(matches!(error, RenewError::Token(TokenError::NotFound { .. })), "{error}");
+    let none = UpdateApp { client_id: Some(String::new()), ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, &"x".parse().unwrap(), &default_app(), none).await.unwrap();
+    let token = test.broker.add_token(&test.admin, &team, ending("cid")).await.unwrap().token.id;
+    let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+    assert!(matches!(error, RenewError::NoClient { .. }), "{error}");
+    test.clock.advance(3 * HOUR / 2);
+    renew_due(&test).await;
+    assert_eq!(test.endpoint.asked(), 0, "an app without a client is left alone");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_is_asked_as_fast_as_it_may() {
+    let mut config = Config::default();
+    (config.renewals.per_second, config.renewals.in_flight) = (2, 3);
+    let (test, team, _) = with_token(TestBroker::start_with(config).await).await;
+    for person in ["bea", "cid", "dan", "eve"] {
+        test.broker.add_token(&test.admin, &team, ending(person)).await.unwrap();
+    }
+    test.clock.advance(3 * HOUR / 2);
+    for expected in [2, 4, 6] {
+        renew_due(&test).await;
+        assert_eq!(test.endpoint.asked(), expected);
+        // The failures before this are due again, after the others.
+        test.clock.advance(Duration::from_secs(1));
+    }
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_of_an_earlier_version_are_given_their_time() {
+    let (test, _, token) = scene().await;
+    let put = crate::store::PutRenewal {
+        token,
+        version: 1,
+        renewal: crate::store::StoredRenewal { due_at: Some(Timestamp::EPOCH), ..Default::default() },
+    };
+    test.broker.store.put_renewal(put).await.unwrap();
+    renew_due(&test).await;
+    assert_eq!(test.endpoint.asked(), 0);
+    assert!(stored(&test, token).await.renewal.due_at.unwrap() > START + HOUR);
+    test.stop().await;
+}
+
+/// An endpoint whose answers wait until they are let out.
+struct Gate {
+    asked: AtomicUsize,
+    open: Semaphore,
+    body: (u16, &'static str),
+}
+
+#[async_trait::async_trait]
+impl TokenEndpoint for Gate {
+    async fn ask(&self, _request: &TokenRequest) -> Result<EndpointAnswer, EndpointError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.open.acquire().await.unwrap().forget();
+        answer(self.body.0, self.body.1)
+    }
+}
+
+/// A broker whose endpoint is a gate, with a token that is due.
+async fn gated(status: u16, body: &'static str) -> (TestBroker, TeamId, TokenId, Arc<Gate>) {
+    let gate = Arc::new(Gate { asked: AtomicUsize::new(0), open: Semaphore::new(0), body: (status, body) });
+    let world = World { catalogue: Catalogue::embedded(), endpoint: gate.clone() };
+    let clock = Arc::new(ManualClock::at(START));
+    let (test, team, token) = with_token(TestBroker::start_in(world, Config::default(), clock).await).await;
+    test.clock.advance(3 * HOUR / 2);
+    test.broker.renew_due().await.unwrap();
+    while gate.asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    (test, team, token, gate)
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_used_by_one_at_a_time() {
+    let (test, team, token, gate) = gated(200, GOOD).await;
+    let by_hand = futures_util::future::join_all((0..5).map(|_| test.broker.renew_token(&test.admin, &team, token)));
+    let let_out = async {
+        for _ in 0..20 {
+            test.broker.renew_due().await.unwrap();
+        }
+        assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
+        gate.open.add_permits(100);
+    };
+    let (views, ()) = tokio::join!(by_hand, let_out);
+    for view in views {
+        assert_eq!(view.unwrap().token.version, 2);
+    }
+    test.broker.renewals.idle().await;
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
+    test.stop().await;
+}
+
+/// Gives the token other secrets, as an operator does who connected the account anew.
+async fn bring_up_to_date(test: &TestBroker, team: &TeamId, person: &str) {
+    let begin =
+        BeginImport { team: team.clone(), import_id: "i".to_owned(), validate_only: false, allow_existing: true };
+    let mut import = test.broker.begin_import(&test.admin, begin).await.unwrap();
+    let clocks = Clocks { access_expires_at: Some(test.clock.now() + 2 * HOUR), ..Clocks::default() };
+    let given = AddToken { clocks, access: Secret::new("later".to_owned()), ..x_token(person) };
+    let outcome = import.take(vec![ImportRow { row: 1, token: Ok(given) }]).await.unwrap();
+    assert!(matches!(outcome[0].1, Outcome::Updated(_)));
+}
+
+#[tokio::test]
+async fn an_answer_about_earlier_secrets_changes_nothing() {
+    for (status, body) in [(400, r#"{"error":"invalid_grant"}"#), (200, GOOD)] {
+        let (test, team, token, gate) = gated(status, body).await;
+        bring_up_to_date(&test, &team, "ann").await;
+        gate.open.add_permits(1);
+        test.broker.renewals.idle().await;
+        let kept = stored(&test, token).await;
+        assert_eq!((kept.token.version, kept.token.state), (2, TokenState::Live));
+        assert_eq!(opened(&test, &kept).0, "later");
+        test.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_paused_meanwhile_is_renewed_and_stays_paused() {
+    let (test, team, token, gate) = gated(200, GOOD).await;
+    test.broker.pause_token(&test.admin, &team, token, "").await.unwrap();
+    gate.open.add_permits(1);
+    test.broker.renewals.idle().await;
+    let kept = stored(&test, token).await;
+    assert_eq!((kept.token.version, kept.token.state.as_str()), (2, "paused"));
+    test.stop().await;
+}
+
+/// Runs a statement on the store of a broker, past the broker.
+async fn sql(test: &TestBroker, statement: &'static str) {
+    use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+    let file = SqliteConnectOptions::new().filename(test.folder().join("broker.db"));
+    let mut connection = SqliteConnection::connect_with(&file.busy_timeout(Duration::from_secs(10))).await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+const BREAK: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sealed_access ON token
+    BEGIN SELECT RAISE(ABORT, 'broken'); END";
+
+#[tokio::test]
+async fn secrets_that_the_store_does_not_take_are_kept_until_it_does() {
+    let (test, _, token, gate) = gated(200, GOOD).await;
+    sql(&test, BREAK).await;
+    gate.open.add_permits(1);
+    sql(&test, "DROP TRIGGER broken").await;
+    test.broker.renewals.idle().await;
+    assert_eq!(opened(&test, &stored(&test, token).await).0, "access-2");
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_crash_before_the_commit_it_is_known_that_the_secrets_may_have_been_used() {
+    let (test, team, token, gate) = gated(200, GOOD).await;
+    sql(&test, BREAK).await;
+    gate.open.add_permits(1);
+    let test = test.restart().await;
+    sql(&test, "DROP TRIGGER broken").await;
+    let begun = stored(&test, token).await;
+    assert_eq!((begun.renewal.begun_at, begun.token.version), (Some(START + 3 * HOUR / 2), 1));
+    // X lets a refresh token be used once: the access token serves on, and the refresh token is shown again shortly before its end.
+    test.clock.advance(Duration::from_secs(61));
+    renew_due(&test).await;
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
+    let collector = test.collector(&team, "one").await;
+    test.broker.acquire_lease(&test.caller(collector.id), ask(&team, 1)).await.unwrap();
+    test.clock.set(START + 2 * HOUR - Duration::from_secs(600));
+    gate.open.add_permits(1);
+    renew_due(&test).await;
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(opened(&test, &stored(&test, token).await).0, "access-2");
+    test.stop().await;
+}
