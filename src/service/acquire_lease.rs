@@ -267,13 +267,7 @@ impl Broker {
         leased: Leased,
     ) -> Result<LeasedToken, AcquireLeaseError> {
         let (sealed, version) = &leased.sealed;
-        let place = Place {
-            table: "token",
-            row: leased.token.as_bytes(),
-            column: "access",
-            team,
-            version: u64::from(*version),
-        };
+        let place = Place::of_token(&leased.token, team, *version, "access");
         let opened = self.vault.open_sealed(&place, sealed);
         let Ok(access_token) = opened else {
             let (broker, team, token) = (self.clone(), team.clone(), leased.token);

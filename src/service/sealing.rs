@@ -356,7 +356,7 @@ impl Broker {
 }
 
 fn place<'a>(token: &'a SealedToken, column: &'static str) -> Place<'a> {
-    Place { table: "token", row: token.token.as_bytes(), column, team: &token.team, version: u64::from(token.version) }
+    Place::of_token(&token.token, &token.team, token.version, column)
 }
 
 /// A data key out of its row.

@@ -1,6 +1,6 @@
 //! Where a secret is kept: the part of a sealed text that is not in it.
 
-use crate::base::ids::TeamId;
+use crate::base::ids::{TeamId, TokenId};
 
 /// The one place in the store where a sealed text may be opened.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,12 @@ pub struct Place<'a> {
     pub version: u64,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A secret of a token: its `column` is `access` or `refresh`.
+    pub fn of_token(id: &'a TokenId, team: &'a TeamId, version: u32, column: &'static str) -> Self {
+        Self { table: "token", row: id.as_bytes(), column, team, version: version.into() }
+    }
+
     /// The additional data of the seal: `header` and every component, each with its length before it, so that no two
     /// places share an encoding.
     pub(super) fn bind(&self, header: &[u8]) -> Vec<u8> {

@@ -199,7 +199,7 @@ impl Bench {
             version: 1,
         };
         change(&mut token);
-        let place = Place { table: "token", row: token.id.as_bytes(), column: "access", team: &token.team, version: 1 };
+        let place = Place::of_token(&token.id, &token.team, 1, "access");
         let sealed_access = self.broker.vault.seal(&place, ACCESS.as_bytes()).unwrap();
         let stored = StoredToken {
             token: token.clone(),

@@ -84,8 +84,8 @@ impl Import {
         let (held, given) = (&before.token, &candidate.new.stored.token);
         let same_fields = merged(held, given) == Token { version: held.version + 1, ..held.clone() };
         let opened = |column, sealed: &[u8]| {
-            let (row, team, version) = (&held.id.as_bytes()[..], &held.team, u64::from(held.version));
-            self.broker.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed).ok()
+            let place = Place::of_token(&held.id, &held.team, held.version, column);
+            self.broker.vault.open_sealed(&place, sealed).ok()
         };
         let same = |column, sealed: &[u8], given: &Secret| {
             opened(column, sealed).is_some_and(|held| held.matches(given.expose().as_bytes()))

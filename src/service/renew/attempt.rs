@@ -135,8 +135,7 @@ impl Broker {
     fn request_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<TokenRequest, RenewError> {
         let token = &stored.token;
         let open = |column, sealed: &[u8]| -> Result<Secret, RenewError> {
-            let (row, team, version) = (&token.id.as_bytes()[..], &token.team, u64::from(token.version));
-            Ok(self.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed)?)
+            Ok(self.vault.open_sealed(&Place::of_token(&token.id, &token.team, token.version, column), sealed)?)
         };
         let credential = Credential {
             access: open("access", &stored.sealed_access)?,
@@ -269,8 +268,7 @@ impl Broker {
         let old = match (&reply.refresh, &before.sealed_refresh) {
             (None, Some(sealed)) => {
                 let Token { id, team, version, .. } = &before.token;
-                let (row, column, version) = (&id.as_bytes()[..], "refresh", u64::from(*version));
-                Some(self.vault.open_sealed(&Place { table: "token", row, column, team, version }, sealed)?)
+                Some(self.vault.open_sealed(&Place::of_token(id, team, *version, "refresh"), sealed)?)
             }
             _ => None,
         };

@@ -70,13 +70,7 @@ async fn stored(test: &TestBroker, token: TokenId) -> StoredToken {
 fn opened(test: &TestBroker, stored: &StoredToken) -> (String, Option<String>) {
     let token = &stored.token;
     let open = |column, sealed: &[u8]| {
-        let place = Place {
-            table: "token",
-            row: token.id.as_bytes(),
-            column,
-            team: &token.team,
-            version: token.version.into(),
-        };
+        let place = Place::of_token(&token.id, &token.team, token.version, column);
         test.broker.vault.open_sealed(&place, sealed).ok().unwrap().expose().to_owned()
     };
     let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed));

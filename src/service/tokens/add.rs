@@ -144,8 +144,8 @@ impl Broker {
         refresh: Option<&Secret>,
     ) -> Result<SealedSecrets, TokenError> {
         let seal = |column, secret: &Secret| {
-            let (row, team, version) = (&token.id.as_bytes()[..], &token.team, u64::from(token.version));
-            self.vault.seal(&Place { table: "token", row, column, team, version }, secret.expose().as_bytes())
+            let place = Place::of_token(&token.id, &token.team, token.version, column);
+            self.vault.seal(&place, secret.expose().as_bytes())
         };
         let refresh = refresh.map(|secret| seal("refresh", secret)).transpose()?;
         let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
