@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId};
 use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
-use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict};
+use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
 use crate::domain::token::{Reason, Token, TokenState};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp
     }
     let left = end.since(now);
     let lead = (left / 3).clamp(SHORTEST_LEAD, LONGEST_LEAD);
-    let lead = (lead + share(lead / SPREAD, luck)).min(left * 2 / 3);
+    let lead = (lead + scaled(lead / SPREAD, luck)).min(left * 2 / 3);
     Some((end - lead).max(now + SHORTEST_AGE).max(old_enough(kind, end, now)))
 }
 
@@ -139,7 +139,7 @@ pub fn after_failure(
             Class::TokenInvalid if !works(token, now) => Verdict::Dead(Reason::RefreshRejected),
             // Another second changes nothing about what an operator or the person must do.
             Class::AppLevel | Class::PermissionLost | Class::BadRequest => {
-                Verdict::Again(now + MOST_BACKOFF / 2 + share(MOST_BACKOFF / 2, luck))
+                Verdict::Again(now + MOST_BACKOFF / 2 + scaled(MOST_BACKOFF / 2, luck))
             }
             _ => Verdict::Again(soon.max(now + asked.unwrap_or_default().min(LONGEST_WAIT))),
         },
@@ -188,12 +188,6 @@ fn backoff(failures: u32, luck: u64) -> Duration {
         RetryVerdict::After(wait) => wait,
         RetryVerdict::TooManyAttempts | RetryVerdict::TooOld => MOST_BACKOFF,
     }
-}
-
-/// `luck / 2^64` of a span.
-fn share(span: Duration, luck: u64) -> Duration {
-    let micros = (span.as_micros().min(u128::from(u64::MAX)) * u128::from(luck)) >> 64;
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// Keeps the requests for each app to a rate (GCRA). Holds one time per app.

@@ -80,8 +80,8 @@ impl RetryRule {
     }
 }
 
-/// `bound × random / 2^64`, to the microsecond.
-fn scaled(bound: Duration, random: u64) -> Duration {
+/// `bound × random / 2^64`, to the microsecond: a random share of a span, for a `random` that is uniform over all of `u64`.
+pub fn scaled(bound: Duration, random: u64) -> Duration {
     let micros = (bound.as_micros().min(u128::from(u64::MAX)) * u128::from(random)) >> 64;
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

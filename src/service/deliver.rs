@@ -23,6 +23,7 @@ use crate::outbound::webhook::{
     WebhookSender,
 };
 use crate::service::Broker;
+use crate::service::luck::luck;
 use crate::store::{OutboxRow, SendResult, StoreError};
 
 /// Messages claimed at once.
@@ -172,7 +173,7 @@ impl Broker {
 
     async fn deliver_one(&self, lane: &Lane, message: OutboxRow) -> Result<(), StoreError> {
         let tried_at = self.now();
-        let outcome = lane.sender.deliver_once(&lane.delivery(&message), random()).await;
+        let outcome = lane.sender.deliver_once(&lane.delivery(&message), luck()).await;
         let result = match outcome {
             DeliveryOutcome::Sent => SendResult::Sent,
             DeliveryOutcome::Retry { after, error } => {
@@ -205,14 +206,5 @@ impl Broker {
                 () = tokio::time::sleep(look_every) => {}
             }
         }
-    }
-}
-
-/// Uniform over all of `u64`. Without randomness the waits are as long as they may be.
-fn random() -> u64 {
-    let mut bytes = [0_u8; 8];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => u64::from_le_bytes(bytes),
-        Err(_) => u64::MAX,
     }
 }

@@ -20,6 +20,7 @@ mod estimate_load;
 pub mod import_tokens;
 pub mod keys;
 mod list_leases;
+mod luck;
 pub mod networks;
 pub mod page;
 mod prune;

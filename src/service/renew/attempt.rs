@@ -10,6 +10,7 @@ use crate::domain::networks::{Answer, ErrorClass, TokenKind, TokenReply, classif
 use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable};
 use crate::domain::token::{Reason, Token};
 use crate::outbound::oauth::{Client, Credential, EndpointAnswer, EndpointError, TokenRequest};
+use crate::service::luck::luck;
 use crate::service::renew::{Order, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
 use crate::service::{Broker, Caller};
@@ -356,13 +357,4 @@ impl Broker {
 /// The name of a class in logs and errors.
 fn class_name(class: ErrorClass) -> String {
     serde_json::to_value(class).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Uniform over all of `u64`. Without randomness renewals are as early, and waits as long, as they may be.
-pub(in crate::service) fn luck() -> u64 {
-    let mut bytes = [0_u8; 8];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => u64::from_le_bytes(bytes),
-        Err(_) => u64::MAX,
-    }
 }

@@ -27,8 +27,6 @@ use crate::service::tokens::{TokenError, TokenView};
 use crate::store::StoreError;
 use crate::vault::{OpenError, OpenOwnError};
 
-pub(in crate::service) use attempt::luck;
-
 /// Renewals that are under way, and what they are made with.
 pub struct Renewals {
     endpoint: Arc<dyn TokenEndpoint>,

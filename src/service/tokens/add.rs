@@ -10,7 +10,7 @@ use crate::domain::networks::{Network, Purposes};
 use crate::domain::renewal::due_at;
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::apps::default_app;
-use crate::service::renew::luck;
+use crate::service::luck::luck;
 use crate::service::requests::Attempt;
 use crate::service::sealing::{stored, unstored};
 use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
