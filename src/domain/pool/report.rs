@@ -33,6 +33,13 @@ pub struct CallReport {
     pub readings: Vec<Reading>,
 }
 
+impl CallReport {
+    /// What the network said with the last of the calls. A failure among several calls may be older than the others.
+    fn readings_of_the_last_call(&self) -> &[Reading] {
+        if self.class == ErrorClass::Ok || self.used == 1 { &self.readings } else { &[] }
+    }
+}
+
 /// What became of calls that a lease held.
 #[derive(Debug, Clone, Copy)]
 struct Calls {
@@ -137,7 +144,8 @@ impl Pool {
             return Err(ReportError::MoreThanGranted { reported, left });
         }
         let mut effects = Vec::new();
-        self.settle_calls(lease, Calls { used: report.used, unused: report.unused }, &report.readings, now);
+        let calls = Calls { used: report.used, unused: report.unused };
+        self.settle_calls(lease, calls, report.readings_of_the_last_call(), now);
         if report.used > 0 && !report.answered {
             self.assume(lease, now);
         }

@@ -85,3 +85,15 @@ fn a_report_that_names_no_window_proves_nothing() {
     pool.report(after(40), held, &quiet(1, 60, 0)).unwrap();
     assert_eq!(left_at(&mut pool, after(52)), 30);
 }
+
+#[test]
+fn a_failure_among_several_calls_proves_nothing() {
+    for (class, used, left) in
+        [(ErrorClass::Transient, 60, 30), (ErrorClass::Transient, 1, 90), (ErrorClass::Ok, 60, 90)]
+    {
+        let mut pool = in_a_known_window();
+        let held = pool.acquire(after(20), &request(2, used)).unwrap().lease;
+        pool.report(after(21), held, &CallReport { class, ..told(1, used, 70, 50) }).unwrap();
+        assert_eq!(left_at(&mut pool, after(52)), left, "{class:?} of {used} calls");
+    }
+}
