@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::serve::{Opened, close, open};
+use super::open::{Opened, close, open};
 use crate::base::clock::SystemClock;
 use crate::base::secret::Secret;
 use crate::config::Config;

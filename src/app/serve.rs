@@ -12,20 +12,19 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::app::admin_key::show_admin_key;
-use crate::app::catalogue::read_catalogue;
 use crate::app::observer::CallMetrics;
+use crate::app::open::{Opened, close, open};
 use crate::app::services::services;
 use crate::app::settings::load_config;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::SystemClock;
 use crate::base::ids::ProcessId;
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::{self, ByteSize, Config};
 use crate::grpc::call::Deadlines;
 use crate::grpc::listener::{ClientAuthority, GrpcServer, Limits, Listen, Tls};
-use crate::service::{Broker, Started};
-use crate::store::{SqliteOptions, SqliteStore, Store};
-use crate::telemetry::{Metrics, install_panic_hook, start_log};
+use crate::service::Broker;
+use crate::telemetry::{install_panic_hook, start_log};
 use crate::web::health::{NotReady, Probes, routes as health_routes};
 use crate::web::server::{HttpLimits, HttpServer};
 
@@ -44,16 +43,6 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Settings, by `section.key`.
     pub overrides: Vec<(String, String)>,
-}
-
-/// A broker on its store, to which nobody can speak yet.
-pub struct Opened {
-    /// The broker.
-    pub broker: Broker,
-    /// The background tasks.
-    pub tasks: Tasks,
-    /// The first admin key, where the store had none.
-    pub first_key: Option<Secret>,
 }
 
 /// A broker that serves.
@@ -89,28 +78,6 @@ pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) ->
     stop(running, drain).await
 }
 
-/// Opens the store and starts a broker on it.
-pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
-    let tasks = Tasks::default();
-    let metrics = Metrics::new(&config.metrics);
-    metrics.start_upkeep(&tasks);
-    let catalogue = read_catalogue(config.catalogue.dir.as_deref())?;
-    make_data_dir(&config.store.dir)?;
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(store_options(&config.store, &metrics), clock.clone()).await?);
-    let Started { broker, restored, first_key } =
-        Broker::start(config, catalogue, store, clock, metrics.clone(), &tasks).await?;
-    tracing::info!(
-        tokens = restored.tokens,
-        damaged = restored.damaged,
-        blocks = restored.blocks,
-        leases = restored.leases,
-        "took up what the store holds"
-    );
-    broker.start_background(&tasks);
-    Ok(Opened { broker, tasks, first_key })
-}
-
 /// Lets collectors, operators and probes reach a broker.
 pub async fn listen(opened: Opened) -> anyhow::Result<Running> {
     let Opened { broker, tasks, .. } = opened;
@@ -121,17 +88,6 @@ pub async fn listen(opened: Opened) -> anyhow::Result<Running> {
 }
 
 // Sections are taken apart without `..`: a setting that nothing reads does not compile.
-
-fn store_options(settings: &config::Store, metrics: &Metrics) -> SqliteOptions {
-    let config::Store { dir, readers, write_queue } = settings;
-    let committed = metrics.clone();
-    SqliteOptions {
-        readers: u32::try_from(*readers).unwrap_or(u32::MAX),
-        queue: *write_queue,
-        on_commit: Some(Arc::new(move |stats| committed.store_committed(stats.changes, stats.took))),
-        ..SqliteOptions::new(dir)
-    }
-}
 
 fn start_grpc(broker: &Broker, tasks: &Tasks) -> anyhow::Result<GrpcServer> {
     let config::Grpc {
@@ -237,13 +193,6 @@ fn read_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     Ok(Some(Tls::new(&chain, &key, clients)?))
 }
 
-/// The data directory, readable by its owner only.
-fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| format!("store.dir: '{}' can't be made; check the path and its permissions", dir.display()))
-}
-
 fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
     let (stop, broker) = (running.tasks.clone(), running.broker.clone());
     running.tasks.spawn("clock", async move {
@@ -308,18 +257,5 @@ pub async fn stop(running: Running, drain: Duration) -> anyhow::Result<()> {
     }
     close(broker, tasks, drain).await?;
     tracing::info!("stopped");
-    Ok(())
-}
-
-/// Stops a broker to which nobody speaks any more.
-pub(super) async fn close(broker: Broker, tasks: Tasks, drain: Duration) -> anyhow::Result<()> {
-    let panicked = tasks.panicked();
-    tasks.stop();
-    if !tasks.join(drain).await {
-        tracing::warn!("some background tasks did not end in time");
-    }
-    broker.engine.stop(drain).await;
-    broker.store.close().await;
-    anyhow::ensure!(!panicked, "a background task panicked; see the log");
     Ok(())
 }

@@ -3,9 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
-use super::local::StoreArgs;
 use super::names::short;
-use super::options::Paging;
+use super::options::{Paging, StoreArgs};
 use super::session::{Page, Session};
 use super::table::Column;
 use super::terminal::Format;

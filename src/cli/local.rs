@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::audit::LocalAuditCommand;
+use super::options::StoreArgs;
 use super::times::parse_span;
 use crate::sim::NetworkFault;
 
@@ -127,17 +128,6 @@ pub struct ConfigFile {
     /// Configuration file (TOML).
     #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-}
-
-/// Which store is meant, for commands that work on it while no broker does.
-#[derive(Args, Debug, Default)]
-pub struct StoreArgs {
-    /// Configuration file (TOML).
-    #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Where the embedded store and the sealing key are kept.
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pub data_dir: Option<PathBuf>,
 }
 
 /// Options of `completions`.

@@ -39,10 +39,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::audit::{ExportArgs, LocalAuditCommand, VerifyArgs};
 pub use self::failure::Exit;
-pub use self::local::{
-    CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, LocalCommand, ServeArgs, SimulateArgs, StoreArgs,
-};
-pub use self::options::OutputOptions;
+pub use self::local::{CompletionsArgs, ConfigCommand, ConfigFile, DemoArgs, LocalCommand, ServeArgs, SimulateArgs};
+pub use self::options::{OutputOptions, StoreArgs};
 pub use self::report::{EventWriter, show_findings, show_mistakes, show_simulation, show_text};
 pub use self::terminal::{ColorChoice, Format};
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::failure::Failure;
 use super::terminal::{ColorChoice, Format};
@@ -29,6 +29,17 @@ pub struct OutputOptions {
     /// Print only what was asked for: no notices, no progress.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+}
+
+/// Which store is meant, for commands that work on it while no broker does.
+#[derive(Args, Debug, Default)]
+pub struct StoreArgs {
+    /// Configuration file (TOML).
+    #[arg(long, env = "TOKEN_BROKER_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Where the embedded store and the sealing key are kept.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Which broker, and as whom.

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 
 use crate::app::demo::pace::Pace;
 use crate::app::demo::plan::{CREDIT_TO_POSTS, NETWORKS};
-use crate::app::serve::{Running, listen, open, stop};
+use crate::app::open::open;
+use crate::app::serve::{Running, listen, stop};
 use crate::base::ids::ProcessId;
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,7 +25,6 @@ use super::failure::Failure;
 use super::session::Session;
 use super::table::grouped;
 use super::terminal::Format;
-use super::token::ImportArgs;
 use crate::grpc::pb;
 use crate::grpc::pb::import_tokens_request::Content;
 use crate::grpc::pb::token_service_client::TokenServiceClient;
@@ -55,6 +55,26 @@ Examples:
   token-broker token import tokens.csv --dry-run
   token-broker token import tokens.jsonl --update
   sqlite3 old.db -csv -header 'select …' | token-broker token import - --import-id move-2026";
+
+/// Options of `token import`.
+#[derive(Args)]
+pub struct ImportArgs {
+    /// The file; '-' for stdin, which needs --import-id.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Names the import; the same name goes on where an earlier run stopped. Default: made from the file's content.
+    #[arg(long, value_name = "ID")]
+    pub import_id: Option<String>,
+    /// Only check the rows; add nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Bring tokens that the team holds already up to date, instead of rejecting their rows.
+    #[arg(long)]
+    pub update: bool,
+    /// Where rejected rows are listed. Default: FILE.errors.csv.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub errors: Option<PathBuf>,
+}
 
 /// Imports a file and prints what came of it. Rows that were rejected make it fail, after all others are in.
 pub async fn run(args: ImportArgs, session: &mut Session) -> Result<(), Failure> {

@@ -2,9 +2,7 @@
 
 mod columns;
 
-use std::path::PathBuf;
-
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand};
 
 pub use self::columns::{facts, window};
 
@@ -33,7 +31,7 @@ pub enum TokenCommand {
     Add(Box<AddArgs>),
     /// Add many tokens from a file of CSV or JSON lines.
     #[command(after_long_help = import::HELP)]
-    Import(ImportArgs),
+    Import(import::ImportArgs),
     /// List the tokens of a team.
     #[command(
         after_help = "Examples:\n  token-broker token list --network x --status expiring\n  token-broker token list --team - --output jsonl"
@@ -171,26 +169,6 @@ impl Fields {
             ..pb::Token::default()
         }
     }
-}
-
-/// Options of `token import`.
-#[derive(Args)]
-pub struct ImportArgs {
-    /// The file; '-' for stdin, which needs --import-id.
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// Names the import; the same name goes on where an earlier run stopped. Default: made from the file's content.
-    #[arg(long, value_name = "ID")]
-    pub import_id: Option<String>,
-    /// Only check the rows; add nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Bring tokens that the team holds already up to date, instead of rejecting their rows.
-    #[arg(long)]
-    pub update: bool,
-    /// Where rejected rows are listed. Default: FILE.errors.csv.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub errors: Option<PathBuf>,
 }
 
 /// Options of `token list`.
