@@ -120,6 +120,10 @@ ids! {
     AuditId = "aud", "an audit id";
     /// One message to the outside.
     OutboxId = "out", "an outbox id";
+    /// One fact that people may want to hear.
+    EventId = "evt", "an event id";
+    /// One incident.
+    IncidentId = "inc", "an incident id";
 }
 
 impl BlockId {

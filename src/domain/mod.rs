@@ -9,6 +9,7 @@ pub mod key;
 pub mod lease;
 pub mod load;
 pub mod networks;
+pub mod notice;
 pub mod pool;
 pub mod queue;
 pub mod renewal;

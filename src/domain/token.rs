@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, OperationId, TeamId, TokenId};
 use crate::domain::networks::Purposes;
@@ -99,7 +101,8 @@ pub enum TokenState {
 }
 
 /// Why a token does not work any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Its time is over.
     Expired,

@@ -24,11 +24,12 @@ impl Broker {
         let imports = in_rounds(|| store.prune_imports(now - crate::service::import_tokens::KEPT, AT_ONCE)).await?;
         let messages = in_rounds(|| store.prune_outbox(now - keep.messages, AT_ONCE)).await?;
         let alerts = in_rounds(|| store.prune_alerts(now - keep.alerts, AT_ONCE)).await?;
+        let events = in_rounds(|| store.prune_events(now - keep.alerts, AT_ONCE)).await?;
         let usage = in_rounds(|| store.prune_usage(first_day, AT_ONCE)).await?;
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
         Ok(format!(
             "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {messages} messages, {alerts} alerts, \
-             {usage} usage rows, {audit} audit events"
+             {events} events, {usage} usage rows, {audit} audit events"
         ))
     }
 }

@@ -65,7 +65,7 @@ impl<V> Attempt<V> {
 
     /// What the change leaves beside itself, once it has made `made`.
     pub(super) fn trail(&self, audit: AuditEvent, made: &V) -> Trail {
-        Trail { request: self.note(made, audit.at), audit }
+        Trail { request: self.note(made, audit.at), ..audit.into() }
     }
 
     fn note(&self, made: &V, now: Timestamp) -> Option<IdempotencyRecord> {

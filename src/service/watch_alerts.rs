@@ -170,7 +170,7 @@ impl Broker {
         let (Change::Opened(level), Some(detail)) = (change, self.detail(seen, entry, now)) else { return Ok(()) };
         let alert = Alert::open(AlertId::generate(), seen.key.clone(), level, now, detail);
         let messages = messages(&self.watch.lanes, &alert, change, now);
-        if self.store.open_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now))).await? {
+        if self.store.open_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now).into())).await? {
             entry.open = Some(alert.id);
             entry.acknowledged = false;
             self.tell(alert, change);

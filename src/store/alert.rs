@@ -4,8 +4,6 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, ClassId, NetworkId, TeamId};
-use crate::domain::audit::AuditEvent;
-use crate::store::audit::insert_audit;
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::outbox::{OutboxRow, insert_messages};
@@ -67,7 +65,7 @@ pub trait AlertStore: Send + Sync {
         &self,
         alert: AlertRow,
         messages: Vec<OutboxRow>,
-        audit: Option<AuditEvent>,
+        trail: Option<Trail>,
     ) -> Result<bool, StoreError>;
     /// Writes level, message, detail, clearing and acknowledgement of an alert, with messages that tell of it.
     async fn update_alert(
@@ -128,7 +126,7 @@ impl<D: Database> AlertStore for D {
         &self,
         alert: AlertRow,
         messages: Vec<OutboxRow>,
-        audit: Option<AuditEvent>,
+        trail: Option<Trail>,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
@@ -136,7 +134,7 @@ impl<D: Database> AlertStore for D {
                     return Ok(false);
                 }
                 insert_messages(tx, &messages).await?;
-                insert_audit(tx, audit.as_ref()).await?;
+                leave(tx, trail.as_ref()).await?;
                 Ok(true)
             })
         })
@@ -165,10 +163,7 @@ impl<D: Database> AlertStore for D {
                     return Err(StoreError::not_found(id));
                 }
                 insert_messages(tx, &messages).await?;
-                match &trail {
-                    Some(trail) => insert_trail(tx, trail).await,
-                    None => Ok(()),
-                }
+                leave(tx, trail.as_ref()).await
             })
         })
         .await
@@ -189,6 +184,13 @@ impl<D: Database> AlertStore for D {
 
     async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_ALERTS, values![before, limit]).await })).await
+    }
+}
+
+async fn leave(tx: &mut dyn Tx, trail: Option<&Trail>) -> Result<(), StoreError> {
+    match trail {
+        Some(trail) => insert_trail(tx, trail).await,
+        None => Ok(()),
     }
 }
 

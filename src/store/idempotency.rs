@@ -6,9 +6,11 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::domain::audit::AuditEvent;
+use crate::domain::notice::Event;
 use crate::store::StoreError;
 use crate::store::audit::insert_audit;
 use crate::store::database::Database;
+use crate::store::event::insert_events;
 use crate::store::sql::{ManyRows, Row, Tx, first, values};
 
 /// A request that was made, and what was answered.
@@ -34,11 +36,21 @@ pub struct Trail {
     /// The note of its request. Where one of the same id is there already, the change is a repetition: all of it is undone, with
     /// [`StoreError::Conflict`].
     pub request: Option<IdempotencyRecord>,
+    /// What people may want to hear of it.
+    pub events: Vec<Event>,
 }
 
 impl From<AuditEvent> for Trail {
     fn from(audit: AuditEvent) -> Self {
-        Self { audit, request: None }
+        Self { audit, request: None, events: Vec::new() }
+    }
+}
+
+impl Trail {
+    /// With something that people may want to hear.
+    pub fn telling(mut self, events: impl IntoIterator<Item = Event>) -> Self {
+        self.events.extend(events);
+        self
     }
 }
 
@@ -139,6 +151,7 @@ pub(crate) async fn insert_request(
 /// Writes what a change leaves beside itself, in the caller's transaction.
 pub(crate) async fn insert_trail(tx: &mut dyn Tx, trail: &Trail) -> Result<(), StoreError> {
     note_requests(tx, &trail.request, trail.audit.at).await?;
+    insert_events(tx, &trail.events).await?;
     insert_audit(tx, [&trail.audit]).await
 }
 

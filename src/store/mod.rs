@@ -1,7 +1,7 @@
 //! What the broker must not forget: traits per noun, the SQL of each noun, and the databases that run it.
 //!
 //! * A change is acknowledged only when it is durable; an answer that can't be made durable is an error.
-//! * A change, its audit events, the note of its request and its messages are one transaction: all of it or nothing.
+//! * A change, its audit events, the note of its request, the events that people hear of and its messages are one transaction: all of it or nothing.
 //! * A write that was handed over is finished, even if its caller goes away.
 //! * Each statement has one text for SQLite and PostgreSQL. The nouns' files hold trait, SQL and rows; `sqlite` holds only what
 //!   is particular to SQLite. `contract` is the test suite that every database must pass.
@@ -17,6 +17,7 @@ pub mod credit;
 mod database;
 pub mod doctor;
 mod error;
+pub mod event;
 pub mod idempotency;
 pub mod lease;
 pub mod meta;
@@ -39,6 +40,7 @@ pub use clock::{ClockStep, ClockStore};
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
+pub use event::EventStore;
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use meta::{MetaName, MetaStore};
@@ -64,6 +66,7 @@ pub trait Store:
     + ClockStore
     + AuditStore
     + AlertStore
+    + EventStore
     + OutboxStore
     + IdempotencyStore
     + UsageStore

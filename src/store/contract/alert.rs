@@ -8,7 +8,7 @@ use crate::store::{AlertFilter, AlertRow, OutboxRow, OutboxState, SendResult, St
 pub(crate) async fn one_alert_is_open_for_a_matter(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let opened = |n, key: &'static str| {
-        store.open_alert(alert(n, key), vec![message(n, at(0))], Some(event("alert.open", "alert")))
+        store.open_alert(alert(n, key), vec![message(n, at(0))], Some(event("alert.open", "alert").into()))
     };
     assert!(opened(1, "load").await.unwrap());
     assert!(!opened(2, "load").await.unwrap());

@@ -46,7 +46,7 @@ pub(crate) async fn apps_are_kept(fixture: &dyn Fixture) {
 pub(crate) async fn a_budget_is_topped_up_once_for_a_request(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     store.put_app(stored("default"), event("app.create", "app").into()).await.unwrap();
-    let trail = || Trail { audit: event("app.top_up", "app"), request: Some(request(1)) };
+    let trail = || Trail { request: Some(request(1)), ..event("app.top_up", "app").into() };
     store.top_up_budget(top_up(20), trail()).await.unwrap();
     let again = store.top_up_budget(top_up(20), trail()).await;
     assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");

@@ -15,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
 pub(crate) mod lease;
+pub(crate) mod notice;
 pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod samples;
@@ -76,6 +77,7 @@ macro_rules! suite {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
                 a_late_result_does_not_count, a_dead_message_is_replayed
             }
+            notice { events_come_with_their_change, a_fact_is_written_once }
             usage { usage_adds_up }
             clock { a_step_ahead_moves_what_has_not_ended, a_step_back_forgets_windows_only }
             doctor { a_sound_store_has_no_findings, what_is_wrong_is_found }

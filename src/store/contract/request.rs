@@ -73,7 +73,7 @@ const CHANGES: &[(&str, Make)] = &[
 ];
 
 fn trail(action: &'static str, number: usize) -> Trail {
-    Trail { audit: event(action, action), request: Some(request(u8::try_from(number).unwrap())) }
+    Trail { request: Some(request(u8::try_from(number).unwrap())), ..event(action, action).into() }
 }
 
 pub(crate) async fn every_change_notes_its_request(fixture: &dyn Fixture) {

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -15,6 +15,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/sqlite/0006_audit_chain.sql"),
     include_str!("../migrations/sqlite/0007_own_keys.sql"),
     include_str!("../migrations/sqlite/0008_renewals.sql"),
+    include_str!("../migrations/sqlite/0009_events.sql"),
 ];
 
 /// The schema version that this broker works with.

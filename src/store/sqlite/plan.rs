@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 /// The tables whose rows come with tokens, calls and time.
-const GROWING: [&str; 12] = [
+const GROWING: [&str; 13] = [
     "token",
     "token_profile",
     "import",
@@ -17,6 +17,7 @@ const GROWING: [&str; 12] = [
     "lease",
     "audit",
     "alert",
+    "event",
     "outbox",
     "request",
     "usage",

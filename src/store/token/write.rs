@@ -9,6 +9,7 @@ use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
 use crate::store::audit::insert_audit;
+use crate::store::event::insert_events;
 use crate::store::idempotency::{insert_trail, note_requests};
 use crate::store::outbox::insert_messages;
 use crate::store::sql::{ManyRows, Tx, first, values};
@@ -75,6 +76,7 @@ pub(super) async fn insert_tokens(
     INSERT_PROFILES.execute(tx, profiles).await?;
     for trail in trails.iter().filter(|trail| trail.request.is_some()) {
         note_requests(tx, &trail.request, trail.audit.at).await?;
+        insert_events(tx, &trail.events).await?;
     }
     insert_audit(tx, trails.iter().map(|trail| &trail.audit)).await?;
     if let Some(ImportProgress { import, last_row, counts, at }) = progress {

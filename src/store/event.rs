@@ -1,0 +1,87 @@
+//! Events: facts that people may want to hear, written with the change that made them true, and told later.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{EventId, TeamId};
+use crate::domain::notice::Event;
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{ManyRows, Row, Tx, Value, json, values};
+
+/// What is kept of events.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Writes events that come with no other change. Those whose key was written before are dropped. Returns how many are new.
+    async fn append_events(&self, events: Vec<Event>) -> Result<u64, StoreError>;
+    /// At most `limit` events after `after` of which nobody was told yet, the oldest first.
+    async fn untold_events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
+    /// At most `limit` events of a team from before `before` (`None`: the newest), the newest first.
+    async fn list_events(&self, team: &TeamId, before: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
+    /// Deletes at most `limit` events that happened before `before` and were told; how many.
+    async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+static INSERT_EVENTS: ManyRows = ManyRows::insert(
+    "event (id, at_us, team, kind, network, token, fact, dedup_key)",
+    8,
+    "ON CONFLICT (dedup_key) DO NOTHING",
+);
+
+const UNTOLD: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE told_at_us IS NULL AND id > $1
+    ORDER BY id LIMIT $2";
+const OF_TEAM: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE team = $1 AND id < $2
+    ORDER BY id DESC LIMIT $3";
+const PRUNE: &str = "DELETE FROM event WHERE id IN (
+    SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL LIMIT $2)";
+
+#[async_trait]
+impl<D: Database> EventStore for D {
+    async fn append_events(&self, events: Vec<Event>) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { insert_events(tx, &events).await })).await
+    }
+
+    async fn untold_events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let values = values![after.unwrap_or(EventId::from_u128(0)), limit];
+        self.read(move |tx| Box::pin(async move { tx.rows(UNTOLD, values).await?.into_iter().map(event).collect() }))
+            .await
+    }
+
+    async fn list_events(&self, team: &TeamId, before: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let values = values![team, before.unwrap_or(EventId::from_u128(u128::MAX)), limit];
+        self.read(move |tx| Box::pin(async move { tx.rows(OF_TEAM, values).await?.into_iter().map(event).collect() }))
+            .await
+    }
+
+    async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE, values![before, limit]).await })).await
+    }
+}
+
+/// Writes events in the caller's transaction; how many are new.
+pub(crate) async fn insert_events(tx: &mut dyn Tx, events: &[Event]) -> Result<u64, StoreError> {
+    INSERT_EVENTS.execute(tx, events.iter().map(parameters).collect()).await
+}
+
+fn parameters(event: &Event) -> Vec<Value> {
+    values![
+        event.id,
+        event.at,
+        event.team.as_ref(),
+        event.fact.kind(),
+        event.fact.network(),
+        event.fact.token(),
+        json(&event.fact),
+        &*event.dedup_key,
+    ]
+}
+
+fn event(mut row: Row) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: row.id(EventId::from_slice)?,
+        at: row.time()?,
+        team: row.maybe_slug()?,
+        fact: row.json()?,
+        dedup_key: row.text()?,
+    })
+}
