@@ -119,7 +119,7 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
         metrics: Box::new(move || metrics.render()),
         not_ready: Box::new(move || not_ready(&watched, &stopping)),
     };
-    let config::Http { listen, max_connections, header_timeout } = &broker.config.http;
+    let config::Http { listen, max_connections, header_timeout, public_url: _ } = &broker.config.http;
     let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
     let started =
         HttpServer::start("http", *listen, limits, health_routes(probes), broker.metrics.connections("http"), tasks)

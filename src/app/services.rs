@@ -19,6 +19,7 @@ use crate::grpc::key_service::KeyServer;
 use crate::grpc::lease_service::LeaseServer;
 use crate::grpc::listener::{MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
 use crate::grpc::load_service::LoadServer;
+use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb;
 use crate::grpc::team_service::TeamServer;
@@ -77,8 +78,9 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
         key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
-        load_service_server::LoadServiceServer, network_service_server::NetworkServiceServer,
-        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
+        load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
+        network_service_server::NetworkServiceServer, team_service_server::TeamServiceServer,
+        token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();
@@ -90,6 +92,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
     let routes = Routes::new(bounded!(LeaseServiceServer::from_arc(leases), MAX_REQUEST))
         .add_service(bounded!(TokenServiceServer::new(TokenServer(broker.clone())), MAX_IMPORT_REQUEST))
         .add_service(bounded!(TeamServiceServer::new(TeamServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(MemberServiceServer::new(MemberServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(KeyServiceServer::new(KeyServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))

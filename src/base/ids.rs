@@ -118,6 +118,10 @@ ids! {
     ProcessId = "prc", "a process id";
     /// One row of the audit.
     AuditId = "aud", "an audit id";
+    /// One person of a team.
+    MemberId = "mem", "a member id";
+    /// One stay of a member in the web console.
+    SessionId = "ses", "a session id";
     /// One message to the outside.
     OutboxId = "out", "an outbox id";
     /// One fact that people may want to hear.

@@ -18,6 +18,7 @@ mod keys;
 mod lease;
 mod load;
 mod local;
+mod member;
 mod names;
 mod networks;
 mod options;
@@ -98,6 +99,9 @@ enum Noun {
     /// Collectors: the programs that collect for a team, and their keys.
     #[command(subcommand)]
     Collector(collector::CollectorCommand),
+    /// Members: the people of a team, and the invitations by which they join.
+    #[command(subcommand)]
+    Member(member::MemberCommand),
     /// Keys of operators.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -225,6 +229,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
     match noun {
         Noun::Team(command) => team::run(command, session).await,
         Noun::Collector(command) => collector::run(command, session).await,
+        Noun::Member(command) => member::run(command, session).await,
         Noun::Key(command) => key::run(command, session).await,
         Noun::Keys(command) => keys::run(command, session).await,
         Noun::Token(command) => token::run(command, session).await,
@@ -277,6 +282,11 @@ mod tests {
             "collector disable crawler --comment misbehaves",
             "collector key create crawler --expires 90d",
             "collector key list crawler --all",
+            "member invite ada@example.com --role owner --team acme --time-zone Europe/Vienna",
+            "member list --state invited",
+            "member update mem_1 --mail ada@example.org --language pt-BR",
+            "member resend ada@example.com",
+            "member withdraw mem_1 --comment mistaken",
             "key create --role reader",
             "key revoke key_1 --comment lost",
             "key revoke-value --value-from env:LEAKED",

@@ -80,6 +80,7 @@ fn event_json(event: &AuditRow) -> Value {
     let actor = match actor {
         Actor::Operator(key) => format!("keys/{key}"),
         Actor::Collector(id) => format!("teams/{}/collectors/{id}", team.as_ref().map_or("-", |team| team.as_str())),
+        Actor::Member(id) => format!("teams/{}/members/{id}", team.as_ref().map_or("-", |team| team.as_str())),
         Actor::Broker => "broker".to_owned(),
     };
     let mac = mac.map(|mac| {

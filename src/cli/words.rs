@@ -50,6 +50,8 @@ words! {
     KeyRole = "KEY_ROLE_";
     LeaseState = "LEASE_STATE_";
     LoadLevel = "LOAD_LEVEL_";
+    MemberRole = "MEMBER_ROLE_";
+    MemberState = "MEMBER_STATE_";
     Priority = "PRIORITY_";
     Purpose = "PURPOSE_";
     RenewalFamily = "RENEWAL_FAMILY_";
@@ -109,6 +111,8 @@ mod tests {
         check::<pb::KeyRole>(3);
         check::<pb::LeaseState>(4);
         check::<pb::LoadLevel>(4);
+        check::<pb::MemberRole>(3);
+        check::<pb::MemberState>(3);
         check::<pb::Priority>(3);
         check::<pb::Purpose>(6);
         check::<pb::RenewalFamily>(4);

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use humantime::format_duration;
+use url::{Host, Url};
 
 use super::errors::{Origin, Survey};
 use super::tree::{Node, Tree};
@@ -159,6 +160,15 @@ impl Reader<'_> {
         self.value(key, default, what, |node| values::parsed(node, what))
     }
 
+    /// An origin that people reach, or none: `https://` and a host, or `http://` and this machine. Blank means that there is none.
+    pub(super) fn optional_origin(&mut self, key: &'static str) -> Option<Url> {
+        let expects = "an origin such as \"https://broker.example\"";
+        self.value(key, None, expects, |node| match values::text(node)?.as_str() {
+            "" => Ok(None),
+            _ => origin(values::parsed(node, expects)?, expects).map(Some),
+        })
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&'static str, T)]) -> T {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
@@ -291,6 +301,26 @@ impl Reader<'_> {
 
 fn share(node: &Node, range: &RangeInclusive<Share>) -> Result<Share, Problem> {
     within(values::parsed(node, "a share such as \"10%\"")?, range, &bounds(range, Share::to_string))
+}
+
+fn origin(url: Url, expects: &str) -> Result<Url, Problem> {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let is_plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let names_nobody = url.username().is_empty() && url.password().is_none();
+    match url.scheme() {
+        _ if !is_plain || !names_nobody => Err(format!("must be {expects}, without a path, a user or a password")),
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => {
+            Err("must begin with https://, since sessions travel there (http:// only for this machine itself)"
+                .to_owned())
+        }
+    }
 }
 
 fn count(node: &Node, range: &RangeInclusive<usize>) -> Result<usize, Problem> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::reader::{Reader, Section, default_of};
 use crate::base::secret::Secret;
 
@@ -80,6 +82,19 @@ pub struct Http {
     pub max_connections: usize,
     /// In which a request's headers must arrive. 1 s to 1 min.
     pub header_timeout: Duration,
+    /// Where people reach the pages that are served here, as links name it; `None`: at the address where it listens. An origin: scheme,
+    /// host and port, without a path.
+    pub public_url: Option<Url>,
+}
+
+impl Http {
+    /// The origin of links to the pages, without a slash at its end.
+    pub fn origin(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.origin().ascii_serialization(),
+            None => format!("http://{}", self.listen),
+        }
+    }
 }
 
 impl Section for Http {
@@ -93,6 +108,7 @@ impl Section for Http {
                 Duration::from_secs(5),
                 Duration::from_secs(1)..=Duration::from_secs(60),
             ),
+            public_url: from.optional_origin("public_url"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Audit events: who did what to which thing. Written in the transaction of the change.
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AuditId, CollectorId, KeyId, TeamId};
+use crate::base::ids::{AuditId, CollectorId, KeyId, MemberId, TeamId};
 
 /// One row of the audit. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Actor {
     Collector(CollectorId),
     /// An operator, by key.
     Operator(KeyId),
+    /// A member of a team.
+    Member(MemberId),
     /// The broker itself.
     Broker,
 }

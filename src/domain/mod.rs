@@ -8,6 +8,7 @@ pub mod credit;
 pub mod key;
 pub mod lease;
 pub mod load;
+pub mod member;
 pub mod networks;
 pub mod notice;
 pub mod pool;

@@ -67,7 +67,7 @@ fn by_key(broker: &Broker, shown: &str, last: Option<&LastCaller>) -> Result<Cal
 fn end_of(broker: &Broker, caller: &Caller) -> Timestamp {
     let key = match caller {
         Caller::Operator { key, .. } | Caller::Collector { shown: Shown::Key(key), .. } => broker.directory.key(*key),
-        Caller::Collector { shown: Shown::Certificate(_), .. } | Caller::Broker => None,
+        Caller::Collector { shown: Shown::Certificate(_), .. } | Caller::Member { .. } | Caller::Broker => None,
     };
     key.and_then(|key| key.expires_at).unwrap_or(Timestamp::NEVER)
 }

@@ -31,9 +31,9 @@ macro_rules! changes {
 
 changes! {
     AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
-    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest,
-    PauseTokenRequest, RenewTokenRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
-    UpdateCollectorRequest, UpdateTeamRequest, UpdateTokenRequest,
+    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest, InviteMemberRequest,
+    PauseTokenRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
+    UpdateCollectorRequest, UpdateMemberRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawInvitationRequest,
 }
 
 /// What is answered once a change made a `V`.

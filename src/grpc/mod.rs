@@ -18,6 +18,7 @@ pub mod lease_service;
 pub mod listener;
 mod load_message;
 pub mod load_service;
+pub mod member_service;
 mod network_message;
 pub mod network_service;
 mod page;

@@ -30,7 +30,7 @@ macro_rules! paged {
 
 paged! {
     GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
-    ListKeysRequest, ListLeasesRequest, ListNetworksRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
+    ListKeysRequest, ListLeasesRequest, ListMembersRequest, ListNetworksRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
 }
 
 /// Which page is wanted.

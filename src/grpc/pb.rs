@@ -74,6 +74,18 @@ impl fmt::Debug for CreateKeyResponse {
     }
 }
 
+impl fmt::Debug for InviteMemberResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InviteMemberResponse").field("member", &self.member).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ResendInvitationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResendInvitationResponse").field("member", &self.member).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for RevokeKeyByValueRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevokeKeyByValueRequest").field("request_id", &self.request_id).finish_non_exhaustive()
@@ -135,7 +147,7 @@ mod tests {
     #[test]
     fn the_services_are_these() {
         let services: BTreeSet<_> = Api::read().methods.into_iter().map(|(service, _)| service).collect();
-        let expected = ["Alert", "Audit", "Key", "Lease", "Load", "Network", "Team", "Token"];
+        let expected = ["Alert", "Audit", "Key", "Lease", "Load", "Member", "Network", "Team", "Token"];
         assert_eq!(services, expected.into_iter().map(|noun| format!("{noun}Service")).collect());
     }
 
@@ -220,6 +232,7 @@ mod tests {
             "value",
             "request_parameters",
             "body",
+            "link",
         ];
         let found: BTreeSet<_> = Api::read()
             .messages
@@ -227,8 +240,17 @@ mod tests {
             .filter(|message| message.field.iter().any(|field| secret.contains(&field.name())))
             .map(|message| message.name().to_owned())
             .collect();
-        let by_hand =
-            ["App", "CreateKeyResponse", "Header", "Lease", "NetworkAnswer", "RevokeKeyByValueRequest", "TokenSecrets"];
+        let by_hand = [
+            "App",
+            "CreateKeyResponse",
+            "Header",
+            "InviteMemberResponse",
+            "Lease",
+            "NetworkAnswer",
+            "ResendInvitationResponse",
+            "RevokeKeyByValueRequest",
+            "TokenSecrets",
+        ];
         assert_eq!(found, by_hand.into_iter().map(str::to_owned).collect());
     }
 
@@ -256,6 +278,11 @@ mod tests {
             format!("{:?}", ReportUsageRequest { answer: Some(answer), ..ReportUsageRequest::default() }),
             format!("{:?}", App { client_secret: canary.to_owned(), ..App::default() }),
             format!("{:?}", CreateKeyResponse { secret: canary.to_owned(), ..CreateKeyResponse::default() }),
+            format!("{:?}", InviteMemberResponse { link: canary.to_owned(), ..InviteMemberResponse::default() }),
+            format!(
+                "{:?}",
+                ResendInvitationResponse { link: canary.to_owned(), ..ResendInvitationResponse::default() }
+            ),
             format!("{:?}", RevokeKeyByValueRequest { value: canary.to_owned(), ..RevokeKeyByValueRequest::default() }),
         ];
         for text in shown {

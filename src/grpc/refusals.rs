@@ -2,6 +2,7 @@
 
 use tonic::Code;
 
+use crate::domain::member::MembershipError;
 use crate::domain::token::TransitionError;
 use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
@@ -9,6 +10,7 @@ use crate::service::apps::AppError;
 use crate::service::collectors::CollectorError;
 use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
+use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
 use crate::service::renew::RenewError;
 use crate::service::sealing::RotateError;
@@ -60,6 +62,32 @@ impl From<KeyError> for Refusal {
             KeyError::LastAdmin => refuse(Code::FailedPrecondition, ErrorReason::LastAdminKey, message),
             KeyError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             KeyError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<MemberError> for Refusal {
+    fn from(error: MemberError) -> Self {
+        let message = error.to_string();
+        match error {
+            MemberError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            MemberError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::MemberNotFound, message),
+            MemberError::Forbidden(error) => Refusal::from(error),
+            MemberError::MailTaken { team, member } => {
+                refuse(Code::AlreadyExists, ErrorReason::MemberMailTaken, message)
+                    .with("member", format!("teams/{team}/members/{member}"))
+            }
+            MemberError::LastOwner(_) => refuse(Code::FailedPrecondition, ErrorReason::LastOwner, message),
+            MemberError::State(state) => {
+                let name = match state {
+                    MembershipError::Left => "left",
+                    MembershipError::Active => "active",
+                };
+                refuse(Code::FailedPrecondition, ErrorReason::MemberState, message).with("state", name)
+            }
+            MemberError::Contended(_) => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            MemberError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
+            MemberError::Store(error) => Refusal::from(error),
         }
     }
 }

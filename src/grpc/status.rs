@@ -175,6 +175,9 @@ impl From<Forbidden> for Refusal {
         match error {
             Forbidden::Team(_) => refuse(Code::PermissionDenied, ErrorReason::TeamNotAllowed, message),
             Forbidden::Disabled => refuse(Code::PermissionDenied, ErrorReason::CollectorDisabled, message),
+            Forbidden::Action { role, .. } => {
+                refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message).with("role", role)
+            }
             Forbidden::Role { role, needed } => refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message)
                 .with("role", role)
                 .with("needed", needed),

@@ -130,6 +130,7 @@ impl Broker {
         let by = match attempt.caller.actor() {
             Actor::Operator(key) => format!("keys/{key}"),
             Actor::Collector(collector) => format!("collectors/{collector}"),
+            Actor::Member(member) => format!("teams/{team}/members/{member}"),
             Actor::Broker => "broker".to_owned(),
         };
         let subject = format!("teams/{team}/alerts/{alert}");

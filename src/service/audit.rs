@@ -119,11 +119,12 @@ impl Broker {
             && query.token.as_deref().is_none_or(|token| token_of(row).as_deref() == Some(token))
     }
 
-    /// Who did it: `keys/{key}`, `teams/{team}/collectors/{collector}` or `broker`.
+    /// Who did it: `keys/{key}`, `teams/{team}/collectors/{collector}`, `teams/{team}/members/{member}` or `broker`.
     pub fn actor_name(&self, row: &AuditEntry) -> String {
         match row.actor {
             Actor::Operator(key) => format!("keys/{key}"),
             Actor::Collector(id) => self.collector_name(id, row.team.as_ref()),
+            Actor::Member(id) => format!("teams/{}/members/{id}", row.team.as_ref().map_or("-", TeamId::as_str)),
             Actor::Broker => "broker".to_owned(),
         }
     }

@@ -54,6 +54,8 @@ impl Broker {
     pub fn reauthenticate(&self, caller: &Caller) -> Result<Caller, AuthenticateError> {
         match caller {
             Caller::Broker => Ok(Caller::Broker),
+            // Sessions have streams of their own, if any: none of the API's.
+            Caller::Member { .. } => Err(AuthenticateError::Invalid),
             Caller::Operator { key, .. } | Caller::Collector { shown: Shown::Key(key), .. } => {
                 self.key_holder(*key).ok_or(AuthenticateError::Invalid)
             }

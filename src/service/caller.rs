@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::base::ids::{CollectorId, KeyId, SessionId, TeamId};
 use crate::domain::audit::Actor;
 use crate::domain::certificate::CertificateName;
+use crate::domain::member::Member;
 use crate::domain::team::{Collector, OperatorRole};
 
 /// Who calls.
@@ -23,6 +24,13 @@ pub enum Caller {
         role: OperatorRole,
         /// Its key, which may be for a certificate.
         key: KeyId,
+    },
+    /// A member of a team, through the web console.
+    Member {
+        /// The member, as it was when it called.
+        member: Arc<Member>,
+        /// The session that it calls from.
+        session: SessionId,
     },
     /// The broker itself.
     Broker,
@@ -54,6 +62,14 @@ pub enum Forbidden {
         /// What is needed.
         needed: &'static str,
     },
+    /// The member's role does not suffice for this thing.
+    #[error("a {role} of the team may not {action}; ask an owner")]
+    Action {
+        /// What the member is to the team.
+        role: &'static str,
+        /// What it would do.
+        action: &'static str,
+    },
     /// An operator disabled the collector.
     #[error("this collector is disabled; ask an operator to enable it")]
     Disabled,
@@ -64,6 +80,7 @@ impl Caller {
     pub fn team(&self) -> Option<&TeamId> {
         match self {
             Caller::Collector { collector, .. } => Some(&collector.team),
+            Caller::Member { member, .. } => Some(&member.team),
             Caller::Operator { .. } | Caller::Broker => None,
         }
     }
@@ -73,6 +90,7 @@ impl Caller {
         match self {
             Caller::Collector { collector, .. } => Actor::Collector(collector.id),
             Caller::Operator { key, .. } => Actor::Operator(*key),
+            Caller::Member { member, .. } => Actor::Member(member.id),
             Caller::Broker => Actor::Broker,
         }
     }
@@ -82,6 +100,7 @@ impl Caller {
         match self {
             Caller::Collector { collector, .. } => collector.id.to_string(),
             Caller::Operator { key, .. } => key.to_string(),
+            Caller::Member { member, .. } => member.id.to_string(),
             Caller::Broker => "broker".to_owned(),
         }
     }
@@ -90,7 +109,7 @@ impl Caller {
     pub fn collector(&self) -> Option<&Arc<Collector>> {
         match self {
             Caller::Collector { collector, .. } => Some(collector),
-            Caller::Operator { .. } | Caller::Broker => None,
+            Caller::Operator { .. } | Caller::Member { .. } | Caller::Broker => None,
         }
     }
 
@@ -98,6 +117,7 @@ impl Caller {
     pub fn role(&self) -> &'static str {
         match self {
             Caller::Collector { .. } => "collector",
+            Caller::Member { member, .. } => member.role.as_str(),
             Caller::Operator { role: OperatorRole::Admin, .. } | Caller::Broker => "admin",
             Caller::Operator { role: OperatorRole::Reader, .. } => "reader",
         }
@@ -115,11 +135,13 @@ impl Caller {
     pub fn must_be_operator(&self) -> Result<(), Forbidden> {
         match self {
             Caller::Operator { .. } | Caller::Broker => Ok(()),
-            Caller::Collector { .. } => Err(Forbidden::Role { role: self.role(), needed: "operator" }),
+            Caller::Collector { .. } | Caller::Member { .. } => {
+                Err(Forbidden::Role { role: self.role(), needed: "operator" })
+            }
         }
     }
 
-    /// Requires that the caller has to do with `team`: an operator, or a collector of it.
+    /// Requires that the caller has to do with `team`: an operator, or a collector or member of it.
     pub fn must_see(&self, team: &TeamId) -> Result<(), Forbidden> {
         match self.team() {
             Some(own) if own != team => Err(Forbidden::Team(team.to_string())),
@@ -131,6 +153,7 @@ impl Caller {
     pub fn holds(&self, holder: Holder) -> bool {
         match self {
             Caller::Collector { collector, .. } => holder == Some(collector.id),
+            Caller::Member { .. } => false,
             Caller::Operator { .. } | Caller::Broker => holder.is_none() && self.must_be_admin().is_ok(),
         }
     }
@@ -148,7 +171,7 @@ impl Caller {
         match self {
             Caller::Collector { collector, .. } if collector.disabled => Err(Forbidden::Disabled),
             Caller::Collector { .. } => self.must_see(team),
-            Caller::Operator { .. } | Caller::Broker => self.must_be_admin(),
+            Caller::Operator { .. } | Caller::Member { .. } | Caller::Broker => self.must_be_admin(),
         }
     }
 }

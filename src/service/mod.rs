@@ -21,6 +21,7 @@ pub mod import_tokens;
 pub mod keys;
 mod list_leases;
 mod luck;
+pub mod members;
 pub mod networks;
 pub mod page;
 mod prune;

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AuditId, CollectorId, KeyId, TeamId};
+use crate::base::ids::{AuditId, CollectorId, KeyId, MemberId, TeamId};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::store::StoreError;
 use crate::store::database::Database;
@@ -229,6 +229,7 @@ fn parameters_of(event: &AuditEvent) -> Vec<Value> {
     let (actor, role) = match event.actor {
         Actor::Collector(id) => (Some(id.as_bytes().to_vec()), "collector"),
         Actor::Operator(id) => (Some(id.as_bytes().to_vec()), "operator"),
+        Actor::Member(id) => (Some(id.as_bytes().to_vec()), "member"),
         Actor::Broker => (None, "broker"),
     };
     values![event.id, event.at, actor, role, event.action, event.team.as_ref(), &*event.subject, &*event.detail]
@@ -257,6 +258,7 @@ fn actor(id: Option<Vec<u8>>, role: &str) -> Result<Actor, StoreError> {
     match role {
         "collector" => CollectorId::from_slice(&id).map(Actor::Collector).map_err(|_| damaged()),
         "operator" => KeyId::from_slice(&id).map(Actor::Operator).map_err(|_| damaged()),
+        "member" => MemberId::from_slice(&id).map(Actor::Member).map_err(|_| damaged()),
         "broker" => Ok(Actor::Broker),
         _ => Err(damaged()),
     }

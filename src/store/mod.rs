@@ -20,6 +20,7 @@ mod error;
 pub mod event;
 pub mod idempotency;
 pub mod lease;
+pub mod member;
 pub mod meta;
 pub mod outbox;
 pub mod renewal;
@@ -43,6 +44,7 @@ pub use error::{Cause, StoreError};
 pub use event::EventStore;
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
+pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
@@ -58,6 +60,7 @@ pub use usage::{UsageKey, UsageRow, UsageStore};
 /// Everything that is kept, of every noun. `Arc<dyn Store>` is what the layers above hold.
 pub trait Store:
     TeamStore
+    + MemberStore
     + AppStore
     + TokenStore
     + RenewalStore

@@ -108,6 +108,16 @@ const CALLS: &[(&str, Who, &str)] = &[
     ),
     ("TeamService/DisableCollector", Who::Admin, r#"name: "<collector>""#),
     ("TeamService/EnableCollector", Who::Admin, r#"name: "<collector>""#),
+    ("MemberService/GetMember", Who::Reader, r#"name: "<member>""#),
+    ("MemberService/ListMembers", Who::Reader, r#"parent: "<team>""#),
+    ("MemberService/InviteMember", Who::Admin, r#"parent: "<team>" member { mail: "new@example.com" }"#),
+    (
+        "MemberService/UpdateMember",
+        Who::Admin,
+        r#"member { name: "<member>" display_name: "n" } update_mask { paths: "display_name" }"#,
+    ),
+    ("MemberService/ResendInvitation", Who::Admin, r#"name: "<member>""#),
+    ("MemberService/WithdrawInvitation", Who::Admin, r#"name: "<member>""#),
     ("KeyService/CreateKey", Who::Admin, r#"key { role: KEY_ROLE_COLLECTOR collector: "<collector>" }"#),
     ("KeyService/RevokeKeyByValue", Who::Everybody, r#"value: "no key""#),
     ("KeyService/RevokeKey", Who::Admin, r#"name: "<key>""#),
@@ -156,6 +166,7 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
         ("<team>", team),
         ("<token>", of(&side.token)),
         ("<collector>", of(&side.collector)),
+        ("<member>", of(&side.member)),
         ("<lease>", of(&side.lease)),
         ("<alert>", of(&side.alert)),
         ("<key>", of(&side.key_name)),
@@ -270,14 +281,16 @@ async fn a_collector_reaches_nothing_of_another_team() {
 async fn no_name_joins_a_team_to_what_is_of_another() {
     let bench = Bench::start().await;
     let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let ids: Vec<_> = [&zenith.token, &zenith.collector, &zenith.alert]
+    let ids: Vec<_> = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member]
         .map(|name| name.rsplit('/').next().unwrap().to_owned())
         .into();
     // The team of one and the id of another: also for an admin, who may see both, nothing has that name.
     let crossed = |name: &str| {
         let (parent, id) = name.rsplit_once('/')?;
         let kind = parent.strip_prefix("teams/acme/")?;
-        let theirs = [&zenith.token, &zenith.collector, &zenith.alert].into_iter().find(|name| name.contains(kind))?;
+        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member]
+            .into_iter()
+            .find(|name| name.contains(kind))?;
         (id != "load").then(|| theirs.replace("teams/zenith", "teams/acme"))
     };
     let before = bench.audited().await;

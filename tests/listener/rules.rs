@@ -14,6 +14,7 @@ use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
 use token_broker::grpc::pb::key_service_client::KeyServiceClient;
 use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
 use token_broker::grpc::pb::load_service_client::LoadServiceClient;
+use token_broker::grpc::pb::member_service_client::MemberServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
 use token_broker::grpc::pb::{self, ErrorReason};
@@ -36,6 +37,8 @@ pub struct Side {
     pub collector: String,
     pub key: String,
     pub key_name: String,
+    /// A member who was invited.
+    pub member: String,
     /// A lease that the collector holds.
     pub lease: String,
     /// An alert that is open.
@@ -61,7 +64,12 @@ impl Bench {
         let leased = soon(LeaseServiceClient::new(self.client(&key).await).acquire_lease(search(team))).await;
         let lease = leased.unwrap().into_inner().lease.unwrap().name;
         let alert = self.open_alert(team).await;
-        Side { team, token, collector, key, key_name, lease, alert }
+        let ada = pb::Member { mail: "ada@example.com".to_owned(), ..Default::default() };
+        let request =
+            pb::InviteMemberRequest { parent: format!("teams/{team}"), member: Some(ada), ..Default::default() };
+        let invited = soon(MemberServiceClient::new(self.admin.clone()).invite_member(request)).await;
+        let member = invited.unwrap().into_inner().member.unwrap().name;
+        Side { team, token, collector, key, key_name, member, lease, alert }
     }
 
     /// The name of a collector of one network, the name of its key, and the key.

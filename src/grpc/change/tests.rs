@@ -11,10 +11,11 @@ use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::authorization::{RULES, Rule};
 use crate::grpc::key_service::KeyServer;
+use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, key_service_server::KeyService, network_service_server::NetworkService,
-    team_service_server::TeamService, token_service_server::TokenService,
+    self, alert_service_server::AlertService, key_service_server::KeyService, member_service_server::MemberService,
+    network_service_server::NetworkService, team_service_server::TeamService, token_service_server::TokenService,
 };
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
@@ -150,6 +151,7 @@ async fn a_change_is_made_once_whatever_restarts() {
     let update = pb::UpdateTeamRequest { team: Some(changed), update_mask: mask(), ..Default::default() };
     same!(test, tried, TeamServer.update_team(update), |ask| ask.team.as_mut().unwrap().weight = 7);
     test = keys_and_collectors(test, &mut tried).await;
+    test = members(test, &mut tried).await;
     test = apps(test, &mut tried).await;
     test = tokens(test, &mut tried).await;
     // A rotation has no content that could be another one.
@@ -169,6 +171,27 @@ async fn a_change_is_made_once_whatever_restarts() {
     let noted: BTreeSet<_> = noted.filter_map(|name| Some(name.split_once('/')?.1.to_owned())).collect();
     let tried = tried.into_iter().chain(["importtokens".to_owned(), "listkeys".to_owned()]);
     assert_eq!(tried.collect::<BTreeSet<_>>(), noted);
+}
+
+/// A repetition does not show the link again.
+async fn members(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let ada = pb::Member { mail: "ada@example.com".to_owned(), ..Default::default() };
+    let invite = pb::InviteMemberRequest { parent: "teams/acme".to_owned(), member: Some(ada), ..Default::default() };
+    let other = |ask: &mut pb::InviteMemberRequest| ask.parent = "teams/other".to_owned();
+    let (first, again) = twice!(test, tried, MemberServer.invite_member(invite), other);
+    assert!(first.link.contains("tbi_") && again.link.is_empty());
+    assert_eq!(first.member, again.member);
+    let name = first.member.unwrap().name;
+    let resend = pb::ResendInvitationRequest { name: name.clone(), ..Default::default() };
+    let other = |ask: &mut pb::ResendInvitationRequest| ask.name.replace_range(ask.name.len() - 4.., "ffff");
+    let (first, again) = twice!(test, tried, MemberServer.resend_invitation(resend), other);
+    assert!(first.link.contains("tbi_") && again.link.is_empty());
+    let renamed = pb::Member { name: name.clone(), display_name: "Ada".to_owned(), ..Default::default() };
+    let update = pb::UpdateMemberRequest { member: Some(renamed), update_mask: mask(), ..Default::default() };
+    same!(test, tried, MemberServer.update_member(update), |ask| ask.member.as_mut().unwrap().display_name.clear());
+    let withdraw = pb::WithdrawInvitationRequest { name, ..Default::default() };
+    same!(test, tried, MemberServer.withdraw_invitation(withdraw), |ask| ask.comment = "mistaken".to_owned());
+    test
 }
 
 async fn keys_and_collectors(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {

@@ -15,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
 pub(crate) mod lease;
+pub(crate) mod member;
 pub(crate) mod notice;
 pub(crate) mod renewal;
 pub(crate) mod request;
@@ -60,6 +61,7 @@ macro_rules! suite {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept,
                 meta_is_set_once_or_replaced
             }
+            member { members_are_kept, an_address_has_one_member_of_a_team, a_team_keeps_an_owner, a_member_has_one_invitation }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
                 an_app_with_tokens_stays }
             sealing {

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -16,6 +16,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/sqlite/0007_own_keys.sql"),
     include_str!("../migrations/sqlite/0008_renewals.sql"),
     include_str!("../migrations/sqlite/0009_events.sql"),
+    include_str!("../migrations/sqlite/0011_people.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -94,6 +94,10 @@ fn open(broker: &Broker, caller: &Caller) -> Result<OpenStream, Refusal> {
             caller.must_be_admin()?;
             key.as_u128()
         }
+        Caller::Member { member, .. } => {
+            caller.must_be_admin()?;
+            member.id.as_u128()
+        }
         Caller::Broker => 0,
     };
     broker

@@ -1,0 +1,68 @@
+//! Members on the wire.
+
+use crate::base::clock::Timestamp;
+use crate::domain::member::{MemberState, Role};
+use crate::grpc::change::{Answer, answers};
+use crate::grpc::convert::{optional_timestamp, timestamp};
+use crate::grpc::pb;
+use crate::service::Broker;
+use crate::service::members::{MadeInvitation, MemberView};
+
+/// A member.
+pub fn member_message(view: &MemberView) -> pb::Member {
+    let member = &view.member;
+    let accounts = member.persons.iter().flat_map(|(network, persons)| {
+        persons
+            .iter()
+            .map(move |person| pb::MemberAccount { network: format!("networks/{network}"), person: person.clone() })
+    });
+    let (state, joined, left): (_, Option<Timestamp>, Option<Timestamp>) = match member.state {
+        MemberState::Invited => (pb::MemberState::Invited, None, None),
+        MemberState::Active { since } => (pb::MemberState::Active, Some(since), None),
+        MemberState::Left { since } => (pb::MemberState::Left, None, Some(since)),
+    };
+    pb::Member {
+        name: member.name(),
+        display_name: member.display_name.clone(),
+        mail: member.mail.to_string(),
+        role: role_of(member.role).into(),
+        time_zone: member.time_zone.to_string(),
+        language: member.language.to_string(),
+        state: state.into(),
+        accounts: accounts.collect(),
+        create_time: Some(timestamp(member.created_at)),
+        join_time: optional_timestamp(joined),
+        leave_time: optional_timestamp(left),
+        invitation_expire_time: optional_timestamp(view.invited_until),
+    }
+}
+
+fn role_of(role: Role) -> pb::MemberRole {
+    match role {
+        Role::Owner => pb::MemberRole::Owner,
+        Role::Manager => pb::MemberRole::Manager,
+        Role::Member => pb::MemberRole::Member,
+    }
+}
+
+answers! {
+    UpdateMemberResponse { member } = |_, member| member_message(member), of MemberView;
+    WithdrawInvitationResponse { member } = |_, member| member_message(member), of MemberView;
+}
+
+/// Answers that show a link, the first time only: it is kept nowhere.
+macro_rules! answers_with_link {
+    ($($response:ident),*) => {$(
+        impl Answer<MadeInvitation> for pb::$response {
+            fn of(broker: &Broker, made: &MadeInvitation) -> Self {
+                Self { link: broker.invitation_link(&made.secret), ..Self::again(broker, made) }
+            }
+
+            fn again(_: &Broker, made: &MadeInvitation) -> Self {
+                Self { member: Some(member_message(&made.member)), link: String::new() }
+            }
+        }
+    )*};
+}
+
+answers_with_link!(InviteMemberResponse, ResendInvitationResponse);
