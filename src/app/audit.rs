@@ -4,7 +4,8 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::service::audit::audit_key;
-use crate::service::sealing::{find_key, unstored_own};
+use crate::service::key_source::KeySource;
+use crate::service::sealing::unstored_own;
 use crate::store::{
     AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, Finding, MetaName, MetaStore,
     SealingStore, Severity, SqliteStore,
@@ -67,7 +68,8 @@ async fn key_of(config: &Config, store: &SqliteStore) -> anyhow::Result<AuditKey
     let expected = expected.context("the store has no note of its key yet: no broker was ever started on it")?;
     let own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
     anyhow::ensure!(!own.is_empty(), "the store is from an older broker; start this one on it once");
-    Ok(audit_key(&Vault::open(&find_key(config, expected)?.key, &own)?))
+    let found = KeySource::of_config(config)?.find(expected).await?;
+    Ok(audit_key(&Vault::open(&found.key, &own)?))
 }
 
 fn findings(proof: &AuditProof, anchor: Option<AuditAnchor>) -> Vec<Finding> {

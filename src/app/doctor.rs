@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::app::audit;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::service::sealing::{find_key, unstored, unstored_own};
+use crate::service::key_source::KeySource;
+use crate::service::sealing::{unstored, unstored_own};
 use crate::store::{
     DoctorStore, Finding, MetaName, MetaStore, SealingStore, Severity, SqliteOptions, SqliteStore, TeamStore,
 };
@@ -41,7 +42,7 @@ async fn check_key(config: &Config, store: &SqliteStore) -> anyhow::Result<(Find
         let message = "the store has no note of its key yet: no broker was ever started on it".to_owned();
         return Ok((finding(Severity::Warning, message), None));
     };
-    Ok(match find_key(config, expected) {
+    Ok(match KeySource::of_config(config)?.find(expected).await {
         Ok(found) => {
             let message = format!("{} opens this store ({expected})", found.key.place());
             (finding(Severity::Fine, message), Some(found.key))

@@ -1,5 +1,7 @@
 //! Settings that are each in order and do not go together.
 
+use url::{Host, Url};
+
 use super::errors::Survey;
 use super::{ClientCertificates, Config};
 
@@ -19,6 +21,31 @@ fn check_vault(config: &Config, survey: &mut Survey) {
     }
     if vault.key.is_none() && vault.next_key.is_some() {
         survey.wrong("vault.next_key", "the next key is needed only where the present one is in vault.key; remove it");
+    }
+    if vault.transit.is_some() && vault.aws_kms.is_some() {
+        survey.wrong(
+            "vault.aws_kms.key_id",
+            "one service only can wrap the sealing key; remove it, or vault.transit.address",
+        );
+    }
+    let transit = vault.transit.as_ref().map(|transit| ("vault.transit.address", &transit.address));
+    let endpoint = vault.aws_kms.as_ref().and_then(|kms| Some(("vault.aws_kms.endpoint", kms.endpoint.as_ref()?)));
+    for (setting, url) in transit.into_iter().chain(endpoint) {
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(url)) {
+            survey.wrong(
+                setting,
+                "must begin with https:// (http:// only to this machine): the sealing key travels there",
+            );
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -18,6 +18,7 @@ mod sections;
 mod tree;
 mod units;
 mod values;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,9 @@ pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;
 pub use renewals::Renewals;
-pub use sections::{Catalogue, Http, Keep, KeyText, Metrics, Store, VaultSettings};
+pub use sections::{Catalogue, Http, Keep, Metrics, Store};
 pub use units::{ByteSize, Share};
+pub use vault::{AwsKms, KeyText, Transit, VaultSettings};
 
 use crate::base::ids::{NetworkId, TeamId};
 use errors::Survey;

@@ -169,6 +169,14 @@ impl Reader<'_> {
         })
     }
 
+    /// A text that must be of a kind; blank means that there is none.
+    pub(super) fn optional_parsed<T: FromStr>(&mut self, key: &'static str, what: &str) -> Option<T> {
+        self.value(key, None, what, |node| match values::text(node)?.as_str() {
+            "" => Ok(None),
+            _ => values::parsed(node, what).map(Some),
+        })
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&'static str, T)]) -> T {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();

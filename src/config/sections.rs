@@ -1,14 +1,12 @@
-//! The small sections: store, HTTP listener, vault, catalogue, metrics.
+//! The small sections: store, HTTP listener, catalogue, metrics.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::reader::{Reader, Section, default_of};
-use crate::base::secret::Secret;
 
 /// Where the state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,61 +112,6 @@ impl Section for Http {
 }
 
 impl Default for Http {
-    fn default() -> Self {
-        default_of()
-    }
-}
-
-/// The sealing key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VaultSettings {
-    /// Its file; `None`: `sealing.key` in the store's directory. See [`super::Config::key_file`].
-    pub key_file: Option<PathBuf>,
-    /// The key itself, in the place of a file; from the environment only.
-    pub key: Option<KeyText>,
-    /// The key to change to, where `key` is set; from the environment only.
-    pub next_key: Option<KeyText>,
-}
-
-/// The text of a sealing key. `Debug` does not show it.
-#[derive(Clone)]
-pub struct KeyText(Arc<Secret>);
-
-impl KeyText {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
-}
-
-impl From<String> for KeyText {
-    fn from(text: String) -> Self {
-        Self(Arc::new(Secret::new(text)))
-    }
-}
-
-impl PartialEq for KeyText {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.matches(other.expose().as_bytes())
-    }
-}
-
-impl Eq for KeyText {}
-
-impl std::fmt::Debug for KeyText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("KeyText")
-    }
-}
-
-impl Section for VaultSettings {
-    fn read(from: &mut Reader<'_>) -> Self {
-        let key_file = from.optional_path("key_file");
-        Self { key_file, key: from.only_of_environment("key"), next_key: from.only_of_environment("next_key") }
-    }
-}
-
-impl Default for VaultSettings {
     fn default() -> Self {
         default_of()
     }

@@ -3,5 +3,6 @@
 //! Nothing here decides what is said or when; it is told what to send, sends it once, and says what came of it.
 
 pub mod address;
+pub mod key_service;
 pub mod oauth;
 pub mod webhook;

@@ -18,6 +18,7 @@ mod deliver;
 mod directory;
 mod estimate_load;
 pub mod import_tokens;
+pub mod key_source;
 pub mod keys;
 mod list_leases;
 mod luck;

@@ -1,4 +1,4 @@
-//! The sealing key: found at the start, changed while everything goes on.
+//! The sealing key is changed while everything goes on.
 //!
 //! A change wraps all keys anew and makes new ones, in one transaction: from then on the old sealing key opens nothing of the store.
 //! Secrets are then sealed anew with the new data keys, a few at a time, each only if it is still as it was. Nothing is noted on the way:
@@ -12,24 +12,24 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
-use crate::config::Config;
 use crate::domain::token::Reason;
+use crate::service::key_source::{KeySource, KeySourceError};
 use crate::service::requests::Attempt;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedToken, StoreError, WrappedKey};
-use crate::vault::{
-    Fingerprint, OpenError, Place, ResealError, SealingKey, SealingKeyError, VaultError, WrappedDataKey, WrappedOwnKey,
-};
+use crate::vault::{Fingerprint, OpenError, Place, ResealError, VaultError, WrappedDataKey, WrappedOwnKey};
 
 /// Tokens sealed anew in one transaction.
 const BATCH: u32 = 256;
 /// How long a call from before a rotation may still bring a secret that is sealed with an older data key: longer than any call lasts.
 const CALLS_END_IN: Duration = Duration::from_secs(600);
 
-/// How far secrets are sealed with the newest keys.
-#[derive(Debug, Default)]
-pub struct Sealing(Mutex<Progress>);
+/// Where the sealing key comes from, and how far secrets are sealed with the newest keys.
+pub struct Sealing {
+    source: KeySource,
+    progress: Mutex<Progress>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
@@ -73,7 +73,7 @@ pub enum RotateError {
     SameKey,
     /// The next key can't be made or read.
     #[error(transparent)]
-    Key(#[from] SealingKeyError),
+    Key(#[from] KeySourceError),
     /// The new keys do not open.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -82,69 +82,14 @@ pub enum RotateError {
     Store(#[from] StoreError),
 }
 
-/// A sealing key of the configured place.
-pub struct FoundKey {
-    /// The key.
-    pub key: SealingKey,
-    /// Whether it is the next one, which has not taken its place yet.
-    pub is_next: bool,
-}
-
-/// The key of the configured place with the fingerprint that the store asks for.
-pub fn find_key(config: &Config, expected: Fingerprint) -> Result<FoundKey, SealingKeyError> {
-    let (present, next) = match &config.vault.key {
-        Some(text) => {
-            let next = config.vault.next_key.as_ref().map(|text| SealingKey::of_text(NEXT_KEY, text.expose()));
-            (SealingKey::of_text(KEY, text.expose()), next)
-        }
-        None => {
-            let path = config.key_file();
-            (SealingKey::read(&path), Some(SealingKey::read_next(&path)))
-        }
-    };
-    if let Some(Ok(key)) = next
-        && key.fingerprint() == expected
-    {
-        return Ok(FoundKey { key, is_next: true });
-    }
-    let key = present?;
-    key.must_be(expected)?;
-    Ok(FoundKey { key, is_next: false })
-}
-
-/// The key for a store that has none yet; made, where it is kept in a file and there is none.
-pub(super) fn first_key(config: &Config) -> Result<SealingKey, SealingKeyError> {
-    match &config.vault.key {
-        Some(text) => SealingKey::of_text(KEY, text.expose()),
-        None => SealingKey::open(&config.key_file(), true),
-    }
-}
-
-const KEY: &str = "TOKEN_BROKER__VAULT__KEY";
-const NEXT_KEY: &str = "TOKEN_BROKER__VAULT__NEXT_KEY";
-
-/// Gives the next key its place, where that is a file: the store is sealed with it.
-pub(super) fn put_in_place(config: &Config, key: &SealingKey) -> Result<(), SealingKeyError> {
-    if config.vault.key.is_some() {
-        tracing::warn!(
-            fingerprint = %key.fingerprint(),
-            "the store is sealed with the key in {NEXT_KEY}; put it into {KEY} and remove the old one"
-        );
-        return Ok(());
-    }
-    if let Some(retired) = SealingKey::promote_next(&config.key_file())? {
-        tracing::warn!(
-            fingerprint = %key.fingerprint(),
-            retired = %retired.display(),
-            "the store has a new sealing key; keep a copy of it apart, and the old one only for as long as backups need it"
-        );
-    }
-    Ok(())
-}
-
 impl Sealing {
+    /// Nothing was looked at yet.
+    pub(super) fn new(source: KeySource) -> Self {
+        Self { source, progress: Mutex::default() }
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {
@@ -164,7 +109,10 @@ impl Broker {
         let attempt = attempt.into();
         // No data key is made meanwhile.
         let _one_at_a_time = self.changes.data_keys.lock().await;
-        let next = self.next_key()?;
+        let next = self.sealing.source.next().await?.ok_or(RotateError::NoNextKey)?;
+        if next.fingerprint() == self.vault.fingerprint() {
+            return Err(RotateError::SameKey);
+        }
         let data_keys: Vec<_> = self.store.list_data_keys().await?.into_iter().map(unstored).collect();
         let own_keys: Vec<_> = self.store.list_own_keys().await?.into_iter().map(unstored_own).collect();
         let rotation = self.vault.prepare(&next, &data_keys, &own_keys);
@@ -187,7 +135,7 @@ impl Broker {
         };
         self.store.rotate_keys(rotate).await?;
         self.vault.adopt(rotation)?;
-        if let Err(error) = put_in_place(&self.config, &next) {
+        if let Err(error) = self.sealing.source.put_in_place(next.fingerprint()) {
             tracing::error!(%error, "the new sealing key is not in its place yet; the next start puts it there");
         }
         self.sealing.note(|progress| *progress = Progress::default());
@@ -342,16 +290,6 @@ impl Broker {
             // It was given back or deleted meanwhile, or is changed all the time and comes again with the next pass.
             _ => Ok(()),
         }
-    }
-
-    fn next_key(&self) -> Result<SealingKey, RotateError> {
-        let vault = &self.config.vault;
-        let next = match (&vault.key, &vault.next_key) {
-            (None, _) => SealingKey::create_next(&self.config.key_file())?,
-            (Some(_), Some(text)) => SealingKey::of_text(NEXT_KEY, text.expose())?,
-            (Some(_), None) => return Err(RotateError::NoNextKey),
-        };
-        if next.fingerprint() == self.vault.fingerprint() { Err(RotateError::SameKey) } else { Ok(next) }
     }
 }
 

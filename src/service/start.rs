@@ -24,16 +24,15 @@ use crate::service::audit::audit_key;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
+use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
 use crate::service::renew::Renewals;
-use crate::service::sealing::{
-    FoundKey, Sealing, find_key, first_key, put_in_place, stored_own, unstored, unstored_own,
-};
+use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::settings::misfits;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::vault::{SealingKeyError, Vault, VaultError, WrappedOwnKey};
+use crate::vault::{Vault, VaultError, WrappedOwnKey};
 
 /// A broker that was started.
 pub struct Started {
@@ -51,9 +50,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The key file.
+    /// The sealing key.
     #[error(transparent)]
-    SealingKey(#[from] SealingKeyError),
+    SealingKey(#[from] KeySourceError),
     /// The data keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -99,7 +98,8 @@ impl Broker {
         endpoint: Arc<dyn TokenEndpoint>,
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
-        let vault = open_vault(&config, &*store, clock.now()).await?;
+        let source = KeySource::of_config(&config).map_err(KeySourceError::from)?;
+        let vault = open_vault(&source, &*store, clock.now()).await?;
         store.start_audit(audit_key(&vault)).await?;
         let directory = Directory::read(&*store).await?;
         let settings = engine_settings(&config, &catalogue, &directory)?;
@@ -122,7 +122,7 @@ impl Broker {
             tasks: tasks.clone(),
             streams: Streams::default(),
             changes: Changes::default(),
-            sealing: Sealing::default(),
+            sealing: Sealing::new(source),
             watch,
             renewals: Renewals::new(endpoint),
             imports: Imports::default(),
@@ -185,23 +185,20 @@ impl Broker {
 
 /// Opens the vault with the key that the store was sealed with. Own keys come before the note of the key: a store with that note
 /// and without them is from before there were any.
-async fn open_vault(config: &Config, store: &dyn Store, now: Timestamp) -> Result<Vault, StartError> {
-    if config.vault.key.is_some() {
-        tracing::warn!(
-            "the sealing key comes from the environment, where other programs of this user and crash reports may see it; a key file is safer"
-        );
-    }
+async fn open_vault(source: &KeySource, store: &dyn Store, now: Timestamp) -> Result<Vault, StartError> {
+    source.warn();
     let known = store.find_meta(MetaName::KekFingerprint).await?;
     let key = match &known {
         Some(text) => {
             let text = std::str::from_utf8(text).map_err(|_| StartError::Fingerprint)?;
-            let FoundKey { key, is_next } = find_key(config, text.parse().map_err(|_| StartError::Fingerprint)?)?;
+            let expected = text.parse().map_err(|_| StartError::Fingerprint)?;
+            let FoundKey { key, is_next } = source.find(expected).await?;
             if is_next {
-                put_in_place(config, &key)?;
+                source.put_in_place(expected).map_err(KeySourceError::from)?;
             }
             key
         }
-        None => first_key(config)?,
+        None => source.first().await?,
     };
     let mut own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
     if own.is_empty() {

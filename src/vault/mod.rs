@@ -10,6 +10,7 @@
 //! counts up.
 
 mod data_key;
+mod key_file;
 mod mac;
 mod own;
 mod place;
@@ -17,11 +18,12 @@ mod ring;
 mod sealing_key;
 
 pub use data_key::WrappedDataKey;
+pub use key_file::KeyFile;
 pub use mac::MacKey;
 pub use own::{OpenOwnError, OwnPlace, WrappedOwnKey};
 pub use place::Place;
 pub use ring::{OpenError, ResealError, Rotation, SealError, Vault, VaultError};
-pub use sealing_key::{Fingerprint, SealingKey, SealingKeyError};
+pub use sealing_key::{Fingerprint, KeptKey, SealingKey, SealingKeyError, WrappedKey};
 
 /// Fills a fresh array from the machine's cryptographic generator.
 fn random<const N: usize>() -> [u8; N] {

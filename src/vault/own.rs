@@ -180,15 +180,13 @@ mod tests {
         vault: Vault,
         key: SealingKey,
         own: WrappedOwnKey,
-        directory: tempfile::TempDir,
     }
 
     fn bench() -> Bench {
-        let directory = tempfile::tempdir().unwrap();
-        let key = SealingKey::create(&directory.path().join("sealing.key")).unwrap();
+        let key = SealingKey::generate();
         let own = WrappedOwnKey::first(&key);
         let vault = Vault::open(&key, std::slice::from_ref(&own)).unwrap();
-        Bench { vault, key, own, directory }
+        Bench { vault, key, own }
     }
 
     #[test]
@@ -224,9 +222,9 @@ mod tests {
 
     #[test]
     fn a_rotation_seals_with_a_new_key_and_opens_what_was() {
-        let Bench { vault, own, directory, .. } = bench();
+        let Bench { vault, own, .. } = bench();
         let sealed = vault.seal_own(&PLACE, &Secret::new("app-canary".to_owned()));
-        let next = SealingKey::create_next(&directory.path().join("sealing.key")).unwrap();
+        let next = SealingKey::generate();
         vault.adopt(vault.prepare(&next, &[], &[own])).unwrap();
         assert!(!vault.is_of_newest_own(&sealed));
         let opened = vault.open_own(&PLACE, &sealed).ok().unwrap();

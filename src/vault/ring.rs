@@ -350,8 +350,8 @@ mod tests {
 
     struct Bench {
         vault: Vault,
+        key: SealingKey,
         own: WrappedOwnKey,
-        _directory: tempfile::TempDir,
     }
 
     fn team(name: &str) -> TeamId {
@@ -360,14 +360,13 @@ mod tests {
 
     /// A vault with a data key for `acme` and for `zenith`.
     fn bench() -> Bench {
-        let directory = tempfile::tempdir().unwrap();
-        let key = SealingKey::create(&directory.path().join("sealing.key")).unwrap();
+        let key = SealingKey::generate();
         let own = WrappedOwnKey::first(&key);
         let vault = Vault::open(&key, std::slice::from_ref(&own)).unwrap();
         for name in ["acme", "zenith"] {
             vault.install(vault.new_data_key(&team(name), None)).unwrap();
         }
-        Bench { vault, own, _directory: directory }
+        Bench { vault, key, own }
     }
 
     fn place(team: &TeamId) -> Place<'_> {
@@ -376,15 +375,14 @@ mod tests {
 
     #[test]
     fn a_secret_survives_a_restart() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        let own = [WrappedOwnKey::first(&SealingKey::create(&path).unwrap())];
-        let vault = Vault::open(&SealingKey::read(&path).unwrap(), &own).unwrap();
+        let key = SealingKey::generate();
+        let own = [WrappedOwnKey::first(&key)];
+        let vault = Vault::open(&key, &own).unwrap();
         let acme = team("acme");
         let stored = vault.new_data_key(&acme, None);
         vault.install(stored.clone()).unwrap();
         let sealed = vault.seal(&place(&acme), b"EAAB-canary").unwrap();
-        let again = Vault::open(&SealingKey::read(&path).unwrap(), &own).unwrap();
+        let again = Vault::open(&key.kept().open().unwrap(), &own).unwrap();
         again.install(stored).unwrap();
         assert_eq!(again.open_sealed(&place(&acme), &sealed).ok().unwrap().expose(), "EAAB-canary");
         assert_eq!(again.key_hash(KeyId::from_u128(1), &[2; 32]), vault.key_hash(KeyId::from_u128(1), &[2; 32]));
@@ -408,13 +406,13 @@ mod tests {
 
     #[test]
     fn a_rotation_leaves_nothing_to_the_old_sealing_key() {
-        let Bench { vault, own, _directory: directory } = bench();
-        let (acme, path) = (team("acme"), directory.path().join("sealing.key"));
+        let Bench { vault, key: old, own } = bench();
+        let acme = team("acme");
         let stored = vault.new_data_key(&acme, None);
         vault.install(stored.clone()).unwrap();
         let (sealed, hash) =
             (vault.seal(&place(&acme), b"EAAB-canary").unwrap(), vault.key_hash(KeyId::from_u128(1), &[2; 32]));
-        let next = SealingKey::create_next(&path).unwrap();
+        let next = SealingKey::generate();
         let damaged = WrappedDataKey { number: 9, ..stored.clone() };
         let rotation = vault.prepare(&next, &[stored, damaged], &[own]);
         let (data_keys, own_keys) = (rotation.data_keys.clone(), rotation.own_keys.clone());
@@ -433,7 +431,6 @@ mod tests {
         data_keys.iter().for_each(|key| again.install(key.clone()).unwrap());
         assert_eq!(again.open_sealed(&place(&acme), &resealed).ok().unwrap().expose(), "EAAB-canary");
         assert_eq!(again.key_hash(KeyId::from_u128(1), &[2; 32]), hash, "API keys go on working");
-        let old = SealingKey::read(&path).unwrap();
         assert!(matches!(Vault::open(&old, &own_keys), Err(VaultError::UnwrapOwn { .. })));
         let wrapping = WrappingKey::new(&old);
         assert!(data_keys.iter().all(|key| wrapping.unwrap(key).is_none()));

@@ -1,17 +1,11 @@
-//! The sealing key, in its file or as a text of the environment.
+//! The sealing key, and how it is kept: open, or wrapped by a key that never leaves a service.
 //!
-//! The file holds one line, `token-broker-key-1 <64 hex digits> <fingerprint>`, after comments. Only its owner may read it. It is
-//! made once, whole or not at all, and never overwritten: who loses it loses every secret in the store.
-//!
-//! A rotation needs two keys for a moment. The next one is written beside the present one (`sealing.key.next`) before the store is
-//! sealed with it, and takes its place afterwards, while the old one keeps its fingerprint as its name. Which of the two is the
-//! store's is said by the store alone, so a crash in between is mended by the next start.
+//! What keeps it is one line: `token-broker-key-1 <64 hex digits> <fingerprint>`, or, wrapped,
+//! `token-broker-key-2 <service> <text> <fingerprint>`.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Okm, Prk, Salt};
@@ -20,14 +14,13 @@ use zeroize::Zeroizing;
 use super::random;
 use crate::base::hex::{hex_array, push_hex};
 
-const FORMAT: &str = "token-broker-key-1";
+const OPEN: &str = "token-broker-key-1";
+const WRAPPED: &str = "token-broker-key-2";
 const COMMENT: &str = "\
 # The sealing key of a token-broker store. Without it no secret in the store can be opened, and nobody can make it anew.
 # Keep a copy of this file apart from the backups of the store.
 ";
 const KEY_LEN: usize = 32;
-/// A key file is a few lines; anything longer is another file.
-const MAX_LENGTH: u64 = 4096;
 
 /// Names a sealing key without giving it away: 64 bits derived from it, as 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +59,27 @@ pub struct SealingKey {
     fingerprint: Fingerprint,
 }
 
+/// A sealing key as it is kept.
+pub struct KeptKey {
+    place: String,
+    fingerprint: Fingerprint,
+    form: Form,
+}
+
+enum Form {
+    Open(Zeroizing<[u8; KEY_LEN]>),
+    Wrapped(WrappedKey),
+}
+
+/// A sealing key that a service has wrapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// The name of the service.
+    pub service: String,
+    /// What it gave: printable ASCII without spaces.
+    pub text: String,
+}
+
 /// The sealing key can't be used. No message holds any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingKeyError {
@@ -93,6 +107,16 @@ pub enum SealingKeyError {
         place: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// It is wrapped, and nobody is there to unwrap it.
+    #[error(
+        "{place} is wrapped by {service}, which is not configured; set it in [vault] as it was when the key was made"
+    )]
+    Wrapped {
+        /// Where it is.
+        place: String,
+        /// The service that can unwrap it.
+        service: String,
     },
     /// It exists already, so that a new one is not made.
     #[error("the key file {path} exists already and is not overwritten; start again to use it")]
@@ -125,87 +149,78 @@ pub enum SealingKeyError {
 }
 
 impl SealingKey {
-    /// Reads the file; if there is none and the store is new, makes one with a fresh key.
-    pub fn open(path: &Path, store_is_new: bool) -> Result<Self, SealingKeyError> {
-        match Self::read(path) {
-            Err(SealingKeyError::Missing { .. }) if store_is_new => Self::create(path),
-            outcome => outcome,
-        }
+    /// A fresh key.
+    pub fn generate() -> Self {
+        Self::from_bytes("a new sealing key".to_owned(), Zeroizing::new(random()))
     }
 
-    /// Reads the file.
-    pub fn read(path: &Path) -> Result<Self, SealingKeyError> {
-        let file = File::open(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => SealingKeyError::Missing { path: path.to_owned() },
-            _ => io_error("open", path, source),
-        })?;
-        let about = file.metadata().map_err(|source| io_error("look at", path, source))?;
-        let place = place_of(path);
-        let malformed = |why| SealingKeyError::Malformed { place: place.clone(), why };
-        if !about.is_file() {
-            return Err(malformed("it is not a regular file"));
-        }
-        let mode = about.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(SealingKeyError::Exposed { path: path.to_owned(), mode });
-        }
-        if about.len() > MAX_LENGTH {
-            return Err(malformed("it is too long"));
-        }
-        let text = io::read_to_string(file).map(Zeroizing::new).map_err(|source| io_error("read", path, source))?;
-        Self::parse(place, &text)
+    /// As it is kept where nobody wraps it.
+    pub fn kept(&self) -> KeptKey {
+        let form = Form::Open(self.bytes.clone());
+        KeptKey { place: self.place.clone(), fingerprint: self.fingerprint, form }
     }
 
-    /// The key that a text of the environment holds: the line of a key file.
-    pub fn of_text(place: &str, text: &str) -> Result<Self, SealingKeyError> {
-        Self::parse(place.to_owned(), text)
-    }
-
-    /// Makes the file with a fresh key. It appears whole or not at all, and never in the place of another one.
-    pub fn create(path: &Path) -> Result<Self, SealingKeyError> {
-        let key = Self::from_key(place_of(path), Zeroizing::new(random()));
-        let bytes = key.text();
-        let directory = directory_of(path);
-        fs::create_dir_all(directory).map_err(|source| io_error("make the directory of", path, source))?;
-        let fresh = path.with_added_extension(format!("{:016x}.new", u64::from_be_bytes(random())));
-        let written = write_private(&fresh, &bytes).map_err(|source| io_error("write", &fresh, source));
-        let placed = written.and_then(|()| place(&fresh, path));
-        // The second name of a key that was placed, or the remains of one that was not.
-        let _ = fs::remove_file(&fresh);
-        placed?;
-        sync_directory_of(path)?;
-        Ok(key)
-    }
-
-    /// Makes the next key beside the file of the present one, in the place of one that was never used.
-    pub fn create_next(path: &Path) -> Result<Self, SealingKeyError> {
-        let next = next_path(path);
-        match fs::remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("replace", &next, error)),
-            _ => Self::create(&next),
-        }
-    }
-
-    /// Reads the next key.
-    pub fn read_next(path: &Path) -> Result<Self, SealingKeyError> {
-        Self::read(&next_path(path))
-    }
-
-    /// Gives the next key the place of the present one, whose file keeps the fingerprint as its name. Returns that name. May be
-    /// done again after a crash.
-    pub fn promote_next(path: &Path) -> Result<Option<PathBuf>, SealingKeyError> {
-        let retired = Self::read(path).ok().map(|key| path.with_added_extension(key.fingerprint.to_string()));
-        if let Some(retired) = retired.as_deref().filter(|retired| !retired.exists()) {
-            fs::hard_link(path, retired)
-                .or_else(|_| fs::copy(path, retired).map(drop))
-                .map_err(|source| io_error("keep a copy of", path, source))?;
-        }
-        fs::rename(next_path(path), path).map_err(|source| io_error("place", path, source))?;
-        sync_directory_of(path)?;
-        Ok(retired)
+    /// As it is kept once a service has wrapped it.
+    pub fn kept_wrapped(&self, wrapped: WrappedKey) -> KeptKey {
+        KeptKey { place: self.place.clone(), fingerprint: self.fingerprint, form: Form::Wrapped(wrapped) }
     }
 
     /// The key's fingerprint, to be kept in the store.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Where it was read, in words.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The key itself. It is handed to nobody but a service that wraps it.
+    pub fn bytes(&self) -> &[u8; KEY_LEN] {
+        &self.bytes
+    }
+
+    /// A key for one use, derived from the sealing key under `label`.
+    pub(super) fn derive<K: KeyType, T: for<'a> From<Okm<'a, K>>>(&self, label: &[&[u8]], kind: K) -> T {
+        derive(&self.root, label, kind)
+    }
+
+    fn from_bytes(place: String, bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
+        let root = root_of(&bytes);
+        let fingerprint: Output<8> = derive(&root, &[b"fingerprint"], Length::<8>);
+        Self { place, bytes, root, fingerprint: Fingerprint(fingerprint.0) }
+    }
+}
+
+impl KeptKey {
+    /// Reads what keeps a key: comments, and one line. `place` says where it is, in words.
+    pub fn parse(place: String, text: &str) -> Result<Self, SealingKeyError> {
+        let malformed = |why| SealingKeyError::Malformed { place: place.clone(), why };
+        let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return Err(malformed("it must hold exactly one key"));
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (form, fingerprint) = match words.as_slice() {
+            [OPEN, digits, fingerprint] => {
+                let bytes = hex_array(digits).map(Zeroizing::new);
+                (Form::Open(bytes.ok_or_else(|| malformed("its key is not 64 hex digits"))?), fingerprint)
+            }
+            [WRAPPED, service, text, fingerprint] => {
+                let wrapped = WrappedKey { service: (*service).to_owned(), text: (*text).to_owned() };
+                (Form::Wrapped(wrapped), fingerprint)
+            }
+            _ => return Err(malformed("its line is not 'token-broker-key-1', a key and a fingerprint")),
+        };
+        let fingerprint = fingerprint.parse().map_err(|_| malformed("its fingerprint is not one"))?;
+        let kept = Self { place: place.clone(), fingerprint, form };
+        if let Form::Open(bytes) = &kept.form {
+            kept.opened(bytes.clone())?;
+        }
+        Ok(kept)
+    }
+
+    /// The key's fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -218,52 +233,55 @@ impl SealingKey {
         Err(SealingKeyError::WrongKey { place: self.place.clone(), expected, found: self.fingerprint })
     }
 
-    /// Where it was read, in words.
+    /// Where it is, in words.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// The key itself.
-    pub(super) fn bytes(&self) -> &[u8; KEY_LEN] {
-        &self.bytes
-    }
-
-    /// A key for one use, derived from the sealing key under `label`.
-    pub(super) fn derive<K: KeyType, T: for<'a> From<Okm<'a, K>>>(&self, label: &[&[u8]], kind: K) -> T {
-        derive(&self.root, label, kind)
-    }
-
-    fn parse(place: String, text: &str) -> Result<Self, SealingKeyError> {
-        let malformed = |why| SealingKeyError::Malformed { place: place.clone(), why };
-        let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-        let (Some(line), None) = (lines.next(), lines.next()) else {
-            return Err(malformed("it must hold exactly one key"));
-        };
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [FORMAT, digits, fingerprint] = words.as_slice() else {
-            return Err(malformed("its line is not 'token-broker-key-1', a key and a fingerprint"));
-        };
-        let bytes = hex_array(digits).map(Zeroizing::new).ok_or_else(|| malformed("its key is not 64 hex digits"))?;
-        let key = Self::from_key(place.clone(), bytes);
-        match fingerprint.parse() {
-            Ok(written) if key.fingerprint == written => Ok(key),
-            _ => Err(malformed("its key and its fingerprint do not belong together")),
+    /// What a service must unwrap; `None`: it is kept open.
+    pub fn wrapped(&self) -> Option<&WrappedKey> {
+        match &self.form {
+            Form::Open(_) => None,
+            Form::Wrapped(wrapped) => Some(wrapped),
         }
     }
 
-    fn from_key(place: String, bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
-        let root = root_of(&bytes);
-        let fingerprint: Output<8> = derive(&root, &[b"fingerprint"], Length::<8>);
-        Self { place, bytes, root, fingerprint: Fingerprint(fingerprint.0) }
+    /// The key, where it is kept open.
+    pub fn open(&self) -> Result<SealingKey, SealingKeyError> {
+        match &self.form {
+            Form::Open(bytes) => self.opened(bytes.clone()),
+            Form::Wrapped(WrappedKey { service, .. }) => {
+                Err(SealingKeyError::Wrapped { place: self.place.clone(), service: service.clone() })
+            }
+        }
     }
 
-    /// The text of its file.
-    fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(512));
+    /// The key, of which `bytes` are said to be the bytes.
+    pub fn opened(&self, bytes: Zeroizing<[u8; KEY_LEN]>) -> Result<SealingKey, SealingKeyError> {
+        let key = SealingKey::from_bytes(self.place.clone(), bytes);
+        match key.fingerprint == self.fingerprint {
+            true => Ok(key),
+            false => Err(SealingKeyError::Malformed {
+                place: self.place.clone(),
+                why: "its key and its fingerprint do not belong together",
+            }),
+        }
+    }
+
+    /// The text that keeps it.
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(4096));
         text.push_str(COMMENT);
-        text.push_str(FORMAT);
-        text.push(' ');
-        push_hex(&mut text, &*self.bytes);
+        match &self.form {
+            Form::Open(bytes) => {
+                text.push_str(OPEN);
+                text.push(' ');
+                push_hex(&mut text, &**bytes);
+            }
+            Form::Wrapped(WrappedKey { service, text: wrapped }) => {
+                text.push_str(&format!("{WRAPPED} {service} {wrapped}"));
+            }
+        }
         text.push_str(&format!(" {}\n", self.fingerprint));
         text
     }
@@ -299,172 +317,58 @@ impl<const N: usize> From<Okm<'_, Length<N>>> for Output<N> {
     }
 }
 
-fn place_of(path: &Path) -> String {
-    format!("the key file {}", path.display())
-}
-
-fn next_path(path: &Path) -> PathBuf {
-    path.with_added_extension("next")
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn sync_directory_of(path: &Path) -> Result<(), SealingKeyError> {
-    let synced = File::open(directory_of(path)).and_then(|directory| directory.sync_all());
-    synced.map_err(|source| io_error("sync the directory of", path, source))
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-/// Gives the written file its name. A hard link is refused where the name is taken, which a rename is not; file systems
-/// without hard links get the rename.
-fn place(fresh: &Path, path: &Path) -> Result<(), SealingKeyError> {
-    let linked = fs::hard_link(fresh, path);
-    let placed = match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(fresh, path),
-        outcome => outcome,
-    };
-    placed.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => SealingKeyError::Exists { path: path.to_owned() },
-        _ => io_error("place", path, source),
-    })
-}
-
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> SealingKeyError {
-    SealingKeyError::Io { action, path: path.to_owned(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mode_of(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    #[test]
+    fn a_key_is_read_as_it_was_kept() {
+        let key = SealingKey::generate();
+        let read = KeptKey::parse("the test".to_owned(), &key.kept().text()).unwrap();
+        assert_eq!((read.wrapped(), read.fingerprint()), (None, key.fingerprint()));
+        assert_eq!(read.open().unwrap().bytes(), key.bytes());
+        let wrapped = WrappedKey { service: "somebody".to_owned(), text: "v1:abc".to_owned() };
+        let kept = key.kept_wrapped(wrapped.clone());
+        assert!(!kept.text().contains(&key.kept().text()[COMMENT.len() + OPEN.len()..][..16]));
+        let read = KeptKey::parse("the test".to_owned(), &kept.text()).unwrap();
+        assert_eq!((read.wrapped(), read.fingerprint()), (Some(&wrapped), key.fingerprint()));
+        assert!(matches!(read.open(), Err(SealingKeyError::Wrapped { service, .. }) if service == "somebody"));
+        assert_eq!(read.opened(Zeroizing::new(*key.bytes())).unwrap().fingerprint(), key.fingerprint());
+        let other = SealingKey::generate();
+        assert!(matches!(read.opened(Zeroizing::new(*other.bytes())), Err(SealingKeyError::Malformed { .. })));
     }
 
     #[test]
-    fn a_new_store_gets_a_private_key_that_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("deep/er/sealing.key");
-        let made = SealingKey::open(&path, true).unwrap();
-        assert_eq!(mode_of(&path), 0o600);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside the key");
-        for store_is_new in [true, false] {
-            assert_eq!(SealingKey::open(&path, store_is_new).unwrap().fingerprint(), made.fingerprint());
-        }
-    }
-
-    #[test]
-    fn an_old_store_gets_no_new_key() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        assert!(matches!(SealingKey::open(&path, false), Err(SealingKeyError::Missing { .. })));
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_key_is_never_overwritten() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        let first = SealingKey::create(&path).unwrap();
-        assert!(matches!(SealingKey::create(&path), Err(SealingKeyError::Exists { .. })));
-        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), first.fingerprint());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        SealingKey::create(&path).unwrap();
-        for (mode, fits) in
-            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false), (0o601, false)]
-        {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let outcome = SealingKey::read(&path);
-            assert_eq!(outcome.is_ok(), fits, "{mode:o}");
-            if let Err(error) = outcome {
-                assert!(error.to_string().contains("chmod 600"), "{error}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_broken_file_is_named_and_its_text_is_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        SealingKey::create(&path).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let (_, key) = text.split_once("key-1 ").unwrap();
-        let flipped = if key.starts_with('0') { '1' } else { '0' };
+    fn a_broken_text_is_named_by_its_place_and_not_shown() {
+        let key = SealingKey::generate();
+        let line = key.kept().text()[COMMENT.len()..].to_owned();
+        let digits = &line[OPEN.len() + 1..];
+        let flipped = if digits.starts_with('0') { '1' } else { '0' };
         let cases = [
             String::new(),
             "# only a comment\n".to_owned(),
-            text.replace(FORMAT, "token-broker-key-9"),
-            text[..text.len() - 20].to_owned(),
-            text.replace(key, &format!("{flipped}{}", &key[1..])),
-            format!("{text}{text}"),
-            text.repeat(20),
+            line.replace(OPEN, "token-broker-key-9"),
+            line.replace(OPEN, WRAPPED),
+            line[..line.len() - 20].to_owned(),
+            line.replace(digits, &format!("{flipped}{}", &digits[1..])),
+            format!("{line}{line}"),
         ];
         for broken in cases {
-            fs::write(&path, &broken).unwrap();
-            let message = SealingKey::read(&path).err().expect("it is broken").to_string();
-            assert!(message.contains("sealing.key") && message.contains("restore"), "{message}");
-            assert!(!message.contains(&key[..16]), "{message}");
+            let message = KeptKey::parse("VARIABLE".to_owned(), &broken).err().expect("it is broken").to_string();
+            assert!(message.starts_with("VARIABLE is not a whole sealing key"), "{message}");
+            assert!(!message.contains(&digits[..16]), "{message}");
         }
-        assert!(matches!(
-            SealingKey::read(directory.path()),
-            Err(SealingKeyError::Malformed { .. } | SealingKeyError::Exposed { .. })
-        ));
     }
 
     #[test]
     fn the_key_of_another_store_is_refused_by_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let one = SealingKey::create(&directory.path().join("one.key")).unwrap();
-        let other = SealingKey::create(&directory.path().join("other.key")).unwrap();
-        assert!(one.must_be(one.fingerprint()).is_ok());
-        let message = one.must_be(other.fingerprint()).unwrap_err().to_string();
-        for part in ["one.key".to_owned(), one.fingerprint().to_string(), other.fingerprint().to_string()] {
+        let (one, other) = (SealingKey::generate(), SealingKey::generate());
+        let kept = one.kept();
+        assert!(kept.must_be(one.fingerprint()).is_ok());
+        let message = kept.must_be(other.fingerprint()).unwrap_err().to_string();
+        for part in [one.place().to_owned(), one.fingerprint().to_string(), other.fingerprint().to_string()] {
             assert!(message.contains(&part), "{message}");
         }
-    }
-
-    #[test]
-    fn the_next_key_takes_the_place_of_the_present_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        let old = SealingKey::create(&path).unwrap();
-        SealingKey::create_next(&path).unwrap();
-        let next = SealingKey::create_next(&path).unwrap();
-        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), old.fingerprint());
-        assert_eq!(SealingKey::read_next(&path).unwrap().fingerprint(), next.fingerprint());
-        let retired = SealingKey::promote_next(&path).unwrap().unwrap();
-        assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), next.fingerprint());
-        assert_eq!(SealingKey::read(&retired).unwrap().fingerprint(), old.fingerprint());
-        assert_eq!((mode_of(&path), mode_of(&retired)), (0o600, 0o600));
-        assert!(SealingKey::read_next(&path).is_err());
-    }
-
-    #[test]
-    fn a_text_is_read_as_a_file_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing.key");
-        let key = SealingKey::create(&path).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let line = text.lines().last().unwrap();
-        assert_eq!(SealingKey::of_text("VARIABLE", line).unwrap().fingerprint(), key.fingerprint());
-        let message = SealingKey::of_text("VARIABLE", &line[..60]).err().unwrap().to_string();
-        assert!(
-            message.starts_with("VARIABLE is not a whole sealing key") && !message.contains(&line[20..40]),
-            "{message}"
-        );
     }
 
     #[test]

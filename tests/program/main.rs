@@ -13,6 +13,8 @@ mod clients;
 mod config;
 mod crash;
 mod first_day;
+#[cfg(all(feature = "vault-transit", feature = "aws-kms"))]
+mod key_services;
 mod prometheus;
 mod readme;
 mod renewal;

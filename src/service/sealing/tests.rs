@@ -1,13 +1,15 @@
 //! The sealing key is changed on a whole broker, in every order in which that can be broken off.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::base::ids::CollectorId;
+use crate::config::Config;
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::token::TokenState;
 use crate::service::testing::{START, TestBroker, ask};
 use crate::store::AuditFilter;
+use crate::vault::{KeyFile, SealingKey};
 
 const LONG_ENOUGH: Duration = Duration::from_secs(601);
 
@@ -15,6 +17,10 @@ struct Bench {
     test: TestBroker,
     acme: TeamId,
     collector: CollectorId,
+}
+
+fn key_in(file: &Path) -> SealingKey {
+    KeyFile::at(file.to_owned()).read().unwrap().open().unwrap()
 }
 
 /// A broker with so many tokens of one team.
@@ -124,10 +130,10 @@ async fn the_old_key_opens_nothing_of_the_store() {
     let old = bench.broker().vault.fingerprint();
     bench.rotate().await;
     let retired = bench.key_file().with_added_extension(old.to_string());
-    let old = SealingKey::read(&retired).unwrap();
+    let old = key_in(&retired);
     let own: Vec<_> = bench.broker().store.list_own_keys().await.unwrap().into_iter().map(unstored_own).collect();
     assert!(matches!(crate::vault::Vault::open(&old, &own), Err(VaultError::UnwrapOwn { .. })));
-    let new = SealingKey::read(&bench.key_file()).unwrap();
+    let new = key_in(&bench.key_file());
     let vault = crate::vault::Vault::open(&new, &own).unwrap();
     for key in bench.broker().store.list_data_keys().await.unwrap() {
         vault.install(unstored(key)).unwrap();
@@ -140,7 +146,7 @@ async fn the_old_key_opens_nothing_of_the_store() {
 async fn a_key_that_was_never_used_is_passed_over() {
     let bench = bench(2).await;
     let old = bench.broker().vault.fingerprint();
-    SealingKey::create_next(&bench.key_file()).unwrap();
+    KeyFile::at(bench.key_file()).create_next(&SealingKey::generate().kept()).unwrap();
     let bench = bench.restart().await;
     assert_eq!(bench.broker().vault.fingerprint(), old);
     bench.must_lease().await;
@@ -162,12 +168,12 @@ async fn a_key_without_its_place_is_put_there_by_the_next_start() {
     let retired = path.with_added_extension(old.to_string());
     std::fs::rename(&retired, &path).unwrap();
     let bench = bench.restart().await;
-    assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), new);
+    assert_eq!(key_in(&path).fingerprint(), new);
     assert_eq!(std::fs::read(&retired).unwrap(), before);
     bench.must_lease().await;
     std::fs::rename(&path, path.with_added_extension("next")).unwrap();
     let bench = bench.restart().await;
-    assert_eq!(SealingKey::read(&path).unwrap().fingerprint(), new);
+    assert_eq!(key_in(&path).fingerprint(), new);
     bench.must_lease().await;
     bench.test.stop().await;
 }
@@ -295,7 +301,8 @@ async fn a_damaged_data_key_fails_no_start() {
 fn key_text() -> (String, Fingerprint) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");
-    let key = SealingKey::create(&path).unwrap();
+    let key = SealingKey::generate();
+    KeyFile::at(path.clone()).create(&key.kept()).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     (text.lines().last().unwrap().to_owned(), key.fingerprint())
 }
@@ -325,7 +332,7 @@ async fn a_key_of_the_environment_is_changed_to_the_next_one() {
     bench.must_lease().await;
     let bench = Bench { test: bench.test.restart_with(config_of(&two, None)).await, ..bench };
     bench.must_lease().await;
-    let refused = find_key(&config_of(&one, None), second).err().unwrap().to_string();
+    let refused = KeySource::of_config(&config_of(&one, None)).unwrap().find(second).await.err().unwrap().to_string();
     assert!(refused.contains("TOKEN_BROKER__VAULT__KEY") && refused.contains(&second.to_string()), "{refused}");
     bench.test.stop().await;
 }
