@@ -26,7 +26,9 @@ use crate::grpc::listener::{ClientAuthority, GrpcServer, Limits, Listen, Tls};
 use crate::service::Broker;
 use crate::telemetry::{install_panic_hook, start_log};
 use crate::web::health::{NotReady, Probes, routes as health_routes};
+use crate::web::page::pages;
 use crate::web::server::{HttpLimits, HttpServer};
+use crate::web::sign_in;
 
 /// How often the clock follows the wall clock, and by how much at most.
 const SLEW_EVERY: Duration = Duration::from_secs(1);
@@ -119,11 +121,13 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
         metrics: Box::new(move || metrics.render()),
         not_ready: Box::new(move || not_ready(&watched, &stopping)),
     };
-    let config::Http { listen, max_connections, header_timeout, public_url: _ } = &broker.config.http;
+    let config::Http { listen, max_connections, header_timeout, public_url } = &broker.config.http;
+    let mut routes = health_routes(probes);
+    if public_url.is_some() {
+        routes = routes.merge(pages(sign_in::routes(broker.clone())));
+    }
     let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
-    let started =
-        HttpServer::start("http", *listen, limits, health_routes(probes), broker.metrics.connections("http"), tasks)
-            .await;
+    let started = HttpServer::start("http", *listen, limits, routes, broker.metrics.connections("http"), tasks).await;
     started.with_context(|| format!("can't listen on {listen} for HTTP; stop what listens there, or set http.listen"))
 }
 

@@ -28,7 +28,7 @@ macro_rules! named {
 
 named! {
     AcquireLeaseResponse Alert App AuditEvent Budget Collector CreateKeyResponse EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse InviteMemberResponse Key Lease Member Network ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Team TeamLoad Token TokenUsageRow
+    GetTokenUsageStatementResponse InviteMemberResponse Key Lease Member Network ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::failure::Failure;
-use super::names::short;
+use super::names::{short, under};
 use super::options::{Comment, Paging, update_mask};
 use super::session::{Page, Session, part};
 use super::table::{Cell, Column, Tone};
@@ -55,6 +55,20 @@ pub enum MemberCommand {
     Resend {
         /// The member's id, `mem_…`, or mail address.
         member: String,
+    },
+    /// List where a member is signed in.
+    Sessions {
+        /// The member's id, `mem_…`, or mail address.
+        member: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Sign a member out of one session, or of all.
+    SignOut {
+        /// The member's id, `mem_…`, or mail address.
+        member: String,
+        /// The session's id, `ses_…`; without it, all.
+        session: Option<String>,
     },
     /// End the link that was sent to a member.
     Withdraw {
@@ -121,6 +135,15 @@ const COLUMNS: &[Column<pb::Member>] = &[
     Column::minor_text("LEFT", |member, view| view.time(member.leave_time.as_ref())),
 ];
 
+const SESSIONS: &[Column<pb::Session>] = &[
+    Column::text("SESSION", |session, _| short(&session.name).into()),
+    Column::text("BROWSER", |session, _| session.agent.as_str().into()),
+    Column::text("FROM", |session, _| session.origin.as_str().into()),
+    Column::minor_text("SIGNED IN", |session, view| view.time(session.create_time.as_ref())),
+    Column::text("USED", |session, view| view.time(session.use_time.as_ref())),
+    Column::minor_text("ENDS", |session, view| view.time(session.expire_time.as_ref())),
+];
+
 fn state(member: &pb::Member) -> Cell {
     let tone = match member.state() {
         pb::MemberState::Active => Tone::Good,
@@ -156,6 +179,8 @@ pub async fn run(command: MemberCommand, session: &mut Session) -> Result<(), Fa
             let (member, link) = (answer.member.clone().unwrap_or_default(), answer.link.clone());
             return show_link(session, &answer, &member, &link);
         }
+        MemberCommand::Sessions { member, paging } => return sessions(session, &member, &paging).await,
+        MemberCommand::SignOut { member, session: one } => return sign_out(session, &member, one).await,
         MemberCommand::List { paging, state } => return list(session, &paging, state).await,
         MemberCommand::Show { member } => {
             let request = pb::GetMemberRequest { name: named(session, &member).await? };
@@ -223,6 +248,36 @@ fn show_link<A: super::json::Named>(
         .terminal
         .notice("\nSend the link to this person and nobody else: it can be used once, and is not shown again.");
     Ok(())
+}
+
+async fn sessions(session: &mut Session, member: &str, paging: &Paging) -> Result<(), Failure> {
+    let parent = named(session, member).await?;
+    let client = MemberServiceClient::new(session.client());
+    let fetch = async |page_size, page_token| {
+        let request = pb::ListSessionsRequest { parent: parent.clone(), page_size, page_token };
+        let answer = client.clone().list_sessions(request).await?.into_inner();
+        Ok(Page { items: answer.sessions, next: answer.next_page_token })
+    };
+    session.list(SESSIONS, paging, "the member is not signed in", fetch).await
+}
+
+async fn sign_out(session: &mut Session, member: &str, one: Option<String>) -> Result<(), Failure> {
+    let parent = named(session, member).await?;
+    let mut client = MemberServiceClient::new(session.client());
+    let names = match one {
+        Some(one) => vec![under(&parent, "sessions", &one)],
+        None => {
+            let request = pb::ListSessionsRequest { parent, page_size: 1000, ..Default::default() };
+            let found = client.list_sessions(session.request(request)).await?.into_inner().sessions;
+            found.into_iter().map(|session| session.name).collect()
+        }
+    };
+    for name in &names {
+        // Each is a change of its own; ending one twice is no error.
+        let request = pb::EndSessionRequest { name: name.clone(), request_id: String::new() };
+        client.end_session(session.request(request)).await?;
+    }
+    session.terminal.say(&format!("{} sessions have ended", names.len()))
 }
 
 async fn list(session: &mut Session, paging: &Paging, state: Option<pb::MemberState>) -> Result<(), Failure> {

@@ -286,6 +286,8 @@ mod tests {
             "member list --state invited",
             "member update mem_1 --mail ada@example.org --language pt-BR",
             "member resend ada@example.com",
+            "member sessions ada@example.com --limit 5",
+            "member sign-out mem_1 ses_1",
             "member withdraw mem_1 --comment mistaken",
             "key create --role reader",
             "key revoke key_1 --comment lost",

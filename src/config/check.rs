@@ -12,6 +12,21 @@ pub(super) fn check(config: &Config, survey: &mut Survey) {
     check_load(config, survey);
     check_webhooks(config, survey);
     check_vault(config, survey);
+    check_sign_in(config, survey);
+}
+
+fn check_sign_in(config: &Config, survey: &mut Survey) {
+    let sign_in = &config.sign_in;
+    if !sign_in.is_dear_enough() {
+        survey.wrong(
+            "sign_in.password_passes",
+            "makes passwords cheap to guess with that little memory; OWASP asks of argon2id at least 46MiB with 1 pass, 19MiB with 2, 12MiB with 3, \
+             9MiB with 4 or 7MiB with 5",
+        );
+    }
+    if sign_in.idle > sign_in.whole {
+        survey.wrong("sign_in.idle", "is longer than sign_in.whole, so it would never end a session; shorten it");
+    }
 }
 
 fn check_vault(config: &Config, survey: &mut Survey) {

@@ -15,6 +15,7 @@ mod networks;
 mod reader;
 mod renewals;
 mod sections;
+mod sign_in;
 mod tree;
 mod units;
 mod values;
@@ -32,6 +33,7 @@ pub use log::{Log, LogFormat};
 pub use networks::NetworkSettings;
 pub use renewals::Renewals;
 pub use sections::{Catalogue, Http, Keep, Metrics, Store};
+pub use sign_in::SignIn;
 pub use units::{ByteSize, Share};
 pub use vault::{AwsKms, KeyText, Transit, VaultSettings};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub credit: Credit,
     /// How tokens are kept alive.
     pub renewals: Renewals,
+    /// How members sign in, and how long they stay.
+    pub sign_in: SignIn,
     /// When a token load is too high.
     pub load: Load,
     /// Who is told.
@@ -160,6 +164,7 @@ impl Section for Config {
             catalogue: from.section("catalogue"),
             credit: from.section("credit"),
             renewals: from.section("renewals"),
+            sign_in: from.section("sign_in"),
             load: from.section("load"),
             alerts: from.section("alerts"),
             log: from.section("log"),

@@ -80,18 +80,16 @@ pub struct Http {
     pub max_connections: usize,
     /// In which a request's headers must arrive. 1 s to 1 min.
     pub header_timeout: Duration,
-    /// Where people reach the pages that are served here, as links name it; `None`: at the address where it listens. An origin: scheme,
-    /// host and port, without a path.
+    /// Where people reach the pages for members, as links name it; `None`: no pages are served. An origin: scheme, host and port, without a
+    /// path.
     pub public_url: Option<Url>,
 }
 
 impl Http {
-    /// The origin of links to the pages, without a slash at its end.
-    pub fn origin(&self) -> String {
-        match &self.public_url {
-            Some(url) => url.origin().ascii_serialization(),
-            None => format!("http://{}", self.listen),
-        }
+    /// A link to a page, by its path; the path alone where no pages are served.
+    pub fn link(&self, path: &str) -> String {
+        let origin = self.public_url.as_ref().map(|url| url.origin().ascii_serialization());
+        format!("{}{path}", origin.unwrap_or_default())
     }
 }
 

@@ -56,6 +56,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("MemberService/UpdateMember", Rule::Admin),
     ("MemberService/ResendInvitation", Rule::Admin),
     ("MemberService/WithdrawInvitation", Rule::Admin),
+    ("MemberService/ListSessions", Rule::Operator),
+    ("MemberService/EndSession", Rule::Admin),
     ("KeyService/CreateKey", Rule::Admin),
     ("KeyService/ListKeys", Rule::Admin),
     ("KeyService/RevokeKey", Rule::Admin),

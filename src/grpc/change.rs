@@ -31,7 +31,7 @@ macro_rules! changes {
 
 changes! {
     AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
-    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, InvalidateTokenRequest, InviteMemberRequest,
+    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
     PauseTokenRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateMemberRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawInvitationRequest,
 }

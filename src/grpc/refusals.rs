@@ -150,6 +150,7 @@ impl From<TokenError> for Refusal {
         match error {
             TokenError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
             TokenError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::TokenNotFound, message),
+            TokenError::Forbidden(error) => Refusal::from(error),
             TokenError::Rejected(rejected) => Refusal::from(rejected),
             TokenError::Exists { team, token } => refuse(Code::AlreadyExists, ErrorReason::TokenExists, message)
                 .with("token", format!("teams/{team}/tokens/{token}")),

@@ -7,7 +7,9 @@ use crate::domain::alert::{
 };
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::load::LoadKey;
+use crate::domain::member::Action;
 use crate::service::deliver::Lane;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{AlertFilter, AlertRow, OutboxRow, OutboxState, StoreError};
@@ -126,7 +128,7 @@ impl Broker {
         comment: &str,
     ) -> Result<Alert, AlertError> {
         let attempt = attempt.into();
-        attempt.caller.must_be_admin()?;
+        self.must_permit(&attempt.caller, Action::Acknowledge, team, On::Team)?;
         let by = match attempt.caller.actor() {
             Actor::Operator(key) => format!("keys/{key}"),
             Actor::Collector(collector) => format!("collectors/{collector}"),

@@ -30,6 +30,7 @@ pub mod renew;
 mod report_usage;
 pub mod requests;
 pub mod sealing;
+pub mod sessions;
 pub mod settings;
 mod sharing;
 mod show_metrics;
@@ -65,6 +66,7 @@ use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
 use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
+use crate::service::sessions::SignInDesk;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -114,6 +116,8 @@ pub struct Parts {
     pub streams: Streams,
     /// Who changes what at the moment.
     pub changes: Changes,
+    /// What signing in needs.
+    pub desk: SignInDesk,
     /// How far secrets are sealed with the newest keys.
     pub sealing: Sealing,
     /// Loads, alerts and who is told of them.

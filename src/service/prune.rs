@@ -27,9 +27,10 @@ impl Broker {
         let events = in_rounds(|| store.prune_events(now - keep.alerts, AT_ONCE)).await?;
         let usage = in_rounds(|| store.prune_usage(first_day, AT_ONCE)).await?;
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
+        let sessions = in_rounds(|| self.prune_sessions(AT_ONCE)).await?;
         Ok(format!(
             "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {messages} messages, {alerts} alerts, \
-             {events} events, {usage} usage rows, {audit} audit events"
+             {events} events, {sessions} sessions, {usage} usage rows, {audit} audit events"
         ))
     }
 }

@@ -28,11 +28,12 @@ use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
 use crate::service::renew::Renewals;
 use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
+use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::vault::{Vault, VaultError, WrappedOwnKey};
+use crate::vault::{HashError, Vault, VaultError, WrappedOwnKey};
 
 /// A broker that was started.
 pub struct Started {
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The sealing key.
     #[error(transparent)]
     SealingKey(#[from] KeySourceError),
+    /// The cost of a password's hash.
+    #[error(transparent)]
+    Password(#[from] HashError),
     /// The data keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -110,7 +114,9 @@ impl Broker {
         let vault = Arc::new(vault);
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
         let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?);
+        let desk = SignInDesk::new(&config.sign_in, &clock)?;
         let broker = Broker::new(Parts {
+            desk,
             clock,
             config,
             catalogue,

@@ -17,6 +17,7 @@ pub use update::UpdateToken;
 
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::TransitionError;
+use crate::service::Forbidden;
 use crate::store::{StoreError, TokenChangeError};
 use crate::vault::{SealError, VaultError};
 
@@ -39,6 +40,9 @@ pub enum TokenError {
         /// What was asked for.
         token: TokenId,
     },
+    /// The caller may not do it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// What is given can't be a token.
     #[error(transparent)]
     Rejected(#[from] Rejected),

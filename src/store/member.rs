@@ -7,6 +7,7 @@ use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{MailAddress, Member, MemberState, Role};
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
+use crate::store::session::END_ALL;
 use crate::store::sql::{Row, Tx, Value, first, json, values};
 use crate::store::{StoreError, Trail};
 
@@ -41,8 +42,19 @@ pub struct MemberChange {
     pub member: Member,
     /// What becomes of its invitation.
     pub invitation: InvitationChange,
+    /// The hash of its new password; `None`: it keeps the one it has.
+    pub password: Option<String>,
+    /// Whether all of its sessions end.
+    pub ends_sessions: bool,
     /// What the change leaves beside itself.
     pub trail: Trail,
+}
+
+impl MemberChange {
+    /// A change of what is known of the member alone.
+    pub fn of(member: Member, trail: Trail) -> Self {
+        Self { member, invitation: InvitationChange::Keep, password: None, ends_sessions: false, trail }
+    }
 }
 
 /// Why a member was not written.
@@ -86,6 +98,8 @@ pub trait MemberStore: Send + Sync {
     async fn members_by_mail(&self, mail_key: &str, limit: u32) -> Result<Vec<Member>, StoreError>;
     /// The invitation of a member.
     async fn find_invitation(&self, member: MemberId) -> Result<Option<Invitation>, StoreError>;
+    /// The hash of a member's password; `None`: it has none.
+    async fn find_password(&self, member: MemberId) -> Result<Option<String>, StoreError>;
     /// The invitation with that hash, whether its time is over or not.
     async fn invitation_by_hash(&self, hash: [u8; 32]) -> Result<Option<Invitation>, StoreError>;
 }
@@ -120,6 +134,11 @@ const PUT_INVITATION: &str = "INSERT INTO invitation (member, hash, made_at_us, 
 const END_INVITATION: &str = "DELETE FROM invitation WHERE member = $1";
 const FIND_INVITATION: &str = "SELECT member, hash, made_at_us, expires_at_us FROM invitation WHERE member = $1";
 const INVITATION_BY_HASH: &str = "SELECT member, hash, made_at_us, expires_at_us FROM invitation WHERE hash = $1";
+
+const PUT_PASSWORD: &str = "INSERT INTO password (member, hash, changed_at_us) VALUES ($1, $2, $3)
+    ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, changed_at_us = excluded.changed_at_us";
+const FIND_PASSWORD: &str = "SELECT hash FROM password WHERE member = $1";
+const END_PASSWORD: &str = "DELETE FROM password WHERE member = $1";
 
 #[async_trait]
 impl<D: Database> MemberStore for D {
@@ -174,6 +193,11 @@ impl<D: Database> MemberStore for D {
         Ok(list(self, FIND_INVITATION, values![member], invitation).await?.pop())
     }
 
+    async fn find_password(&self, member: MemberId) -> Result<Option<String>, StoreError> {
+        let read = |mut row: Row| row.text();
+        Ok(list(self, FIND_PASSWORD, values![member], read).await?.pop())
+    }
+
     async fn invitation_by_hash(&self, hash: [u8; 32]) -> Result<Option<Invitation>, StoreError> {
         Ok(list(self, INVITATION_BY_HASH, values![&hash[..]], invitation).await?.pop())
     }
@@ -201,6 +225,16 @@ async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChan
         InvitationChange::End => {
             tx.execute(END_INVITATION, values![change.member.id]).await?;
         }
+    }
+    let id = change.member.id;
+    if let Some(hash) = &change.password {
+        tx.execute(PUT_PASSWORD, values![id, &**hash, change.trail.audit.at]).await?;
+    }
+    if change.ends_sessions {
+        tx.execute(END_ALL, values![id]).await?;
+    }
+    if change.member.has_left() {
+        tx.execute(END_PASSWORD, values![id]).await?;
     }
     Ok(insert_trail(tx, &change.trail).await?)
 }

@@ -25,6 +25,7 @@ pub mod meta;
 pub mod outbox;
 pub mod renewal;
 pub mod sealing;
+pub mod session;
 mod sql;
 pub mod sqlite;
 pub mod team;
@@ -49,6 +50,7 @@ pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
+pub use session::SessionStore;
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
 pub use token::{
@@ -61,6 +63,7 @@ pub use usage::{UsageKey, UsageRow, UsageStore};
 pub trait Store:
     TeamStore
     + MemberStore
+    + SessionStore
     + AppStore
     + TokenStore
     + RenewalStore

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{
     AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, EventId, KeyId, KindId, LeaseId, MemberId, NetworkId,
-    OperationId, OutboxId, TeamId, TokenId,
+    OperationId, OutboxId, SessionId, TeamId, TokenId,
 };
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
@@ -57,7 +57,7 @@ from! {
         BlockId = |id: BlockId| id.as_bytes().to_vec(), CollectorId = |id: CollectorId| id.as_bytes().to_vec(),
         KeyId = |id: KeyId| id.as_bytes().to_vec(), LeaseId = |id: LeaseId| id.as_bytes().to_vec(),
         EventId = |id: EventId| id.as_bytes().to_vec(), MemberId = |id: MemberId| id.as_bytes().to_vec(),
-        OutboxId = |id: OutboxId| id.as_bytes().to_vec(), TokenId = |id: TokenId| id.as_bytes().to_vec();
+        OutboxId = |id: OutboxId| id.as_bytes().to_vec(), SessionId = |id: SessionId| id.as_bytes().to_vec(), TokenId = |id: TokenId| id.as_bytes().to_vec();
 }
 
 /// Credits are far below 2^63; a greater number is as good as the greatest.

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -51,6 +51,10 @@ impl Default for HttpLimits {
         }
     }
 }
+
+/// Who is at the other end of a connection: an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
 
 /// A running server. It ends with the [`Tasks`] that it was started in.
 #[derive(Debug)]
@@ -95,7 +99,11 @@ async fn serve(listener: TcpListener, limits: HttpLimits, routes: Router, open: 
             next = accept(&listener, &places) => next,
             () = stop.stopped() => break,
         };
-        let served = serve_connection(stream, limits.header_timeout, routes.clone(), graceful.watcher());
+        let routes = match stream.peer_addr() {
+            Ok(peer) => routes.clone().layer(Extension(PeerAddress(peer))),
+            Err(_) => routes.clone(),
+        };
+        let served = serve_connection(stream, limits.header_timeout, routes, graceful.watcher());
         let (held, open) = (hold(place, served, stop.clone(), limits.clone()), open.clone());
         open.increment(1.0);
         connections.spawn(async move {

@@ -110,6 +110,8 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("TeamService/EnableCollector", Who::Admin, r#"name: "<collector>""#),
     ("MemberService/GetMember", Who::Reader, r#"name: "<member>""#),
     ("MemberService/ListMembers", Who::Reader, r#"parent: "<team>""#),
+    ("MemberService/ListSessions", Who::Reader, r#"parent: "<member>""#),
+    ("MemberService/EndSession", Who::Admin, r#"name: "<member>/sessions/ses_00000000000000000000000000000001""#),
     ("MemberService/InviteMember", Who::Admin, r#"parent: "<team>" member { mail: "new@example.com" }"#),
     (
         "MemberService/UpdateMember",

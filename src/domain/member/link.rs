@@ -14,6 +14,8 @@ const CHECKSUM_DIGITS: usize = 8;
 pub enum LinkKind {
     /// It joins a team, or sets a new password.
     Invitation,
+    /// It shows that a member is signed in.
+    Session,
 }
 
 impl LinkKind {
@@ -21,6 +23,7 @@ impl LinkKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             LinkKind::Invitation => "tbi_",
+            LinkKind::Session => "tbs_",
         }
     }
 
@@ -52,6 +55,7 @@ mod tests {
     #[test]
     fn a_changed_text_is_none() {
         let text = LinkKind::Invitation.text(&[7; 32]).expose().to_owned();
+        assert!(LinkKind::Session.read(&text).is_none(), "each kind is its own");
         assert!(text.starts_with("tbi_0707") && text.len() == 76, "{text}");
         for wrong in ["", "tbi_", &text[1..], &text[..75], &format!("{text} "), &text.replacen("07", "17", 1), "é"] {
             assert!(LinkKind::Invitation.read(wrong).is_none(), "{wrong}");

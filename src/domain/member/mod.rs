@@ -6,10 +6,14 @@
 mod link;
 mod mail;
 mod may;
+mod password;
+mod session;
 
 pub use link::LinkKind;
 pub use mail::{MailAddress, MailAddressError};
 pub use may::{Action, Standing, may};
+pub use password::{LONGEST, PasswordRefused, SHORTEST, judge_password};
+pub use session::{Session, SessionLimits, agent_of, origin_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

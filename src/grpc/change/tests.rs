@@ -189,6 +189,8 @@ async fn members(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     let renamed = pb::Member { name: name.clone(), display_name: "Ada".to_owned(), ..Default::default() };
     let update = pb::UpdateMemberRequest { member: Some(renamed), update_mask: mask(), ..Default::default() };
     same!(test, tried, MemberServer.update_member(update), |ask| ask.member.as_mut().unwrap().display_name.clear());
+    let end = pb::EndSessionRequest { name: format!("{name}/sessions/ses_{:032x}", 1), ..Default::default() };
+    same!(test, tried, MemberServer.end_session(end), |ask| ask.name.replace_range(ask.name.len() - 1.., "2"));
     let withdraw = pb::WithdrawInvitationRequest { name, ..Default::default() };
     same!(test, tried, MemberServer.withdraw_invitation(withdraw), |ask| ask.comment = "mistaken".to_owned());
     test

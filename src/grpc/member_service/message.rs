@@ -7,6 +7,7 @@ use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::pb;
 use crate::service::Broker;
 use crate::service::members::{MadeInvitation, MemberView};
+use crate::service::sessions::SessionView;
 
 /// A member.
 pub fn member_message(view: &MemberView) -> pb::Member {
@@ -34,6 +35,26 @@ pub fn member_message(view: &MemberView) -> pb::Member {
         join_time: optional_timestamp(joined),
         leave_time: optional_timestamp(left),
         invitation_expire_time: optional_timestamp(view.invited_until),
+    }
+}
+
+/// A session of the member of that name.
+pub fn session_message(member: &str, view: &SessionView) -> pb::Session {
+    let session = &view.session;
+    pb::Session {
+        name: format!("{member}/sessions/{}", session.id),
+        agent: session.agent.clone(),
+        origin: session.origin.clone(),
+        create_time: Some(timestamp(session.created_at)),
+        use_time: Some(timestamp(session.seen_at)),
+        authenticate_time: Some(timestamp(session.authenticated_at)),
+        expire_time: Some(timestamp(view.ends_at)),
+    }
+}
+
+impl Answer<()> for pb::EndSessionResponse {
+    fn of(_: &Broker, (): &()) -> Self {
+        Self {}
     }
 }
 

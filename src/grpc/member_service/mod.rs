@@ -5,17 +5,17 @@ mod read;
 
 use tonic::{Request, Response, Status};
 
-use crate::base::ids::MemberId;
+use crate::base::ids::{MemberId, SessionId};
 use crate::grpc::authorization::authorize;
 use crate::grpc::change::{asked, change};
-use crate::grpc::fields::{COMMENT, check_text};
+use crate::grpc::fields::{COMMENT, check_text, child_in};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, member_service_server::MemberService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use message::member_message;
-use read::{read_filter, read_invitation, read_member_change, read_member_name};
+use message::{member_message, session_message};
+use read::{read_filter, read_invitation, read_member_change, read_member_name, read_session_name};
 
 /// The service, for a broker.
 pub struct MemberServer(pub Broker);
@@ -98,6 +98,36 @@ impl MemberService for MemberServer {
         let call = "MemberService/WithdrawInvitation";
         change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
             broker.withdraw_invitation(attempt, &team, id, &comment).await
+        })
+        .await
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        let caller = authorize(&self.0, &request, "MemberService/ListSessions")?;
+        let request = request.into_inner();
+        let (team, id) =
+            asked(&request, |request, mistakes| child_in("parent", ["teams", "members"], &request.parent, mistakes))?;
+        let page = Page::of(&self.0, "sessions", &request)?;
+        let before = page.after_id(SessionId::from_slice);
+        let limit = u32::try_from(page.size).unwrap_or(u32::MAX);
+        let listed = self.0.list_sessions(&caller, (&team, id), before, limit).await;
+        let (found, next) = listed.map_err(Refusal::from)?;
+        let next_page_token = page.next(&self.0, next.as_ref().map(|id| &id.as_bytes()[..]));
+        let sessions = found.iter().map(|view| session_message(&request.parent, view)).collect();
+        Ok(Response::new(pb::ListSessionsResponse { sessions, next_page_token }))
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<pb::EndSessionRequest>,
+    ) -> Result<Response<pb::EndSessionResponse>, Status> {
+        let named = |request: &pb::EndSessionRequest, mistakes: &mut _| read_session_name(&request.name, mistakes);
+        let call = "MemberService/EndSession";
+        change(&self.0, request, call, named, |broker, attempt, (team, member, session)| async move {
+            broker.end_session(attempt, &team, member, session).await
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! What requests about members say.
 
-use crate::base::ids::{MemberId, TeamId};
+use crate::base::ids::{MemberId, SessionId, TeamId};
 use crate::domain::member::{MemberState, Role};
 use crate::grpc::convert::name_in;
 use crate::grpc::fields::{NAME, check_text, child_in, mask, required};
@@ -13,6 +13,18 @@ const CHANGEABLE: [&str; 5] = ["display_name", "mail", "role", "time_zone", "lan
 /// The member that a call is about.
 pub fn read_member_name(name: &str, mistakes: &mut FieldMistakes) -> Option<(TeamId, MemberId)> {
     child_in("name", ["teams", "members"], name, mistakes)
+}
+
+/// The session that a call is about.
+pub fn read_session_name(name: &str, mistakes: &mut FieldMistakes) -> Option<(TeamId, MemberId, SessionId)> {
+    let Some((member, session)) = name.split_once("/sessions/") else {
+        mistakes.note("name", "must be a name such as 'teams/…/members/…/sessions/…'");
+        return None;
+    };
+    let named = read_member_name(member, mistakes);
+    let session = mistakes.parse("name", session);
+    let (team, member) = named?;
+    Some((team, member, session?))
 }
 
 /// A person to invite.

@@ -24,7 +24,7 @@ pub struct UpdateMember {
 }
 
 impl Broker {
-    /// Changes a member. A new mail address ends a link that was sent to the old one.
+    /// Changes a member. A new mail address ends a link that was sent to the old one; with it, or a new role, the member signs in again.
     pub async fn update_member(
         &self,
         attempt: impl Into<Attempt<MemberView>>,
@@ -52,7 +52,10 @@ impl Broker {
             };
             let audit = self.member_audit(&attempt.caller, "member.update", &member, detail_of(&before, &member));
             let trail = attempt.trail(audit, &made);
-            match self.store.change_member(MemberChange { member, invitation, trail }).await {
+            // Who has another address or role signs in again.
+            let ends_sessions = moved || member.role != before.role;
+            let change = MemberChange { invitation, ends_sessions, ..MemberChange::of(member, trail) };
+            match self.store.change_member(change).await {
                 Ok(()) => return Ok(made),
                 Err(MemberChangeError::Changed) => {}
                 Err(error) => return Err(change_error(&before, error)),

@@ -76,7 +76,8 @@ impl Broker {
         let audit = self.member_audit(&attempt.caller, "member.invite", &member, detail);
         let made = MadeInvitation { member: self.view_of(member.clone(), Some(&invitation)), secret };
         let trail = attempt.trail(audit, &made);
-        let change = MemberChange { member: member.clone(), invitation: InvitationChange::Put(invitation), trail };
+        let change =
+            MemberChange { invitation: InvitationChange::Put(invitation), ..MemberChange::of(member.clone(), trail) };
         self.store.insert_member(change).await.map_err(|error| change_error(&member, error))?;
         Ok(made)
     }
@@ -101,7 +102,10 @@ impl Broker {
             let audit = self.member_audit(&attempt.caller, "member.resend_invitation", &member, String::new());
             let made = MadeInvitation { member: self.view_of(member.clone(), Some(&invitation)), secret };
             let trail = attempt.trail(audit, &made);
-            let change = MemberChange { member: member.clone(), invitation: InvitationChange::Put(invitation), trail };
+            let change = MemberChange {
+                invitation: InvitationChange::Put(invitation),
+                ..MemberChange::of(member.clone(), trail)
+            };
             match self.store.change_member(change).await {
                 Ok(()) => return Ok(made),
                 Err(MemberChangeError::Changed) => {}
@@ -134,7 +138,7 @@ impl Broker {
             let audit = self.member_audit(&attempt.caller, "member.withdraw_invitation", &member, detail);
             let made = self.view_of(member.clone(), None);
             let trail = attempt.trail(audit, &made);
-            let change = MemberChange { member: member.clone(), invitation: InvitationChange::End, trail };
+            let change = MemberChange { invitation: InvitationChange::End, ..MemberChange::of(member.clone(), trail) };
             match self.store.change_member(change).await {
                 Ok(()) => return Ok(made),
                 Err(MemberChangeError::Changed) => {}
@@ -155,10 +159,10 @@ impl Broker {
 
     /// Where a person goes with the secret of an invitation.
     pub fn invitation_link(&self, secret: &Secret) -> String {
-        format!("{}/join?invitation={}", self.config.http.origin(), secret.expose())
+        self.config.http.link(&format!("/join?invitation={}", secret.expose()))
     }
 
-    pub(super) fn invitation_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
+    pub(in crate::service) fn invitation_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
         self.vault.mac_key(INVITATION).sign(&[secret])
     }
 }

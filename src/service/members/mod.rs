@@ -64,7 +64,7 @@ pub enum MemberError {
     Store(#[from] StoreError),
 }
 
-fn change_error(member: &Member, error: MemberChangeError) -> MemberError {
+pub(in crate::service) fn change_error(member: &Member, error: MemberChangeError) -> MemberError {
     let team = member.team.clone();
     match error {
         MemberChangeError::MailTaken(member) => MemberError::MailTaken { team, member },
@@ -81,7 +81,14 @@ impl Broker {
         found.ok_or_else(|| MemberError::NotFound { team: team.clone(), member: id })
     }
 
-    fn member_audit(&self, caller: &Caller, action: &'static str, member: &Member, detail: String) -> AuditEvent {
+    /// An audit event about a member.
+    pub(in crate::service) fn member_audit(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        member: &Member,
+        detail: String,
+    ) -> AuditEvent {
         let mut audit = self.audit(caller, action, member.name(), detail.trim().to_owned());
         audit.team = Some(member.team.clone());
         audit

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::base::ids::{CollectorId, SessionId};
 use crate::domain::member::{MemberState, Role};
-use crate::service::testing::TestBroker;
+use crate::service::renew::RenewError;
+use crate::service::testing::{TestBroker, x_token};
+use crate::service::tokens::{AddToken, TokenError, UpdateToken};
 use crate::store::{InvitationChange, MemberChange};
 
 fn ask(team: &TeamId, mail: &str, role: Role) -> InviteMember {
@@ -25,7 +27,7 @@ async fn joined(test: &TestBroker, team: &TeamId, mail: &str, role: Role) -> Cal
     let state = MemberState::Active { since: test.broker.now() };
     let member = Member { state, version: invited.version + 1, ..invited };
     let audit = test.broker.member_audit(&Caller::Broker, "member.join", &member, String::new());
-    let change = MemberChange { member: member.clone(), invitation: InvitationChange::End, trail: audit.into() };
+    let change = MemberChange { invitation: InvitationChange::End, ..MemberChange::of(member.clone(), audit.into()) };
     test.broker.store.change_member(change).await.unwrap();
     Caller::Member { member: Arc::new(member), session: SessionId::generate() }
 }
@@ -46,7 +48,7 @@ async fn an_invitation_is_shown_once_and_kept_as_a_hash() {
     let secret = crate::domain::member::LinkKind::Invitation.read(made.secret.expose()).unwrap();
     assert_eq!(kept.hash, test.broker.invitation_hash(&secret));
     assert_ne!(kept.hash, *secret);
-    assert!(test.broker.invitation_link(&made.secret).starts_with("http://127.0.0.1:7071/join?invitation=tbi_"));
+    assert!(test.broker.invitation_link(&made.secret).starts_with("/join?invitation=tbi_"));
     let again = test.broker.resend_invitation(&test.admin, &team, member.id).await.unwrap();
     assert!(!again.secret.matches(made.secret.expose().as_bytes()), "each link is another");
     assert_ne!(test.broker.store.find_invitation(member.id).await.unwrap().unwrap().hash, kept.hash);
@@ -143,5 +145,45 @@ async fn members_do_what_the_table_says() {
     let collector: CollectorId = test.collector(&team, "worker").await.id;
     let by_collector = broker.invite_member(&test.caller(collector), ask(&team, "y@example.com", Role::Member)).await;
     assert!(matches!(by_collector.map(|_| ()), Err(MemberError::Forbidden(_))));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn what_members_do_to_tokens_follows_the_table() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let broker = &test.broker;
+    let callers = [
+        joined(&test, &team, "owner@example.com", Role::Owner).await,
+        joined(&test, &team, "manager@example.com", Role::Manager).await,
+        joined(&test, &team, "bob@example.com", Role::Member).await,
+        joined(&test, &team, "eve@example.com", Role::Member).await,
+    ];
+    // Bob's token; each caller with whether it may do all but revoke it, and whether it may revoke it.
+    for (place, (looks_after, ends)) in
+        [(true, true), (true, true), (true, true), (false, false)].into_iter().enumerate()
+    {
+        let caller = &callers[place];
+        let granted = AddToken { granted_by: "bob@example.com".to_owned(), ..x_token(&format!("person {place}")) };
+        let id = broker.add_token(&test.admin, &team, granted).await.unwrap().token.id;
+        let allowed = |result: Result<(), TokenError>| match result {
+            Ok(()) => true,
+            Err(TokenError::Forbidden(Forbidden::Action { .. })) => false,
+            Err(error) => panic!("{error}"),
+        };
+        let label = UpdateToken { label: Some("n".to_owned()), ..UpdateToken::default() };
+        let done = [
+            allowed(broker.pause_token(caller, &team, id, "").await.map(drop)),
+            allowed(broker.resume_token(caller, &team, id, "").await.map(drop)),
+            allowed(broker.update_token(caller, &team, id, &label).await.map(drop)),
+            !matches!(broker.renew_token(caller, &team, id).await, Err(RenewError::Token(TokenError::Forbidden(_)))),
+        ];
+        assert_eq!(done, [looks_after; 4], "caller {place}");
+        assert_eq!(allowed(broker.revoke_token(caller, &team, id, "").await.map(drop)), ends, "caller {place}");
+    }
+    let zenith = test.team("zenith").await;
+    let theirs = test.token(&zenith, "person").await;
+    let crossed = broker.pause_token(&callers[0], &zenith, theirs, "").await;
+    assert!(matches!(crossed, Err(TokenError::Forbidden(Forbidden::Team(_)))), "nothing crosses teams");
     test.stop().await;
 }

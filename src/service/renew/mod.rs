@@ -16,12 +16,14 @@ use tokio::sync::watch;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
+use crate::domain::member::Action;
 use crate::domain::networks::{Network, TokenKind};
 use crate::domain::renewal::{Pace, is_renewable};
 use crate::domain::token::{Reason, TokenState};
 use crate::outbound::oauth::{TokenEndpoint, TokenRequest};
 use crate::service::Broker;
 use crate::service::apps::default_app;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{TokenError, TokenView};
 use crate::store::StoreError;
@@ -250,7 +252,10 @@ impl Broker {
         id: TokenId,
     ) -> Result<TokenView, RenewError> {
         let attempt = attempt.into();
-        let version = self.stored_token(team, id).await?.token.version;
+        let token = self.stored_token(team, id).await?.token;
+        let permitted = self.must_permit(&attempt.caller, Action::Renew, team, On::Token(&token));
+        permitted.map_err(TokenError::from)?;
+        let version = token.version;
         let entered = loop {
             if let Some(entered) = self.renewals.enter(id) {
                 break entered;

@@ -3,9 +3,11 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
+use crate::domain::member::Action;
 use crate::domain::token::{Reason, Token, TokenState, TransitionError};
 use crate::service::Broker;
 use crate::service::collectors::comment_detail;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, change_error, name_of};
 use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
@@ -14,6 +16,7 @@ use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
 struct StateChange<'a> {
     attempt: Attempt<TokenView>,
     action: &'static str,
+    permit: Action,
     comment: &'a str,
     /// Destroys the secrets.
     shreds: bool,
@@ -34,7 +37,13 @@ impl Broker {
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { attempt: attempt.into(), action: "token.pause", comment, shreds: false };
+        let change = StateChange {
+            attempt: attempt.into(),
+            action: "token.pause",
+            permit: Action::Pause,
+            comment,
+            shreds: false,
+        };
         self.change_state(team, id, change, TokenState::pause).await
     }
 
@@ -46,7 +55,13 @@ impl Broker {
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { attempt: attempt.into(), action: "token.resume", comment, shreds: false };
+        let change = StateChange {
+            attempt: attempt.into(),
+            action: "token.resume",
+            permit: Action::Pause,
+            comment,
+            shreds: false,
+        };
         self.change_state(team, id, change, |state, _| state.resume()).await
     }
 
@@ -58,7 +73,13 @@ impl Broker {
         id: TokenId,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { attempt: attempt.into(), action: "token.revoke", comment, shreds: true };
+        let change = StateChange {
+            attempt: attempt.into(),
+            action: "token.revoke",
+            permit: Action::Revoke,
+            comment,
+            shreds: true,
+        };
         self.change_state(team, id, change, |state, now| Ok(state.revoke(now))).await
     }
 
@@ -71,7 +92,13 @@ impl Broker {
         reason: Reason,
         comment: &str,
     ) -> Result<TokenView, TokenError> {
-        let change = StateChange { attempt: attempt.into(), action: "token.invalidate", comment, shreds: false };
+        let change = StateChange {
+            attempt: attempt.into(),
+            action: "token.invalidate",
+            permit: Action::ChangeToken,
+            comment,
+            shreds: false,
+        };
         let decide = |state: TokenState, now| match state {
             TokenState::Revoked { .. } => Err(TransitionError::Revoked),
             _ => Ok(state.invalidate(reason, now)),
@@ -90,6 +117,7 @@ impl Broker {
         let _changes = self.changes.token(id).await;
         for _ in 0..ATTEMPTS {
             let stored = self.stored_token(team, id).await?;
+            self.must_permit(&change.attempt.caller, change.permit, team, On::Token(&stored.token))?;
             let state = decide(stored.token.state, self.now())?;
             if state == stored.token.state {
                 let found = self.view_token(stored.token);

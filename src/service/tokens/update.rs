@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::base::ids::{TeamId, TokenId};
+use crate::domain::member::Action;
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Token, TokenState, TransitionError};
 use crate::service::Broker;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::check::{check_facts, check_purposes};
 use crate::service::tokens::{ATTEMPTS, Rejected, TokenError, TokenView, change_error, name_of};
@@ -45,6 +47,7 @@ impl Broker {
         let _changes = self.changes.token(id).await;
         for _ in 0..ATTEMPTS {
             let stored = self.stored_token(team, id).await?;
+            self.must_permit(&attempt.caller, Action::ChangeToken, team, On::Token(&stored.token))?;
             let token = self.changed_token(&stored.token, change)?;
             let mut audit = self.audit(&attempt.caller, "token.update", name_of(team, id), detail_of(change));
             audit.team = Some(team.clone());

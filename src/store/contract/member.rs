@@ -6,7 +6,7 @@ use crate::base::ids::MemberId;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::store::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, Store};
 
-fn member(n: u128, role: Role) -> Member {
+pub(super) fn member(n: u128, role: Role) -> Member {
     Member {
         id: MemberId::from_u128(n),
         team: acme(),
@@ -22,13 +22,13 @@ fn member(n: u128, role: Role) -> Member {
     }
 }
 
-fn change(member: Member) -> MemberChange {
+pub(super) fn change(member: Member) -> MemberChange {
     let trail = event("member.change", &member.name()).into();
-    MemberChange { member, invitation: InvitationChange::Keep, trail }
+    MemberChange::of(member, trail)
 }
 
 /// The next version of it.
-fn next(member: Member) -> MemberChange {
+pub(super) fn next(member: Member) -> MemberChange {
     change(Member { version: member.version + 1, ..member })
 }
 
@@ -36,7 +36,7 @@ fn invitation(member: u128, hash: u8) -> Invitation {
     Invitation { member: MemberId::from_u128(member), hash: [hash; 32], made_at: at(0), expires_at: at(100) }
 }
 
-async fn seed(store: &dyn Store, members: &[Member]) {
+pub(super) async fn seed(store: &dyn Store, members: &[Member]) {
     store.insert_team(team("acme"), event("team.add", "teams/acme").into()).await.unwrap();
     for member in members {
         store.insert_member(change(member.clone())).await.unwrap();

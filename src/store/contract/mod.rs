@@ -21,6 +21,7 @@ pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod samples;
 pub(crate) mod sealing;
+pub(crate) mod session;
 pub(crate) mod survival;
 pub(crate) mod team;
 pub(crate) mod token;
@@ -62,6 +63,7 @@ macro_rules! suite {
                 meta_is_set_once_or_replaced
             }
             member { members_are_kept, an_address_has_one_member_of_a_team, a_team_keeps_an_owner, a_member_has_one_invitation }
+            session { sessions_are_kept_and_end, a_change_ends_sessions_with_it }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
                 an_app_with_tokens_stays }
             sealing {

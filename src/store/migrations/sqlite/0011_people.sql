@@ -27,3 +27,24 @@ CREATE TABLE invitation (
     made_at_us    INTEGER NOT NULL,
     expires_at_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- A password as argon2id keeps it (PHC string format).
+CREATE TABLE password (
+    member        BLOB    PRIMARY KEY REFERENCES member (id) ON DELETE CASCADE,
+    hash          TEXT    NOT NULL,
+    changed_at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+    id                  BLOB    PRIMARY KEY,
+    member              BLOB    NOT NULL REFERENCES member (id) ON DELETE CASCADE,
+    hash                BLOB    NOT NULL UNIQUE,
+    created_at_us       INTEGER NOT NULL,
+    seen_at_us          INTEGER NOT NULL,
+    authenticated_at_us INTEGER NOT NULL,
+    agent               TEXT    NOT NULL,
+    origin              TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_by_member ON session (member, id);
+CREATE INDEX session_by_beginning ON session (created_at_us);
+CREATE INDEX session_by_use ON session (seen_at_us);

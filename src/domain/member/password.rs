@@ -1,0 +1,111 @@
+//! Which passwords are taken: long ones that nobody guesses. There are no rules of composition, which make passwords worse (NIST SP 800-63B,
+//! 5.1.1.2); instead what is common, leaked, patterned or about the person is refused.
+
+use zxcvbn::{Score, zxcvbn};
+
+/// The shortest password, in characters.
+pub const SHORTEST: usize = 12;
+/// The longest password, in characters.
+pub const LONGEST: usize = 256;
+/// What is shorter stands in many a good password by chance.
+const TELLING: usize = 4;
+/// The estimate costs the more the longer the text is; what follows can only make a password better.
+const JUDGED: usize = 64;
+
+/// Why a password is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordRefused {
+    /// It is too short.
+    #[error("the password must have at least {SHORTEST} characters; three or four words are easy to remember")]
+    Short,
+    /// It is too long.
+    #[error("the password must have at most {LONGEST} characters")]
+    Long,
+    /// It has control characters, which can't be typed everywhere.
+    #[error("the password must not have control characters, such as line breaks")]
+    Control,
+    /// It says whose it is.
+    #[error("the password must not contain your name, your mail address or your team's name; choose something else")]
+    AboutYou,
+    /// It is among the first that somebody would try.
+    #[error(
+        "this password is too easy to guess: it is common, was leaked, or follows a pattern; choose several unrelated words"
+    )]
+    Guessable,
+}
+
+/// Judges a password. `about`: what is known of the person and the team; a password that contains one of them is refused.
+pub fn judge_password(password: &str, about: &[&str]) -> Result<(), PasswordRefused> {
+    let length = password.chars().count();
+    if length < SHORTEST {
+        return Err(PasswordRefused::Short);
+    }
+    if length > LONGEST {
+        return Err(PasswordRefused::Long);
+    }
+    if password.chars().any(char::is_control) {
+        return Err(PasswordRefused::Control);
+    }
+    let lower = password.to_lowercase();
+    let telling = |word: &&&str| word.chars().count() >= TELLING;
+    if about.iter().filter(telling).any(|word| lower.contains(&word.to_lowercase())) {
+        return Err(PasswordRefused::AboutYou);
+    }
+    let judged: String = password.chars().take(JUDGED).collect();
+    match zxcvbn(&judged, about).score() {
+        Score::Three | Score::Four => Ok(()),
+        _ => Err(PasswordRefused::Guessable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: [&str; 4] = ["ada.lovelace@example.com", "ada.lovelace", "Analytical Engines", "acme"];
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        use PasswordRefused::{AboutYou, Control, Guessable, Long, Short};
+        let cases = [
+            ("", Short),
+            ("kG7!vQ2#xT9", Short),
+            (&"a".repeat(257), Long),
+            ("correct horse\nbattery staple", Control),
+            ("correct-ADA.Lovelace-battery", AboutYou),
+            ("we love analytical engines", AboutYou),
+            ("fuzzy-acme-blanket-17", AboutYou),
+            ("passwordpassword", Guessable),
+            ("password1234", Guessable),
+            ("P@ssw0rd1234", Guessable),
+            ("qwertyuiop[]", Guessable),
+            ("aaaaaaaaaaaaaaaaaaaa", Guessable),
+            ("abcabcabcabcabc", Guessable),
+            ("123456789012", Guessable),
+            ("1q2w3e4r5t6y", Guessable),
+            ("iloveyou2024", Guessable),
+        ];
+        for (password, expected) in cases {
+            assert_eq!(judge_password(password, &ADA), Err(expected), "{password}");
+        }
+    }
+
+    #[test]
+    fn long_and_unlikely_ones_are_taken_without_rules_of_composition() {
+        for good in [
+            "correct horse battery staple",
+            "violet tractor humming sideways",
+            "vbzkqmwrtphd",
+            "größer als der mond am dienstag",
+            "密码很长而且没有人能够猜到它是什么",
+            &"unlikely blanket ".repeat(15),
+        ] {
+            assert_eq!(judge_password(good, &ADA), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn short_names_forbid_nothing() {
+        assert_eq!(judge_password("violet bob humming sideways", &["bob", "b", ""]), Ok(()));
+    }
+}

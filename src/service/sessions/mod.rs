@@ -1,0 +1,90 @@
+//! Members sign in, join by an invitation, and their sessions are known, listed and ended.
+//!
+//! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
+//! same work. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
+
+mod join;
+mod known;
+mod sign_in;
+mod throttle;
+
+pub use join::{InvitedTo, Join, JoinError};
+pub use known::{SessionView, Stay};
+pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::base::clock::Clock;
+use crate::base::secret::Secret;
+use crate::config;
+use crate::domain::member::SessionLimits;
+use crate::vault::{HashError, PasswordCost, PasswordHasher};
+use throttle::Throttle;
+
+/// Hashes that may wait for a thread; more are refused.
+const WAITING: usize = 64;
+/// How long who was refused for want of threads should wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What signing in needs beside the store.
+pub struct SignInDesk {
+    hasher: Arc<PasswordHasher>,
+    threads: Arc<Semaphore>,
+    line: Arc<Semaphore>,
+    addresses: Throttle,
+    members: Throttle,
+    limits: SessionLimits,
+}
+
+impl SignInDesk {
+    /// As the settings say.
+    pub fn new(settings: &config::SignIn, clock: &Arc<dyn Clock>) -> Result<Self, HashError> {
+        let config::SignIn {
+            password_memory,
+            password_passes,
+            hashes_at_once,
+            tries_per_member,
+            tries_per_address,
+            idle,
+            whole,
+        } = settings;
+        let cost = PasswordCost {
+            memory_kib: u32::try_from(password_memory.as_u64() / 1024).unwrap_or(u32::MAX),
+            passes: u32::try_from(*password_passes).unwrap_or(u32::MAX),
+        };
+        Ok(Self {
+            hasher: Arc::new(PasswordHasher::new(cost)?),
+            threads: Arc::new(Semaphore::new(*hashes_at_once)),
+            line: Arc::new(Semaphore::new(WAITING + *hashes_at_once)),
+            addresses: Throttle::per_minute(*tries_per_address, clock),
+            members: Throttle::per_minute(*tries_per_member, clock),
+            limits: SessionLimits { idle: *idle, whole: *whole },
+        })
+    }
+
+    /// How long sessions last.
+    pub fn limits(&self) -> SessionLimits {
+        self.limits
+    }
+
+    /// Does `work` with the hasher on a thread that may block; the time to wait if too many wait already.
+    async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&PasswordHasher) -> T + Send + 'static,
+    ) -> Result<T, Duration> {
+        let _place = self.line.clone().try_acquire_owned().map_err(|_| PATIENCE)?;
+        let _thread = self.threads.clone().acquire_owned().await.map_err(|_| PATIENCE)?;
+        let hasher = self.hasher.clone();
+        tokio::task::spawn_blocking(move || work(&hasher)).await.map_err(|_| PATIENCE)
+    }
+
+    async fn is_right(&self, password: Secret, kept: Option<String>) -> Result<bool, Duration> {
+        self.hash(move |hasher| hasher.is_right(&password, kept.as_deref())).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

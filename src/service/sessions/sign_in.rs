@@ -1,0 +1,154 @@
+//! A member signs in with mail address and password.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_lc_rs::rand::fill;
+use zeroize::Zeroizing;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{SessionId, TeamId};
+use crate::base::secret::Secret;
+use crate::domain::member::{LinkKind, MailAddress, Member, Session, agent_of, origin_of};
+use crate::service::members::MemberError;
+use crate::service::{Broker, Caller};
+use crate::store::StoreError;
+
+/// Teams of one address that are looked at.
+const TEAMS: u32 = 32;
+const SESSION: &str = "session";
+
+/// Who asks, as far as the connection tells.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    /// Where it is.
+    pub address: IpAddr,
+    /// What it calls itself.
+    pub agent: String,
+}
+
+/// A try to sign in.
+pub struct SignIn {
+    /// The mail address, as it was typed.
+    pub mail: String,
+    /// The team, where the address belongs to members of several.
+    pub team: Option<TeamId>,
+    /// The password.
+    pub password: Secret,
+    /// Who asks.
+    pub browser: Browser,
+}
+
+/// A session that began, with its secret for the browser.
+pub struct StartedSession {
+    /// The session.
+    pub session: Session,
+    /// Whose it is.
+    pub member: Member,
+    /// What the browser keeps.
+    pub secret: Secret,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SignInError {
+    /// Address and password don't belong together, or the address is in several teams and none was named.
+    #[error(
+        "this mail address and this password don't belong together; check both, and name your team if you are in several. If you \
+         forgot the password, ask an owner of your team for a new link"
+    )]
+    Wrong,
+    /// It was tried too often.
+    #[error("there were too many tries; wait {} s, then try again", .0.as_secs().max(1))]
+    TooOften(Duration),
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers, so nobody can sign in; check the machine")]
+    Random,
+    /// The process is about to stop.
+    #[error("the broker is about to stop; try again shortly")]
+    Stopping,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Broker {
+    /// Signs a member in. It is done to its end, also if the browser goes away.
+    pub async fn sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
+        let broker = self.clone();
+        self.finish(async move { broker.try_sign_in(ask).await }).await.unwrap_or(Err(SignInError::Stopping))
+    }
+
+    async fn try_sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
+        let SignIn { mail, team, password, browser } = ask;
+        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(SignInError::TooOften)?;
+        let address = mail.trim().parse::<MailAddress>().ok();
+        let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
+        self.desk.members.check(&key).map_err(SignInError::TooOften)?;
+        let member = self.whose(&key, team.as_ref()).await?;
+        let kept = match &member {
+            Some(member) => self.store.find_password(member.id).await?,
+            None => None,
+        };
+        let right = self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)?;
+        match member {
+            Some(member) if right => self.begin_session(member, &browser, "session.begin").await,
+            Some(member) => {
+                let detail = format!("origin={}", origin_of(browser.address));
+                let audit = self.member_audit(&Caller::Broker, "session.refuse", &member, detail);
+                self.store.append_audit(vec![audit]).await?;
+                Err(SignInError::Wrong)
+            }
+            None => Err(SignInError::Wrong),
+        }
+    }
+
+    /// The one active member with that address, of the team if one is named.
+    async fn whose(&self, mail_key: &str, team: Option<&TeamId>) -> Result<Option<Member>, StoreError> {
+        let found = self.store.members_by_mail(mail_key, TEAMS).await?;
+        let meant = |member: &Member| member.is_active() && team.is_none_or(|team| member.team == *team);
+        let mut meant = found.into_iter().filter(meant);
+        Ok(meant.next().filter(|_| meant.next().is_none()))
+    }
+
+    /// Begins a session of a member who proved who it is. Its secret is new: no session goes on under an old one.
+    pub(super) async fn begin_session(
+        &self,
+        member: Member,
+        browser: &Browser,
+        action: &'static str,
+    ) -> Result<StartedSession, SignInError> {
+        let mut secret = Zeroizing::new([0_u8; 32]);
+        fill(secret.as_mut_slice()).map_err(|_| SignInError::Random)?;
+        let now: Timestamp = self.now();
+        let session = Session {
+            id: SessionId::generate(),
+            member: member.id,
+            hash: self.session_hash(&secret),
+            created_at: now,
+            seen_at: now,
+            authenticated_at: now,
+            agent: agent_of(&browser.agent),
+            origin: origin_of(browser.address),
+        };
+        let caller = Caller::Member { member: member.clone().into(), session: session.id };
+        let detail = format!("session={} origin={}", session.id, session.origin);
+        let audit = self.member_audit(&caller, action, &member, detail);
+        self.store.insert_session(session.clone(), audit.into()).await?;
+        Ok(StartedSession { session, member, secret: LinkKind::Session.text(&secret) })
+    }
+
+    pub(super) fn session_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
+        self.vault.mac_key(SESSION).sign(&[secret])
+    }
+}
+
+impl From<SignInError> for MemberError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Store(error) => MemberError::Store(error),
+            SignInError::Random => MemberError::Random,
+            _ => MemberError::Store(StoreError::Closed),
+        }
+    }
+}

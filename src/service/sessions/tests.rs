@@ -1,0 +1,229 @@
+//! Signing in, joining and staying, on a whole broker.
+
+use std::time::Duration;
+
+use super::*;
+use crate::base::ids::TeamId;
+use crate::config::Config;
+use crate::domain::member::{PasswordRefused, Role};
+use crate::service::Forbidden;
+use crate::service::members::{InviteMember, MemberError, UpdateMember};
+use crate::service::testing::TestBroker;
+
+const PASSWORD: &str = "violet tractor humming sideways";
+
+fn browser() -> Browser {
+    Browser { address: [192, 0, 2, 77].into(), agent: "Mozilla".to_owned() }
+}
+
+async fn invited(test: &TestBroker, team: &TeamId, mail: &str, role: Role) -> Secret {
+    let ask = InviteMember {
+        team: team.clone(),
+        mail: mail.parse().unwrap(),
+        display_name: String::new(),
+        role,
+        time_zone: Default::default(),
+        language: Default::default(),
+    };
+    test.broker.invite_member(&test.admin, ask).await.unwrap().secret
+}
+
+fn join(secret: &Secret, password: &str) -> Join {
+    let (secret, password) = (Secret::new(secret.expose().to_owned()), Secret::new(password.to_owned()));
+    Join { secret, password, display_name: "Ada".to_owned(), browser: browser() }
+}
+
+fn ask(mail: &str, team: Option<&TeamId>, password: &str) -> SignIn {
+    SignIn {
+        mail: mail.to_owned(),
+        team: team.cloned(),
+        password: Secret::new(password.to_owned()),
+        browser: browser(),
+    }
+}
+
+async fn joined(test: &TestBroker, team: &TeamId, mail: &str, role: Role) -> StartedSession {
+    let secret = invited(test, team, mail, role).await;
+    test.broker.join(join(&secret, PASSWORD)).await.unwrap()
+}
+
+async fn stays(test: &TestBroker, begun: &StartedSession) -> bool {
+    test.broker.find_stay(begun.secret.expose()).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_person_joins_once_by_a_link_and_signs_in_with_a_password() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let secret = invited(&test, &team, "ada@example.com", Role::Owner).await;
+    let to = test.broker.look_at_invitation(&secret, &browser()).await.unwrap();
+    assert_eq!((to.member.mail.as_str(), to.team_name.as_str()), ("ada@example.com", "acme"));
+    let early = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.map(|_| ());
+    assert!(matches!(early, Err(SignInError::Wrong)), "who did not join has no password");
+    let weak = test.broker.join(join(&secret, "password1234")).await.map(|_| ());
+    assert!(matches!(weak, Err(JoinError::Password(PasswordRefused::Guessable))), "the link is still good: {weak:?}");
+    let about = test.broker.join(join(&secret, "hello ada@example.com hello")).await.map(|_| ());
+    assert!(matches!(about, Err(JoinError::Password(PasswordRefused::AboutYou))));
+    let begun = test.broker.join(join(&secret, PASSWORD)).await.unwrap();
+    assert_eq!((begun.member.display_name.as_str(), begun.member.is_active()), ("Ada", true));
+    let again = test.broker.join(join(&secret, PASSWORD)).await.map(|_| ());
+    assert!(matches!(again, Err(JoinError::Link)), "it is used up");
+    let back = test.broker.sign_in(ask(" Ada@Example.com ", None, PASSWORD)).await.unwrap();
+    assert!(!back.secret.matches(begun.secret.expose().as_bytes()), "each sign-in has a secret of its own");
+    let stay = test.broker.find_stay(back.secret.expose()).await.unwrap().unwrap();
+    assert_eq!((stay.member.id, stay.session.origin.as_str()), (begun.member.id, "192.0.2.0/24"));
+    assert!(test.broker.find_stay(secret.expose()).await.unwrap().is_none(), "a link is no session");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_who_follow_one_link_at_once_one_joins() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let secret = invited(&test, &team, "ada@example.com", Role::Owner).await;
+    let (one, other) = tokio::join!(
+        test.broker.join(join(&secret, PASSWORD)),
+        test.broker.join(join(&secret, "another good long passphrase"))
+    );
+    assert_eq!([one.is_ok(), other.is_ok()].into_iter().filter(|joined| *joined).count(), 1);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_ends_with_its_time_and_when_it_is_replaced_or_withdrawn() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let old = invited(&test, &team, "ada@example.com", Role::Owner).await;
+    let member = test.broker.look_at_invitation(&old, &browser()).await.unwrap().member;
+    let new = test.broker.resend_invitation(&test.admin, &team, member.id).await.unwrap().secret;
+    let looked = test.broker.look_at_invitation(&old, &browser()).await;
+    assert!(matches!(looked, Err(JoinError::Link)));
+    test.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    let late = test.broker.join(join(&new, PASSWORD)).await.map(|_| ());
+    assert!(matches!(late, Err(JoinError::Link)));
+    let last = test.broker.resend_invitation(&test.admin, &team, member.id).await.unwrap().secret;
+    test.broker.withdraw_invitation(&test.admin, &team, member.id, "").await.unwrap();
+    assert!(matches!(test.broker.join(join(&last, PASSWORD)).await.map(|_| ()), Err(JoinError::Link)));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_learns_nothing_about_addresses() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    joined(&test, &team, "ada@example.com", Role::Owner).await;
+    invited(&test, &team, "bob@example.com", Role::Member).await;
+    let mut said = Vec::new();
+    for (mail, password) in [
+        ("ada@example.com", "wrong wrong wrong"),
+        ("bob@example.com", PASSWORD),
+        ("nobody@example.com", PASSWORD),
+        ("no address\n", PASSWORD),
+    ] {
+        let refused = test.broker.sign_in(ask(mail, None, password)).await.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, SignInError::Wrong), "{mail}");
+        said.push(refused.to_string());
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_in_two_teams_must_say_which() {
+    let test = TestBroker::start().await;
+    let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);
+    joined(&test, &acme, "ada@example.com", Role::Owner).await;
+    joined(&test, &zenith, "ada@example.com", Role::Owner).await;
+    let unsaid = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.map(|_| ());
+    assert!(matches!(unsaid, Err(SignInError::Wrong)));
+    let begun = test.broker.sign_in(ask("ada@example.com", Some(&zenith), PASSWORD)).await.unwrap();
+    assert_eq!(begun.member.team, zenith);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn tries_are_limited_by_address_and_by_member() {
+    let mut config = Config::default();
+    config.sign_in.tries_per_member = 2;
+    config.sign_in.tries_per_address = 4;
+    let test = TestBroker::start_with(config).await;
+    let team = test.team("acme").await;
+    joined(&test, &team, "ada@example.com", Role::Owner).await;
+    test.clock.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        assert!(test.broker.sign_in(ask("ada@example.com", None, "wrong wrong")).await.is_err());
+    }
+    let third = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.map(|_| ());
+    let Err(SignInError::TooOften(wait)) = third else { panic!("{third:?}") };
+    assert!(wait > Duration::ZERO && wait <= Duration::from_secs(30), "{wait:?}");
+    assert!(matches!(test.broker.sign_in(ask("bob@example.com", None, "x")).await, Err(SignInError::Wrong)));
+    let from_there = test.broker.sign_in(ask("eve@example.com", None, "x")).await.map(|_| ());
+    assert!(matches!(from_there, Err(SignInError::TooOften(_))), "the address has had its four");
+    test.clock.advance(Duration::from_secs(60));
+    test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_unused_in_any_case_and_by_a_change() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let idle = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let limits = test.broker.desk.limits();
+    test.clock.advance(limits.idle);
+    assert!(!stays(&test, &idle).await);
+    let used = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    let pause = limits.idle / 2;
+    let mut stayed = Duration::ZERO;
+    while stayed + pause < limits.whole {
+        test.clock.advance(pause);
+        stayed += pause;
+        assert!(stays(&test, &used).await, "after {stayed:?}");
+    }
+    test.clock.advance(pause);
+    assert!(!stays(&test, &used).await, "however much it is used");
+    assert_eq!(test.broker.prune_sessions(100).await.unwrap(), 1, "what was over a while ago goes");
+    let last = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    let moved = UpdateMember { mail: Some("ada@example.org".parse().unwrap()), ..UpdateMember::default() };
+    test.broker.update_member(&test.admin, &team, last.member.id, &moved).await.unwrap();
+    assert!(!stays(&test, &last).await, "who has another address signs in again");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_are_ended_by_their_member_and_by_owners() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let owner = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let member = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let other = test.broker.sign_in(ask("bob@example.com", None, PASSWORD)).await.unwrap();
+    let caller =
+        async |begun: &StartedSession| test.broker.find_stay(begun.secret.expose()).await.unwrap().unwrap().caller();
+    let (ada, bob) = (caller(&owner).await, caller(&member).await);
+    let listed = test.broker.list_sessions(&bob, (&team, member.member.id), None, 10).await.unwrap();
+    assert_eq!(listed.0.iter().map(|view| view.session.id).collect::<Vec<_>>(), [other.session.id, member.session.id]);
+    let foreign = test.broker.list_sessions(&bob, (&team, owner.member.id), None, 10).await;
+    assert!(matches!(foreign, Err(MemberError::Forbidden(Forbidden::Action { .. }))));
+    let refused = test.broker.end_session(&bob, &team, owner.member.id, owner.session.id).await;
+    assert!(matches!(refused, Err(MemberError::Forbidden(_))));
+    test.broker.end_session(&bob, &team, member.member.id, other.session.id).await.unwrap();
+    assert!(!stays(&test, &other).await && stays(&test, &member).await);
+    test.broker.end_session(&ada, &team, member.member.id, member.session.id).await.unwrap();
+    test.broker.end_session(&ada, &team, member.member.id, member.session.id).await.unwrap();
+    assert!(!stays(&test, &member).await, "twice is no error");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_old_one_and_all_sessions() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let before = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let link = test.broker.resend_invitation(&test.admin, &team, before.member.id).await.unwrap().secret;
+    let after = test.broker.join(join(&link, "another good long passphrase")).await.unwrap();
+    assert!(!stays(&test, &before).await && stays(&test, &after).await);
+    assert!(test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.is_err());
+    test.broker.sign_in(ask("ada@example.com", None, "another good long passphrase")).await.unwrap();
+    test.stop().await;
+}

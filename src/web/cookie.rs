@@ -1,0 +1,55 @@
+//! The cookie of a session. Its name begins with `__Host-`: browsers take it from this very host only, over TLS (or from this machine
+//! itself), for all of its paths.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::base::secret::Secret;
+
+const NAME: &str = "__Host-session";
+
+/// The secret in a request's cookie; empty if there is none.
+pub fn session_of(headers: &HeaderMap) -> &str {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == NAME).map_or("", |(_, value)| value)
+}
+
+/// What makes a browser keep the secret, until it is closed or the session ends.
+pub fn keep(secret: &Secret) -> Option<HeaderValue> {
+    let mut value =
+        HeaderValue::from_str(&format!("{NAME}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What makes a browser forget it.
+pub fn forget() -> HeaderValue {
+    HeaderValue::from_static("__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        let headers = |line: &'static str| HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(line))]);
+        for (line, expected) in [
+            ("__Host-session=tbs_1", "tbs_1"),
+            ("a=b; __Host-session=tbs_1; c=d", "tbs_1"),
+            ("session=tbs_1", ""),
+            ("X__Host-session=tbs_1", ""),
+            ("", ""),
+        ] {
+            assert_eq!(session_of(&headers(line)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_kept_from_scripts_and_other_sites() {
+        let kept = keep(&Secret::new("tbs_1".to_owned())).unwrap();
+        assert_eq!(kept.to_str().unwrap(), "__Host-session=tbs_1; Path=/; Secure; HttpOnly; SameSite=Lax");
+        assert!(kept.is_sensitive());
+        assert!(forget().to_str().unwrap().starts_with("__Host-session=; ") && NAME == "__Host-session");
+    }
+}

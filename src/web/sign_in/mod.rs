@@ -1,0 +1,125 @@
+//! Pages by which members come and go: sign in, sign out, join by a link, and their own sessions.
+//!
+//! Whatever changes something is a POST from a page of this host. A link is looked at by GET and used by POST, so that programs that open the
+//! links of a mail use none up.
+
+mod account;
+mod join;
+
+use std::net::{IpAddr, SocketAddr};
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Extension, Form, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use crate::base::secret::Secret;
+use crate::service::Broker;
+use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
+use crate::web::cookie;
+use crate::web::page::{ProblemPage, shown};
+use crate::web::server::PeerAddress;
+
+/// Where who has signed in goes first.
+const HOME: &str = "/account";
+
+/// The routes of these pages.
+pub fn routes(broker: Broker) -> Router {
+    Router::new()
+        .route("/", get(|| async { Redirect::to(HOME) }))
+        .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-out", post(account::sign_out))
+        .route("/join", get(join::show).post(join::join))
+        .route(HOME, get(account::show))
+        .route("/account/end-session", post(account::end_session))
+        .with_state(broker)
+}
+
+/// Who is signed in by a request's cookie. `Err`: what to answer instead, which leads to the sign-in where nobody is.
+pub async fn signed_in(broker: &Broker, headers: &HeaderMap) -> Result<Stay, Response> {
+    match broker.find_stay(cookie::session_of(headers)).await {
+        Ok(Some(stay)) => Ok(stay),
+        Ok(None) => Err(Redirect::to("/sign-in").into_response()),
+        Err(error) => Err(out_of_order(&error)),
+    }
+}
+
+/// The page where the store can't answer.
+fn out_of_order(error: &dyn std::error::Error) -> Response {
+    tracing::warn!(%error, "a page could not be shown");
+    let problem = "The broker can't answer at the moment. Try again shortly; if it stays so, tell an operator.";
+    let page = ProblemPage { title: "Out of order", problem, next: "/sign-in", next_text: "Try again" };
+    shown(StatusCode::SERVICE_UNAVAILABLE, &page)
+}
+
+fn browser_of(peer: Option<Extension<PeerAddress>>, headers: &HeaderMap) -> Browser {
+    let unknown = IpAddr::from([0, 0, 0, 0]);
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Browser {
+        address: peer.map_or(unknown, |Extension(PeerAddress(address))| SocketAddr::ip(&address)),
+        agent: agent.unwrap_or_default().to_owned(),
+    }
+}
+
+/// Leads who was let in to its pages, with the cookie of the new session.
+fn welcome(begun: &StartedSession) -> Response {
+    match cookie::keep(&begun.secret) {
+        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(HOME)).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/sign_in.html")]
+struct SignInPage<'a> {
+    problem: Option<&'a str>,
+    mail: &'a str,
+    team: &'a str,
+}
+
+/// What the page asks for. It has no `Debug`: a password is in it.
+#[derive(Deserialize)]
+struct SignInForm {
+    mail: String,
+    password: String,
+    #[serde(default)]
+    team: String,
+}
+
+async fn show(State(broker): State<Broker>, headers: HeaderMap) -> Response {
+    match signed_in(&broker, &headers).await {
+        Ok(_) => Redirect::to(HOME).into_response(),
+        Err(_) => shown(StatusCode::OK, &SignInPage { problem: None, mail: "", team: "" }),
+    }
+}
+
+async fn sign_in(
+    State(broker): State<Broker>,
+    peer: Option<Extension<PeerAddress>>,
+    headers: HeaderMap,
+    Form(form): Form<SignInForm>,
+) -> Response {
+    let SignInForm { mail, password, team } = form;
+    let (password, browser) = (Secret::new(password), browser_of(peer, &headers));
+    let named = team.trim();
+    let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
+    let problem = match meant {
+        Ok(team) => match broker.sign_in(SignIn { mail: mail.clone(), team, password, browser }).await {
+            Ok(begun) => return welcome(&begun),
+            Err(error) => error,
+        },
+        Err(_) => SignInError::Wrong,
+    };
+    let status = match &problem {
+        SignInError::Wrong => StatusCode::UNAUTHORIZED,
+        SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
+    };
+    shown(status, &SignInPage { problem: Some(&problem.to_string()), mail: &mail, team: named })
+}
+
+#[cfg(test)]
+mod tests;

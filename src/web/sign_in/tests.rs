@@ -1,0 +1,163 @@
+//! The pages, as a browser meets them.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::domain::member::Role;
+use crate::service::members::InviteMember;
+use crate::service::testing::TestBroker;
+use crate::web::page::pages;
+use crate::web::sign_in::routes;
+
+const PASSWORD: &str = "violet+tractor+humming+sideways";
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// What a browser sends back of the cookie that it was given.
+    fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+}
+
+async fn ask(test: &TestBroker, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).header("host", "broker.example");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = pages(routes(test.broker.clone())).oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+async fn get(test: &TestBroker, path: &str, cookie: &str) -> Answer {
+    ask(test, Method::GET, path, &[("cookie", cookie)], "").await
+}
+
+async fn post(test: &TestBroker, path: &str, cookie: &str, form: &str) -> Answer {
+    let form_type = ("content-type", "application/x-www-form-urlencoded");
+    ask(test, Method::POST, path, &[("cookie", cookie), form_type, ("sec-fetch-site", "same-origin")], form).await
+}
+
+async fn invited(test: &TestBroker) -> String {
+    let team = test.team("acme").await;
+    let ask = InviteMember {
+        team,
+        mail: "ada@example.com".parse().unwrap(),
+        display_name: "<b>Ada</b>".to_owned(),
+        role: Role::Owner,
+        time_zone: Default::default(),
+        language: Default::default(),
+    };
+    test.broker.invite_member(&test.admin, ask).await.unwrap().secret.expose().to_owned()
+}
+
+#[tokio::test]
+async fn a_person_joins_leaves_and_comes_back() {
+    let test = TestBroker::start().await;
+    let link = invited(&test).await;
+    for _ in 0..2 {
+        let page = get(&test, &format!("/join?invitation={link}"), "").await;
+        assert_eq!(page.status, StatusCode::OK, "looking uses nothing up");
+        assert!(page.body.contains("Join acme") && page.body.contains("ada@example.com"), "{}", page.body);
+        assert!(page.body.contains("&#60;b&#62;Ada") && !page.body.contains("<b>Ada"), "{}", page.body);
+    }
+    let weak = post(&test, "/join", "", &format!("invitation={link}&password=passwordpassword")).await;
+    assert_eq!(weak.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(weak.body.contains("too easy to guess") && !weak.body.contains("passwordpassword"), "{}", weak.body);
+    let joined = post(&test, "/join", "", &format!("invitation={link}&display_name=Ada&password={PASSWORD}")).await;
+    assert_eq!((joined.status, joined.header("location")), (StatusCode::SEE_OTHER, "/account"));
+    let cookie = joined.cookie();
+    assert!(cookie.starts_with("__Host-session=tbs_"), "{cookie}");
+    let account = get(&test, "/account", &cookie).await;
+    assert!(account.body.contains("owner of") && account.body.contains("this one"), "{}", account.body);
+    assert!(!account.body.contains("tbs_"), "no secret stands on a page");
+    let out = post(&test, "/sign-out", &cookie, "").await;
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(get(&test, "/account", &cookie).await.header("location"), "/sign-in", "the broker forgot it, too");
+    let back = post(&test, "/sign-in", "", &format!("mail=ada%40example.com&password={PASSWORD}")).await;
+    assert_eq!(back.header("location"), "/account");
+    assert_ne!(back.cookie(), cookie);
+    let gone = get(&test, &format!("/join?invitation={link}"), "").await;
+    assert_eq!(gone.status, StatusCode::GONE);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_is_ended_from_another() {
+    let test = TestBroker::start().await;
+    let link = invited(&test).await;
+    let one = post(&test, "/join", "", &format!("invitation={link}&password={PASSWORD}")).await.cookie();
+    let other = post(&test, "/sign-in", "", &format!("mail=ada%40example.com&password={PASSWORD}")).await.cookie();
+    let page = get(&test, "/account", &other).await.body;
+    let session = page.split("value=\"ses_").nth(1).unwrap().split('"').next().unwrap();
+    let ended = post(&test, "/account/end-session", &other, &format!("session=ses_{session}")).await;
+    assert_eq!(ended.header("location"), "/account");
+    assert_eq!(get(&test, "/account", &one).await.header("location"), "/sign-in");
+    assert_eq!(get(&test, "/account", &other).await.status, StatusCode::OK);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_look_alike() {
+    let test = TestBroker::start().await;
+    let link = invited(&test).await;
+    post(&test, "/join", "", &format!("invitation={link}&password={PASSWORD}")).await;
+    let wrong = post(&test, "/sign-in", "", "mail=ada%40example.com&password=wrong").await;
+    let unknown = post(&test, "/sign-in", "", "mail=ida%40example.com&password=wrong").await;
+    assert_eq!((wrong.status, unknown.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(wrong.body.replace("ada", "ida"), unknown.body);
+    assert!(wrong.header("set-cookie").is_empty() && !wrong.body.contains("value=\"wrong\""));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn another_site_changes_nothing() {
+    let test = TestBroker::start().await;
+    let link = invited(&test).await;
+    let form = format!("invitation={link}&password={PASSWORD}");
+    let form_type = ("content-type", "application/x-www-form-urlencoded");
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        let answer = ask(&test, Method::POST, "/join", &[form_type, foreign], &form).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{foreign:?}");
+    }
+    for path in ["/sign-out", "/account/end-session"] {
+        assert_eq!(get(&test, path, "").await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}: changes are POSTs");
+    }
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn every_page_is_bounded_by_its_headers() {
+    let test = TestBroker::start().await;
+    for path in ["/sign-in", "/join", "/account", "/page.css", "/nowhere"] {
+        let answer = get(&test, path, "").await;
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("unsafe") && !answer.body.contains("<script"), "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(answer.headers.get(header::REFERRER_POLICY).is_some(), "{path}");
+    }
+    test.stop().await;
+}
