@@ -15,6 +15,7 @@ use tower::Service;
 use crate::base::tasks::Tasks;
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::audit_service::AuditServer;
+use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::lease_service::LeaseServer;
 use crate::grpc::listener::{MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
@@ -22,6 +23,7 @@ use crate::grpc::load_service::LoadServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb;
+use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::grpc::unary;
@@ -77,9 +79,10 @@ pub fn services(broker: &Broker, tasks: &Tasks, reflection: bool) -> Services {
 fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: bool) -> Routes {
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
-        key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
-        load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
-        network_service_server::NetworkServiceServer, team_service_server::TeamServiceServer,
+        consent_service_server::ConsentServiceServer, key_service_server::KeyServiceServer,
+        lease_service_server::LeaseServiceServer, load_service_server::LoadServiceServer,
+        member_service_server::MemberServiceServer, network_service_server::NetworkServiceServer,
+        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
         token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -93,6 +96,8 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(TokenServiceServer::new(TokenServer(broker.clone())), MAX_IMPORT_REQUEST))
         .add_service(bounded!(TeamServiceServer::new(TeamServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(MemberServiceServer::new(MemberServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(ProfileServiceServer::new(ProfileServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(ConsentServiceServer::new(ConsentServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(KeyServiceServer::new(KeyServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))

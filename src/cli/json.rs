@@ -27,8 +27,8 @@ macro_rules! named {
 }
 
 named! {
-    AcquireLeaseResponse Alert App AuditEvent Budget Collector CreateKeyResponse EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse InviteMemberResponse Key Lease Member Network ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session Team TeamLoad Token TokenUsageRow
+    AcquireLeaseResponse Alert App AuditEvent Budget Collector Consent CreateKeyResponse Departure EstimateLoadResponse ExtendLeaseResponse
+    GetTokenUsageStatementResponse InviteMemberResponse Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =

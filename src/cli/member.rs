@@ -56,6 +56,18 @@ pub enum MemberCommand {
         /// The member's id, `mem_…`, or mail address.
         member: String,
     },
+    /// Take a member out of the team, for good: its sessions end, its tokens are revoked or handed on.
+    Remove {
+        /// The member's id, `mem_…`, or mail address.
+        member: String,
+        #[command(flatten)]
+        comment: Comment,
+    },
+    /// Show what was done when a member left.
+    Departure {
+        /// The member's id, `mem_…`.
+        member: String,
+    },
     /// List where a member is signed in.
     Sessions {
         /// The member's id, `mem_…`, or mail address.
@@ -144,6 +156,31 @@ const SESSIONS: &[Column<pb::Session>] = &[
     Column::minor_text("ENDS", |session, view| view.time(session.expire_time.as_ref())),
 ];
 
+const DEPARTURE: &[Column<pb::Departure>] = &[
+    Column::text("MEMBER", |done, _| short(&done.member).into()),
+    Column::text("BEGUN", |done, view| view.time(done.begin_time.as_ref())),
+    Column::text("DONE", |done, view| view.time(done.finish_time.as_ref())),
+    Column::number("SESSIONS ENDED", |done, _| done.sessions_ended.into()),
+    Column::text("TOKENS REVOKED", |done, _| tokens(done, false).into()),
+    Column::text("TOKENS HANDED ON", |done, _| tokens(done, true).into()),
+    Column::text("PROFILES LET GO", |done, _| {
+        let named = done.profiles.iter().map(|profile| format!("{}:{}", short(&profile.network), profile.profile));
+        named.collect::<Vec<_>>().join(", ").into()
+    }),
+    Column::text("KEYS TO LOOK AT", |done, _| {
+        done.keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ").into()
+    }),
+];
+
+fn tokens(done: &pb::Departure, handed_on: bool) -> String {
+    let meant = done.tokens.iter().filter(|left| left.heir.is_empty() != handed_on);
+    let told = meant.map(|left| match left.heir.as_str() {
+        "" => short(&left.token).to_owned(),
+        heir => format!("{} to {}", short(&left.token), short(heir)),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 fn state(member: &pb::Member) -> Cell {
     let tone = match member.state() {
         pb::MemberState::Active => Tone::Good,
@@ -178,6 +215,17 @@ pub async fn run(command: MemberCommand, session: &mut Session) -> Result<(), Fa
             let answer = client.resend_invitation(session.request(request)).await?.into_inner();
             let (member, link) = (answer.member.clone().unwrap_or_default(), answer.link.clone());
             return show_link(session, &answer, &member, &link);
+        }
+        MemberCommand::Remove { member, comment } => {
+            let (name, request_id) = (named(session, &member).await?, session.request_id());
+            let request = pb::RemoveMemberRequest { name, comment: comment.comment, request_id };
+            let done = part(client.remove_member(session.request(request)).await?, |answer| answer.departure)?;
+            return session.terminal.record(&done, DEPARTURE);
+        }
+        MemberCommand::Departure { member } => {
+            let request = pb::GetDepartureRequest { name: named(session, &member).await? };
+            let done = part(client.get_departure(session.request(request)).await?, |answer| answer.departure)?;
+            return session.terminal.record(&done, DEPARTURE);
         }
         MemberCommand::Sessions { member, paging } => return sessions(session, &member, &paging).await,
         MemberCommand::SignOut { member, session: one } => return sign_out(session, &member, one).await,

@@ -10,6 +10,7 @@ mod alerts;
 mod apps;
 mod audit;
 mod collector;
+mod consent;
 mod failure;
 mod import;
 mod json;
@@ -22,6 +23,7 @@ mod member;
 mod names;
 mod networks;
 mod options;
+mod profile;
 mod report;
 mod secrets;
 mod session;
@@ -102,6 +104,12 @@ enum Noun {
     /// Members: the people of a team, and the invitations by which they join.
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Profiles: who is told of one, who administers it, and who can renew its token.
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
+    /// Consents: what persons agreed to, and what they take back.
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
     /// Keys of operators.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -230,6 +238,8 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Team(command) => team::run(command, session).await,
         Noun::Collector(command) => collector::run(command, session).await,
         Noun::Member(command) => member::run(command, session).await,
+        Noun::Profile(command) => profile::run(command, session).await,
+        Noun::Consent(command) => consent::run(command, session).await,
         Noun::Key(command) => key::run(command, session).await,
         Noun::Keys(command) => keys::run(command, session).await,
         Noun::Token(command) => token::run(command, session).await,
@@ -286,6 +296,12 @@ mod tests {
             "member list --state invited",
             "member update mem_1 --mail ada@example.org --language pt-BR",
             "member resend ada@example.com",
+            "member remove ada@example.com --comment left",
+            "member departure mem_1",
+            "profile managers facebook_page 112233",
+            "profile update x 1 --owner mem_1 --admin mem_2",
+            "consent show tok_1",
+            "consent withdraw tok_1 --purpose publish",
             "member sessions ada@example.com --limit 5",
             "member sign-out mem_1 ses_1",
             "member withdraw mem_1 --comment mistaken",

@@ -44,6 +44,7 @@ words! {
     AlertKind = "ALERT_KIND_";
     AlertState = "ALERT_STATE_";
     BucketOwner = "BUCKET_OWNER_";
+    CanRenew = "CAN_RENEW_";
     CreditUnit = "CREDIT_UNIT_";
     ErrorReason = "ERROR_REASON_";
     ImportOutcome = "IMPORT_OUTCOME_";
@@ -54,6 +55,7 @@ words! {
     MemberState = "MEMBER_STATE_";
     Priority = "PRIORITY_";
     Purpose = "PURPOSE_";
+    RenewEvidence = "RENEW_EVIDENCE_";
     RenewalFamily = "RENEWAL_FAMILY_";
     TokenReason = "TOKEN_REASON_";
     TokenState = "TOKEN_STATE_";
@@ -105,6 +107,7 @@ mod tests {
         check::<pb::AlertKind>(2);
         check::<pb::AlertState>(3);
         check::<pb::BucketOwner>(6);
+        check::<pb::CanRenew>(3);
         check::<pb::CreditUnit>(5);
         check::<pb::ErrorReason>(40);
         check::<pb::ImportOutcome>(4);
@@ -115,6 +118,7 @@ mod tests {
         check::<pb::MemberState>(3);
         check::<pb::Priority>(3);
         check::<pb::Purpose>(6);
+        check::<pb::RenewEvidence>(6);
         check::<pb::RenewalFamily>(4);
         check::<pb::TokenReason>(8);
         check::<pb::TokenState>(7);

@@ -32,8 +32,8 @@ macro_rules! changes {
 changes! {
     AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
     DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
-    PauseTokenRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
-    UpdateCollectorRequest, UpdateMemberRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawInvitationRequest,
+    PauseTokenRequest, RemoveMemberRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
+    UpdateCollectorRequest, UpdateMemberRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
 }
 
 /// What is answered once a change made a `V`.

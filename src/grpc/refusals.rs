@@ -12,6 +12,7 @@ use crate::service::import_tokens::ImportError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
+use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::sealing::RotateError;
 use crate::service::teams::TeamError;
@@ -85,9 +86,27 @@ impl From<MemberError> for Refusal {
                 };
                 refuse(Code::FailedPrecondition, ErrorReason::MemberState, message).with("state", name)
             }
+            MemberError::NotLeft(_) => {
+                refuse(Code::FailedPrecondition, ErrorReason::MemberState, message).with("state", "active")
+            }
             MemberError::Contended(_) => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
             MemberError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             MemberError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<ProfileError> for Refusal {
+    fn from(error: ProfileError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProfileError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            ProfileError::UnknownNetwork(network) => {
+                refuse(Code::InvalidArgument, ErrorReason::UnknownNetwork, message).with("network", network)
+            }
+            ProfileError::NoMember(_) => refuse(Code::NotFound, ErrorReason::MemberNotFound, message),
+            ProfileError::Forbidden(error) => Refusal::from(error),
+            ProfileError::Store(error) => Refusal::from(error),
         }
     }
 }
@@ -150,6 +169,7 @@ impl From<TokenError> for Refusal {
         match error {
             TokenError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
             TokenError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::TokenNotFound, message),
+            TokenError::NotAgreed(_) => refuse(Code::FailedPrecondition, ErrorReason::NotAgreed, message),
             TokenError::Forbidden(error) => Refusal::from(error),
             TokenError::Rejected(rejected) => Refusal::from(rejected),
             TokenError::Exists { team, token } => refuse(Code::AlreadyExists, ErrorReason::TokenExists, message)

@@ -20,6 +20,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
+const LEAVE_EVERY: Duration = Duration::from_secs(60);
 const RESEAL_EVERY: Duration = Duration::from_secs(1);
 /// How often metrics are shown, in real time.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
@@ -73,6 +74,7 @@ impl Broker {
         self.every(tasks, "renewals", RENEW_EVERY, |broker| async move { broker.renew_due().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
+        self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });
         self.start_metrics(tasks);
         for lane in 0..self.watch.lanes.len() {
             self.start_lane(tasks, lane);

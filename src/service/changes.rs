@@ -1,7 +1,7 @@
 //! Who changes what at the moment. A change is decided on what is stored, made durable, then taken into memory; these locks keep two
 //! changes of one thing from overtaking each other between those steps.
 //!
-//! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: the
+//! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: leavings' before the
 //! directory's before a token's. Whoever holds one token's lock takes no other; all of them are taken in their order.
 
 use std::future::Future;
@@ -18,6 +18,8 @@ const TOKEN_LOCKS: usize = 64;
 pub struct Changes {
     /// Teams, collectors and keys.
     pub directory: Mutex<()>,
+    /// Leavings of members.
+    pub departures: Mutex<()>,
     /// Data keys that are being made.
     pub data_keys: Mutex<()>,
     tokens: Vec<Mutex<()>>,
@@ -26,7 +28,7 @@ pub struct Changes {
 impl Default for Changes {
     fn default() -> Self {
         let tokens = std::iter::repeat_with(Mutex::default).take(TOKEN_LOCKS).collect();
-        Self { directory: Mutex::default(), data_keys: Mutex::default(), tokens }
+        Self { directory: Mutex::default(), departures: Mutex::default(), data_keys: Mutex::default(), tokens }
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! The store is the truth; whoever changes it there puts the new value here before the change is acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use tokio::sync::watch;
 
-use crate::base::ids::{AppId, CollectorId, KeyId, NetworkId, SharedIdMap, TeamId};
+use crate::base::ids::{AppId, CollectorId, KeyId, MemberId, NetworkId, SharedIdMap, TeamId};
 use crate::domain::certificate::CertificateName;
+use crate::domain::profile::Profile;
 use crate::domain::team::{Collector, Key, Team};
+use crate::domain::token::Token;
 use crate::store::{Store, StoreError, StoredApp};
 
 /// The directory.
@@ -21,6 +24,7 @@ pub struct Directory {
     keys: SharedIdMap<KeyId, Arc<KnownKey>>,
     certificates: DashMap<CertificateName, CertificateHolder>,
     apps: DashMap<(NetworkId, AppId), Arc<StoredApp>>,
+    profiles: DashMap<TeamId, BTreeMap<(NetworkId, String), Arc<Profile>>>,
     changes: AtomicU64,
     news: watch::Sender<()>,
 }
@@ -51,6 +55,7 @@ impl Directory {
         store.list_collectors(None).await?.into_iter().for_each(|collector| directory.put_collector(collector));
         store.list_keys(None).await?.into_iter().for_each(|key| directory.put_key(key));
         store.list_apps().await?.into_iter().for_each(|app| directory.put_app(app));
+        store.list_profiles().await?.into_iter().for_each(|profile| directory.put_profile(profile));
         Ok(directory)
     }
 
@@ -119,6 +124,7 @@ impl Directory {
     /// Forgets a team.
     pub fn remove_team(&self, team: &TeamId) {
         self.teams.remove(team);
+        self.profiles.remove(team);
     }
 
     /// Adds or replaces a collector.
@@ -161,6 +167,33 @@ impl Directory {
     /// What is stored of an app.
     pub fn app(&self, network: &NetworkId, app: &AppId) -> Option<Arc<StoredApp>> {
         self.apps.get(&(network.clone(), app.clone())).map(|app| app.value().clone())
+    }
+
+    /// A profile of which something was said.
+    pub fn profile(&self, team: &TeamId, network: &NetworkId, id: &str) -> Option<Arc<Profile>> {
+        self.profiles.get(team)?.get(&(network.clone(), id.to_owned())).cloned()
+    }
+
+    /// The profiles of a team of which something was said, by network and id.
+    pub fn profiles(&self, team: &TeamId) -> Vec<Arc<Profile>> {
+        self.profiles.get(team).map(|profiles| profiles.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The profiles of a team that a member owns or administers.
+    pub fn profiles_of(&self, team: &TeamId, member: MemberId) -> Vec<Arc<Profile>> {
+        self.profiles(team).into_iter().filter(|profile| profile.is_of(member)).collect()
+    }
+
+    /// Whether a member owns or administers a profile that a token speaks for.
+    pub fn is_of_profiles(&self, member: MemberId, token: &Token) -> bool {
+        let named = |id: &String| self.profile(&token.team, &token.network, id);
+        token.profiles.iter().filter_map(named).any(|profile| profile.is_of(member))
+    }
+
+    /// Adds or replaces a profile.
+    pub fn put_profile(&self, profile: Profile) {
+        let key = (profile.network.clone(), profile.id.clone());
+        self.profiles.entry(profile.team.clone()).or_default().insert(key, Arc::new(profile));
     }
 
     /// Everything that is stored of apps, in no order.

@@ -22,7 +22,7 @@ use crate::store::{StoreError, TokenChangeError};
 use crate::vault::{SealError, VaultError};
 
 /// What a person who is not named by the network is called; the rest tells such persons apart. No network's id begins so.
-const UNKNOWN_PERSON: char = '~';
+pub(in crate::service) const UNKNOWN_PERSON: char = '~';
 /// How often a change that was overtaken is decided anew.
 pub(in crate::service) const ATTEMPTS: usize = 5;
 
@@ -40,6 +40,11 @@ pub enum TokenError {
         /// What was asked for.
         token: TokenId,
     },
+    /// The person did not agree to it.
+    #[error(
+        "the person did not agree to this, or withdrew it: {0}; connect the account anew, and let the person choose"
+    )]
+    NotAgreed(String),
     /// The caller may not do it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -71,7 +76,7 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
-fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {
+pub(in crate::service) fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {
     match error {
         TokenChangeError::NotFound(token) => TokenError::NotFound { team: team.clone(), token },
         TokenChangeError::Revoked(_) => TokenError::State(TransitionError::Revoked),

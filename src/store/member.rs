@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, TeamId};
-use crate::domain::member::{MailAddress, Member, MemberState, Role};
+use crate::domain::member::{Departure, MailAddress, Member, MemberState, Role};
 use crate::store::database::Database;
+use crate::store::departure::put_departure;
 use crate::store::idempotency::insert_trail;
 use crate::store::session::END_ALL;
 use crate::store::sql::{Row, Tx, Value, first, json, values};
@@ -46,6 +47,8 @@ pub struct MemberChange {
     pub password: Option<String>,
     /// Whether all of its sessions end.
     pub ends_sessions: bool,
+    /// Its leaving, which begins with the change.
+    pub departure: Option<Departure>,
     /// What the change leaves beside itself.
     pub trail: Trail,
 }
@@ -53,7 +56,14 @@ pub struct MemberChange {
 impl MemberChange {
     /// A change of what is known of the member alone.
     pub fn of(member: Member, trail: Trail) -> Self {
-        Self { member, invitation: InvitationChange::Keep, password: None, ends_sessions: false, trail }
+        Self {
+            member,
+            invitation: InvitationChange::Keep,
+            password: None,
+            ends_sessions: false,
+            departure: None,
+            trail,
+        }
     }
 }
 
@@ -235,6 +245,9 @@ async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChan
     }
     if change.member.has_left() {
         tx.execute(END_PASSWORD, values![id]).await?;
+    }
+    if let Some(departure) = &change.departure {
+        put_departure(tx, departure).await?;
     }
     Ok(insert_trail(tx, &change.trail).await?)
 }

@@ -13,8 +13,10 @@ pub mod alert;
 pub mod app;
 pub mod audit;
 pub mod clock;
+pub mod consent;
 pub mod credit;
 mod database;
+pub mod departure;
 pub mod doctor;
 mod error;
 pub mod event;
@@ -23,6 +25,7 @@ pub mod lease;
 pub mod member;
 pub mod meta;
 pub mod outbox;
+pub mod profile;
 pub mod renewal;
 pub mod sealing;
 pub mod session;
@@ -39,7 +42,9 @@ pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use clock::{ClockStep, ClockStore};
+pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
+pub use departure::DepartureStore;
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
 pub use event::EventStore;
@@ -48,6 +53,7 @@ pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLe
 pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
 pub use meta::{MetaName, MetaStore};
 pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
+pub use profile::ProfileStore;
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use session::SessionStore;
@@ -64,6 +70,9 @@ pub trait Store:
     TeamStore
     + MemberStore
     + SessionStore
+    + DepartureStore
+    + ProfileStore
+    + ConsentStore
     + AppStore
     + TokenStore
     + RenewalStore

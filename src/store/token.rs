@@ -16,6 +16,8 @@ mod list;
 mod rows;
 mod write;
 
+pub(in crate::store) use write::change_token;
+
 /// A token with its secrets, sealed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredToken {

@@ -33,6 +33,8 @@ enum Who {
     Reader,
     /// Operators who may change things.
     Admin,
+    /// Operators; a reader comes before the member left.
+    Departed,
     /// The same, who learn that the token has no refresh token: nothing is asked of a network.
     Renewer,
 }
@@ -54,6 +56,7 @@ fn decisions(who: Who) -> [Option<ErrorReason>; CALLERS] {
         Who::LastReport => [missing, invalid, lease, lease, role, None],
         Who::OfHolder => [missing, invalid, lease, lease, None, None],
         Who::Reader => [missing, invalid, role, role, None, None],
+        Who::Departed => [missing, invalid, role, role, Some(R::MemberState), None],
         Who::Admin => [missing, invalid, role, role, role, None],
         Who::Renewer => [missing, invalid, role, role, role, Some(R::TokenNotRenewable)],
     }
@@ -110,6 +113,15 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("TeamService/EnableCollector", Who::Admin, r#"name: "<collector>""#),
     ("MemberService/GetMember", Who::Reader, r#"name: "<member>""#),
     ("MemberService/ListMembers", Who::Reader, r#"parent: "<team>""#),
+    ("ProfileService/GetProfile", Who::Reader, r#"parent: "<team>" network: "networks/x" profile: "p1""#),
+    ("ProfileService/ListProfiles", Who::Reader, r#"parent: "<team>""#),
+    ("ProfileService/ListManagers", Who::Reader, r#"parent: "<team>" network: "networks/x" profile: "p1""#),
+    (
+        "ProfileService/UpdateProfile",
+        Who::Admin,
+        r#"profile { team: "<team>" network: "networks/x" profile: "p1" display_name: "n" } update_mask { paths: "display_name" }"#,
+    ),
+    ("ConsentService/GetConsent", Who::Reader, r#"token: "<token>""#),
     ("MemberService/ListSessions", Who::Reader, r#"parent: "<member>""#),
     ("MemberService/EndSession", Who::Admin, r#"name: "<member>/sessions/ses_00000000000000000000000000000001""#),
     ("MemberService/InviteMember", Who::Admin, r#"parent: "<team>" member { mail: "new@example.com" }"#),
@@ -135,11 +147,14 @@ const CALLS: &[(&str, Who, &str)] = &[
         Who::Admin,
         r#"token { name: "<token>" display_name: "n" } update_mask { paths: "display_name" }"#,
     ),
+    ("ConsentService/WithdrawConsent", Who::Admin, r#"token: "<token>" purposes: PURPOSE_PUBLISH"#),
     ("TokenService/PauseToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/ResumeToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/RenewToken", Who::Renewer, r#"name: "<token>""#),
     ("TokenService/InvalidateToken", Who::Admin, r#"name: "<token>" reason: TOKEN_REASON_PASSWORD_CHANGED"#),
     ("TokenService/RevokeToken", Who::Admin, r#"name: "<token>""#),
+    ("MemberService/RemoveMember", Who::Admin, r#"name: "<member>""#),
+    ("MemberService/GetDeparture", Who::Departed, r#"name: "<member>""#),
     ("AlertService/AcknowledgeAlert", Who::Admin, r#"name: "<alert>""#),
     ("NetworkService/CreateApp", Who::Admin, r#"parent: "networks/x" app_id: "second""#),
     (

@@ -3,12 +3,14 @@
 //! `invited → active → left`. Who left never comes back as the same member: a new invitation makes a new one, so that the audit names one
 //! person by one id. A team that has an active owner keeps one: the store refuses the change that would take the last.
 
+mod departure;
 mod link;
 mod mail;
 mod may;
 mod password;
 mod session;
 
+pub use departure::{Departure, LeftToken};
 pub use link::LinkKind;
 pub use mail::{MailAddress, MailAddressError};
 pub use may::{Action, Standing, may};
@@ -163,14 +165,20 @@ impl Member {
         matches!(self.state, MemberState::Left { .. })
     }
 
-    /// Whether a token is its own: it granted it, as the token says by the member's id or mail address, or the account is known to be its.
+    /// Whether a token is its own: it granted it, as the token says by the member's id or mail address; where the token says nothing, the
+    /// account is known to be its.
     pub fn granted(&self, token: &Token) -> bool {
         let says = token.granted_by.as_str();
         token.team == self.team
             && (says == self.id.to_string()
                 || says == self.name()
                 || says.parse::<MailAddress>().is_ok_and(|mail| mail.is_same(&self.mail))
-                || self.persons.get(&token.network).is_some_and(|persons| persons.contains(&token.person)))
+                || (says.is_empty() && self.has_account(&token.network, &token.person)))
+    }
+
+    /// Whether an account at a network is its own.
+    pub fn has_account(&self, network: &NetworkId, person: &str) -> bool {
+        self.persons.get(network).is_some_and(|persons| persons.contains(person))
     }
 }
 
@@ -319,7 +327,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn token() -> Token {
+    /// A token of `acme` that nobody is said to have granted.
+    pub(crate) fn token() -> Token {
         Token {
             id: TokenId::from_u128(1),
             team: "acme".parse().unwrap(),
@@ -353,6 +362,10 @@ pub(crate) mod tests {
         assert!(ada.granted(&said(ada.id.to_string())) && ada.granted(&said(ada.name())));
         assert!(ada.granted(&said("Member1@EXAMPLE.com".to_owned())));
         assert!(ada.granted(&Token { person: "77".to_owned(), ..said(String::new()) }));
+        assert!(
+            !ada.granted(&Token { person: "77".to_owned(), ..said("bob".to_owned()) }),
+            "it was granted by another"
+        );
         assert!(!ada.granted(&said(String::new())) && !ada.granted(&said("member2@example.com".to_owned())));
         let elsewhere = Token { team: "zenith".parse().unwrap(), person: "77".to_owned(), ..said(ada.id.to_string()) };
         assert!(!ada.granted(&elsewhere), "nothing crosses teams");

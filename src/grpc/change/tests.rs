@@ -10,13 +10,16 @@ use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::authorization::{RULES, Rule};
+use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, key_service_server::KeyService, member_service_server::MemberService,
-    network_service_server::NetworkService, team_service_server::TeamService, token_service_server::TokenService,
+    self, alert_service_server::AlertService, consent_service_server::ConsentService, key_service_server::KeyService,
+    member_service_server::MemberService, network_service_server::NetworkService,
+    profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
 };
+use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::outbound::oauth::EndpointAnswer;
@@ -182,6 +185,7 @@ async fn members(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     assert!(first.link.contains("tbi_") && again.link.is_empty());
     assert_eq!(first.member, again.member);
     let name = first.member.unwrap().name;
+    let named = name.clone();
     let resend = pb::ResendInvitationRequest { name: name.clone(), ..Default::default() };
     let other = |ask: &mut pb::ResendInvitationRequest| ask.name.replace_range(ask.name.len() - 4.., "ffff");
     let (first, again) = twice!(test, tried, MemberServer.resend_invitation(resend), other);
@@ -193,6 +197,17 @@ async fn members(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     same!(test, tried, MemberServer.end_session(end), |ask| ask.name.replace_range(ask.name.len() - 1.., "2"));
     let withdraw = pb::WithdrawInvitationRequest { name, ..Default::default() };
     same!(test, tried, MemberServer.withdraw_invitation(withdraw), |ask| ask.comment = "mistaken".to_owned());
+    let profile = pb::Profile {
+        team: "teams/acme".to_owned(),
+        network: "networks/x".to_owned(),
+        profile: "p1".to_owned(),
+        display_name: "P".to_owned(),
+        ..Default::default()
+    };
+    let update = pb::UpdateProfileRequest { profile: Some(profile), update_mask: mask(), ..Default::default() };
+    same!(test, tried, ProfileServer.update_profile(update), |ask| ask.profile.as_mut().unwrap().display_name.clear());
+    let remove = pb::RemoveMemberRequest { name: named, ..Default::default() };
+    same!(test, tried, MemberServer.remove_member(remove), |ask| ask.comment = "bye".to_owned());
     test
 }
 
@@ -268,6 +283,9 @@ async fn tokens(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     same!(test, tried, TokenServer.pause_token(pause), |ask| ask.comment = "other".to_owned());
     let resume = pb::ResumeTokenRequest { name: name(), ..Default::default() };
     same!(test, tried, TokenServer.resume_token(resume), |ask| ask.comment = "other".to_owned());
+    let purposes = vec![pb::Purpose::CollectContent as i32];
+    let withdraw = pb::WithdrawConsentRequest { token: name(), purposes, ..Default::default() };
+    same!(test, tried, ConsentServer.withdraw_consent(withdraw), |ask| ask.comment = "other".to_owned());
     let reason = pb::TokenReason::PasswordChanged as i32;
     let invalidate = pb::InvalidateTokenRequest { name: name(), reason, ..Default::default() };
     same!(test, tried, TokenServer.invalidate_token(invalidate), |ask| ask.comment = "other".to_owned());

@@ -4,9 +4,10 @@ use crate::base::clock::Timestamp;
 use crate::domain::member::{MemberState, Role};
 use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::{optional_timestamp, timestamp};
+use crate::grpc::fields::count;
 use crate::grpc::pb;
 use crate::service::Broker;
-use crate::service::members::{MadeInvitation, MemberView};
+use crate::service::members::{DepartureView, MadeInvitation, MemberView};
 use crate::service::sessions::SessionView;
 
 /// A member.
@@ -66,7 +67,38 @@ fn role_of(role: Role) -> pb::MemberRole {
     }
 }
 
+/// What was done when a member left.
+pub fn departure_message(view: &DepartureView) -> pb::Departure {
+    let (team, departure) = (&view.team, &view.departure);
+    let member = |id| format!("teams/{team}/members/{id}");
+    pb::Departure {
+        member: member(departure.member),
+        begin_time: Some(timestamp(departure.begun_at)),
+        finish_time: optional_timestamp(departure.finished_at),
+        sessions_ended: count(departure.sessions),
+        invitation_withdrawn: departure.invitation,
+        tokens: departure
+            .tokens
+            .iter()
+            .map(|left| pb::DepartedToken {
+                token: format!("teams/{team}/tokens/{}", left.token),
+                heir: left.heir.map(member).unwrap_or_default(),
+            })
+            .collect(),
+        profiles: departure
+            .profiles
+            .iter()
+            .map(|(network, profile)| pb::DepartedProfile {
+                network: format!("networks/{network}"),
+                profile: profile.clone(),
+            })
+            .collect(),
+        keys: departure.keys.iter().map(|key| format!("keys/{key}")).collect(),
+    }
+}
+
 answers! {
+    RemoveMemberResponse { departure } = |_, departure| departure_message(departure), of DepartureView;
     UpdateMemberResponse { member } = |_, member| member_message(member), of MemberView;
     WithdrawInvitationResponse { member } = |_, member| member_message(member), of MemberView;
 }

@@ -14,7 +14,8 @@ use crate::grpc::pb::{self, member_service_server::MemberService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use message::{member_message, session_message};
+pub use message::member_message;
+use message::{departure_message, session_message};
 use read::{read_filter, read_invitation, read_member_change, read_member_name, read_session_name};
 
 /// The service, for a broker.
@@ -100,6 +101,33 @@ impl MemberService for MemberServer {
             broker.withdraw_invitation(attempt, &team, id, &comment).await
         })
         .await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<pb::RemoveMemberRequest>,
+    ) -> Result<Response<pb::RemoveMemberResponse>, Status> {
+        let read = |request: &pb::RemoveMemberRequest, mistakes: &mut _| {
+            check_text("comment", &request.comment, COMMENT, mistakes);
+            let (team, id) = read_member_name(&request.name, mistakes)?;
+            Some((team, id, request.comment.clone()))
+        };
+        let call = "MemberService/RemoveMember";
+        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
+            broker.remove_member(attempt, &team, id, &comment).await
+        })
+        .await
+    }
+
+    async fn get_departure(
+        &self,
+        request: Request<pb::GetDepartureRequest>,
+    ) -> Result<Response<pb::GetDepartureResponse>, Status> {
+        authorize(&self.0, &request, "MemberService/GetDeparture")?;
+        let named = |request: &pb::GetDepartureRequest, mistakes: &mut _| read_member_name(&request.name, mistakes);
+        let (team, id) = asked(request.get_ref(), named)?;
+        let departure = self.0.show_departure(&team, id).await.map_err(Refusal::from)?;
+        Ok(Response::new(pb::GetDepartureResponse { departure: Some(departure_message(&departure)) }))
     }
 
     async fn list_sessions(

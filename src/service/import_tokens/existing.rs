@@ -17,7 +17,8 @@ impl Import {
         if self.is_same(&before, candidate) {
             return Ok(Outcome::Unchanged(Some(id)));
         }
-        let token = merged(&before.token, &candidate.new.stored.token);
+        // An import brings nothing back that the person withdrew.
+        let token = broker.kept_to_consent(merged(&before.token, &candidate.new.stored.token)).await?;
         let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref())?;
         let SealedSecrets { access, .. } = sealed.clone();
         let detail = format!("comment=import {}", self.begin.import_id);

@@ -3,13 +3,16 @@
 //! A link is shown once, to whom made it; what is kept is its keyed hash. Two changes of one member do not overtake each other: each is
 //! decided on what was read, and the store refuses it if that is not what is there any more.
 
+mod accounts;
 mod change;
 mod invite;
+mod leave;
 mod list;
 mod permit;
 
 pub use change::UpdateMember;
 pub use invite::{InviteMember, MadeInvitation};
+pub use leave::DepartureView;
 pub use list::{MemberListFilter, MemberView};
 pub use permit::On;
 
@@ -53,6 +56,9 @@ pub enum MemberError {
     /// The member's state does not allow it.
     #[error(transparent)]
     State(#[from] MembershipError),
+    /// It did not leave.
+    #[error("the member '{0}' has not left the team")]
+    NotLeft(MemberId),
     /// It is changed by somebody else again and again.
     #[error("the member '{0}' is being changed by somebody else; try again shortly")]
     Contended(MemberId),

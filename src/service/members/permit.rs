@@ -1,7 +1,8 @@
 //! Whether a caller may do something: operators by their role, members by the table of what members may do.
 
-use crate::base::ids::MemberId;
+use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Action, Standing, may};
+use crate::domain::profile::Profile;
 use crate::domain::team::OperatorRole;
 use crate::domain::token::Token;
 use crate::service::{Broker, Caller, Forbidden};
@@ -15,18 +16,14 @@ pub enum On<'a> {
     Token(&'a Token),
     /// One of its members.
     Member(MemberId),
+    /// One of its profiles.
+    Profile(&'a Profile),
 }
 
 impl Broker {
     /// Requires that the caller may do `action` to `on`, which is of `team`. Operators may look if they read, and do everything if they are
     /// admins; collectors do nothing of this.
-    pub fn must_permit(
-        &self,
-        caller: &Caller,
-        action: Action,
-        team: &crate::base::ids::TeamId,
-        on: On<'_>,
-    ) -> Result<(), Forbidden> {
+    pub fn must_permit(&self, caller: &Caller, action: Action, team: &TeamId, on: On<'_>) -> Result<(), Forbidden> {
         let looks = matches!(action, Action::See | Action::SeeUsage | Action::SeeAudit);
         let member = match caller {
             Caller::Broker | Caller::Operator { role: OperatorRole::Admin, .. } => return Ok(()),
@@ -38,7 +35,9 @@ impl Broker {
         let standing = match on {
             On::Member(id) if id == member.id => Standing::Own,
             On::Token(token) if member.granted(token) => Standing::Own,
-            On::Team | On::Member(_) | On::Token(_) => Standing::Other,
+            On::Profile(profile) if profile.is_of(member.id) => Standing::Profile,
+            On::Token(token) if self.directory.is_of_profiles(member.id, token) => Standing::Profile,
+            On::Team | On::Member(_) | On::Token(_) | On::Profile(_) => Standing::Other,
         };
         match member.is_active() && may(member.role, action, standing) {
             true => Ok(()),

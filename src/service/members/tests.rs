@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::base::ids::{CollectorId, SessionId};
-use crate::domain::member::{MemberState, Role};
+use crate::base::ids::{CollectorId, SessionId, TokenId};
+use crate::domain::member::{Departure, LeftToken, MemberState, Role};
+use crate::domain::networks::{Purpose, Purposes};
+use crate::domain::profile::{CanRenew, Evidence};
+use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
-use crate::service::testing::{TestBroker, x_token};
+use crate::service::testing::{TestBroker, ask as lease_of, x_token};
 use crate::service::tokens::{AddToken, TokenError, UpdateToken};
 use crate::store::{InvitationChange, MemberChange};
 
@@ -185,5 +188,226 @@ async fn what_members_do_to_tokens_follows_the_table() {
     let theirs = test.token(&zenith, "person").await;
     let crossed = broker.pause_token(&callers[0], &zenith, theirs, "").await;
     assert!(matches!(crossed, Err(TokenError::Forbidden(Forbidden::Team(_)))), "nothing crosses teams");
+    test.stop().await;
+}
+
+/// Gives a member an account at X.
+async fn with_account(test: &TestBroker, caller: &Caller, person: &str) {
+    let before = test.broker.store.find_member(id_of(caller)).await.unwrap().unwrap();
+    let persons = [("x".parse().unwrap(), [person.to_owned()].into())].into();
+    let member = Member { persons, version: before.version + 1, ..before };
+    let audit = test.broker.member_audit(&Caller::Broker, "member.account", &member, String::new());
+    test.broker.store.change_member(MemberChange::of(member, audit.into())).await.unwrap();
+}
+
+async fn granted(test: &TestBroker, team: &TeamId, person: &str, by: &Caller) -> TokenId {
+    let token = AddToken { granted_by: id_of(by).to_string(), profile: format!("page of {person}"), ..x_token(person) };
+    test.broker.add_token(&test.admin, team, token).await.unwrap().token.id
+}
+
+fn page(team: &TeamId, person: &str) -> ProfileName {
+    ProfileName { team: team.clone(), network: "x".parse().unwrap(), id: format!("page of {person}") }
+}
+
+#[tokio::test]
+async fn leaving_a_team_is_one_action_with_a_report() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let heir = joined(&test, &team, "heir@example.com", Role::Member).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let (own, shared) = (granted(&test, &team, "bob", &bob).await, granted(&test, &team, "brand", &bob).await);
+    let other = granted(&test, &team, "heir", &heir).await;
+    with_account(&test, &heir, "brand").await;
+    broker.resend_invitation(&owner, &team, id_of(&bob)).await.unwrap();
+    let owns = UpdateProfile {
+        owner: Some(Some(id_of(&bob))),
+        admins: Some([id_of(&bob), id_of(&heir)].into()),
+        ..Default::default()
+    };
+    broker.update_profile(&owner, &page(&team, "bob"), owns).await.unwrap();
+
+    let by_member = broker.remove_member(&heir, &team, id_of(&bob), "").await;
+    assert!(matches!(by_member, Err(MemberError::Forbidden(_))), "members take nobody out");
+    let report = broker.remove_member(&owner, &team, id_of(&bob), "bye").await.unwrap().departure;
+    assert!(report.finished_at.is_some() && report.invitation);
+    let became = |token| report.tokens.iter().find(|left| left.token == token).map(|left| left.heir);
+    assert_eq!((became(own), became(shared)), (Some(None), Some(Some(id_of(&heir)))));
+    assert_eq!(became(other), None, "what is another's is not touched");
+    let state = async |token| broker.stored_token(&team, token).await.unwrap().token;
+    assert_eq!(state(own).await.state.as_str(), "revoked");
+    assert_eq!(state(other).await.state.as_str(), "live");
+    assert_eq!(
+        (state(shared).await.state.as_str(), state(shared).await.granted_by),
+        ("live", id_of(&heir).to_string())
+    );
+    let let_go = broker.show_profile(&page(&team, "bob")).await.unwrap();
+    assert_eq!((let_go.profile.owner, let_go.profile.admins.len()), (None, 1));
+    let bobs = broker.show_member(&team, id_of(&bob)).await.unwrap();
+    assert!(bobs.member.has_left() && bobs.invited_until.is_none());
+
+    let again = broker.remove_member(&owner, &team, id_of(&bob), "bye").await.unwrap().departure;
+    assert_eq!(again, report, "twice is no error, and says the same");
+    assert_eq!(broker.show_departure(&team, id_of(&bob)).await.unwrap().departure, report);
+    let last = broker.remove_member(&test.admin, &team, id_of(&owner), "").await;
+    assert!(matches!(last, Err(MemberError::LastOwner(_))));
+    assert!(matches!(broker.show_departure(&team, id_of(&owner)).await, Err(MemberError::NotLeft(_))));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_leaving_that_a_crash_interrupted_is_finished_by_the_next_start() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let tokens = [granted(&test, &team, "one", &bob).await, granted(&test, &team, "two", &bob).await];
+    // As a crash leaves it: the member is out, one token is noted and not revoked yet, the other one is not even noted.
+    let before = test.broker.store.find_member(id_of(&bob)).await.unwrap().unwrap();
+    let member = Member { state: before.state.leave(test.broker.now()), version: before.version + 1, ..before };
+    let mut begun = Departure::begin(member.id, test.broker.now(), 0, false);
+    begun.tokens.push(LeftToken { token: tokens[0], heir: None });
+    let audit = test.broker.member_audit(&Caller::Broker, "member.leave", &member, String::new());
+    let change = MemberChange { departure: Some(begun), ..MemberChange::of(member, audit.into()) };
+    test.broker.store.change_member(change).await.unwrap();
+
+    let test = test.restart().await;
+    assert_eq!(test.broker.finish_departures().await.unwrap(), "1 leavings");
+    let report = test.broker.show_departure(&team, id_of(&bob)).await.unwrap().departure;
+    assert_eq!(report.tokens.iter().map(|left| left.token).collect::<Vec<_>>(), tokens);
+    assert!(report.finished_at.is_some());
+    for token in tokens {
+        assert_eq!(test.broker.stored_token(&team, token).await.unwrap().token.state.as_str(), "revoked");
+    }
+    assert_eq!(test.broker.finish_departures().await.unwrap(), "0 leavings");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_administers_a_profile_looks_after_its_tokens() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let eve = joined(&test, &team, "eve@example.com", Role::Member).await;
+    let token = granted(&test, &team, "owner", &owner).await;
+    let name = page(&team, "owner");
+    assert!(broker.pause_token(&bob, &team, token, "").await.is_err());
+    let admins = |caller: &Caller| UpdateProfile { admins: Some([id_of(caller)].into()), ..UpdateProfile::default() };
+    let refused = broker.update_profile(&eve, &name, admins(&eve)).await;
+    assert!(matches!(refused, Err(ProfileError::Forbidden(_))), "nobody names itself");
+    broker.update_profile(&owner, &name, admins(&bob)).await.unwrap();
+    broker.pause_token(&bob, &team, token, "").await.unwrap();
+    assert!(broker.revoke_token(&bob, &team, token, "").await.is_err(), "it is still not its own");
+    assert_eq!(broker.show_profile(&name).await.unwrap().told, Some(id_of(&owner)), "who connected it is told");
+    let nobody = UpdateProfile { owner: Some(Some(MemberId::from_u128(9))), ..UpdateProfile::default() };
+    assert!(matches!(broker.update_profile(&owner, &name, nobody).await, Err(ProfileError::NoMember(_))));
+
+    let managers = broker.list_managers(&name).await.unwrap();
+    let told: Vec<_> = managers.iter().map(|manager| (manager.member.id, manager.can, manager.may)).collect();
+    assert_eq!(
+        told,
+        [
+            (id_of(&owner), CanRenew::Yes, true),
+            (id_of(&bob), CanRenew::Unknown, true),
+            (id_of(&eve), CanRenew::Unknown, false)
+        ]
+    );
+    let test = test.restart().await;
+    assert_eq!(test.broker.show_profile(&name).await.unwrap().profile.admins, [id_of(&bob)].into());
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_profile_connected_by_two_members_has_two_who_can_renew() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let ada = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let of = |person: &str, by: &Caller| AddToken {
+        granted_by: id_of(by).to_string(),
+        profile: "brand".to_owned(),
+        ..x_token(person)
+    };
+    broker.add_token(&test.admin, &team, of("ada", &ada)).await.unwrap();
+    let bobs = broker.add_token(&test.admin, &team, of("bob", &bob)).await.unwrap().token.id;
+    let name = ProfileName { team: team.clone(), network: "x".parse().unwrap(), id: "brand".to_owned() };
+    let told = async || {
+        let managers = broker.list_managers(&name).await.unwrap();
+        managers.into_iter().map(|manager| (manager.member.id, manager.can, manager.evidence)).collect::<Vec<_>>()
+    };
+    let holds = |caller: &Caller| (id_of(caller), CanRenew::Yes, Evidence::HoldsToken);
+    assert_eq!(told().await, [holds(&ada), holds(&bob)]);
+    assert_eq!(broker.show_profile(&name).await.unwrap().told, Some(id_of(&ada)), "the first who connected it");
+    let lost = crate::domain::token::Reason::PermissionLost;
+    broker.invalidate_token(&test.admin, &team, bobs, lost, "").await.unwrap();
+    assert_eq!(told().await, [holds(&ada), (id_of(&bob), CanRenew::No, Evidence::LostPermission)]);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_purpose_is_leased_no_more_at_once_and_does_not_come_back() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let ada = joined(&test, &team, "ada@example.com", Role::Manager).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let token = granted(&test, &team, "bob", &bob).await;
+    let worker = test.caller(test.collector(&team, "worker").await.id);
+    let held = broker.acquire_lease(&worker, lease_of(&team, 1)).await.unwrap();
+    let collects: Purposes = [Purpose::CollectContent].into_iter().collect();
+    let foreign = broker.withdraw_consent(&ada, (&team, token), collects, "").await;
+    assert!(matches!(foreign, Err(TokenError::Forbidden(_))), "what a person agreed to is the person's");
+    let view = broker.withdraw_consent(&bob, (&team, token), collects, "enough").await.unwrap();
+    assert!(!view.now.purposes.contains(Purpose::CollectContent));
+    assert_eq!((view.history.len(), view.history[0].member), (1, Some(id_of(&bob))));
+    let refused = broker.acquire_lease(&worker, lease_of(&team, 1)).await;
+    assert!(refused.is_err(), "no lease is given for it");
+    assert_eq!(
+        broker.engine.count_leases(|lease| lease.lease == held.lease && !lease.recalled),
+        0,
+        "and those that are held are recalled"
+    );
+    let again = broker.withdraw_consent(&bob, (&team, token), collects, "enough").await.unwrap();
+    assert_eq!(again, view, "twice is no error");
+    let back = UpdateToken { purposes: Some(collects), ..UpdateToken::default() };
+    let back = broker.update_token(&test.admin, &team, token, &back).await;
+    assert!(matches!(back, Err(TokenError::NotAgreed(_))), "{back:?}");
+    let imported = broker.stored_token(&team, token).await.unwrap().token;
+    let imported = crate::domain::token::Token { purposes: collects, ..imported };
+    assert!(
+        broker.kept_to_consent(imported).await.unwrap().purposes.is_empty(),
+        "an import brings nothing back either"
+    );
+    let filter = crate::store::AuditFilter { action: Some("consent.withdraw".to_owned()), ..Default::default() };
+    let rows = broker.store.list_audit(filter, 10).await.unwrap();
+    assert_eq!((rows.len(), rows[0].detail.as_str()), (1, "withdrawn=collect_content comment=enough"));
+    let test = test.restart().await;
+    assert_eq!(test.broker.show_consent(&team, token).await.unwrap(), view);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_connects_an_account_agrees_to_its_purposes_and_has_it_from_then_on() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let ada = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let by_mail = AddToken { granted_by: "ADA@example.com".to_owned(), ..x_token("77") };
+    let token = broker.add_token(&test.admin, &team, by_mail).await.unwrap().token.id;
+    let stated = broker.show_consent(&team, token).await.unwrap();
+    assert!(stated.history.is_empty() && stated.now.text_version.is_empty(), "an operator stated it");
+    broker.note_connected(&ada, &team, token, crate::domain::consent::NEWEST).await.unwrap();
+    broker.note_connected(&ada, &team, token, crate::domain::consent::NEWEST).await.unwrap();
+    let agreed = broker.show_consent(&team, token).await.unwrap();
+    assert_eq!((agreed.history.len(), agreed.now.member), (2, Some(id_of(&ada))));
+    assert_eq!((agreed.now.purposes, &*agreed.now.text_version), (stated.now.purposes, crate::domain::consent::NEWEST));
+    let persons = broker.show_member(&team, id_of(&ada)).await.unwrap().member.persons;
+    assert_eq!(persons, [("x".parse().unwrap(), ["77".to_owned()].into())].into());
+    let strangers = broker.add_token(&test.admin, &team, x_token("88")).await.unwrap().token.id;
+    broker.note_connected(&test.admin, &team, strangers, "").await.unwrap();
+    assert_eq!(
+        broker.show_consent(&team, strangers).await.unwrap().now.member,
+        None,
+        "nobody is said to have granted it"
+    );
     test.stop().await;
 }

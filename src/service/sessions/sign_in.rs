@@ -7,7 +7,7 @@ use aws_lc_rs::rand::fill;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{SessionId, TeamId};
+use crate::base::ids::{MemberId, SessionId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::member::{LinkKind, MailAddress, Member, Session, agent_of, origin_of};
 use crate::service::members::MemberError;
@@ -16,6 +16,8 @@ use crate::store::StoreError;
 
 /// Teams of one address that are looked at.
 const TEAMS: u32 = 32;
+/// No member has this id.
+const NOBODY: MemberId = MemberId::from_u128(0);
 const SESSION: &str = "session";
 
 /// Who asks, as far as the connection tells.
@@ -86,21 +88,30 @@ impl Broker {
         let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
         self.desk.members.check(&key).map_err(SignInError::TooOften)?;
         let member = self.whose(&key, team.as_ref()).await?;
-        let kept = match &member {
-            Some(member) => self.store.find_password(member.id).await?,
-            None => None,
-        };
+        // Also where there is no member: neither the time nor the work tells.
+        let whose = member.as_ref().map_or(NOBODY, |member| member.id);
+        let kept = self.store.find_password(whose).await?;
         let right = self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)?;
         match member {
             Some(member) if right => self.begin_session(member, &browser, "session.begin").await,
             Some(member) => {
-                let detail = format!("origin={}", origin_of(browser.address));
-                let audit = self.member_audit(&Caller::Broker, "session.refuse", &member, detail);
-                self.store.append_audit(vec![audit]).await?;
+                self.note_refusal(&member, &browser);
                 Err(SignInError::Wrong)
             }
             None => Err(SignInError::Wrong),
         }
+    }
+
+    /// Notes that a member was refused, behind the answer, which would else come later than that to an address without a member.
+    fn note_refusal(&self, member: &Member, browser: &Browser) {
+        let detail = format!("origin={}", origin_of(browser.address));
+        let audit = self.member_audit(&Caller::Broker, "session.refuse", member, detail);
+        let store = self.store.clone();
+        self.tasks.spawn("note a refused sign-in", async move {
+            if let Err(error) = store.append_audit(vec![audit]).await {
+                tracing::warn!(%error, "a refused sign-in could not be audited");
+            }
+        });
     }
 
     /// The one active member with that address, of the team if one is named.

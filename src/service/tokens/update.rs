@@ -49,6 +49,7 @@ impl Broker {
             let stored = self.stored_token(team, id).await?;
             self.must_permit(&attempt.caller, Action::ChangeToken, team, On::Token(&stored.token))?;
             let token = self.changed_token(&stored.token, change)?;
+            self.must_be_agreed(&token).await?;
             let mut audit = self.audit(&attempt.caller, "token.update", name_of(team, id), detail_of(change));
             audit.team = Some(team.clone());
             let made = self.view_token(token.clone());

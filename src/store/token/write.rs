@@ -93,7 +93,7 @@ async fn find_grant(tx: &mut dyn Tx, token: &Token) -> Result<Option<TokenId>, S
     row.map(|mut row| row.id(TokenId::from_slice)).transpose()
 }
 
-pub(super) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Result<(), TokenChangeError> {
+pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Result<(), TokenChangeError> {
     let token = &change.token;
     if matches!(change.expected_state, TokenState::Revoked { .. }) && change.expected_state != token.state {
         return Err(TokenChangeError::Revoked(token.id));

@@ -48,3 +48,35 @@ CREATE TABLE session (
 CREATE INDEX session_by_member ON session (member, id);
 CREATE INDEX session_by_beginning ON session (created_at_us);
 CREATE INDEX session_by_use ON session (seen_at_us);
+
+-- Who is told of a profile, and who administers it here.
+CREATE TABLE profile (
+    team         TEXT NOT NULL REFERENCES team (id),
+    network      TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    owner        BLOB,
+    admins       TEXT NOT NULL,
+    PRIMARY KEY (team, network, id)
+) STRICT, WITHOUT ROWID;
+
+-- A member's leaving, which goes on until it is finished.
+CREATE TABLE departure (
+    member         BLOB    PRIMARY KEY REFERENCES member (id) ON DELETE CASCADE,
+    begun_at_us    INTEGER NOT NULL,
+    finished_at_us INTEGER,
+    report         TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX departure_open ON departure (begun_at_us) WHERE finished_at_us IS NULL;
+
+-- What a person agreed to and withdrew, in order; the last one holds.
+CREATE TABLE consent (
+    token        BLOB    NOT NULL REFERENCES token (id) ON DELETE CASCADE,
+    number       INTEGER NOT NULL,
+    at_us        INTEGER NOT NULL,
+    purposes     INTEGER NOT NULL,
+    withdrawn    INTEGER NOT NULL,
+    text_version TEXT    NOT NULL,
+    member       BLOB,
+    PRIMARY KEY (token, number)
+) STRICT, WITHOUT ROWID;
