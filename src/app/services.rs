@@ -16,6 +16,7 @@ use crate::base::tasks::Tasks;
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::audit_service::AuditServer;
 use crate::grpc::consent_service::ConsentServer;
+use crate::grpc::incident_service::IncidentServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::lease_service::LeaseServer;
 use crate::grpc::listener::{MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
@@ -79,6 +80,7 @@ pub fn services(broker: &Broker, tasks: &Tasks, reflection: bool) -> Services {
 fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: bool) -> Routes {
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
+        incident_service_server::IncidentServiceServer,
         consent_service_server::ConsentServiceServer, key_service_server::KeyServiceServer,
         lease_service_server::LeaseServiceServer, load_service_server::LoadServiceServer,
         member_service_server::MemberServiceServer, network_service_server::NetworkServiceServer,
@@ -102,6 +104,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AlertServiceServer::new(AlertServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(IncidentServiceServer::new(IncidentServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AuditServiceServer::new(AuditServer(broker.clone())), MAX_REQUEST))
         .add_service(health);
     if !reflection {

@@ -13,6 +13,7 @@ mod collector;
 mod consent;
 mod failure;
 mod import;
+mod incident;
 mod json;
 mod key;
 mod keys;
@@ -128,6 +129,9 @@ enum Noun {
     /// Alerts: token load too high, no access tokens.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
+    /// Incidents: a network's reset, a disabled app, an outage.
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
     /// Networks: the catalogue of kinds, limits and operations.
     #[command(subcommand)]
     Networks(networks::NetworksCommand),
@@ -246,6 +250,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Lease(command) => lease::run(command, session).await,
         Noun::Load(command) => load::run(command, session).await,
         Noun::Alerts(command) => alerts::run(command, session).await,
+        Noun::Incident(command) => incident::run(command, session).await,
         Noun::Networks(command) => networks::run(command, session).await,
         Noun::Apps(command) => apps::run(command, session).await,
         Noun::Audit(command) => audit::run(command, session).await,
@@ -330,6 +335,10 @@ mod tests {
             "alerts list --state open --since 7d",
             "alerts acknowledge alr_1 --comment seen",
             "alerts watch --output jsonl",
+            "incident list --open --network x",
+            "incident show inc_1",
+            "incident acknowledge inc_1 --comment seen",
+            "incident close inc_1 --outcome lost",
             "networks show x",
             "apps list",
             "apps top-up x/default --class posts --units 100",

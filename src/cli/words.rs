@@ -47,6 +47,10 @@ words! {
     CanRenew = "CAN_RENEW_";
     CreditUnit = "CREDIT_UNIT_";
     ErrorReason = "ERROR_REASON_";
+    IncidentKind = "INCIDENT_KIND_";
+    IncidentOutcome = "INCIDENT_OUTCOME_";
+    IncidentStage = "INCIDENT_STAGE_";
+    IncidentState = "INCIDENT_STATE_";
     ImportOutcome = "IMPORT_OUTCOME_";
     KeyRole = "KEY_ROLE_";
     LeaseState = "LEASE_STATE_";
@@ -111,6 +115,10 @@ mod tests {
         check::<pb::CreditUnit>(5);
         check::<pb::ErrorReason>(40);
         check::<pb::ImportOutcome>(4);
+        check::<pb::IncidentKind>(3);
+        check::<pb::IncidentOutcome>(2);
+        check::<pb::IncidentStage>(3);
+        check::<pb::IncidentState>(3);
         check::<pb::KeyRole>(3);
         check::<pb::LeaseState>(4);
         check::<pb::LoadLevel>(4);

@@ -6,6 +6,8 @@ pub mod audit;
 pub mod certificate;
 pub mod consent;
 pub mod credit;
+pub mod evidence;
+pub mod incident;
 pub mod key;
 pub mod lease;
 pub mod load;

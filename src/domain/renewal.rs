@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId};
+use crate::domain::evidence::{Blame, Evidence, Source};
 use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
 use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
 use crate::domain::token::{Reason, Token, TokenState};
@@ -126,24 +127,42 @@ pub fn after_failure(
     now: Timestamp,
     luck: u64,
 ) -> Verdict {
-    use ErrorClass as Class;
     let soon = now + backoff(failures, luck);
     match failure {
         Failure::Unknown => Verdict::Again(deferred_to(kind, token).map_or(soon, |later| later.max(soon))),
-        Failure::NotDone(class, asked) => match class {
-            Class::RefreshRejected => Verdict::Dead(Reason::RefreshRejected),
-            Class::TokenRevoked => Verdict::Dead(Reason::RevokedByPerson),
-            Class::PasswordChanged => Verdict::Dead(Reason::PasswordChanged),
-            Class::UserCheckpoint => Verdict::Dead(Reason::PersonBlocked),
-            Class::TokenExpired if !is_refreshed(kind) => Verdict::Dead(Reason::Expired),
-            Class::TokenInvalid if !works(token, now) => Verdict::Dead(Reason::RefreshRejected),
-            // Another second changes nothing about what an operator or the person must do.
-            Class::AppLevel | Class::PermissionLost | Class::BadRequest => {
-                Verdict::Again(now + MOST_BACKOFF / 2 + scaled(MOST_BACKOFF / 2, luck))
+        Failure::NotDone(class, asked) => match Evidence::of(class, source(kind)) {
+            Evidence::Ended(reason) => Verdict::Dead(reason),
+            Evidence::Doubt if !works(token, now) => Verdict::Dead(Reason::RefreshRejected),
+            Evidence::AppRefused | Evidence::PermissionLost | Evidence::Request => {
+                Verdict::Again(for_a_person(now, luck))
             }
             _ => Verdict::Again(soon.max(now + asked.unwrap_or_default().min(LONGEST_WAIT))),
         },
     }
+}
+
+/// What follows where others of the app were refused alike, and none was renewed since: the app is to blame. The token is not ended by
+/// it, unless it was refused so often that it would be believed of anybody.
+pub fn unless_shared(verdict: Verdict, blame: Blame, failures: u32, now: Timestamp, luck: u64) -> Verdict {
+    match verdict {
+        Verdict::Dead(_) if blame == Blame::Shared && failures < BELIEVED_AFTER => {
+            Verdict::Again(for_a_person(now, luck))
+        }
+        other => other,
+    }
+}
+
+/// What a failure is evidence of.
+pub fn evidence_of(kind: &TokenKind, failure: Failure) -> Evidence {
+    match failure {
+        Failure::NotDone(class, _) => Evidence::of(class, source(kind)),
+        Failure::Unknown => Evidence::Nothing,
+    }
+}
+
+/// Another second changes nothing about what an operator or the person must do.
+fn for_a_person(now: Timestamp, luck: u64) -> Timestamp {
+    now + MOST_BACKOFF / 2 + scaled(MOST_BACKOFF / 2, luck)
 }
 
 /// Until when a token whose renewal may have been done waits before its refresh token is shown again; `None`: not at all.
@@ -157,8 +176,8 @@ pub fn deferred_to(kind: &TokenKind, token: &Token) -> Option<Timestamp> {
     token.clocks.access_expires_at.filter(|_| once && serves).map(|end| end - LAST_CALL)
 }
 
-fn is_refreshed(kind: &TokenKind) -> bool {
-    matches!(kind.renewal, Renewal::RefreshToken { .. })
+fn source(kind: &TokenKind) -> Source {
+    if matches!(kind.renewal, Renewal::RefreshToken { .. }) { Source::Refresh } else { Source::SelfRenewal }
 }
 
 /// Whether the access token works, as far as is known. An answer that may mean a dead grant is believed where it does not.
@@ -167,6 +186,8 @@ fn works(token: &Token, now: Timestamp) -> bool {
     in_use && token.clocks.access_expires_at.is_none_or(|end| end > now)
 }
 
+/// So many refusals in a row, over about half an hour, are believed whoever else is refused.
+const BELIEVED_AFTER: u32 = 4;
 const MOST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 
 /// Full jitter below 1 s, doubled with each failure up to 15 minutes.

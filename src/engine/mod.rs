@@ -12,6 +12,7 @@ mod background;
 mod cell;
 mod committer;
 mod demand;
+mod incident;
 mod ledger;
 mod report;
 mod restore;

@@ -62,8 +62,10 @@ impl Engine {
             self.tell(vec![beside], verdict);
         }
         for effect in &outcome.effects {
-            if let Effect::Recall(leases) = effect {
-                self.tell(leases.clone(), outcome.verdict);
+            match effect {
+                Effect::Recall(leases) => self.tell(leases.clone(), outcome.verdict),
+                Effect::IncidentBegan(leases) => self.tell(leases.clone(), Verdict::Recalled),
+                _ => {}
             }
         }
         Ok((outcome, pending))

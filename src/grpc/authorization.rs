@@ -98,6 +98,10 @@ pub const RULES: &[(&str, Rule)] = &[
     ("AlertService/GetAlert", Rule::Operator),
     ("AlertService/AcknowledgeAlert", Rule::Admin),
     ("AlertService/WatchAlerts", Rule::Operator),
+    ("IncidentService/ListIncidents", Rule::Operator),
+    ("IncidentService/GetIncident", Rule::Operator),
+    ("IncidentService/AcknowledgeIncident", Rule::Admin),
+    ("IncidentService/CloseIncident", Rule::Admin),
     ("AuditService/ListAuditEvents", Rule::Operator),
     ("AuditService/GetTokenUsageStatement", Rule::Operator),
 ];

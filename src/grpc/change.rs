@@ -30,7 +30,7 @@ macro_rules! changes {
 }
 
 changes! {
-    AcknowledgeAlertRequest, AddTokenRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
+    AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CloseIncidentRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
     DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
     PauseTokenRequest, RemoveMemberRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateMemberRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,

@@ -14,6 +14,7 @@ pub mod client;
 pub mod consent_service;
 pub mod convert;
 mod fields;
+pub mod incident_service;
 pub mod key_service;
 pub mod lease_service;
 pub mod listener;

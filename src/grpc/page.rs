@@ -30,7 +30,7 @@ macro_rules! paged {
 
 paged! {
     GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
-    ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
+    ListIncidentsRequest, ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
 }
 
 /// Which page is wanted.

@@ -148,7 +148,7 @@ mod tests {
     fn the_services_are_these() {
         let services: BTreeSet<_> = Api::read().methods.into_iter().map(|(service, _)| service).collect();
         let expected =
-            ["Alert", "Audit", "Consent", "Key", "Lease", "Load", "Member", "Network", "Profile", "Team", "Token"];
+            ["Alert", "Audit", "Consent", "Incident", "Key", "Lease", "Load", "Member", "Network", "Profile", "Team", "Token"];
         assert_eq!(services, expected.into_iter().map(|noun| format!("{noun}Service")).collect());
     }
 

@@ -9,6 +9,7 @@ use crate::grpc::status::{Refusal, refuse};
 use crate::service::apps::AppError;
 use crate::service::collectors::CollectorError;
 use crate::service::import_tokens::ImportError;
+use crate::service::incidents::IncidentError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
@@ -200,6 +201,11 @@ impl From<RenewError> for Refusal {
                     .with("network", network)
                     .with("app", app)
             }
+            RenewError::Incident { network, app } => {
+                refuse(Code::FailedPrecondition, ErrorReason::IncidentOpen, message)
+                    .with("network", network)
+                    .with("app", app)
+            }
             RenewError::Sealed(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
             RenewError::Refused(reason) => {
                 refuse(Code::FailedPrecondition, ErrorReason::RenewalRefused, message).with("reason", reason.as_str())
@@ -207,6 +213,19 @@ impl From<RenewError> for Refusal {
             RenewError::NotYet { wait, .. } | RenewError::Failed { wait, .. } => {
                 refuse(Code::Aborted, ErrorReason::RenewalFailed, message).retry_in(wait)
             }
+        }
+    }
+}
+
+impl From<IncidentError> for Refusal {
+    fn from(error: IncidentError) -> Self {
+        let message = error.to_string();
+        match error {
+            IncidentError::Forbidden(error) => Refusal::from(error),
+            IncidentError::NotFound(_) => refuse(Code::NotFound, ErrorReason::IncidentNotFound, message),
+            IncidentError::Closed(_) => refuse(Code::FailedPrecondition, ErrorReason::IncidentClosed, message),
+            IncidentError::Store(error) => Refusal::from(error),
+            IncidentError::Stopping => refuse(Code::Unavailable, ErrorReason::ShuttingDown, message).retry_in(PATIENCE),
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::store::StoreError;
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
 /// How often tokens that are due for a renewal are looked for, on the broker's clock.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How often incidents are brought in line with what the pools know, on the broker's clock.
+const WATCH_INCIDENTS_EVERY: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
@@ -72,6 +74,7 @@ impl Broker {
     pub fn start_background(&self, tasks: &Tasks) {
         self.every(tasks, "loads", EVALUATE_EVERY, |broker| async move { broker.watch_loads().await });
         self.every(tasks, "renewals", RENEW_EVERY, |broker| async move { broker.renew_due().await });
+        self.every(tasks, "incidents", WATCH_INCIDENTS_EVERY, |broker| async move { broker.watch_incidents().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });

@@ -19,6 +19,7 @@ mod deliver;
 mod directory;
 mod estimate_load;
 pub mod import_tokens;
+pub mod incidents;
 pub mod key_source;
 pub mod keys;
 mod list_leases;
@@ -41,6 +42,7 @@ mod streams;
 mod supply;
 mod team_load;
 pub mod teams;
+mod tell;
 pub mod tokens;
 pub mod usage;
 mod watch;
@@ -66,6 +68,7 @@ use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
+use crate::service::incidents::Incidents;
 use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
 use crate::service::sessions::SignInDesk;
@@ -74,7 +77,7 @@ use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 pub use crate::engine::{AcquireError, Recall};
-pub use crate::store::{LeaseFilter, StoreError};
+pub use crate::store::{IncidentFilter, LeaseFilter, StoreError};
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
@@ -126,6 +129,8 @@ pub struct Parts {
     pub watch: Watch,
     /// Renewals that are under way.
     pub renewals: Renewals,
+    /// Incidents that are open.
+    pub incidents: Incidents,
     /// Imports that are known.
     pub imports: Imports,
 }

@@ -19,8 +19,8 @@ use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::token::{Finding, Reason, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 use crate::service::tokens::{ATTEMPTS, TokenError};
-use crate::service::{Broker, Caller, Forbidden};
-use crate::store::{StoreError, TokenChange, TokenChangeError};
+use crate::service::{Broker, Caller, Forbidden, tell};
+use crate::store::{StoreError, TokenChange, TokenChangeError, Trail};
 
 /// How far back the time of a network's answer is believed.
 const OLDEST_ANSWER: Duration = Duration::from_secs(3600);
@@ -294,7 +294,7 @@ impl Broker {
                 Effect::ManyRefused => {
                     tracing::error!(network = %place.network().id, %token, "a network refuses several tokens of one app alike, and none works; look at the app there, and at what collectors send");
                 }
-                Effect::Recall(_) => {}
+                Effect::Recall(_) | Effect::IncidentBegan(_) => {}
             }
         }
         if !notes.is_empty() {
@@ -315,12 +315,15 @@ impl Broker {
             let subject = format!("teams/{}/tokens/{token}", stored.token.team);
             let mut audit = self.audit(&Caller::Broker, "token.state", subject, detail);
             audit.team = Some(stored.token.team.clone());
+            // An incident speaks for all its tokens.
+            let own = !self.engine.is_in_incident(&stored.token.network, token);
+            let events = tell::of_state(&stored.token, &after, self.now()).filter(|_| own);
             let change = TokenChange {
                 expected_version: version,
                 expected_state: stored.token.state,
                 token: after,
                 secrets: None,
-                trail: audit.into(),
+                trail: Trail::from(audit).telling(events),
                 outbox: Vec::new(),
                 alerts: Vec::new(),
             };

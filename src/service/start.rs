@@ -24,6 +24,7 @@ use crate::service::audit::audit_key;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
+use crate::service::incidents::Incidents;
 use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
 use crate::service::renew::Renewals;
@@ -131,9 +132,11 @@ impl Broker {
             sealing: Sealing::new(source),
             watch,
             renewals: Renewals::new(endpoint),
+            incidents: Incidents::default(),
             imports: Imports::default(),
         });
         broker.restore_alerts().await?;
+        broker.restore_incidents().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }

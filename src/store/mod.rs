@@ -21,6 +21,7 @@ pub mod doctor;
 mod error;
 pub mod event;
 pub mod idempotency;
+pub mod incident;
 pub mod lease;
 pub mod member;
 pub mod meta;
@@ -49,6 +50,7 @@ pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
 pub use event::EventStore;
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
+pub use incident::{IncidentFilter, IncidentStore, SettledToken};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
 pub use meta::{MetaName, MetaStore};
@@ -84,6 +86,7 @@ pub trait Store:
     + EventStore
     + OutboxStore
     + IdempotencyStore
+    + IncidentStore
     + UsageStore
     + MetaStore
     + SealingStore

@@ -16,6 +16,7 @@ mod list;
 mod rows;
 mod write;
 
+pub(in crate::store) use rows::state;
 pub(in crate::store) use write::change_token;
 
 /// A token with its secrets, sealed.

@@ -14,5 +14,5 @@ pub use call::CallName;
 pub use labels::OVERFLOW;
 pub use logs::{LogError, install_panic_hook, start_log};
 pub use metrics::{GrpcMethod, Metrics, NetworkMetrics};
-pub use rows::{AlertRow, LoadRow, TokenRow};
+pub use rows::{AlertRow, IncidentRow, LoadRow, TokenRow};
 pub use table::{Kind, Metric, TABLE};

@@ -42,6 +42,17 @@ pub struct TokenRow {
     pub count: usize,
 }
 
+/// An incident that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncidentRow {
+    /// Its network.
+    pub network: NetworkId,
+    /// What happened.
+    pub kind: &'static str,
+    /// How far it has been recovered from.
+    pub stage: &'static str,
+}
+
 /// How many alerts of a kind are in a state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRow {
@@ -75,6 +86,12 @@ impl Metrics {
     pub fn set_tokens(&self, rows: &[TokenRow]) {
         let labels = |row: &TokenRow| vec![self.network_label(&row.network), row.status.into()];
         self.replace(table::TOKENS, gather(rows, labels, |row| as_f64(row.count), std::ops::Add::add));
+    }
+
+    /// Sets the incidents that are open.
+    pub fn set_incidents(&self, rows: &[IncidentRow]) {
+        let labels = |row: &IncidentRow| vec![row.network.shared().into(), row.kind.into(), row.stage.into()];
+        self.replace(table::INCIDENTS, gather(rows, labels, |_| 1.0, std::ops::Add::add));
     }
 
     /// Sets the alerts by kind and state.

@@ -136,6 +136,7 @@ async fn every_field_of_every_answer_is_filled() {
     loads_and_alerts(&mut filled, &bench).await;
     audit(&mut filled, &bench.admin).await;
     profiles_and_leaving(&mut filled, &bench.admin).await;
+    incidents(&mut filled, &bench).await;
     bench.stop().await;
 
     let excepted = |field: &String| {
@@ -414,4 +415,22 @@ async fn audit(filled: &mut Filled, admin: &Client) {
     filled.ask(admin, "TokenService/RevokeToken", &[&revoke]).await;
     let invalidate = format!(r#"name: "{}" reason: TOKEN_REASON_PASSWORD_CHANGED"#, tokens[1]);
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
+}
+
+async fn incidents(filled: &mut Filled, bench: &Bench) {
+    let admin = &bench.admin;
+    let add = format!(r#"parent: "teams/acme" token {{ {X} person: "ida" }} secrets {{ access_token: "a" }}"#);
+    let token = text(&filled.ask(admin, "TokenService/AddToken", &[&add]).await, "token.name");
+    let incident = bench.open_incident("x", "default").await;
+    let invalidate = format!(r#"name: "{token}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
+    filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
+    bench.watch_incidents().await;
+    bench.open_incident("youtube", "default").await;
+    let named = format!(r#"name: "{incident}""#);
+    filled.ask(admin, "IncidentService/GetIncident", &[&named]).await;
+    filled.ask(admin, "IncidentService/ListIncidents", &["page_size: 1"]).await;
+    let seen = format!(r#"{named} comment: "seen""#);
+    filled.ask(admin, "IncidentService/AcknowledgeIncident", &[&seen]).await;
+    let over = format!("{named} outcome: INCIDENT_OUTCOME_LOST");
+    filled.ask(admin, "IncidentService/CloseIncident", &[&over]).await;
 }

@@ -95,6 +95,8 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("AlertService/ListAlerts", Who::Reader, r#"parent: "<team>""#),
     ("AlertService/GetAlert", Who::Reader, r#"name: "<alert>""#),
     ("AlertService/WatchAlerts", Who::Reader, r#"parent: "<team>""#),
+    ("IncidentService/ListIncidents", Who::Reader, ""),
+    ("IncidentService/GetIncident", Who::Reader, r#"name: "<incident>""#),
     ("AuditService/ListAuditEvents", Who::Reader, r#"team: "<team>" resource: "<token>" token: "<token>""#),
     ("AuditService/GetTokenUsageStatement", Who::Reader, r#"token: "<token>""#),
     ("TeamService/CreateTeam", Who::Admin, r#"team_id: "another""#),
@@ -156,6 +158,8 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("MemberService/RemoveMember", Who::Admin, r#"name: "<member>""#),
     ("MemberService/GetDeparture", Who::Departed, r#"name: "<member>""#),
     ("AlertService/AcknowledgeAlert", Who::Admin, r#"name: "<alert>""#),
+    ("IncidentService/AcknowledgeIncident", Who::Admin, r#"name: "<incident>""#),
+    ("IncidentService/CloseIncident", Who::Admin, r#"name: "<incident>" outcome: INCIDENT_OUTCOME_RECOVERED"#),
     ("NetworkService/CreateApp", Who::Admin, r#"parent: "networks/x" app_id: "second""#),
     (
         "NetworkService/UpdateApp",
@@ -186,6 +190,7 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
         ("<member>", of(&side.member)),
         ("<lease>", of(&side.lease)),
         ("<alert>", of(&side.alert)),
+        ("<incident>", of(&side.incident)),
         ("<key>", of(&side.key_name)),
     ]
 }

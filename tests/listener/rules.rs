@@ -6,6 +6,7 @@ use token_broker::app::Running;
 use token_broker::base::ids::AlertId;
 use token_broker::base::secret::Secret;
 use token_broker::domain::alert::{AlertKind, Detail, Level, LoadDetail, NoToken};
+use token_broker::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use token_broker::domain::load::{Advice, Load, Newcomer, Ratio, Span};
 use token_broker::domain::networks::Owner;
 use token_broker::grpc::client::{Client, ClientSettings, connect};
@@ -18,7 +19,7 @@ use token_broker::grpc::pb::member_service_client::MemberServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
 use token_broker::grpc::pb::{self, ErrorReason};
-use token_broker::store::AlertRow;
+use token_broker::store::{AlertRow, IncidentFilter};
 
 use crate::identity::{reason, serve};
 use crate::soon;
@@ -43,6 +44,8 @@ pub struct Side {
     pub lease: String,
     /// An alert that is open.
     pub alert: String,
+    /// An incident that is open, of an app named like the team.
+    pub incident: String,
 }
 
 impl Bench {
@@ -69,7 +72,8 @@ impl Bench {
             pb::InviteMemberRequest { parent: format!("teams/{team}"), member: Some(ada), ..Default::default() };
         let invited = soon(MemberServiceClient::new(self.admin.clone()).invite_member(request)).await;
         let member = invited.unwrap().into_inner().member.unwrap().name;
-        Side { team, token, collector, key, key_name, member, lease, alert }
+        let incident = self.open_incident("youtube", team).await;
+        Side { team, token, collector, key, key_name, member, lease, alert, incident }
     }
 
     /// The name of a collector of one network, the name of its key, and the key.
@@ -127,6 +131,26 @@ impl Bench {
         let name = format!("teams/{team}/alerts/{}", row.id);
         assert!(self.running.broker.store.open_alert(row, Vec::new(), None).await.unwrap());
         name
+    }
+
+    /// An incident of an app, as the broker finds it.
+    pub async fn open_incident(&self, network: &str, app: &str) -> String {
+        let broker = &self.running.broker;
+        let now = broker.now();
+        let found = Detected { kind: IncidentKind::NetworkReset, started_at: now, persons: 5 };
+        let mut progress = Progress::begin(found, SeenIn::Calls, now);
+        (progress.recovery.served, progress.recovery.refused) = (1, 2);
+        let (network, app) = (network.parse().unwrap(), app.parse().unwrap());
+        broker.engine.restore_incident(&network, &app, progress, &[]);
+        broker.watch_incidents().await.unwrap();
+        let open = IncidentFilter { network: Some(network), open: Some(true), before: None };
+        let found = broker.store.list_incidents(open, 100).await.unwrap();
+        format!("incidents/{}", found.into_iter().find(|found| found.app == app).unwrap().id)
+    }
+
+    /// Brings incidents up to date, as the broker does every second.
+    pub async fn watch_incidents(&self) {
+        self.running.broker.watch_incidents().await.unwrap();
     }
 
     /// Clears an alert as the broker does once the load has fallen.

@@ -25,6 +25,7 @@ impl Pool {
             Some(profile) => self.acquire_for_profile(now, team, profile, request, &mut refusals),
             None => self.acquire_from_shelves(now, team, request, &mut refusals),
         };
+        let acquired = acquired.or_else(|| self.acquire_canary(now, team, request, &mut refusals));
         acquired.ok_or_else(|| match refusals.worst() {
             Some(refusal) => refusal,
             None => self.explain(now, team, request),
@@ -58,6 +59,29 @@ impl Pool {
                     Attempt::NotThisToken => nth += 1,
                     Attempt::NotThisApp => break,
                 }
+            }
+        }
+        None
+    }
+
+    /// A call with a token that rests for an incident, made to look whether it works again, if it is time for one.
+    fn acquire_canary(
+        &mut self,
+        now: Timestamp,
+        team: u32,
+        request: &AcquireRequest,
+        refusals: &mut Refusals,
+    ) -> Option<Acquired> {
+        if !self.has_incidents() || request.profile.is_some() {
+            return None;
+        }
+        for (shelf, _) in self.fitting_shelves(team, request) {
+            let index = self.indexes[request.operation].as_ref()?;
+            let Some(slot) = self.canary_among(index.ability(shelf).app, index.idle(shelf, usize::MAX), now) else {
+                continue;
+            };
+            if let Attempt::Acquired(acquired) = self.try_slot(now, slot, request, refusals) {
+                return Some(*acquired);
             }
         }
         None

@@ -10,7 +10,6 @@ use crate::base::ids::LeaseId;
 use crate::domain::credit::{Bucket, Cooling, Gate, span};
 use crate::domain::networks::{ErrorClass, Owner, Window};
 use crate::domain::pool::report::{CallReport, Effect, Verdict};
-use crate::domain::pool::slot::Slot;
 use crate::domain::pool::{Draw, Held, Pool, Wake};
 use crate::domain::token::{Finding, Reason, TokenState};
 
@@ -77,6 +76,8 @@ impl Pool {
         if let Some(app) = self.app_cooling(token.app) {
             passage.narrow(app.gate(now), class, Owner::App);
         }
+        // Others of the app may pass.
+        passage.narrow(self.incident_gate(slot, now), class, Owner::Token);
         for draw in draws {
             if let Some(at) = self.find_bucket(slot, draw.rule) {
                 let rule = &self.rules[draw.rule as usize];
@@ -112,6 +113,7 @@ impl Pool {
             held.reported_at = now;
         }
         let until = use_by + PROBE_PATIENCE;
+        self.begin_canary(lease, slot, until, now);
         self.visit(slot, draws, now, |_, cooling| {
             cooling.begin_probe(lease, until);
             !cooling.is_open()
@@ -123,6 +125,7 @@ impl Pool {
         let Some(held) = self.leases.get_mut(&lease) else { return };
         if std::mem::take(&mut held.probes) {
             let (slot, operation) = (held.slot, held.operation as usize);
+            self.end_canary(lease, slot);
             let draws = self.draws[operation][self.slots[slot as usize].kind as usize].clone();
             self.visit(slot, draws.as_deref().unwrap_or_default(), now, |_, cooling| cooling.end_probe(lease));
         }
@@ -204,40 +207,12 @@ impl Pool {
         }
     }
 
-    /// An ambiguous error: no further lease, but one probe after a pause that grows. If the probe is refused alike, the token is dead,
-    /// unless other tokens of its app are in doubt, too, and none has worked meanwhile: then it is hardly the token.
-    pub(super) fn doubt(&mut self, lease: LeaseId, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
-        let token = &self.slots[slot as usize];
-        let worked = *self.app_worked.entry(token.app).or_insert(Timestamp::EPOCH);
-        if let TokenState::Suspect { since } = token.state
-            && token.cooling.is_probed_by(lease)
-        {
-            let others_work = worked > since;
-            if others_work || !self.others_in_doubt(slot) {
-                return self.bury(slot, Reason::NotAccepted, now, effects);
-            }
-            effects.push(Effect::ManyRefused);
-        }
+    /// No further lease, but one probe after a pause that grows.
+    pub(super) fn doubt(&mut self, slot: u32, now: Timestamp, effects: &mut Vec<Effect>) -> Verdict {
         self.slots[slot as usize].cooling.close_for_a_guess(now, LONGEST_REST);
         self.find(slot, Finding::Doubtful, now, effects);
         self.await_token(slot, now);
         Verdict::Suspect
-    }
-
-    /// A call was served: one that speaks for the app of a token in doubt.
-    pub(super) fn note_work(&mut self, slot: u32, now: Timestamp) {
-        // Hardly ever is a token in doubt, and every report tells.
-        if !self.app_worked.is_empty()
-            && let Some(worked) = self.app_worked.get_mut(&self.slots[slot as usize].app)
-        {
-            *worked = now;
-        }
-    }
-
-    fn others_in_doubt(&self, slot: u32) -> bool {
-        let token = &self.slots[slot as usize];
-        let in_doubt = |other: &&Slot| matches!(other.state, TokenState::Suspect { .. }) && other.app == token.app;
-        self.slots.iter().filter(in_doubt).any(|other| other.id != token.id)
     }
 
     /// A permission for the operation of a lease is missing: the token serves others, but this one no more.

@@ -12,6 +12,8 @@ mod confirm;
 mod cooling;
 mod draw;
 mod few;
+mod incident;
+mod judge;
 mod names;
 mod refusal;
 mod report;
@@ -37,6 +39,7 @@ use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
 pub use ask::{AcquireRequest, Acquired};
+pub use incident::{RenewalNoted, RenewalsOf};
 pub use refusal::{NoToken, Refusal};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
@@ -44,6 +47,7 @@ pub use top_up::{TopUp, TopUpFate};
 pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
 
 use buckets::{BucketSlot, Rule};
+use incident::{AppIncident, Trouble};
 use names::Names;
 use shelf::OperationIndex;
 use slot::{ScopeSet, Slot};
@@ -108,8 +112,10 @@ pub struct Pool {
     names: Names,
     scope_sets: Vec<ScopeSet>,
     by_scopes: HashMap<(Box<str>, BTreeSet<usize>), u32>,
-    /// When a call was last served, of each app that has, or had, a token in doubt.
-    app_worked: HashMap<u32, Timestamp>,
+    /// What is known of apps with a token that failed lately.
+    troubles: HashMap<u32, Trouble>,
+    /// Incidents that are open, by app.
+    incidents: HashMap<u32, AppIncident>,
     teams: HashMap<TeamId, u32>,
     slots: Vec<Slot>,
     by_token: IdMap<TokenId, u32>,
@@ -238,7 +244,8 @@ impl Pool {
             names: Names::default(),
             scope_sets: Vec::new(),
             by_scopes: HashMap::new(),
-            app_worked: HashMap::new(),
+            troubles: HashMap::new(),
+            incidents: HashMap::new(),
             teams: HashMap::new(),
             slots: Vec::new(),
             by_token: IdMap::default(),
@@ -320,6 +327,7 @@ impl Pool {
             }
             woke = true;
         }
+        self.advance_incidents(now);
         woke
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::credit::{Bucket, BucketKey, BucketNote, Reported as ReportedUsage, Settlement, span};
+use crate::domain::evidence::{Evidence, Source};
 use crate::domain::networks::{Amount, ErrorClass, Reading, Usage, Window};
 use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, LeaseUse, Pool};
@@ -105,6 +106,8 @@ pub enum Effect {
     AppRefused,
     /// Several tokens of one app are refused alike, and none works: whatever is wrong, it is hardly the single token.
     ManyRefused,
+    /// So many tokens of the app are refused that they rest: these leases were taken back for it.
+    IncidentBegan(Vec<LeaseId>),
 }
 
 /// Why a report changed nothing.
@@ -377,76 +380,15 @@ impl Pool {
         }
         self.schedule(at, now);
     }
-
-    fn judge(
-        &mut self,
-        lease: LeaseId,
-        slot: u32,
-        report: &CallReport,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Verdict {
-        use ErrorClass as Class;
-        let Some(held) = self.leases.get(&lease) else { return Verdict::Keep };
-        let same_secrets = held.version == self.slots[slot as usize].version;
-        match report.class {
-            Class::Ok => {
-                if report.used > 0 {
-                    let after = held.reported_at.max(report.answered_at.unwrap_or(Timestamp::EPOCH));
-                    self.note_work(slot, now);
-                    self.prove(lease, after, now, effects);
-                }
-                Verdict::Keep
-            }
-            Class::Transient
-            | Class::ResourceDenied
-            | Class::WrongTokenKind
-            | Class::BadRequest
-            | Class::RetryWithNonce => Verdict::Keep,
-            Class::AppLevel => {
-                effects.push(Effect::AppRefused);
-                Verdict::Keep
-            }
-            Class::BlockedPolicy => self.block(slot, report.retry_after, now),
-            Class::RateLimitedToken
-            | Class::RateLimitedResource
-            | Class::PublishQuota
-            | Class::RateLimitedApp
-            | Class::QuotaExhaustedApp => self.cool(lease, slot, report, now, effects),
-            // The holder has secrets that were replaced since: they say nothing of the present ones.
-            _ if !same_secrets => {
-                self.recall(lease);
-                Verdict::Recalled
-            }
-            Class::TokenInvalid => self.doubt(lease, slot, now, effects),
-            Class::TokenExpired => self.bury(slot, Reason::Expired, now, effects),
-            Class::TokenRevoked => self.bury(slot, Reason::RevokedByPerson, now, effects),
-            Class::PasswordChanged => self.bury(slot, Reason::PasswordChanged, now, effects),
-            Class::PermissionLost => self.lose_permission(lease, slot, now, effects),
-            Class::UserCheckpoint => self.bury(slot, Reason::PersonBlocked, now, effects),
-            Class::RefreshRejected => self.bury(slot, Reason::RefreshRejected, now, effects),
-        }
-    }
 }
 
 impl LeaseUse {
     fn note(&mut self, report: &CallReport) {
-        let limited = u64::from(is_limit(report.class));
+        let limited = u64::from(matches!(Evidence::of(report.class, Source::Call), Evidence::Limited(_)));
         self.calls = self.calls.saturating_add(report.used);
         self.throttled = self.throttled.saturating_add(report.throttled.max(limited));
         self.errors += u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
     }
-}
-
-fn is_limit(class: ErrorClass) -> bool {
-    matches!(
-        class,
-        ErrorClass::RateLimitedToken
-            | ErrorClass::RateLimitedResource
-            | ErrorClass::RateLimitedApp
-            | ErrorClass::QuotaExhaustedApp
-            | ErrorClass::PublishQuota
-    )
 }
 
 /// What the holder of a lease that was taken back is told: the token's end, where that was the cause.

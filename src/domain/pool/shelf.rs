@@ -227,7 +227,7 @@ impl Pool {
 
     /// How much a token is worth for an operation: 0 if it can't be used at all now.
     fn score(&self, operation: usize, held: &Slot, slot: u32, now: Timestamp) -> u64 {
-        if !held.is_usable(now) || held.is_busy() || is_closed(&held.cooling, now) {
+        if !held.is_usable(now) || held.is_busy() || is_closed(&held.cooling, now) || self.rests(held) {
             return 0;
         }
         let Some(draws) = self.draws_for(operation, held) else { return 0 };

@@ -25,6 +25,8 @@ pub struct Slot {
     pub purposes: Purposes,
     pub reserve_percent: u8,
     pub state: TokenState,
+    /// Its secrets came after the incident of its app had begun, which does not concern it.
+    pub outside: bool,
     /// The first of the clocks that end its use.
     pub usable_until: Timestamp,
     /// The first of the clocks that a renewal can't turn back.
@@ -85,6 +87,7 @@ impl Pool {
         }
         slot.doubt_is_probed(now);
         self.generation += 1;
+        slot.outside = self.incidents.contains_key(&slot.app);
         match self.by_token.get(&token.id).copied() {
             Some(at) => self.replace(at, slot, now),
             None => self.insert(slot, now),
@@ -158,6 +161,7 @@ impl Pool {
             purposes: self.purposes_of(token, kind),
             reserve_percent: token.reserve_percent.or(team_reserve).unwrap_or(self.settings.reserve_percent),
             state: token.state,
+            outside: false,
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             ends_at: token.ends_at(),
             cooling: Cooling::default(),
@@ -245,6 +249,7 @@ impl Pool {
         // What was learnt of these secrets is not known to whoever puts the token anew.
         if before.version == slot.version {
             slot.state = before.state;
+            slot.outside = before.outside;
             slot.cooling = std::mem::take(&mut before.cooling);
         } else if before.state == TokenState::Live {
             // It rests for a limit or a block, which its new secrets do not lift.

@@ -11,6 +11,7 @@ use crate::domain::token::{Clocks, Finding, Reason, Token, TokenState};
 
 mod choice;
 mod cooling;
+mod incident;
 mod model;
 mod resets;
 

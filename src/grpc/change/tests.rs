@@ -7,15 +7,17 @@ use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 
 use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
+use crate::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::authorization::{RULES, Rule};
 use crate::grpc::consent_service::ConsentServer;
+use crate::grpc::incident_service::IncidentServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, consent_service_server::ConsentService, key_service_server::KeyService,
+    self, alert_service_server::AlertService, consent_service_server::ConsentService, incident_service_server::IncidentService, key_service_server::KeyService,
     member_service_server::MemberService, network_service_server::NetworkService,
     profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
 };
@@ -146,6 +148,17 @@ async fn alert(test: &TestBroker) -> String {
     name
 }
 
+/// An incident that the broker found.
+async fn incident(test: &TestBroker) -> String {
+    let (broker, now) = (&test.broker, test.broker.now());
+    let found = Detected { kind: IncidentKind::NetworkReset, started_at: now, persons: 5 };
+    let progress = Progress::begin(found, SeenIn::Calls, now);
+    broker.engine.restore_incident(&"x".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+    broker.watch_incidents().await.unwrap();
+    let listed = broker.store.list_incidents(crate::store::IncidentFilter::default(), 1).await.unwrap();
+    format!("incidents/{}", listed[0].id)
+}
+
 #[tokio::test]
 async fn a_change_is_made_once_whatever_restarts() {
     let (mut test, mut tried) = (TestBroker::start().await, Vec::new());
@@ -165,6 +178,11 @@ async fn a_change_is_made_once_whatever_restarts() {
     tried.push("rotatesealingkey".to_owned());
     let acknowledge = pb::AcknowledgeAlertRequest { name: alert(&test).await, ..Default::default() };
     same!(test, tried, AlertServer.acknowledge_alert(acknowledge), |ask| ask.comment = "seen".to_owned());
+    let name = incident(&test).await;
+    let acknowledge = pb::AcknowledgeIncidentRequest { name: name.clone(), ..Default::default() };
+    same!(test, tried, IncidentServer.acknowledge_incident(acknowledge), |ask| ask.comment = "seen".to_owned());
+    let close = pb::CloseIncidentRequest { name, outcome: pb::IncidentOutcome::Lost.into(), ..Default::default() };
+    same!(test, tried, IncidentServer.close_incident(close), |ask| ask.comment = "over".to_owned());
     let delete = pb::DeleteTeamRequest { name: "teams/acme".to_owned(), force: true, ..Default::default() };
     same!(test, tried, TeamServer.delete_team(delete), |ask| ask.force = false);
     test.stop().await;

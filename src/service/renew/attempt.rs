@@ -6,16 +6,18 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::TokenId;
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
+use crate::domain::evidence::{Blame, Evidence};
 use crate::domain::networks::{Answer, ErrorClass, TokenKind, TokenReply, classify_renewal, read_token_reply};
-use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable};
+use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable, unless_shared};
 use crate::domain::token::{Reason, Token};
 use crate::outbound::oauth::{Client, Credential, EndpointAnswer, EndpointError, TokenRequest};
 use crate::service::luck::luck;
 use crate::service::renew::{Order, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, tell};
 use crate::store::{
     BeginRenewal, PutRenewal, SealedSecrets, StoreError, StoredRenewal, StoredToken, TokenChange, TokenChangeError,
+    Trail,
 };
 use crate::vault::Place;
 
@@ -228,14 +230,16 @@ impl Broker {
                 token: token.clone(),
                 secrets: Some(secrets),
                 trail: match order {
-                    Order::Schedule => audit.into(),
+                    Order::Schedule => Trail::from(audit),
                     Order::Hand(attempt) => attempt.trail(audit, &made),
-                },
+                }
+                .telling(tell::of_state(&stored.token, &token, self.now())),
                 outbox: Vec::new(),
                 alerts: Vec::new(),
             };
             match self.store.change_token(change).await {
                 Ok(()) => {
+                    self.engine.note_renewal(&begun.token, Evidence::Works);
                     self.engine.put_token(&token, self.team_reserve(&token.team), access);
                     return Ok(made);
                 }
@@ -299,7 +303,10 @@ impl Broker {
             return Ok(TokenError::Contended(id).into());
         }
         let (failures, now) = (begun.renewal.failures.saturating_add(1), self.now());
-        match after_failure(&begun.kind, &stored.token, failure, failures, now, luck()) {
+        let evidence = renewal::evidence_of(&begun.kind, failure);
+        let blame = self.engine.note_renewal(&stored.token, evidence).unwrap_or(Blame::Token);
+        let verdict = after_failure(&begun.kind, &stored.token, failure, failures, now, luck());
+        match unless_shared(verdict, blame, failures, now, luck()) {
             Verdict::Again(retry_at) => {
                 let begun_at = begun.renewal.begun_at.filter(|_| failure == Failure::Unknown);
                 self.put_schedule(&stored, StoredRenewal { due_at: Some(retry_at), begun_at, failures }).await?;
@@ -325,12 +332,14 @@ impl Broker {
         let detail = format!("from={from} to={to} reason={} comment={why}", reason.as_str());
         let mut audit = self.audit(&Caller::Broker, "token.state", name_of(&token.team, token.id), detail);
         audit.team = Some(token.team.clone());
+        let own = !self.engine.is_in_incident(&token.network, token.id);
+        let events = tell::of_state(before, &token, now).filter(|_| own);
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,
             expected_state: before.state,
             token,
             secrets: None,
-            trail: audit.into(),
+            trail: Trail::from(audit).telling(events),
             outbox: Vec::new(),
             alerts: Vec::new(),
         });

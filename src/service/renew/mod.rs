@@ -18,8 +18,9 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
 use crate::domain::member::Action;
 use crate::domain::networks::{Network, TokenKind};
+use crate::domain::pool::RenewalsOf;
 use crate::domain::renewal::{Pace, is_renewable};
-use crate::domain::token::{Reason, TokenState};
+use crate::domain::token::{Reason, Token, TokenState};
 use crate::outbound::oauth::{TokenEndpoint, TokenRequest};
 use crate::service::Broker;
 use crate::service::apps::default_app;
@@ -74,6 +75,16 @@ pub enum RenewError {
         wait: Duration,
         /// Why, for people.
         why: &'static str,
+    },
+    /// An incident is open.
+    #[error(
+        "an incident is open for app '{app}' at '{network}': its tokens are not renewed until single calls show that the network is back; see `incident list`"
+    )]
+    Incident {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
     },
     /// A secret can't be opened.
     #[error("a stored secret of the token or its app can't be opened: {0}")]
@@ -232,6 +243,9 @@ impl Broker {
             let next = self.store.next_renewals(network, app, enough).await?;
             let mut due = next.into_iter().filter(|(_, due)| *due <= now);
             let Some(entered) = due.find_map(|(token, _)| self.renewals.enter(token)) else { return Ok(()) };
+            if self.engine.ask_to_renew(network, app) == RenewalsOf::Stopped {
+                return Ok(());
+            }
             if !self.renewals.has_place(network, app, per_second, now) {
                 return Ok(());
             }
@@ -270,13 +284,17 @@ impl Broker {
             self.note_unchanged(&attempt, &found).await?;
             return Ok(found);
         }
+        let Token { network, app, .. } = &stored.token;
+        if self.engine.renewals_rest(network, app) {
+            return Err(RenewError::Incident { network: network.clone(), app: app.clone() });
+        }
         self.attempt_renewal(entered.token, &Order::Hand(attempt)).await
     }
 }
 
 fn log_failure(network: &NetworkId, token: TokenId, error: &RenewError) {
     match error {
-        RenewError::NotRenewable(_) | RenewError::NotYet { .. } => {}
+        RenewError::NotRenewable(_) | RenewError::NotYet { .. } | RenewError::Incident { .. } => {}
         RenewError::Failed { .. } | RenewError::Token(_) => {
             tracing::warn!(%network, %token, %error, "a token was not renewed");
         }

@@ -5,11 +5,11 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::Action;
 use crate::domain::token::{Reason, Token, TokenState, TransitionError};
-use crate::service::Broker;
 use crate::service::collectors::comment_detail;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, change_error, name_of};
+use crate::service::{Broker, tell};
 use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
 
 /// One change of a token's state.
@@ -156,7 +156,11 @@ impl Broker {
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,
             expected_state: before.state,
-            trail: change.attempt.trail(self.state_audit(&before, state, change), &made),
+            trail: change.attempt.trail(self.state_audit(&before, state, change), &made).telling(tell::of_state(
+                &before,
+                &token,
+                self.now(),
+            )),
             token: token.clone(),
             secrets,
             outbox: Vec::new(),

@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod doctor;
+pub(crate) mod incident;
 pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod notice;
@@ -82,6 +83,10 @@ macro_rules! suite {
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
                 a_late_result_does_not_count, a_dead_message_is_replayed
+            }
+            incident {
+                one_incident_is_open_for_an_app, tokens_leave_an_incident_healed,
+                tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
             }
             notice { events_come_with_their_change, a_fact_is_written_once }
             usage { usage_adds_up }

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/sqlite/0008_renewals.sql"),
     include_str!("../migrations/sqlite/0009_events.sql"),
     include_str!("../migrations/sqlite/0011_people.sql"),
+    include_str!("../migrations/sqlite/0012_incidents.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 /// The tables whose rows come with tokens, calls and time.
-const GROWING: [&str; 19] = [
+const GROWING: [&str; 20] = [
     "departure",
     "consent",
     "member",
@@ -27,15 +27,20 @@ const GROWING: [&str; 19] = [
     "outbox",
     "request",
     "usage",
+    "token_outage",
 ];
 
 /// Parts of the texts that may read the whole of a table, and why.
-const MAY_READ_ALL: [(&str, &str); 7] = [
+const MAY_READ_ALL: [(&str, &str); 8] = [
     ("FROM block\n    WHERE charged_until_us > $1 AND amount > 0", "at the start everything is taken up"),
     ("FROM opened_key WHERE charged_until_us > $1 ORDER BY", "at the start everything is taken up"),
     ("FROM bucket\n    WHERE cooling_until_us IS NOT NULL", "at the start everything is taken up"),
     ("UPDATE bucket SET cooling_until_us = cooling_until_us + $1", "at the start, after the clock was set"),
     ("UPDATE bucket SET window_ends_at_us = NULL", "at the start, after the clock was set"),
+    (
+        "FROM token WHERE network = $1 AND app = $2 AND secrets_since_us >= $3",
+        "at the start, while an incident is open",
+    ),
     ("AS secrets WHERE length(sealed) > 0 GROUP BY 1, 2", "the doctor reads everything"),
     (" LIMIT 6", "the doctor reads everything"),
 ];

@@ -28,7 +28,12 @@ pub(super) fn parameters(stored: &StoredToken) -> Vec<Value> {
     let mut row = values![token.id, &token.team];
     row.extend(changeable(token));
     row.extend(values![token.created_at, token.version]);
-    row.extend(values![&stored.sealed_access[..], stored.sealed_refresh.clone(), stored.renewal.due_at]);
+    row.extend(values![
+        &stored.sealed_access[..],
+        stored.sealed_refresh.clone(),
+        stored.renewal.due_at,
+        token.created_at
+    ]);
     row
 }
 
@@ -134,7 +139,7 @@ fn closed(row: &mut Row) -> Result<BTreeMap<OperationId, Timestamp>, StoreError>
 }
 
 /// Reads `state`, `reason` and `state_since_us`.
-pub(super) fn state(row: &mut Row) -> Result<TokenState, StoreError> {
+pub(in crate::store) fn state(row: &mut Row) -> Result<TokenState, StoreError> {
     let (name, reason, since) = (row.text()?, row.maybe_text()?, row.maybe_time()?);
     let reason = reason.as_deref().and_then(Reason::from_name);
     match (name.as_str(), reason, since) {

@@ -19,8 +19,8 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
     "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, granted_by, closed, created_at_us,
-        version, sealed_access, sealed_refresh, renew_at_us)",
-    30,
+        version, sealed_access, sealed_refresh, renew_at_us, secrets_since_us)",
+    31,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
@@ -45,7 +45,7 @@ const CHANGE_TOKEN: &str =
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
 const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,
-        renewal_begun_at_us = NULL, renewal_failures = 0
+        renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL
     WHERE id = $1";
 
 const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
@@ -109,7 +109,8 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
         Err(error) => return Err(error.into()),
     }
     if let Some(secrets) = &change.secrets {
-        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at];
+        let at = change.trail.audit.at;
+        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at];
         tx.execute(PUT_SECRETS, values).await?;
     }
     put_profiles(tx, token).await?;

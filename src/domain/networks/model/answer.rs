@@ -172,3 +172,29 @@ pub enum ErrorClass {
     /// Repeat once with the nonce that was sent.
     RetryWithNonce,
 }
+
+impl ErrorClass {
+    /// All classes.
+    pub const ALL: [ErrorClass; 20] = [
+        ErrorClass::Ok,
+        ErrorClass::Transient,
+        ErrorClass::TokenExpired,
+        ErrorClass::TokenRevoked,
+        ErrorClass::PasswordChanged,
+        ErrorClass::TokenInvalid,
+        ErrorClass::PermissionLost,
+        ErrorClass::ResourceDenied,
+        ErrorClass::WrongTokenKind,
+        ErrorClass::UserCheckpoint,
+        ErrorClass::BlockedPolicy,
+        ErrorClass::RateLimitedToken,
+        ErrorClass::RateLimitedResource,
+        ErrorClass::RateLimitedApp,
+        ErrorClass::QuotaExhaustedApp,
+        ErrorClass::PublishQuota,
+        ErrorClass::AppLevel,
+        ErrorClass::BadRequest,
+        ErrorClass::RefreshRejected,
+        ErrorClass::RetryWithNonce,
+    ];
+}

@@ -1,0 +1,177 @@
+//! Brings the records of incidents in line with what the pools know, and works off their tokens.
+
+use std::collections::BTreeSet;
+
+use super::{Entry, name_of};
+use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId};
+use crate::domain::incident::{Closed, Incident, Outcome, Progress};
+use crate::domain::notice::{Event, Fact};
+use crate::service::tell::event;
+use crate::service::{Broker, Caller};
+use crate::store::{IncidentFilter, StoreError, Trail};
+use crate::telemetry::IncidentRow;
+
+/// Tokens that are worked off in one transaction, and so many transactions in one run: 20,000 tokens a second, with room for others.
+const AT_ONCE: u32 = 500;
+const ROUNDS: usize = 40;
+/// Incidents that can be open: one for each app.
+const MOST_OPEN: u32 = 10_000;
+
+impl Broker {
+    /// Takes up the incidents that were open when an earlier run ended.
+    pub(in crate::service) async fn restore_incidents(&self) -> Result<(), StoreError> {
+        let open = IncidentFilter { open: Some(true), ..IncidentFilter::default() };
+        let mut book = self.incidents.book.lock().await;
+        for incident in self.store.list_incidents(open, MOST_OPEN).await? {
+            let outside = self.store.tokens_outside_incident(&incident).await?;
+            self.engine.restore_incident(&incident.network, &incident.app, incident.progress, &outside);
+            let key = (incident.network.clone(), incident.app.clone());
+            book.insert(key, Entry { incident, told: BTreeSet::new() });
+        }
+        Ok(())
+    }
+
+    /// Opens, brings up to date and closes incidents as the pools know them, then works off some of their tokens. Returns what was done, for
+    /// people.
+    pub async fn watch_incidents(&self) -> Result<String, StoreError> {
+        let mut book = self.incidents.book.lock().await;
+        for (network, app, progress) in self.engine.incidents() {
+            let key = (network, app);
+            match book.get_mut(&key) {
+                None => {
+                    let entry = self.open_incident(&key, progress).await?;
+                    book.insert(key.clone(), entry);
+                }
+                Some(entry) if entry.incident.progress != progress => self.note_progress(entry, progress).await?,
+                Some(_) => {}
+            }
+            if !progress.is_open() {
+                let Some(entry) = book.get(&key) else { continue };
+                self.close_by_itself(entry).await?;
+                self.engine.end_incident(&key.0, &key.1);
+                book.remove(&key);
+            }
+        }
+        let mut hit = 0;
+        for entry in book.values_mut() {
+            hit += self.take_tokens_in(entry).await?;
+            if entry.incident.progress.outcome() == Outcome::Lost {
+                self.settle_tokens(&entry.incident, Outcome::Lost).await?;
+            }
+        }
+        for closed in self.store.unsettled_incidents().await? {
+            let outcome = closed.closed.as_ref().map_or(Outcome::Recovered, |closed| closed.outcome);
+            let limit = u64::from(AT_ONCE);
+            while self.store.take_into_incident(&closed, AT_ONCE).await? == limit {}
+            self.settle_tokens(&closed, outcome).await?;
+        }
+        let open: Vec<_> = book.values().map(|entry| row_of(&entry.incident)).collect();
+        self.metrics.set_incidents(&open);
+        Ok(format!("{} open, {hit} tokens came into one", open.len()))
+    }
+
+    async fn open_incident(&self, key: &(NetworkId, AppId), progress: Progress) -> Result<Entry, StoreError> {
+        let (network, app) = key.clone();
+        let incident =
+            Incident { id: IncidentId::generate(), network, app, progress, closed: None, acknowledged: None };
+        let detail = format!("kind={} persons={}", progress.kind.as_str(), progress.persons);
+        let audit = self.audit(&Caller::Broker, "incident.open", name_of(incident.id), detail);
+        let trail = Trail::from(audit).telling([self.opened(&incident, None)]);
+        let (message, id) = (incident.message(), incident.id);
+        if self.store.open_incident(incident.clone(), trail).await? {
+            tracing::error!(network = %incident.network, app = %incident.app, incident = %id, "{message}");
+            return Ok(Entry { incident, told: BTreeSet::new() });
+        }
+        // Another process was faster.
+        let open = IncidentFilter { network: Some(key.0.clone()), open: Some(true), before: None };
+        let found = self.store.list_incidents(open, MOST_OPEN).await?.into_iter().find(|found| found.app == key.1);
+        let incident = found.unwrap_or(incident);
+        Ok(Entry { incident, told: BTreeSet::new() })
+    }
+
+    async fn note_progress(&self, entry: &mut Entry, progress: Progress) -> Result<(), StoreError> {
+        let before = entry.incident.progress;
+        let incident = Incident { progress, ..entry.incident.clone() };
+        let changed = (before.kind, before.recovery.stage) != (progress.kind, progress.recovery.stage);
+        let trail = changed.then(|| {
+            let detail = format!("kind={} stage={}", progress.kind.as_str(), progress.recovery.stage.as_str());
+            Trail::from(self.audit(&Caller::Broker, "incident.progress", name_of(incident.id), detail))
+        });
+        self.store.update_incident(incident.clone(), trail).await?;
+        entry.incident = incident;
+        Ok(())
+    }
+
+    async fn close_by_itself(&self, entry: &Entry) -> Result<(), StoreError> {
+        let outcome = entry.incident.progress.outcome();
+        let closed = Closed { at: self.now(), by: "broker".to_owned(), outcome };
+        let incident = Incident { closed: Some(closed), ..entry.incident.clone() };
+        let detail = format!("outcome={}", outcome.as_str());
+        let audit = self.audit(&Caller::Broker, "incident.close", name_of(incident.id), detail);
+        let trail = Trail::from(audit).telling(self.closing_events(&incident, &entry.told));
+        self.store.update_incident(incident.clone(), Some(trail)).await?;
+        tracing::warn!(network = %incident.network, app = %incident.app, incident = %incident.id, outcome = outcome.as_str(), "an incident is over");
+        Ok(())
+    }
+
+    /// Takes tokens into an incident that came into trouble since it began, and tells their teams of it, each once.
+    async fn take_tokens_in(&self, entry: &mut Entry) -> Result<u64, StoreError> {
+        let mut taken = 0;
+        for _ in 0..ROUNDS {
+            let some = self.store.take_into_incident(&entry.incident, AT_ONCE).await?;
+            taken += some;
+            if some < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        if taken > 0 {
+            let teams = self.store.count_incident_tokens(entry.incident.id).await?;
+            let hit = teams.into_iter().map(|(team, _)| team);
+            let new: Vec<TeamId> = hit.filter(|team| !entry.told.contains(team)).collect();
+            let events: Vec<_> = new.iter().map(|team| self.opened(&entry.incident, Some(team))).collect();
+            self.store.append_events(events).await?;
+            entry.told.extend(new);
+        }
+        Ok(taken)
+    }
+
+    /// Settles some tokens of an incident, in the store and then in the pool.
+    async fn settle_tokens(&self, incident: &Incident, outcome: Outcome) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS {
+            let _changes = self.changes.all_tokens().await;
+            let settled = self.store.settle_incident_tokens(incident, outcome, self.now(), AT_ONCE).await?;
+            if settled.is_empty() {
+                return Ok(());
+            }
+            for token in settled {
+                self.engine.settle_token(&incident.network, token.token, token.version, token.state);
+            }
+        }
+        Ok(())
+    }
+
+    fn opened(&self, incident: &Incident, team: Option<&TeamId>) -> Event {
+        let Incident { id, network, app, .. } = incident;
+        let fact = Fact::IncidentOpened { network: network.clone(), app: app.clone(), incident: *id };
+        let key = format!("{id}/opened/{}", team.map_or("-", TeamId::as_str));
+        event(self.now(), team.cloned(), fact, key)
+    }
+
+    /// That an incident is over, for the operators and for those that were told that it began.
+    pub(super) fn closing_events(&self, incident: &Incident, told: &BTreeSet<TeamId>) -> Vec<Event> {
+        let Incident { id, network, app, .. } = incident;
+        let closed = |team: Option<&TeamId>| {
+            let fact = Fact::IncidentClosed { network: network.clone(), app: app.clone(), incident: *id };
+            event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", team.map_or("-", TeamId::as_str)))
+        };
+        std::iter::once(closed(None)).chain(told.iter().map(|team| closed(Some(team)))).collect()
+    }
+}
+
+fn row_of(incident: &Incident) -> IncidentRow {
+    IncidentRow {
+        network: incident.network.clone(),
+        kind: incident.progress.kind.as_str(),
+        stage: incident.progress.recovery.stage.as_str(),
+    }
+}

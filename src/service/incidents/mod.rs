@@ -1,0 +1,187 @@
+//! Incidents: what the pools find becomes durable and is told once; people look at it, take notice, and close it.
+//!
+//! A pool finds an incident with the report that completes it, and its tokens rest from that instant (`domain::pool::incident`). Everything
+//! else is done here, once a second, and again if it failed: the record, the tokens that belong to it, the stages of its recovery, its end. The
+//! tokens are worked off a bounded part at a time, by the store, so that 100,000 of them need no more memory than three.
+//!
+//! While an incident is open for an app its tokens get no event of their own: `IncidentOpened` and `IncidentClosed`, one for the operators and
+//! one for each team that it hit, stand for all of them.
+
+mod keep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::domain::incident::{Closed, Incident, Outcome};
+use crate::service::requests::Attempt;
+use crate::service::{Broker, Caller, Forbidden};
+use crate::store::{IncidentFilter, StoreError};
+
+/// Tokens of an incident that are shown as examples.
+const SHOWN: u32 = 10;
+
+/// Incidents that are open.
+#[derive(Default)]
+pub struct Incidents {
+    /// Held over a write to the store, so that changes of incidents come one after another.
+    book: tokio::sync::Mutex<HashMap<(NetworkId, AppId), Entry>>,
+}
+
+/// An open incident as it was last written, and the teams that were told of it.
+struct Entry {
+    incident: Incident,
+    told: BTreeSet<TeamId>,
+}
+
+/// An incident, with what it hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentView {
+    /// The incident.
+    pub incident: Incident,
+    /// How many tokens it hit, by team, as far as is known.
+    pub teams: Vec<(TeamId, u64)>,
+    /// Some of them.
+    pub examples: Vec<(TeamId, TokenId)>,
+}
+
+/// Why an incident is not shown, acknowledged or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum IncidentError {
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// There is no such incident.
+    #[error("there is no incident '{0}'; list the incidents for those there are")]
+    NotFound(IncidentId),
+    /// It is over.
+    #[error("the incident '{0}' is over")]
+    Closed(IncidentId),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker is about to stop.
+    #[error("the broker is stopping; try again at the next one")]
+    Stopping,
+}
+
+impl Broker {
+    /// At most `limit` incidents, the newest first.
+    pub async fn list_incidents(
+        &self,
+        caller: &Caller,
+        wanted: IncidentFilter,
+        limit: u32,
+    ) -> Result<Vec<IncidentView>, IncidentError> {
+        caller.must_be_operator()?;
+        let mut views = Vec::new();
+        for incident in self.store.list_incidents(wanted, limit).await? {
+            views.push(self.view_incident(incident).await?);
+        }
+        Ok(views)
+    }
+
+    /// One incident.
+    pub async fn get_incident(&self, caller: &Caller, id: IncidentId) -> Result<IncidentView, IncidentError> {
+        caller.must_be_operator()?;
+        let incident = self.store.find_incident(id).await?.ok_or(IncidentError::NotFound(id))?;
+        Ok(self.view_incident(incident).await?)
+    }
+
+    async fn view_incident(&self, incident: Incident) -> Result<IncidentView, StoreError> {
+        let teams = self.store.count_incident_tokens(incident.id).await?;
+        let examples = self.store.sample_incident_tokens(incident.id, SHOWN).await?;
+        Ok(IncidentView { incident, teams, examples })
+    }
+
+    /// Notes that somebody took notice. Twice is no error.
+    pub async fn acknowledge_incident(
+        &self,
+        attempt: impl Into<Attempt<IncidentView>>,
+        id: IncidentId,
+        comment: &str,
+    ) -> Result<IncidentView, IncidentError> {
+        let by = |caller: &Caller| caller.name();
+        self.change_incident(attempt.into(), id, "incident.acknowledge", comment, move |incident, caller, now| {
+            let noted = incident.acknowledged.get_or_insert_with(|| (now, by(caller)));
+            noted.0 == now
+        })
+        .await
+    }
+
+    /// Ends an incident that is open: all its tokens are let through at once. `outcome`: whether they work again or are dead.
+    pub async fn close_incident(
+        &self,
+        attempt: impl Into<Attempt<IncidentView>>,
+        id: IncidentId,
+        outcome: Outcome,
+        comment: &str,
+    ) -> Result<IncidentView, IncidentError> {
+        self.change_incident(attempt.into(), id, "incident.close", comment, move |incident, caller, now| {
+            incident.closed = Some(Closed { at: now, by: caller.name(), outcome });
+            true
+        })
+        .await
+    }
+
+    async fn change_incident(
+        &self,
+        attempt: Attempt<IncidentView>,
+        id: IncidentId,
+        action: &'static str,
+        comment: &str,
+        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> bool + Send + Sync + 'static,
+    ) -> Result<IncidentView, IncidentError> {
+        attempt.caller.must_be_admin()?;
+        let (broker, comment) = (self.clone(), comment.to_owned());
+        let work = async move { broker.change_open_incident(attempt, id, action, &comment, change).await };
+        self.finish(work).await.unwrap_or(Err(IncidentError::Stopping))
+    }
+
+    async fn change_open_incident(
+        &self,
+        attempt: Attempt<IncidentView>,
+        id: IncidentId,
+        action: &'static str,
+        comment: &str,
+        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> bool + Send + Sync + 'static,
+    ) -> Result<IncidentView, IncidentError> {
+        let mut book = self.incidents.book.lock().await;
+        let Some(entry) = book.values_mut().find(|entry| entry.incident.id == id) else {
+            return match self.store.find_incident(id).await? {
+                Some(_) => Err(IncidentError::Closed(id)),
+                None => Err(IncidentError::NotFound(id)),
+            };
+        };
+        let mut incident = entry.incident.clone();
+        let changed = change(&mut incident, &attempt.caller, self.now());
+        let view = self.view_incident(incident.clone()).await?;
+        if !changed {
+            self.note_unchanged(&attempt, &view).await?;
+            return Ok(view);
+        }
+        let detail = match &incident.closed {
+            Some(closed) => format!("outcome={} comment={comment:?}", closed.outcome.as_str()),
+            None => format!("comment={comment:?}"),
+        };
+        let audit = self.audit(&attempt.caller, action, name_of(id), detail);
+        let closes = incident.closed.is_some();
+        let events = if closes { self.closing_events(&incident, &entry.told) } else { Vec::new() };
+        let trail = attempt.trail(audit, &view).telling(events);
+        self.store.update_incident(incident.clone(), Some(trail)).await?;
+        entry.incident = incident;
+        if closes {
+            let Incident { network, app, .. } = &entry.incident;
+            let key = (network.clone(), app.clone());
+            self.engine.end_incident(&key.0, &key.1);
+            book.remove(&key);
+        }
+        Ok(view)
+    }
+}
+
+/// The name of an incident's record.
+fn name_of(id: IncidentId) -> String {
+    format!("incidents/{id}")
+}

@@ -1,0 +1,252 @@
+//! A whole broker in a network's bad hours: one record, few events, no refresh token shown, and a way back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+use crate::base::clock::{Clock, Timestamp};
+use crate::domain::incident::{IncidentKind, Stage};
+use crate::domain::notice::Fact;
+use crate::domain::token::{Clocks, Reason, TokenState};
+use crate::engine::Recall;
+use crate::service::renew::RenewError;
+use crate::service::testing::{TestBroker, ask, x_token};
+use crate::service::tokens::AddToken;
+use crate::service::{Answered, ReportUsage};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How the network answers.
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    Good,
+    /// The token is not accepted.
+    Refuses,
+    /// The network fails.
+    Down,
+}
+
+/// A broker with so many persons' tokens at X, of two teams.
+struct Scene {
+    test: TestBroker,
+    teams: Vec<TeamId>,
+    collectors: Vec<Caller>,
+    tokens: Vec<(TeamId, TokenId)>,
+}
+
+impl Scene {
+    async fn of(persons: usize) -> Self {
+        let test = TestBroker::start().await;
+        let (mut teams, mut collectors, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+        for name in ["acme", "globex"] {
+            let team = test.team(name).await;
+            for nth in 0..3 {
+                let collector = test.collector(&team, &format!("{name}-{nth}")).await;
+                collectors.push(test.caller(collector.id));
+            }
+            teams.push(team);
+        }
+        for nth in 0..persons {
+            let team = teams[nth % 2].clone();
+            tokens.push((team.clone(), test.token(&team, &format!("person-{nth}")).await));
+        }
+        Self { test, teams, collectors, tokens }
+    }
+
+    /// One call of each collector. Returns how many leases were granted.
+    async fn work(&self, mood: Mood) -> usize {
+        let mut granted = 0;
+        for (nth, caller) in self.collectors.iter().enumerate() {
+            let broker = &self.test.broker;
+            let Ok(leased) = broker.acquire_lease(caller, ask(&self.teams[nth / 3], 1)).await else { continue };
+            granted += 1;
+            let (status, body) = match mood {
+                Mood::Good => (200, "{}"),
+                Mood::Refuses => (401, r#"{"title":"Unauthorized","status":401}"#),
+                Mood::Down => (503, "<html>down</html>"),
+            };
+            let answer = Some(Answered { status, body: body.as_bytes().to_vec(), ..Answered::default() });
+            let served = u64::from(status == 200);
+            let report = ReportUsage { sequence: 1, used: 1, served, answer, ..ReportUsage::default() };
+            broker.report_usage(caller, leased.lease, report).await.unwrap();
+            let _ = broker.release_lease(caller, leased.lease, None).await;
+        }
+        granted
+    }
+
+    /// Works each second for a while.
+    async fn live(&self, mood: Mood, seconds: u32) -> usize {
+        let mut granted = 0;
+        for _ in 0..seconds {
+            self.test.clock.advance(SECOND);
+            granted += self.work(mood).await;
+            self.test.broker.watch_incidents().await.unwrap();
+        }
+        granted
+    }
+
+    async fn incidents(&self) -> Vec<IncidentView> {
+        self.test.broker.list_incidents(&self.test.admin, IncidentFilter::default(), 10).await.unwrap()
+    }
+
+    async fn states(&self) -> Vec<TokenState> {
+        let mut states = Vec::new();
+        for (_, token) in &self.tokens {
+            states.push(self.test.broker.store.find_token(*token).await.unwrap().unwrap().token.state);
+        }
+        states
+    }
+
+    /// The facts that were told so far.
+    async fn facts(&self) -> Vec<Fact> {
+        let events = self.test.broker.store.untold_events(None, 1000).await.unwrap();
+        events.into_iter().map(|event| event.fact).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_one_incident_with_few_events() {
+    let scene = Scene::of(40).await;
+    assert_eq!(scene.live(Mood::Good, 5).await, 30);
+    let granted = scene.live(Mood::Refuses, 120).await;
+    let found = scene.incidents().await;
+    let [view] = &found[..] else { panic!("{found:?}") };
+    let progress = view.incident.progress;
+    assert_eq!((progress.kind, progress.recovery.stage), (IncidentKind::NetworkReset, Stage::Canaries));
+    assert!(progress.opened_at.since(progress.started_at) <= 60 * SECOND);
+    assert!(granted < 20, "{granted} calls after it began");
+    let hit: u64 = view.teams.iter().map(|(_, tokens)| tokens).sum();
+    assert!(hit >= 5 && view.teams.len() == 2, "{view:?}");
+    let facts = scene.facts().await;
+    assert!(facts.iter().all(|fact| matches!(fact, Fact::IncidentOpened { .. })), "{facts:?}");
+    assert_eq!(facts.len(), 3, "the operators, and two teams");
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_only_in_doubt_heals_when_the_network_is_back() {
+    let scene = Scene::of(40).await;
+    scene.live(Mood::Refuses, 30).await;
+    assert!(scene.states().await.iter().any(|state| matches!(state, TokenState::Suspect { .. })));
+    scene.live(Mood::Good, 400).await;
+    let [view] = &scene.incidents().await[..] else { panic!("one incident") };
+    let closed = view.incident.closed.clone().unwrap();
+    assert_eq!((closed.outcome, closed.by.as_str()), (Outcome::Recovered, "broker"));
+    assert!(scene.states().await.iter().all(|state| *state == TokenState::Live), "{:?}", scene.states().await);
+    let closings = scene.facts().await.iter().filter(|fact| matches!(fact, Fact::IncidentClosed { .. })).count();
+    assert_eq!(closings, 3);
+    assert_eq!(scene.live(Mood::Good, 5).await, 30);
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_who_knows_better_closes_it() {
+    for outcome in Outcome::ALL {
+        let scene = Scene::of(40).await;
+        scene.live(Mood::Refuses, 30).await;
+        let id = scene.incidents().await[0].incident.id;
+        let broker = &scene.test.broker;
+        let noted = broker.acknowledge_incident(&scene.test.admin, id, "seen").await.unwrap();
+        assert!(noted.incident.acknowledged.is_some());
+        broker.close_incident(&scene.test.admin, id, outcome, "the network says so").await.unwrap();
+        let again = broker.close_incident(&scene.test.admin, id, outcome, "").await.unwrap_err();
+        assert!(matches!(again, IncidentError::Closed(_)), "{again}");
+        broker.watch_incidents().await.unwrap();
+        let lost = |state: &TokenState| matches!(state, TokenState::Invalid { reason: Reason::PlatformReset, .. });
+        let states = scene.states().await;
+        let (lost, live) = (states.iter().filter(|state| lost(state)).count(), states.len());
+        match outcome {
+            Outcome::Recovered => assert_eq!(lost, 0),
+            Outcome::Lost => assert!(lost >= 5 && lost < live, "{states:?}"),
+        }
+        scene.test.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_refresh_token_is_shown_while_an_incident_is_open() {
+    let scene = Scene::of(0).await;
+    let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 3600 * SECOND), ..Clocks::default() };
+    let set = crate::service::apps::UpdateApp {
+        client_id: Some("ours".to_owned()),
+        ..crate::service::apps::UpdateApp::default()
+    };
+    let (admin, broker) = (&scene.test.admin, &scene.test.broker);
+    let (network, app) = ("x".parse().unwrap(), crate::service::apps::default_app());
+    broker.update_app(admin, &network, &app, set).await.unwrap();
+    let mut tokens = Vec::new();
+    for nth in 0..40 {
+        let team = &scene.teams[nth % 2];
+        let given = AddToken { clocks, ..x_token(&format!("person-{nth}")) };
+        tokens.push((team.clone(), broker.add_token(admin, team, given).await.unwrap().token.id));
+    }
+    scene.live(Mood::Refuses, 30).await;
+    for _ in 0..90 {
+        scene.test.clock.advance(30 * SECOND);
+        scene.work(Mood::Refuses).await;
+        broker.renew_due().await.unwrap();
+        broker.renewals.idle().await;
+        broker.watch_incidents().await.unwrap();
+    }
+    assert_eq!(scene.test.endpoint.asked(), 0);
+    let (team, token) = &tokens[0];
+    let by_hand = broker.renew_token(admin, team, *token).await.unwrap_err();
+    assert!(matches!(by_hand, RenewError::Incident { .. }), "{by_hand}");
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_is_told_from_a_reset_and_ends_no_token() {
+    let scene = Scene::of(40).await;
+    scene.live(Mood::Good, 3).await;
+    scene.live(Mood::Down, 60).await;
+    let [view] = &scene.incidents().await[..] else { panic!("one incident") };
+    assert_eq!(view.incident.progress.kind, IncidentKind::ProviderOutage);
+    scene.live(Mood::Good, 120).await;
+    assert!(scene.incidents().await[0].incident.closed.is_some());
+    assert!(scene.states().await.iter().all(|state| *state == TokenState::Live));
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_incident_survives_a_restart() {
+    let mut scene = Scene::of(40).await;
+    scene.live(Mood::Refuses, 30).await;
+    let before = scene.incidents().await;
+    scene.test = scene.test.restart().await;
+    assert_eq!(scene.incidents().await, before);
+    assert!(scene.work(Mood::Good).await <= 1, "a canary at most");
+    scene.live(Mood::Good, 400).await;
+    assert!(scene.incidents().await[0].incident.closed.is_some());
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn holders_are_recalled_in_the_breath_in_which_it_is_found() {
+    let scene = Scene::of(40).await;
+    let broker = &scene.test.broker;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        for (nth, caller) in scene.collectors.iter().enumerate() {
+            held.push((caller, broker.acquire_lease(caller, ask(&scene.teams[nth / 3], 2)).await.unwrap().lease));
+        }
+    }
+    let mut recalls = broker.engine.recalls();
+    let mut recalled = BTreeSet::new();
+    for (caller, lease) in &held {
+        let body = br#"{"title":"Unauthorized","status":401}"#.to_vec();
+        let answer = Some(Answered { status: 401, body, ..Answered::default() });
+        let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
+        broker.report_usage(caller, *lease, report).await.unwrap();
+        while let Ok(Recall { lease, .. }) = recalls.try_recv() {
+            recalled.insert(lease);
+        }
+        if !broker.engine.incidents().is_empty() {
+            break;
+        }
+    }
+    let told: Vec<Timestamp> = broker.engine.incidents().iter().map(|(_, _, progress)| progress.opened_at).collect();
+    assert_eq!(told, [scene.test.clock.now()]);
+    assert!(recalled.len() + 6 >= held.len(), "{} of {}", recalled.len(), held.len());
+    scene.test.stop().await;
+}

@@ -1,0 +1,139 @@
+//! Incidents: one open for an app, and its tokens worked off in parts.
+
+use super::Fixture;
+use super::samples::{at, event, seed};
+use crate::base::ids::{IncidentId, TokenId};
+use crate::domain::incident::{Closed, Detected, Incident, IncidentKind, Outcome, Progress, SeenIn};
+use crate::domain::token::{Reason, TokenState};
+use crate::store::{IncidentFilter, SealedSecrets, Store, TokenChange};
+
+fn incident(n: u128, kind: IncidentKind) -> Incident {
+    let detected = Detected { kind, started_at: at(10), persons: 5 };
+    Incident {
+        id: IncidentId::from_u128(n),
+        network: "x".parse().unwrap(),
+        app: "default".parse().unwrap(),
+        progress: Progress::begin(detected, SeenIn::Calls, at(20)),
+        closed: None,
+        acknowledged: None,
+    }
+}
+
+/// Changes the state of a token.
+async fn put(store: &dyn Store, n: u128, state: TokenState) {
+    let before = store.find_token(TokenId::from_u128(n)).await.unwrap().unwrap().token;
+    let change = TokenChange {
+        expected_version: before.version,
+        expected_state: before.state,
+        token: crate::domain::token::Token { state, ..before },
+        secrets: None,
+        trail: event("token.state", "t").into(),
+        outbox: Vec::new(),
+        alerts: Vec::new(),
+    };
+    store.change_token(change).await.unwrap();
+}
+
+async fn state(store: &dyn Store, n: u128) -> TokenState {
+    store.find_token(TokenId::from_u128(n)).await.unwrap().unwrap().token.state
+}
+
+fn dead(reason: Reason, since: i64) -> TokenState {
+    TokenState::Invalid { reason, since: at(since) }
+}
+
+pub(crate) async fn one_incident_is_open_for_an_app(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let first = incident(1, IncidentKind::NetworkReset);
+    assert!(store.open_incident(first.clone(), event("incident.open", "i").into()).await.unwrap());
+    assert!(!store.open_incident(incident(2, IncidentKind::AppDisabled), event("x", "i").into()).await.unwrap());
+    let acknowledged = Some((at(30), "keys/key_1".to_owned()));
+    let closed = Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Lost });
+    let over = Incident { acknowledged, closed, ..first.clone() };
+    store.update_incident(over.clone(), None).await.unwrap();
+    assert!(store.open_incident(incident(2, IncidentKind::AppDisabled), event("x", "i").into()).await.unwrap());
+    store.close().await;
+    let store = fixture.open().await;
+    assert_eq!(store.find_incident(first.id).await.unwrap(), Some(over.clone()));
+    let list = async |open| {
+        let filter = IncidentFilter { open, ..IncidentFilter::default() };
+        let found = store.list_incidents(filter, 10).await.unwrap();
+        found.into_iter().map(|incident| incident.id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!((list(None).await, list(Some(true)).await, list(Some(false)).await), (vec![2, 1], vec![2], vec![1]));
+    assert_eq!(store.unsettled_incidents().await.unwrap(), [over]);
+    store.close().await;
+}
+
+/// An incident that two of four tokens came into, and that ended like this, worked off token by token. Returns how many were settled.
+async fn settled(store: &dyn Store, outcome: Outcome) -> (Incident, usize) {
+    seed(store, 6).await;
+    put(store, 1, TokenState::Suspect { since: at(11) }).await;
+    put(store, 2, dead(Reason::PasswordChanged, 10)).await;
+    put(store, 3, dead(Reason::RevokedByPerson, 9)).await;
+    put(store, 4, TokenState::Paused { since: at(12) }).await;
+    let open = incident(7, IncidentKind::NetworkReset);
+    assert!(store.open_incident(open.clone(), event("incident.open", "i").into()).await.unwrap());
+    assert_eq!(store.take_into_incident(&open, 1).await.unwrap(), 1);
+    assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 1);
+    assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 0);
+    assert_eq!(store.count_incident_tokens(open.id).await.unwrap(), [("acme".parse().unwrap(), 2)]);
+    assert_eq!(store.sample_incident_tokens(open.id, 1).await.unwrap().len(), 1);
+    let closed = Some(Closed { at: at(40), by: "broker".to_owned(), outcome });
+    store.update_incident(Incident { closed, ..open.clone() }, None).await.unwrap();
+    let mut settled = 0;
+    loop {
+        match store.settle_incident_tokens(&open, outcome, at(50), 1).await.unwrap().len() {
+            0 => break,
+            some => settled += some,
+        }
+    }
+    assert_eq!(store.unsettled_incidents().await.unwrap(), []);
+    assert_eq!(state(store, 3).await, dead(Reason::RevokedByPerson, 9), "before it began");
+    assert_eq!(state(store, 4).await, TokenState::Paused { since: at(12) });
+    (open, settled)
+}
+
+pub(crate) async fn tokens_leave_an_incident_healed(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let (open, settled) = settled(&*store, Outcome::Recovered).await;
+    let found = [state(&*store, 1).await, state(&*store, 2).await];
+    assert_eq!((settled, found), (2, [TokenState::Live, TokenState::Suspect { since: at(50) }]));
+    assert_eq!(store.count_incident_tokens(open.id).await.unwrap(), []);
+    let pruned = async |before| store.prune_incidents(at(before), 10).await.unwrap();
+    assert_eq!((pruned(40).await, pruned(41).await), (0, 1));
+    store.close().await;
+}
+
+pub(crate) async fn tokens_stay_in_an_incident_that_they_are_lost_by(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let (open, settled) = settled(&*store, Outcome::Lost).await;
+    let found = [state(&*store, 1).await, state(&*store, 2).await];
+    assert_eq!((settled, found), (2, [dead(Reason::PlatformReset, 11), dead(Reason::PlatformReset, 10)]));
+    assert_eq!(store.count_incident_tokens(open.id).await.unwrap().len(), 1);
+    store.close().await;
+}
+
+pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 2).await;
+    let open = incident(7, IncidentKind::NetworkReset);
+    assert_eq!(store.tokens_outside_incident(&open).await.unwrap(), []);
+    let before = store.find_token(TokenId::from_u128(1)).await.unwrap().unwrap().token;
+    let mut audit = event("token.update", "t");
+    audit.at = at(11);
+    let change = TokenChange {
+        expected_version: 1,
+        expected_state: before.state,
+        token: crate::domain::token::Token { version: 2, ..before },
+        secrets: Some(SealedSecrets { access: vec![1], refresh: None, renew_at: None }),
+        trail: audit.into(),
+        outbox: Vec::new(),
+        alerts: Vec::new(),
+    };
+    store.change_token(change).await.unwrap();
+    assert_eq!(store.tokens_outside_incident(&open).await.unwrap(), [TokenId::from_u128(1)]);
+    put(&*store, 1, TokenState::Suspect { since: at(12) }).await;
+    assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 0);
+    store.close().await;
+}
