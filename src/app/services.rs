@@ -80,12 +80,11 @@ pub fn services(broker: &Broker, tasks: &Tasks, reflection: bool) -> Services {
 fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: bool) -> Routes {
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
-        incident_service_server::IncidentServiceServer,
-        consent_service_server::ConsentServiceServer, key_service_server::KeyServiceServer,
-        lease_service_server::LeaseServiceServer, load_service_server::LoadServiceServer,
-        member_service_server::MemberServiceServer, network_service_server::NetworkServiceServer,
-        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
-        token_service_server::TokenServiceServer,
+        consent_service_server::ConsentServiceServer, incident_service_server::IncidentServiceServer,
+        key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
+        load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
+        network_service_server::NetworkServiceServer, profile_service_server::ProfileServiceServer,
+        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();

@@ -47,6 +47,7 @@ words! {
     CanRenew = "CAN_RENEW_";
     CreditUnit = "CREDIT_UNIT_";
     ErrorReason = "ERROR_REASON_";
+    HistoryReach = "HISTORY_REACH_";
     IncidentKind = "INCIDENT_KIND_";
     IncidentOutcome = "INCIDENT_OUTCOME_";
     IncidentStage = "INCIDENT_STAGE_";

@@ -17,6 +17,7 @@ pub mod notice;
 pub mod pool;
 pub mod profile;
 pub mod queue;
+pub mod reach;
 pub mod renewal;
 pub mod retry;
 pub mod team;

@@ -141,7 +141,7 @@ fn operation_message(operation: &Operation) -> pb::Operation {
     }
 }
 
-fn verification(verified: Verified) -> pb::Verification {
+pub fn verification(verified: Verified) -> pb::Verification {
     match verified {
         Verified::Documented => pb::Verification::Documented,
         Verified::Repository => pb::Verification::Repository,

@@ -147,8 +147,10 @@ mod tests {
     #[test]
     fn the_services_are_these() {
         let services: BTreeSet<_> = Api::read().methods.into_iter().map(|(service, _)| service).collect();
-        let expected =
-            ["Alert", "Audit", "Consent", "Incident", "Key", "Lease", "Load", "Member", "Network", "Profile", "Team", "Token"];
+        let expected = [
+            "Alert", "Audit", "Consent", "Incident", "Key", "Lease", "Load", "Member", "Network", "Profile", "Team",
+            "Token",
+        ];
         assert_eq!(services, expected.into_iter().map(|noun| format!("{noun}Service")).collect());
     }
 

@@ -17,7 +17,7 @@ use crate::grpc::pb::{self, token_service_server::TokenService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use message::{bucket_message, token_message};
+use message::{bucket_message, dead_span, token_message};
 use read::{read_add, read_call, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.
@@ -50,6 +50,8 @@ impl TokenService for TokenServer {
         if let Some(network) = self.0.catalogue.network(view.token.network.as_str()) {
             token.buckets = buckets.iter().map(|bucket| bucket_message(network, &view.token, bucket)).collect();
         }
+        let spans = self.0.dead_spans(&view.token).await.map_err(Refusal::from)?;
+        token.dead_spans = spans.iter().map(dead_span).collect();
         Ok(Response::new(pb::GetTokenResponse { token: Some(token) }))
     }
 

@@ -19,6 +19,8 @@ const EVALUATE_EVERY: Duration = Duration::from_secs(5);
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often incidents are brought in line with what the pools know, on the broker's clock.
 const WATCH_INCIDENTS_EVERY: Duration = Duration::from_secs(1);
+/// How often all tokens are looked at for what people must do in time, on the broker's clock.
+const WATCH_TOKENS_EVERY: Duration = Duration::from_secs(3600);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
@@ -75,6 +77,7 @@ impl Broker {
         self.every(tasks, "loads", EVALUATE_EVERY, |broker| async move { broker.watch_loads().await });
         self.every(tasks, "renewals", RENEW_EVERY, |broker| async move { broker.renew_due().await });
         self.every(tasks, "incidents", WATCH_INCIDENTS_EVERY, |broker| async move { broker.watch_incidents().await });
+        self.every(tasks, "tokens", WATCH_TOKENS_EVERY, |broker| async move { broker.watch_tokens().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });

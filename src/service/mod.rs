@@ -49,6 +49,7 @@ mod watch;
 mod watch_alerts;
 #[cfg(test)]
 mod watch_tests;
+mod watch_tokens;
 #[cfg(test)]
 pub(crate) mod watched;
 
@@ -129,6 +130,8 @@ pub struct Parts {
     pub watch: Watch,
     /// Renewals that are under way.
     pub renewals: Renewals,
+    /// Which out-of-band spending was told today.
+    pub out_of_band: tell::OutOfBand,
     /// Incidents that are open.
     pub incidents: Incidents,
     /// Imports that are known.

@@ -15,6 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, NetworkId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
+use crate::domain::notice::Fact;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::token::{Finding, Reason, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
@@ -284,8 +285,9 @@ impl Broker {
                     self.metrics.network(&place.network().id).throttled(throttled.max(1));
                     tracing::warn!(network = %place.network().id, %token, ?class, "a network refused a call for a limit");
                 }
-                Effect::ForeignSpend(bucket, units) => {
+                Effect::ForeignSpend { bucket, class, units } => {
                     tracing::info!(%bucket, units, "somebody else spends credit of an account that the broker uses");
+                    self.tell_of_foreign_spend(place, token, class, units).await?;
                 }
                 Effect::Note(note) => notes.push(note),
                 Effect::AppRefused => {
@@ -301,6 +303,26 @@ impl Broker {
             self.engine.write_notes(notes).await?;
         }
         Ok(())
+    }
+
+    /// Tells that somebody else spends a token's credit: of each class once a day.
+    async fn tell_of_foreign_spend(
+        &self,
+        place: &LeasePlace,
+        token: TokenId,
+        class: usize,
+        credits: u64,
+    ) -> Result<(), StoreError> {
+        let network = place.network();
+        let (class, now) = (network.classes[class].id.clone(), self.now());
+        let day = now.secs().div_euclid(86_400);
+        if !self.out_of_band.is_new(day, token, &class) {
+            return Ok(());
+        }
+        let key = format!("{token}/out_of_band/{class}/{day}");
+        let fact = Fact::OutOfBandSpending { network: network.id.clone(), token, class, credits };
+        let told = tell::event(now, Some(place.team.clone()), fact, key);
+        self.store.append_events(vec![told]).await.map(drop)
     }
 
     /// Writes what was found out about a token: its stored state changes by it, from whatever it is by now.

@@ -31,6 +31,7 @@ use crate::service::renew::Renewals;
 use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
+use crate::service::tell::OutOfBand;
 use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -132,6 +133,7 @@ impl Broker {
             sealing: Sealing::new(source),
             watch,
             renewals: Renewals::new(endpoint),
+            out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
             imports: Imports::default(),
         });

@@ -1,7 +1,10 @@
 //! Facts that people may want to hear, as they are written with the change that makes them true.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use crate::base::clock::Timestamp;
-use crate::base::ids::{EventId, TeamId};
+use crate::base::ids::{ClassId, EventId, TeamId, TokenId};
 use crate::domain::notice::{Event, Fact};
 use crate::domain::token::{Token, TokenState};
 
@@ -25,5 +28,23 @@ pub(super) fn of_state(before: &Token, after: &Token, at: Timestamp) -> Option<E
             Some(event(at, Some(team.clone()), Fact::TokenRenewed { network, token }, key))
         }
         _ => None,
+    }
+}
+
+/// Which out-of-band spending was told today, so that the store is not asked with each report. The events' keys see to the rest.
+#[derive(Default)]
+pub struct OutOfBand(Mutex<(i64, HashSet<(TokenId, ClassId)>)>);
+
+/// Tokens and classes that are remembered; beyond that the store is asked.
+const REMEMBERED: usize = 100_000;
+
+impl OutOfBand {
+    /// Whether nothing was told yet of a class of a token on a day, which is noted.
+    pub(super) fn is_new(&self, day: i64, token: TokenId, class: &ClassId) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.0 != day {
+            *told = (day, HashSet::new());
+        }
+        told.1.len() >= REMEMBERED || told.1.insert((token, class.clone()))
     }
 }

@@ -79,5 +79,7 @@ pub(super) fn network(id: &str, classes: Vec<CreditClass>, headers: Vec<HeaderRu
         error_body: ErrorBody::default(),
         errors: Vec::new(),
         retention: Vec::new(),
+        requirements: Vec::new(),
+        history: Vec::new(),
     }
 }

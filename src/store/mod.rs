@@ -16,6 +16,7 @@ pub mod clock;
 pub mod consent;
 pub mod credit;
 mod database;
+pub mod dead_span;
 pub mod departure;
 pub mod doctor;
 mod error;
@@ -45,6 +46,7 @@ pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, Audi
 pub use clock::{ClockStep, ClockStore};
 pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
+pub use dead_span::DeadSpanStore;
 pub use departure::DepartureStore;
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
@@ -91,6 +93,7 @@ pub trait Store:
     + MetaStore
     + SealingStore
     + DoctorStore
+    + DeadSpanStore
     + 'static
 {
 }

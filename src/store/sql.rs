@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{
-    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, EventId, IncidentId, KeyId, KindId, LeaseId, MemberId, NetworkId,
-    OperationId, OutboxId, SessionId, TeamId, TokenId,
+    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, EventId, IncidentId, KeyId, KindId, LeaseId, MemberId,
+    NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
 };
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;

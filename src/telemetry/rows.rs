@@ -42,15 +42,15 @@ pub struct TokenRow {
     pub count: usize,
 }
 
-/// An incident that is open.
+/// How many incidents of a kind are open at a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IncidentRow {
-    /// Its network.
+    /// The network.
     pub network: NetworkId,
-    /// What happened.
+    /// The kind.
     pub kind: &'static str,
-    /// How far it has been recovered from.
-    pub stage: &'static str,
+    /// How many.
+    pub count: usize,
 }
 
 /// How many alerts of a kind are in a state.
@@ -90,8 +90,8 @@ impl Metrics {
 
     /// Sets the incidents that are open.
     pub fn set_incidents(&self, rows: &[IncidentRow]) {
-        let labels = |row: &IncidentRow| vec![row.network.shared().into(), row.kind.into(), row.stage.into()];
-        self.replace(table::INCIDENTS, gather(rows, labels, |_| 1.0, std::ops::Add::add));
+        let labels = |row: &IncidentRow| vec![row.network.shared().into(), row.kind.into()];
+        self.replace(table::INCIDENTS, gather(rows, labels, |row| as_f64(row.count), std::ops::Add::add));
     }
 
     /// Sets the alerts by kind and state.

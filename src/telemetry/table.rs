@@ -69,7 +69,7 @@ table! {
         "Credit taken in blocks that was neither granted nor given back before its window ended.";
     COMMIT_TIME = "store_commit_seconds", Kind::Histogram(LATENCY), "seconds", [], "How long a commit of the store took.";
     COMMIT_BATCH = "store_commit_commands", Kind::Histogram(BATCH), "commands", [], "How many commands shared a commit of the store.";
-    INCIDENTS = "incidents", Kind::Gauge, "incidents", ["network", "kind", "stage"], "Incidents that are open, by network, kind and stage of recovery.";
+    INCIDENTS = "incidents", Kind::Gauge, "incidents", ["network", "kind"], "Incidents that are open, by network and kind.";
     ALERTS = "alerts", Kind::Gauge, "alerts", ["kind", "state"], "Alerts, by kind and state.";
     GRPC_REQUESTS = "grpc_requests_total", Kind::Counter, "calls", ["method", "code"], "gRPC calls answered, by method and status code.";
     GRPC_TIME = "grpc_request_seconds", Kind::Histogram(LATENCY), "seconds", ["method"], "How long gRPC calls took.";

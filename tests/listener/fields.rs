@@ -136,6 +136,7 @@ async fn every_field_of_every_answer_is_filled() {
     loads_and_alerts(&mut filled, &bench).await;
     audit(&mut filled, &bench.admin).await;
     profiles_and_leaving(&mut filled, &bench.admin).await;
+    losses(&mut filled, &bench.admin).await;
     incidents(&mut filled, &bench).await;
     bench.stop().await;
 
@@ -415,6 +416,32 @@ async fn audit(filled: &mut Filled, admin: &Client) {
     filled.ask(admin, "TokenService/RevokeToken", &[&revoke]).await;
     let invalidate = format!(r#"name: "{}" reason: TOKEN_REASON_PASSWORD_CHANGED"#, tokens[1]);
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
+}
+
+/// A token that was dead for longer than its network reaches back, one that must be connected again, and one whose data must go.
+async fn losses(filled: &mut Filled, admin: &Client) {
+    let clocks =
+        format!("clocks {{ access_expire_time {{ {} }} refresh_expire_time {{ {} }} }}", in_days(-10), in_days(20));
+    let secrets = r#"secrets { access_token: "old" refresh_token: "r" }"#;
+    let dee = format!(r#"parent: "teams/acme" token {{ {X} person: "dee" {clocks} }} {secrets}"#);
+    let dee = text(&filled.ask(admin, "TokenService/AddToken", &[&dee]).await, "token.name");
+    let row = format!(r#"rows {{ row: 1 token {{ {X} person: "dee" }} secrets {{ access_token: "new" }} }}"#);
+    let begin = r#"begin { parent: "teams/acme" import_id: "healing" allow_existing: true }"#;
+    filled.ask(admin, "TokenService/ImportTokens", &[begin, &format!("rows {{ {row} }}")]).await;
+    let ends = format!("clocks {{ refresh_expire_time {{ {} }} }}", in_days(20));
+    let lin =
+        format!(r#"network: "networks/linkedin" kind: "user" person: "lin" scopes: "r_organization_social" {ends}"#);
+    let lin = format!(r#"parent: "teams/acme" token {{ {lin} }} {secrets}"#);
+    let lin = text(&filled.ask(admin, "TokenService/AddToken", &[&lin]).await, "token.name");
+    let scope = "https://www.googleapis.com/auth/youtube.readonly";
+    let tube = format!(r#"network: "networks/youtube" kind: "user" person: "una" scopes: "{scope}""#);
+    let tube = format!(r#"parent: "teams/acme" token {{ {tube} }} {secrets}"#);
+    let tube = text(&filled.ask(admin, "TokenService/AddToken", &[&tube]).await, "token.name");
+    let invalidate = format!(r#"name: "{tube}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
+    filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
+    for token in [dee, lin, tube] {
+        filled.ask(admin, "TokenService/GetToken", &[&format!(r#"name: "{token}""#)]).await;
+    }
 }
 
 async fn incidents(filled: &mut Filled, bench: &Bench) {

@@ -52,6 +52,13 @@ pub const FIELDS: &[Column<pb::Token>] = &[
         let closed: Vec<_> = token.closed_operations.iter().map(|one| one.operation.as_str()).collect();
         closed.join(", ").into()
     }),
+    Column::text("reconnect", |token, view| match &token.needs_reconnecting {
+        Some(needs) => {
+            let by = needs.deadline.as_ref().map(|at| format!("{}: ", view.time(Some(at)).text())).unwrap_or_default();
+            Cell::toned(format!("{by}{}", needs.reason), Tone::Warning)
+        }
+        None => "".into(),
+    }),
     Column::text("facts", |token, _| facts(&token.facts).into()),
     Column::text("most leases", |token, _| match token.max_concurrent_leases {
         0 => "".into(),
@@ -79,6 +86,29 @@ pub const BUCKETS: &[Column<pb::Bucket>] =
             if bucket.limit_assumed { Cell::toned("the limit is a guess", Tone::Warning) } else { "".into() }
         }),
     ];
+
+/// When what was collected with a token must be deleted.
+pub const RETENTION_CLOCKS: &[Column<pb::RetentionClock>] = &[
+    Column::text("DEADLINE", |clock, view| view.time(clock.deadline.as_ref())),
+    Column::text("LAST VALID", |clock, view| view.time(clock.start_time.as_ref())),
+    Column::text("RULE", |clock, _| clock.rule.as_str().into()),
+    Column::minor_text("VERIFIED", |clock, _| word_of::<pb::Verification>(clock.verified).into()),
+];
+
+/// When a token was dead.
+pub const DEAD_SPANS: &[Column<pb::DeadSpan>] = &[
+    Column::text("FROM", |span, view| view.time(span.start_time.as_ref())),
+    Column::text("UNTIL", |span, view| view.time(span.end_time.as_ref())),
+    Column::text("REASON", |span, _| word_of::<pb::TokenReason>(span.reason).into()),
+    Column::text("CAN BE FETCHED", |span, _| match span.reach() {
+        pb::HistoryReach::Whole => "all of it".into(),
+        pb::HistoryReach::Short => {
+            let reaches = exact(span.reaches.as_ref());
+            Cell::toned(format!("{} reaches back {reaches} only", span.operation), Tone::Warning)
+        }
+        pb::HistoryReach::Unknown | pb::HistoryReach::Unspecified => "not known".into(),
+    }),
+];
 
 fn clocks(token: &pb::Token) -> Option<&pb::TokenClocks> {
     token.clocks.as_ref()

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 pub use self::columns::{facts, window};
 
-use self::columns::{BUCKETS, COLUMNS, FIELDS};
+use self::columns::{BUCKETS, COLUMNS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS};
 use super::failure::Failure;
 use super::import;
 use super::names::{top, under};
@@ -185,6 +185,9 @@ pub struct ListArgs {
     /// Only tokens of this validity.
     #[arg(long, value_parser = word_parser::<pb::TokenStatus>())]
     status: Option<pb::TokenStatus>,
+    /// Only tokens that work and that a person must connect again.
+    #[arg(long)]
+    needs_reconnecting: bool,
     /// Only tokens in this state.
     #[arg(long, value_parser = word_parser::<pb::TokenState>())]
     state: Option<pb::TokenState>,
@@ -272,6 +275,7 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
         network: top("networks", &args.network),
         kind: args.kind,
         status: args.status.map_or(0, i32::from),
+        needs_reconnecting: args.needs_reconnecting,
         state: args.state.map_or(0, i32::from),
         profile: args.profile,
         ..pb::ListTokensRequest::default()
@@ -296,6 +300,8 @@ async fn show(session: &mut Session, token: &str) -> Result<(), Failure> {
     let answer = TokenServiceClient::new(session.client()).get_token(session.request(request)).await?;
     let token = part(answer, |answer| answer.token)?;
     session.terminal.record(&token, FIELDS)?;
+    session.terminal.section("What must be deleted when", &token.retention_clocks, RETENTION_CLOCKS)?;
+    session.terminal.section("When it was dead", &token.dead_spans, DEAD_SPANS)?;
     session.terminal.section("Buckets", &token.buckets, BUCKETS)
 }
 

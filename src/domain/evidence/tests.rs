@@ -1,3 +1,5 @@
+//! The table of evidence, class by class, and whose failure a failure is.
+
 use std::time::Duration;
 
 use super::*;

@@ -33,6 +33,8 @@ pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'
         check.some_text(&place.key("rule"), &retention.rule);
         check.some_time(&place.key("after"), retention.after);
     }
+    check.requirements(&root.key("requirements"));
+    check.histories(&root.key("history"));
     check_errors::check(network, check.document);
 }
 
@@ -46,6 +48,31 @@ impl Check<'_, '_> {
     fn some_text(&mut self, place: &Place, text: &str) {
         if text.trim().is_empty() {
             self.document.note(place, "is empty: write a sentence for people");
+        }
+    }
+
+    fn requirements(&mut self, root: &Place) {
+        for (at, rule) in self.network.requirements.iter().enumerate() {
+            let place = root.at(at);
+            self.some_text(&place.key("about"), &rule.about);
+            if rule.scopes.is_empty() {
+                self.document.note(&place.key("scopes"), "is empty: name the scopes that are required");
+            }
+            let unknown = rule.kinds.iter().find(|kind| self.network.kind(kind.as_str()).is_none());
+            if let Some(kind) = unknown.filter(|_| self.complete) {
+                self.document.note(&place.key("kinds"), format!("names '{kind}', which is no kind of this network"));
+            }
+        }
+    }
+
+    fn histories(&mut self, root: &Place) {
+        for (at, rule) in self.network.history.iter().enumerate() {
+            let place = root.at(at);
+            self.some_time(&place.key("reaches"), Some(rule.reaches));
+            if self.complete && self.network.operation_index(rule.operation.as_str()).is_none() {
+                let message = format!("names '{}', which is no operation of this network", rule.operation);
+                self.document.note(&place.key("operation"), message);
+            }
         }
     }
 

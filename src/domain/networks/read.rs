@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::document::{Document, Mistake, Place};
 use super::model::{
-    Amount, Binding, Cost, CreditClass, ErrorBody, ErrorRule, HeaderRule, LimitRule, Network, OAuth, Operation, Owner,
-    Phase, Probe, Purpose, PurposeScopes, Renewal, Retention, Rotation, TokenKind, Unit, Verified, Window, span,
+    Amount, Binding, Cost, CreditClass, ErrorBody, ErrorRule, HeaderRule, History, LimitRule, Network, OAuth,
+    Operation, Owner, Phase, Probe, Purpose, PurposeScopes, Renewal, Requirement, Retention, Rotation, TokenKind, Unit,
+    Verified, Window, span,
 };
 use super::{check, classify};
 use crate::base::ids::{ClassId, KindId, NetworkId, OperationId};
@@ -51,6 +52,10 @@ struct RawNetwork {
     errors: Vec<ErrorRule>,
     #[serde(default)]
     retention: Vec<Retention>,
+    #[serde(default)]
+    requirements: Vec<Requirement>,
+    #[serde(default)]
+    history: Vec<History>,
 }
 
 impl RawNetwork {
@@ -68,6 +73,8 @@ impl RawNetwork {
             error_body: self.error_body,
             errors: self.errors,
             retention: self.retention,
+            requirements: self.requirements,
+            history: self.history,
         }
     }
 }

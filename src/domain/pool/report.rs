@@ -98,8 +98,15 @@ pub enum Effect {
     Recall(Vec<LeaseId>),
     /// The network refused a call for a limit.
     Throttled(ErrorClass),
-    /// Somebody else spent this much of an account.
-    ForeignSpend(BucketKey, u64),
+    /// Somebody else spent of an account.
+    ForeignSpend {
+        /// The account.
+        bucket: BucketKey,
+        /// The class, by its place in the catalogue.
+        class: usize,
+        /// How much, in units of the class.
+        units: u64,
+    },
     /// Something about a bucket must outlive the process.
     Note(BucketNote),
     /// The app itself is refused; an operator must look.
@@ -362,11 +369,13 @@ impl Pool {
 
     fn observe(&mut self, at: u32, reading: &Reading, now: Timestamp, effects: &mut Vec<Effect>) {
         let timing = self.settings.timing;
+        let class = self.rules[self.buckets[at as usize].rule as usize].class;
         let bucket = &mut self.buckets[at as usize].bucket;
         let usage = self::usage(bucket, reading, now);
         let observed = bucket.observe(now, usage, timing, &mut self.updates);
         if observed.foreign > bucket.limit() / 100 {
-            effects.push(Effect::ForeignSpend(bucket.key().clone(), observed.foreign));
+            let (bucket, units) = (bucket.key().clone(), observed.foreign);
+            effects.push(Effect::ForeignSpend { bucket, class, units });
         }
         if observed.new_window {
             effects.push(Effect::Note(bucket.note()));

@@ -56,6 +56,8 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
         errors: Vec::new(),
         error_body: ErrorBody::default(),
         retention: Vec::new(),
+        requirements: Vec::new(),
+        history: Vec::new(),
     })
 }
 

@@ -17,9 +17,10 @@ use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, consent_service_server::ConsentService, incident_service_server::IncidentService, key_service_server::KeyService,
-    member_service_server::MemberService, network_service_server::NetworkService,
-    profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
+    self, alert_service_server::AlertService, consent_service_server::ConsentService,
+    incident_service_server::IncidentService, key_service_server::KeyService, member_service_server::MemberService,
+    network_service_server::NetworkService, profile_service_server::ProfileService, team_service_server::TeamService,
+    token_service_server::TokenService,
 };
 use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;

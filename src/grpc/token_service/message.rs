@@ -4,11 +4,12 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
+use crate::domain::reach::{DeadSpan, Reach, RetentionClock};
 use crate::domain::token::{Reason, Status, Token, TokenState};
 use crate::grpc::change::answers;
-use crate::grpc::convert::{optional_timestamp, timestamp};
+use crate::grpc::convert::{duration, optional_timestamp, timestamp};
 use crate::grpc::fields::{count, from_purposes, small};
-use crate::grpc::network_message::{owner, window_message};
+use crate::grpc::network_message::{owner, verification, window_message};
 use crate::grpc::pb;
 use crate::service::tokens::{ShownState, TokenView};
 
@@ -45,6 +46,38 @@ pub fn token_message(view: &TokenView) -> pb::Token {
         active_leases: small(view.active_leases),
         create_time: Some(timestamp(token.created_at)),
         closed_operations: token.closed.iter().map(closed_operation).collect(),
+        needs_reconnecting: view
+            .needs_reconnecting
+            .as_ref()
+            .map(|needs| pb::NeedsReconnecting { reason: needs.why.clone(), deadline: optional_timestamp(needs.by) }),
+        retention_clocks: view.retention.iter().map(retention_clock).collect(),
+        dead_spans: Vec::new(),
+    }
+}
+
+fn retention_clock(clock: &RetentionClock) -> pb::RetentionClock {
+    pb::RetentionClock {
+        rule: clock.rule.clone(),
+        start_time: Some(timestamp(clock.started_at)),
+        deadline: Some(timestamp(clock.deadline)),
+        verified: verification(clock.verified).into(),
+    }
+}
+
+/// A span in which a token was dead.
+pub fn dead_span((span, reach): &(DeadSpan, Reach)) -> pb::DeadSpan {
+    let (word, operation, reaches) = match reach {
+        Reach::Whole => (pb::HistoryReach::Whole, String::new(), None),
+        Reach::Unknown => (pb::HistoryReach::Unknown, String::new(), None),
+        Reach::Short { operation, reaches } => (pb::HistoryReach::Short, operation.clone(), Some(duration(*reaches))),
+    };
+    pb::DeadSpan {
+        start_time: Some(timestamp(span.from)),
+        end_time: Some(timestamp(span.until)),
+        reason: reason_message(span.reason).into(),
+        reach: word.into(),
+        operation,
+        reaches,
     }
 }
 

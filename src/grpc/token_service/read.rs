@@ -207,7 +207,8 @@ pub fn read_list(request: &pb::ListTokensRequest, mistakes: &mut FieldMistakes) 
     let status = token_status(request.status, mistakes);
     let state = read_state(request.state, mistakes);
     let profile = Some(request.profile.clone()).filter(|profile| given(profile));
-    Some(TokenListFilter { team: team?, network, kind, status, profile, state })
+    let needs_reconnecting = request.needs_reconnecting;
+    Some(TokenListFilter { team: team?, network, kind, status, profile, state, needs_reconnecting })
 }
 
 fn read_state(value: i32, mistakes: &mut FieldMistakes) -> Option<ShownState> {

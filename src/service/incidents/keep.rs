@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Entry, name_of};
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId};
-use crate::domain::incident::{Closed, Incident, Outcome, Progress};
+use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress};
 use crate::domain::notice::{Event, Fact};
 use crate::service::tell::event;
 use crate::service::{Broker, Caller};
@@ -65,9 +65,21 @@ impl Broker {
             while self.store.take_into_incident(&closed, AT_ONCE).await? == limit {}
             self.settle_tokens(&closed, outcome).await?;
         }
-        let open: Vec<_> = book.values().map(|entry| row_of(&entry.incident)).collect();
-        self.metrics.set_incidents(&open);
-        Ok(format!("{} open, {hit} tokens came into one", open.len()))
+        self.show_incidents(book.values());
+        Ok(format!("{} open, {hit} tokens came into one", book.len()))
+    }
+
+    /// Shows how many incidents of each kind are open at each network.
+    fn show_incidents<'e>(&self, open: impl Iterator<Item = &'e Entry> + Clone) {
+        let rows = self.catalogue.iter().flat_map(|network| {
+            let open = open.clone();
+            IncidentKind::ALL.map(move |kind| {
+                let alike = open.clone().map(|entry| &entry.incident);
+                let alike = alike.filter(|found| found.network == network.id && found.progress.kind == kind);
+                IncidentRow { network: network.id.clone(), kind: kind.as_str(), count: alike.count() }
+            })
+        });
+        self.metrics.set_incidents(&rows.collect::<Vec<_>>());
     }
 
     async fn open_incident(&self, key: &(NetworkId, AppId), progress: Progress) -> Result<Entry, StoreError> {
@@ -165,13 +177,5 @@ impl Broker {
             event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", team.map_or("-", TeamId::as_str)))
         };
         std::iter::once(closed(None)).chain(told.iter().map(|team| closed(Some(team)))).collect()
-    }
-}
-
-fn row_of(incident: &Incident) -> IncidentRow {
-    IncidentRow {
-        network: incident.network.clone(),
-        kind: incident.progress.kind.as_str(),
-        stage: incident.progress.recovery.stage.as_str(),
     }
 }

@@ -3,10 +3,16 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
+use crate::domain::reach::{
+    DeadSpan, NeedsReconnecting, Reach, RetentionClock, needs_reconnecting, reach, retention_clocks,
+};
 use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
 use crate::service::Broker;
 use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
 use crate::store::{StoreError, TokenFilter};
+
+/// Dead spans that are shown of a token.
+const DEAD_SPANS: u32 = 20;
 
 /// How a token's state is shown: with what only its clocks and its pool know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +46,10 @@ pub struct TokenView {
     pub cooling_until: Option<Timestamp>,
     /// Leases on it.
     pub active_leases: usize,
+    /// It works, but a person must connect it again.
+    pub needs_reconnecting: Option<NeedsReconnecting>,
+    /// When what was collected with it must be deleted, unless it is valid again.
+    pub retention: Vec<RetentionClock>,
 }
 
 /// Which tokens to list. What is set must hold.
@@ -57,6 +67,8 @@ pub struct TokenListFilter {
     pub profile: Option<String>,
     /// In this state.
     pub state: Option<ShownState>,
+    /// Only those that work and that a person must connect again.
+    pub needs_reconnecting: bool,
 }
 
 impl Broker {
@@ -65,6 +77,15 @@ impl Broker {
         let token = self.stored_token(team, id).await?.token;
         let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(id)).unwrap_or_default();
         Ok((self.view_token(token), buckets))
+    }
+
+    /// The spans in which a token was dead, the newest first, each with whether what was missed can be fetched.
+    pub async fn dead_spans(&self, token: &Token) -> Result<Vec<(DeadSpan, Reach)>, StoreError> {
+        let network = self.catalogue.network(token.network.as_str());
+        let spans = self.store.dead_spans(token.id, DEAD_SPANS).await?;
+        let now = self.now();
+        let reaches = |span: &DeadSpan| network.map_or(Reach::Unknown, |network| reach(network, span, now));
+        Ok(spans.into_iter().map(|span| (span, reaches(&span))).collect())
     }
 
     /// At most `limit` tokens after `after` (the last one of the page before), and whether there are more: team by team, each team's
@@ -127,6 +148,7 @@ impl Broker {
             let fits = |view: &TokenView| {
                 filter.state.is_none_or(|state| view.state == state)
                     && filter.status.is_none_or(|status| view.status == status)
+                    && (!filter.needs_reconnecting || view.needs_reconnecting.is_some())
             };
             found.extend(tokens.into_iter().map(|token| self.view_token(token)).filter(fits));
             match complete_to {
@@ -181,7 +203,10 @@ impl Broker {
         if token.person.starts_with(UNKNOWN_PERSON) {
             token.person.clear();
         }
+        let network = self.catalogue.network(token.network.as_str());
         TokenView {
+            needs_reconnecting: network.and_then(|network| needs_reconnecting(network, &token, now)),
+            retention: network.map(|network| retention_clocks(network, &token, now)).unwrap_or_default(),
             state: shown_state(&token, cooling, now),
             status: token.status(now),
             cooling_until: cooling,

@@ -13,6 +13,7 @@ pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod credit;
+pub(crate) mod dead_span;
 pub(crate) mod doctor;
 pub(crate) mod incident;
 pub(crate) mod lease;
@@ -84,6 +85,7 @@ macro_rules! suite {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
                 a_late_result_does_not_count, a_dead_message_is_replayed
             }
+            dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {
                 one_incident_is_open_for_an_app, tokens_leave_an_incident_healed,
                 tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident

@@ -27,7 +27,7 @@ const GROWING: [&str; 20] = [
     "outbox",
     "request",
     "usage",
-    "token_outage",
+    "token_dead_span",
 ];
 
 /// Parts of the texts that may read the whole of a table, and why.

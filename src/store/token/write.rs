@@ -9,6 +9,7 @@ use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
 use crate::store::audit::insert_audit;
+use crate::store::dead_span::note_dead_span;
 use crate::store::event::insert_events;
 use crate::store::idempotency::{insert_trail, note_requests};
 use crate::store::outbox::insert_messages;
@@ -97,6 +98,10 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
     let token = &change.token;
     if matches!(change.expected_state, TokenState::Revoked { .. }) && change.expected_state != token.state {
         return Err(TokenChangeError::Revoked(token.id));
+    }
+    // Only new secrets bring a token back to life.
+    if change.secrets.is_some() {
+        note_dead_span(tx, change).await?;
     }
     let (_, since) = state_parts(change.expected_state);
     let since = since.unwrap_or_default();

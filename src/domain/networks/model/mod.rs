@@ -16,7 +16,8 @@ pub use self::credit::{Amount, CreditClass, LimitRule, Owner, Phase, Unit, Windo
 pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Probe, Renewal, Rotation, TokenKind};
 pub use self::operation::{Cost, Operation, OperationScopes};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
-use crate::base::ids::NetworkId;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{KindId, NetworkId, OperationId};
 
 /// One network of the catalogue.
 #[derive(Debug, Clone)]
@@ -41,6 +42,54 @@ pub struct Network {
     pub errors: Vec<ErrorRule>,
     /// What must happen to collected data when the permission ends.
     pub retention: Vec<Retention>,
+    /// What it newly requires of grants.
+    pub requirements: Vec<Requirement>,
+    /// How far back operations reach, where that is known.
+    pub history: Vec<History>,
+}
+
+/// Scopes that a network newly requires: grants without them must be given anew.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// The kinds of token that it concerns; empty: all.
+    #[serde(default)]
+    pub kinds: Vec<KindId>,
+    /// The scopes.
+    pub scopes: Vec<String>,
+    /// What they are needed for, one sentence for people.
+    pub about: String,
+    /// From when on (`2026-12-01`, UTC); `None`: not known.
+    #[serde(default, deserialize_with = "date")]
+    pub from: Option<Timestamp>,
+    /// How sure this is.
+    pub verified: Verified,
+}
+
+/// How far back an operation reaches: what is older can't be fetched by it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The operation.
+    pub operation: OperationId,
+    /// How far.
+    #[serde(deserialize_with = "reaches")]
+    pub reaches: Duration,
+    /// How sure this is.
+    pub verified: Verified,
+}
+
+fn reaches<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+/// The beginning of a day, in UTC.
+fn date<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let day: jiff::civil::Date = text.parse().map_err(serde::de::Error::custom)?;
+    let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).map_err(serde::de::Error::custom)?;
+    Ok(Some(Timestamp::from_secs(midnight.timestamp().as_second())))
 }
 
 /// What must happen to collected data.
@@ -52,6 +101,9 @@ pub struct Retention {
     /// The span after which it happens, if there is one.
     #[serde(default, with = "span::optional")]
     pub after: Option<Duration>,
+    /// The span runs from when the token was last valid.
+    #[serde(default)]
+    pub since_loss: bool,
     /// How sure this is.
     pub verified: Verified,
 }

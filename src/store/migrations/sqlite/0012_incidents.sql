@@ -34,11 +34,11 @@ CREATE INDEX token_by_incident ON token (incident, team, id) WHERE incident IS N
 CREATE INDEX token_in_trouble ON token (network, app, state_since_us) WHERE incident IS NULL AND state IN ('suspect', 'invalid');
 
 -- Spans in which a token was dead and after which it was healed: what was missed is to be fetched by then.
-CREATE TABLE token_outage (
+CREATE TABLE token_dead_span (
     token      BLOB    NOT NULL,
     until_us   INTEGER NOT NULL,
     from_us    INTEGER NOT NULL,
     reason     TEXT    NOT NULL,
     PRIMARY KEY (token, until_us)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX token_outage_by_end ON token_outage (until_us);
+CREATE INDEX token_dead_span_by_end ON token_dead_span (until_us);

@@ -1,0 +1,160 @@
+//! What a token's trouble means for people and for what was collected: that it must be connected again, how long it was dead, and when
+//! collected data must be deleted.
+//!
+//! All of it is worked out of the token, the catalogue and the time; only dead spans are kept.
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::domain::networks::{Network, Verified};
+use crate::domain::notice::RetentionStage;
+use crate::domain::token::{Reason, Token, TokenState};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long before its end a grant that can't be prolonged asks for its person.
+const GRANT_ENDS_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A token works, but a person must connect it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeedsReconnecting {
+    /// Why, for people.
+    pub why: String,
+    /// Until when it goes on as it is; `None`: not known.
+    pub by: Option<Timestamp>,
+}
+
+/// Whether a person must connect a token again that is not dead: its network newly requires what was not granted, or its grant ends soon
+/// and no renewal prolongs it. What ends first is told.
+pub fn needs_reconnecting(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
+    if matches!(token.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
+        return None;
+    }
+    let required = network.requirements.iter().filter(|rule| rule.kinds.is_empty() || rule.kinds.contains(&token.kind));
+    let missing = required.filter_map(|rule| {
+        let missing: Vec<&str> =
+            rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();
+        let why = format!("{} requires {}: {}", network.display_name, missing.join(", "), rule.about);
+        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from })
+    });
+    let all = missing.chain(grant_ends(network, token, now));
+    all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
+}
+
+/// The end of a grant that no renewal prolongs.
+fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
+    let kind = network.kind(token.kind.as_str())?;
+    let end = token.clocks.refresh_expires_at.filter(|_| !kind.refresh_slides)?;
+    (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
+        why: format!("{} ends the grant at {end}, and no renewal prolongs it", network.display_name),
+        by: Some(end),
+    })
+}
+
+/// A span in which a token was dead, and after which it was healed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadSpan {
+    /// When it died.
+    pub from: Timestamp,
+    /// When it was healed.
+    pub until: Timestamp,
+    /// Why it was dead.
+    pub reason: Reason,
+}
+
+impl DeadSpan {
+    /// The span that new secrets end; `None`: the token was not dead, or still is. `ends_at`: when the secrets before them ended by their clocks.
+    pub fn ended(before: TokenState, ends_at: Option<Timestamp>, after: TokenState, at: Timestamp) -> Option<Self> {
+        if matches!(after, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
+            return None;
+        }
+        let over = ends_at.filter(|end| *end < at);
+        let (from, reason) = match (before, over) {
+            (TokenState::Revoked { .. }, _) => return None,
+            (TokenState::Invalid { since, reason }, over) => (over.map_or(since, |end| end.min(since)), reason),
+            (_, Some(end)) => (end, Reason::Expired),
+            (_, None) => return None,
+        };
+        Some(Self { from, until: at, reason })
+    }
+
+    /// How long it was.
+    pub fn length(&self) -> Duration {
+        self.until.since(self.from)
+    }
+}
+
+/// How far back a network's operations reach, compared with a dead span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// All of the span can be fetched, by every operation whose reach is known.
+    Whole,
+    /// This operation reaches back so far only: what lies before is lost to it.
+    Short {
+        /// The operation.
+        operation: String,
+        /// How far it reaches back.
+        reaches: Duration,
+    },
+    /// How far the network's operations reach back is not known.
+    Unknown,
+}
+
+/// Whether what was missed in a dead span can be fetched: the operation that reaches back the least is told.
+pub fn reach(network: &Network, span: &DeadSpan, now: Timestamp) -> Reach {
+    let shortest = network.history.iter().min_by_key(|rule| rule.reaches);
+    match shortest {
+        None => Reach::Unknown,
+        Some(rule) if now.since(span.from) > rule.reaches => {
+            Reach::Short { operation: rule.operation.to_string(), reaches: rule.reaches }
+        }
+        Some(_) => Reach::Whole,
+    }
+}
+
+/// Collected data must be deleted, unless the token is valid again in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionClock {
+    /// The rule, for people.
+    pub rule: String,
+    /// When the token was last valid.
+    pub started_at: Timestamp,
+    /// When the time is over.
+    pub deadline: Timestamp,
+    /// How sure the rule is.
+    pub verified: Verified,
+}
+
+impl RetentionClock {
+    /// How far it has run.
+    pub fn stage(&self, now: Timestamp) -> RetentionStage {
+        match self.deadline {
+            deadline if deadline <= now => RetentionStage::Over,
+            deadline if deadline <= now + DAY => RetentionStage::OneDay,
+            deadline if deadline <= now + 3 * DAY => RetentionStage::ThreeDays,
+            _ => RetentionStage::Started,
+        }
+    }
+}
+
+/// The clocks that run since a token was last valid, the first to end first.
+pub fn retention_clocks(network: &Network, token: &Token, now: Timestamp) -> Vec<RetentionClock> {
+    let lost = match token.state {
+        TokenState::Invalid { since, .. } => token.ends_at().map_or(since, |end| end.min(since)),
+        TokenState::Revoked { .. } => return Vec::new(),
+        _ => match token.ends_at() {
+            Some(end) if end <= now => end,
+            _ => return Vec::new(),
+        },
+    };
+    let rules = network.retention.iter().filter(|rule| rule.since_loss);
+    let clock = |rule: &crate::domain::networks::Retention| {
+        let (after, rule_text) = (rule.after?, rule.rule.clone());
+        Some(RetentionClock { rule: rule_text, started_at: lost, deadline: lost + after, verified: rule.verified })
+    };
+    let mut clocks: Vec<_> = rules.filter_map(clock).collect();
+    clocks.sort_by_key(|clock| clock.deadline);
+    clocks
+}
+
+#[cfg(test)]
+mod tests;

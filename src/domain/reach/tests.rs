@@ -1,0 +1,129 @@
+//! What a loss means for people and for what was collected.
+
+use super::*;
+use crate::domain::networks::{Catalogue, History, Requirement};
+use crate::domain::token::Clocks;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn network(id: &str) -> Network {
+    Network::clone(Catalogue::embedded().network(id).unwrap())
+}
+
+fn token(network: &Network, kind: &str, state: TokenState) -> Token {
+    Token {
+        id: crate::base::ids::TokenId::from_u128(1),
+        team: "acme".parse().unwrap(),
+        network: network.id.clone(),
+        app: "default".parse().unwrap(),
+        kind: kind.parse().unwrap(),
+        person: "ann".to_owned(),
+        profiles: Vec::new(),
+        label: String::new(),
+        granted_by: String::new(),
+        scopes: vec!["read".to_owned()],
+        purposes: crate::domain::networks::Purposes::default(),
+        facts: std::collections::BTreeMap::new(),
+        reserve_percent: None,
+        max_leases: None,
+        state,
+        clocks: Clocks::default(),
+        cooling_until: None,
+        closed: std::collections::BTreeMap::new(),
+        created_at: NOW,
+        version: 1,
+    }
+}
+
+fn dead(since: Timestamp) -> TokenState {
+    TokenState::Invalid { reason: Reason::PasswordChanged, since }
+}
+
+#[test]
+fn what_a_network_newly_requires_asks_for_the_person_until_it_is_granted() {
+    let mut x = network("x");
+    let from = NOW + 20 * DAY;
+    x.requirements.push(Requirement {
+        kinds: Vec::new(),
+        scopes: vec!["read".to_owned(), "new.read".to_owned()],
+        about: "posts are read with it".to_owned(),
+        from: Some(from),
+        verified: Verified::Documented,
+    });
+    let mut held = token(&x, "user", TokenState::Live);
+    let needs = needs_reconnecting(&x, &held, NOW).unwrap();
+    assert_eq!((needs.why.as_str(), needs.by), ("X requires new.read: posts are read with it", Some(from)));
+    held.scopes.push("new.read".to_owned());
+    assert_eq!(needs_reconnecting(&x, &held, NOW), None);
+    assert_eq!(needs_reconnecting(&x, &token(&x, "user", dead(NOW)), NOW), None, "it is dead, which says more");
+    x.requirements[0].kinds.push("app".parse().unwrap());
+    assert_eq!(needs_reconnecting(&x, &token(&x, "user", TokenState::Live), NOW), None, "another kind");
+}
+
+#[test]
+fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
+    let linkedin = network("linkedin");
+    let with = |days: u32| {
+        let mut held = token(&linkedin, "user", TokenState::Live);
+        held.kind = linkedin.kinds.iter().find(|kind| kind.refresh_validity.is_some()).unwrap().id.clone();
+        held.clocks.refresh_expires_at = Some(NOW + DAY * days);
+        needs_reconnecting(&linkedin, &held, NOW)
+    };
+    assert_eq!(with(31), None);
+    assert_eq!(with(30).unwrap().by, Some(NOW + 30 * DAY));
+    // TikTok's slides with each renewal.
+    let sliding = Catalogue::embedded();
+    for network in sliding.iter() {
+        for kind in network.kinds.iter().filter(|kind| kind.refresh_slides) {
+            let mut held = token(network, kind.id.as_str(), TokenState::Live);
+            held.clocks.refresh_expires_at = Some(NOW + DAY);
+            assert_eq!(needs_reconnecting(network, &held, NOW), None, "{} {}", network.id, kind.id);
+        }
+    }
+}
+
+#[test]
+fn a_dead_span_begins_with_the_death_and_ends_with_new_secrets() {
+    let (hour, at) = (Duration::from_secs(3600), NOW);
+    let span = |from, reason| Some(DeadSpan { from, until: at, reason });
+    let cases = [
+        (dead(NOW - hour), None, TokenState::Live, span(NOW - hour, Reason::PasswordChanged)),
+        (dead(NOW - hour), Some(NOW - 2 * hour), TokenState::Live, span(NOW - 2 * hour, Reason::PasswordChanged)),
+        (TokenState::Live, Some(NOW - hour), TokenState::Live, span(NOW - hour, Reason::Expired)),
+        (TokenState::Live, Some(NOW + hour), TokenState::Live, None),
+        (TokenState::Live, None, TokenState::Live, None),
+        (dead(NOW - hour), None, dead(NOW - hour), None),
+        (TokenState::Revoked { since: NOW }, None, TokenState::Live, None),
+    ];
+    for (before, ends_at, after, expected) in cases {
+        assert_eq!(DeadSpan::ended(before, ends_at, after, at), expected, "{before:?} {ends_at:?}");
+    }
+}
+
+#[test]
+fn a_span_longer_than_a_network_reaches_back_is_told() {
+    let mut x = network("x");
+    let span = |days| DeadSpan { from: NOW - DAY * days, until: NOW, reason: Reason::Expired };
+    x.history =
+        vec![History { operation: x.operations[0].id.clone(), reaches: 7 * DAY, verified: Verified::Documented }];
+    assert_eq!(reach(&x, &span(7), NOW), Reach::Whole);
+    assert!(matches!(reach(&x, &span(8), NOW), Reach::Short { reaches, .. } if reaches == 7 * DAY));
+    x.history.clear();
+    assert_eq!(reach(&x, &span(8), NOW), Reach::Unknown);
+}
+
+#[test]
+fn youtubes_clocks_run_from_the_loss_and_pass_their_stages() {
+    let youtube = network("youtube");
+    let kind = youtube.kinds[0].id.to_string();
+    let held = token(&youtube, &kind, dead(NOW));
+    let clocks = retention_clocks(&youtube, &held, NOW);
+    let deadlines: Vec<_> = clocks.iter().map(|clock| clock.deadline.since(NOW) / 24 / 3600).collect();
+    assert_eq!(deadlines, [Duration::from_secs(7), Duration::from_secs(30)]);
+    let stages: Vec<_> = [0, 4, 6, 7].map(|days| clocks[0].stage(NOW + DAY * days)).to_vec();
+    use RetentionStage::{OneDay, Over, Started, ThreeDays};
+    assert_eq!(stages, [Started, ThreeDays, OneDay, Over]);
+    assert_eq!(retention_clocks(&youtube, &token(&youtube, &kind, TokenState::Live), NOW), []);
+    let other = network("mastodon");
+    assert_eq!(retention_clocks(&other, &token(&other, "user", dead(NOW)), NOW), []);
+}

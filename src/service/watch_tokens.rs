@@ -1,0 +1,170 @@
+//! Looks at all tokens once an hour, and tells what people must do in time: connect again what will not go on, and heal what is dead before
+//! what was collected with it must be deleted.
+//!
+//! Everything is worked out anew each time; an event's key makes sure that it is told once. A new version of the catalogue comes with a
+//! start, and a start looks at once.
+
+use crate::base::ids::TokenId;
+use crate::domain::notice::{Event, Fact};
+use crate::domain::reach::{needs_reconnecting, retention_clocks};
+use crate::domain::token::{Reason, Token, TokenState};
+use crate::service::Broker;
+use crate::service::tell::event;
+use crate::store::StoreError;
+
+/// Tokens that are read at once.
+const AT_ONCE: u32 = 500;
+
+impl Broker {
+    /// Looks at all tokens. Returns what was told, for people.
+    pub async fn watch_tokens(&self) -> Result<String, StoreError> {
+        let (mut told, mut after): (u64, Option<TokenId>) = (0, None);
+        loop {
+            let part = self.store.all_tokens(after, AT_ONCE).await?;
+            let events: Vec<Event> = part.tokens.iter().flat_map(|stored| self.to_tell(&stored.token)).collect();
+            if !events.is_empty() {
+                told += self.store.append_events(events).await?;
+            }
+            match part.next {
+                Some(next) if !self.tasks.is_stopping() => after = Some(next),
+                _ => return Ok(format!("{told} events")),
+            }
+        }
+    }
+
+    fn to_tell(&self, token: &Token) -> Vec<Event> {
+        let now = self.now();
+        let Some(network) = self.catalogue.network(token.network.as_str()) else { return Vec::new() };
+        let (id, team) = (token.id, Some(token.team.clone()));
+        let needs = needs_reconnecting(network, token, now).map(|needs| {
+            let by = needs.by.map_or_else(|| "-".to_owned(), |by| by.secs().to_string());
+            let key = format!("{id}/needs_reconnecting/{}/{by}", token.version);
+            let (network, why) = (token.network.clone(), needs.why);
+            event(now, team.clone(), Fact::NeedsReconnecting { network, token: id, why, by: needs.by }, key)
+        });
+        // What many tokens died of is told as one.
+        let of_many =
+            matches!(token.state, TokenState::Invalid { reason: Reason::PlatformReset | Reason::AppDisabled, .. });
+        let clocks = if of_many { Vec::new() } else { retention_clocks(network, token, now) };
+        let clocks = clocks.into_iter().map(|clock| {
+            let stage = clock.stage(now);
+            let key = format!("{id}/retention/{}/{stage:?}", clock.deadline.secs());
+            let fact =
+                Fact::RetentionClock { network: token.network.clone(), token: id, stage, deadline: clock.deadline };
+            event(now, team.clone(), fact, key)
+        });
+        needs.into_iter().chain(clocks).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::domain::notice::RetentionStage;
+    use crate::domain::token::Clocks;
+    use crate::service::testing::{TestBroker, ask, x_token};
+    use crate::service::tokens::{AddToken, TokenListFilter};
+    use crate::service::{Answered, ReportUsage};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn of_youtube(person: &str) -> AddToken {
+        AddToken {
+            network: "youtube".to_owned(),
+            scopes: vec!["https://www.googleapis.com/auth/youtube.readonly".to_owned()],
+            ..x_token(person)
+        }
+    }
+
+    async fn told(test: &TestBroker) -> Vec<Fact> {
+        let events = test.broker.store.untold_events(None, 1000).await.unwrap();
+        events.into_iter().map(|event| event.fact).collect()
+    }
+
+    #[tokio::test]
+    async fn a_retention_clock_is_told_at_its_start_and_as_it_runs_out() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let token = test.broker.add_token(&test.admin, &team, of_youtube("ann")).await.unwrap().token.id;
+        test.broker.watch_tokens().await.unwrap();
+        assert_eq!(told(&test).await, []);
+        test.broker.invalidate_token(&test.admin, &team, token, Reason::PasswordChanged, "").await.unwrap();
+        let mut stages = Vec::new();
+        for _ in 0..16 {
+            test.broker.watch_tokens().await.unwrap();
+            test.clock.advance(DAY / 2);
+        }
+        for fact in told(&test).await {
+            if let Fact::RetentionClock { stage, deadline, .. } = fact {
+                stages.push((stage, deadline.since(crate::service::testing::START).as_secs() / 86_400));
+            }
+        }
+        use RetentionStage::{OneDay, Over, Started, ThreeDays};
+        assert_eq!(stages, [(Started, 7), (Started, 30), (ThreeDays, 7), (OneDay, 7), (Over, 7)]);
+        let shown = test.broker.show_token(&team, token).await.unwrap().0;
+        assert_eq!(shown.retention.len(), 2);
+        test.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_grant_that_can_not_be_prolonged_is_shown_listed_and_told_once() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let clocks = Clocks { refresh_expires_at: Some(test.clock.now() + 40 * DAY), ..Clocks::default() };
+        let linkedin = test.broker.catalogue.network("linkedin").unwrap().clone();
+        let kind = linkedin.kinds.iter().find(|kind| kind.refresh_validity.is_some()).unwrap();
+        let scopes = kind.scopes.iter().flat_map(|needed| needed.scopes.clone()).collect();
+        let given =
+            AddToken { network: "linkedin".to_owned(), kind: kind.id.to_string(), clocks, scopes, ..x_token("ann") };
+        let token = test.broker.add_token(&test.admin, &team, given).await.unwrap().token.id;
+        test.token(&team, "bea").await;
+        let wanted = TokenListFilter { needs_reconnecting: true, ..TokenListFilter::default() };
+        let listed = async || test.broker.list_tokens(&wanted, None, 10).await.unwrap().0.len();
+        assert_eq!(listed().await, 0);
+        test.clock.advance(10 * DAY);
+        for _ in 0..3 {
+            test.broker.watch_tokens().await.unwrap();
+        }
+        assert_eq!(listed().await, 1);
+        let facts = told(&test).await;
+        let [Fact::NeedsReconnecting { token: of, by, .. }] = &facts[..] else { panic!("{facts:?}") };
+        assert_eq!((*of, *by), (token, clocks.refresh_expires_at));
+        test.stop().await;
+    }
+
+    #[tokio::test]
+    async fn out_of_band_spending_is_told_once_a_day() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let token = test.token(&team, "ann").await;
+        let collector = test.collector(&team, "one").await;
+        let caller = test.caller(collector.id);
+        let mut told_after = Vec::new();
+        for day in 0..2 {
+            for nth in 0..3 {
+                let leased = test.broker.acquire_lease(&caller, ask(&team, 1)).await.unwrap();
+                let reset = test.clock.now() + Duration::from_secs(600);
+                let remaining = 200 - nth * 20;
+                let headers = [
+                    ("x-rate-limit-limit", "300".to_owned()),
+                    ("x-rate-limit-remaining", remaining.to_string()),
+                    ("x-rate-limit-reset", reset.secs().to_string()),
+                ];
+                let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+                let answer = Some(Answered { status: 200, headers, ..Answered::default() });
+                let report = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
+                test.broker.report_usage(&caller, leased.lease, report).await.unwrap();
+                test.broker.release_lease(&caller, leased.lease, None).await.unwrap();
+            }
+            let facts = told(&test).await;
+            assert!(facts.iter().all(|fact| matches!(fact, Fact::OutOfBandSpending { token: of, .. } if *of == token)));
+            told_after.push(facts.len());
+            test.clock.advance(DAY + Duration::from_secs(day));
+        }
+        assert_eq!(told_after, [1, 2]);
+        test.stop().await;
+    }
+}
