@@ -126,6 +126,8 @@ ids! {
     OutboxId = "out", "an outbox id";
     /// One fact that people may want to hear.
     EventId = "evt", "an event id";
+    /// One destination of a team.
+    DestinationId = "dst", "a destination id";
     /// One incident.
     IncidentId = "inc", "an incident id";
 }

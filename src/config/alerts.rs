@@ -1,4 +1,4 @@
-//! Who is told.
+//! Which operators are told.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::reader::{Reader, Section, default_of};
 use super::tree::Node;
 use super::values::{self, Problem};
 
-/// Who is told.
+/// Which operators are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alerts {
     /// In which a receiver must answer. 1 s to 1 min.
@@ -19,6 +19,26 @@ pub struct Alerts {
     pub retry_for: Duration,
     /// Receivers of signed messages (Standard Webhooks).
     pub webhooks: Vec<Webhook>,
+    /// Receivers of mails.
+    pub mails: Vec<MailTo>,
+}
+
+/// What operators hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// What many tokens are the matter of: loads, missing tokens, incidents.
+    Alerts,
+    /// Everything, single tokens too.
+    All,
+}
+
+/// A receiver of mails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailTo {
+    /// Its address.
+    pub address: String,
+    /// What it hears of.
+    pub events: Heard,
 }
 
 /// A receiver of signed messages.
@@ -30,6 +50,8 @@ pub struct Webhook {
     pub secret_file: PathBuf,
     /// Whether the address may be a private one, or the connection unencrypted.
     pub allow_private: bool,
+    /// What it hears of.
+    pub events: Heard,
 }
 
 impl fmt::Debug for Webhook {
@@ -39,6 +61,7 @@ impl fmt::Debug for Webhook {
             .field("host", &host)
             .field("secret_file", &self.secret_file)
             .field("allow_private", &self.allow_private)
+            .field("events", &self.events)
             .finish()
     }
 }
@@ -47,10 +70,12 @@ impl Section for Alerts {
     fn read(from: &mut Reader<'_>) -> Self {
         let minute = Duration::from_secs(60);
         let webhooks: Vec<Option<Webhook>> = from.sections("webhooks");
+        let mails: Vec<Option<MailTo>> = from.sections("mails");
         Self {
             timeout: from.span("timeout", Duration::from_secs(10), Duration::from_secs(1)..=minute),
             retry_for: from.span("retry_for", minute * 4320, minute..=minute * 43_200),
             webhooks: webhooks.into_iter().flatten().collect(),
+            mails: mails.into_iter().flatten().collect(),
         }
     }
 }
@@ -63,8 +88,25 @@ impl Section for Option<Webhook> {
             "" => Err("is blank; set it to the file that holds the signing secret".to_owned()),
             path => Ok(PathBuf::from(path)),
         });
-        Some(Webhook { url: url?, secret_file: secret_file?, allow_private })
+        let events = heard(from);
+        Some(Webhook { url: url?, secret_file: secret_file?, allow_private, events })
     }
+}
+
+impl Section for Option<MailTo> {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let address = from.required("address", "a mail address", |node| {
+            let text = values::text(node)?;
+            let is_one = text.matches('@').count() == 1 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+            if is_one { Ok(text) } else { Err("must be one mail address such as \"ops@example.com\"".to_owned()) }
+        });
+        let events = heard(from);
+        Some(MailTo { address: address?, events })
+    }
+}
+
+fn heard(from: &mut Reader<'_>) -> Heard {
+    from.word("events", Heard::Alerts, &[("alerts", Heard::Alerts), ("all", Heard::All)])
 }
 
 impl Default for Alerts {

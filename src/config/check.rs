@@ -3,7 +3,7 @@
 use url::{Host, Url};
 
 use super::errors::Survey;
-use super::{ClientCertificates, Config};
+use super::{ClientCertificates, Config, MailSecurity};
 
 /// Notes every combination that is unsafe or makes no sense.
 pub(super) fn check(config: &Config, survey: &mut Survey) {
@@ -11,6 +11,7 @@ pub(super) fn check(config: &Config, survey: &mut Survey) {
     check_credit(config, survey);
     check_load(config, survey);
     check_webhooks(config, survey);
+    check_mail(config, survey);
     check_vault(config, survey);
     check_sign_in(config, survey);
 }
@@ -119,6 +120,29 @@ fn check_webhooks(config: &Config, survey: &mut Survey) {
     let repeated = |(at, webhook)| webhooks.iter().take(at).any(|earlier| same(earlier, webhook));
     for at in webhooks.iter().enumerate().filter(|entry| repeated(*entry)).map(|(at, _)| at) {
         survey.wrong(&format!("alerts.webhooks.{at}.url"), "is the URL of an earlier webhook; remove one of them");
+    }
+}
+
+fn check_mail(config: &Config, survey: &mut Survey) {
+    let mail = &config.mail;
+    if !mail.is_on() {
+        if !config.alerts.mails.is_empty() {
+            survey.wrong("alerts.mails", "nothing sends mails; set mail.host and mail.from, or remove it");
+        }
+        return;
+    }
+    if mail.from.is_empty() {
+        survey.wrong("mail.from", "mails need a sender; set it to an address such as \"tokens@example.com\"");
+    }
+    if mail.username.is_empty() != mail.password_file.is_none() {
+        survey.wrong("mail.password_file", "a user needs a password and a password a user; set both, or neither");
+    }
+    if mail.security == MailSecurity::Plain && !mail.is_local() {
+        survey
+            .wrong("mail.security", "mails would travel unencrypted beyond this machine; set \"starttls\" or \"tls\"");
+    }
+    if mail.security == MailSecurity::Plain && mail.ca_file.is_some() {
+        survey.wrong("mail.ca_file", "without TLS no certificate is looked at; remove it, or set mail.security");
     }
 }
 

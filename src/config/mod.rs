@@ -11,6 +11,7 @@ mod errors;
 mod grpc;
 mod load;
 mod log;
+mod mail;
 mod networks;
 mod reader;
 mod renewals;
@@ -24,12 +25,13 @@ mod vault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use alerts::{Alerts, Webhook};
+pub use alerts::{Alerts, Heard, MailTo, Webhook};
 pub use credit::{Choice, Credit};
 pub use errors::{ConfigErrors, Mistake, Origin};
 pub use grpc::{ClientCertificates, Grpc, Limits, Tls};
 pub use load::Load;
 pub use log::{Log, LogFormat};
+pub use mail::{Mail, MailSecurity};
 pub use networks::NetworkSettings;
 pub use renewals::Renewals;
 pub use sections::{Catalogue, Http, Keep, Metrics, Store};
@@ -67,8 +69,10 @@ pub struct Config {
     pub sign_in: SignIn,
     /// When a token load is too high.
     pub load: Load,
-    /// Who is told.
+    /// Which operators are told.
     pub alerts: Alerts,
+    /// The mail server.
+    pub mail: Mail,
     /// The log.
     pub log: Log,
     /// The bounds of the metrics.
@@ -167,6 +171,7 @@ impl Section for Config {
             sign_in: from.section("sign_in"),
             load: from.section("load"),
             alerts: from.section("alerts"),
+            mail: from.section("mail"),
             log: from.section("log"),
             metrics: from.section("metrics"),
             networks: from.sections_by_id("networks"),

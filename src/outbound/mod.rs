@@ -4,5 +4,7 @@
 
 pub mod address;
 pub mod key_service;
+pub mod mail;
 pub mod oauth;
-pub mod webhook;
+pub mod post;
+pub mod signature;

@@ -1,18 +1,16 @@
 //! Alerts as the store keeps them, and what people do with them: list, show, acknowledge.
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AuditId, NetworkId, OutboxId, TeamId};
-use crate::domain::alert::{
-    AcknowledgeError, Acknowledgement, Alert, AlertKey, AlertKind, Change, Detail, Level, payload,
-};
+use crate::base::ids::{AlertId, AuditId, EventId, NetworkId, TeamId};
+use crate::domain::alert::{AcknowledgeError, Acknowledgement, Alert, AlertKey, AlertKind, Change, Detail, Level};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::load::LoadKey;
 use crate::domain::member::Action;
-use crate::service::deliver::Lane;
+use crate::domain::notice::{Event, Fact, Turn};
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
-use crate::store::{AlertFilter, AlertRow, OutboxRow, OutboxState, StoreError};
+use crate::store::{AlertFilter, AlertRow, StoreError};
 
 /// Rows read at once while a filter that the store does not know is applied.
 const CHUNK: u32 = 500;
@@ -158,7 +156,7 @@ impl Broker {
             self.note_unchanged(&attempt, &alert).await?;
             return Ok(alert);
         }
-        self.store.update_alert(row_of(&alert), Vec::new(), Some(attempt.trail(audit, &alert))).await?;
+        self.store.update_alert(row_of(&alert), Some(attempt.trail(audit, &alert))).await?;
         book.acknowledged(&alert.key);
         self.watch.tell_alert(alert.clone());
         Ok(alert)
@@ -232,25 +230,26 @@ pub(super) fn alert_of(row: AlertRow) -> Option<Alert> {
     })
 }
 
-/// What tells of a change: one message per destination. An opening and a clearing have one each, whatever goes wrong in between.
-pub(super) fn messages(lanes: &[Lane], alert: &Alert, change: Change, now: Timestamp) -> Vec<OutboxRow> {
+/// The event that tells of a change. An opening and a clearing have one each, whatever goes wrong in between.
+pub(super) fn event_of(alert: &Alert, change: Change, now: Timestamp) -> Event {
+    let (network, class, id) = (alert.key.load.network.clone(), alert.key.load.class.clone(), alert.id);
+    let turn = match change {
+        Change::Raised => Turn::Raised,
+        Change::Lowered => Turn::Lowered,
+        Change::Opened(_) | Change::Cleared => Turn::Opened,
+    };
+    let fact = match (alert.key.kind, change) {
+        (AlertKind::TokenLoadTooHigh, Change::Cleared) => Fact::LoadCleared { network, class, alert: id },
+        (AlertKind::TokenLoadTooHigh, _) => Fact::LoadTooHigh { network, class, alert: id, turn },
+        (AlertKind::NoAccessTokens, Change::Cleared) => Fact::AccessTokensAgain { network, class, alert: id },
+        (AlertKind::NoAccessTokens, _) => Fact::NoAccessTokens { network, class, alert: id },
+    };
     let nth = match change {
         Change::Opened(_) | Change::Cleared => String::new(),
         Change::Raised | Change::Lowered => format!("/{}", now.micros()),
     };
-    let body = payload(alert, change, now).into_bytes();
-    let message = |lane: &Lane| OutboxRow {
-        id: OutboxId::generate(),
-        destination: lane.destination.clone(),
-        kind: format!("{}.{}", alert.key.kind.as_str(), change.as_str()),
-        payload: body.clone(),
-        dedup_key: format!("{}/{}{nth}/{}", alert.id, change.as_str(), lane.destination),
-        due_at: now,
-        attempts: 0,
-        last_error: None,
-        state: OutboxState::Pending,
-    };
-    lanes.iter().map(message).collect()
+    let dedup_key = format!("{id}/{}{nth}", change.as_str());
+    Event { id: EventId::generate(), at: now, team: Some(alert.key.load.team.clone()), fact, dedup_key }
 }
 
 /// The audit event of a change.

@@ -26,6 +26,10 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
 const LEAVE_EVERY: Duration = Duration::from_secs(60);
 const RESEAL_EVERY: Duration = Duration::from_secs(1);
+/// How often ends of tokens are looked at, on the broker's clock.
+const EXPIRIES_EVERY: Duration = Duration::from_secs(60);
+/// How often events are told, on the broker's clock.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often metrics are shown, in real time.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How often a task looks at the broker's clock, in real time.
@@ -81,10 +85,11 @@ impl Broker {
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });
+        self.every(tasks, "expiries", EXPIRIES_EVERY, |broker| async move { broker.look_at_expiries().await });
+        self.every(tasks, "tell", TELL_EVERY, |broker| async move { broker.tell_events().await });
+        self.every(tasks, "messages", SHOW_EVERY, |broker| async move { broker.show_messages().await });
         self.start_metrics(tasks);
-        for lane in 0..self.watch.lanes.len() {
-            self.start_lane(tasks, lane);
-        }
+        self.start_lanes(tasks);
     }
 
     /// Evaluates the loads and brings the alerts in line with them.
@@ -136,31 +141,7 @@ impl Broker {
         });
     }
 
-    fn start_lane(&self, tasks: &Tasks, at: usize) {
-        let (broker, stop) = (self.clone(), tasks.clone());
-        tasks.spawn("deliver", async move {
-            let lane = &broker.watch.lanes[at];
-            let name = format!("deliver {}", lane.destination);
-            loop {
-                tokio::select! {
-                    () = broker.lane_is_due(lane, LOOK_EVERY) => {}
-                    () = stop.stopped() => return,
-                }
-                let began = broker.now();
-                let done = tokio::select! {
-                    done = broker.deliver(lane) => done,
-                    () = stop.stopped() => return,
-                };
-                let failed = done.is_err();
-                broker.ran(&name, began, done.map(|attempts| format!("{attempts} attempts")));
-                if failed {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-            }
-        });
-    }
-
-    fn ran(&self, task: &str, began: Timestamp, done: Result<String, StoreError>) {
+    pub(super) fn ran(&self, task: &str, began: Timestamp, done: Result<String, StoreError>) {
         if let Err(error) = &done {
             tracing::warn!(task, %error, "background work failed; it is done again");
         }

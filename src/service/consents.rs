@@ -72,7 +72,6 @@ impl Broker {
                 token: token.clone(),
                 secrets: None,
                 trail: attempt.trail(audit, &made),
-                outbox: Vec::new(),
                 alerts: Vec::new(),
             };
             // In the pool first: no lease is opened for what is withdrawn once this is acknowledged.

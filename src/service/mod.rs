@@ -15,7 +15,6 @@ pub mod changes;
 mod clock;
 pub mod collectors;
 pub mod consents;
-mod deliver;
 mod directory;
 mod estimate_load;
 pub mod import_tokens;
@@ -26,6 +25,7 @@ mod list_leases;
 mod luck;
 pub mod members;
 pub mod networks;
+pub mod notices;
 pub mod page;
 pub mod profiles;
 mod prune;
@@ -70,6 +70,7 @@ use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
+use crate::service::notices::Notices;
 use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
 use crate::service::sessions::SignInDesk;
@@ -84,7 +85,6 @@ pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;
 pub use background::{BackgroundStatus, LastRun};
 pub use caller::{Caller, Forbidden, Holder, Shown};
-pub use deliver::{Lane, LaneError};
 pub use directory::Directory;
 pub use estimate_load::{AddedCollection, AddedTokens};
 pub use list_leases::{LeaseRecord, ListLeasesError};
@@ -134,6 +134,8 @@ pub struct Parts {
     pub out_of_band: tell::OutOfBand,
     /// Incidents that are open.
     pub incidents: Incidents,
+    /// What telling people is done with.
+    pub notices: Notices,
     /// Imports that are known.
     pub imports: Imports,
 }

@@ -346,7 +346,6 @@ impl Broker {
                 token: after,
                 secrets: None,
                 trail: Trail::from(audit).telling(events),
-                outbox: Vec::new(),
                 alerts: Vec::new(),
             };
             let settled_by_renewal = matches!(finding, Finding::Dead(Reason::Expired | Reason::NotAccepted));

@@ -190,6 +190,7 @@ impl Broker {
 
     async fn pass(&self) -> Result<(), StoreError> {
         self.reseal_apps().await?;
+        self.reseal_destinations().await?;
         let mut after = None;
         loop {
             let (last, damaged) = self.reseal_part(after).await?;

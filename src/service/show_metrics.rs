@@ -1,10 +1,12 @@
 //! Shows the state of the whole broker as metrics: a look at the books, not a count of events.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::base::ids::{NetworkId, TeamId};
 use crate::domain::pool::{BucketSurvey, Pool};
 use crate::service::Broker;
+use crate::store::StoreError;
 use crate::telemetry::{LoadRow, TokenRow};
 
 /// Buckets that are looked at under one lock.
@@ -34,6 +36,14 @@ impl Broker {
         self.metrics.set_over_grants(over_grants);
         self.metrics.set_tokens(&tokens);
         self.metrics.set_loads(&self.load_rows(&left));
+    }
+
+    /// Sets the gauges that tell of messages. Returns what waits, for people.
+    pub(super) async fn show_messages(&self) -> Result<String, StoreError> {
+        let (facts, now) = (self.store.outbox_facts().await?, self.now());
+        let oldest = facts.oldest_due_at.into_iter().chain(facts.oldest_untold_at).min();
+        self.metrics.set_messages(facts.pending, facts.dead, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
+        Ok(format!("{} messages wait, {} were given up", facts.pending, facts.dead))
     }
 
     fn survey_buckets(&self, network: &NetworkId, left: &mut Left) -> u32 {

@@ -27,12 +27,13 @@ use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
 use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
+use crate::service::notices::{Notices, NoticesError};
 use crate::service::renew::Renewals;
 use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
 use crate::service::tell::OutOfBand;
-use crate::service::{Broker, Directory, Lane, LaneError, Parts, Streams, Watch, apps};
+use crate::service::{Broker, Directory, Parts, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{HashError, Vault, VaultError, WrappedOwnKey};
@@ -65,9 +66,9 @@ pub enum StartError {
     /// The store's note of its key is damaged.
     #[error("the store's note of its sealing key is damaged; restore a backup of the store")]
     Fingerprint,
-    /// A webhook.
+    /// A destination of operators, or the mail server.
     #[error(transparent)]
-    Webhook(#[from] LaneError),
+    Notices(#[from] NoticesError),
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
@@ -115,7 +116,7 @@ impl Broker {
         engine.start_background(tasks);
         let vault = Arc::new(vault);
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
-        let watch = Watch::new(Lane::of_config(&config.alerts, &lookup, &clock)?);
+        let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
         let broker = Broker::new(Parts {
             desk,
@@ -131,7 +132,8 @@ impl Broker {
             streams: Streams::default(),
             changes: Changes::default(),
             sealing: Sealing::new(source),
-            watch,
+            watch: Watch::default(),
+            notices,
             renewals: Renewals::new(endpoint),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, EventId, TeamId, TokenId};
-use crate::domain::notice::{Event, Fact};
+use crate::domain::notice::{Event, Fact, of_change};
 use crate::domain::token::{Token, TokenState};
 
 /// An event; `key` names the fact, so that it is told once.
@@ -18,16 +18,11 @@ pub(super) fn of_state(before: &Token, after: &Token, at: Timestamp) -> Option<E
     let Token { id, team, network, version, .. } = after;
     let (token, network) = (*id, network.clone());
     match (before.state, after.state) {
-        (TokenState::Invalid { .. }, TokenState::Invalid { .. }) => None,
-        (_, TokenState::Invalid { reason, since }) => {
-            let key = format!("{id}/invalid/{}/{}", reason.as_str(), since.micros());
-            Some(event(at, Some(team.clone()), Fact::TokenInvalid { network, token, reason }, key))
-        }
         (TokenState::Invalid { .. } | TokenState::Suspect { .. }, TokenState::Live) if before.version < *version => {
             let key = format!("{id}/renewed/{version}");
             Some(event(at, Some(team.clone()), Fact::TokenRenewed { network, token }, key))
         }
-        _ => None,
+        _ => of_change(before.state, after, at),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the broker's watching keeps in memory: the last loads, the states of alerts, who listens, and where alerts are sent.
+//! What the broker's watching keeps in memory: the last loads, the states of alerts, and who listens.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +8,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use crate::base::ids::NetworkId;
 use crate::domain::alert::Alert;
 use crate::service::background::BackgroundStatus;
-use crate::service::deliver::Lane;
 use crate::service::supply::NetworkSupply;
 use crate::service::team_load::Loads;
 use crate::service::watch_alerts::Book;
@@ -25,26 +24,26 @@ pub struct Watch {
     changes: broadcast::Sender<Arc<Alert>>,
     /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
     pub(super) book: tokio::sync::Mutex<Book>,
-    pub(super) lanes: Vec<Lane>,
     streams: Arc<Semaphore>,
     /// When each background task last ran, and what came of it.
     pub status: BackgroundStatus,
 }
 
-impl Watch {
-    /// Nothing watched yet. `lanes` are the places that alerts are sent to.
-    pub fn new(lanes: Vec<Lane>) -> Self {
+impl Default for Watch {
+    /// Nothing watched yet.
+    fn default() -> Self {
         Self {
             loads: watch::Sender::default(),
             supplies: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             book: tokio::sync::Mutex::default(),
-            lanes,
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             status: BackgroundStatus::default(),
         }
     }
+}
 
+impl Watch {
     /// The loads as they were last evaluated.
     pub fn loads(&self) -> Arc<Loads> {
         self.loads.borrow().clone()

@@ -16,9 +16,9 @@ use crate::domain::load::{LoadKey, Ratio};
 use crate::domain::pool::NoToken;
 use crate::domain::token::Reason;
 use crate::service::Broker;
-use crate::service::alerts::{alert_of, audit_of, messages, row_of};
+use crate::service::alerts::{alert_of, audit_of, event_of, row_of};
 use crate::service::team_load::{ClassLoad, LoadLevel, Loads};
-use crate::store::{AlertFilter, StoreError};
+use crate::store::{AlertFilter, StoreError, Trail};
 use crate::telemetry::AlertRow;
 
 /// A request without a usable token is demand for this long, unless a token becomes usable before.
@@ -169,8 +169,8 @@ impl Broker {
     async fn open(&self, seen: &Seen<'_>, entry: &mut Entry, change: Change, now: Timestamp) -> Result<(), StoreError> {
         let (Change::Opened(level), Some(detail)) = (change, self.detail(seen, entry, now)) else { return Ok(()) };
         let alert = Alert::open(AlertId::generate(), seen.key.clone(), level, now, detail);
-        let messages = messages(&self.watch.lanes, &alert, change, now);
-        if self.store.open_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now).into())).await? {
+        let trail = Trail::from(audit_of(&alert, change, now)).telling([event_of(&alert, change, now)]);
+        if self.store.open_alert(row_of(&alert), Some(trail)).await? {
             entry.open = Some(alert.id);
             entry.acknowledged = false;
             self.tell(alert, change);
@@ -210,8 +210,9 @@ impl Broker {
         let detail = self.detail(seen, entry, now).unwrap_or_else(|| stored.detail.clone());
         let alert = stored.follow(change, now, detail);
         let quiet = alert.acknowledged.is_some() && change != Change::Cleared;
-        let messages = if quiet { Vec::new() } else { messages(&self.watch.lanes, &alert, change, now) };
-        self.store.update_alert(row_of(&alert), messages, Some(audit_of(&alert, change, now).into())).await?;
+        let event = (!quiet).then(|| event_of(&alert, change, now));
+        let trail = Trail::from(audit_of(&alert, change, now)).telling(event);
+        self.store.update_alert(row_of(&alert), Some(trail)).await?;
         self.tell(alert, change);
         Ok(())
     }
@@ -228,7 +229,6 @@ impl Broker {
                 tracing::warn!(%team, %network, %class, kind, level, alert = %alert.id, "{}", alert.message);
             }
         }
-        self.watch.lanes.iter().for_each(|lane| lane.wake());
         self.watch.tell_alert(alert);
     }
 

@@ -159,6 +159,21 @@ impl Watched {
         self.broker.add_token(&Caller::Broker, team, token).await.unwrap()
     }
 
+    /// Adds a token of one more person, granted by a member as the team names it.
+    pub async fn add_granted_token(&mut self, granted_by: &str) -> TokenView {
+        self.people += 1;
+        let token =
+            AddToken { granted_by: granted_by.to_owned(), ..user_token("net", &["read"], &self.people.to_string()) };
+        self.broker.add_token(&Caller::Broker, &acme(), token).await.unwrap()
+    }
+
+    /// Adds a token of one more person, which speaks for a profile.
+    pub async fn add_token_for(&mut self, profile: &str) -> TokenView {
+        self.people += 1;
+        let token = AddToken { profile: profile.to_owned(), ..user_token("net", &["read"], &self.people.to_string()) };
+        self.broker.add_token(&Caller::Broker, &acme(), token).await.unwrap()
+    }
+
     /// Adds a person's token of X to the team of most tests.
     pub async fn add_x_token(&self) {
         let token = user_token("x", &["tweet.read", "users.read"], "of X");

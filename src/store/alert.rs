@@ -6,7 +6,6 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, ClassId, NetworkId, TeamId};
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
-use crate::store::outbox::{OutboxRow, insert_messages};
 use crate::store::sql::{ManyRows, Row, Tx, Value, first, values};
 use crate::store::{StoreError, Trail};
 
@@ -59,21 +58,11 @@ pub struct AlertFilter {
 /// What is kept of alerts.
 #[async_trait]
 pub trait AlertStore: Send + Sync {
-    /// Opens an alert with its messages. Returns whether it was opened: if the matter has an open alert already, nothing is
+    /// Opens an alert with what its opening leaves beside it. Returns whether it was opened: if the matter has an open alert already, nothing is
     /// written.
-    async fn open_alert(
-        &self,
-        alert: AlertRow,
-        messages: Vec<OutboxRow>,
-        trail: Option<Trail>,
-    ) -> Result<bool, StoreError>;
-    /// Writes level, message, detail, clearing and acknowledgement of an alert, with messages that tell of it.
-    async fn update_alert(
-        &self,
-        alert: AlertRow,
-        messages: Vec<OutboxRow>,
-        trail: Option<Trail>,
-    ) -> Result<(), StoreError>;
+    async fn open_alert(&self, alert: AlertRow, trail: Option<Trail>) -> Result<bool, StoreError>;
+    /// Writes level, message, detail, clearing and acknowledgement of an alert, with what its change leaves beside it.
+    async fn update_alert(&self, alert: AlertRow, trail: Option<Trail>) -> Result<(), StoreError>;
     /// The alert of that id.
     async fn find_alert(&self, alert: AlertId) -> Result<Option<AlertRow>, StoreError>;
     /// At most `limit` alerts, the newest first.
@@ -122,18 +111,12 @@ const LIST_OF_TEAM: &str = list_alerts!("team = $1");
 
 #[async_trait]
 impl<D: Database> AlertStore for D {
-    async fn open_alert(
-        &self,
-        alert: AlertRow,
-        messages: Vec<OutboxRow>,
-        trail: Option<Trail>,
-    ) -> Result<bool, StoreError> {
+    async fn open_alert(&self, alert: AlertRow, trail: Option<Trail>) -> Result<bool, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 if insert_alerts(tx, [&alert]).await? == 0 {
                     return Ok(false);
                 }
-                insert_messages(tx, &messages).await?;
                 leave(tx, trail.as_ref()).await?;
                 Ok(true)
             })
@@ -141,12 +124,7 @@ impl<D: Database> AlertStore for D {
         .await
     }
 
-    async fn update_alert(
-        &self,
-        alert: AlertRow,
-        messages: Vec<OutboxRow>,
-        trail: Option<Trail>,
-    ) -> Result<(), StoreError> {
+    async fn update_alert(&self, alert: AlertRow, trail: Option<Trail>) -> Result<(), StoreError> {
         let id = alert.id;
         let values = values![
             id,
@@ -162,7 +140,6 @@ impl<D: Database> AlertStore for D {
                 if tx.execute(UPDATE_ALERT, values).await? == 0 {
                     return Err(StoreError::not_found(id));
                 }
-                insert_messages(tx, &messages).await?;
                 leave(tx, trail.as_ref()).await
             })
         })

@@ -48,7 +48,7 @@ struct Check {
 /// How many names a finding shows.
 const SHOWN: usize = 5;
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     Check {
         name: "bucket.over_grant",
         severity: Severity::Error,
@@ -98,6 +98,12 @@ const CHECKS: [Check; 7] = [
         sql: "SELECT DISTINCT destination FROM outbox WHERE state = 'dead' AND $1 IS NOT NULL
               ORDER BY destination LIMIT 6",
         problem: "messages could not be sent; correct the destination, then replay them",
+    },
+    Check {
+        name: "event.untold",
+        severity: Severity::Warning,
+        sql: "SELECT id FROM event WHERE told_at_us IS NULL AND at_us < $1 - 3600000000 ORDER BY id LIMIT 6",
+        problem: "nobody was told of events for an hour; see that a broker runs on this store, and its log",
     },
 ];
 

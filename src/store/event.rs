@@ -35,6 +35,9 @@ const OF_TEAM: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE 
 const PRUNE: &str = "DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL LIMIT $2)";
 
+static FIND: ManyRows =
+    ManyRows::new("SELECT id, at_us, team, fact, dedup_key FROM event WHERE id IN (SELECT column1 FROM", 1, ")");
+
 #[async_trait]
 impl<D: Database> EventStore for D {
     async fn append_events(&self, events: Vec<Event>) -> Result<u64, StoreError> {
@@ -63,12 +66,19 @@ pub(crate) async fn insert_events(tx: &mut dyn Tx, events: &[Event]) -> Result<u
     INSERT_EVENTS.execute(tx, events.iter().map(parameters).collect()).await
 }
 
+/// The events of these ids, the oldest first.
+pub(crate) async fn find_events(tx: &mut dyn Tx, ids: Vec<Vec<Value>>) -> Result<Vec<Event>, StoreError> {
+    let mut events: Vec<Event> = FIND.rows(tx, ids).await?.into_iter().map(event).collect::<Result<_, _>>()?;
+    events.sort_by_key(|event| event.id);
+    Ok(events)
+}
+
 fn parameters(event: &Event) -> Vec<Value> {
     values![
         event.id,
         event.at,
         event.team.as_ref(),
-        event.fact.kind(),
+        event.fact.kind().as_str(),
         event.fact.network(),
         event.fact.token(),
         json(&event.fact),

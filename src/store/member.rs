@@ -283,7 +283,8 @@ fn values_of(member: &Member) -> Vec<Value> {
     ]
 }
 
-fn member(mut row: Row) -> Result<Member, StoreError> {
+/// Reads the columns of a member.
+pub(crate) fn member(mut row: Row) -> Result<Member, StoreError> {
     let (id, team, display_name) = (row.id(MemberId::from_slice)?, row.slug()?, row.text()?);
     let mail: MailAddress = row.slug()?;
     let role = Role::from_name(&row.text()?).ok_or_else(|| StoreError::corrupt("a role that is none"))?;

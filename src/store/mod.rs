@@ -18,14 +18,17 @@ pub mod credit;
 mod database;
 pub mod dead_span;
 pub mod departure;
+pub mod destination;
 pub mod doctor;
 mod error;
 pub mod event;
 pub mod idempotency;
 pub mod incident;
 pub mod lease;
+pub mod look;
 pub mod member;
 pub mod meta;
+pub mod notice;
 pub mod outbox;
 pub mod profile;
 pub mod renewal;
@@ -48,15 +51,18 @@ pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use dead_span::DeadSpanStore;
 pub use departure::DepartureStore;
+pub use destination::{DestinationStore, StoredDestination};
 pub use doctor::{DoctorStore, Finding, Severity};
 pub use error::{Cause, StoreError};
 pub use event::EventStore;
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
 pub use incident::{IncidentFilter, IncidentStore, SettledToken};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
+pub use look::{Look, LookStore, PutLook};
 pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
 pub use meta::{MetaName, MetaStore};
-pub use outbox::{OutboxRow, OutboxState, OutboxStore, SendResult};
+pub use notice::{NoticeStore, ReadMarks};
+pub use outbox::{ClaimLanes, Hearing, OutboxFacts, OutboxRow, OutboxState, OutboxStore, SendResult, Telling};
 pub use profile::ProfileStore;
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
@@ -86,6 +92,9 @@ pub trait Store:
     + AuditStore
     + AlertStore
     + EventStore
+    + LookStore
+    + NoticeStore
+    + DestinationStore
     + OutboxStore
     + IdempotencyStore
     + IncidentStore

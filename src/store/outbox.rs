@@ -1,36 +1,42 @@
-//! Messages to the outside: written with what they tell of, sent later, at least once.
+//! Messages to the outside: which events are told to whom, sent later, at least once.
 //!
-//! A claim moves a message's due time to the end of the claim and counts the attempt. A sender that dies gives its messages back
-//! by doing nothing. What a sender says of a message counts only while the attempt is its own.
+//! Events are told in one transaction: they are marked, and each destination gets its messages by the rules of
+//! [`crate::domain::notice::gather`]. Each destination has a lane. A claim keeps a lane for one sender until its end and counts the
+//! attempt of its oldest due message, so a sender that dies gives both back by doing nothing. What a sender says of a message counts only while the
+//! attempt is its own. A message that is to be tried again holds up its lane, and no other.
 
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::OutboxId;
-use crate::domain::audit::AuditEvent;
-use crate::store::StoreError;
-use crate::store::audit::insert_audit;
+use crate::base::ids::{EventId, OutboxId};
+use crate::domain::notice::{Budget, Event};
 use crate::store::database::Database;
-use crate::store::sql::{ManyRows, Row, Tx, Value, values};
+use crate::store::idempotency::insert_trail;
+use crate::store::sql::{Row, Value, first, values};
+use crate::store::{StoreError, Trail};
+
+mod tell;
 
 /// A message to the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Its id.
+    /// Its id, by which a receiver knows a repetition.
     pub id: OutboxId,
-    /// Where to, by the name of a configured destination.
+    /// Where to.
     pub destination: String,
-    /// Its kind (`alert.opened`).
-    pub kind: String,
-    /// What is sent.
-    pub payload: Vec<u8>,
-    /// Names the message; a second one with this key is not written.
-    pub dedup_key: String,
+    /// The events that it tells of, the oldest first.
+    pub events: Vec<EventId>,
+    /// How many more there are that it does not name.
+    pub more: u32,
+    /// When it was made.
+    pub made_at: Timestamp,
     /// Not before this time.
     pub due_at: Timestamp,
+    /// When it was tried first.
+    pub first_tried_at: Option<Timestamp>,
     /// How often sending was tried.
     pub attempts: u32,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed, or why it was dropped.
     pub last_error: Option<String>,
     /// What became of it.
     pub state: OutboxState,
@@ -43,23 +49,56 @@ pub enum OutboxState {
     Pending,
     /// Sent.
     Sent,
+    /// Not sent, since nothing of it held any more.
+    Dropped,
     /// Given up; a person may replay it.
     Dead,
 }
 
 impl OutboxState {
+    /// All states.
+    pub const ALL: [OutboxState; 4] =
+        [OutboxState::Pending, OutboxState::Sent, OutboxState::Dropped, OutboxState::Dead];
+
     /// The name used in SQL and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             OutboxState::Pending => "pending",
             OutboxState::Sent => "sent",
+            OutboxState::Dropped => "dropped",
             OutboxState::Dead => "dead",
         }
     }
 
     fn from_name(name: &str) -> Option<OutboxState> {
-        [OutboxState::Pending, OutboxState::Sent, OutboxState::Dead].into_iter().find(|state| state.as_str() == name)
+        OutboxState::ALL.into_iter().find(|state| state.as_str() == name)
     }
+}
+
+/// Events that are told now.
+#[derive(Debug, Clone)]
+pub struct Telling {
+    /// Now.
+    pub now: Timestamp,
+    /// The events, also those that nobody hears of.
+    pub events: Vec<EventId>,
+    /// Who hears of them.
+    pub hearings: Vec<Hearing>,
+}
+
+/// One destination hears of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hearing {
+    /// The destination.
+    pub destination: String,
+    /// The event.
+    pub event: EventId,
+    /// Not before this time.
+    pub from: Timestamp,
+    /// Whether it has a message of its own whatever else there is.
+    pub urgent: bool,
+    /// How many messages the destination may get.
+    pub budget: Budget,
 }
 
 /// What a sender says of an attempt.
@@ -67,7 +106,12 @@ impl OutboxState {
 pub enum SendResult {
     /// It arrived.
     Sent,
-    /// It did not; try again at `due_at`.
+    /// It was not sent, since nothing of it holds any more.
+    Dropped {
+        /// Why, for people.
+        why: String,
+    },
+    /// It did not arrive; try again at `due_at`.
     Retry {
         /// When.
         due_at: Timestamp,
@@ -81,21 +125,47 @@ pub enum SendResult {
     },
 }
 
+/// Lanes to claim.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimLanes {
+    /// Now.
+    pub now: Timestamp,
+    /// Until when they are the caller's.
+    pub until: Timestamp,
+    /// Those whose last attempt failed, or those whose did not.
+    pub failing: bool,
+    /// How many.
+    pub limit: u32,
+}
+
+/// What waits, and what was given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxFacts {
+    /// Messages that wait.
+    pub pending: u64,
+    /// When the oldest of them was due.
+    pub oldest_due_at: Option<Timestamp>,
+    /// Messages that were given up.
+    pub dead: u64,
+    /// When the oldest event happened of which nobody was told yet.
+    pub oldest_untold_at: Option<Timestamp>,
+}
+
 /// What is kept of messages to the outside.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Writes messages that belong to no other change. Returns how many are new.
-    async fn enqueue(&self, messages: Vec<OutboxRow>) -> Result<u64, StoreError>;
-    /// Claims at most `limit` messages to `destination` that are due at `now`, until `claimed_until`, the longest due first.
-    async fn claim_due(
+    /// Marks events as told and writes the messages that tell of them. [`StoreError::Conflict`]: one was told before; nothing was written.
+    async fn tell(&self, telling: Telling) -> Result<(), StoreError>;
+    /// Claims lanes that are due, the longest due first; the oldest due message of each, its attempt counted.
+    async fn claim_lanes(&self, claim: ClaimLanes) -> Result<Vec<OutboxRow>, StoreError>;
+    /// Writes the result of the attempt with that number, and gives the lane free. Returns whether the attempt was still the latest.
+    async fn mark(
         &self,
-        destination: &str,
+        message: OutboxId,
+        attempt: u32,
+        result: SendResult,
         now: Timestamp,
-        claimed_until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError>;
-    /// Writes the result of the attempt with that number. Returns whether the attempt was still the latest.
-    async fn mark(&self, message: OutboxId, attempt: u32, result: SendResult) -> Result<bool, StoreError>;
+    ) -> Result<bool, StoreError>;
     /// At most `limit` messages in that state after `after`, by id.
     async fn list_outbox(
         &self,
@@ -104,64 +174,111 @@ pub trait OutboxStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError>;
     /// Makes a dead message due at `due_at`, with its attempts counted anew.
-    async fn replay(&self, message: OutboxId, due_at: Timestamp, audit: AuditEvent) -> Result<(), StoreError>;
-    /// Deletes at most `limit` sent messages that were due before `before`; how many.
+    async fn replay(&self, message: OutboxId, due_at: Timestamp, trail: Trail) -> Result<(), StoreError>;
+    /// Deletes a dead message.
+    async fn purge(&self, message: OutboxId, trail: Trail) -> Result<(), StoreError>;
+    /// Deletes at most `limit` messages that were sent or dropped before `before`; how many.
     async fn prune_outbox(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// What waits, and what was given up.
+    async fn outbox_facts(&self) -> Result<OutboxFacts, StoreError>;
+    /// The events of these ids, the oldest first.
+    async fn find_events(&self, ids: &[EventId]) -> Result<Vec<Event>, StoreError>;
 }
 
-static INSERT_MESSAGES: ManyRows = ManyRows::insert(
-    "outbox (id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state)",
-    9,
-    "ON CONFLICT (dedup_key) DO NOTHING",
-);
+/// The columns of a message, as [`message`] reads them.
+macro_rules! columns {
+    () => {
+        "id, destination, events, more, made_at_us, due_at_us, first_tried_at_us, attempts, last_error, state"
+    };
+}
 
-/// The outer condition is checked again after waiting for another claim, so PostgreSQL claims no message twice.
-const CLAIM_DUE: &str = "UPDATE outbox SET due_at_us = $2, attempts = attempts + 1
-    WHERE state = 'pending' AND due_at_us <= $1 AND id IN (
-        SELECT id FROM outbox WHERE state = 'pending' AND due_at_us <= $1 AND destination = $4 ORDER BY due_at_us, id LIMIT $3)
-    RETURNING id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state";
-const MARK: &str = "UPDATE outbox SET state = $3, due_at_us = COALESCE($4, due_at_us), last_error = $5
-    WHERE id = $1 AND attempts = $2 AND state = 'pending'";
-const LIST_OUTBOX: &str = "SELECT id, destination, kind, payload, dedup_key, due_at_us, attempts, last_error, state
-    FROM outbox WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3";
-const REPLAY: &str =
-    "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0 WHERE id = $1 AND state = 'dead'";
+/// The outer condition is checked again after waiting for another claim, so PostgreSQL claims no lane twice.
+const CLAIM_SOUND: &str = "UPDATE lane SET claimed_until_us = $2 WHERE claimed_until_us <= $1 AND destination IN (
+    SELECT destination FROM lane WHERE failures = 0 AND due_at_us <= $1 AND claimed_until_us <= $1
+    ORDER BY due_at_us LIMIT $3) RETURNING destination";
+const CLAIM_FAILING: &str = "UPDATE lane SET claimed_until_us = $2 WHERE claimed_until_us <= $1 AND destination IN (
+    SELECT destination FROM lane WHERE failures > 0 AND due_at_us <= $1 AND claimed_until_us <= $1
+    ORDER BY due_at_us LIMIT $3) RETURNING destination";
+const CLAIM_MESSAGE: &str = concat!(
+    "UPDATE outbox SET attempts = attempts + 1, first_tried_at_us = COALESCE(first_tried_at_us, $2)
+    WHERE id = (SELECT id FROM outbox WHERE state = 'pending' AND destination = $1 AND due_at_us <= $2 ORDER BY id LIMIT 1)
+    RETURNING ",
+    columns!()
+);
+const MARK: &str =
+    "UPDATE outbox SET state = $3, due_at_us = COALESCE($4, due_at_us), last_error = $5, ended_at_us = $6
+    WHERE id = $1 AND attempts = $2 AND state = 'pending' RETURNING destination";
+const DELAY_LANE: &str = "UPDATE lane SET due_at_us = $2, failures = failures + 1, claimed_until_us = 0
+    WHERE destination = $1";
+/// An empty lane gets no due time, and goes.
+const FREE_LANE: &str =
+    "UPDATE lane SET claimed_until_us = 0, failures = CASE WHEN $2 = 1 THEN 0 ELSE failures END, due_at_us = COALESCE(
+    (SELECT MIN(due_at_us) FROM outbox WHERE state = 'pending' AND destination = $1), $3) WHERE destination = $1";
+const END_LANE: &str = "DELETE FROM lane WHERE destination = $1
+    AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND destination = $1)";
+const LIST_OUTBOX: &str =
+    concat!("SELECT ", columns!(), " FROM outbox WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3");
+const REPLAY: &str = "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0, first_tried_at_us = NULL,
+    ended_at_us = NULL WHERE id = $1 AND state = 'dead' RETURNING destination";
+const PURGE: &str = "DELETE FROM outbox WHERE id = $1 AND state = 'dead'";
 const PRUNE_OUTBOX: &str = "DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE state = 'sent' AND due_at_us < $1 LIMIT $2)";
+    SELECT id FROM outbox WHERE ended_at_us < $1 AND ended_at_us IS NOT NULL LIMIT $2)";
+const COUNT_PENDING: &str = "SELECT COUNT(*), MIN(due_at_us) FROM outbox WHERE state = 'pending'";
+const COUNT_DEAD: &str = "SELECT COUNT(*) FROM outbox WHERE state = 'dead'";
+const OLDEST_UNTOLD: &str = "SELECT at_us FROM event WHERE told_at_us IS NULL AND id > $1 ORDER BY id LIMIT 1";
 
 #[async_trait]
 impl<D: Database> OutboxStore for D {
-    async fn enqueue(&self, messages: Vec<OutboxRow>) -> Result<u64, StoreError> {
-        self.write(move |tx| Box::pin(async move { insert_messages(tx, &messages).await })).await
+    async fn tell(&self, telling: Telling) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tell::tell(tx, telling).await })).await
     }
 
-    async fn claim_due(
-        &self,
-        destination: &str,
-        now: Timestamp,
-        claimed_until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        let destination = destination.to_owned();
+    async fn claim_lanes(&self, claim: ClaimLanes) -> Result<Vec<OutboxRow>, StoreError> {
+        let ClaimLanes { now, until, failing, limit } = claim;
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = tx.rows(CLAIM_DUE, values![now, claimed_until, limit, destination]).await?;
-                let mut messages: Vec<OutboxRow> = rows.into_iter().map(message).collect::<Result<_, _>>()?;
-                messages.sort_by_key(|message| message.id);
-                Ok(messages)
+                let claim = if failing { CLAIM_FAILING } else { CLAIM_SOUND };
+                let mut claimed = Vec::new();
+                for mut row in tx.rows(claim, values![now, until, limit]).await? {
+                    let destination = row.text()?;
+                    match first(tx, CLAIM_MESSAGE, values![&*destination, now]).await? {
+                        Some(row) => claimed.push(message(row)?),
+                        None => free_lane(tx, &destination, false, now).await?,
+                    }
+                }
+                Ok(claimed)
             })
         })
         .await
     }
 
-    async fn mark(&self, message: OutboxId, attempt: u32, result: SendResult) -> Result<bool, StoreError> {
-        let (state, due_at, error) = match result {
+    async fn mark(
+        &self,
+        message: OutboxId,
+        attempt: u32,
+        result: SendResult,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (state, due_at, error) = match &result {
             SendResult::Sent => (OutboxState::Sent, None, None),
-            SendResult::Retry { due_at, error } => (OutboxState::Pending, Some(due_at), Some(error)),
-            SendResult::Dead { error } => (OutboxState::Dead, None, Some(error)),
+            SendResult::Dropped { why } => (OutboxState::Dropped, None, Some(why.clone())),
+            SendResult::Retry { due_at, error } => (OutboxState::Pending, Some(*due_at), Some(error.clone())),
+            SendResult::Dead { error } => (OutboxState::Dead, None, Some(error.clone())),
         };
-        let values = values![message, attempt, state.as_str(), due_at, error];
-        self.write(move |tx| Box::pin(async move { Ok(tx.execute(MARK, values).await? > 0) })).await
+        let ended_at = matches!(state, OutboxState::Sent | OutboxState::Dropped).then_some(now);
+        let values = values![message, attempt, state.as_str(), due_at, error, ended_at];
+        self.write(move |tx| {
+            Box::pin(async move {
+                let Some(mut row) = first(tx, MARK, values).await? else { return Ok(false) };
+                let destination = row.text()?;
+                match due_at {
+                    Some(due_at) => tx.execute(DELAY_LANE, values![&*destination, due_at]).await.map(|_| ())?,
+                    None => free_lane(tx, &destination, result == SendResult::Sent, now).await?,
+                }
+                Ok(true)
+            })
+        })
+        .await
     }
 
     async fn list_outbox(
@@ -178,13 +295,26 @@ impl<D: Database> OutboxStore for D {
         .await
     }
 
-    async fn replay(&self, message: OutboxId, due_at: Timestamp, audit: AuditEvent) -> Result<(), StoreError> {
+    async fn replay(&self, message: OutboxId, due_at: Timestamp, trail: Trail) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                if tx.execute(REPLAY, values![message, due_at]).await? == 0 {
+                let Some(mut row) = first(tx, REPLAY, values![message, due_at]).await? else {
+                    return Err(StoreError::not_found(format!("dead message {message}")));
+                };
+                tell::open_lane(tx, &row.text()?, due_at).await?;
+                insert_trail(tx, &trail).await
+            })
+        })
+        .await
+    }
+
+    async fn purge(&self, message: OutboxId, trail: Trail) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if tx.execute(PURGE, values![message]).await? == 0 {
                     return Err(StoreError::not_found(format!("dead message {message}")));
                 }
-                insert_audit(tx, [&audit]).await
+                insert_trail(tx, &trail).await
             })
         })
         .await
@@ -193,35 +323,53 @@ impl<D: Database> OutboxStore for D {
     async fn prune_outbox(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.write(move |tx| Box::pin(async move { tx.execute(PRUNE_OUTBOX, values![before, limit]).await })).await
     }
+
+    async fn outbox_facts(&self) -> Result<OutboxFacts, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut facts = OutboxFacts::default();
+                if let Some(mut row) = first(tx, COUNT_PENDING, vec![]).await? {
+                    (facts.pending, facts.oldest_due_at) = (row.count()?, row.maybe_time()?);
+                }
+                if let Some(mut row) = first(tx, COUNT_DEAD, vec![]).await? {
+                    facts.dead = row.count()?;
+                }
+                if let Some(mut row) = first(tx, OLDEST_UNTOLD, values![EventId::from_u128(0)]).await? {
+                    facts.oldest_untold_at = row.maybe_time()?;
+                }
+                Ok(facts)
+            })
+        })
+        .await
+    }
+
+    async fn find_events(&self, ids: &[EventId]) -> Result<Vec<Event>, StoreError> {
+        let ids: Vec<Vec<Value>> = ids.iter().map(|id| values![*id]).collect();
+        self.read(move |tx| Box::pin(async move { super::event::find_events(tx, ids).await })).await
+    }
 }
 
-/// Writes messages in the caller's transaction; how many are new.
-pub(crate) async fn insert_messages(tx: &mut dyn Tx, messages: &[OutboxRow]) -> Result<u64, StoreError> {
-    INSERT_MESSAGES.execute(tx, messages.iter().map(parameters).collect()).await
-}
-
-fn parameters(message: &OutboxRow) -> Vec<Value> {
-    values![
-        message.id,
-        &*message.destination,
-        &*message.kind,
-        &message.payload[..],
-        &*message.dedup_key,
-        message.due_at,
-        message.attempts,
-        message.last_error.clone(),
-        message.state.as_str(),
-    ]
+/// Gives a lane free for its next message; one without any goes.
+async fn free_lane(
+    tx: &mut dyn super::sql::Tx,
+    destination: &str,
+    sound: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(FREE_LANE, values![destination, sound, now]).await?;
+    tx.execute(END_LANE, values![destination]).await?;
+    Ok(())
 }
 
 fn message(mut row: Row) -> Result<OutboxRow, StoreError> {
     Ok(OutboxRow {
         id: row.id(OutboxId::from_slice)?,
         destination: row.text()?,
-        kind: row.text()?,
-        payload: row.blob()?,
-        dedup_key: row.text()?,
+        events: row.json()?,
+        more: row.count()?,
+        made_at: row.time()?,
         due_at: row.time()?,
+        first_tried_at: row.maybe_time()?,
         attempts: row.count()?,
         last_error: row.maybe_text()?,
         state: OutboxState::from_name(&row.text()?)

@@ -9,13 +9,13 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::domain::token::{Token, TokenState};
 use crate::store::alert::AlertRow;
-use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, StoredRenewal, Trail};
 
 mod list;
 mod rows;
 mod write;
 
+pub(crate) use list::find_looks;
 pub(in crate::store) use rows::state;
 pub(in crate::store) use write::change_token;
 
@@ -72,8 +72,6 @@ pub struct TokenChange {
     pub expected_state: TokenState,
     /// Its audit event, and the note of its request.
     pub trail: Trail,
-    /// Messages that tell of it.
-    pub outbox: Vec<OutboxRow>,
     /// Alerts that it opens.
     pub alerts: Vec<AlertRow>,
 }
@@ -198,7 +196,7 @@ pub trait TokenStore: Send + Sync {
         tokens: Vec<NewToken>,
         progress: Option<ImportProgress>,
     ) -> Result<InsertedTokens, StoreError>;
-    /// Changes a token with its audit events, messages and alerts; all or nothing.
+    /// Changes a token with what its change leaves beside it; all or nothing.
     async fn change_token(&self, change: TokenChange) -> Result<(), TokenChangeError>;
     /// The token of that id.
     async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;

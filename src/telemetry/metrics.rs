@@ -158,6 +158,20 @@ impl Metrics {
         self.0.quarantined.increment(1);
     }
 
+    /// An attempt to send a message by a channel (`mail`) ended with that outcome (`sent`).
+    pub fn message_ended(&self, channel: &'static str, outcome: &'static str) {
+        self.counter(table::MESSAGES, &[channel.into(), outcome.into()]).increment(1);
+    }
+
+    /// So many messages wait and were given up; the oldest that waits has been due for that long.
+    pub fn set_messages(&self, waiting: u64, dead: u64, late: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
+        for (metric, count) in [(table::MESSAGES_WAITING, waiting), (table::MESSAGES_DEAD, dead)] {
+            self.gauge(metric, &[]).set(count as f64);
+        }
+        self.gauge(table::MESSAGES_LATE, &[]).set(late.as_secs_f64());
+    }
+
     /// So many bucket windows are over-granted, by the books.
     pub fn set_over_grants(&self, windows: u32) {
         self.0.over_grants.set(windows);

@@ -71,6 +71,12 @@ table! {
     COMMIT_BATCH = "store_commit_commands", Kind::Histogram(BATCH), "commands", [], "How many commands shared a commit of the store.";
     INCIDENTS = "incidents", Kind::Gauge, "incidents", ["network", "kind"], "Incidents that are open, by network and kind.";
     ALERTS = "alerts", Kind::Gauge, "alerts", ["kind", "state"], "Alerts, by kind and state.";
+    MESSAGES = "messages_total", Kind::Counter, "messages", ["channel", "outcome"],
+        "Attempts to send messages to people and their systems, by channel and outcome: sent, dropped (it was over by then), failed (it is tried again) or dead (given up).";
+    MESSAGES_WAITING = "messages_waiting", Kind::Gauge, "messages", [], "Messages that are to be sent.";
+    MESSAGES_DEAD = "messages_dead", Kind::Gauge, "messages", [], "Messages that were given up. An operator replays or purges them.";
+    MESSAGES_LATE = "messages_late_seconds", Kind::Gauge, "seconds", [],
+        "For how long the oldest message that waits has been due, or the oldest event waits of which nobody was told.";
     GRPC_REQUESTS = "grpc_requests_total", Kind::Counter, "calls", ["method", "code"], "gRPC calls answered, by method and status code.";
     GRPC_TIME = "grpc_request_seconds", Kind::Histogram(LATENCY), "seconds", ["method"], "How long gRPC calls took.";
     CONNECTIONS = "connections", Kind::Gauge, "connections", ["listener"], "Connections that are open.";

@@ -129,7 +129,7 @@ impl Bench {
             detail_json: serde_json::to_string(detail).unwrap(),
         };
         let name = format!("teams/{team}/alerts/{}", row.id);
-        assert!(self.running.broker.store.open_alert(row, Vec::new(), None).await.unwrap());
+        assert!(self.running.broker.store.open_alert(row, None).await.unwrap());
         name
     }
 
@@ -158,7 +158,7 @@ impl Bench {
         let (broker, id) = (&self.running.broker, name.rsplit('/').next().unwrap().parse().unwrap());
         let mut row = broker.store.find_alert(id).await.unwrap().unwrap();
         row.cleared_at = Some(broker.now());
-        broker.store.update_alert(row, Vec::new(), None).await.unwrap();
+        broker.store.update_alert(row, None).await.unwrap();
     }
 
     /// Works the loads out now, as the broker does every few seconds.

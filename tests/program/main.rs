@@ -15,6 +15,7 @@ mod crash;
 mod first_day;
 #[cfg(all(feature = "vault-transit", feature = "aws-kms"))]
 mod key_services;
+mod notices;
 mod prometheus;
 mod readme;
 mod renewal;

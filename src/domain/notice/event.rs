@@ -111,6 +111,8 @@ pub enum Fact {
         class: ClassId,
         /// The alert.
         alert: AlertId,
+        /// What became of it.
+        turn: Turn,
     },
     /// The load is no longer too high.
     LoadCleared {
@@ -171,6 +173,18 @@ pub enum Clock {
     DataAccess,
 }
 
+/// What became of an alert that stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// It opened.
+    Opened,
+    /// It is critical by now.
+    Raised,
+    /// It is no longer critical.
+    Lowered,
+}
+
 /// How far a retention clock has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -185,24 +199,128 @@ pub enum RetentionStage {
     Over,
 }
 
-impl Fact {
-    /// The name of its kind, used in SQL, metrics, logs and settings.
-    pub const fn kind(&self) -> &'static str {
+/// What kind of fact it is: what people choose by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// [`Fact::TokenExpiring`].
+    TokenExpiring,
+    /// [`Fact::TokenExpired`].
+    TokenExpired,
+    /// [`Fact::TokenInvalid`].
+    TokenInvalid,
+    /// [`Fact::NeedsReconnecting`].
+    NeedsReconnecting,
+    /// [`Fact::TokenRenewed`].
+    TokenRenewed,
+    /// [`Fact::TokenConnected`].
+    TokenConnected,
+    /// [`Fact::OutOfBandSpending`].
+    OutOfBandSpending,
+    /// [`Fact::RetentionClock`].
+    RetentionClock,
+    /// [`Fact::LoadTooHigh`].
+    LoadTooHigh,
+    /// [`Fact::LoadCleared`].
+    LoadCleared,
+    /// [`Fact::NoAccessTokens`].
+    NoAccessTokens,
+    /// [`Fact::AccessTokensAgain`].
+    AccessTokensAgain,
+    /// [`Fact::IncidentOpened`].
+    IncidentOpened,
+    /// [`Fact::IncidentClosed`].
+    IncidentClosed,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 14] = [
+        Kind::TokenExpiring,
+        Kind::TokenExpired,
+        Kind::TokenInvalid,
+        Kind::NeedsReconnecting,
+        Kind::TokenRenewed,
+        Kind::TokenConnected,
+        Kind::OutOfBandSpending,
+        Kind::RetentionClock,
+        Kind::LoadTooHigh,
+        Kind::LoadCleared,
+        Kind::NoAccessTokens,
+        Kind::AccessTokensAgain,
+        Kind::IncidentOpened,
+        Kind::IncidentClosed,
+    ];
+
+    /// The name used in SQL, metrics, logs and settings.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Fact::TokenExpiring { .. } => "token_expiring",
-            Fact::TokenExpired { .. } => "token_expired",
-            Fact::TokenInvalid { .. } => "token_invalid",
-            Fact::NeedsReconnecting { .. } => "needs_reconnecting",
-            Fact::TokenRenewed { .. } => "token_renewed",
-            Fact::TokenConnected { .. } => "token_connected",
-            Fact::OutOfBandSpending { .. } => "out_of_band_spending",
-            Fact::RetentionClock { .. } => "retention_clock",
-            Fact::LoadTooHigh { .. } => "load_too_high",
-            Fact::LoadCleared { .. } => "load_cleared",
-            Fact::NoAccessTokens { .. } => "no_access_tokens",
-            Fact::AccessTokensAgain { .. } => "access_tokens_again",
-            Fact::IncidentOpened { .. } => "incident_opened",
-            Fact::IncidentClosed { .. } => "incident_closed",
+            Kind::TokenExpiring => "token_expiring",
+            Kind::TokenExpired => "token_expired",
+            Kind::TokenInvalid => "token_invalid",
+            Kind::NeedsReconnecting => "needs_reconnecting",
+            Kind::TokenRenewed => "token_renewed",
+            Kind::TokenConnected => "token_connected",
+            Kind::OutOfBandSpending => "out_of_band_spending",
+            Kind::RetentionClock => "retention_clock",
+            Kind::LoadTooHigh => "load_too_high",
+            Kind::LoadCleared => "load_cleared",
+            Kind::NoAccessTokens => "no_access_tokens",
+            Kind::AccessTokensAgain => "access_tokens_again",
+            Kind::IncidentOpened => "incident_opened",
+            Kind::IncidentClosed => "incident_closed",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether somebody should do something about it.
+    pub const fn asks_for_action(self) -> bool {
+        match self {
+            Kind::TokenExpiring
+            | Kind::TokenExpired
+            | Kind::TokenInvalid
+            | Kind::NeedsReconnecting
+            | Kind::OutOfBandSpending
+            | Kind::RetentionClock
+            | Kind::LoadTooHigh
+            | Kind::NoAccessTokens
+            | Kind::IncidentOpened => true,
+            Kind::TokenRenewed
+            | Kind::TokenConnected
+            | Kind::LoadCleared
+            | Kind::AccessTokensAgain
+            | Kind::IncidentClosed => false,
+        }
+    }
+
+    /// Whether it is about many tokens at once, and must not wait behind what is said of single ones.
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Kind::IncidentOpened | Kind::IncidentClosed | Kind::NoAccessTokens | Kind::LoadTooHigh)
+    }
+}
+
+impl Fact {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Fact::TokenExpiring { .. } => Kind::TokenExpiring,
+            Fact::TokenExpired { .. } => Kind::TokenExpired,
+            Fact::TokenInvalid { .. } => Kind::TokenInvalid,
+            Fact::NeedsReconnecting { .. } => Kind::NeedsReconnecting,
+            Fact::TokenRenewed { .. } => Kind::TokenRenewed,
+            Fact::TokenConnected { .. } => Kind::TokenConnected,
+            Fact::OutOfBandSpending { .. } => Kind::OutOfBandSpending,
+            Fact::RetentionClock { .. } => Kind::RetentionClock,
+            Fact::LoadTooHigh { .. } => Kind::LoadTooHigh,
+            Fact::LoadCleared { .. } => Kind::LoadCleared,
+            Fact::NoAccessTokens { .. } => Kind::NoAccessTokens,
+            Fact::AccessTokensAgain { .. } => Kind::AccessTokensAgain,
+            Fact::IncidentOpened { .. } => Kind::IncidentOpened,
+            Fact::IncidentClosed { .. } => Kind::IncidentClosed,
         }
     }
 
@@ -243,6 +361,29 @@ impl Fact {
             | Fact::AccessTokensAgain { .. }
             | Fact::IncidentOpened { .. }
             | Fact::IncidentClosed { .. } => None,
+        }
+    }
+
+    /// The alert that it concerns, if it is one.
+    pub const fn alert(&self) -> Option<AlertId> {
+        match self {
+            Fact::LoadTooHigh { alert, .. }
+            | Fact::LoadCleared { alert, .. }
+            | Fact::NoAccessTokens { alert, .. }
+            | Fact::AccessTokensAgain { alert, .. } => Some(*alert),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_name(kind.as_str()), Some(kind));
         }
     }
 }

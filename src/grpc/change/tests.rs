@@ -145,7 +145,7 @@ async fn alert(test: &TestBroker) -> String {
         detail_json: serde_json::to_string(&Detail::Access(NoToken::NoneConnected)).unwrap(),
     };
     let name = format!("teams/acme/alerts/{}", row.id);
-    assert!(test.broker.store.open_alert(row, vec![], None).await.unwrap());
+    assert!(test.broker.store.open_alert(row, None).await.unwrap());
     name
 }
 

@@ -30,7 +30,6 @@ impl Import {
             token: token.clone(),
             secrets: Some(sealed),
             trail: audit.into(),
-            outbox: Vec::new(),
             alerts: Vec::new(),
         });
         match made.await {

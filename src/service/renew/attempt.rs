@@ -234,7 +234,6 @@ impl Broker {
                     Order::Hand(attempt) => attempt.trail(audit, &made),
                 }
                 .telling(tell::of_state(&stored.token, &token, self.now())),
-                outbox: Vec::new(),
                 alerts: Vec::new(),
             };
             match self.store.change_token(change).await {
@@ -340,7 +339,6 @@ impl Broker {
             token,
             secrets: None,
             trail: Trail::from(audit).telling(events),
-            outbox: Vec::new(),
             alerts: Vec::new(),
         });
         match changed.await {

@@ -163,7 +163,6 @@ impl Broker {
             )),
             token: token.clone(),
             secrets,
-            outbox: Vec::new(),
             alerts: Vec::new(),
         });
         match changed.await {

@@ -59,7 +59,6 @@ impl Broker {
                 token: token.clone(),
                 secrets: None,
                 trail: attempt.trail(audit, &made),
-                outbox: Vec::new(),
                 alerts: Vec::new(),
             });
             match changed.await {

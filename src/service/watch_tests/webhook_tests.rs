@@ -8,8 +8,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 
-use crate::base::clock::{Clock, Timestamp};
-use crate::config::Webhook;
+use crate::base::clock::Clock;
+use crate::config::{Alerts, Config, Heard, Webhook};
+use crate::outbound::address::{FakeLookup, Lookup};
+use crate::service::notices::Notices;
 use crate::service::watched::{HOLD, ROUND, Watched};
 use crate::store::OutboxState;
 
@@ -36,18 +38,21 @@ async fn an_alert_reaches_a_webhook_though_it_fails_at_first() {
     let secret_file = keys.path().join("secret");
     std::fs::write(&secret_file, format!("{SECRET}\n")).unwrap();
     let url = format!("http://{address}/in").parse().unwrap();
-    let mut watched =
-        Watched::start(|config| config.alerts.webhooks.push(Webhook { url, secret_file, allow_private: true })).await;
+    let mut watched = Watched::start(|config| {
+        config.alerts.webhooks.push(Webhook { url, secret_file, allow_private: true, events: Heard::Alerts })
+    })
+    .await;
     watched.rounds("search", 16, HOLD + ROUND).await;
-    let (broker, lane) = (watched.broker.clone(), &watched.broker.watch.lanes[0]);
-    assert_eq!(broker.deliver(lane).await.unwrap(), 1);
+    let broker = watched.broker.clone();
+    assert_eq!(broker.tell_events().await.unwrap(), "1 events told");
+    assert_eq!(broker.deliver_due().await.unwrap(), 1);
     let waiting = broker.store.list_outbox(OutboxState::Pending, None, 10).await.unwrap();
     assert_eq!((waiting.len(), waiting[0].attempts), (1, 1));
     assert_eq!(waiting[0].last_error.as_deref(), Some("the receiver answered 500"));
     watched.clock.set(waiting[0].due_at.max(watched.clock.now() + Duration::from_secs(11)));
-    assert_eq!(broker.deliver(lane).await.unwrap(), 1);
+    assert_eq!(broker.deliver_due().await.unwrap(), 1);
     watched.clock.advance(Duration::from_secs(3600));
-    assert_eq!(broker.deliver(lane).await.unwrap(), 0, "once is enough");
+    assert_eq!(broker.deliver_due().await.unwrap(), 0, "once is enough");
     let sent = broker.store.list_outbox(OutboxState::Sent, None, 10).await.unwrap();
     assert_eq!((sent.len(), sent[0].attempts), (1, 2));
     let seen = inbox.0.lock().unwrap().clone();
@@ -71,20 +76,16 @@ async fn an_alert_reaches_a_webhook_though_it_fails_at_first() {
 async fn a_webhook_without_its_secret_is_refused_at_the_start() {
     let url: url::Url = "https://hooks.example/in".parse().unwrap();
     let dir = tempfile::TempDir::new().unwrap();
-    let (lookup, clock) = lookup_and_clock();
+    let lookup: Arc<dyn Lookup> = Arc::new(FakeLookup(Vec::new()));
     for (content, expected) in [(None, "can't be read"), (Some(""), "no signing secret"), (Some("abc"), "whsec_")] {
         let secret_file = dir.path().join("secret");
         if let Some(content) = content {
             std::fs::write(&secret_file, content).unwrap();
         }
-        let webhooks = vec![Webhook { url: url.clone(), secret_file, allow_private: false }];
-        let alerts = crate::config::Alerts { webhooks, ..crate::config::Alerts::default() };
-        let error = crate::service::Lane::of_config(&alerts, &lookup, &clock).err().unwrap().to_string();
+        let webhooks = vec![Webhook { url: url.clone(), secret_file, allow_private: false, events: Heard::Alerts }];
+        let alerts = Alerts { webhooks, ..Alerts::default() };
+        let config = Config { alerts, ..Config::default() };
+        let error = Notices::of_config(&config, &lookup).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
-}
-
-fn lookup_and_clock() -> (Arc<dyn crate::outbound::address::Lookup>, Arc<dyn Clock>) {
-    let clock = crate::base::clock::ManualClock::at(Timestamp::EPOCH);
-    (Arc::new(crate::outbound::address::FakeLookup(Vec::new())), Arc::new(clock))
 }

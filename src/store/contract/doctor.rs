@@ -1,8 +1,10 @@
 //! The doctor finds what is wrong, and nothing where nothing is.
 
 use super::Fixture;
-use super::samples::{acme, at, event, key, message, open, seed, take};
-use crate::base::ids::{CollectorId, OutboxId};
+use super::notice::fact;
+use super::outbox::tell_and_claim;
+use super::samples::{acme, at, event, key, open, seed, take};
+use crate::base::ids::CollectorId;
 use crate::domain::credit::BlockUpdate;
 use crate::domain::team::KeyHolder;
 use crate::store::{OpenLease, SendResult, Severity};
@@ -28,12 +30,25 @@ pub(crate) async fn what_is_wrong_is_found(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let orphan = key(1, KeyHolder::Collector(acme(), CollectorId::from_u128(404)));
     store.insert_key(orphan, event("key.add", "key").into()).await.unwrap();
-    store.enqueue(vec![message(1, at(0))]).await.unwrap();
-    store.claim_due("ops", at(0), at(30), 1).await.unwrap();
-    store.mark(OutboxId::from_u128(1), 1, SendResult::Dead { error: "404".to_owned() }).await.unwrap();
-    let findings = store.examine(at(0)).await.unwrap();
+    let message = tell_and_claim(&*store, 1).await;
+    store.mark(message.id, 1, SendResult::Dead { error: "404".to_owned() }, at(0)).await.unwrap();
+    store.append_events(vec![fact(2, "untold")]).await.unwrap();
+    assert_eq!(
+        store
+            .examine(at(0))
+            .await
+            .unwrap()
+            .iter()
+            .filter(|found| found.check == "event.untold" && found.severity != Severity::Fine)
+            .count(),
+        0
+    );
+    let findings = store.examine(at(3700)).await.unwrap();
     let wrong: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Fine).collect();
-    assert_eq!(wrong.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["key.collector", "outbox.dead"]);
+    assert_eq!(
+        wrong.iter().map(|finding| finding.check).collect::<Vec<_>>(),
+        ["key.collector", "outbox.dead", "event.untold"]
+    );
     assert!(wrong[0].message.contains("00000000000000000000000000000001"), "{wrong:?}");
     assert!(wrong[1].message.contains("ops"), "{wrong:?}");
     store.close().await;

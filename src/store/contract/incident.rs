@@ -28,7 +28,6 @@ async fn put(store: &dyn Store, n: u128, state: TokenState) {
         token: crate::domain::token::Token { state, ..before },
         secrets: None,
         trail: event("token.state", "t").into(),
-        outbox: Vec::new(),
         alerts: Vec::new(),
     };
     store.change_token(change).await.unwrap();
@@ -128,7 +127,6 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
         token: crate::domain::token::Token { version: 2, ..before },
         secrets: Some(SealedSecrets { access: vec![1], refresh: None, renew_at: None }),
         trail: audit.into(),
-        outbox: Vec::new(),
         alerts: Vec::new(),
     };
     store.change_token(change).await.unwrap();

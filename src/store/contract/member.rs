@@ -6,7 +6,8 @@ use crate::base::ids::MemberId;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::store::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, Store};
 
-pub(super) fn member(n: u128, role: Role) -> Member {
+/// An active member.
+pub(crate) fn member(n: u128, role: Role) -> Member {
     Member {
         id: MemberId::from_u128(n),
         team: acme(),
@@ -36,7 +37,8 @@ fn invitation(member: u128, hash: u8) -> Invitation {
     Invitation { member: MemberId::from_u128(member), hash: [hash; 32], made_at: at(0), expires_at: at(100) }
 }
 
-pub(super) async fn seed(store: &dyn Store, members: &[Member]) {
+/// The team of most tests with these members.
+pub(crate) async fn seed(store: &dyn Store, members: &[Member]) {
     store.insert_team(team("acme"), event("team.add", "teams/acme").into()).await.unwrap();
     for member in members {
         store.insert_member(change(member.clone())).await.unwrap();

@@ -14,11 +14,13 @@ pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod credit;
 pub(crate) mod dead_span;
+pub(crate) mod destination;
 pub(crate) mod doctor;
 pub(crate) mod incident;
 pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod notice;
+pub(crate) mod outbox;
 pub(crate) mod people;
 pub(crate) mod renewal;
 pub(crate) mod request;
@@ -82,15 +84,19 @@ macro_rules! suite {
                 pruning_keeps_the_rest_together
             }
             alert {
-                one_alert_is_open_for_a_matter, an_alert_is_changed_and_found, a_message_is_claimed_once_at_a_time,
-                a_late_result_does_not_count, a_dead_message_is_replayed
+                one_alert_is_open_for_a_matter, an_alert_is_changed_and_found
+            }
+            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_a_member_chose_is_kept, what_was_read_is_kept }
+            destination { destinations_are_kept }
+            outbox {
+                telling_is_all_or_nothing, a_lane_is_claimed_once_at_a_time, a_failing_lane_holds_up_no_other, a_late_result_does_not_count,
+                a_dead_message_is_replayed_or_purged, many_events_make_few_messages
             }
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {
                 one_incident_is_open_for_an_app, tokens_leave_an_incident_healed,
                 tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
             }
-            notice { events_come_with_their_change, a_fact_is_written_once }
             usage { usage_adds_up }
             clock { a_step_ahead_moves_what_has_not_ended, a_step_back_forgets_windows_only }
             doctor { a_sound_store_has_no_findings, what_is_wrong_is_found }

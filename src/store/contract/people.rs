@@ -76,7 +76,6 @@ pub(crate) async fn consents_are_kept_with_their_change(fixture: &dyn Fixture) {
         token: Token { purposes: left.purposes, ..token(1) },
         secrets: None,
         trail: event("consent.withdraw", "t").into(),
-        outbox: Vec::new(),
         alerts: Vec::new(),
     };
     let stale = store.change_consent(left.clone(), change(7)).await;

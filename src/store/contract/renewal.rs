@@ -89,7 +89,6 @@ pub(crate) async fn new_secrets_end_a_renewal(fixture: &dyn Fixture) {
         expected_version: 1,
         expected_state: TokenState::Live,
         trail: event("token.renew", "token").into(),
-        outbox: vec![],
         alerts: vec![],
     };
     let renamed = Token { label: "new".to_owned(), ..token(1) };

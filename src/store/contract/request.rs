@@ -33,8 +33,8 @@ fn top_up() -> TopUpBudget {
 
 fn pause(trail: Trail) -> TokenChange {
     let paused = Token { state: TokenState::Paused { since: at(1) }, ..token(1) };
-    let (secrets, outbox, alerts) = (None, vec![], vec![]);
-    TokenChange { token: paused, secrets, expected_version: 1, expected_state: TokenState::Live, trail, outbox, alerts }
+    let (secrets, alerts) = (None, vec![]);
+    TokenChange { token: paused, secrets, expected_version: 1, expected_state: TokenState::Live, trail, alerts }
 }
 
 /// Every kind of change, in an order in which each can be made.
@@ -67,7 +67,7 @@ const CHANGES: &[(&str, Make)] = &[
             })
         })
     }),
-    ("alert.acknowledge", |store, trail| store.update_alert(alert(1, "a"), vec![], Some(trail))),
+    ("alert.acknowledge", |store, trail| store.update_alert(alert(1, "a"), Some(trail))),
     ("collector.delete", |store, trail| store.delete_collector(CollectorId::from_u128(1), at(1), trail)),
     ("team.delete", |store, trail| Box::pin(async { store.delete_team(&acme(), trail).await })),
 ];
@@ -78,7 +78,7 @@ fn trail(action: &'static str, number: usize) -> Trail {
 
 pub(crate) async fn every_change_notes_its_request(fixture: &dyn Fixture) {
     let mut store = fixture.open().await;
-    assert!(store.open_alert(alert(1, "a"), vec![], None).await.unwrap());
+    assert!(store.open_alert(alert(1, "a"), None).await.unwrap());
     for (number, (action, make)) in CHANGES.iter().enumerate() {
         let spent = trail(action, number);
         let noted = spent.request.clone().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, OutboxId, TeamId, TokenId};
+use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, TeamId, TokenId};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::credit::BlockTake;
 use crate::domain::lease::{Lease, LeaseState};
@@ -13,8 +13,7 @@ use crate::domain::networks::Purpose;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::store::{
-    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, OutboxRow, OutboxState, Store, StoredRenewal,
-    StoredToken, TakeBlocks,
+    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, Store, StoredRenewal, StoredToken, TakeBlocks,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -180,20 +179,6 @@ pub(crate) fn alert(n: u128, dedup_key: &str) -> AlertRow {
         acknowledged_at: None,
         acknowledged_by: None,
         detail_json: "{\"ratio\":1.2}".to_owned(),
-    }
-}
-
-pub(crate) fn message(n: u128, due_at: Timestamp) -> OutboxRow {
-    OutboxRow {
-        id: OutboxId::from_u128(n),
-        destination: "ops".to_owned(),
-        kind: "alert.opened".to_owned(),
-        payload: vec![9, 9],
-        dedup_key: format!("m{n}"),
-        due_at,
-        attempts: 0,
-        last_error: None,
-        state: OutboxState::Pending,
     }
 }
 

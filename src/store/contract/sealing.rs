@@ -62,7 +62,6 @@ async fn change(store: &dyn Store, n: u128, state: TokenState, secrets: Option<S
         expected_version: before.version,
         expected_state: before.state,
         trail: event("token.change", "token").into(),
-        outbox: vec![],
         alerts: vec![],
     };
     store.change_token(change).await.unwrap();

@@ -1,17 +1,18 @@
 //! Tokens: changed only from what was read, with everything that belongs to the change.
 
 use super::Fixture;
-use super::samples::{acme, alert, at, audited, event, message, new_token, seed, stored, team, token};
+use super::notice::fact;
+use super::samples::{acme, alert, at, audited, event, new_token, seed, stored, team, token};
 use crate::base::ids::TokenId;
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::store::{
-    AlertFilter, DuplicateToken, ImportCounts, ImportProgress, OutboxState, SealedSecrets, Store, TokenChange,
-    TokenChangeError, TokenFilter,
+    AlertFilter, DuplicateToken, ImportCounts, ImportProgress, SealedSecrets, Store, TokenChange, TokenChangeError,
+    TokenFilter, Trail,
 };
 
 fn change(token: Token, expected_version: u32, expected_state: TokenState) -> TokenChange {
     let trail = event("token.change", "token").into();
-    TokenChange { token, secrets: None, expected_version, expected_state, trail, outbox: vec![], alerts: vec![] }
+    TokenChange { token, secrets: None, expected_version, expected_state, trail, alerts: vec![] }
 }
 
 async fn read(store: &dyn Store, n: u128) -> Token {
@@ -104,17 +105,18 @@ pub(crate) async fn a_change_writes_everything_or_nothing(fixture: &dyn Fixture)
     let renewed = Token { version: 2, profiles: vec!["q".to_owned()], ..token(1) };
     let whole = TokenChange {
         secrets: Some(SealedSecrets { access: vec![7], refresh: None, renew_at: None }),
-        outbox: vec![message(1, at(0))],
         alerts: vec![alert(1, "token 1")],
+        trail: Trail::from(event("token.change", "token")).telling([fact(1, "whole")]),
         ..change(renewed.clone(), 1, TokenState::Live)
     };
     store.change_token(whole.clone()).await.unwrap();
-    let late = TokenChange { outbox: vec![message(2, at(0))], alerts: vec![alert(2, "other")], ..whole };
+    let late = TokenChange { alerts: vec![alert(2, "other")], ..whole };
     assert!(store.change_token(late).await.is_err());
     let found = store.find_token(TokenId::from_u128(1)).await.unwrap().unwrap();
     assert_eq!((found.token, found.sealed_access, found.sealed_refresh), (renewed, vec![7], None));
     assert_eq!(audited(&*store, "token.change").await, 1);
-    assert_eq!(store.list_outbox(OutboxState::Pending, None, 10).await.unwrap(), [message(1, at(0))]);
+    let told: Vec<_> = store.untold_events(None, 10).await.unwrap().into_iter().map(|event| event.dedup_key).collect();
+    assert_eq!(told, ["whole"]);
     assert_eq!(store.list_alerts(AlertFilter::default(), 10).await.unwrap(), [alert(1, "token 1")]);
     let by_profile = |profile: &str| TokenFilter { profile: Some(profile.to_owned()), ..TokenFilter::default() };
     assert_eq!(store.count_tokens(&acme(), by_profile("q")).await.unwrap(), 1);

@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 /// The tables whose rows come with tokens, calls and time.
-const GROWING: [&str; 20] = [
+const GROWING: [&str; 25] = [
     "departure",
     "consent",
     "member",
@@ -25,6 +25,11 @@ const GROWING: [&str; 20] = [
     "alert",
     "event",
     "outbox",
+    "lane",
+    "notice_settings",
+    "notice_reader",
+    "notice_mark",
+    "destination",
     "request",
     "usage",
     "token_dead_span",

@@ -13,13 +13,22 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::Token;
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{Row, Value, first, values};
+use crate::store::look::Look;
+use crate::store::sql::{Row, Tx, Value, first, values};
 
 const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id = $1");
 
 /// The id stands first once more, so that a row that can't be read can be named.
 const ALL_TOKENS: &str =
     concat!("SELECT id, ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id > $1 ORDER BY id LIMIT $2");
+
+const DUE_LOOKS: &str = concat!(
+    "SELECT look_at_us, ",
+    columns!(),
+    ", ",
+    sealed_columns!(),
+    " FROM token WHERE look_at_us <= $1 ORDER BY look_at_us LIMIT $2"
+);
 
 macro_rules! wanted {
     () => {
@@ -120,6 +129,13 @@ fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> 
         filter.endless,
         after,
     ]
+}
+
+/// The tokens whose look is due. One that can't be read is passed over: whoever takes up all tokens tells of it.
+pub(crate) async fn find_looks(tx: &mut dyn Tx, now: Timestamp, limit: u32) -> Result<Vec<Look>, StoreError> {
+    let rows = tx.rows(DUE_LOOKS, values![now, limit]).await?;
+    let look = |mut row: Row| Some(Look { due_at: row.time().ok()?, stored: stored_token(row).ok()? });
+    Ok(rows.into_iter().filter_map(look).collect())
 }
 
 fn chunk(rows: Vec<Row>, limit: u32) -> Result<TokenChunk, StoreError> {

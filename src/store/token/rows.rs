@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{OperationId, TokenId};
 use crate::domain::networks::Purposes;
+use crate::domain::notice::next_looks;
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
 use crate::store::sql::{Row, Value, json, values};
 use crate::store::token::StoredToken;
@@ -23,7 +24,7 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// The values of a whole row, in the order of `INSERT_TOKENS`.
-pub(super) fn parameters(stored: &StoredToken) -> Vec<Value> {
+pub(super) fn parameters(stored: &StoredToken, now: Timestamp) -> Vec<Value> {
     let token = &stored.token;
     let mut row = values![token.id, &token.team];
     row.extend(changeable(token));
@@ -34,6 +35,8 @@ pub(super) fn parameters(stored: &StoredToken) -> Vec<Value> {
         stored.renewal.due_at,
         token.created_at
     ]);
+    let looks = next_looks(token, now);
+    row.push(if stored.renewal.due_at.is_some() { looks.renewing } else { looks.fixed }.into());
     row
 }
 

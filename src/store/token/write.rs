@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::rows::{changeable, identity, parameters, state, state_parts};
 use super::{DuplicateToken, ImportProgress, InsertedTokens, NewToken, TokenChange, TokenChangeError};
 use crate::base::ids::TokenId;
+use crate::domain::notice::next_looks;
 use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
@@ -12,7 +13,6 @@ use crate::store::audit::insert_audit;
 use crate::store::dead_span::note_dead_span;
 use crate::store::event::insert_events;
 use crate::store::idempotency::{insert_trail, note_requests};
-use crate::store::outbox::insert_messages;
 use crate::store::sql::{ManyRows, Tx, first, values};
 
 /// Conflicts of the id and of the grant are both passed over; RETURNING tells what was kept.
@@ -20,8 +20,8 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
     "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, granted_by, closed, created_at_us,
-        version, sealed_access, sealed_refresh, renew_at_us, secrets_since_us)",
-    31,
+        version, sealed_access, sealed_refresh, renew_at_us, secrets_since_us, look_at_us)",
+    32,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
@@ -42,11 +42,12 @@ const CHANGE_TOKEN: &str =
         scopes = $12, purposes = $13, facts = $14, reserve_percent = $15, max_leases = $16, state = $17, reason = $18,
         state_since_us = $19, access_expires_at_us = $20, refresh_expires_at_us = $21,
         data_access_expires_at_us = $22, consented_at_us = $23, ends_at_us = $24, cooling_until_us = $25,
-        identity = $26, granted_by = $27, closed = $28, version = $5
+        identity = $26, granted_by = $27, closed = $28, version = $5,
+        look_at_us = CASE WHEN renew_at_us IS NULL THEN $29 ELSE $30 END
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
 const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,
-        renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL
+        renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL, look_at_us = $6
     WHERE id = $1";
 
 const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
@@ -56,7 +57,7 @@ pub(super) async fn insert_tokens(
     tokens: &[NewToken],
     progress: Option<ImportProgress>,
 ) -> Result<InsertedTokens, StoreError> {
-    let rows = tokens.iter().map(|new| parameters(&new.stored)).collect();
+    let rows = tokens.iter().map(|new| parameters(&new.stored, new.trail.audit.at)).collect();
     let mut kept = HashSet::new();
     for mut row in INSERT_TOKENS.rows(tx, rows).await? {
         kept.insert((row.id(TokenId::from_slice)?, row.blob()?));
@@ -75,7 +76,7 @@ pub(super) async fn insert_tokens(
         }
     }
     INSERT_PROFILES.execute(tx, profiles).await?;
-    for trail in trails.iter().filter(|trail| trail.request.is_some()) {
+    for trail in &trails {
         note_requests(tx, &trail.request, trail.audit.at).await?;
         insert_events(tx, &trail.events).await?;
     }
@@ -107,6 +108,8 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
     let since = since.unwrap_or_default();
     let mut values = values![token.id, change.expected_version, change.expected_state.as_str(), since, token.version];
     values.extend(changeable(token));
+    let looks = next_looks(token, change.trail.audit.at);
+    values.extend(values![looks.fixed, looks.renewing]);
     match tx.execute(CHANGE_TOKEN, values).await {
         Ok(0) => return Err(why_unchanged(tx, token.id).await?),
         Ok(_) => {}
@@ -115,12 +118,12 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
     }
     if let Some(secrets) = &change.secrets {
         let at = change.trail.audit.at;
-        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at];
+        let look_at = if secrets.renew_at.is_some() { looks.renewing } else { looks.fixed };
+        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at, look_at];
         tx.execute(PUT_SECRETS, values).await?;
     }
     put_profiles(tx, token).await?;
     insert_trail(tx, &change.trail).await?;
-    insert_messages(tx, &change.outbox).await?;
     insert_alerts(tx, &change.alerts).await?;
     Ok(())
 }

@@ -20,6 +20,8 @@ fn load(team: &str, ratio: f64, demand: f64) -> LoadRow {
 
 /// Calls every recording function.
 fn record_everything(metrics: &Metrics) {
+    metrics.message_ended("mail", "sent");
+    metrics.set_messages(1, 2, Duration::from_secs(3));
     let x: NetworkId = "x".parse().unwrap();
     metrics.set_loads(&[load("acme", 0.5, 5.0)]);
     metrics.set_tokens(&[TokenRow { network: x.clone(), status: "live", count: 3 }]);

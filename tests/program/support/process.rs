@@ -124,12 +124,23 @@ impl Drop for Process {
 
 /// A process that says in the first line of its output that it is ready. Dropping it kills it.
 pub struct Ready {
-    _process: Process,
+    process: Process,
     /// That line.
     pub line: String,
 }
 
 impl Ready {
+    /// Waits for the `nth` line that it says, from 0; the first is [`Ready::line`].
+    pub fn said(&self, nth: usize) -> String {
+        let line = |written: &Written| {
+            let text = String::from_utf8_lossy(&written.stdout).into_owned();
+            let whole = text.matches('\n').count();
+            text.lines().nth(nth).filter(|_| nth < whole).map(str::to_owned)
+        };
+        assert!(self.process.output.wait(|written| line(written).is_some()), "it says nothing more");
+        self.process.output.with(|written| line(written)).expect("it ended")
+    }
+
     /// Starts it, and waits for the line.
     pub fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -139,7 +150,7 @@ impl Ready {
         assert!(process.output.wait(|written| written.stdout.contains(&b'\n')), "{command:?} says nothing");
         let said = process.output.with(|written| String::from_utf8_lossy(&written.stdout).into_owned());
         match said.split_once('\n') {
-            Some((line, _)) => Self { line: line.to_owned(), _process: process },
+            Some((line, _)) => Self { line: line.to_owned(), process },
             None => panic!("{command:?} has ended: {:?}", process.end()),
         }
     }
@@ -169,6 +180,7 @@ impl Launch {
     }
 
     /// A variable of the environment.
+    #[cfg(all(feature = "vault-transit", feature = "aws-kms"))]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
@@ -286,6 +298,16 @@ impl Broker {
     /// The log so far.
     pub fn log(&self) -> String {
         self.process().output.with(|written| String::from_utf8_lossy(&written.stderr).into_owned())
+    }
+
+    /// Waits until the log says that.
+    pub fn wait_for_log(&self, text: &str) {
+        let said = |written: &Written| String::from_utf8_lossy(&written.stderr).contains(text);
+        assert!(
+            self.process().output.wait(said) && self.log().contains(text),
+            "the log does not say '{text}': {}",
+            self.log()
+        );
     }
 
     /// Asks it to stop. The standard library can only kill; a shell can ask.

@@ -15,13 +15,13 @@ pub fn tool(name: &str) -> Command {
     Command::new(path)
 }
 
-/// The Python that has grpcio.
+/// The Python that has grpcio and aiosmtpd.
 pub fn python() -> Command {
     let path = tools().join("python/bin/python");
-    let found = Command::new(&path).args(["-c", "import grpc, grpc_tools"]).output();
+    let found = Command::new(&path).args(["-c", "import grpc, grpc_tools, aiosmtpd"]).output();
     assert!(
         found.is_ok_and(|output| output.status.success()),
-        "python with grpcio is missing: run scripts/test --install first"
+        "python with grpcio or aiosmtpd is missing: run scripts/test --install first"
     );
     Command::new(path)
 }

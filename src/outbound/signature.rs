@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
@@ -34,8 +35,18 @@ impl SigningSecret {
     }
 }
 
+/// The headers by which a receiver knows that a body is ours, and which message it is. `secrets`: the old and the new one while a receiver
+/// changes over; at least one.
+pub fn signed(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &str) -> Vec<(HeaderName, String)> {
+    vec![
+        (HeaderName::from_static("webhook-id"), id.to_owned()),
+        (HeaderName::from_static("webhook-timestamp"), at.secs().to_string()),
+        (HeaderName::from_static("webhook-signature"), signatures(secrets, id, at, body)),
+    ]
+}
+
 /// The value of `webhook-signature`: one signature per secret, the old and the new one while a receiver changes over.
-pub(super) fn signatures(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &str) -> String {
+fn signatures(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &str) -> String {
     let content = format!("{id}.{}.{body}", at.secs());
     secrets.iter().map(|secret| secret.sign(content.as_bytes())).collect::<Vec<_>>().join(" ")
 }

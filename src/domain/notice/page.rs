@@ -1,0 +1,164 @@
+//! The words of notices as a mail: HTML that shows alike everywhere, and plain text.
+//!
+//! HTML of mails is that of tables and inline styles: no scripts, no pictures, nothing that is loaded from elsewhere. All text is escaped.
+
+use crate::domain::notice::Words;
+
+/// The most notices of which a mail says everything; of more it says one line each.
+const IN_FULL: usize = 3;
+
+/// The notices as HTML. `more`: how many there are beside them; `settings`: where a person chooses what to hear.
+pub fn html(subject: &str, notices: &[Words], more: u32, settings: Option<&str>) -> String {
+    let body: String = match notices.len() <= IN_FULL {
+        true => notices.iter().map(full).collect(),
+        false => {
+            let rows: String = notices.iter().map(row).collect();
+            format!("<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\">{rows}</table>")
+        }
+    };
+    let more = match more {
+        0 => String::new(),
+        _ => format!("<p style=\"margin:16px 0 0;color:#4b5563\">And {more} more.</p>"),
+    };
+    let foot = match settings {
+        Some(url) => format!(
+            "You get this since you look after tokens. <a href=\"{}\" style=\"color:#4b5563\">Choose what you hear</a>.",
+            escaped(url)
+        ),
+        None => "You get this since you look after tokens.".to_owned(),
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title></head>\n\
+         <body style=\"margin:0;padding:0;background:#f3f4f6\">\
+         <table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"background:#f3f4f6\"><tr>\
+         <td align=\"center\" style=\"padding:24px 12px\">\
+         <table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"max-width:600px;background:#ffffff;\
+         border-radius:8px;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5;color:#111827\">\
+         <tr><td style=\"padding:20px 28px 0;font-size:13px;color:#4b5563\">Token Broker</td></tr>\
+         <tr><td style=\"padding:4px 28px 28px\">{body}{more}</td></tr></table>\
+         <p style=\"max-width:600px;margin:16px auto 0;font-family:Helvetica,Arial,sans-serif;font-size:12px;color:#4b5563\">{foot}</p>\
+         </td></tr></table></body></html>\n",
+        title = escaped(subject),
+    )
+}
+
+fn full(words: &Words) -> String {
+    let accent = if words.asks { "#b45309" } else { "#047857" };
+    let part = |name: &str, text: &str| {
+        format!(
+            "<tr><td style=\"padding:6px 16px 6px 0;vertical-align:top;color:#4b5563;white-space:nowrap\">{name}</td>\
+             <td style=\"padding:6px 0;vertical-align:top\">{}</td></tr>",
+            escaped(text)
+        )
+    };
+    let parts =
+        [part("Why", &words.why), part("What it stops", &words.stops), part("What to do", &words.todo)].concat();
+    let link = words.link.as_ref().map_or_else(String::new, |link| {
+        format!(
+            "<p style=\"margin:18px 0 0\"><a href=\"{}\" style=\"display:inline-block;padding:10px 18px;border-radius:6px;\
+             background:#1d4ed8;color:#ffffff;text-decoration:none;font-weight:600\">{}</a></p>",
+            escaped(&link.url),
+            link.text
+        )
+    });
+    format!(
+        "<h1 style=\"margin:16px 0 8px;padding-left:12px;border-left:4px solid {accent};font-size:19px;line-height:1.35\">{}</h1>\
+         <p style=\"margin:0 0 8px\">{}</p>\
+         <table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\">{parts}</table>{link}",
+        escaped(&words.subject),
+        escaped(&words.happened)
+    )
+}
+
+fn row(words: &Words) -> String {
+    let subject = escaped(&words.subject);
+    let named = match &words.link {
+        Some(link) => format!("<a href=\"{}\" style=\"color:#1d4ed8\">{subject}</a>", escaped(&link.url)),
+        None => subject,
+    };
+    format!(
+        "<tr><td style=\"padding:10px 0;border-bottom:1px solid #e5e7eb\">{named}<br><span style=\"color:#4b5563\">{}</span></td></tr>",
+        escaped(&words.todo)
+    )
+}
+
+/// The notices as plain text.
+pub fn plain(notices: &[Words], more: u32, settings: Option<&str>) -> String {
+    let mut text = String::new();
+    for words in notices {
+        let Words { subject, happened, why, stops, todo, link, .. } = words;
+        text.push_str(&match notices.len() <= IN_FULL {
+            true => format!("{happened}\n\nWhy: {why}\nWhat it stops: {stops}\nWhat to do: {todo}\n"),
+            false => format!("* {subject}\n  {todo}\n"),
+        });
+        if let Some(link) = link {
+            text.push_str(&format!("{}: {}\n", link.text, link.url));
+        }
+        text.push('\n');
+    }
+    if more > 0 {
+        text.push_str(&format!("And {more} more.\n\n"));
+    }
+    if let Some(url) = settings {
+        text.push_str(&format!("-- \nChoose what you hear: {url}\n"));
+    }
+    text
+}
+
+/// Text in HTML, also in the value of an attribute.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::notice::Link;
+
+    fn words(subject: &str) -> Words {
+        Words {
+            subject: subject.to_owned(),
+            happened: format!("{subject}."),
+            why: "Because.".to_owned(),
+            stops: "All.".to_owned(),
+            todo: "Reconnect.".to_owned(),
+            link: Some(Link { text: "Reconnect the account", url: "https://t.example/a?b=1&c=2".to_owned() }),
+            asks: true,
+        }
+    }
+
+    #[test]
+    fn foreign_text_is_no_markup() {
+        let evil = "<img src=x onerror=\"alert(1)\">'";
+        for count in [1, 5] {
+            let page = html(evil, &vec![words(evil); count], 0, Some("https://t.example/\"><script>"));
+            assert!(!page.contains("<img") && !page.contains("<script"), "{page}");
+            assert!(page.contains("&lt;img src=x onerror=&quot;alert(1)&quot;&gt;&#39;"));
+            assert!(page.contains("https://t.example/a?b=1&amp;c=2"));
+        }
+    }
+
+    #[test]
+    fn few_notices_are_told_in_full_and_many_in_a_line_each() {
+        let few = plain(&[words("A"), words("B")], 0, None);
+        assert!(few.contains(
+            "A.\n\nWhy: Because.\nWhat it stops: All.\nWhat to do: Reconnect.\nReconnect the account: https://"
+        ));
+        let many = plain(&vec![words("A"); 4], 12, Some("https://t.example/s"));
+        assert!(many.contains("* A\n  Reconnect.\n") && many.contains("And 12 more.") && !many.contains("Because"));
+        assert!(many.ends_with("-- \nChoose what you hear: https://t.example/s\n"));
+        assert!(html("S", &vec![words("A"); 4], 12, None).contains("And 12 more."));
+    }
+}

@@ -1,0 +1,222 @@
+//! Whether a fact still holds when it is about to be told. Between the fact and its telling lie quiet nights, receivers that are down, and the
+//! broker's own downtime; nobody is told what is over by then.
+
+use crate::base::clock::Timestamp;
+use crate::domain::alert::Level;
+use crate::domain::notice::expiry::within;
+use crate::domain::notice::{Clock, Event, Fact, Turn};
+use crate::domain::token::{Token, TokenState};
+
+/// What is known of a fact's matter at the moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'k> {
+    /// The token that it concerns, if it is one and is there.
+    pub token: Option<&'k Token>,
+    /// The level of the alert that it concerns, if it is one and is open.
+    pub alert: Option<Level>,
+    /// Whether an incident of the token's network and app is open, which is told of in the place of single tokens.
+    pub incident: bool,
+    /// Whether the incident that it concerns is open.
+    pub open: bool,
+}
+
+/// Why a fact is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Untrue {
+    /// The token is not there any more, or was given back.
+    #[error("the token is gone")]
+    Gone,
+    /// It was renewed or connected again.
+    #[error("the token works again")]
+    Healed,
+    /// The token has ended by now.
+    #[error("the token does not work any more")]
+    Ended,
+    /// Something more urgent is told of the same end.
+    #[error("something more urgent is told of it")]
+    Outrun,
+    /// What was wrong is over.
+    #[error("it is over")]
+    Over,
+    /// An incident is told of in its place.
+    #[error("it is part of an incident")]
+    Covered,
+}
+
+/// Whether an event may be told at `now`.
+pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Untrue> {
+    let holds = |holds: bool, or: Untrue| if holds { Ok(()) } else { Err(or) };
+    match &event.fact {
+        Fact::LoadTooHigh { turn, .. } => match (turn, known.alert) {
+            (Turn::Opened, Some(_)) | (Turn::Raised, Some(Level::Critical)) | (Turn::Lowered, Some(Level::Warning)) => {
+                Ok(())
+            }
+            _ => Err(Untrue::Over),
+        },
+        Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
+        Fact::IncidentOpened { .. } => holds(known.open, Untrue::Over),
+        Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } | Fact::IncidentClosed { .. } => Ok(()),
+        Fact::TokenConnected { .. } | Fact::TokenRenewed { .. } => of_living(known),
+        Fact::OutOfBandSpending { .. } => known.token.map(|_| ()).ok_or(Untrue::Gone),
+        Fact::TokenExpiring { .. }
+        | Fact::TokenExpired { .. }
+        | Fact::TokenInvalid { .. }
+        | Fact::NeedsReconnecting { .. }
+        | Fact::RetentionClock { .. } => of_trouble(event, known, now),
+    }
+}
+
+fn of_living(known: Known<'_>) -> Result<(), Untrue> {
+    match known.token.ok_or(Untrue::Gone)?.state {
+        TokenState::Invalid { .. } => Err(Untrue::Ended),
+        TokenState::Revoked { .. } => Err(Untrue::Gone),
+        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => Ok(()),
+    }
+}
+
+fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Untrue> {
+    let token = known.token.ok_or(Untrue::Gone)?;
+    let invalid = match token.state {
+        TokenState::Revoked { .. } => return Err(Untrue::Gone),
+        TokenState::Invalid { .. } => true,
+        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => false,
+    };
+    if known.incident {
+        return Err(Untrue::Covered);
+    }
+    match &event.fact {
+        Fact::TokenExpiring { .. } if invalid => Err(Untrue::Ended),
+        Fact::TokenExpiring { clock, ends_at, within_days, .. } => match end_of(token, *clock) {
+            Some(end) if end == *ends_at => match within(end, now) {
+                Some(days) if days == *within_days => Ok(()),
+                _ => Err(Untrue::Outrun),
+            },
+            _ => Err(Untrue::Healed),
+        },
+        Fact::TokenExpired { .. } if invalid => Ok(()),
+        Fact::TokenExpired { .. } => {
+            let ended = |clock| end_of(token, clock).is_some_and(|end| end <= now);
+            let any = ended(Clock::Access) || ended(Clock::Refresh) || ended(Clock::DataAccess);
+            if any { Ok(()) } else { Err(Untrue::Healed) }
+        }
+        Fact::NeedsReconnecting { .. } if invalid => Err(Untrue::Outrun),
+        Fact::NeedsReconnecting { .. } => {
+            let again = token.clocks.consented_at.is_some_and(|at| at > event.at);
+            if again { Err(Untrue::Healed) } else { Ok(()) }
+        }
+        _ if invalid => Ok(()),
+        _ => Err(Untrue::Healed),
+    }
+}
+
+fn end_of(token: &Token, clock: Clock) -> Option<Timestamp> {
+    match clock {
+        Clock::Access => token.clocks.access_expires_at,
+        Clock::Refresh => token.clocks.refresh_expires_at,
+        Clock::DataAccess => token.clocks.data_access_expires_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::ids::{AlertId, EventId, IncidentId, TokenId};
+    use crate::domain::notice::tests::{NOW, token};
+    use crate::domain::token::{Clocks, Reason};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn event(fact: Fact) -> Event {
+        Event {
+            id: EventId::from_u128(1),
+            at: NOW,
+            team: Some("acme".parse().unwrap()),
+            fact,
+            dedup_key: "key".to_owned(),
+        }
+    }
+
+    fn of(fact: Fact, token: Option<&Token>, now: Timestamp) -> Result<(), Untrue> {
+        still_holds(&event(fact), Known { token, ..Known::default() }, now)
+    }
+
+    #[test]
+    fn an_end_ahead_is_told_while_it_is_the_nearest_threshold() {
+        let end = NOW + DAY * 7;
+        let live =
+            Token { clocks: Clocks { access_expires_at: Some(end), ..Clocks::default() }, ..token(TokenState::Live) };
+        let ahead = |within_days| Fact::TokenExpiring {
+            network: "x".parse().unwrap(),
+            token: TokenId::from_u128(7),
+            clock: Clock::Access,
+            ends_at: end,
+            within_days,
+        };
+        assert_eq!(of(ahead(7), Some(&live), NOW + DAY * 3), Ok(()));
+        assert_eq!(of(ahead(7), Some(&live), NOW + DAY * 5), Err(Untrue::Outrun));
+        assert_eq!(of(ahead(3), Some(&live), NOW + DAY * 5), Ok(()));
+        assert_eq!(of(ahead(1), Some(&live), end), Err(Untrue::Outrun), "it has expired, which is told");
+        let renewed =
+            Token { clocks: Clocks { access_expires_at: Some(end + DAY), ..Clocks::default() }, ..live.clone() };
+        assert_eq!(of(ahead(7), Some(&renewed), NOW), Err(Untrue::Healed));
+        let dead = Token { state: TokenState::Invalid { reason: Reason::PasswordChanged, since: NOW }, ..live.clone() };
+        assert_eq!(of(ahead(7), Some(&dead), NOW), Err(Untrue::Ended));
+        let revoked = Token { state: TokenState::Revoked { since: NOW }, ..live.clone() };
+        assert_eq!(of(ahead(7), Some(&revoked), NOW), Err(Untrue::Gone));
+        assert_eq!(of(ahead(7), None, NOW), Err(Untrue::Gone));
+        let paused = Token { state: TokenState::Paused { since: NOW }, ..live };
+        assert_eq!(of(ahead(7), Some(&paused), NOW), Ok(()), "a person may want it back");
+    }
+
+    #[test]
+    fn trouble_is_told_while_it_lasts() {
+        let (network, id) = ("x".parse().unwrap(), TokenId::from_u128(7));
+        let dead = token(TokenState::Invalid { reason: Reason::PasswordChanged, since: NOW });
+        let live = token(TokenState::Live);
+        let invalid = Fact::TokenInvalid { network, token: id, reason: Reason::PasswordChanged };
+        assert_eq!(of(invalid.clone(), Some(&dead), NOW), Ok(()));
+        assert_eq!(of(invalid.clone(), Some(&live), NOW), Err(Untrue::Healed));
+        let covered = Known { token: Some(&dead), incident: true, ..Known::default() };
+        assert_eq!(still_holds(&event(invalid), covered, NOW), Err(Untrue::Covered));
+        let expired = Fact::TokenExpired { network: "x".parse().unwrap(), token: id };
+        assert_eq!(of(expired.clone(), Some(&dead), NOW), Ok(()));
+        assert_eq!(of(expired.clone(), Some(&live), NOW), Err(Untrue::Healed));
+        let over = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
+        assert_eq!(of(expired, Some(&over), NOW), Ok(()));
+        let renewed = Fact::TokenRenewed { network: "x".parse().unwrap(), token: id };
+        assert_eq!(of(renewed.clone(), Some(&live), NOW), Ok(()));
+        assert_eq!(of(renewed, Some(&dead), NOW), Err(Untrue::Ended));
+        let again = Fact::NeedsReconnecting { network: "x".parse().unwrap(), token: id, why: String::new(), by: None };
+        assert_eq!(of(again.clone(), Some(&live), NOW), Ok(()));
+        let connected = Clocks { consented_at: Some(NOW + DAY), ..Clocks::default() };
+        assert_eq!(of(again, Some(&Token { clocks: connected, ..live }), NOW + DAY), Err(Untrue::Healed));
+    }
+
+    #[test]
+    fn alerts_and_incidents_are_told_while_they_are_open() {
+        let (network, class, alert) = ("x", "search", AlertId::from_u128(1));
+        let too_high =
+            |turn| Fact::LoadTooHigh { network: network.parse().unwrap(), class: class.parse().unwrap(), alert, turn };
+        let known = |alert| Known { alert, ..Known::default() };
+        let cases = [
+            (Turn::Opened, Some(Level::Warning), true),
+            (Turn::Opened, None, false),
+            (Turn::Raised, Some(Level::Critical), true),
+            (Turn::Raised, Some(Level::Warning), false),
+            (Turn::Lowered, Some(Level::Warning), true),
+            (Turn::Lowered, None, false),
+        ];
+        for (turn, level, holds) in cases {
+            assert_eq!(still_holds(&event(too_high(turn)), known(level), NOW).is_ok(), holds, "{turn:?} {level:?}");
+        }
+        let opened = Fact::IncidentOpened {
+            network: network.parse().unwrap(),
+            app: "default".parse().unwrap(),
+            incident: IncidentId::from_u128(1),
+        };
+        assert_eq!(still_holds(&event(opened.clone()), Known::default(), NOW), Err(Untrue::Over));
+        assert_eq!(still_holds(&event(opened), Known { open: true, ..Known::default() }, NOW), Ok(()));
+    }
+}

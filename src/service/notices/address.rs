@@ -1,0 +1,140 @@
+//! Where messages go: the names of destinations in the outbox, and what is behind them at the moment.
+//!
+//! `operators/…` is of the configuration, `destinations/dst_…` of a team, `members/mem_…/mail` of a member. What is behind a name is looked up when
+//! a message is sent: who left the team, or changed the address, gets nothing at the old one.
+
+use jiff::tz::TimeZone;
+
+use crate::base::ids::{DestinationId, MemberId};
+use crate::base::secret::Secret;
+use crate::domain::notice::Budget;
+use crate::outbound::signature::SigningSecret;
+use crate::service::Broker;
+use crate::service::notices::operators::Place;
+use crate::store::StoreError;
+
+/// Machines read what is sent by webhook.
+pub(super) const OF_WEBHOOKS: Budget = Budget { per_hour: 600, at_once: 20 };
+/// People read mails and chats.
+pub(super) const OF_PEOPLE: Budget = Budget { per_hour: 10, at_once: 3 };
+
+/// Where a message goes.
+pub(in crate::service) enum Address {
+    /// A signed webhook.
+    Webhook {
+        /// Its URL.
+        url: String,
+        /// What its bodies are signed with.
+        secrets: Vec<SigningSecret>,
+        /// Whether it may be in the broker's own network.
+        allow_private: bool,
+    },
+    /// An incoming webhook of Slack.
+    Slack {
+        /// Its URL.
+        url: String,
+    },
+    /// A webhook of Teams.
+    Teams {
+        /// Its URL.
+        url: String,
+    },
+    /// A mail address.
+    Mail {
+        /// The address.
+        to: String,
+        /// The time zone of who reads it.
+        zone: TimeZone,
+        /// Where the reader chooses what to hear.
+        settings: Option<String>,
+    },
+}
+
+impl Address {
+    /// A mail address of which nothing else is known.
+    pub(in crate::service) fn mail(to: String) -> Self {
+        Address::Mail { to, zone: TimeZone::UTC, settings: None }
+    }
+
+    /// The time zone in which times are told.
+    pub(super) fn zone(&self) -> TimeZone {
+        match self {
+            Address::Mail { zone, .. } => zone.clone(),
+            Address::Webhook { .. } | Address::Slack { .. } | Address::Teams { .. } => TimeZone::UTC,
+        }
+    }
+
+    /// The channel, as metrics name it.
+    pub(super) const fn channel(&self) -> &'static str {
+        match self {
+            Address::Webhook { .. } => "webhook",
+            Address::Slack { .. } => "slack",
+            Address::Teams { .. } => "teams",
+            Address::Mail { .. } => "mail",
+        }
+    }
+}
+
+/// The name of a team's destination in the outbox.
+pub(super) fn name_of_destination(id: DestinationId) -> String {
+    format!("destinations/{id}")
+}
+
+/// The name of a member's mail in the outbox.
+pub(super) fn name_of_mail(id: MemberId) -> String {
+    format!("members/{id}/mail")
+}
+
+impl Broker {
+    /// What is behind a name; `None`: nothing any more.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Option<Address>, StoreError> {
+        match name.split_once('/') {
+            Some(("operators", _)) => Ok(self.operator(name)),
+            Some(("destinations", id)) => self.team_destination(id.parse().ok()).await,
+            Some(("members", rest)) => {
+                let id = rest.split_once('/').filter(|(_, channel)| *channel == "mail").map(|(id, _)| id);
+                self.members_mail(id.and_then(|id| id.parse().ok())).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn operator(&self, name: &str) -> Option<Address> {
+        let operator = self.notices.operators.iter().find(|operator| operator.name == name)?;
+        Some(match &operator.place {
+            Place::Webhook { url, secrets, allow_private } => {
+                let parse = |text: &Secret| SigningSecret::parse(text).ok();
+                let secrets = secrets.iter().filter_map(parse).collect();
+                Address::Webhook { url: url.clone(), secrets, allow_private: *allow_private }
+            }
+            Place::Mail(to) => Address::mail(to.clone()),
+        })
+    }
+
+    async fn team_destination(&self, id: Option<DestinationId>) -> Result<Option<Address>, StoreError> {
+        let Some(id) = id else { return Ok(None) };
+        let Some(stored) = self.store.find_destination(id).await? else { return Ok(None) };
+        match self.address_of(&stored) {
+            Ok(address) => Ok(Some(address)),
+            Err(error) => {
+                tracing::error!(destination = %id, %error, "a destination can't be used; set it anew");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn members_mail(&self, id: Option<MemberId>) -> Result<Option<Address>, StoreError> {
+        let Some(id) = id else { return Ok(None) };
+        let member = self.store.find_member(id).await?.filter(|member| member.is_active());
+        Ok(member.map(|member| Address::Mail {
+            to: member.mail.as_str().to_owned(),
+            zone: member.time_zone.zone(),
+            settings: self.pages().map(|pages| format!("{pages}/settings/notices")),
+        }))
+    }
+
+    /// Where the broker's pages are.
+    pub(super) fn pages(&self) -> Option<String> {
+        self.config.http.public_url.as_ref().map(|url| url.origin().ascii_serialization())
+    }
+}

@@ -1,0 +1,183 @@
+//! What a message says, decided when it is sent: which of its events still hold, and their words in the form of the channel.
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::base::clock::Timestamp;
+use crate::domain::alert::{Alert, Change, payload};
+use crate::domain::incident::Incident;
+use crate::domain::notice::{
+    Event, Fact, Known, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
+};
+use crate::domain::token::Token;
+use crate::outbound::mail::Mail;
+use crate::service::Broker;
+use crate::service::alerts::alert_of;
+use crate::store::{OutboxRow, StoreError};
+
+/// An event that still holds, with what is known of its matter.
+pub(super) struct Holding {
+    pub(super) event: Event,
+    pub(super) token: Option<Token>,
+    alert: Option<Alert>,
+    /// Whether the incident that it concerns is open.
+    open: bool,
+    /// Whether an incident is told of in its place.
+    covered: bool,
+}
+
+/// What is sent.
+pub(super) struct Outgoing {
+    /// The message's id.
+    pub(super) id: String,
+    /// When it was made.
+    pub(super) at: Timestamp,
+    /// What it says, notice by notice.
+    pub(super) words: Vec<Words>,
+    /// How many notices there are beside them.
+    pub(super) more: u32,
+    /// All of it for machines.
+    pub(super) body: Value,
+}
+
+impl Outgoing {
+    /// As a mail.
+    pub(super) fn mail(&self, to: &str, settings: Option<&str>) -> Mail {
+        let subject = summary(&self.words, self.more);
+        Mail {
+            id: self.id.clone(),
+            to: to.to_owned(),
+            at: self.at,
+            text: plain(&self.words, self.more, settings),
+            html: html(&subject, &self.words, self.more, settings),
+            subject,
+            settings: settings.map(str::to_owned),
+        }
+    }
+}
+
+/// What is left of a message.
+pub(super) enum Held {
+    /// These events still hold, the oldest first.
+    Some(Vec<Holding>),
+    /// None does, for these reasons.
+    None(String),
+}
+
+impl Broker {
+    /// The events of a message that still hold.
+    pub(super) async fn holding(&self, message: &OutboxRow) -> Result<Held, StoreError> {
+        let (mut holding, mut why) = (Vec::new(), Vec::new());
+        for event in self.store.find_events(&message.events).await? {
+            let held = self.known(event).await?;
+            match self.holds(&held) {
+                Ok(()) => holding.push(held),
+                Err(untrue) => why.push(untrue.to_string()),
+            }
+        }
+        if !holding.is_empty() {
+            return Ok(Held::Some(holding));
+        }
+        why.sort_unstable();
+        why.dedup();
+        Ok(Held::None(if why.is_empty() { "its events are forgotten".to_owned() } else { why.join(", ") }))
+    }
+
+    /// Whether what is known of an event's matter lets it be told.
+    pub(super) fn holds(&self, held: &Holding) -> Result<(), Untrue> {
+        let known = Known {
+            token: held.token.as_ref(),
+            alert: held.alert.as_ref().filter(|alert| alert.cleared_at.is_none()).map(|alert| alert.level),
+            incident: held.covered,
+            open: held.open,
+        };
+        still_holds(&held.event, known, self.now())
+    }
+
+    pub(super) async fn known(&self, event: Event) -> Result<Holding, StoreError> {
+        let token = match event.fact.token() {
+            Some(id) => self.store.find_token(id).await?.map(|stored| stored.token),
+            None => None,
+        };
+        let alert = match event.fact.alert() {
+            Some(id) => self.store.find_alert(id).await?.and_then(alert_of),
+            None => None,
+        };
+        let open = match &event.fact {
+            Fact::IncidentOpened { incident, .. } => {
+                self.store.find_incident(*incident).await?.is_some_and(|incident| incident.closed.is_none())
+            }
+            _ => true,
+        };
+        let covered = match &token {
+            Some(token) => self.is_in_incident(token).await?,
+            None => false,
+        };
+        Ok(Holding { event, token, alert, open, covered })
+    }
+
+    /// Whether an incident of a token's network and app is open, which is told of in the place of the token.
+    async fn is_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
+        let unsettled = self.store.unsettled_incidents().await?;
+        let covers = |incident: &Incident| {
+            incident.closed.is_none() && incident.network == token.network && incident.app == token.app
+        };
+        Ok(unsettled.iter().any(covers))
+    }
+
+    pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {
+        let network = held.event.fact.network();
+        let entry = self.catalogue.network(network.as_str());
+        let id = held.event.fact.token().map(|id| id.to_string()).unwrap_or_default();
+        let named = held.token.as_ref().map(|token| match token.label.as_str() {
+            "" => token.profiles.first().map_or(id.as_str(), String::as_str),
+            label => label,
+        });
+        Words::of(&Told {
+            event: &held.event,
+            network: entry.map_or(network.as_str(), |entry| &entry.display_name),
+            token: named.unwrap_or(&id),
+            alert: held.alert.as_ref().map_or("", |alert| &alert.message),
+            pages: self.pages().as_deref(),
+            zone,
+        })
+    }
+
+    /// What is sent of a message to whom reads times in `zone`.
+    pub(super) fn outgoing(&self, message: &OutboxRow, holding: &[Holding], zone: &TimeZone) -> Outgoing {
+        let mut bodies: Vec<Value> = holding.iter().map(|held| self.event_body(held)).collect();
+        let body = match (bodies.len(), message.more) {
+            (1, 0) => bodies.remove(0),
+            _ => digest_body(bodies, message.more, message.made_at),
+        };
+        Outgoing {
+            id: message.id.to_string(),
+            at: message.made_at,
+            words: holding.iter().map(|held| self.words(held, zone)).collect(),
+            more: message.more,
+            body,
+        }
+    }
+
+    fn event_body(&self, held: &Holding) -> Value {
+        match held.alert.as_ref().zip(change_of(held)) {
+            Some((alert, change)) => {
+                let body = payload(alert, change, held.event.at);
+                serde_json::from_str(&body).expect("a payload is JSON")
+            }
+            None => event_body(&held.event, &self.words(held, &TimeZone::UTC)),
+        }
+    }
+}
+
+/// What became of an alert, as its payload names it.
+fn change_of(held: &Holding) -> Option<Change> {
+    let level = held.alert.as_ref()?.level;
+    match &held.event.fact {
+        Fact::LoadTooHigh { turn: Turn::Opened, .. } | Fact::NoAccessTokens { .. } => Some(Change::Opened(level)),
+        Fact::LoadTooHigh { turn: Turn::Raised, .. } => Some(Change::Raised),
+        Fact::LoadTooHigh { turn: Turn::Lowered, .. } => Some(Change::Lowered),
+        Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } => Some(Change::Cleared),
+        _ => None,
+    }
+}

@@ -1,0 +1,147 @@
+//! Telling people: events become messages (`tell`), messages are sent (`deliver`), and what they say is decided then (`message`).
+//!
+//! * Events are durable with their change. Telling is one transaction: the event is marked, and each destination that hears of it has it in a message.
+//! * Each destination has a lane of its own in the store, so that memory does not grow with their number, and a slow or dead one holds up nobody
+//!   else. Lanes that fail share a part of the places to send at once; the others are left to those that work.
+//! * A message is looked at once more when it is sent: what does not hold any more is not told.
+//! * If the process dies between sending and noting it, a message is sent again under the same id, by which the receiver knows it.
+
+mod address;
+mod dead_letters;
+mod deliver;
+mod destinations;
+mod expiries;
+mod inbox;
+mod message;
+mod operators;
+mod tell;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+
+pub use crate::store::OutboxRow as GivenUp;
+pub use dead_letters::{DeadLetter, DeadLetterError};
+pub use destinations::{CreateDestination, DestinationError, UpdateDestination};
+pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage};
+pub use operators::{OperatorDestination, OperatorError};
+
+use crate::base::secret::Secret;
+use crate::config::{self, Config};
+use crate::domain::notice::Event;
+use crate::outbound::address::Lookup;
+use crate::outbound::mail::{MailSender, Security, SmtpSender, SmtpSettings, SmtpSettingsError};
+use crate::outbound::post::{HttpPost, PostSender};
+
+/// How many events a slow listener may fall behind before it misses some.
+const EVENTS_KEPT: usize = 1000;
+
+/// What telling people is done with.
+pub struct Notices {
+    /// Made when it is first needed.
+    post: OnceLock<Arc<dyn PostSender>>,
+    /// In which a receiver must answer.
+    timeout: Duration,
+    lookup: Arc<dyn Lookup>,
+    /// Set once, where there is a mail server.
+    mail: OnceLock<Arc<dyn MailSender>>,
+    operators: Vec<OperatorDestination>,
+    /// Something was written that may have to be sent.
+    wake: Notify,
+    events: broadcast::Sender<Arc<Event>>,
+}
+
+/// Telling people can't be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticesError {
+    /// An operator's destination can't be used.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    /// The mail server's settings can't be used.
+    #[error(transparent)]
+    Mail(#[from] SmtpSettingsError),
+    /// A file that they name can't be read.
+    #[error("{field}: '{file}' can't be read; create the file, or correct the setting")]
+    Unreadable {
+        /// The setting.
+        field: &'static str,
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl Notices {
+    /// By the configuration. Reads the files that it names.
+    pub fn of_config(config: &Config, lookup: &Arc<dyn Lookup>) -> Result<Notices, NoticesError> {
+        let mail = OnceLock::new();
+        if config.mail.is_on() {
+            let sender: Arc<dyn MailSender> = Arc::new(smtp(&config.mail)?);
+            mail.get_or_init(|| sender);
+        }
+        let operators = operators::of_config(&config.alerts)?;
+        let (post, timeout, lookup) = (OnceLock::new(), config.alerts.timeout, lookup.clone());
+        Ok(Notices {
+            post,
+            timeout,
+            lookup,
+            mail,
+            operators,
+            wake: Notify::new(),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+        })
+    }
+
+    fn post(&self) -> &dyn PostSender {
+        &**self.post.get_or_init(|| Arc::new(HttpPost::new(self.timeout, self.lookup.clone())))
+    }
+
+    /// Events whenever they are told. A listener that falls behind misses some, and is told so.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    fn told(&self, events: &[Event]) {
+        for event in events {
+            // Without listeners nobody is told, which is no failure.
+            let _ = self.events.send(Arc::new(event.clone()));
+        }
+    }
+
+    /// Something was written that may have to be sent.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+fn smtp(mail: &config::Mail) -> Result<SmtpSender, NoticesError> {
+    let read = |field, file: &Option<std::path::PathBuf>| {
+        let unreadable =
+            |file: &std::path::PathBuf, cause| NoticesError::Unreadable { field, file: file.clone(), cause };
+        file.as_ref().map(|file| std::fs::read(file).map_err(|cause| unreadable(file, cause))).transpose()
+    };
+    let password = read("mail.password_file", &mail.password_file)?;
+    let password = password.map(|bytes| Secret::new(String::from_utf8_lossy(&bytes).trim_end().to_owned()));
+    let settings = SmtpSettings {
+        host: mail.host.clone(),
+        port: mail.port,
+        security: match mail.security {
+            config::MailSecurity::StartTls => Security::StartTls,
+            config::MailSecurity::Tls => Security::Tls,
+            config::MailSecurity::Plain => Security::Plain,
+        },
+        authorities: read("mail.ca_file", &mail.ca_file)?,
+        credentials: password.map(|password| (mail.username.clone(), password)),
+        from: mail.from.clone(),
+        reply_to: Some(mail.reply_to.clone()).filter(|address| !address.is_empty()),
+        timeout: mail.timeout,
+        connections: u32::try_from(mail.connections).unwrap_or(u32::MAX),
+    };
+    Ok(SmtpSender::new(settings)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Telling: who hears of an event, and when.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{TeamId, TokenId};
+use crate::domain::member::{Member, Role};
+use crate::domain::notice::{Budget, Channel, DestinationKind, Event, NoticeSettings, Stands, tell_from};
+use crate::domain::token::Token;
+use crate::service::Broker;
+use crate::service::notices::address::{OF_PEOPLE, OF_WEBHOOKS, name_of_destination, name_of_mail};
+use crate::service::notices::operators::Place;
+use crate::store::{Hearing, StoreError, Telling};
+
+/// Events told in one transaction.
+const AT_ONCE: u32 = 500;
+/// Members looked at together.
+const MEMBERS: u32 = 500;
+
+/// Tokens that events are about.
+pub(super) type Tokens = HashMap<TokenId, Token>;
+
+impl Broker {
+    /// Tells all events that nobody was told of yet. Returns what was done, for people.
+    pub(in crate::service) async fn tell_events(&self) -> Result<String, StoreError> {
+        let mut told = 0;
+        loop {
+            let events = self.store.untold_events(None, AT_ONCE).await?;
+            if events.is_empty() {
+                break;
+            }
+            let ids = events.iter().map(|event| event.id).collect();
+            let telling = Telling { now: self.now(), events: ids, hearings: self.hearings(&events).await? };
+            match self.store.tell(telling).await {
+                Ok(()) => told += events.len(),
+                // Another process tells them.
+                Err(StoreError::Conflict { .. }) => break,
+                Err(error) => return Err(error),
+            }
+            self.notices.told(&events);
+            if events.len() < AT_ONCE as usize {
+                break;
+            }
+        }
+        if told > 0 {
+            self.notices.wake();
+        }
+        Ok(format!("{told} events told"))
+    }
+
+    /// Who hears of these events.
+    async fn hearings(&self, events: &[Event]) -> Result<Vec<Hearing>, StoreError> {
+        let mut hearings: Vec<Hearing> = events.iter().flat_map(|event| self.of_operators(event)).collect();
+        let mut by_team: BTreeMap<&TeamId, Vec<&Event>> = BTreeMap::new();
+        for event in events {
+            if let Some(team) = &event.team {
+                by_team.entry(team).or_default().push(event);
+            }
+        }
+        for (team, events) in by_team {
+            self.of_destinations(team, &events, &mut hearings).await?;
+            self.of_members(team, &events, &mut hearings).await?;
+        }
+        Ok(hearings)
+    }
+
+    fn of_operators(&self, event: &Event) -> Vec<Hearing> {
+        let hearing = |operator: &super::OperatorDestination| {
+            let budget = if matches!(operator.place, Place::Webhook { .. }) { OF_WEBHOOKS } else { OF_PEOPLE };
+            hearing(operator.name.clone(), event, tell_from(event), budget)
+        };
+        let hears = |operator: &&super::OperatorDestination| operator.hears(event.fact.kind());
+        self.notices.operators.iter().filter(hears).map(hearing).collect()
+    }
+
+    async fn of_destinations(
+        &self,
+        team: &TeamId,
+        events: &[&Event],
+        hearings: &mut Vec<Hearing>,
+    ) -> Result<(), StoreError> {
+        for stored in self.store.list_destinations(team).await? {
+            let destination = stored.destination;
+            let budget = if destination.kind == DestinationKind::Webhook { OF_WEBHOOKS } else { OF_PEOPLE };
+            let heard = events.iter().filter(|event| destination.events.contains(&event.fact.kind()));
+            let name = name_of_destination(destination.id);
+            hearings.extend(heard.map(|event| hearing(name.clone(), event, tell_from(event), budget)));
+        }
+        Ok(())
+    }
+
+    /// A part of the members at a time: a team may have many, and most hear of nothing.
+    async fn of_members(
+        &self,
+        team: &TeamId,
+        events: &[&Event],
+        hearings: &mut Vec<Hearing>,
+    ) -> Result<(), StoreError> {
+        let tokens = self.tokens_of(events).await?;
+        let mut after = None;
+        loop {
+            let members = self.store.list_hearers(team, after, MEMBERS).await?;
+            after = members.last().map(|(member, _)| member.id);
+            for (member, settings) in &members {
+                let name = name_of_mail(member.id);
+                let heard = events.iter().filter(|event| self.hears(member, settings, Channel::Mail, event, &tokens));
+                let from = |event: &Event| settings.awake(tell_from(event).max(self.now()), &member.time_zone.zone());
+                hearings.extend(heard.map(|event| hearing(name.clone(), event, from(event), OF_PEOPLE)));
+            }
+            if members.len() < MEMBERS as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn tokens_of(&self, events: &[&Event]) -> Result<Tokens, StoreError> {
+        let mut tokens = Tokens::new();
+        for id in events.iter().filter_map(|event| event.fact.token()) {
+            if let Some(stored) = self.store.find_token(id).await? {
+                tokens.insert(id, stored.token);
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// Whether a member hears of an event by a channel. A token is its own if it granted it, or looks after a profile of it.
+    pub(super) fn hears(
+        &self,
+        member: &Member,
+        settings: &NoticeSettings,
+        channel: Channel,
+        event: &Event,
+        tokens: &Tokens,
+    ) -> bool {
+        let token = event.fact.token().and_then(|id| tokens.get(&id));
+        let is_own = |token: &Token| member.granted(token) || self.directory.is_of_profiles(member.id, token);
+        let stands = Stands { owner: member.role == Role::Owner, own: token.is_some_and(is_own) };
+        let profiles = token.map_or(&[][..], |token| &token.profiles);
+        settings.hears(event.fact.kind(), channel, profiles, stands)
+    }
+}
+
+fn hearing(destination: String, event: &Event, from: Timestamp, budget: Budget) -> Hearing {
+    Hearing { destination, event: event.id, from, urgent: event.fact.kind().is_urgent(), budget }
+}

@@ -1,0 +1,369 @@
+//! What people are told, on a whole broker whose clock stands still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::base::ids::{EventId, MemberId, TokenId};
+use crate::base::secret::Secret;
+use crate::config::{Config, Heard, MailTo};
+use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::notice::{Channel, Choice, DestinationKind, Kind, NoticeSettings, QuietHours};
+use crate::domain::profile::Profile;
+use crate::domain::token::{Clocks, Reason};
+use crate::outbound::mail::{FakeMail, Mail};
+use crate::outbound::post::{DeliveryError, FakePost};
+use crate::service::Caller;
+use crate::service::notices::{CreateDestination, DestinationError, MarkRead};
+use crate::service::watched::{Watched, acme};
+use crate::store::{MemberChange, OutboxState};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A broker that mails everything to its operators.
+struct Told {
+    watched: Watched,
+    mails: Arc<FakeMail>,
+    posts: Arc<FakePost>,
+}
+
+impl Told {
+    async fn start() -> Told {
+        let (mails, posts) = (Arc::new(FakeMail::default()), Arc::new(FakePost::default()));
+        let everything = |config: &mut Config| {
+            config.alerts.mails.push(MailTo { address: "ops@example.com".to_owned(), events: Heard::All });
+        };
+        let watched = Watched::start(everything).await;
+        assert!(watched.broker.notices.mail.set(mails.clone()).is_ok());
+        assert!(watched.broker.notices.post.set(posts.clone()).is_ok());
+        Told { watched, mails, posts }
+    }
+
+    /// Lets that much time pass in steps of an hour; looks, tells and sends after each.
+    async fn pass(&mut self, span: Duration) {
+        for _ in 0..span.as_secs() / 3600 {
+            self.watched.clock.advance(Duration::from_secs(3600));
+            self.work().await;
+        }
+    }
+
+    async fn work(&self) {
+        self.watched.broker.look_at_expiries().await.unwrap();
+        self.watched.broker.tell_events().await.unwrap();
+        self.watched.broker.deliver_due().await.unwrap();
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        self.mails.sent().into_iter().map(|Mail { subject, .. }| subject).collect()
+    }
+
+    async fn invalidate(&self, token: TokenId, reason: Reason) {
+        self.watched.broker.invalidate_token(&Caller::Broker, &acme(), token, reason, "").await.unwrap();
+    }
+
+    /// A member of the team, as it is once it has joined.
+    async fn member(&self, n: u128, role: Role) -> Member {
+        let member = Member {
+            id: MemberId::from_u128(n),
+            team: acme(),
+            display_name: String::new(),
+            mail: format!("member{n}@example.com").parse().unwrap(),
+            role,
+            time_zone: "Europe/Vienna".parse().unwrap(),
+            language: "en".parse().unwrap(),
+            state: MemberState::Active { since: self.watched.clock.now() },
+            persons: std::collections::BTreeMap::new(),
+            created_at: self.watched.clock.now(),
+            version: 1,
+        };
+        let trail = self.watched.broker.audit(&Caller::Broker, "member.join", member.name(), String::new()).into();
+        let change = MemberChange::of(member.clone(), trail);
+        self.watched.broker.store.insert_member(change).await.unwrap();
+        member
+    }
+
+    async fn choose(&self, member: &Member, settings: NoticeSettings) {
+        self.watched.broker.put_notice_settings(&Caller::Broker, &acme(), member.id, settings).await.unwrap();
+    }
+
+    /// Adds a destination to the team.
+    async fn destination(&self, kind: DestinationKind, target: &str, secrets: &[&str]) -> Result<(), DestinationError> {
+        let ask = CreateDestination {
+            team: acme(),
+            display_name: String::new(),
+            kind,
+            target: Secret::new(target.to_owned()),
+            secrets: secrets.iter().map(|text| Secret::new((*text).to_owned())).collect(),
+            events: None,
+        };
+        self.watched.broker.create_destination(&Caller::Broker, ask).await.map(|_| ())
+    }
+
+    /// Who got mail, each address once for each mail.
+    fn mailed(&self) -> Vec<String> {
+        let mut mailed: Vec<_> = self.mails.sent().into_iter().map(|mail| mail.to).collect();
+        mailed.retain(|to| to != "ops@example.com");
+        mailed.sort();
+        mailed
+    }
+
+    async fn in_state(&self, state: OutboxState) -> usize {
+        self.watched.broker.store.list_outbox(state, None, 10_000).await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_told_7_3_1_and_0_days_ahead_once_each() {
+    let mut told = Told::start().await;
+    let end = told.watched.clock.now() + DAY * 30;
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    told.pass(DAY * 20).await;
+    assert_eq!(told.subjects(), Vec::<String>::new());
+    told.pass(DAY * 30).await;
+    let subjects = told.subjects();
+    let ends: Vec<&str> = subjects.iter().filter_map(|subject| subject.split("\" ").nth(1)).collect();
+    assert_eq!(ends, ["ends within 7 days", "ends within 3 days", "ends within 1 day", "has expired"], "{subjects:?}");
+}
+
+#[tokio::test]
+async fn after_a_downtime_only_the_most_urgent_is_told() {
+    let mut told = Told::start().await;
+    let end = told.watched.clock.now() + DAY * 10;
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    // The events are found and told, but nothing can be sent for days.
+    for _ in 0..9 {
+        told.watched.clock.advance(DAY);
+        told.watched.broker.look_at_expiries().await.unwrap();
+        told.watched.broker.tell_events().await.unwrap();
+    }
+    told.work().await;
+    let subjects = told.subjects();
+    assert!(subjects.len() == 1 && subjects[0].ends_with("ends within 1 day"), "{subjects:?}");
+    assert_eq!(told.in_state(OutboxState::Dropped).await, 2);
+}
+
+#[tokio::test]
+async fn what_is_over_when_it_would_be_told_is_not_told() {
+    let mut told = Told::start().await;
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.watched.broker.tell_events().await.unwrap();
+    told.watched.broker.revoke_token(&Caller::Broker, &acme(), token.id, "").await.unwrap();
+    told.work().await;
+    assert_eq!(told.subjects(), Vec::<String>::new());
+    let dropped = told.watched.broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
+    assert_eq!(dropped[0].last_error.as_deref(), Some("the token is gone"));
+}
+
+#[tokio::test]
+async fn a_mail_says_which_token_why_and_what_to_do() {
+    let mut told = Told::start().await;
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::RevokedByPerson).await;
+    told.work().await;
+    let mail = told.mails.sent().remove(0);
+    assert_eq!(mail.to, "ops@example.com");
+    for part in
+        ["does not work any more", "The person removed the app", "If that was not meant, reconnect the account."]
+    {
+        assert!(mail.text.contains(part) && mail.html.contains(part), "{part}: {}", mail.text);
+    }
+}
+
+#[tokio::test]
+async fn many_facts_make_few_mails() {
+    let mut told = Told::start().await;
+    let mut tokens = Vec::new();
+    for _ in 0..60 {
+        tokens.push(told.watched.add_token(Clocks::default()).await.token.id);
+    }
+    for token in tokens {
+        told.invalidate(token, Reason::PasswordChanged).await;
+    }
+    told.work().await;
+    let mails = told.mails.sent();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].subject.ends_with(", and 59 more notices"), "{}", mails[0].subject);
+    assert!(mails[0].text.contains("And 10 more."), "{}", mails[0].text);
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[tokio::test]
+async fn owners_and_who_granted_a_token_hear_of_it_and_nobody_else() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    told.member(2, Role::Manager).await;
+    told.member(3, Role::Member).await;
+    let token = told.watched.add_granted_token("member3@example.com").await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.work().await;
+    assert_eq!(told.mailed(), ["member1@example.com", "member3@example.com"]);
+    let shop = Profile {
+        owner: Some(MemberId::from_u128(4)),
+        ..Profile::unnamed(acme(), "net".parse().unwrap(), "shop".to_owned())
+    };
+    told.member(4, Role::Member).await;
+    told.watched.broker.directory.put_profile(shop);
+    let off = Choice { kind: Kind::TokenInvalid, channel: Channel::Mail, profile: None, on: false };
+    told.choose(&owner, NoticeSettings { choices: vec![off], quiet: None }).await;
+    let token = told.watched.add_token_for("shop").await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.work().await;
+    assert_eq!(told.mailed(), ["member1@example.com", "member3@example.com", "member4@example.com"]);
+    let token = told.watched.add_granted_token("member2@example.com").await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.work().await;
+    let all = ["member1@example.com", "member2@example.com", "member3@example.com", "member4@example.com"];
+    assert_eq!(told.mailed(), all);
+}
+
+#[tokio::test]
+async fn quiet_hours_end_with_one_mail_about_the_night() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    // Quiet at any time but for the minute before it begins anew.
+    let local = jiff::Timestamp::from_microsecond(told.watched.clock.now().micros()).unwrap();
+    let local = local.to_zoned(owner.time_zone.zone());
+    let minute = local.hour() as u16 * 60 + local.minute() as u16;
+    let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + 240) % 1440 });
+    told.choose(&owner, NoticeSettings { choices: Vec::new(), quiet }).await;
+    for _ in 0..3 {
+        let token = told.watched.add_token(Clocks::default()).await.token;
+        told.invalidate(token.id, Reason::PasswordChanged).await;
+        told.pass(Duration::from_secs(3600)).await;
+    }
+    assert_eq!(told.mailed(), Vec::<String>::new());
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(told.mailed(), ["member1@example.com"]);
+    let mail = told.mails.sent().into_iter().find(|mail| mail.to == "member1@example.com").unwrap();
+    assert!(mail.subject.ends_with("and 2 more notices"), "{}", mail.subject);
+}
+
+#[tokio::test]
+async fn who_left_the_team_gets_nothing_that_waits() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    told.member(2, Role::Owner).await;
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.watched.broker.tell_events().await.unwrap();
+    let left = Member { state: owner.state.leave(told.watched.clock.now()), version: 2, ..owner };
+    let trail = told.watched.broker.audit(&Caller::Broker, "member.leave", left.name(), String::new()).into();
+    let change = MemberChange::of(left, trail);
+    told.watched.broker.store.change_member(change).await.unwrap();
+    told.work().await;
+    assert_eq!(told.mailed(), ["member2@example.com"]);
+}
+
+#[tokio::test]
+async fn a_team_is_told_in_its_chats_and_by_its_webhooks() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    told.destination(DestinationKind::Teams, "https://hooks.example/teams", &[]).await.unwrap();
+    told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
+    told.destination(DestinationKind::Mail, "all@example.com", &[]).await.unwrap();
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::RevokedByPerson).await;
+    told.work().await;
+    assert_eq!(told.mailed(), ["all@example.com"]);
+    let posts = told.posts.attempts();
+    let body = |end: &str| -> serde_json::Value {
+        let post = posts.iter().find(|post| post.url.ends_with(end)).unwrap();
+        serde_json::from_slice(&post.body).unwrap()
+    };
+    assert_eq!(posts.len(), 3);
+    assert!(body("slack")["text"].as_str().unwrap().contains("does not work any more"));
+    assert_eq!(body("teams")["attachments"][0]["content"]["type"], "AdaptiveCard");
+    assert_eq!(body("webhook")["type"], "token_invalid");
+    let webhook = posts.iter().find(|post| post.url.ends_with("webhook")).unwrap();
+    let headers: http::HeaderMap =
+        webhook.headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+    standardwebhooks::Webhook::new(SECRET).unwrap().verify(&webhook.body, &headers).unwrap();
+}
+
+#[tokio::test]
+async fn a_target_that_can_not_be_is_refused() {
+    let told = Told::start().await;
+    let url = "https://hooks.example/x";
+    let cases: [(DestinationKind, &str, &[&str], &str); 13] = [
+        (DestinationKind::Mail, "all@example.com\nBcc: x@example.com", &[], "line breaks"),
+        (DestinationKind::Mail, "nobody", &[], "mail address"),
+        (DestinationKind::Slack, "http://hooks.example/x", &[], "https"),
+        (DestinationKind::Slack, "https://ann:pw@hooks.example/x", &[], "not usable"),
+        (DestinationKind::Teams, "nonsense", &[], "not usable"),
+        (DestinationKind::Teams, "https://169.254.169.254/latest", &[], "not public"),
+        (DestinationKind::Webhook, "https://[::ffff:10.0.0.1]/x", &[SECRET], "not public"),
+        (DestinationKind::Webhook, "ftp://hooks.example/x", &[SECRET], "not usable"),
+        (DestinationKind::Webhook, url, &[], "one signing secret"),
+        (DestinationKind::Webhook, url, &[SECRET, SECRET, SECRET], "one signing secret"),
+        (DestinationKind::Webhook, url, &["whsec_c2hvcnQ="], "24 to 64 bytes"),
+        (DestinationKind::Webhook, url, &["secret"], "24 to 64 bytes"),
+        (DestinationKind::Mail, "all@example.com", &[SECRET], "one signing secret"),
+    ];
+    for (kind, target, secrets, why) in cases {
+        let error = told.destination(kind, target, secrets).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{target:?} {secrets:?}: {error}");
+        assert!(!error.contains("pw@") && !error.contains("Bcc"), "{error}");
+    }
+    assert_eq!(told.watched.broker.list_destinations(&acme()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_for_days_gets_what_still_holds_and_then_is_given_up() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    for _ in 0..12 {
+        told.posts.fail_next(DeliveryError::Status { status: 500, retry_after: None });
+    }
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.pass(DAY * 4).await;
+    let dead = told.watched.broker.list_dead_letters(None, 10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].last_error.as_ref().is_some_and(|error| error.contains("answered 500")), "{dead:?}");
+    let attempts = told.posts.attempts().len();
+    assert!((5..=12).contains(&attempts), "{attempts}");
+    let ids: std::collections::BTreeSet<_> = told.posts.attempts().into_iter().map(|post| post.url).collect();
+    assert_eq!(ids.len(), 1);
+    told.watched.broker.replay_dead_letter(&Caller::Broker, dead[0].id).await.unwrap();
+    while told.in_state(OutboxState::Pending).await > 0 {
+        told.pass(Duration::from_secs(3600)).await;
+    }
+    assert_eq!(told.watched.broker.list_dead_letters(None, 10).await.unwrap(), []);
+    let unknown = told.watched.broker.purge_dead_letter(&Caller::Broker, dead[0].id).await;
+    assert!(unknown.is_err_and(|error| error.to_string().contains("given up")));
+}
+
+#[tokio::test]
+async fn a_member_reads_its_notices_in_the_app() {
+    let mut told = Told::start().await;
+    let member = told.member(3, Role::Member).await;
+    let mut watching = told.watched.broker.notices.watch();
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let token = told.watched.add_granted_token("member3@example.com").await.token;
+        told.invalidate(token.id, Reason::PasswordChanged).await;
+        tokens.push(token.id);
+    }
+    told.work().await;
+    assert!(watching.try_recv().is_ok_and(|event| event.fact.token() == Some(tokens[0])));
+    let broker = told.watched.broker.clone();
+    let list = async |before: Option<EventId>| broker.list_notices(&acme(), member.id, before, 2).await.unwrap();
+    let page = list(None).await;
+    let seen: Vec<_> = page.notices.iter().map(|notice| notice.event.fact.token().unwrap()).collect();
+    assert_eq!(seen, [tokens[2], tokens[1]], "the newest first");
+    let rest = list(page.before).await;
+    assert_eq!((rest.notices.len(), rest.before), (1, None));
+    let read = MarkRead { through: None, events: vec![page.notices[1].event.id] };
+    broker.mark_notices_read(&acme(), member.id, read).await.unwrap();
+    let marks: Vec<bool> = list(None).await.notices.iter().map(|notice| notice.read).collect();
+    assert_eq!(marks, [false, true]);
+    broker.revoke_token(&Caller::Broker, &acme(), tokens[2], "").await.unwrap();
+    assert_eq!(list(None).await.notices[0].over.as_deref(), Some("the token is gone"));
+    let at_risk = broker.tokens_at_risk(&acme(), member.id).await.unwrap();
+    assert_eq!(at_risk.iter().map(|view| view.token.id).collect::<Vec<_>>(), [tokens[0], tokens[1]]);
+    let off = Choice { kind: Kind::TokenInvalid, channel: Channel::InApp, profile: None, on: false };
+    told.choose(&member, NoticeSettings { choices: vec![off], quiet: None }).await;
+    assert_eq!(list(None).await.notices, []);
+}
