@@ -73,6 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("vaultrs", &["outbound"]),
     ("aws_config", &["outbound"]),
     ("aws_sdk_kms", &["outbound"]),
+    ("oauth2", &["outbound"]),
     ("governor", &["grpc", "outbound", "domain", "service"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli", "app"]),

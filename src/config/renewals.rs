@@ -11,6 +11,8 @@ pub struct Renewals {
     pub in_flight: usize,
     /// Requests for one app in a second. 1 to 1000.
     pub per_second: usize,
+    /// Requests to one network's token endpoint in a second, over all apps. 1 to 10,000.
+    pub network_per_second: usize,
 }
 
 impl Section for Renewals {
@@ -19,6 +21,7 @@ impl Section for Renewals {
             enabled: from.switch("enabled", true),
             in_flight: from.count("in_flight", 8, 1..=256),
             per_second: from.count("per_second", 10, 1..=1000),
+            network_per_second: from.count("network_per_second", 50, 1..=10_000),
         }
     }
 }

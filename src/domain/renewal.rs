@@ -5,11 +5,9 @@
 //! that it is known after a crash that a refresh token may have been used. Only what a network says itself ends a token: never a
 //! time-out, a server's error, a limit or a page for people.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, NetworkId};
 use crate::domain::evidence::{Blame, Evidence, Source};
 use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
 use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
@@ -208,24 +206,6 @@ fn backoff(failures: u32, luck: u64) -> Duration {
     match rule.judge(&attempt, luck) {
         RetryVerdict::After(wait) => wait,
         RetryVerdict::TooManyAttempts | RetryVerdict::TooOld => MOST_BACKOFF,
-    }
-}
-
-/// Keeps the requests for each app to a rate (GCRA). Holds one time per app.
-#[derive(Debug, Default)]
-pub struct Pace(HashMap<(NetworkId, AppId), Timestamp>);
-
-impl Pace {
-    /// Takes a place of an app, if there is one: so many each second, all of them at once after a pause.
-    pub fn take(&mut self, network: &NetworkId, app: &AppId, per_second: u32, now: Timestamp) -> bool {
-        let second = Duration::from_secs(1);
-        let taken_until = self.0.entry((network.clone(), app.clone())).or_insert(now);
-        let after = (*taken_until).max(now) + second / per_second.max(1);
-        let fits = after <= now + second;
-        if fits {
-            *taken_until = after;
-        }
-        fits
     }
 }
 

@@ -19,7 +19,8 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
-use crate::outbound::oauth::{EndpointSetupError, HttpTokenEndpoint, TokenEndpoint};
+use crate::outbound::http::{HttpClient, HttpSetupError, NetworkClient};
+use crate::outbound::oauth::Pace;
 use crate::service::audit::audit_key;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
@@ -74,7 +75,7 @@ pub enum StartError {
     Random,
     /// Networks can't be called.
     #[error(transparent)]
-    Endpoint(#[from] EndpointSetupError),
+    Endpoint(#[from] HttpSetupError),
     /// A setting names what the catalogue does not have.
     #[error("{0}: {1}")]
     Misfit(String, String),
@@ -90,11 +91,11 @@ impl Broker {
         metrics: Metrics,
         tasks: &Tasks,
     ) -> Result<Started, StartError> {
-        let endpoint = Arc::new(HttpTokenEndpoint::new()?);
+        let endpoint = Arc::new(HttpClient::new()?);
         Self::start_by(config, catalogue, store, clock, metrics, tasks, endpoint).await
     }
 
-    /// As [`Broker::start`], asking the networks' token endpoints through `endpoint`.
+    /// As [`Broker::start`], asking the networks' networks through `endpoint`.
     pub(super) async fn start_by(
         config: Config,
         catalogue: Catalogue,
@@ -102,7 +103,7 @@ impl Broker {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         tasks: &Tasks,
-        endpoint: Arc<dyn TokenEndpoint>,
+        endpoint: Arc<dyn NetworkClient>,
     ) -> Result<Started, StartError> {
         follow_clock(&*store, &*clock).await?;
         let source = KeySource::of_config(&config).map_err(KeySourceError::from)?;
@@ -117,6 +118,9 @@ impl Broker {
         let vault = Arc::new(vault);
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
         let notices = Notices::of_config(&config, &lookup)?;
+        let whole = |rate: usize| u32::try_from(rate).unwrap_or(u32::MAX);
+        let config::Renewals { per_second, network_per_second, .. } = config.renewals;
+        let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
         let broker = Broker::new(Parts {
             desk,
@@ -134,7 +138,7 @@ impl Broker {
             sealing: Sealing::new(source),
             watch: Watch::default(),
             notices,
-            renewals: Renewals::new(endpoint),
+            renewals: Renewals::new(endpoint, pace),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
             imports: Imports::default(),

@@ -15,7 +15,7 @@ use crate::domain::lease::Priority;
 use crate::domain::networks::{Catalogue, Purpose, Purposes};
 use crate::domain::team::{Collector, CollectorScope, KeyHolder};
 use crate::domain::token::Clocks;
-use crate::outbound::oauth::{FakeTokenEndpoint, TokenEndpoint};
+use crate::outbound::http::{FakeClient, NetworkClient};
 use crate::service::caller::Shown;
 use crate::service::collectors::CreateCollector;
 use crate::service::keys::CreateKey;
@@ -40,17 +40,17 @@ pub(crate) struct TestBroker {
     pub admin: Caller,
     /// The text of that operator's key.
     pub admin_key: String,
-    /// What token endpoints answer, unless the test brought its own.
-    pub endpoint: Arc<FakeTokenEndpoint>,
+    /// What networks answer, unless the test brought its own.
+    pub endpoint: Arc<FakeClient>,
     world: World,
     dir: TempDir,
 }
 
-/// The networks that a broker knows, and how their token endpoints are reached.
+/// The networks that a broker knows, and how they are reached.
 #[derive(Clone)]
 pub(crate) struct World {
     pub catalogue: Catalogue,
-    pub endpoint: Arc<dyn TokenEndpoint>,
+    pub endpoint: Arc<dyn NetworkClient>,
 }
 
 impl TestBroker {
@@ -66,7 +66,7 @@ impl TestBroker {
 
     /// Starts one on an empty store, with settings and a clock.
     pub async fn start_by(config: Config, clock: Arc<ManualClock>) -> Self {
-        let endpoint = Arc::new(FakeTokenEndpoint::default());
+        let endpoint = Arc::new(FakeClient::default());
         let world = World { catalogue: Catalogue::embedded(), endpoint: endpoint.clone() };
         Self { endpoint, ..Self::start_in(world, config, clock).await }
     }

@@ -204,19 +204,6 @@ fn a_wait_that_was_asked_for_is_kept() {
     assert_eq!(ask(400 * DAY), Verdict::Again(NOW + LONGEST_WAIT));
 }
 
-#[test]
-fn the_requests_of_one_app_are_kept_to_a_rate() {
-    let mut pace = Pace::default();
-    let (x, one, other) = ("x".parse().unwrap(), "one".parse().unwrap(), "other".parse().unwrap());
-    let mut taken = |app, millis| {
-        let now = NOW + Duration::from_millis(millis);
-        (0..9).filter(|_| pace.take(&x, app, 4, now)).count()
-    };
-    assert_eq!((taken(&one, 0), taken(&other, 0)), (4, 4));
-    assert_eq!((taken(&one, 240), taken(&one, 250), taken(&one, 1_000)), (0, 1, 3));
-    assert_eq!(taken(&one, 3_600_000), 4, "what is not taken does not add up");
-}
-
 proptest! {
     #[test]
     fn a_renewal_comes_in_time_and_not_at_once(

@@ -25,7 +25,7 @@ use crate::grpc::pb::{
 use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
-use crate::outbound::oauth::EndpointAnswer;
+use crate::outbound::http::NetworkAnswer;
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
 use crate::store::{AlertRow, AuditFilter};
@@ -293,7 +293,7 @@ async fn tokens(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     let client = pb::UpdateAppRequest { app: Some(client), update_mask, ..Default::default() };
     call!(test, NetworkServer.update_app(client)).unwrap();
     let body = zeroize::Zeroizing::new(br#"{"access_token":"second"}"#.to_vec());
-    test.endpoint.answer_next(Ok(EndpointAnswer { status: 200, headers: Vec::new(), body }));
+    test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
     let renew = pb::RenewTokenRequest { name: name(), ..Default::default() };
     same!(test, tried, TokenServer.renew_token(renew), |ask| {
         ask.name = format!("teams/acme/tokens/{}", crate::base::ids::TokenId::from_u128(1));

@@ -1,13 +1,20 @@
-//! The request for a renewal, as each network wants it. Pure.
+//! The requests to token endpoints, as each network wants them. Pure.
 //!
-//! RFC 6749, section 6, with the client shown by HTTP Basic (section 2.3.1) or in the form, and the departures that the catalogue
-//! tells. A kind that renews itself is asked where its entry says: at the token endpoint as another grant, elsewhere by a `GET`.
+//! RFC 6749 with the client shown by HTTP Basic (section 2.3.1) or in the form, and the departures that the catalogue tells. A kind that
+//! renews itself is asked where its entry says: at the token endpoint by an extension grant (section 4.5), elsewhere by a `GET`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::cell::RefCell;
+
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RevocationUrl, StandardRevocableToken, SyncHttpClient, TokenUrl,
+};
+use url::form_urlencoded::{Serializer, parse};
 
 use crate::base::secret::Secret;
-use crate::domain::networks::{ClientAuth, OAuth, OAuthQuirk, Renewal, TokenKind};
+use crate::domain::networks::{ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, TokenKind};
+use crate::outbound::http::NetworkRequest;
 
 /// Our registration at a network, as a request shows it.
 pub struct Client {
@@ -25,112 +32,169 @@ pub struct Credential {
     pub refresh: Option<Secret>,
 }
 
-/// One request. It has no `Debug`: it is secrets.
-pub struct TokenRequest {
-    /// Where to, without a query.
-    pub url: String,
-    /// Whether it is a `GET`.
-    pub is_get: bool,
-    /// Parameters of the query, encoded.
-    pub query: Option<Secret>,
-    /// Parameters of the body, encoded as a form.
-    pub form: Option<Secret>,
-    /// The value of `Authorization`.
-    pub authorization: Option<Secret>,
+/// A code that a person brought back.
+pub struct Redemption<'a> {
+    /// The code.
+    pub code: &'a Secret,
+    /// What the challenge of its request was made of.
+    pub verifier: &'a Secret,
+    /// The redirect URI of its request.
+    pub redirect_uri: &'a str,
 }
 
-impl TokenRequest {
-    /// The request that renews a token of `kind`; `None` if it can't be renewed with what is here.
-    pub fn renewal(kind: &TokenKind, client: &Client, credential: &Credential) -> Option<TokenRequest> {
-        let oauth = kind.oauth.as_ref()?;
-        match &kind.renewal {
-            Renewal::RefreshToken { .. } => refresh(oauth, client, credential.refresh.as_ref()?),
-            Renewal::SelfRenewing { grant_type, .. } => prolong(oauth, client, grant_type, &credential.access),
-            Renewal::Derived { .. } | Renewal::Nothing => None,
+/// The request that renews a token of `kind`; `None` if it can't be renewed with what is here.
+pub fn renewal(kind: &TokenKind, client: &Client, credential: &Credential) -> Option<NetworkRequest> {
+    let oauth = kind.oauth.as_ref()?;
+    match &kind.renewal {
+        Renewal::RefreshToken { .. } => refresh(oauth, client, credential.refresh.as_ref()?),
+        Renewal::SelfRenewing { grant_type, .. } if is_grant(oauth) => {
+            extension_grant(oauth, client, grant_type, &credential.access)
         }
-    }
-
-    /// Whether the request for a renewal of `kind` shows the client.
-    pub fn needs_client(kind: &TokenKind) -> bool {
-        match (&kind.renewal, &kind.oauth) {
-            (Renewal::SelfRenewing { .. }, Some(oauth)) => is_grant(oauth),
-            _ => true,
-        }
+        Renewal::SelfRenewing { grant_type, .. } => by_query(
+            oauth.renew_url.as_ref()?,
+            &[("grant_type", grant_type), ("access_token", credential.access.expose())],
+        ),
+        Renewal::Derived { .. } | Renewal::Nothing => None,
     }
 }
 
-fn refresh(oauth: &OAuth, client: &Client, refresh: &Secret) -> Option<TokenRequest> {
-    let mut parameters = Parameters::of("refresh_token");
-    parameters.add("refresh_token", refresh.expose());
+/// Whether the request for a renewal of `kind` shows the client.
+pub fn needs_client(kind: &TokenKind) -> bool {
+    match (&kind.renewal, &kind.oauth) {
+        (Renewal::SelfRenewing { .. }, Some(oauth)) => is_grant(oauth),
+        _ => true,
+    }
+}
+
+/// The request that redeems a code; `None` where clients must sign an assertion.
+pub fn redemption(oauth: &OAuth, client: &Client, code: &Redemption<'_>) -> Option<NetworkRequest> {
+    let made = made(oauth, client)?;
+    let back = RedirectUrl::new(code.redirect_uri.to_owned()).ok()?;
+    let request = made.exchange_code(AuthorizationCode::new(code.code.expose().to_owned()));
+    let mut request = request.set_redirect_uri(std::borrow::Cow::Owned(back));
+    if oauth.pkce != Pkce::Unsupported {
+        request = request.set_pkce_verifier(PkceCodeVerifier::new(code.verifier.expose().to_owned()));
+    }
+    Some(departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned))
+}
+
+/// The request that changes a short-lived token for a long-lived one; `None` where the network has no such exchange.
+///
+/// Facebook's is an extension grant at the token endpoint; those of Instagram and Threads want the client's secret alone, in a query.
+pub fn long_lived(oauth: &OAuth, client: &Client, access: &Secret) -> Option<NetworkRequest> {
+    let (url, grant_type) = (oauth.exchange_url.as_ref()?, oauth.exchange_grant_type.as_ref()?);
+    if *url == oauth.token_url {
+        return extension_grant(oauth, client, grant_type, access);
+    }
+    let secret = client.secret.as_ref()?;
+    by_query(url, &[("grant_type", grant_type), ("client_secret", secret.expose()), ("access_token", access.expose())])
+}
+
+/// The request that gives a token back (RFC 7009); `None` where the network has none of that form.
+pub fn revocation(oauth: &OAuth, client: &Client, credential: &Credential) -> Option<NetworkRequest> {
+    if oauth.quirks.contains(&OAuthQuirk::RevokeByDelete) {
+        return None;
+    }
+    // The crate takes https only, so the request is made for the address of the standard's example and sent to the network's.
+    let token = match &credential.refresh {
+        Some(refresh) => StandardRevocableToken::RefreshToken(RefreshToken::new(refresh.expose().to_owned())),
+        None => StandardRevocableToken::AccessToken(oauth2::AccessToken::new(credential.access.expose().to_owned())),
+    };
+    let made = made(oauth, client)?
+        .set_revocation_url(RevocationUrl::new("https://server.example.com/revoke".to_owned()).ok()?);
+    let request = made.revoke_token(token).ok()?;
+    let mut taken = taken(|take| drop(request.request(take)))?;
+    *taken.uri_mut() = oauth.revoke_url.as_ref()?.parse().ok()?;
+    Some(departed(oauth, taken, str::to_owned))
+}
+
+fn refresh(oauth: &OAuth, client: &Client, refresh: &Secret) -> Option<NetworkRequest> {
+    let (made, token) = (made(oauth, client)?, RefreshToken::new(refresh.expose().to_owned()));
+    let mut request = made.exchange_refresh_token(&token);
     if oauth.quirks.contains(&OAuthQuirk::ContinuousRefresh) {
-        parameters.add("continuous_refresh", "true");
+        request = request.add_extra_param("continuous_refresh", "true");
     }
-    let authorization = show_client(oauth, client, &mut parameters)?;
-    let (mut query, mut form) = (None, Some(parameters.encoded()));
-    if oauth.quirks.contains(&OAuthQuirk::ParametersInQuery) {
-        std::mem::swap(&mut query, &mut form);
-    }
-    Some(TokenRequest { url: oauth.token_url.clone(), is_get: false, query, form, authorization })
+    Some(departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned))
 }
 
-/// Facebook exchanges a token at its token endpoint, which wants the client, too. Instagram and Threads have an endpoint for this alone,
-/// which wants nothing but the token, in the query of a `GET`.
-fn prolong(oauth: &OAuth, client: &Client, grant_type: &str, access: &Secret) -> Option<TokenRequest> {
-    let url = oauth.renew_url.clone()?;
-    let mut parameters = Parameters::of(grant_type);
-    if is_grant(oauth) {
-        parameters.add(grant_type, access.expose());
-        let authorization = show_client(oauth, client, &mut parameters)?;
-        return Some(TokenRequest { url, is_get: false, query: None, form: Some(parameters.encoded()), authorization });
-    }
-    parameters.add("access_token", access.expose());
-    Some(TokenRequest { url, is_get: true, query: Some(parameters.encoded()), form: None, authorization: None })
+/// A token is shown as a refresh token would be, under the name of the grant.
+fn extension_grant(oauth: &OAuth, client: &Client, grant_type: &str, access: &Secret) -> Option<NetworkRequest> {
+    let (made, token) = (made(oauth, client)?, RefreshToken::new(access.expose().to_owned()));
+    let request = taken(|take| drop(made.exchange_refresh_token(&token).request(take)))?;
+    let named = |text: &str| if text == "refresh_token" { grant_type.to_owned() } else { text.to_owned() };
+    Some(departed(oauth, request, named))
+}
+
+fn by_query(url: &str, parameters: &[(&str, &str)]) -> Option<NetworkRequest> {
+    let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let request = http::Request::get(format!("{url}?{query}")).header(http::header::ACCEPT, "application/json");
+    request.body(Vec::new()).ok().map(NetworkRequest::of)
 }
 
 fn is_grant(oauth: &OAuth) -> bool {
     oauth.renew_url.as_ref() == Some(&oauth.token_url)
 }
 
-/// Shows the client: by the header that is returned, or among the parameters. A client without a secret shows its id only.
-fn show_client(oauth: &OAuth, client: &Client, parameters: &mut Parameters) -> Option<Option<Secret>> {
-    match (oauth.client_auth, &client.secret) {
-        (ClientAuth::Basic, Some(secret)) => Some(Some(basic(&client.id, secret))),
-        (ClientAuth::Post, Some(secret)) => {
-            parameters.add(&oauth.client_id_parameter, &client.id);
-            parameters.add("client_secret", secret.expose());
-            Some(None)
-        }
-        (ClientAuth::Basic | ClientAuth::Post, None) => {
-            parameters.add(&oauth.client_id_parameter, &client.id);
-            Some(None)
-        }
-        (ClientAuth::PrivateKeyJwt | ClientAuth::OAuth1, _) => None,
+type Made = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// A client of the crate. One without a secret shows its id only.
+fn made(oauth: &OAuth, client: &Client) -> Option<Made> {
+    let auth_type = match oauth.client_auth {
+        ClientAuth::Basic => AuthType::BasicAuth,
+        ClientAuth::Post => AuthType::RequestBody,
+        ClientAuth::PrivateKeyJwt | ClientAuth::OAuth1 => return None,
+    };
+    let made = BasicClient::new(ClientId::new(client.id.clone())).set_auth_type(auth_type);
+    let made = made.set_token_uri(TokenUrl::new(oauth.token_url.clone()).ok()?);
+    Some(match &client.secret {
+        Some(secret) => made.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
+        None => made,
+    })
+}
+
+/// Takes the request that the crate would send.
+#[derive(Default)]
+struct Taking(RefCell<Option<HttpRequest>>);
+
+/// Nothing is sent by the crate.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was taken and not sent")]
+struct Taken;
+
+impl SyncHttpClient for Taking {
+    type Error = Taken;
+
+    fn call(&self, request: HttpRequest) -> Result<HttpResponse, Taken> {
+        self.0.replace(Some(request));
+        Err(Taken)
     }
 }
 
-/// Both parts are encoded as in a form before they are joined (RFC 6749, section 2.3.1).
-fn basic(id: &str, secret: &Secret) -> Secret {
-    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Secret::new(format!("{}:{}", encode(id), encode(secret.expose())));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
+fn taken(ask: impl FnOnce(&Taking)) -> Option<HttpRequest> {
+    let taking = Taking::default();
+    ask(&taking);
+    taking.0.into_inner()
 }
 
-struct Parameters(url::form_urlencoded::Serializer<'static, String>);
-
-impl Parameters {
-    fn of(grant_type: &str) -> Self {
-        let mut parameters = Self(url::form_urlencoded::Serializer::new(String::new()));
-        parameters.add("grant_type", grant_type);
-        parameters
+/// The request with the departures of its network: names of parameters, and where they stand.
+fn departed(oauth: &OAuth, request: HttpRequest, named: impl Fn(&str) -> String) -> NetworkRequest {
+    let (mut head, body) = request.into_parts();
+    let mut form = Serializer::new(String::new());
+    for (name, value) in parse(&body) {
+        match &*name {
+            "client_id" => form.append_pair(&oauth.client_id_parameter, &value),
+            "grant_type" => form.append_pair("grant_type", &named(&value)),
+            name => form.append_pair(&named(name), &value),
+        };
     }
-
-    fn add(&mut self, name: &str, value: &str) {
-        self.0.append_pair(name, value);
+    let form = form.finish();
+    if oauth.quirks.contains(&OAuthQuirk::ParametersInQuery)
+        && let Ok(uri) = format!("{}?{form}", head.uri).parse()
+    {
+        head.uri = uri;
+        return NetworkRequest::of(http::Request::from_parts(head, Vec::new()));
     }
-
-    fn encoded(mut self) -> Secret {
-        Secret::new(self.0.finish())
-    }
+    NetworkRequest::of(http::Request::from_parts(head, form.into_bytes()))
 }
 
 #[cfg(test)]
@@ -142,25 +206,21 @@ mod tests {
         Secret::new(text.to_owned())
     }
 
-    fn request(network: &str, kind: &str, client_secret: Option<&str>) -> TokenRequest {
+    fn request(network: &str, kind: &str, client_secret: Option<&str>) -> NetworkRequest {
         let catalogue = Catalogue::embedded();
         let client = Client { id: "id:1".to_owned(), secret: client_secret.map(secret) };
         let credential = Credential { access: secret("a/1"), refresh: Some(secret("r 1")) };
-        TokenRequest::renewal(catalogue.network(network).unwrap().kind(kind).unwrap(), &client, &credential).unwrap()
-    }
-
-    /// The request on one line: method, URL, `?` query, `#` form.
-    fn shown(request: &TokenRequest) -> String {
-        let method = if request.is_get { "GET" } else { "POST" };
-        let part = |mark: &str, part: &Option<Secret>| part.as_ref().map(|text| format!(" {mark}{}", text.expose()));
-        let (query, form) = (part("?", &request.query), part("#", &request.form));
-        format!("{method} {}{}{}", request.url, query.unwrap_or_default(), form.unwrap_or_default())
+        renewal(catalogue.network(network).unwrap().kind(kind).unwrap(), &client, &credential).unwrap()
     }
 
     #[test]
     fn each_network_is_asked_in_its_own_way() {
         let cases = [
-            ("x", "user", "POST https://api.x.com/2/oauth2/token #grant_type=refresh_token&refresh_token=r+1"),
+            (
+                "x",
+                "user",
+                "POST https://api.x.com/2/oauth2/token #grant_type=refresh_token&refresh_token=r+1 !Basic aWQlM0ExOnMlMkYx",
+            ),
             (
                 "youtube",
                 "user",
@@ -177,12 +237,12 @@ mod tests {
                 "pinterest",
                 "user",
                 "POST https://api.pinterest.com/v5/oauth/token \
-                 #grant_type=refresh_token&refresh_token=r+1&continuous_refresh=true",
+                 #grant_type=refresh_token&refresh_token=r+1&continuous_refresh=true !Basic aWQlM0ExOnMlMkYx",
             ),
             (
                 "xing",
                 "partner",
-                "POST https://api.xing.com/auth/oauth2/token \
+                "POST https://api.xing.com/auth/oauth2/token\
                  ?grant_type=refresh_token&refresh_token=r+1&client_id=id%3A1&client_secret=s%2F1",
             ),
             (
@@ -194,32 +254,22 @@ mod tests {
             (
                 "threads",
                 "user",
-                "GET https://graph.threads.net/refresh_access_token ?grant_type=th_refresh_token&access_token=a%2F1",
+                "GET https://graph.threads.net/refresh_access_token?grant_type=th_refresh_token&access_token=a%2F1",
             ),
             (
                 "instagram",
                 "instagram_login",
-                "GET https://graph.instagram.com/refresh_access_token ?grant_type=ig_refresh_token&access_token=a%2F1",
+                "GET https://graph.instagram.com/refresh_access_token?grant_type=ig_refresh_token&access_token=a%2F1",
             ),
         ];
         for (network, kind, expected) in cases {
-            assert_eq!(shown(&request(network, kind, Some("s/1"))), expected);
+            assert_eq!(request(network, kind, Some("s/1")).shown(), expected);
         }
     }
 
     #[test]
-    fn basic_carries_both_parts_encoded() {
-        let authorization = request("x", "user", Some("s/1")).authorization.unwrap();
-        let pair = STANDARD.decode(authorization.expose().strip_prefix("Basic ").unwrap()).unwrap();
-        assert_eq!(pair, b"id%3A1:s%2F1");
-        assert!(request("youtube", "user", Some("s/1")).authorization.is_none());
-    }
-
-    #[test]
     fn a_public_client_shows_its_id() {
-        let public = request("x", "user", None);
-        assert!(public.authorization.is_none());
-        assert!(shown(&public).ends_with("&client_id=id%3A1"));
+        assert!(request("x", "user", None).shown().ends_with("&client_id=id%3A1"));
     }
 
     #[test]
@@ -231,7 +281,7 @@ mod tests {
         for (network, kind) in cases {
             let credential = Credential { access: secret("a"), refresh: (network != "reddit").then(|| secret("r")) };
             let kind = catalogue.network(network).unwrap().kind(kind).unwrap();
-            assert!(TokenRequest::renewal(kind, &client, &credential).is_none(), "{network}");
+            assert!(renewal(kind, &client, &credential).is_none(), "{network}");
         }
     }
 }

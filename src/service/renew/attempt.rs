@@ -10,7 +10,8 @@ use crate::domain::evidence::{Blame, Evidence};
 use crate::domain::networks::{Answer, ErrorClass, TokenKind, TokenReply, classify_renewal, read_token_reply};
 use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable, unless_shared};
 use crate::domain::token::{Reason, Token};
-use crate::outbound::oauth::{Client, Credential, EndpointAnswer, EndpointError, TokenRequest};
+use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
+use crate::outbound::oauth::{self, Client, Credential};
 use crate::service::luck::luck;
 use crate::service::renew::{Order, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
@@ -33,7 +34,7 @@ struct Begun {
     token: Token,
     kind: TokenKind,
     renewal: StoredRenewal,
-    request: TokenRequest,
+    request: NetworkRequest,
 }
 
 /// What came of a request.
@@ -135,7 +136,7 @@ impl Broker {
         Err(RenewError::NotYet { until, wait: until.since(now), why })
     }
 
-    fn request_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<TokenRequest, RenewError> {
+    fn request_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<NetworkRequest, RenewError> {
         let token = &stored.token;
         let open = |column, sealed: &[u8]| -> Result<Secret, RenewError> {
             Ok(self.vault.open_sealed(&Place::of_token(&token.id, &token.team, token.version, column), sealed)?)
@@ -145,17 +146,17 @@ impl Broker {
             refresh: stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?,
         };
         let (id, secret) = self.client_of(&token.network, &token.app)?;
-        if id.is_empty() && TokenRequest::needs_client(kind) {
+        if id.is_empty() && oauth::needs_client(kind) {
             return Err(RenewError::NoClient { network: token.network.clone(), app: token.app.clone() });
         }
-        let request = TokenRequest::renewal(kind, &Client { id, secret }, &credential);
+        let request = oauth::renewal(kind, &Client { id, secret }, &credential);
         request.ok_or(RenewError::NotRenewable(token.id))
     }
 
-    fn understand_answer(&self, token: &Token, answer: Result<EndpointAnswer, EndpointError>) -> Outcome {
+    fn understand_answer(&self, token: &Token, answer: Result<NetworkAnswer, NoAnswer>) -> Outcome {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error @ EndpointError::NotSent) => {
+            Err(error @ NoAnswer::NotSent) => {
                 return Outcome::Failed(Failure::NotDone(ErrorClass::Transient, None), error.to_string());
             }
             Err(error) => return Outcome::Failed(Failure::Unknown, error.to_string()),
@@ -163,7 +164,7 @@ impl Broker {
         let Some(network) = self.catalogue.network(token.network.as_str()) else {
             return Outcome::Failed(Failure::Unknown, "the network left the catalogue".to_owned());
         };
-        let EndpointAnswer { status, headers, body } = &answer;
+        let NetworkAnswer { status, headers, body } = &answer;
         let said = classify_renewal(network, &Answer { status: *status, headers, body });
         if said.class == ErrorClass::Ok {
             return match read_token_reply(body) {

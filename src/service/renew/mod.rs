@@ -9,7 +9,7 @@
 mod attempt;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,9 +19,10 @@ use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
 use crate::domain::member::Action;
 use crate::domain::networks::{Network, TokenKind};
 use crate::domain::pool::RenewalsOf;
-use crate::domain::renewal::{Pace, is_renewable};
+use crate::domain::renewal::is_renewable;
 use crate::domain::token::{Reason, Token, TokenState};
-use crate::outbound::oauth::{TokenEndpoint, TokenRequest};
+use crate::outbound::http::NetworkClient;
+use crate::outbound::oauth::{Pace, needs_client};
 use crate::service::Broker;
 use crate::service::apps::default_app;
 use crate::service::members::On;
@@ -32,8 +33,8 @@ use crate::vault::{OpenError, OpenOwnError};
 
 /// Renewals that are under way, and what they are made with.
 pub struct Renewals {
-    endpoint: Arc<dyn TokenEndpoint>,
-    pace: Mutex<Pace>,
+    endpoint: Arc<dyn NetworkClient>,
+    pace: Pace,
     busy: watch::Sender<Busy>,
 }
 
@@ -131,9 +132,9 @@ enum Order {
 }
 
 impl Renewals {
-    /// Nothing under way; networks are asked through `endpoint`.
-    pub fn new(endpoint: Arc<dyn TokenEndpoint>) -> Self {
-        Self { endpoint, pace: Mutex::default(), busy: watch::Sender::default() }
+    /// Nothing under way; networks are asked through `endpoint`, as fast as `pace` allows.
+    pub fn new(endpoint: Arc<dyn NetworkClient>, pace: Pace) -> Self {
+        Self { endpoint, pace, busy: watch::Sender::default() }
     }
 
     /// Takes a token, until the guard is dropped; `None`: somebody else has it.
@@ -167,10 +168,6 @@ impl Renewals {
     pub(super) async fn idle(&self) {
         let idle = |busy: &Busy| busy.tokens.is_empty() && busy.workers.values().all(|workers| *workers == 0);
         self.busy.subscribe().wait_for(idle).await.expect("the broker lives");
-    }
-
-    fn has_place(&self, network: &NetworkId, app: &AppId, per_second: u32, now: Timestamp) -> bool {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(network, app, per_second, now)
     }
 }
 
@@ -213,7 +210,7 @@ impl Broker {
         if kinds.is_empty() {
             return Vec::new();
         }
-        let all = !kinds.into_iter().all(TokenRequest::needs_client);
+        let all = !kinds.into_iter().all(needs_client);
         let known = self.directory.apps().into_iter().filter(|stored| stored.app.network == network.id);
         let ready = known.filter(|stored| all || !stored.app.client_id.is_empty()).map(|stored| stored.app.id.clone());
         ready.chain(all.then(default_app)).collect::<BTreeSet<_>>().into_iter().collect()
@@ -237,7 +234,6 @@ impl Broker {
     async fn work_off(&self, network: &NetworkId, app: &AppId) -> Result<(), StoreError> {
         // Those that others are working at come first in the list.
         let enough = u32::try_from(self.config.renewals.in_flight + 1).unwrap_or(u32::MAX);
-        let per_second = u32::try_from(self.config.renewals.per_second).unwrap_or(u32::MAX);
         while !self.tasks.is_stopping() {
             let now = self.now();
             let next = self.store.next_renewals(network, app, enough).await?;
@@ -246,7 +242,7 @@ impl Broker {
             if self.engine.ask_to_renew(network, app) == RenewalsOf::Stopped {
                 return Ok(());
             }
-            if !self.renewals.has_place(network, app, per_second, now) {
+            if !self.renewals.pace.take(network, app) {
                 return Ok(());
             }
             match self.attempt_renewal(entered.token, &Order::Schedule).await {

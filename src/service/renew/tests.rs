@@ -13,7 +13,7 @@ use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::networks::Catalogue;
 use crate::domain::token::Clocks;
-use crate::outbound::oauth::{EndpointAnswer, EndpointError};
+use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::service::apps::UpdateApp;
 use crate::service::import_tokens::{BeginImport, ImportRow, Outcome};
 use crate::service::testing::{START, TestBroker, World, ask, x_token};
@@ -25,11 +25,11 @@ use crate::vault::Place;
 const HOUR: Duration = Duration::from_secs(3600);
 const GOOD: &str = r#"{"access_token":"access-2","refresh_token":"refresh-2","expires_in":7200}"#;
 
-fn answer(status: u16, body: &str) -> Result<EndpointAnswer, EndpointError> {
-    Ok(EndpointAnswer { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) })
+fn answer(status: u16, body: &str) -> Result<NetworkAnswer, NoAnswer> {
+    Ok(NetworkAnswer { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) })
 }
 
-fn refused() -> Result<EndpointAnswer, EndpointError> {
+fn refused() -> Result<NetworkAnswer, NoAnswer> {
     answer(400, r#"{"error":"invalid_grant","error_description":"canary"}"#)
 }
 
@@ -158,9 +158,9 @@ async fn a_token_that_is_not_accepted_any_more_is_renewed_at_once_and_lives_agai
 async fn only_a_refusal_in_json_ends_a_token() {
     let (test, team, token) = scene().await;
     let unclear = [
-        Err(EndpointError::NotSent),
-        Err(EndpointError::NoAnswer),
-        Err(EndpointError::TooLong),
+        Err(NoAnswer::NotSent),
+        Err(NoAnswer::Lost),
+        Err(NoAnswer::TooLong),
         answer(503, "<html>canary</html>"),
         answer(502, r#"{"error":"invalid_grant"}"#),
         answer(429, "<html>invalid_grant</html>"),
@@ -264,8 +264,8 @@ struct Gate {
 }
 
 #[async_trait::async_trait]
-impl TokenEndpoint for Gate {
-    async fn ask(&self, _request: &TokenRequest) -> Result<EndpointAnswer, EndpointError> {
+impl NetworkClient for Gate {
+    async fn ask(&self, _request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.open.acquire().await.unwrap().forget();
         answer(self.body.0, self.body.1)

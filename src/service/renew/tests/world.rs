@@ -6,7 +6,7 @@ use super::*;
 use crate::base::ids::KindId;
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Renewal, Rotation};
-use crate::outbound::oauth::HttpTokenEndpoint;
+use crate::outbound::http::HttpClient;
 use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, describe, serve_on};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -63,10 +63,8 @@ impl Stage {
         let serving = Tasks::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = serve_on(listener, simulation.clone(), &serving).unwrap();
-        let world = World {
-            catalogue: catalogue_of(&simulation, address),
-            endpoint: Arc::new(HttpTokenEndpoint::new().unwrap()),
-        };
+        let world =
+            World { catalogue: catalogue_of(&simulation, address), endpoint: Arc::new(HttpClient::new().unwrap()) };
         let test = TestBroker::start_in(world, Config::default(), clock).await;
         let team = test.team("acme").await;
         let mut stage = Self { test, team, simulation, serving, tokens: Vec::new() };

@@ -6,19 +6,17 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::base::secret::Secret;
 
-fn request(port: u16, form: Option<&str>) -> TokenRequest {
-    let secret = |text: &str| Secret::new(text.to_owned());
-    TokenRequest {
-        url: format!("http://127.0.0.1:{port}/token"),
-        is_get: form.is_none(),
-        query: form.is_none().then(|| secret("access_token=canary")),
-        form: form.map(secret),
-        authorization: form.map(|_| secret("Basic canary")),
-    }
+fn request(port: u16, form: Option<&str>) -> NetworkRequest {
+    let url = format!("http://127.0.0.1:{port}/token");
+    let Some(form) = form else {
+        return NetworkRequest::read(&format!("{url}?a=b"), &Secret::new("canary".to_owned())).unwrap();
+    };
+    let request = http::Request::post(url).header("authorization", "Basic canary").header("accept", "application/json");
+    NetworkRequest::of(request.body(form.as_bytes().to_vec()).unwrap())
 }
 
 /// Makes one request of a server that answers with `answer`; what came of it, and what the server saw.
-async fn asked(form: Option<&str>, answer: &str) -> (Result<EndpointAnswer, EndpointError>, String) {
+async fn asked(form: Option<&str>, answer: &str) -> (Result<NetworkAnswer, NoAnswer>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let end = form.map_or("\r\n\r\n", |form| form).to_owned();
@@ -33,7 +31,7 @@ async fn asked(form: Option<&str>, answer: &str) -> (Result<EndpointAnswer, Endp
         let _ = stream.shutdown().await;
         String::from_utf8(seen).unwrap()
     };
-    let (endpoint, request) = (HttpTokenEndpoint::new().unwrap(), request(port, form));
+    let (endpoint, request) = (HttpClient::new().unwrap(), request(port, form));
     tokio::join!(endpoint.ask(&request), serve)
 }
 
@@ -45,16 +43,12 @@ async fn a_request_is_made_as_it_is_written() {
     assert_eq!((got.status, &got.body[..]), (400, &b"{}"[..]));
     assert!(got.headers.contains(&("retry-after".to_owned(), "7".to_owned())));
     let seen = seen.to_lowercase();
-    for part in [
-        "post /token http/1.1",
-        "authorization: basic canary",
-        "accept: application/json",
-        "content-type: application/x-www-form-urlencoded",
-    ] {
+    for part in ["post /token http/1.1", "authorization: basic canary", "accept: application/json"] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
     let (_, seen) = asked(None, answer).await;
-    assert!(seen.starts_with("GET /token?access_token=canary HTTP/1.1"), "{seen}");
+    assert!(seen.starts_with("GET /token?a=b HTTP/1.1"), "{seen}");
+    assert!(seen.to_lowercase().contains("authorization: bearer canary"), "{seen}");
 }
 
 #[tokio::test]
@@ -69,14 +63,14 @@ async fn what_is_not_known_is_told_apart_from_what_did_not_happen() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = listener.local_addr().unwrap().port();
     drop(listener);
-    let refused = HttpTokenEndpoint::new().unwrap().ask(&request(closed, None)).await.err();
-    assert_eq!(refused, Some(EndpointError::NotSent));
+    let refused = HttpClient::new().unwrap().ask(&request(closed, None)).await.err();
+    assert_eq!(refused, Some(NoAnswer::NotSent));
     let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
     let cases = [
-        ("", EndpointError::NoAnswer),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\"", EndpointError::NoAnswer),
-        ("SMTP ready\r\n\r\n", EndpointError::NoAnswer),
-        (&long, EndpointError::TooLong),
+        ("", NoAnswer::Lost),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\"", NoAnswer::Lost),
+        ("SMTP ready\r\n\r\n", NoAnswer::Lost),
+        (&long, NoAnswer::TooLong),
     ];
     for (answer, expected) in cases {
         let error = asked(Some("refresh_token=canary"), answer).await.0.err().unwrap();
@@ -87,10 +81,10 @@ async fn what_is_not_known_is_told_apart_from_what_did_not_happen() {
 
 #[tokio::test]
 async fn the_fake_answers_in_turn() {
-    let fake = FakeTokenEndpoint::default();
-    fake.answer_next(Err(EndpointError::NoAnswer));
+    let fake = FakeClient::default();
+    fake.answer_next(Err(NoAnswer::Lost));
     let request = request(1, None);
-    assert_eq!(fake.ask(&request).await.err(), Some(EndpointError::NoAnswer));
-    assert_eq!(fake.ask(&request).await.err(), Some(EndpointError::NotSent));
+    assert_eq!(fake.ask(&request).await.err(), Some(NoAnswer::Lost));
+    assert_eq!(fake.ask(&request).await.err(), Some(NoAnswer::NotSent));
     assert_eq!(fake.asked(), 2);
 }
