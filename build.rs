@@ -11,7 +11,7 @@ const PACKAGE_FOLDER: &str = "proto/tokenbroker/v1";
 
 /// Messages that carry secrets, or answers of networks in which secrets may stand. Their `Debug` is written by hand in
 /// `src/grpc/pb.rs`, so that no log or panic shows what they carry.
-const WITHOUT_DERIVED_DEBUG: [&str; 9] = [
+const WITHOUT_DERIVED_DEBUG: [&str; 10] = [
     ".tokenbroker.v1.App",
     ".tokenbroker.v1.Lease",
     ".tokenbroker.v1.TokenSecrets",
@@ -19,6 +19,7 @@ const WITHOUT_DERIVED_DEBUG: [&str; 9] = [
     ".tokenbroker.v1.InviteMemberResponse",
     ".tokenbroker.v1.ResendInvitationResponse",
     ".tokenbroker.v1.RevokeKeyByValueRequest",
+    ".tokenbroker.v1.StartConnectionResponse",
     ".tokenbroker.v1.NetworkAnswer",
     ".tokenbroker.v1.Header",
 ];

@@ -112,6 +112,7 @@ async fn fill_store(network: &Arc<Network>, folder: PathBuf) -> Value {
             let token = token_of(network, "user", "acme", number);
             let (sealed_access, sealed_refresh) = (vec![7; SEALED], Some(vec![8; SEALED]));
             NewToken {
+                given_refresh: None,
                 stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
                 trail: event("token.add", &team).into(),
             }

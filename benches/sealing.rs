@@ -109,6 +109,7 @@ async fn populate(broker: &Broker, team: &TeamId) {
             let sealed_refresh = Some(seal("refresh", secret.expose()).expect("the team has a data key"));
             let trail = broker.audit(&Caller::Broker, "token.add", String::new(), String::new()).into();
             NewToken {
+                given_refresh: None,
                 stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
                 trail,
             }

@@ -54,8 +54,10 @@ async fn run_local(local: LocalCommand, output: OutputOptions) -> anyhow::Result
             }
             return app::demo::run(options).await;
         }
-        LocalCommand::Simulate(SimulateArgs { listen, networks, catalogue, persons, seed, speed, faults }) => {
-            let options = app::SimulateOptions { listen, catalogue, networks, seed, speed, persons, faults };
+        LocalCommand::Simulate(arguments) => {
+            let SimulateArgs { listen, networks, catalogue, catalogue_out, persons, seed, speed, faults } = arguments;
+            let options =
+                app::SimulateOptions { listen, catalogue, catalogue_out, networks, seed, speed, persons, faults };
             app::simulate(options, |simulated| cli::show_simulation(simulated, output)).await?;
         }
         LocalCommand::Config(ConfigCommand::Example) => cli::show_text(config::EXAMPLE, output)?,

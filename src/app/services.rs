@@ -15,6 +15,7 @@ use tower::Service;
 use crate::base::tasks::Tasks;
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::audit_service::AuditServer;
+use crate::grpc::connection_service::ConnectionServer;
 use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::incident_service::IncidentServer;
 use crate::grpc::key_service::KeyServer;
@@ -80,11 +81,12 @@ pub fn services(broker: &Broker, tasks: &Tasks, reflection: bool) -> Services {
 fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: bool) -> Routes {
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
-        consent_service_server::ConsentServiceServer, incident_service_server::IncidentServiceServer,
-        key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
-        load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
-        network_service_server::NetworkServiceServer, profile_service_server::ProfileServiceServer,
-        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
+        connection_service_server::ConnectionServiceServer, consent_service_server::ConsentServiceServer,
+        incident_service_server::IncidentServiceServer, key_service_server::KeyServiceServer,
+        lease_service_server::LeaseServiceServer, load_service_server::LoadServiceServer,
+        member_service_server::MemberServiceServer, network_service_server::NetworkServiceServer,
+        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
+        token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();
@@ -104,6 +106,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AlertServiceServer::new(AlertServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(IncidentServiceServer::new(IncidentServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(ConnectionServiceServer::new(ConnectionServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AuditServiceServer::new(AuditServer(broker.clone())), MAX_REQUEST))
         .add_service(health);
     if !reflection {

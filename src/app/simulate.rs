@@ -1,11 +1,11 @@
 //! `simulate`: serves the simulated networks alone, for people who write collectors.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::catalogue::read_catalogue;
 use super::serve::until_told_to_stop;
@@ -24,6 +24,8 @@ pub struct SimulateOptions {
     pub listen: SocketAddr,
     /// A folder of catalogue files that replace or extend the built-in ones.
     pub catalogue: Option<PathBuf>,
+    /// A folder for catalogue files in which the networks are called where they are served here.
+    pub catalogue_out: Option<PathBuf>,
     /// The ids of the networks; empty: all.
     pub networks: Vec<String>,
     /// From where chance and made-up secrets come.
@@ -56,7 +58,8 @@ pub async fn simulate(
     show: impl FnOnce(&Simulated) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let SimulateOptions { listen, seed, speed, .. } = options;
-    let networks = chosen(&read_catalogue(options.catalogue.as_deref())?, &options.networks)?;
+    let (catalogue, catalogue_out) = (options.catalogue, options.catalogue_out);
+    let networks = chosen(&read_catalogue(catalogue.as_deref())?, &options.networks)?;
     let tasks = Tasks::default();
     let named = !options.networks.is_empty();
     let options = sim::SimulateOptions {
@@ -68,11 +71,28 @@ pub async fn simulate(
         faults: options.faults,
     };
     let serving = serve(options, Arc::new(SystemClock::start()), &tasks).await?;
+    if let Some(out) = &catalogue_out {
+        for network in serving.simulation.networks() {
+            write_redirected(network, catalogue.as_deref(), out, serving.address)?;
+        }
+    }
     show(&Simulated { address: serving.address, seed, speed, networks: serving.networks, named })?;
     until_told_to_stop().await;
     tasks.stop();
     tasks.join(DRAIN).await;
     Ok(())
+}
+
+/// Writes the file of a network, own or built-in, with the addresses of its simulation.
+fn write_redirected(network: &Network, own: Option<&Path>, out: &Path, address: SocketAddr) -> anyhow::Result<()> {
+    let name = format!("{}.toml", network.id);
+    let given = own.map(|folder| std::fs::read_to_string(folder.join(&name))).and_then(Result::ok);
+    let text = given.as_deref().or(Catalogue::built_in(&name));
+    let text = text.with_context(|| format!("there is no file {name} any more"))?;
+    let file = out.join(&name);
+    let written =
+        std::fs::create_dir_all(out).and_then(|()| std::fs::write(&file, sim::redirected(network, text, address)));
+    written.with_context(|| format!("'{}' can't be written; check --catalogue-out", file.display()))
 }
 
 fn chosen(catalogue: &Catalogue, names: &[String]) -> anyhow::Result<Vec<Arc<Network>>> {

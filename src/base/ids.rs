@@ -110,6 +110,8 @@ ids! {
     CollectorId = "col", "a collector id";
     /// One key of a collector or an operator.
     KeyId = "key", "a key id";
+    /// One try to connect an account.
+    ConnectionId = "con", "a connection id";
     /// One opening of an alert.
     AlertId = "alr", "an alert id";
     /// One block of credit, taken durably by one process.

@@ -27,8 +27,8 @@ macro_rules! named {
 }
 
 named! {
-    AcquireLeaseResponse Alert App AuditEvent Budget Collector Consent CreateKeyResponse Departure EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse Incident InviteMemberResponse Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session Team TeamLoad Token TokenUsageRow
+    AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse Departure EstimateLoadResponse ExtendLeaseResponse
+    GetTokenUsageStatementResponse Incident InviteMemberResponse Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =
@@ -64,7 +64,9 @@ mod tests {
         check::<pb::AuditEvent>();
         check::<pb::Budget>();
         check::<pb::Collector>();
+        check::<pb::Connection>();
         check::<pb::CreateKeyResponse>();
+        check::<pb::StartConnectionResponse>();
         check::<pb::EstimateLoadResponse>();
         check::<pb::ExtendLeaseResponse>();
         check::<pb::GetTokenUsageStatementResponse>();

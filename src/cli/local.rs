@@ -99,6 +99,9 @@ pub struct SimulateArgs {
     /// A folder of catalogue files that replace or extend the built-in networks.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub catalogue: Option<PathBuf>,
+    /// Write catalogue files in which these networks are called here: a broker with this folder as its `catalogue.dir` speaks with them.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub catalogue_out: Option<PathBuf>,
     /// How many persons have tokens at each network, one of every kind.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub persons: u32,

@@ -10,6 +10,7 @@ mod alerts;
 mod apps;
 mod audit;
 mod collector;
+mod connection;
 mod consent;
 mod failure;
 mod import;
@@ -120,6 +121,9 @@ enum Noun {
     /// Tokens: the grants that the broker holds.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Connections: accounts that people connect in a browser.
+    #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
     /// Leases: a worker's life by hand.
     #[command(subcommand)]
     Lease(lease::LeaseCommand),
@@ -247,6 +251,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Key(command) => key::run(command, session).await,
         Noun::Keys(command) => keys::run(command, session).await,
         Noun::Token(command) => token::run(command, session).await,
+        Noun::Connection(command) => connection::run(command, session).await,
         Noun::Lease(command) => lease::run(command, session).await,
         Noun::Load(command) => load::run(command, session).await,
         Noun::Alerts(command) => alerts::run(command, session).await,
@@ -322,6 +327,10 @@ mod tests {
             "token renew tok_1 tok_2",
             "token invalidate tok_1 --reason password_changed",
             "token update tok_1 --scope a --scope b",
+            "connection start --network x --kind user --purpose collect-content --member ann",
+            "connection start --token tok_1 --allow-other-account",
+            "connection list --stage choosing",
+            "connection complete con_1 --profile 7 --profile 8",
             "lease acquire --network x --operation search --purpose collect_content --calls 10 --wait 30s",
             "lease report lse_1 --sequence 1 --ok 5 --status 200 --want 10",
             "lease release lse_1",
@@ -386,6 +395,7 @@ mod tests {
             ("token list --stat live", "'--state"),
             ("lease acquire --network x", "--operation"),
             ("load estimate", "--add-"),
+            ("connection start --network x --kind user", "--purpose"),
             ("token pause", "<TOKEN>"),
             ("audit list --since yesterday", "2026-01-31"),
             ("audit verify --anchor 17", "an anchor is"),

@@ -45,6 +45,8 @@ words! {
     AlertState = "ALERT_STATE_";
     BucketOwner = "BUCKET_OWNER_";
     CanRenew = "CAN_RENEW_";
+    ConnectionProblemKind = "CONNECTION_PROBLEM_KIND_";
+    ConnectionStage = "CONNECTION_STAGE_";
     CreditUnit = "CREDIT_UNIT_";
     ErrorReason = "ERROR_REASON_";
     HistoryReach = "HISTORY_REACH_";
@@ -113,6 +115,8 @@ mod tests {
         check::<pb::AlertState>(3);
         check::<pb::BucketOwner>(6);
         check::<pb::CanRenew>(3);
+        check::<pb::ConnectionProblemKind>(7);
+        check::<pb::ConnectionStage>(7);
         check::<pb::CreditUnit>(5);
         check::<pb::ErrorReason>(40);
         check::<pb::ImportOutcome>(4);

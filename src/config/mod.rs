@@ -6,6 +6,7 @@
 
 mod alerts;
 mod check;
+mod connections;
 mod credit;
 mod errors;
 mod grpc;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use alerts::{Alerts, Heard, MailTo, Webhook};
+pub use connections::{Connections, ReturnUrl};
 pub use credit::{Choice, Credit};
 pub use errors::{ConfigErrors, Mistake, Origin};
 pub use grpc::{ClientCertificates, Grpc, Limits, Tls};
@@ -67,6 +69,8 @@ pub struct Config {
     pub renewals: Renewals,
     /// How members sign in, and how long they stay.
     pub sign_in: SignIn,
+    /// How accounts are connected.
+    pub connections: Connections,
     /// When a token load is too high.
     pub load: Load,
     /// Which operators are told.
@@ -169,6 +173,7 @@ impl Section for Config {
             credit: from.section("credit"),
             renewals: from.section("renewals"),
             sign_in: from.section("sign_in"),
+            connections: from.section("connections"),
             load: from.section("load"),
             alerts: from.section("alerts"),
             mail: from.section("mail"),

@@ -177,6 +177,11 @@ impl Reader<'_> {
         })
     }
 
+    /// Texts that must be of a kind.
+    pub(super) fn parsed_list<T: FromStr>(&mut self, key: &'static str, what: &str) -> Vec<T> {
+        self.value(key, Vec::new(), what, |node| values::parsed_list(node, what))
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&'static str, T)]) -> T {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();

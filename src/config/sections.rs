@@ -48,6 +48,8 @@ pub struct Keep {
     pub messages: Duration,
     /// Alerts that were cleared.
     pub alerts: Duration,
+    /// Connections that have ended.
+    pub connections: Duration,
 }
 
 impl Section for Keep {
@@ -61,6 +63,7 @@ impl Section for Keep {
             usage: days("usage", 400),
             messages: days("messages", 7),
             alerts: days("alerts", 365),
+            connections: days("connections", 30),
         }
     }
 }
@@ -71,7 +74,7 @@ impl Default for Keep {
     }
 }
 
-/// The listener for metrics and probes. It shows no secrets and takes no commands.
+/// The listener for metrics, probes and the pages on which people connect accounts. It takes commands of browsers that hold a connect link only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// Where it listens.

@@ -22,6 +22,14 @@ pub(super) fn parsed<T: std::str::FromStr>(node: &Node, what: &str) -> Result<T,
     text.parse().map_err(|_| format!("expected {what}"))
 }
 
+/// A list of texts that `T` can read.
+pub(super) fn parsed_list<T: std::str::FromStr>(node: &Node, what: &str) -> Result<Vec<T>, Problem> {
+    match &node.tree {
+        Tree::List(items) => items.iter().map(|item| parsed(item, what)).collect(),
+        _ => Err(format!("expected {what}, found {}", node.kind())),
+    }
+}
+
 pub(super) fn switch(node: &Node) -> Result<bool, Problem> {
     match node.tree {
         Tree::Switch(switch) => Ok(switch),

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod app;
 pub mod audit;
 pub mod certificate;
+pub mod connection;
 pub mod consent;
 pub mod credit;
 pub mod evidence;

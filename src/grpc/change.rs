@@ -30,9 +30,9 @@ macro_rules! changes {
 }
 
 changes! {
-    AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CloseIncidentRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
+    AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CancelConnectionRequest, CompleteConnectionRequest, CloseIncidentRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
     DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
-    PauseTokenRequest, RemoveMemberRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, TopUpBudgetRequest, UpdateAppRequest,
+    PauseTokenRequest, RemoveMemberRequest, RenewTokenRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateMemberRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
 }
 

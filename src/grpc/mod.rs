@@ -11,6 +11,7 @@ pub mod call;
 pub mod caller;
 mod change;
 pub mod client;
+pub mod connection_service;
 pub mod consent_service;
 pub mod convert;
 mod fields;

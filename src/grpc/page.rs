@@ -30,6 +30,7 @@ macro_rules! paged {
 
 paged! {
     GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
+    ListConnectableProfilesRequest, ListConnectionsRequest,
     ListIncidentsRequest, ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
 }
 

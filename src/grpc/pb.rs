@@ -86,6 +86,12 @@ impl fmt::Debug for ResendInvitationResponse {
     }
 }
 
+impl fmt::Debug for StartConnectionResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartConnectionResponse").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for RevokeKeyByValueRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevokeKeyByValueRequest").field("request_id", &self.request_id).finish_non_exhaustive()
@@ -148,7 +154,18 @@ mod tests {
     fn the_services_are_these() {
         let services: BTreeSet<_> = Api::read().methods.into_iter().map(|(service, _)| service).collect();
         let expected = [
-            "Alert", "Audit", "Consent", "Incident", "Key", "Lease", "Load", "Member", "Network", "Profile", "Team",
+            "Alert",
+            "Audit",
+            "Connection",
+            "Consent",
+            "Incident",
+            "Key",
+            "Lease",
+            "Load",
+            "Member",
+            "Network",
+            "Profile",
+            "Team",
             "Token",
         ];
         assert_eq!(services, expected.into_iter().map(|noun| format!("{noun}Service")).collect());
@@ -231,6 +248,7 @@ mod tests {
             "refresh_token",
             "token_secret",
             "client_secret",
+            "connect_link",
             "secret",
             "value",
             "request_parameters",
@@ -252,6 +270,7 @@ mod tests {
             "NetworkAnswer",
             "ResendInvitationResponse",
             "RevokeKeyByValueRequest",
+            "StartConnectionResponse",
             "TokenSecrets",
         ];
         assert_eq!(found, by_hand.into_iter().map(str::to_owned).collect());
@@ -285,6 +304,10 @@ mod tests {
             format!(
                 "{:?}",
                 ResendInvitationResponse { link: canary.to_owned(), ..ResendInvitationResponse::default() }
+            ),
+            format!(
+                "{:?}",
+                StartConnectionResponse { connect_link: canary.to_owned(), ..StartConnectionResponse::default() }
             ),
             format!("{:?}", RevokeKeyByValueRequest { value: canary.to_owned(), ..RevokeKeyByValueRequest::default() }),
         ];

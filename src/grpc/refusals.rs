@@ -2,12 +2,14 @@
 
 use tonic::Code;
 
+use crate::domain::connection::StageError;
 use crate::domain::member::MembershipError;
 use crate::domain::token::TransitionError;
 use crate::grpc::pb::ErrorReason;
 use crate::grpc::status::{Refusal, refuse};
 use crate::service::apps::AppError;
 use crate::service::collectors::CollectorError;
+use crate::service::connect::ConnectError;
 use crate::service::import_tokens::ImportError;
 use crate::service::incidents::IncidentError;
 use crate::service::keys::KeyError;
@@ -226,6 +228,52 @@ impl From<IncidentError> for Refusal {
             IncidentError::Closed(_) => refuse(Code::FailedPrecondition, ErrorReason::IncidentClosed, message),
             IncidentError::Store(error) => Refusal::from(error),
             IncidentError::Stopping => refuse(Code::Unavailable, ErrorReason::ShuttingDown, message).retry_in(PATIENCE),
+        }
+    }
+}
+
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Self {
+        let message = error.to_string();
+        match error {
+            ConnectError::NotFound(_) | ConnectError::UnknownLink => {
+                refuse(Code::NotFound, ErrorReason::ConnectionNotFound, message)
+            }
+            ConnectError::ForeignBrowser | ConnectError::Stage(StageError::NotReady) => {
+                refuse(Code::FailedPrecondition, ErrorReason::ConnectionNotReady, message)
+            }
+            ConnectError::Stage(StageError::Ended(stage)) => {
+                refuse(Code::FailedPrecondition, ErrorReason::ConnectionEnded, message).with("stage", stage)
+            }
+            ConnectError::Stage(StageError::Used | StageError::TooLate) => {
+                refuse(Code::FailedPrecondition, ErrorReason::ConnectionEnded, message)
+            }
+            ConnectError::Rejected(rejected) => Refusal::from(rejected),
+            ConnectError::NotConnectable { network, kind, .. } => {
+                refuse(Code::FailedPrecondition, ErrorReason::NotConnectable, message)
+                    .with("network", network)
+                    .with("kind", kind)
+            }
+            ConnectError::NoPublicUrl => refuse(Code::FailedPrecondition, ErrorReason::PublicUrlMissing, message),
+            ConnectError::ReturnUrl => {
+                refuse(Code::InvalidArgument, ErrorReason::ReturnUrlNotAllowed, message).field("return_url")
+            }
+            ConnectError::NoPurpose => {
+                refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("purposes")
+            }
+            ConnectError::OtherKind => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("kind"),
+            ConnectError::NoClient { network, app } => {
+                refuse(Code::FailedPrecondition, ErrorReason::AppClientMissing, message)
+                    .with("network", network)
+                    .with("app", app)
+            }
+            ConnectError::Choice(_) => {
+                refuse(Code::InvalidArgument, ErrorReason::ProfileNotConnectable, message).field("profiles")
+            }
+            ConnectError::Contended(_) => refuse(Code::Aborted, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            ConnectError::Token(error) => Refusal::from(error),
+            ConnectError::Random => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            ConnectError::Sealed(_) => refuse(Code::DataLoss, ErrorReason::SealBroken, message),
         }
     }
 }

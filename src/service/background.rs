@@ -30,6 +30,8 @@ const RESEAL_EVERY: Duration = Duration::from_secs(1);
 const EXPIRIES_EVERY: Duration = Duration::from_secs(60);
 /// How often events are told, on the broker's clock.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for connections whose time is over, on the broker's clock.
+const CONNECTIONS_EVERY: Duration = Duration::from_secs(30);
 /// How often metrics are shown, in real time.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How often a task looks at the broker's clock, in real time.
@@ -88,6 +90,12 @@ impl Broker {
         self.every(tasks, "expiries", EXPIRIES_EVERY, |broker| async move { broker.look_at_expiries().await });
         self.every(tasks, "tell", TELL_EVERY, |broker| async move { broker.tell_events().await });
         self.every(tasks, "messages", SHOW_EVERY, |broker| async move { broker.show_messages().await });
+        self.every(
+            tasks,
+            "connections",
+            CONNECTIONS_EVERY,
+            |broker| async move { broker.end_overdue_connections().await },
+        );
         self.start_metrics(tasks);
         self.start_lanes(tasks);
     }

@@ -50,6 +50,8 @@ pub enum RowRejected {
     },
     /// It can't be a token.
     Token(Rejected),
+    /// Its refresh token was given before, and the token has a later one now.
+    Spent(TokenId),
     /// The team holds it already, as this token.
     Exists(TokenId),
 }
@@ -242,7 +244,8 @@ impl Import {
         };
         let mut audit = self.broker.token_added(&self.caller, &stored.token);
         audit.detail = format!("{} comment=import {}", audit.detail, self.begin.import_id);
-        Ok(NewToken { stored, trail: audit.into() })
+        let given_refresh = given.refresh.as_ref().map(|refresh| self.broker.refresh_hash(refresh));
+        Ok(NewToken { stored, given_refresh, trail: audit.into() })
     }
 
     /// Keeps the tokens, durably, then puts them into their pools. The caller holds the locks of all tokens.

@@ -14,6 +14,7 @@ mod caller;
 pub mod changes;
 mod clock;
 pub mod collectors;
+pub mod connect;
 pub mod consents;
 mod directory;
 mod estimate_load;

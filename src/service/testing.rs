@@ -22,6 +22,7 @@ use crate::service::keys::CreateKey;
 use crate::service::teams::CreateTeam;
 use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Broker, Caller, Started};
+use crate::sim::{Simulation, redirected};
 use crate::store::{SqliteOptions, SqliteStore, Store};
 use crate::telemetry::Metrics;
 
@@ -180,6 +181,16 @@ async fn stop(broker: &Broker, tasks: &Tasks) {
     assert!(!tasks.panicked());
     broker.engine.stop(Duration::from_secs(10)).await;
     broker.store.close().await;
+}
+
+/// The catalogue, with the addresses of `simulation` in place of those of the world.
+pub(crate) fn catalogue_of(simulation: &Simulation, address: std::net::SocketAddr) -> Catalogue {
+    let served = simulation.networks().map(|network| {
+        let name = format!("{}.toml", network.id);
+        let text = redirected(network, Catalogue::built_in(&name).unwrap(), address);
+        (name, text)
+    });
+    Catalogue::load(&served.collect::<Vec<_>>()).unwrap()
 }
 
 /// A token of a person at X, for collecting content.

@@ -77,3 +77,31 @@ fn served(simulation: &Simulation, network: &Network, address: SocketAddr) -> Se
         base_url,
     }
 }
+
+/// The text of a network's catalogue file with the addresses at which it is served here in the place of those of the world: a broker that
+/// reads it speaks with the simulation.
+pub fn redirected(network: &Network, text: &str, address: SocketAddr) -> String {
+    let base = format!("http://{address}/{}", network.id);
+    let bases = [Some(&network.api_base)].into_iter().chain(network.kinds.iter().map(|kind| kind.api_base.as_ref()));
+    let mut text = text.to_owned();
+    for api_base in bases.flatten() {
+        text = text.replace(&format!("{api_base}\""), &format!("{base}\""));
+    }
+    let mut urls = Vec::new();
+    for kind in &network.kinds {
+        if let Some(oauth) = &kind.oauth {
+            urls.push(oauth.token_url.as_str());
+            let others =
+                [&oauth.authorize_url, &oauth.revoke_url, &oauth.introspect_url, &oauth.exchange_url, &oauth.renew_url];
+            urls.extend(others.into_iter().flatten().map(String::as_str));
+        }
+        let lookups = [
+            kind.account.as_ref().map(|lookup| &lookup.request),
+            kind.profiles.as_ref().map(|lookup| &lookup.request),
+            kind.granted.as_ref().map(|lookup| &lookup.request),
+        ];
+        urls.extend(lookups.into_iter().flatten().filter_map(|request| request.strip_prefix("GET ")));
+    }
+    urls.into_iter()
+        .fold(text, |text, url| text.replace(&format!("{url}\""), &format!("{base}{}\"", oauth::address(network, url))))
+}

@@ -33,8 +33,27 @@ pub(super) struct Consent {
     pub(super) app: String,
     pub(super) person: String,
     pub(super) scopes: Vec<String>,
+    /// Scopes that were asked for and not given.
+    pub(super) declined: Vec<String>,
     /// The challenge of PKCE.
     pub(super) challenge: Option<String>,
+    /// Whether it is said to be a hash (S256).
+    pub(super) is_hashed: bool,
+    /// Where the code was sent.
+    pub(super) redirect_uri: String,
+}
+
+/// What is shown for a code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// The code.
+    pub(super) code: &'a str,
+    /// Who shows it.
+    pub(super) app: &'a str,
+    /// Where it came.
+    pub(super) redirect_uri: Option<&'a str>,
+    /// What answers the challenge.
+    pub(super) verifier: Option<&'a str>,
 }
 
 /// A first token that must be exchanged for a long-lived one lives so long.
@@ -57,17 +76,22 @@ impl Simulation {
         &self,
         network: &NetworkId,
         kind: &TokenKind,
-        code: &str,
-        verifier: Option<&str>,
+        shown: &Shown<'_>,
     ) -> Result<TokenSpec, Refused> {
         let now = self.now();
         let spec = self.with_state(network, |state| {
-            let (consent, ends) = state.codes.remove(code).ok_or(Refused::Grant)?;
-            let verified =
-                consent.challenge.as_ref().is_none_or(|challenge| verifier.is_some_and(|one| answers(one, challenge)));
-            if ends <= now || !verified || consent.kind != kind.id {
+            let (consent, ends) = state.codes.remove(shown.code).ok_or(Refused::Grant)?;
+            let verified = match (&consent.challenge, shown.verifier) {
+                (Some(challenge), Some(verifier)) => answers(verifier, challenge, consent.is_hashed),
+                (None, None) => true,
+                // A verifier without a challenge is as wrong as the other way round (RFC 9700, section 4.8.2).
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            let same = consent.app == shown.app && Some(&*consent.redirect_uri) == shown.redirect_uri;
+            if ends <= now || !verified || !same || consent.kind != kind.id {
                 return Err(Refused::Grant);
             }
+            state.declined.insert(consent.person.clone(), consent.declined);
             let exchanged = kind.oauth.as_ref().is_some_and(|oauth| oauth.exchange_url.is_some());
             let life = if exchanged { Some(SHORT_LIVED) } else { kind.access_validity };
             Ok(TokenSpec {
@@ -85,6 +109,11 @@ impl Simulation {
         let spec = spec.unwrap_or(Err(Refused::Grant))?;
         self.add_token(network, spec.clone()).map_err(|_| Refused::Grant)?;
         Ok(spec)
+    }
+
+    /// The scopes that a person was asked for last and did not give.
+    pub(super) fn declined(&self, network: &NetworkId, person: &str) -> Vec<String> {
+        self.with_state(network, |state| state.declined.get(person).cloned()).flatten().unwrap_or_default()
     }
 
     /// Renews with a refresh token. One that works once and is used again ends the whole grant.
@@ -193,9 +222,9 @@ pub(super) fn may_refresh(kind: &TokenKind, scopes: &[String]) -> bool {
     }
 }
 
-/// Whether a verifier answers a challenge of PKCE, plain or S256 (RFC 7636, section 4.6).
-fn answers(verifier: &str, challenge: &str) -> bool {
+/// Whether a verifier answers a challenge of PKCE (RFC 7636, section 4.6); plain only where the challenge is not said to be a hash.
+fn answers(verifier: &str, challenge: &str, is_hashed: bool) -> bool {
     use base64::Engine as _;
     let hashed = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-    verifier == challenge || hashed == challenge
+    hashed == challenge || (!is_hashed && verifier == challenge)
 }

@@ -4,7 +4,7 @@
 //! Nothing here uses the broker's own credit rules, header reading or error reading: the simulation keeps its own books with the
 //! simplest exact code, so that an error on one side shows as a disagreement. A call travels through the files in this order:
 //! `server` (HTTP), `simulation` and `state` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
-//! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens. `serve` runs everything alone, with made-up tokens.
+//! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens, `whose` tells whose they are. `serve` runs everything alone, with made-up tokens.
 
 #[cfg(test)]
 mod agreement_tests;
@@ -33,10 +33,11 @@ mod token;
 mod verdict;
 #[cfg(test)]
 mod whole_catalogue_tests;
+mod whose;
 
 pub use book::{Books, UNKNOWN_MULTIPLE};
 pub use clock::ScaledClock;
-pub use description::{ServedNetwork, ServedOperation, describe};
+pub use description::{ServedNetwork, ServedOperation, describe, redirected};
 pub use fault::{Fault, FaultError, NetworkFault, Spoilt};
 pub use http_answer::HttpAnswer;
 pub use meter::{Meter, UnknownZone};

@@ -1,13 +1,13 @@
 //! The OAuth endpoints of a simulated network: RFC 6749 with the network's departures from it, as its entry tells them. Refresh tokens
 //! stay, rotate or work once; tokens of the self-renewing family renew themselves while they live.
 //!
-//! The person agrees to everything at once: `login_hint` names who it is. The app's secret may be any, but must be shown as the network
-//! wants it. Requests signed as in OAuth 1.0a are not simulated.
+//! A browser is shown a page on which a person agrees, to all or to a part, or says no; a program is answered at once, by the person whom
+//! `login_hint` names and who agrees to everything. The app's secret may be any, but must be shown as the network wants it. Requests signed as in OAuth 1.0a are not simulated.
 
 use serde_json::{Value, json};
 
 use super::envelope;
-use super::grant::{Consent, Refused};
+use super::grant::{Consent, Refused, Shown};
 use super::http_answer::HttpAnswer;
 use super::refusal::{self, Family, Refusal};
 use super::route::{fits, path_of};
@@ -39,6 +39,8 @@ pub(super) struct Ask<'a> {
     pub(super) parameters: &'a [(String, String)],
     /// The header `Authorization`.
     pub(super) authorization: Option<&'a str>,
+    /// Whether a person looks at the answer.
+    pub(super) wants_page: bool,
 }
 
 /// The path of an endpoint under the network's base here.
@@ -56,7 +58,7 @@ pub(super) fn endpoint<'a>(network: &'a Network, method: &str, path: &str) -> Op
             leads(Some(&oauth.token_url)) || leads(oauth.exchange_url.as_ref()) || leads(oauth.renew_url.as_ref());
         let purpose = match method {
             "DELETE" if by_delete && leads(oauth.revoke_url.as_ref()) => Purpose::Revoke,
-            "GET" if leads(oauth.authorize_url.as_ref()) => Purpose::Authorize,
+            "GET" | "POST" if leads(oauth.authorize_url.as_ref()) => Purpose::Authorize,
             "GET" | "POST" if to_token => Purpose::Token,
             "GET" | "POST" if leads(oauth.introspect_url.as_ref()) => Purpose::Introspect,
             "POST" if !by_delete && leads(oauth.revoke_url.as_ref()) => Purpose::Revoke,
@@ -83,17 +85,23 @@ impl Ask<'_> {
     }
 
     /// The app, if it showed itself as the network wants it.
-    fn app(&self, oauth: &OAuth) -> Option<&str> {
-        let id = self.parameter(&oauth.client_id_parameter);
+    fn app(&self, oauth: &OAuth) -> Option<String> {
+        let shown = self.parameter(&oauth.client_id_parameter).map(str::to_owned);
         match oauth.client_auth {
-            ClientAuth::Basic => {
-                self.authorization.filter(|sent| sent.starts_with("Basic ")).map(|_| id.unwrap_or("app"))
-            }
-            ClientAuth::Post => id.filter(|_| self.parameter("client_secret").is_some()),
-            ClientAuth::PrivateKeyJwt => id.filter(|_| self.parameter("client_assertion").is_some()),
+            ClientAuth::Basic => self.authorization.and_then(basic_id),
+            ClientAuth::Post => shown.filter(|_| self.parameter("client_secret").is_some()),
+            ClientAuth::PrivateKeyJwt => shown.filter(|_| self.parameter("client_assertion").is_some()),
             ClientAuth::OAuth1 => None,
         }
     }
+}
+
+/// The client id in a header of HTTP Basic (RFC 6749, section 2.3.1).
+fn basic_id(header: &str) -> Option<String> {
+    use base64::Engine as _;
+    let pair = base64::engine::general_purpose::STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let (id, _) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    url::form_urlencoded::parse(id.as_bytes()).next().map(|(id, _)| id.into_owned())
 }
 
 fn authorize(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
@@ -101,6 +109,9 @@ fn authorize(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpA
     let Some(back) = ask.parameter("redirect_uri") else {
         return refuse(network, &Refused::Request("redirect_uri is missing"));
     };
+    if ask.wants_page && ["login_hint", "decision"].iter().all(|name| ask.parameter(name).is_none()) {
+        return consent_page(network, ask, oauth);
+    }
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if let Some(state) = ask.parameter("state") {
         query.append_pair("state", state);
@@ -118,6 +129,9 @@ fn authorize(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpA
 /// A code, or the error that goes back through the browser (RFC 6749, section 4.1.2.1).
 fn consent(simulation: &Simulation, network: &Network, ask: &Ask<'_>, oauth: &OAuth) -> Result<String, &'static str> {
     let app = ask.parameter(&oauth.client_id_parameter).ok_or("invalid_request")?;
+    if ask.parameter("decision") == Some("deny") {
+        return Err("access_denied");
+    }
     let challenge = ask.parameter("code_challenge");
     if oauth.pkce == Pkce::Required && challenge.is_none() {
         return Err("invalid_request");
@@ -128,15 +142,35 @@ fn consent(simulation: &Simulation, network: &Network, ask: &Ask<'_>, oauth: &OA
     if scopes.iter().any(|scope| !all.contains(scope)) {
         return Err("invalid_scope");
     }
+    let asked = if scopes.is_empty() { all } else { scopes };
+    let is_declined = |scope: &String| ask.parameters.iter().any(|(name, value)| name == "decline" && value == scope);
+    let (declined, scopes) = asked.into_iter().partition(is_declined);
     let consent = Consent {
         kind: ask.kind.id.clone(),
         app: app.to_owned(),
-        person: ask.parameter("login_hint").unwrap_or("person-1").to_owned(),
-        scopes: if scopes.is_empty() { all } else { scopes },
+        person: ["person", "login_hint"].iter().find_map(|name| ask.parameter(name)).unwrap_or("person-1").to_owned(),
+        scopes,
+        declined,
         challenge: challenge.map(str::to_owned),
+        is_hashed: ask.parameter("code_challenge_method") == Some("S256"),
+        redirect_uri: ask.parameter("redirect_uri").unwrap_or_default().to_owned(),
     };
     let life = oauth.code_validity.unwrap_or(std::time::Duration::from_secs(600));
     Ok(simulation.consent(&network.id, consent, life))
+}
+
+/// Where a person says yes to all or to a part, or no.
+fn consent_page(network: &Network, ask: &Ask<'_>, oauth: &OAuth) -> HttpAnswer {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let asked = ask.parameter("scope").unwrap_or_default().split(oauth.scope_separator.as_str());
+    let scope = |scope: &str| {
+        format!("<p><label><input type=\"checkbox\" name=\"decline\" value=\"{0}\"> not {0}</label></p>", escape(scope))
+    };
+    let scopes: String = asked.filter(|scope| !scope.is_empty()).map(scope).collect();
+    let app = ask.parameter(&oauth.client_id_parameter).unwrap_or_default();
+    let page = include_str!("consent_page.html").replace("{network}", &escape(&network.display_name));
+    let body = page.replace("{app}", &escape(app)).replace("{scopes}", &scopes);
+    HttpAnswer { status: 200, headers: Vec::new(), content_type: "text/html", body }
 }
 
 fn token(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswer {
@@ -181,11 +215,18 @@ fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<To
             if exchanges { std::time::Duration::ZERO } else { min_age },
         );
     }
-    ask.app(oauth).ok_or(Refused::Client)?;
+    let app = ask.app(oauth).ok_or(Refused::Client)?;
     match grant {
         "authorization_code" => {
             let code = ask.parameter("code").ok_or(Refused::Request("the code is missing"))?;
-            simulation.redeem(&network.id, ask.kind, code.trim_end_matches("#_"), ask.parameter("code_verifier"))
+            // The broker must have cut off what a browser's fragment can be mistaken for.
+            let shown = Shown {
+                code,
+                app: &app,
+                redirect_uri: ask.parameter("redirect_uri"),
+                verifier: ask.parameter("code_verifier"),
+            };
+            simulation.redeem(&network.id, ask.kind, &shown)
         }
         "refresh_token" => {
             let refresh = ask.parameter("refresh_token").ok_or(Refused::Request("refresh_token is missing"))?;

@@ -53,6 +53,9 @@ pub(super) fn kind(id: &str) -> TokenKind {
         bindings: Vec::new(),
         native_permission: None,
         probe: None,
+        account: None,
+        profiles: None,
+        granted: None,
         verified: Verified::Documented,
         unverified: Vec::new(),
     }

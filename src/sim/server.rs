@@ -31,6 +31,7 @@ use super::refusal::Family;
 use super::report::Report;
 use super::route::{self, Route};
 use super::simulation::{CallRequest, Simulation};
+use super::whose;
 use crate::base::clock::Timestamp;
 use crate::base::ids::NetworkId;
 use crate::base::tasks::Tasks;
@@ -203,8 +204,10 @@ async fn at_endpoint(
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, LONGEST_FORM).await.unwrap_or_default();
     parameters.extend(form_of(&body));
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wants_page = accept.contains("text/html");
     let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let ask = oauth::Ask { purpose, kind, parameters: &parameters, authorization };
+    let ask = oauth::Ask { purpose, kind, parameters: &parameters, authorization, wants_page };
     let (answer, millis) = oauth::answer(simulation, network, &ask);
     (answer, Duration::from_millis(millis).min(MAX_DELAY))
 }
@@ -240,7 +243,18 @@ fn answer(
         address: &peer.ip().to_string(),
     })?;
     let delay = Duration::from_millis(answer.delay_millis).min(MAX_DELAY);
+    if let Some(token) = simulation.alive(&network.id, &secret).filter(|_| found.is_none())
+        && let Some(body) = whose::told(simulation, network, path, &query, &token)
+    {
+        return Ok((Some(HttpAnswer::json(200, Vec::new(), &body)), Duration::ZERO));
+    }
     let mut http = HttpAnswer::of(network, found.as_ref().map(|route| route.operation), &answer);
+    if let Some(http) = http.as_mut().filter(|http| http.status == 200 && whose::asks(network, path))
+        && let Some(token) = simulation.alive(&network.id, &secret)
+        && let Some(body) = whose::told(simulation, network, path, &query, &token)
+    {
+        http.body = body.to_string();
+    }
     let checked = query.iter().find(|(name, _)| name == "input_token").map(|(_, token)| token);
     if let (Some(http), Some(token)) = (http.as_mut().filter(|http| http.status == 200), checked) {
         http.body = oauth::seen(simulation, network, token).1.to_string();

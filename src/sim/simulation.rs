@@ -122,6 +122,11 @@ impl Simulation {
         tokens
     }
 
+    /// Whether calls with this secret are not refused for it.
+    pub fn is_alive(&self, network: &NetworkId, secret: &str) -> bool {
+        self.alive(network, secret).is_some()
+    }
+
     /// Registers a token, alive. One of the same secret is replaced.
     ///
     /// # Errors

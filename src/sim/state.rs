@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<String, Registered>,
     /// What persons agreed to and nobody redeemed yet, by code, and until when it can be.
     pub(super) codes: BTreeMap<String, (Consent, Timestamp)>,
+    /// Scopes that persons were asked for and did not give.
+    pub(super) declined: BTreeMap<String, Vec<String>>,
     /// Persons who are locked out.
     pub(super) locked: BTreeSet<String>,
     pub(super) spoiling: Spoiling,
@@ -54,6 +56,7 @@ impl State {
             books: Books::new(network.clone(), seed)?.count_throttled(counts),
             tokens: BTreeMap::new(),
             codes: BTreeMap::new(),
+            declined: BTreeMap::new(),
             locked: BTreeSet::new(),
             spoiling: Spoiling::default(),
             random: StdRng::seed_from_u64(seed),

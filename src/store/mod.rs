@@ -13,6 +13,7 @@ pub mod alert;
 pub mod app;
 pub mod audit;
 pub mod clock;
+pub mod connection;
 pub mod consent;
 pub mod credit;
 mod database;
@@ -47,6 +48,7 @@ pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use clock::{ClockStep, ClockStore};
+pub use connection::{ConnectionFilter, ConnectionStore, StoredConnection};
 pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use dead_span::DeadSpanStore;
@@ -89,6 +91,7 @@ pub trait Store:
     + LeaseStore
     + CreditStore
     + ClockStore
+    + ConnectionStore
     + AuditStore
     + AlertStore
     + EventStore

@@ -1,6 +1,8 @@
 //! What is sealed with which key, and how that changes: the broker's own keys, the change of the sealing key in one transaction, and
 //! secrets that are sealed anew a few at a time.
 //!
+//! What a connection keeps sealed is not sealed anew, since it is there between two steps only: a data key waits until it is gone.
+//!
 //! The store knows of a sealed text only that its first five bytes name its key.
 
 use async_trait::async_trait;
@@ -127,9 +129,11 @@ static RESEAL_TOKENS: ManyRows = ManyRows::new(
 );
 const RETIRE_DATA_KEYS: &str = "DELETE FROM data_key WHERE team = $1 AND id < $2 AND NOT EXISTS (
     SELECT 1 FROM token WHERE token.team = $1 AND length(sealed_access) > 0 AND COALESCE(reason, '') <> 'secret_damaged'
-        AND (substr(sealed_access, 1, 5) <> $3 OR substr(sealed_refresh, 1, 5) <> $3))";
+        AND (substr(sealed_access, 1, 5) <> $3 OR substr(sealed_refresh, 1, 5) <> $3)
+    UNION ALL SELECT 1 FROM connection WHERE connection.team = $1 AND sealed IS NOT NULL AND substr(sealed, 1, 5) <> $3)";
 const COUNT_SEALED: &str = "SELECT team, substr(sealed, 1, 5), COUNT(*) FROM (
         SELECT team, sealed_access AS sealed FROM token UNION ALL SELECT team, sealed_refresh FROM token
+        UNION ALL SELECT team, sealed FROM connection
     ) AS secrets WHERE length(sealed) > 0 GROUP BY 1, 2 ORDER BY 1, 2";
 
 #[async_trait]

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{
-    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, DestinationId, EventId, IncidentId, KeyId, KindId, LeaseId,
-    MemberId, NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
+    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, ConnectionId, DestinationId, EventId, IncidentId, KeyId,
+    KindId, LeaseId, MemberId, NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
 };
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
@@ -55,6 +55,7 @@ from! {
     Blob: Vec<u8> = |bytes| bytes, &[u8] = <[u8]>::to_vec,
         AlertId = |id: AlertId| id.as_bytes().to_vec(), AuditId = |id: AuditId| id.as_bytes().to_vec(),
         BlockId = |id: BlockId| id.as_bytes().to_vec(), CollectorId = |id: CollectorId| id.as_bytes().to_vec(),
+        ConnectionId = |id: ConnectionId| id.as_bytes().to_vec(),
         KeyId = |id: KeyId| id.as_bytes().to_vec(), LeaseId = |id: LeaseId| id.as_bytes().to_vec(),
         DestinationId = |id: DestinationId| id.as_bytes().to_vec(), EventId = |id: EventId| id.as_bytes().to_vec(), MemberId = |id: MemberId| id.as_bytes().to_vec(),
         IncidentId = |id: IncidentId| id.as_bytes().to_vec(),

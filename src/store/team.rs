@@ -70,11 +70,12 @@ const FIND_TEAM: &str = "SELECT id, display_name, weight, reserve_percent, creat
 const LIST_TEAMS: &str = "SELECT id, display_name, weight, reserve_percent, created_at_us FROM team ORDER BY id";
 
 /// What belongs to a team, in an order in which nothing points at what is gone.
-const DELETE_OF_TEAM: [&str; 6] = [
+const DELETE_OF_TEAM: [&str; 7] = [
     "DELETE FROM profile WHERE team = $1",
     "DELETE FROM member WHERE team = $1",
     "DELETE FROM key WHERE team = $1",
     "DELETE FROM collector WHERE team = $1",
+    "DELETE FROM connection WHERE team = $1",
     "DELETE FROM token WHERE team = $1",
     "DELETE FROM data_key WHERE team = $1",
 ];

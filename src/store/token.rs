@@ -39,13 +39,15 @@ impl std::fmt::Debug for StoredToken {
     }
 }
 
-/// Secrets that replace those of a token, sealed.
-#[derive(Clone, PartialEq, Eq)]
+/// Secrets that replace those of a token, sealed. The default has none.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SealedSecrets {
     /// The access token.
     pub access: Vec<u8>,
     /// The refresh token.
     pub refresh: Option<Vec<u8>>,
+    /// The keyed hash of the refresh token, where it was given to the broker and not issued to it.
+    pub given_refresh: Option<[u8; 32]>,
     /// When they are to be renewed; `None`: never. Takes the place of the schedule of the secrets before them.
     pub renew_at: Option<Timestamp>,
 }
@@ -55,6 +57,8 @@ pub struct SealedSecrets {
 pub struct NewToken {
     /// The token.
     pub stored: StoredToken,
+    /// The keyed hash of its refresh token.
+    pub given_refresh: Option<[u8; 32]>,
     /// Its audit event, and the note of its request.
     pub trail: Trail,
 }

@@ -1,8 +1,9 @@
 //! HTTP for people and probes. [`server`] bounds connections, whatever is served; [`health`] is what probes and Prometheus ask;
-//! [`page`] is what all pages for people have in common, and [`sign_in`] the first of them.
+//! [`page`] is what all pages for people have in common: [`sign_in`], and [`connect`], where people connect accounts.
 //!
 //! No rule of the broker lives here.
 
+pub mod connect;
 mod cookie;
 pub mod health;
 pub mod page;

@@ -27,6 +27,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("MemberAccount.person", "as Member.accounts"),
     ("RenewTokenResponse.token", "a renewal asks a network; `service::renew` tests it"),
     ("App.client_secret", "is read and never shown"),
+    ("CompleteConnectionResponse.connection", "needs a person's consent at a network: see `tests/program/connect.rs`"),
+    ("ConnectableProfile.", "as CompleteConnectionResponse.connection"),
+    ("Connection.account", "as CompleteConnectionResponse.connection"),
+    ("Connection.problem", "as CompleteConnectionResponse.connection"),
+    ("Connection.tokens", "as CompleteConnectionResponse.connection"),
+    ("ConnectionAccount.", "as CompleteConnectionResponse.connection"),
+    ("ConnectionProblem.", "as CompleteConnectionResponse.connection"),
+    ("ListConnectableProfilesResponse.", "as CompleteConnectionResponse.connection"),
     ("ClassLoad.advice", "needs demand that has held for a time: see the tests of watching"),
     ("ClosedOperation.close_time", "needs a network's refusal of one operation: see the tests of the pool"),
     ("ClosedOperation.operation", "as its close_time"),
@@ -131,6 +139,7 @@ async fn every_field_of_every_answer_is_filled() {
     teams_and_keys(&mut filled, &bench).await;
     members(&mut filled, &bench.admin).await;
     tokens(&mut filled, &bench.admin).await;
+    connections(&mut filled, &bench.admin).await;
     leases(&mut filled, &bench).await;
     sealing(&mut filled, &bench.admin).await;
     loads_and_alerts(&mut filled, &bench).await;
@@ -310,6 +319,22 @@ async fn tokens(filled: &mut Filled, admin: &Client) {
     filled.ask(admin, "TokenService/AddToken", &[&page]).await;
     filled.ask(admin, "TeamService/GetTeam", &[r#"name: "teams/acme""#]).await;
     filled.ask(admin, "NetworkService/GetApp", &[r#"name: "networks/facebook/apps/default""#]).await;
+}
+
+async fn connections(filled: &mut Filled, admin: &Client) {
+    let client = r#"app { name: "networks/x/apps/default" client_id: "id" } update_mask { paths: "client_id" }"#;
+    filled.ask(admin, "NetworkService/UpdateApp", &[client]).await;
+    let listed = filled.ask(admin, "TokenService/ListTokens", &[r#"parent: "teams/acme" page_size: 1"#]).await;
+    let heal = format!(
+        r#"parent: "teams/acme" token: "{}" allow_other_account: true scopes: "like.read" member: "ann" return_url: "https://app.example/""#,
+        first(&listed, "tokens")
+    );
+    filled.ask(admin, "ConnectionService/StartConnection", &[&heal]).await;
+    let started = filled.ask(admin, "ConnectionService/StartConnection", &[&heal]).await;
+    filled.ask(admin, "ConnectionService/ListConnections", &[r#"parent: "teams/acme" page_size: 1"#]).await;
+    let named = format!(r#"name: "{}""#, text(&started, "connection.name"));
+    filled.ask(admin, "ConnectionService/GetConnection", &[&named]).await;
+    filled.ask(admin, "ConnectionService/CancelConnection", &[&named]).await;
 }
 
 const SEARCH: &str = r#"team: "teams/acme" network: "networks/x" operation: "tweets.search_recent" purpose: PURPOSE_COLLECT_CONTENT collection: "brand""#;

@@ -37,6 +37,10 @@ enum Who {
     Departed,
     /// The same, who learn that the token has no refresh token: nothing is asked of a network.
     Renewer,
+    /// Operators, who learn that nobody has given consent yet.
+    ReaderTooEarly,
+    /// Operators who may change things, who learn the same.
+    AdminTooEarly,
 }
 
 /// Without a credential, with a key that is none, a collector of another team, one of the team without the scope, a reader, an admin.
@@ -58,6 +62,8 @@ fn decisions(who: Who) -> [Option<ErrorReason>; CALLERS] {
         Who::Reader => [missing, invalid, role, role, None, None],
         Who::Departed => [missing, invalid, role, role, Some(R::MemberState), None],
         Who::Admin => [missing, invalid, role, role, role, None],
+        Who::ReaderTooEarly => [missing, invalid, role, role, Some(R::ConnectionNotReady), Some(R::ConnectionNotReady)],
+        Who::AdminTooEarly => [missing, invalid, role, role, role, Some(R::ConnectionNotReady)],
         Who::Renewer => [missing, invalid, role, role, role, Some(R::TokenNotRenewable)],
     }
 }
@@ -90,6 +96,12 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("TeamService/ListCollectors", Who::Reader, r#"parent: "<team>""#),
     ("TokenService/GetToken", Who::Reader, r#"name: "<token>""#),
     ("TokenService/ListTokens", Who::Reader, r#"parent: "<team>""#),
+    ("ConnectionService/GetConnection", Who::Reader, r#"name: "<connection>""#),
+    ("ConnectionService/ListConnections", Who::Reader, r#"parent: "<team>""#),
+    ("ConnectionService/ListConnectableProfiles", Who::ReaderTooEarly, r#"name: "<connection>""#),
+    ("ConnectionService/CompleteConnection", Who::AdminTooEarly, r#"name: "<connection>""#),
+    ("ConnectionService/StartConnection", Who::Admin, r#"parent: "<team>" token: "<token>""#),
+    ("ConnectionService/CancelConnection", Who::Admin, r#"name: "<connection>""#),
     ("KeyService/ListKeys", Who::Admin, r#"collector: "<collector>""#),
     ("KeyService/GetSealing", Who::Reader, ""),
     ("AlertService/ListAlerts", Who::Reader, r#"parent: "<team>""#),
@@ -191,6 +203,7 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
         ("<lease>", of(&side.lease)),
         ("<alert>", of(&side.alert)),
         ("<incident>", of(&side.incident)),
+        ("<connection>", of(&side.connection)),
         ("<key>", of(&side.key_name)),
     ]
 }
@@ -303,14 +316,14 @@ async fn a_collector_reaches_nothing_of_another_team() {
 async fn no_name_joins_a_team_to_what_is_of_another() {
     let bench = Bench::start().await;
     let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let ids: Vec<_> = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member]
+    let ids: Vec<_> = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection]
         .map(|name| name.rsplit('/').next().unwrap().to_owned())
         .into();
     // The team of one and the id of another: also for an admin, who may see both, nothing has that name.
     let crossed = |name: &str| {
         let (parent, id) = name.rsplit_once('/')?;
         let kind = parent.strip_prefix("teams/acme/")?;
-        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member]
+        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection]
             .into_iter()
             .find(|name| name.contains(kind))?;
         (id != "load").then(|| theirs.replace("teams/zenith", "teams/acme"))

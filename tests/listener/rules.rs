@@ -12,10 +12,12 @@ use token_broker::domain::networks::Owner;
 use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::alert_service_client::AlertServiceClient;
 use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
+use token_broker::grpc::pb::connection_service_client::ConnectionServiceClient;
 use token_broker::grpc::pb::key_service_client::KeyServiceClient;
 use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
 use token_broker::grpc::pb::load_service_client::LoadServiceClient;
 use token_broker::grpc::pb::member_service_client::MemberServiceClient;
+use token_broker::grpc::pb::network_service_client::NetworkServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
 use token_broker::grpc::pb::{self, ErrorReason};
@@ -46,6 +48,8 @@ pub struct Side {
     pub alert: String,
     /// An incident that is open, of an app named like the team.
     pub incident: String,
+    /// A connection that nobody has gone on with.
+    pub connection: String,
 }
 
 impl Bench {
@@ -73,7 +77,26 @@ impl Bench {
         let invited = soon(MemberServiceClient::new(self.admin.clone()).invite_member(request)).await;
         let member = invited.unwrap().into_inner().member.unwrap().name;
         let incident = self.open_incident("youtube", team).await;
-        Side { team, token, collector, key, key_name, member, lease, alert, incident }
+        let connection = self.start_connection(team).await;
+        Side { team, token, collector, key, key_name, member, lease, alert, incident, connection }
+    }
+
+    /// Starts to connect an account at X, whose client is made known before.
+    async fn start_connection(&self, team: &str) -> String {
+        let app =
+            pb::App { name: "networks/x/apps/default".to_owned(), client_id: "id".to_owned(), ..Default::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["client_id".to_owned()] });
+        let request = pb::UpdateAppRequest { app: Some(app), update_mask, ..Default::default() };
+        soon(NetworkServiceClient::new(self.admin.clone()).update_app(request)).await.unwrap();
+        let request = pb::StartConnectionRequest {
+            parent: format!("teams/{team}"),
+            network: "networks/x".to_owned(),
+            kind: "user".to_owned(),
+            purposes: vec![pb::Purpose::CollectContent.into()],
+            ..Default::default()
+        };
+        let started = soon(ConnectionServiceClient::new(self.admin.clone()).start_connection(request)).await;
+        started.unwrap().into_inner().connection.unwrap().name
     }
 
     /// The name of a collector of one network, the name of its key, and the key.

@@ -11,6 +11,7 @@ mod canary;
 mod cli;
 mod clients;
 mod config;
+mod connect;
 mod crash;
 mod first_day;
 #[cfg(all(feature = "vault-transit", feature = "aws-kms"))]

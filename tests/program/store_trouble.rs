@@ -176,7 +176,7 @@ async fn with_failing_log(failure: &str) -> Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_full_disk_refuses_and_the_broker_goes_on_by_itself() {
-    let scene = with_failing_log("pwrite64:error=ENOSPC:when=480..500").await;
+    let scene = with_failing_log("pwrite64:error=ENOSPC:when=520..540").await;
     let (leases, refused) = until_refused(&scene, 250).await;
     assert_eq!((refused.code, refused.reason), (Code::Unavailable, ErrorReason::StoreUnavailable), "{refused:?}");
     assert!(refused.message.contains("full") && refused.retry.is_some(), "{refused:?}");

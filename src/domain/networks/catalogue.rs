@@ -65,6 +65,11 @@ impl Catalogue {
         Ok(Catalogue { networks: networks.into() })
     }
 
+    /// The text of a built-in file, by its name (`x.toml`).
+    pub fn built_in(name: &str) -> Option<&'static str> {
+        EMBEDDED.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
+    }
+
     /// The network with this id.
     pub fn network(&self, id: &str) -> Option<&Arc<Network>> {
         let at = self.networks.binary_search_by(|network| network.id.as_str().cmp(id)).ok()?;

@@ -129,6 +129,28 @@ impl Check<'_, '_> {
                 self.request(&place.key("request"), &probe.request);
                 self.costs(&place.key("costs"), &probe.costs);
             }
+            self.lookups(&place, kind);
+        }
+    }
+
+    fn lookups(&mut self, place: &Place, kind: &TokenKind) {
+        let requests = [
+            ("account", kind.account.as_ref().map(|lookup| &lookup.request)),
+            ("profiles", kind.profiles.as_ref().map(|lookup| &lookup.request)),
+            ("granted", kind.granted.as_ref().map(|lookup| &lookup.request)),
+        ];
+        for (key, request) in requests.into_iter().filter_map(|(key, request)| Some((key, request?))) {
+            let place = place.key(key).key("request");
+            match request.strip_prefix("GET ") {
+                Some(url) => self.url(&place, url),
+                None => self.document.note(&place, "must be a GET and a URL, as \"GET https://api.example.com/me\""),
+            }
+        }
+        let own_token = kind.profiles.as_ref().is_some_and(|lookup| lookup.token.is_some());
+        if own_token != (kind.profiles.is_some() && matches!(kind.renewal, Renewal::Derived { .. })) {
+            let message =
+                "must be there for a kind that is derived, and for no other: its token comes with its profile";
+            self.document.note(&place.key("profiles").key("token"), message);
         }
     }
 

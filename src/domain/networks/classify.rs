@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::said::Said;
+pub(super) use self::said::{parse, value_at};
 use super::model::{Endpoint, ErrorClass, ErrorRule, Network, Verified};
 
 /// An answer of a network, as it came.

@@ -10,6 +10,7 @@ mod lookup;
 mod model;
 mod read;
 mod token_reply;
+mod whose;
 
 pub use catalogue::Catalogue;
 pub use classify::{Answer, Classified, classify, classify_authorization, classify_renewal, classify_token_endpoint};
@@ -17,3 +18,4 @@ pub use document::{CatalogueErrors, Mistake};
 pub use headers::{Reading, Usage, read_usage};
 pub use model::*;
 pub use token_reply::{TokenReply, TokenReplyError, read_token_reply};
+pub use whose::{FoundAccount, FoundProfile};

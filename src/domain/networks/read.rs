@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::document::{Document, Mistake, Place};
 use super::model::{
-    Amount, Binding, Cost, CreditClass, ErrorBody, ErrorRule, HeaderRule, History, LimitRule, Network, OAuth,
-    Operation, Owner, Phase, Probe, Purpose, PurposeScopes, Renewal, Requirement, Retention, Rotation, TokenKind, Unit,
-    Verified, Window, span,
+    AccountLookup, Amount, Binding, Cost, CreditClass, ErrorBody, ErrorRule, GrantedLookup, HeaderRule, History,
+    LimitRule, Network, OAuth, Operation, Owner, Phase, Probe, ProfilesLookup, Purpose, PurposeScopes, Renewal,
+    Requirement, Retention, Rotation, TokenKind, Unit, Verified, Window, span,
 };
 use super::{check, classify};
 use crate::base::ids::{ClassId, KindId, NetworkId, OperationId};
@@ -106,6 +106,9 @@ struct RawKind {
     bindings: Vec<Binding>,
     native_permission: Option<String>,
     probe: Option<Probe>,
+    account: Option<AccountLookup>,
+    profiles: Option<ProfilesLookup>,
+    granted: Option<GrantedLookup>,
     verified: Verified,
     #[serde(default)]
     unverified: Vec<String>,
@@ -127,6 +130,9 @@ impl RawKind {
             bindings: self.bindings,
             native_permission: self.native_permission,
             probe: self.probe,
+            account: self.account,
+            profiles: self.profiles,
+            granted: self.granted,
             verified: self.verified,
             unverified: self.unverified,
         }

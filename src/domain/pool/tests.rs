@@ -32,6 +32,9 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
         bindings: Vec::new(),
         native_permission: None,
         probe: None,
+        account: None,
+        profiles: None,
+        granted: None,
         verified: Verified::Documented,
         unverified: Vec::new(),
     };

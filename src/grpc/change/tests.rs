@@ -11,21 +11,24 @@ use crate::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::authorization::{RULES, Rule};
+use crate::grpc::connection_service::ConnectionServer;
 use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::incident_service::IncidentServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, consent_service_server::ConsentService,
-    incident_service_server::IncidentService, key_service_server::KeyService, member_service_server::MemberService,
-    network_service_server::NetworkService, profile_service_server::ProfileService, team_service_server::TeamService,
-    token_service_server::TokenService,
+    self, alert_service_server::AlertService, connection_service_server::ConnectionService,
+    consent_service_server::ConsentService, incident_service_server::IncidentService, key_service_server::KeyService,
+    member_service_server::MemberService, network_service_server::NetworkService,
+    profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
 };
 use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::outbound::http::NetworkAnswer;
+use crate::service::apps::UpdateApp;
+use crate::service::connect::{CallbackQuery, Offer};
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
 use crate::store::{AlertRow, AuditFilter};
@@ -171,6 +174,7 @@ async fn a_change_is_made_once_whatever_restarts() {
     test = members(test, &mut tried).await;
     test = apps(test, &mut tried).await;
     test = tokens(test, &mut tried).await;
+    test = connections(test, &mut tried).await;
     // A rotation has no content that could be another one.
     let rotate = pb::RotateSealingKeyRequest { request_id: "once".to_owned() };
     let first = call!(test, KeyServer.rotate_sealing_key(rotate.clone())).unwrap();
@@ -193,6 +197,42 @@ async fn a_change_is_made_once_whatever_restarts() {
     let noted: BTreeSet<_> = noted.filter_map(|name| Some(name.split_once('/')?.1.to_owned())).collect();
     let tried = tried.into_iter().chain(["importtokens".to_owned(), "listkeys".to_owned()]);
     assert_eq!(tried.collect::<BTreeSet<_>>(), noted);
+}
+
+/// A repetition of the start does not show the link again.
+async fn connections(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let said = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
+    let (x, app) = ("x".parse().unwrap(), "default".parse().unwrap());
+    test.broker.update_app(&test.admin, &x, &app, said).await.unwrap();
+    let start = pb::StartConnectionRequest {
+        parent: "teams/acme".to_owned(),
+        network: "networks/x".to_owned(),
+        kind: "user".to_owned(),
+        purposes: vec![pb::Purpose::CollectContent.into()],
+        ..Default::default()
+    };
+    let bob = |ask: &mut pb::StartConnectionRequest| ask.member = "bob".to_owned();
+    let (first, again) = twice!(test, tried, ConnectionServer.start_connection(start.clone()), bob);
+    assert!(!first.connect_link.is_empty() && again.connect_link.is_empty());
+    assert_eq!(first.connection, again.connection);
+    let link = first.connect_link.rsplit('/').next().unwrap();
+    let sent = test.broker.begin_connection(Offer::Link(link), None).await.unwrap();
+    let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let token = r#"{"access_token":"a","refresh_token":"r","scope":"offline.access tweet.read users.read"}"#;
+    for body in [token, r#"{"data":{"id":"7","username":"carl"}}"#] {
+        let body = zeroize::Zeroizing::new(body.as_bytes().to_vec());
+        test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+    }
+    let code = Some(crate::base::secret::Secret::new("code".to_owned()));
+    let query = CallbackQuery { code, state, ..CallbackQuery::default() };
+    test.broker.finish_consent(x, query, Some(sent.browser.expose())).await.unwrap();
+    let name = first.connection.unwrap().name;
+    let complete = pb::CompleteConnectionRequest { name: name.clone(), ..Default::default() };
+    same!(test, tried, ConnectionServer.complete_connection(complete), |ask| ask.profiles = vec!["7".to_owned()]);
+    let second = call!(test, ConnectionServer.start_connection(start)).unwrap().connection.unwrap();
+    let cancel = pb::CancelConnectionRequest { name: second.name, ..Default::default() };
+    same!(test, tried, ConnectionServer.cancel_connection(cancel), |ask| ask.name = name);
+    test
 }
 
 /// A repetition does not show the link again.

@@ -149,6 +149,13 @@ fn result_of(team: &TeamId, row: u64, outcome: Outcome) -> pb::ImportRowResult {
             (ErrorReason::InvalidField, field.clone(), format!("{field}: {wrong}"))
         }
         Some(RowRejected::Token(wrong)) => (reason_of(&wrong), wrong.field().to_owned(), wrong.to_string()),
+        Some(RowRejected::Spent(held)) => {
+            let message = format!(
+                "teams/{team}/tokens/{held} has had this refresh token before and a later one now: at many networks, showing an old one \
+                 again ends the grant; leave the row out, or connect the account anew"
+            );
+            (ErrorReason::SpentRefreshToken, "secrets.refresh_token".to_owned(), message)
+        }
         Some(RowRejected::Exists(held)) => {
             let message = format!("the team holds this very token already, as teams/{team}/tokens/{held}");
             (ErrorReason::TokenExists, String::new(), message)

@@ -152,6 +152,11 @@ impl FakeClient {
         self.state().next.push_back(answer);
     }
 
+    /// Takes back an answer that nobody has asked for yet, if there is one.
+    pub fn take_next(&self) -> bool {
+        self.state().next.pop_front().is_some()
+    }
+
     /// How many requests were made.
     pub fn asked(&self) -> usize {
         self.state().asked

@@ -17,9 +17,13 @@ impl Import {
         if self.is_same(&before, candidate) {
             return Ok(Outcome::Unchanged(Some(id)));
         }
+        if self.is_spent(&before, candidate).await? {
+            return Ok(Outcome::Rejected(RowRejected::Spent(id)));
+        }
         // An import brings nothing back that the person withdrew.
         let token = broker.kept_to_consent(merged(&before.token, &candidate.new.stored.token)).await?;
         let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref())?;
+        let sealed = SealedSecrets { given_refresh: candidate.new.given_refresh, ..sealed };
         let SealedSecrets { access, .. } = sealed.clone();
         let detail = format!("comment=import {}", self.begin.import_id);
         let mut audit = broker.audit(&self.caller, "token.update", name_of(&token.team, id), detail);
@@ -54,15 +58,34 @@ impl Import {
                 Some(id) if !self.begin.allow_existing => Outcome::Rejected(RowRejected::Exists(id)),
                 Some(id) => {
                     let before = self.broker.stored_token(&self.begin.team, id).await?;
-                    match self.is_same(&before, &candidate) {
-                        true => Outcome::Unchanged(None),
-                        false => Outcome::Updated(None),
+                    if self.is_same(&before, &candidate) {
+                        Outcome::Unchanged(None)
+                    } else if self.is_spent(&before, &candidate).await? {
+                        Outcome::Rejected(RowRejected::Spent(id))
+                    } else {
+                        Outcome::Updated(None)
                     }
                 }
             };
             outcomes[candidate.at] = Some(outcome);
         }
         Ok(())
+    }
+
+    /// Whether the row's refresh token was given before and is not the present one: the network has replaced it since, or somebody else
+    /// gave a later one. To show it again would end the grant at many networks.
+    async fn is_spent(&self, before: &StoredToken, candidate: &Candidate) -> Result<bool, ImportError> {
+        let (Some(hash), Some(given)) = (candidate.new.given_refresh, &candidate.given.refresh) else {
+            return Ok(false);
+        };
+        let is_present = self.opened(before, "refresh").is_some_and(|held| held.matches(given.expose().as_bytes()));
+        Ok(!is_present && self.broker.store.was_given(before.token.id, hash).await?)
+    }
+
+    fn opened(&self, stored: &StoredToken, column: &'static str) -> Option<Secret> {
+        let Token { id, team, version, .. } = &stored.token;
+        let sealed = if column == "refresh" { stored.sealed_refresh.as_ref()? } else { &stored.sealed_access };
+        self.broker.vault.open_sealed(&Place::of_token(id, team, *version, column), sealed).ok()
     }
 
     /// The token that stands for the same grant.
@@ -83,19 +106,15 @@ impl Import {
     fn is_same(&self, before: &StoredToken, candidate: &Candidate) -> bool {
         let (held, given) = (&before.token, &candidate.new.stored.token);
         let same_fields = merged(held, given) == Token { version: held.version + 1, ..held.clone() };
-        let opened = |column, sealed: &[u8]| {
-            let place = Place::of_token(&held.id, &held.team, held.version, column);
-            self.broker.vault.open_sealed(&place, sealed).ok()
-        };
-        let same = |column, sealed: &[u8], given: &Secret| {
-            opened(column, sealed).is_some_and(|held| held.matches(given.expose().as_bytes()))
+        let same = |column, given: &Secret| {
+            self.opened(before, column).is_some_and(|held| held.matches(given.expose().as_bytes()))
         };
         let same_refresh = match (&before.sealed_refresh, &candidate.given.refresh) {
             (None, None) => true,
-            (Some(sealed), Some(given)) => same("refresh", sealed, given),
+            (Some(_), Some(given)) => same("refresh", given),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        same_fields && same_refresh && same("access", &before.sealed_access, &candidate.given.access)
+        same_fields && same_refresh && same("access", &candidate.given.access)
     }
 }
 

@@ -137,6 +137,11 @@ impl Renewals {
         Self { endpoint, pace, busy: watch::Sender::default() }
     }
 
+    /// How networks are called.
+    pub(super) fn network(&self) -> &dyn NetworkClient {
+        &*self.endpoint
+    }
+
     /// Takes a token, until the guard is dropped; `None`: somebody else has it.
     fn enter(&self, token: TokenId) -> Option<UnderWay<'_>> {
         let entered = self.busy.send_if_modified(|busy| busy.tokens.insert(token));

@@ -15,7 +15,7 @@ use crate::domain::networks::Catalogue;
 use crate::domain::token::Clocks;
 use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::service::apps::UpdateApp;
-use crate::service::import_tokens::{BeginImport, ImportRow, Outcome};
+use crate::service::import_tokens::{BeginImport, ImportRow, Outcome, RowRejected};
 use crate::service::testing::{START, TestBroker, World, ask, x_token};
 use crate::service::tokens::AddToken;
 use crate::service::{Answered, ReportUsage};
@@ -329,6 +329,30 @@ async fn an_answer_about_earlier_secrets_changes_nothing() {
         assert_eq!(opened(&test, &kept).0, "later");
         test.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_old_file_does_not_bring_a_spent_refresh_token_back() {
+    let (test, team, token) = scene().await;
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.broker.renew_token(&test.admin, &team, token).await.unwrap();
+    for validate_only in [true, false] {
+        let import_id = format!("again {validate_only}");
+        let begin = BeginImport { team: team.clone(), import_id, validate_only, allow_existing: true };
+        let mut import = test.broker.begin_import(&test.admin, begin).await.unwrap();
+        let outcome = import.take(vec![ImportRow { row: 1, token: Ok(ending("ann")) }]).await.unwrap();
+        let Outcome::Rejected(RowRejected::Spent(held)) = outcome[0].1 else { panic!("{outcome:?}") };
+        assert_eq!(held, token);
+    }
+    let kept = stored(&test, token).await;
+    assert_eq!(opened(&test, &kept), ("access-2".to_owned(), Some("refresh-2".to_owned())));
+    let later = AddToken { refresh: Some(Secret::new("refresh-3".to_owned())), ..ending("ann") };
+    let begin =
+        BeginImport { team: team.clone(), import_id: "later".to_owned(), validate_only: false, allow_existing: true };
+    let mut import = test.broker.begin_import(&test.admin, begin).await.unwrap();
+    let outcome = import.take(vec![ImportRow { row: 1, token: Ok(later) }]).await.unwrap();
+    assert!(matches!(outcome[0].1, Outcome::Updated(_)), "one that was never given is taken");
+    test.stop().await;
 }
 
 #[tokio::test]

@@ -82,7 +82,9 @@ impl Broker {
         self.checked_app(&token.network, Some(token.app.as_str()))?;
         let made = self.view_token(token.clone());
         let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
-        let inserted = self.store.insert_tokens(vec![NewToken { stored: stored.clone(), trail }], None).await?;
+        let given_refresh = ask.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        let new = NewToken { stored: stored.clone(), given_refresh, trail };
+        let inserted = self.store.insert_tokens(vec![new], None).await?;
         if let Some(duplicate) = inserted.duplicates.first() {
             let existing = duplicate.existing.unwrap_or(token.id);
             return Err(TokenError::Exists { team: team.clone(), token: existing });
@@ -151,7 +153,12 @@ impl Broker {
         let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
         let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
         let renew_at = kind.and_then(due);
-        Ok(SealedSecrets { access: seal("access", access)?, refresh, renew_at })
+        Ok(SealedSecrets { access: seal("access", access)?, refresh, given_refresh: None, renew_at })
+    }
+
+    /// The keyed hash by which a refresh token that was given is known again.
+    pub(in crate::service) fn refresh_hash(&self, refresh: &Secret) -> [u8; 32] {
+        self.vault.mac_key("given refresh token").sign(&[refresh.expose().as_bytes()])
     }
 
     /// Makes the team's data key, if it has none: durable first, then in use. One at a time.
@@ -199,7 +206,7 @@ impl Broker {
     }
 
     /// The app that is meant.
-    fn checked_app(&self, network: &NetworkId, app: Option<&str>) -> Result<AppId, Rejected> {
+    pub(in crate::service) fn checked_app(&self, network: &NetworkId, app: Option<&str>) -> Result<AppId, Rejected> {
         let Some(name) = app else { return Ok(default_app()) };
         let known = name.parse().ok().filter(|app| self.stored_app(network, app).is_ok());
         known.ok_or_else(|| Rejected::AppNotFound { network: network.to_string(), app: name.to_owned() })

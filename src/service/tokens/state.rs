@@ -151,7 +151,7 @@ impl Broker {
     ) -> Result<TokenView, TokenChangeError> {
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;
-        let secrets = change.shreds.then(|| SealedSecrets { access: Vec::new(), refresh: None, renew_at: None });
+        let secrets = change.shreds.then(SealedSecrets::default);
         let made = self.view_token(token.clone());
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,

@@ -27,13 +27,24 @@ impl Stage {
         let kind = &self.network.kinds[0];
         let parameters: Vec<(String, String)> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let ask = Ask { purpose, kind, parameters: &parameters, authorization: Some("Basic YXBwOnNlY3JldA==") };
+        let ask = Ask {
+            purpose,
+            kind,
+            parameters: &parameters,
+            authorization: Some("Basic YXBwOnNlY3JldA=="),
+            wants_page: false,
+        };
         answer(&self.simulation, &self.network, &ask).0.unwrap()
     }
 
     fn token(&self, parameters: &[(&str, &str)]) -> HttpAnswer {
         let id = self.network.kinds[0].oauth.as_ref().unwrap().client_id_parameter.clone();
-        let shown = [(id.as_str(), "app"), ("client_secret", "s"), ("client_assertion", "s")];
+        let shown = [
+            (id.as_str(), "app"),
+            ("client_secret", "s"),
+            ("client_assertion", "s"),
+            ("redirect_uri", "http://127.0.0.1/back"),
+        ];
         self.ask(Purpose::Token, &[&shown[..], parameters].concat())
     }
 
@@ -190,7 +201,13 @@ fn the_authorization_endpoint_keeps_the_networks_rules() {
     let code = x.consent(&[("code_challenge", "c")])["code"].clone();
     x.clock.advance(Duration::from_secs(30));
     assert_eq!(x.token(&[("code", &code), ("code_verifier", "c")]).status, 400, "a code of X lives for 30 seconds");
-    let without = Ask { purpose: Purpose::Token, kind: &x.network.kinds[0], parameters: &[], authorization: None };
+    let without = Ask {
+        purpose: Purpose::Token,
+        kind: &x.network.kinds[0],
+        parameters: &[],
+        authorization: None,
+        wants_page: false,
+    };
     assert_eq!(answer(&x.simulation, &x.network, &without).0.unwrap().status, 401);
 }
 

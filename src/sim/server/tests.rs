@@ -212,7 +212,8 @@ async fn a_grant_goes_from_consent_to_revocation_over_http() {
         let request = client.post(format!("{base}/oauth/token")).basic_auth("app", Some("secret")).body(form);
         code(request.send().await.unwrap()).await
     };
-    let (status, issued) = ask(&[("grant_type", "authorization_code"), ("code", &given)]).await;
+    let (status, issued) =
+        ask(&[("grant_type", "authorization_code"), ("code", &given), ("redirect_uri", "http://127.0.0.1/back")]).await;
     assert_eq!((status, &issued["expires_in"]), (200, &json!(30 * 86_400)), "{issued}");
     let secret = issued["access_token"].as_str().unwrap();
     let read = client.get(format!("{base}/user_account")).bearer_auth(secret).send().await.unwrap();

@@ -15,7 +15,7 @@ async fn change(store: &dyn Store, state: TokenState, healed_at: Option<i64>) {
         expected_version: before.version,
         expected_state: before.state,
         token: Token { state, version: before.version + u32::from(healed_at.is_some()), ..before },
-        secrets: healed_at.map(|_| SealedSecrets { access: vec![1], refresh: None, renew_at: None }),
+        secrets: healed_at.map(|_| SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
         trail: audit.into(),
         alerts: Vec::new(),
     };

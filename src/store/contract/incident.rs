@@ -125,7 +125,7 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
         expected_version: 1,
         expected_state: before.state,
         token: crate::domain::token::Token { version: 2, ..before },
-        secrets: Some(SealedSecrets { access: vec![1], refresh: None, renew_at: None }),
+        secrets: Some(SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
         trail: audit.into(),
         alerts: Vec::new(),
     };

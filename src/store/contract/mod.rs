@@ -12,6 +12,7 @@ pub(crate) mod alert;
 pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod clock;
+pub(crate) mod connection;
 pub(crate) mod credit;
 pub(crate) mod dead_span;
 pub(crate) mod destination;
@@ -98,6 +99,10 @@ macro_rules! suite {
                 tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
             }
             usage { usage_adds_up }
+            connection {
+                a_connection_comes_back_at_every_stage, a_connection_is_changed_once_from_what_was_read,
+                connections_are_listed_ended_and_forgotten, given_refresh_tokens_are_known_again
+            }
             clock { a_step_ahead_moves_what_has_not_ended, a_step_back_forgets_windows_only }
             doctor { a_sound_store_has_no_findings, what_is_wrong_is_found }
             survival { dropped_callers_change_nothing_or_all, what_was_acknowledged_is_there_again }

@@ -73,7 +73,7 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     let before = sealed(&*store).await;
     assert_eq!(before.iter().map(|token| token.token).collect::<Vec<_>>(), [1, 2, 3, 4].map(TokenId::from_u128));
     assert!(before[0].access == [1, 2, 3] && before[0].refresh == Some(vec![4, 5]) && before[0].team == acme());
-    let renewed = SealedSecrets { access: vec![7], refresh: None, renew_at: None };
+    let renewed = SealedSecrets { access: vec![7], ..SealedSecrets::default() };
     change(&*store, 2, TokenState::Live, Some(renewed)).await;
     let changed = store.reseal_tokens(before.into_iter().map(anew).collect()).await.unwrap();
     assert_eq!(changed.len(), 3);
@@ -83,13 +83,7 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     assert!(after[1].access == [7] && after[1].refresh.is_none());
     let damaged = TokenState::Invalid { reason: Reason::SecretDamaged, since: at(5) };
     change(&*store, 3, damaged, None).await;
-    change(
-        &*store,
-        4,
-        TokenState::Revoked { since: at(5) },
-        Some(SealedSecrets { access: vec![], refresh: None, renew_at: None }),
-    )
-    .await;
+    change(&*store, 4, TokenState::Revoked { since: at(5) }, Some(SealedSecrets::default())).await;
     let left: Vec<_> = sealed(&*store).await.iter().map(|token| token.token).collect();
     assert_eq!(left, [1, 2].map(TokenId::from_u128), "nothing is sealed anew that is damaged or gone");
     store.close().await;
@@ -102,9 +96,9 @@ pub(crate) async fn data_keys_go_when_no_secret_needs_them(fixture: &dyn Fixture
         store.insert_data_key(data_key(&acme(), id, 0)).await.unwrap();
     }
     let with = |n, access: &[u8], refresh: Option<&[u8]>| {
-        let NewToken { stored, trail } = new_token(token(n));
+        let NewToken { stored, trail, .. } = new_token(token(n));
         let (sealed_access, sealed_refresh) = (access.to_vec(), refresh.map(<[u8]>::to_vec));
-        NewToken { stored: StoredToken { sealed_access, sealed_refresh, ..stored }, trail }
+        NewToken { stored: StoredToken { sealed_access, sealed_refresh, ..stored }, given_refresh: None, trail }
     };
     let tokens = vec![with(1, b"newest1", None), with(2, b"newest2", Some(b"older1")), with(3, b"older2", None)];
     store.insert_tokens(tokens, None).await.unwrap();

@@ -104,7 +104,7 @@ pub(crate) async fn a_change_writes_everything_or_nothing(fixture: &dyn Fixture)
     seed(&*store, 1).await;
     let renewed = Token { version: 2, profiles: vec!["q".to_owned()], ..token(1) };
     let whole = TokenChange {
-        secrets: Some(SealedSecrets { access: vec![7], refresh: None, renew_at: None }),
+        secrets: Some(SealedSecrets { access: vec![7], ..SealedSecrets::default() }),
         alerts: vec![alert(1, "token 1")],
         trail: Trail::from(event("token.change", "token")).telling([fact(1, "whole")]),
         ..change(renewed.clone(), 1, TokenState::Live)

@@ -27,6 +27,15 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
 
 static INSERT_PROFILES: ManyRows = ManyRows::insert("token_profile (token, profile)", 2, "ON CONFLICT DO NOTHING");
 
+static NOTE_GIVEN: ManyRows = ManyRows::insert(
+    "given_refresh (token, hash, given_at_us)",
+    3,
+    "ON CONFLICT (token, hash) DO UPDATE SET given_at_us = excluded.given_at_us",
+);
+/// Files of so many times ago are nobody's any more.
+const FORGET_GIVEN: &str = "DELETE FROM given_refresh WHERE token = $1 AND hash NOT IN (
+    SELECT hash FROM given_refresh WHERE token = $1 ORDER BY given_at_us DESC LIMIT 32)";
+
 const DELETE_PROFILES: &str = "DELETE FROM token_profile WHERE token = $1";
 
 const FIND_GRANT: &str = "SELECT id FROM token WHERE identity = $1 AND state <> 'revoked'";
@@ -63,19 +72,21 @@ pub(super) async fn insert_tokens(
         kept.insert((row.id(TokenId::from_slice)?, row.blob()?));
     }
     let mut report = InsertedTokens::default();
-    let (mut trails, mut profiles) = (Vec::new(), Vec::new());
+    let (mut trails, mut profiles, mut given) = (Vec::new(), Vec::new(), Vec::new());
     for (index, new) in tokens.iter().enumerate() {
         let token = &new.stored.token;
         // Taken out, so that a second token with the same id and grant in the list is a duplicate.
         if kept.remove(&(token.id, identity(token))) {
             report.inserted += 1;
             trails.push(&new.trail);
+            given.extend(new.given_refresh.map(|hash| values![token.id, &hash[..], token.created_at]));
             profiles.extend(token.profiles.iter().map(|profile| values![token.id, &**profile]));
         } else {
             report.duplicates.push(DuplicateToken { index, existing: find_grant(tx, token).await? });
         }
     }
     INSERT_PROFILES.execute(tx, profiles).await?;
+    NOTE_GIVEN.execute(tx, given).await?;
     for trail in &trails {
         note_requests(tx, &trail.request, trail.audit.at).await?;
         insert_events(tx, &trail.events).await?;
@@ -121,6 +132,10 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
         let look_at = if secrets.renew_at.is_some() { looks.renewing } else { looks.fixed };
         let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at, look_at];
         tx.execute(PUT_SECRETS, values).await?;
+        if let Some(hash) = secrets.given_refresh {
+            NOTE_GIVEN.execute(tx, vec![values![token.id, &hash[..], change.trail.audit.at]]).await?;
+            tx.execute(FORGET_GIVEN, values![token.id]).await?;
+        }
     }
     put_profiles(tx, token).await?;
     insert_trail(tx, &change.trail).await?;

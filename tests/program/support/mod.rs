@@ -8,6 +8,6 @@ mod simulated;
 
 pub use api::{Api, Refused};
 pub use process::{Broker, Ended, Launch, Ready, has_ended, run_bounded};
-pub use programs::{BINARY, cli, python, tool};
+pub use programs::{BINARY, cli, installed, python, tool};
 pub use scene::{Scene, make_collector, make_team, person_token};
 pub use simulated::Simulated;

@@ -283,6 +283,11 @@ impl Broker {
         format!("http://{}", self.grpc)
     }
 
+    /// Its HTTP address as a URL.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
     /// The admin key that a fresh store is given, as it was printed.
     pub fn first_key(&self) -> String {
         let key = |written: &Written| {

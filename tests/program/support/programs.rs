@@ -26,6 +26,18 @@ pub fn python() -> Command {
     Command::new(path)
 }
 
+/// A script of Node.js that imports what `scripts/test` installs: it is copied beside that, where imports are looked for.
+pub fn installed(name: &str, script: &str) -> PathBuf {
+    let folder = tools();
+    assert!(
+        folder.join("node_modules/oidc-provider").exists(),
+        "oidc-provider is missing: run scripts/test --install first"
+    );
+    let path = folder.join(name);
+    std::fs::write(&path, script).unwrap();
+    path
+}
+
 fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }

@@ -131,7 +131,8 @@ pub fn parse(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(short).ok()
 }
 
-fn value_at<'v>(body: &'v Value, place: &str) -> Option<&'v Value> {
+/// What stands at a place: keys and positions joined by dots.
+pub fn value_at<'v>(body: &'v Value, place: &str) -> Option<&'v Value> {
     place.split('.').try_fold(body, |value, step| match value {
         Value::Object(members) => members.get(step),
         Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Cost, PurposeScopes, Verified, span};
+use super::{AccountLookup, Cost, GrantedLookup, ProfilesLookup, PurposeScopes, Verified, span};
 use crate::base::ids::KindId;
 
 /// One kind of token of a network.
@@ -36,6 +36,12 @@ pub struct TokenKind {
     pub native_permission: Option<String>,
     /// The cheapest call that shows whether it lives.
     pub probe: Option<Probe>,
+    /// How it is found out which account gave consent.
+    pub account: Option<AccountLookup>,
+    /// How it is found out which profiles it speaks for; of a derived kind with the token that it is derived from.
+    pub profiles: Option<ProfilesLookup>,
+    /// How it is found out which scopes were granted, where the token endpoint does not say.
+    pub granted: Option<GrantedLookup>,
     /// How sure the facts of this kind are.
     pub verified: Verified,
     /// The keys of this kind that no source confirms, whatever `verified` says of the others (`refresh_validity`).
@@ -48,6 +54,8 @@ pub struct TokenKind {
 pub struct OAuth {
     /// Where a request token is made first (OAuth 1.0a only).
     pub request_token_url: Option<String>,
+    /// What the network calls itself in its answers (RFC 9207); `None`: the origin of its authorization endpoint.
+    pub issuer: Option<String>,
     /// The authorization endpoint; `None` where no source names it.
     pub authorize_url: Option<String>,
     /// The token endpoint.

@@ -6,6 +6,7 @@ mod kind;
 mod operation;
 mod purpose;
 pub(super) mod span;
+mod whose;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub use self::credit::{Amount, CreditClass, LimitRule, Owner, Phase, Unit, Windo
 pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Probe, Renewal, Rotation, TokenKind};
 pub use self::operation::{Cost, Operation, OperationScopes};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
+pub use self::whose::{AccountLookup, GrantedLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, OperationId};
 

@@ -7,7 +7,8 @@ use crate::base::ids::KindId;
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Renewal, Rotation};
 use crate::outbound::http::HttpClient;
-use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, describe, serve_on};
+use crate::service::testing::catalogue_of;
+use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, serve_on};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -33,25 +34,6 @@ impl Held {
     fn kind(&self) -> &TokenKind {
         self.network.kind(self.kind.as_str()).unwrap()
     }
-}
-
-/// The catalogue, with the OAuth endpoints of `simulation` in place of those of the world.
-fn catalogue_of(simulation: &Simulation, address: std::net::SocketAddr) -> Catalogue {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain/networks/catalogue");
-    let served = describe(simulation, address).into_iter().map(|served| {
-        let name = format!("{}.toml", served.network);
-        let mut text = std::fs::read_to_string(folder.join(&name)).unwrap();
-        let network = simulation.network(&served.network).unwrap();
-        for kind in &network.kinds {
-            let (Some(oauth), Some(here)) = (&kind.oauth, served.oauth.get(kind.id.as_str())) else { continue };
-            let urls = [("token", Some(&oauth.token_url)), ("renew", oauth.renew_url.as_ref())];
-            for (what, url) in urls.into_iter().filter_map(|(what, url)| Some((what, url?))) {
-                text = text.replace(&format!("\"{url}\""), &format!("\"{}\"", here[what]));
-            }
-        }
-        (name, text)
-    });
-    Catalogue::load(&served.collect::<Vec<_>>()).unwrap()
 }
 
 impl Stage {

@@ -1,0 +1,175 @@
+//! Reads what a network tells of whose a token is. Foreign text: bounded, without control characters, and never believed to be there.
+
+use serde_json::Value;
+
+use super::classify::{parse, value_at};
+use super::model::{AccountLookup, GrantedLookup, ProfilesLookup, Purposes};
+use crate::base::secret::Secret;
+
+/// An id that is longer is none, in characters.
+const LONGEST_ID: usize = 256;
+/// A name is cut here, in characters.
+const LONGEST_NAME: usize = 128;
+/// Profiles of one answer that are looked at.
+const MOST_PROFILES: usize = 1_000;
+/// Roles of one profile that are looked at.
+const MOST_ROLES: usize = 32;
+
+/// The account that gave consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundAccount {
+    /// Its id at the network.
+    pub id: String,
+    /// Its name for people; may be empty.
+    pub name: String,
+    /// Whether the network says that accounts of this type can't be used.
+    pub is_unusable: bool,
+}
+
+/// One profile that a person may act for.
+pub struct FoundProfile {
+    /// Its id at the network.
+    pub id: String,
+    /// Its name for people; may be empty.
+    pub name: String,
+    /// A token of its own.
+    pub token: Option<Secret>,
+    /// The id of the person, where the list tells it.
+    pub person: Option<String>,
+    /// The person's roles there.
+    pub roles: Vec<String>,
+}
+
+impl AccountLookup {
+    /// The account in an answer; `None`: there is none in it.
+    pub fn read(&self, body: &[u8]) -> Option<FoundAccount> {
+        let body = parse(body)?;
+        let id = id_at(&body, &self.id)?;
+        let fits = |usable: &super::model::UsableTypes| {
+            let kind = value_at(&body, &usable.at).and_then(Value::as_str).unwrap_or_default();
+            usable.any.iter().any(|one| one.eq_ignore_ascii_case(kind))
+        };
+        let is_unusable = self.usable.as_ref().is_some_and(|usable| !fits(usable));
+        Some(FoundAccount { id, name: name_at(&body, self.name.as_deref()), is_unusable })
+    }
+}
+
+impl ProfilesLookup {
+    /// The profiles in an answer, and the mark of the next page; `None`: this is no list.
+    pub fn read(&self, body: &[u8]) -> Option<(Vec<FoundProfile>, Option<String>)> {
+        let body = parse(body)?;
+        let next = self.next.as_ref().and_then(|next| id_at(&body, &next.at));
+        let items = match value_at(&body, &self.items) {
+            Some(Value::Array(items)) => items.as_slice(),
+            // An object without its list is a list of nothing.
+            None if body.is_object() => &[],
+            _ => return None,
+        };
+        Some((items.iter().take(MOST_PROFILES).filter_map(|item| self.profile(item)).collect(), next))
+    }
+
+    fn profile(&self, item: &Value) -> Option<FoundProfile> {
+        let token = self.token.as_ref().and_then(|place| value_at(item, place)?.as_str());
+        let clean = |text: &&str| !text.is_empty() && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        Some(FoundProfile {
+            id: id_at(item, &self.id)?,
+            name: name_at(item, self.name.as_deref()),
+            token: token.filter(clean).map(|text| Secret::new(text.to_owned())),
+            person: self.person.as_ref().and_then(|place| id_at(item, place)),
+            roles: self.roles.as_ref().and_then(|place| value_at(item, place)).map(texts).unwrap_or_default(),
+        })
+    }
+
+    /// The purposes among `wanted` for which a person with these roles lacks one, each with those of which one would do.
+    pub fn lacking<'a>(&'a self, wanted: Purposes, roles: &[String]) -> Vec<&'a super::model::PurposeRoles> {
+        let lacks = |need: &&super::model::PurposeRoles| !need.any.iter().any(|role| roles.contains(role));
+        self.needs.iter().filter(|need| wanted.contains(need.purpose)).filter(lacks).collect()
+    }
+}
+
+impl GrantedLookup {
+    /// The scopes that were granted; `None`: this is no such list.
+    pub fn read(&self, body: &[u8]) -> Option<Vec<String>> {
+        let body = parse(body)?;
+        let items = value_at(&body, &self.items)?.as_array()?;
+        let is_granted = |item: &&Value| value_at(item, &self.status).and_then(Value::as_str) == Some(&self.granted);
+        Some(items.iter().take(MOST_PROFILES).filter(is_granted).filter_map(|item| id_at(item, &self.scope)).collect())
+    }
+}
+
+/// A text, or a number as a text, that could be an id.
+fn id_at(value: &Value, place: &str) -> Option<String> {
+    let text = match value_at(value, place)? {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let fits = !text.is_empty() && text.chars().count() <= LONGEST_ID && !text.chars().any(char::is_control);
+    fits.then_some(text)
+}
+
+fn name_at(value: &Value, place: Option<&str>) -> String {
+    let text = place.and_then(|place| value_at(value, place)).and_then(Value::as_str).unwrap_or_default();
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.chars().take(LONGEST_ID).collect()],
+        Value::Array(items) => items.iter().take(MOST_ROLES).flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::networks::{Catalogue, Purpose};
+
+    #[test]
+    fn pages_are_read_with_tokens_and_tasks() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("facebook").unwrap().kind("page").unwrap().profiles.clone().unwrap();
+        let body = json!({
+            "data": [
+                { "id": "7", "name": "A\u{7}page", "access_token": "EAA", "tasks": ["ANALYZE"] },
+                { "id": 8, "name": "B" },
+                { "name": "without an id" },
+                "nothing",
+            ],
+            "paging": { "cursors": { "after": "mark" } },
+        });
+        let (profiles, next) = lookup.read(body.to_string().as_bytes()).unwrap();
+        let seen: Vec<_> = profiles.iter().map(|one| (&*one.id, &*one.name, one.token.is_some())).collect();
+        assert_eq!(seen, [("7", "Apage", true), ("8", "B", false)]);
+        assert_eq!(next.as_deref(), Some("mark"));
+        let wanted: Purposes = [Purpose::CollectStatistics, Purpose::Publish].into_iter().collect();
+        let lacking: Vec<_> = lookup.lacking(wanted, &profiles[0].roles).iter().map(|need| need.purpose).collect();
+        assert_eq!(lacking, [Purpose::Publish]);
+        assert!(lookup.read(b"<html>").is_none());
+        assert!(lookup.read(br#"{"data":7}"#).is_none());
+    }
+
+    #[test]
+    fn an_account_of_another_type_can_not_be_used() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("instagram").unwrap().kind("instagram_login").unwrap().account.clone().unwrap();
+        let account = |kind: &str| {
+            lookup.read(json!({ "user_id": "1", "username": "ann", "account_type": kind }).to_string().as_bytes())
+        };
+        assert!(!account("Business").unwrap().is_unusable && !account("MEDIA_CREATOR").unwrap().is_unusable);
+        assert!(account("PERSONAL").unwrap().is_unusable && account("").unwrap().is_unusable);
+        assert_eq!(lookup.read(br#"{"error":{}}"#), None);
+    }
+
+    #[test]
+    fn only_what_was_granted_counts() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("facebook").unwrap().kind("user").unwrap().granted.clone().unwrap();
+        let body = br#"{"data":[{"permission":"a","status":"granted"},{"permission":"b","status":"declined"}]}"#;
+        assert_eq!(lookup.read(body).unwrap(), ["a"]);
+        assert_eq!(lookup.read(b"{}"), None);
+    }
+}

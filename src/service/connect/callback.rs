@@ -1,0 +1,174 @@
+//! A browser comes back from the network: is it the one that was sent, is it in time, and does it bring a code?
+
+use crate::base::ids::{ConnectionId, NetworkId};
+use crate::base::secret::Secret;
+use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
+use crate::domain::networks::{OAuth, OAuthQuirk};
+use crate::service::connect::redeem::Subject;
+use crate::service::connect::{ConnectError, Mark};
+use crate::service::{Broker, Caller};
+use crate::store::StoredConnection;
+
+/// Errors of networks are shown to people up to this length, in characters.
+const LONGEST_ERROR: usize = 200;
+
+/// What a browser brings (RFC 6749, section 4.1.2; RFC 9207).
+#[derive(Default)]
+pub struct CallbackQuery {
+    /// The code.
+    pub code: Option<Secret>,
+    /// The state that was sent.
+    pub state: String,
+    /// The error, where there is no code.
+    pub error: Option<String>,
+    /// The error in words.
+    pub error_description: Option<String>,
+    /// Who answers.
+    pub issuer: Option<String>,
+}
+
+/// Where a browser that came back stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// The connection, which tells what came of it.
+    pub connection: ConnectionId,
+}
+
+/// Why a browser that came back is not let in. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// The state is none that was given out for this network.
+    #[error("this answer belongs to no connection that was started here; open the connect link again")]
+    UnknownState,
+    /// Another browser was sent to the network.
+    #[error(
+        "this answer belongs to another browser; open the connect link in the browser in which you began, or ask for a new one"
+    )]
+    ForeignBrowser,
+    /// It was used, came too late, or the connection has ended.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// Something else.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl Broker {
+    /// Takes what a browser brought from a network to its end: whatever comes of it is noted in the connection. Can't be cancelled by the
+    /// browser.
+    pub async fn finish_consent(
+        &self,
+        network: NetworkId,
+        query: CallbackQuery,
+        browser: Option<&str>,
+    ) -> Result<Arrived, CallbackError> {
+        let stored = self.store.connection_of_state(self.mark_hash(Mark::State, &query.state)).await;
+        let stored = stored.map_err(ConnectError::from)?.ok_or(CallbackError::UnknownState)?;
+        if stored.connection.network != network {
+            return Err(CallbackError::UnknownState);
+        }
+        if !browser.is_some_and(|browser| self.is_bound(&stored, browser)) {
+            return Err(CallbackError::ForeignBrowser);
+        }
+        let (broker, id) = (self.clone(), stored.connection.id);
+        let done = self.finish(async move { broker.take_answer(stored, query).await }).await;
+        done.ok_or(CallbackError::Connect(ConnectError::Contended(id)))?
+    }
+
+    async fn take_answer(&self, stored: StoredConnection, query: CallbackQuery) -> Result<Arrived, CallbackError> {
+        let arrived = Arrived { connection: stored.connection.id };
+        let now = self.now();
+        let redeeming = stored.connection.clone().redeem(now)?;
+        let gone = || CallbackError::UnknownState;
+        let found = self.catalogue.network(redeeming.network.as_str()).ok_or_else(gone)?.clone();
+        let kind = found.kind(redeeming.kind.as_str()).ok_or_else(gone)?;
+        let (granted, oauth) = consent_of(&found, kind).map_err(|_| gone())?;
+        let verifier = self.open_for(&stored)?;
+        let next = StoredConnection { connection: redeeming, sealed: None, ..stored };
+        // The state is spent before anything else is done: an answer that comes twice is used once.
+        match self.step(&Caller::Broker, "connection.answer", next.clone()).await {
+            Err(ConnectError::Contended(_)) => return Err(StageError::Used.into()),
+            done => done?,
+        }
+        let outcome = match code_of(oauth, &found.display_name, query) {
+            Ok(code) => {
+                let of = Subject { connection: &next.connection, network: &found, kind, granted, oauth };
+                self.redeem(of, &code, &verifier).await
+            }
+            Err(problem) => Err(problem),
+        };
+        let connection = next.connection.clone();
+        let settled = match outcome {
+            Ok(redeemed) => {
+                let connection = connection.choose(redeemed.found);
+                let sealed = Some(self.seal_for(&connection, &redeemed.grant)?);
+                StoredConnection { connection, sealed, ..next }
+            }
+            Err(problem) => StoredConnection { connection: connection.fail(problem), ..next },
+        };
+        match self.step(&Caller::Broker, "connection.settle", settled.clone()).await {
+            Ok(()) => Ok(arrived),
+            Err(error) => {
+                // It was ended meanwhile: nobody will choose.
+                self.drop_grant(&settled).await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The code, unless the network says no, or somebody else speaks in its name.
+fn code_of(oauth: &OAuth, network: &str, query: CallbackQuery) -> Result<Secret, Problem> {
+    if let Some(issuer) = &query.issuer
+        && !is_issuer(oauth, issuer)
+    {
+        let message = format!(
+            "The answer says that it comes from somebody else than {network}. Nothing was connected. Open the connect link again; if it \
+             happens again, tell whoever sent it."
+        );
+        return Err(Problem { kind: ProblemKind::NetworkRefused, message });
+    }
+    if let Some(error) = &query.error {
+        return Err(refused(network, error, query.error_description.as_deref()));
+    }
+    let missing = || Problem {
+        kind: ProblemKind::NetworkRefused,
+        message: format!("{network} sent no code. Open the connect link again."),
+    };
+    let code = query.code.ok_or_else(missing)?;
+    let cut = oauth.quirks.contains(&OAuthQuirk::CodeEndsInHashUnderscore);
+    let text = code.expose().strip_suffix("#_").filter(|_| cut);
+    Ok(text.map(|text| Secret::new(text.to_owned())).unwrap_or(code))
+}
+
+fn is_issuer(oauth: &OAuth, said: &str) -> bool {
+    let origin = |url: &str| url::Url::parse(url).map(|url| url.origin()).ok();
+    match &oauth.issuer {
+        Some(issuer) => issuer == said,
+        None => oauth.authorize_url.as_deref().is_some_and(|own| origin(own).is_some() && origin(own) == origin(said)),
+    }
+}
+
+/// What an error of the authorization endpoint means for the person (RFC 6749, section 4.1.2.1). Its words are foreign text.
+fn refused(network: &str, error: &str, description: Option<&str>) -> Problem {
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(LONGEST_ERROR).collect::<String>();
+    let said = [Some(error), description].into_iter().flatten().map(clean).collect::<Vec<_>>().join(": ");
+    let (kind, advice) = match error {
+        "access_denied" | "user_cancelled_login" | "user_cancelled_authorize" => (
+            ProblemKind::Denied,
+            "Consent was not given. If that was a mistake, open the connect link again and agree.",
+        ),
+        "invalid_scope" => (
+            ProblemKind::NetworkRefused,
+            "The app may not ask for these permissions: an operator must have them approved at the network, or ask for fewer.",
+        ),
+        "temporarily_unavailable" | "server_error" => {
+            (ProblemKind::NetworkRefused, "The network has trouble. Open the connect link again in some minutes.")
+        }
+        _ => (
+            ProblemKind::NetworkRefused,
+            "The network refused. An operator must look at how the app is registered there (client id, redirect address).",
+        ),
+    };
+    Problem { kind, message: format!("{advice} {network} said: {said}") }
+}

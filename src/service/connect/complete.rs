@@ -1,0 +1,145 @@
+//! It is said which profiles are meant, and the tokens come into the team's pool.
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ConnectionId, TeamId};
+use crate::base::secret::Secret;
+use crate::domain::connection::{Connection, Found, Profile, consent_of};
+use crate::domain::networks::{Purposes, Renewal, TokenKind};
+use crate::domain::token::Clocks;
+use crate::service::connect::redeem::Grant;
+use crate::service::connect::{ConnectError, keep::Wanted};
+use crate::service::requests::Attempt;
+use crate::service::tokens::AddToken;
+use crate::service::{Broker, Caller};
+use crate::store::StoredConnection;
+
+impl Broker {
+    /// Keeps the tokens of the chosen profiles; of a kind that speaks for the account itself, none is named.
+    ///
+    /// Where the broker dies in between, the tokens that are kept stay, and the same choice made again brings them up to date.
+    pub async fn complete_connection(
+        &self,
+        attempt: impl Into<Attempt<Connection>>,
+        team: &TeamId,
+        id: ConnectionId,
+        profiles: &[String],
+    ) -> Result<Connection, ConnectError> {
+        let attempt = attempt.into();
+        let stored = self.stored_connection(team, id).await?;
+        self.complete(attempt, stored, profiles).await
+    }
+
+    /// As [`Broker::complete_connection`], by the browser that gave consent.
+    pub async fn choose_profiles(
+        &self,
+        id: ConnectionId,
+        browser: &str,
+        profiles: Vec<String>,
+    ) -> Result<Connection, ConnectError> {
+        let stored = self.connection_in(id, browser).await?;
+        let broker = self.clone();
+        let work = async move { broker.complete(Attempt::from(&Caller::Broker), stored, &profiles).await };
+        self.finish(work).await.unwrap_or(Err(ConnectError::Contended(id)))
+    }
+
+    async fn complete(
+        &self,
+        attempt: Attempt<Connection>,
+        stored: StoredConnection,
+        profiles: &[String],
+    ) -> Result<Connection, ConnectError> {
+        let connection = stored.connection.clone();
+        let found = connection.found(self.now())?;
+        let chosen = found.chosen(profiles)?;
+        let unreadable =
+            || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());
+        let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
+        let mut tokens = Vec::new();
+        for wanted in self.wanted_tokens(&connection, found, &chosen, &grant)? {
+            tokens.push(self.keep_connected(&attempt.caller, &connection, wanted).await?);
+        }
+        let next = connection.connect(tokens, self.now());
+        let audit = self.connection_audit(&attempt.caller, "connection.complete", &next);
+        let trail = attempt.trail(audit, &next);
+        let settled = StoredConnection { connection: next.clone(), sealed: None, ..stored };
+        match self.store.change_connection(settled, trail).await? {
+            true => Ok(next),
+            false => Err(ConnectError::Contended(next.id)),
+        }
+    }
+
+    /// The tokens that a choice makes: one for each profile that has a token of its own, else one that speaks for all of them.
+    fn wanted_tokens(
+        &self,
+        connection: &Connection,
+        found: &Found,
+        chosen: &[&Profile],
+        grant: &Grant,
+    ) -> Result<Vec<Wanted>, ConnectError> {
+        let gone = || ConnectError::Sealed("its network left the catalogue".to_owned());
+        let network = self.catalogue.network(connection.network.as_str()).ok_or_else(gone)?;
+        let kind = network.kind(connection.kind.as_str()).ok_or_else(gone)?;
+        let (granted, _) = consent_of(network, kind).map_err(|_| gone())?;
+        let token = |of: &TokenKind, access: &str, label: &str| AddToken {
+            network: network.id.to_string(),
+            kind: of.id.to_string(),
+            app: Some(connection.app.to_string()),
+            person: found.person.clone(),
+            profile: String::new(),
+            label: label.to_owned(),
+            granted_by: connection.member.clone(),
+            scopes: found.scopes.clone(),
+            purposes: connection.purposes,
+            facts: std::collections::BTreeMap::new(),
+            max_leases: None,
+            reserve_percent: None,
+            clocks: clocks(of, grant),
+            access: Secret::new(access.to_owned()),
+            refresh: None,
+        };
+        let healed = connection.token;
+        if !matches!(kind.renewal, Renewal::Derived { .. }) {
+            let label = chosen.first().map_or(&found.name, |profile| &profile.name);
+            let mut one = token(kind, &grant.access, label);
+            // A kind that is not renewed by one has no use for it.
+            let is_used = matches!(kind.renewal, Renewal::RefreshToken { .. });
+            one.refresh = grant.refresh.clone().filter(|_| is_used).map(Secret::new);
+            return Ok(vec![Wanted {
+                token: one,
+                profiles: chosen.iter().map(|one| one.id.clone()).collect(),
+                healed,
+            }]);
+        }
+        let own = |profile: &&Profile| {
+            let access = grant.of_profiles.get(&profile.id)?;
+            let one = token(kind, access, &profile.name);
+            Some(Wanted { token: one, profiles: vec![profile.id.clone()], healed })
+        };
+        let mut wanted: Vec<_> = chosen.iter().filter_map(own).collect();
+        if self.config.connections.keep_user_tokens {
+            let mut parent = token(granted, &grant.access, &found.name);
+            // It is kept to derive from: for no purpose of collecting.
+            parent.purposes = derives(granted);
+            wanted.push(Wanted { token: parent, profiles: Vec::new(), healed: None });
+        }
+        Ok(wanted)
+    }
+}
+
+/// The purposes of a token that is kept to derive others from.
+fn derives(granted: &TokenKind) -> Purposes {
+    use crate::domain::networks::Purpose;
+    let kept = [Purpose::ListPages, Purpose::Validate];
+    kept.into_iter().filter(|purpose| granted.scopes_for(*purpose).is_some()).collect()
+}
+
+fn clocks(kind: &TokenKind, grant: &Grant) -> Clocks {
+    let derived = matches!(kind.renewal, Renewal::Derived { .. });
+    let consented = Timestamp::from_micros(grant.consented_us);
+    Clocks {
+        access_expires_at: grant.access_ends_us.filter(|_| !derived).map(Timestamp::from_micros),
+        refresh_expires_at: grant.refresh_ends_us.filter(|_| !derived).map(Timestamp::from_micros),
+        data_access_expires_at: kind.data_access_validity.map(|life| consented + life),
+        consented_at: Some(consented),
+    }
+}

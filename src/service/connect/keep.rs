@@ -1,0 +1,189 @@
+//! A token that was granted in a browser is kept: as a new one, or as new secrets of the one that stands for the same grant.
+//!
+//! One grant of one team is one record, by whichever member it is given and however often. Another team that is given the same has a record
+//! of its own, which draws from the same person's and profile's limits: the network keeps these by account, and so do the pools.
+
+use crate::base::ids::{EventId, TokenId};
+use crate::domain::connection::Connection;
+use crate::domain::consent::Consent;
+use crate::domain::networks::{Purposes, Renewal};
+use crate::domain::notice::{Event, Fact};
+use crate::domain::token::{Token, TokenState};
+use crate::service::connect::{ConnectError, name_of};
+use crate::service::tokens::{ATTEMPTS, AddToken, TokenError, UNKNOWN_PERSON};
+use crate::service::{Broker, Caller};
+use crate::store::{
+    NewToken, SealedSecrets, StoreError, StoredToken, TokenChange, TokenChangeError, TokenFilter, Trail,
+};
+
+/// Which text a person saw who agreed: the connect page, in its first version. Raise it with a change of what the page promises.
+const CONSENT_TEXT: &str = "connect-1";
+
+/// A token that a connection makes.
+pub(super) struct Wanted {
+    /// What is known of it.
+    pub token: AddToken,
+    /// The profiles that it speaks for.
+    pub profiles: Vec<String>,
+    /// The token that it heals.
+    pub healed: Option<TokenId>,
+}
+
+impl Broker {
+    /// Keeps a token, durably, then puts it into its pool.
+    pub(super) async fn keep_connected(
+        &self,
+        caller: &Caller,
+        connection: &Connection,
+        wanted: Wanted,
+    ) -> Result<TokenId, ConnectError> {
+        let mut stored = self.unsealed_token(&connection.team, &wanted.token)?;
+        stored.token.profiles.clone_from(&wanted.profiles);
+        if let (true, Some(profile)) = (wanted.token.person.is_empty(), wanted.profiles.first()) {
+            // Persons who are not known are told apart by what they connect.
+            stored.token.person = format!("{UNKNOWN_PERSON}{profile}");
+        }
+        for _ in 0..ATTEMPTS {
+            let held = match wanted.healed {
+                Some(id) => Some(id),
+                None => self.same_grant(&stored.token).await?,
+            };
+            let kept = match held {
+                Some(id) => self.heal(caller, connection, id, &stored.token, &wanted.token).await?,
+                None => self.insert_connected(caller, connection, &stored, &wanted.token).await?,
+            };
+            if let Some(id) = kept {
+                return Ok(id);
+            }
+        }
+        Err(ConnectError::Contended(connection.id))
+    }
+
+    /// The token of the team that stands for the same grant: of the same profiles, or, where the person's own token speaks for whatever
+    /// was chosen, of the same person.
+    async fn same_grant(&self, token: &Token) -> Result<Option<TokenId>, StoreError> {
+        let filter = TokenFilter {
+            network: Some(token.network.clone()),
+            app: Some(token.app.clone()),
+            kind: Some(token.kind.clone()),
+            person: Some(token.person.clone()),
+            not_states: Some(("revoked", "revoked")),
+            ..TokenFilter::default()
+        };
+        let held = self.store.list_tokens(&token.team, filter, 1_000).await?;
+        let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
+        let derived = kind.is_some_and(|kind| matches!(kind.renewal, Renewal::Derived { .. }));
+        let mut same = held.iter().filter(|other| other.profiles == token.profiles);
+        let of_person = || held.first().filter(|_| !derived);
+        Ok(same.next().or_else(of_person).map(|other| other.id))
+    }
+
+    /// Gives a token the new secrets. `None`: it was changed meanwhile.
+    async fn heal(
+        &self,
+        caller: &Caller,
+        connection: &Connection,
+        id: TokenId,
+        new: &Token,
+        given: &AddToken,
+    ) -> Result<Option<TokenId>, ConnectError> {
+        let _changes = self.changes.token(id).await;
+        let before = self.stored_token(&connection.team, id).await?.token;
+        let token = healed(&before, new);
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref())?;
+        let access = sealed.access.clone();
+        let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        let mut audit = self.token_added(caller, &token);
+        audit.action = "token.reconnect";
+        audit.detail = format!("{} from={} connection={}", audit.detail, before.state.as_str(), name_of(connection));
+        // The person agreed anew, and to these purposes: what was withdrawn before is agreed to again where it is among them.
+        let consent = Consent {
+            token: id,
+            at: token.clocks.consented_at.unwrap_or_else(|| self.now()),
+            purposes: token.purposes,
+            withdrawn: Purposes::default(),
+            text_version: CONSENT_TEXT.to_owned(),
+            member: None,
+        };
+        let change = TokenChange {
+            expected_version: before.version,
+            expected_state: before.state,
+            token: token.clone(),
+            secrets: Some(SealedSecrets { given_refresh, ..sealed }),
+            trail: Trail::from(audit).telling([self.connected_event(connection, &token, true)]),
+            alerts: Vec::new(),
+        };
+        match self.store.change_consent(consent, change).await {
+            Ok(()) => {
+                self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                Ok(Some(id))
+            }
+            Err(TokenChangeError::Changed { .. }) => Ok(None),
+            Err(TokenChangeError::Store(error)) => Err(error.into()),
+            Err(TokenChangeError::Duplicate) => Err(TokenError::Exists { team: token.team, token: id }.into()),
+            Err(TokenChangeError::Revoked(_)) => Err(crate::domain::token::TransitionError::Revoked.into()),
+            Err(TokenChangeError::NotFound(token)) => {
+                Err(TokenError::NotFound { team: connection.team.clone(), token }.into())
+            }
+        }
+    }
+
+    /// Adds a token. `None`: one of the same grant came first.
+    async fn insert_connected(
+        &self,
+        caller: &Caller,
+        connection: &Connection,
+        new: &StoredToken,
+        given: &AddToken,
+    ) -> Result<Option<TokenId>, ConnectError> {
+        let token = new.token.clone();
+        let _changes = self.changes.token(token.id).await;
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref())?;
+        let mut audit = self.token_added(caller, &token);
+        audit.action = "token.connect";
+        audit.detail = format!("{} connection={}", audit.detail, name_of(connection));
+        let renewal = crate::store::StoredRenewal { due_at: sealed.renew_at, ..Default::default() };
+        let stored = StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh, renewal };
+        let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        let trail = Trail::from(audit).telling([self.connected_event(connection, &stored.token, false)]);
+        let kept = NewToken { stored: stored.clone(), given_refresh, trail };
+        if !self.store.insert_tokens(vec![kept], None).await?.duplicates.is_empty() {
+            return Ok(None);
+        }
+        self.engine.put_token(&stored.token, self.team_reserve(&stored.token.team), stored.sealed_access);
+        Ok(Some(stored.token.id))
+    }
+
+    /// That a token is connected; once for each connection, however often its end is repeated.
+    fn connected_event(&self, connection: &Connection, token: &Token, healed: bool) -> Event {
+        Event {
+            id: EventId::generate(),
+            at: self.now(),
+            team: Some(token.team.clone()),
+            fact: Fact::TokenConnected { network: token.network.clone(), token: token.id, healed },
+            dedup_key: format!("{}/connected/{}", token.id, connection.id),
+        }
+    }
+}
+
+/// A token with a new grant: what a person decided about it stays (its name, reserve, facts, whether it is paused), what the network and
+/// the granting person decide is new.
+fn healed(held: &Token, new: &Token) -> Token {
+    let or_held = |new: &str, held: &str| if new.is_empty() { held.to_owned() } else { new.to_owned() };
+    Token {
+        id: held.id,
+        label: or_held(&held.label, &new.label),
+        granted_by: or_held(&new.granted_by, &held.granted_by),
+        facts: held.facts.clone(),
+        reserve_percent: held.reserve_percent,
+        max_leases: held.max_leases,
+        state: match held.state {
+            TokenState::Paused { .. } => held.state,
+            _ => TokenState::Live,
+        },
+        cooling_until: held.cooling_until,
+        created_at: held.created_at,
+        version: held.version + 1,
+        ..new.clone()
+    }
+}

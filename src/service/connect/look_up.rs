@@ -1,0 +1,198 @@
+//! The network is asked whose a new token is: the account, its profiles and the person's roles there. What is asked, and where the answer
+//! stands, the catalogue says.
+
+use crate::base::secret::Secret;
+use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles};
+use crate::domain::networks::{AccountLookup, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind};
+use crate::outbound::http::{NetworkAnswer, NetworkRequest};
+use crate::service::Broker;
+use crate::service::connect::redeem::{Grant, Subject};
+use crate::service::tokens::UNKNOWN_PERSON;
+
+/// Pages of a list of profiles that are read.
+const MOST_PAGES: usize = 20;
+
+impl Broker {
+    /// Who gave consent, and which profiles can be connected. Tokens of profiles are put into `grant`.
+    pub(super) async fn look_up(
+        &self,
+        of: Subject<'_>,
+        scopes: Vec<String>,
+        access: &Secret,
+        grant: &mut Grant,
+    ) -> Result<Found, Problem> {
+        let Subject { connection, network, kind, granted, .. } = of;
+        let mut found = Found { scopes, ..Found::default() };
+        if let Some(lookup) = &granted.account {
+            let account = self.account(connection, network, lookup, access).await?;
+            found.person = account.id;
+            found.name = account.name;
+        }
+        if let Some(lookup) = &kind.profiles {
+            let profiles = self.profiles(connection, network, lookup, access).await?;
+            let fitting = fit_profiles(lookup, kind, connection.purposes, &profiles);
+            if !fitting.any {
+                return Err(no_profile(
+                    network,
+                    kind,
+                    fitting.profiles.first().and_then(|one| one.obstacle.as_deref()),
+                ));
+            }
+            if found.person.is_empty() {
+                found.person = profiles.iter().find_map(|one| one.person.clone()).unwrap_or_default();
+            }
+            found.profiles = fitting.profiles;
+            let own = profiles.into_iter().filter_map(|one| Some((one.id, one.token?.expose().to_owned())));
+            grant.of_profiles = own.collect();
+        }
+        self.must_be_the_same(connection, network, &mut found).await?;
+        Ok(found)
+    }
+
+    /// The scopes that were granted, where the network has a place to ask; `None`: it has none.
+    pub(super) async fn granted_scopes(
+        &self,
+        connection: &Connection,
+        granted: &TokenKind,
+        access: &Secret,
+    ) -> Result<Option<Vec<String>>, Problem> {
+        let Some(lookup) = &granted.granted else { return Ok(None) };
+        let body = self.read(connection, &lookup.request, None, access).await?;
+        lookup.read(&body.body).map(Some).ok_or_else(|| unreadable(connection.network.as_str(), body.status))
+    }
+
+    async fn account(
+        &self,
+        connection: &Connection,
+        network: &Network,
+        lookup: &AccountLookup,
+        access: &Secret,
+    ) -> Result<FoundAccount, Problem> {
+        let answer = self.read(connection, &lookup.request, None, access).await?;
+        let otherwise = || lookup.otherwise.clone().unwrap_or_else(|| "Sign in with another account.".to_owned());
+        let unusable = |what: &str| Problem {
+            kind: ProblemKind::AccountUnusable,
+            message: format!("{what} {} Then open the connect link again.", otherwise()),
+        };
+        match lookup.read(&answer.body) {
+            Some(account) if account.is_unusable => {
+                Err(unusable(&format!("The account '{}' of {} can't be used.", account.name, network.display_name)))
+            }
+            Some(account) => Ok(account),
+            None if answer.status >= 500 => Err(unreadable(&network.display_name, answer.status)),
+            None => Err(unusable(&format!("{} tells of no account that could be used.", network.display_name))),
+        }
+    }
+
+    async fn profiles(
+        &self,
+        connection: &Connection,
+        network: &Network,
+        lookup: &ProfilesLookup,
+        access: &Secret,
+    ) -> Result<Vec<FoundProfile>, Problem> {
+        let (mut all, mut mark): (Vec<FoundProfile>, Option<String>) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let next = lookup.next.as_ref().zip(mark.as_deref()).map(|(next, mark)| (next.parameter.as_str(), mark));
+            let answer = self.read(connection, &lookup.request, next, access).await?;
+            let list = lookup.read(&answer.body).filter(|_| answer.status < 300);
+            let (profiles, next) = list.ok_or_else(|| unreadable(&network.display_name, answer.status))?;
+            all.extend(profiles);
+            // A network that repeats its mark would be asked for ever.
+            match next {
+                Some(next) if mark.as_ref() != Some(&next) => mark = Some(next),
+                _ => break,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads an address of the network with the new token, and with what the network wants beside it.
+    async fn read(
+        &self,
+        connection: &Connection,
+        request: &str,
+        page: Option<(&str, &str)>,
+        access: &Secret,
+    ) -> Result<NetworkAnswer, Problem> {
+        let silent = |why: String| Problem {
+            kind: ProblemKind::NetworkSilent,
+            message: format!(
+                "{} could not be asked whose account this is: {why}. Open the connect link again.",
+                connection.network
+            ),
+        };
+        let address = request.strip_prefix("GET ").unwrap_or(request);
+        let mut url = url::Url::parse(address).map_err(|error| silent(error.to_string()))?;
+        let kind = self.catalogue.network(connection.network.as_str()).and_then(|of| of.kind(connection.kind.as_str()));
+        if let Some(kind) = kind {
+            let more = self.call_parameters(&connection.network, kind, connection.app.as_str(), access);
+            url.query_pairs_mut().extend_pairs(more.map_err(|error| silent(error.to_string()))?);
+        }
+        url.query_pairs_mut().extend_pairs(page);
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        let request = NetworkRequest::read(url.as_str(), access);
+        let request = request.ok_or_else(|| silent("its token can't be sent".to_owned()))?;
+        self.renewals.network().ask(&request).await.map_err(|error| silent(error.to_string()))
+    }
+
+    /// Where a token is to be healed, the account must be the one that it is of: other profiles can't be chosen, and another person is
+    /// refused.
+    async fn must_be_the_same(
+        &self,
+        connection: &Connection,
+        network: &Network,
+        found: &mut Found,
+    ) -> Result<(), Problem> {
+        let Some(id) = connection.token.filter(|_| !connection.other_account) else { return Ok(()) };
+        let Ok(Some(held)) = self.store.find_token(id).await else { return Ok(()) };
+        let held = held.token;
+        let other = |who: &str| {
+            let message = format!(
+                "This is another account than the one that is to be reconnected: {} gave consent as {who}. Sign in at {} as {}, then open the \
+                 connect link again.",
+                if found.name.is_empty() { "you" } else { &found.name },
+                network.display_name,
+                if held.label.is_empty() { &held.person } else { &held.label },
+            );
+            Problem { kind: ProblemKind::OtherAccount, message }
+        };
+        if held.profiles.is_empty() {
+            let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
+            return if is_known && held.person != found.person { Err(other(&found.person)) } else { Ok(()) };
+        }
+        if found.profiles.is_empty() {
+            return Ok(());
+        }
+        if !found.profiles.iter().any(|profile| held.profiles.contains(&profile.id)) {
+            return Err(other(&found.person));
+        }
+        for profile in found.profiles.iter_mut().filter(|profile| !held.profiles.contains(&profile.id)) {
+            profile.obstacle =
+                Some("the token to be healed is of another profile; connect this one by itself".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn no_profile(network: &Network, kind: &TokenKind, obstacle: Option<&str>) -> Problem {
+    let native = kind.native_permission.as_deref().unwrap_or("a role there");
+    let why = match obstacle {
+        Some(obstacle) => format!("you can act for none with the rights that are needed: {obstacle}"),
+        None => "there is none that you can act for, or you left all of them out when you gave consent".to_owned(),
+    };
+    let message = format!(
+        "{} was connected, but {why}. What is needed: {native}. Then open the connect link again.",
+        network.display_name
+    );
+    Problem { kind: ProblemKind::PermissionMissing, message }
+}
+
+fn unreadable(network: &str, status: u16) -> Problem {
+    let message = format!(
+        "{network} could not say whose account this is (it answered {status}). Open the connect link again in some minutes."
+    );
+    Problem { kind: ProblemKind::NetworkRefused, message }
+}

@@ -1,0 +1,247 @@
+//! Connecting accounts: a person gives consent in a browser, and the tokens come into the team's pool.
+//!
+//! A connection is started by an operator (`start`), who sends its link to whoever can give consent. The link leads a browser to the
+//! network (`begin`), which sends it back with a code (`callback`); the code is redeemed at once (`redeem`), and the network is asked whose
+//! token it is (`look_up`). The person, or the API, says which profiles are meant, and the tokens are kept (`complete`, `keep`). What ends
+//! otherwise gives back what it holds (`end`).
+//!
+//! * Link, browser and state are 256 random bits, each kept as a keyed hash only.
+//! * Every step is a compare-and-set on the connection's version: what two browsers do at once, one of them does.
+//! * Secrets that wait between two steps are sealed for their connection and version.
+
+mod begin;
+mod callback;
+mod complete;
+mod end;
+mod keep;
+mod list;
+mod look_up;
+mod redeem;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+use crate::base::hex::push_hex;
+use crate::base::ids::{AppId, ConnectionId, KindId, NetworkId, TeamId};
+use crate::base::secret::Secret;
+use crate::domain::audit::AuditEvent;
+use crate::domain::connection::{ChoiceError, Connection, NotConnectable, StageError};
+use crate::domain::token::TransitionError;
+use crate::service::tokens::{Rejected, TokenError};
+use crate::service::{Broker, Caller};
+use crate::store::{StoreError, StoredConnection};
+use crate::vault::{OpenError, OpenOwnError, Place, SealError};
+
+pub use begin::{Offer, SentAway};
+pub use callback::{Arrived, CallbackError, CallbackQuery};
+pub use list::ListConnections;
+pub use start::{StartConnection, StartedConnection};
+
+/// Why nothing was done about a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no such connection.
+    #[error("there is no connection '{0}' in this team; see their list, or start one")]
+    NotFound(ConnectionId),
+    /// The link leads nowhere.
+    #[error("this connect link is not known; ask for a new one")]
+    UnknownLink,
+    /// The link, or the connection, is bound to another browser.
+    #[error("this connect link was opened in another browser; go on there, or ask for a new one")]
+    ForeignBrowser,
+    /// Its stage does not allow it.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// What is given can't be a token.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The kind can't be connected in a browser.
+    #[error("'{kind}' of '{network}' can't be connected in a browser: {why}")]
+    NotConnectable {
+        /// The network.
+        network: NetworkId,
+        /// The kind.
+        kind: KindId,
+        /// Why, and what to do.
+        why: NotConnectable,
+    },
+    /// The broker has no address.
+    #[error("the broker does not know under which address browsers reach it; set http.public_url")]
+    NoPublicUrl,
+    /// The return address is not allowed.
+    #[error("browsers may not be sent there; name one of connections.return_urls, or add it there")]
+    ReturnUrl,
+    /// No purpose is named.
+    #[error("say what the tokens will be used for: the person agrees to these purposes and no others")]
+    NoPurpose,
+    /// The token to be healed is of another network or kind.
+    #[error("the token to be healed is of another network or kind; leave both out, or name its own")]
+    OtherKind,
+    /// The network must be told who asks.
+    #[error(
+        "nothing is known of the client of app '{app}' at '{network}'; set it with `apps update {network}/{app} --client-id … --client-secret-from FILE`"
+    )]
+    NoClient {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+    },
+    /// The choice is not taken.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// It is changed by somebody else.
+    #[error("the connection '{0}' is being changed by somebody else; look at it again")]
+    Contended(ConnectionId),
+    /// Something about the token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers; try again")]
+    Random,
+    /// A secret can't be opened.
+    #[error("a stored secret of the connection or its app can't be opened: {0}")]
+    Sealed(String),
+}
+
+impl From<StoreError> for ConnectError {
+    fn from(error: StoreError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
+impl From<TransitionError> for ConnectError {
+    fn from(error: TransitionError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
+impl From<SealError> for ConnectError {
+    fn from(error: SealError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
+impl From<OpenError> for ConnectError {
+    fn from(error: OpenError) -> Self {
+        Self::Sealed(error.to_string())
+    }
+}
+
+impl From<OpenOwnError> for ConnectError {
+    fn from(error: OpenOwnError) -> Self {
+        Self::Sealed(error.to_string())
+    }
+}
+
+/// Something that is kept as a keyed hash: who shows the text is known by it.
+#[derive(Debug, Clone, Copy)]
+enum Mark {
+    Link,
+    Browser,
+    State,
+}
+
+impl Mark {
+    const fn label(self) -> &'static str {
+        match self {
+            Mark::Link => "connect link",
+            Mark::Browser => "connecting browser",
+            Mark::State => "connection state",
+        }
+    }
+}
+
+/// 256 random bits as hex.
+fn random_text() -> Result<Secret, ConnectError> {
+    let mut bytes = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| ConnectError::Random)?;
+    let mut text = String::with_capacity(64);
+    push_hex(&mut text, &bytes);
+    Ok(Secret::new(text))
+}
+
+/// A connection by its resource name.
+fn name_of(connection: &Connection) -> String {
+    format!("teams/{}/connections/{}", connection.team, connection.id)
+}
+
+impl Broker {
+    fn mark_hash(&self, mark: Mark, text: &str) -> [u8; 32] {
+        self.vault.mac_key(mark.label()).sign(&[text.as_bytes()])
+    }
+
+    /// The address of a page. Without a public URL the broker's own address serves on this very machine only.
+    fn page_url(&self, path: &str) -> Result<String, ConnectError> {
+        let http = &self.config.http;
+        match &http.public_url {
+            Some(_) => Ok(http.link(path)),
+            None if http.listen.ip().is_loopback() => Ok(format!("http://{}{path}", http.listen)),
+            None => Err(ConnectError::NoPublicUrl),
+        }
+    }
+
+    /// Where a network sends browsers back to. One path for each network, so that the answer of one is not taken for another's.
+    fn redirect_uri(&self, network: &NetworkId) -> Result<String, ConnectError> {
+        self.page_url(&format!("/connect/callback/{network}"))
+    }
+
+    async fn stored_connection(&self, team: &TeamId, id: ConnectionId) -> Result<StoredConnection, ConnectError> {
+        let stored = self.store.find_connection(id).await?.filter(|stored| stored.connection.team == *team);
+        stored.ok_or(ConnectError::NotFound(id))
+    }
+
+    /// The connection of that id, if it is bound to this browser.
+    async fn connection_in(&self, id: ConnectionId, browser: &str) -> Result<StoredConnection, ConnectError> {
+        let stored = self.store.find_connection(id).await?.ok_or(ConnectError::NotFound(id))?;
+        match self.is_bound(&stored, browser) {
+            true => Ok(stored),
+            false => Err(ConnectError::ForeignBrowser),
+        }
+    }
+
+    fn is_bound(&self, stored: &StoredConnection, browser: &str) -> bool {
+        let shown = self.mark_hash(Mark::Browser, browser);
+        stored.browser_hash.is_some_and(|bound| verify_slices_are_equal(&bound, &shown).is_ok())
+    }
+
+    fn seal_for(&self, connection: &Connection, plain: &Secret) -> Result<Vec<u8>, ConnectError> {
+        Ok(self.vault.seal(&place_of(connection), plain.expose().as_bytes())?)
+    }
+
+    fn open_for(&self, stored: &StoredConnection) -> Result<Secret, ConnectError> {
+        let sealed = stored.sealed.as_ref().ok_or(StageError::NotReady)?;
+        Ok(self.vault.open_sealed(&place_of(&stored.connection), sealed)?)
+    }
+
+    fn connection_audit(&self, caller: &Caller, action: &'static str, connection: &Connection) -> AuditEvent {
+        let Connection { network, kind, stage, problem, .. } = connection;
+        let problem = problem.as_ref().map(|problem| format!(" problem={:?}", problem.kind)).unwrap_or_default();
+        let detail = format!("network={network} kind={kind} stage={}{problem}", stage.as_str());
+        let mut audit = self.audit(caller, action, name_of(connection), detail);
+        audit.team = Some(connection.team.clone());
+        audit
+    }
+
+    /// Stores the next stage of a connection: decided on what the caller has read.
+    async fn step(&self, caller: &Caller, action: &'static str, next: StoredConnection) -> Result<(), ConnectError> {
+        let audit = self.connection_audit(caller, action, &next.connection);
+        let id = next.connection.id;
+        match self.store.change_connection(next, audit.into()).await? {
+            true => Ok(()),
+            false => Err(ConnectError::Contended(id)),
+        }
+    }
+}
+
+fn place_of(connection: &Connection) -> Place<'_> {
+    Place {
+        table: "connection",
+        row: connection.id.as_bytes(),
+        column: "sealed",
+        team: &connection.team,
+        version: connection.version.into(),
+    }
+}

@@ -1,0 +1,165 @@
+//! A code is redeemed, at once: for tokens, long-lived ones where they must be exchanged, and for the scopes that were granted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::domain::connection::{Connection, Found, Problem, ProblemKind, missing_scopes, scopes_to_ask};
+use crate::domain::networks::{
+    Answer, ErrorClass, Network, OAuth, TokenKind, TokenReply, classify_renewal, read_token_reply,
+};
+use crate::outbound::http::{NetworkAnswer, NetworkRequest};
+use crate::outbound::oauth::{self, Client, Redemption};
+use crate::service::Broker;
+
+/// What consent gave.
+pub(super) struct Redeemed {
+    /// Who gave it, and to what.
+    pub found: Found,
+    /// The tokens, as they wait sealed until it is said which profiles are meant.
+    pub grant: Secret,
+}
+
+/// The tokens of a consent. It has no `Debug`: it is secrets.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Grant {
+    /// The access token.
+    pub access: String,
+    /// The refresh token.
+    pub refresh: Option<String>,
+    /// When the access token ends.
+    pub access_ends_us: Option<i64>,
+    /// When the refresh token ends.
+    pub refresh_ends_us: Option<i64>,
+    /// When the person agreed.
+    pub consented_us: i64,
+    /// The tokens of profiles of their own, by profile.
+    pub of_profiles: BTreeMap<String, String>,
+}
+
+impl Grant {
+    pub(super) fn read(text: &Secret) -> Option<Self> {
+        serde_json::from_str(text.expose()).ok()
+    }
+
+    fn sealed_text(&self) -> Secret {
+        Secret::new(serde_json::to_string(self).expect("texts and numbers always serialize"))
+    }
+}
+
+/// What a connection is about, as the catalogue has it.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'n> {
+    /// The connection.
+    pub connection: &'n Connection,
+    /// Its network.
+    pub network: &'n Network,
+    /// The kind that is wanted.
+    pub kind: &'n TokenKind,
+    /// The kind by whose consent it comes.
+    pub granted: &'n TokenKind,
+    /// Where consent is given.
+    pub oauth: &'n OAuth,
+}
+
+impl Broker {
+    /// Redeems a code, and asks whose the tokens are. Those that do not suffice are dropped: whose they are is not known well enough to end
+    /// their grant, which another token may live on.
+    pub(super) async fn redeem(&self, of: Subject<'_>, code: &Secret, verifier: &Secret) -> Result<Redeemed, Problem> {
+        let Subject { connection, network, granted, oauth, .. } = of;
+        let client = self.client_for(connection)?;
+        let redirect_uri = self.redirect_uri(&connection.network).map_err(|error| of_broker(&error))?;
+        let redemption = Redemption { code, verifier, redirect_uri: &redirect_uri };
+        let request = oauth::redemption(oauth, &client, &redemption).ok_or_else(|| unaskable(network))?;
+        let consented = self.now();
+        let short = self.issued(network, &request).await?;
+        let asked_at = self.now();
+        let reply = match oauth::long_lived(oauth, &client, &short.access) {
+            Some(request) => {
+                let long = self.issued(network, &request).await?;
+                TokenReply { scopes: long.scopes.or(short.scopes), refresh: long.refresh.or(short.refresh), ..long }
+            }
+            None => short,
+        };
+        let ends = |life: Option<std::time::Duration>, from: Timestamp| life.map(|life| (from + life).micros());
+        let refreshed = reply.refresh.is_some();
+        let mut grant = Grant {
+            access_ends_us: ends(reply.access_life.or(granted.access_validity), asked_at),
+            refresh_ends_us: ends(reply.refresh_life.or(granted.refresh_validity).filter(|_| refreshed), asked_at),
+            consented_us: consented.micros(),
+            access: reply.access.expose().to_owned(),
+            refresh: reply.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
+            of_profiles: BTreeMap::new(),
+        };
+        let found = self.settled(of, &reply, &mut grant).await?;
+        Ok(Redeemed { found, grant: grant.sealed_text() })
+    }
+
+    /// Whose the tokens are, if they suffice for what was asked.
+    async fn settled(&self, of: Subject<'_>, reply: &TokenReply, grant: &mut Grant) -> Result<Found, Problem> {
+        let Subject { connection, kind, granted, .. } = of;
+        let asked = scopes_to_ask(granted, kind, connection.purposes, &connection.scopes);
+        let scopes = match &reply.scopes {
+            Some(scopes) => scopes.clone(),
+            None => self.granted_scopes(connection, granted, &reply.access).await?.unwrap_or_else(|| asked.clone()),
+        };
+        let missing = missing_scopes(&asked, &scopes);
+        if !missing.is_empty() {
+            let message = format!(
+                "Some of the permissions were not granted: {}. Without them {} can't be done. Open the connect link again and leave them \
+                 switched on.",
+                missing.join(", "),
+                connection.purposes.iter().map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", ")
+            );
+            return Err(Problem { kind: ProblemKind::ScopesDeclined, message });
+        }
+        self.look_up(of, scopes, &reply.access, grant).await
+    }
+
+    /// Makes a request of a token endpoint, and reads the tokens in its answer.
+    async fn issued(&self, network: &Network, request: &NetworkRequest) -> Result<TokenReply, Problem> {
+        let name = &network.display_name;
+        let NetworkAnswer { status, headers, body } = self.renewals.network().ask(request).await.map_err(|error| {
+            let message =
+                format!("{name} did not give the tokens: {error}. Open the connect link again in some minutes.");
+            Problem { kind: ProblemKind::NetworkSilent, message }
+        })?;
+        let said = classify_renewal(network, &Answer { status, headers: &headers, body: &body });
+        let refused = |why: String| {
+            let advice = match said.class {
+                ErrorClass::AppLevel => {
+                    "An operator must look at the app's client id and secret (`apps update`), and at its redirect address at the network."
+                }
+                _ => "Open the connect link again.",
+            };
+            Problem {
+                kind: ProblemKind::NetworkRefused,
+                message: format!("{name} did not give the tokens: {why}. {advice}"),
+            }
+        };
+        if said.class != ErrorClass::Ok {
+            return Err(refused(format!("it answered {status}")));
+        }
+        read_token_reply(&body).map_err(|error| refused(error.to_string()))
+    }
+
+    pub(super) fn client_for(&self, connection: &Connection) -> Result<Client, Problem> {
+        let client = self.client_of(&connection.network, &connection.app);
+        let (id, secret) = client.map_err(|error| of_broker(&error))?;
+        Ok(Client { id, secret })
+    }
+}
+
+fn unaskable(network: &Network) -> Problem {
+    let message = format!(
+        "{} can't be asked for tokens as it is described in the catalogue. Tell an operator.",
+        network.display_name
+    );
+    Problem { kind: ProblemKind::NetworkRefused, message }
+}
+
+fn of_broker(error: &dyn std::fmt::Display) -> Problem {
+    Problem { kind: ProblemKind::NetworkRefused, message: format!("The broker could not go on: {error}.") }
+}

@@ -1,0 +1,98 @@
+//! Token replies that are not as they should be, through a network that answers as it is told.
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::base::clock::{Clock, ManualClock, Timestamp};
+use crate::config::Config;
+use crate::domain::connection::Stage;
+use crate::domain::networks::Purpose;
+use crate::outbound::http::NetworkAnswer;
+use crate::service::apps::{UpdateApp, default_app};
+use crate::service::testing::{START, TestBroker};
+
+const SCOPES: &str = "offline.access tweet.read users.read";
+
+async fn scene() -> (TestBroker, TeamId) {
+    let text = "[http]\npublic_url = \"https://broker.example\"";
+    let config = Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
+    let test = TestBroker::start_by(config, std::sync::Arc::new(ManualClock::at(START))).await;
+    let team = test.team("acme").await;
+    let said = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, &"x".parse().unwrap(), &default_app(), said).await.unwrap();
+    (test, team)
+}
+
+fn answer(test: &TestBroker, status: u16, body: &str) {
+    let body = Zeroizing::new(body.as_bytes().to_vec());
+    test.endpoint.answer_next(Ok(NetworkAnswer { status, headers: Vec::new(), body }));
+}
+
+/// Goes through the network with a token reply; the connection after it.
+async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str) -> Connection {
+    let ask = StartConnection {
+        network: "x".to_owned(),
+        kind: "user".to_owned(),
+        purposes: [Purpose::CollectContent].into_iter().collect(),
+        ..StartConnection::default()
+    };
+    let started = test.broker.start_connection(&test.admin, team, ask).await.unwrap();
+    let link = started.link.expose().rsplit('/').next().unwrap().to_owned();
+    let sent = test.broker.begin_connection(Offer::Link(&link), None).await.unwrap();
+    let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    answer(test, status, reply);
+    answer(test, 200, r#"{"data":{"id":"7","username":"ann"}}"#);
+    let code = Some(Secret::new("code".to_owned()));
+    let query = CallbackQuery { code, state, ..CallbackQuery::default() };
+    test.broker.finish_consent("x".parse().unwrap(), query, Some(sent.browser.expose())).await.unwrap();
+    test.broker.show_connection(team, started.connection.id).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_life_that_makes_no_sense_is_as_good_as_none() {
+    let (test, team) = scene().await;
+    let documented = START + std::time::Duration::from_secs(2 * 3600);
+    let ten_years = START + std::time::Duration::from_secs(315_576_000);
+    let cases = [
+        ("", documented),
+        (r#","expires_in":"3600""#, START + std::time::Duration::from_secs(3600)),
+        (r#","expires_in":-1"#, documented),
+        (r#","expires_in":"soon""#, documented),
+        (r#","expires_in":99999999999999999999"#, ten_years),
+    ];
+    for (life, expected) in cases {
+        let reply = format!(r#"{{"access_token":"a","refresh_token":"r","scope":"{SCOPES}"{life}}}"#);
+        let connection = connected_by(&test, &team, 200, &reply).await;
+        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &[]).await.unwrap();
+        let Stage::Connected { tokens, .. } = done.stage else { panic!("{life}: {done:?}") };
+        let token = test.broker.store.find_token(tokens[0]).await.unwrap().unwrap().token;
+        assert_eq!(token.clocks.access_expires_at, Some::<Timestamp>(expected), "{life}");
+        assert!(test.clock.now() == START);
+    }
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_connects_nothing_and_says_so() {
+    let (test, team) = scene().await;
+    let cases = [
+        (200, "<html>canary</html>"),
+        (200, r#"{"access_token":""}"#),
+        (200, r#"{"token_type":"bearer"}"#),
+        (400, r#"{"error":"invalid_grant","error_description":"canary"}"#),
+        (401, r#"{"error":"invalid_client"}"#),
+        (503, "canary"),
+    ];
+    for (status, reply) in cases {
+        let connection = connected_by(&test, &team, status, reply).await;
+        let problem = connection.problem.clone().unwrap_or_else(|| panic!("{reply}: {connection:?}"));
+        assert_eq!(connection.stage, Stage::Offered, "{reply}");
+        assert!(
+            problem.message.contains("did not give the tokens") && !problem.message.contains("canary"),
+            "{problem:?}"
+        );
+        // The look-up was not made: its answer is still there.
+        assert!(test.endpoint.take_next());
+    }
+    test.stop().await;
+}

@@ -1,0 +1,166 @@
+//! Whose a token is, as each simulated network tells it: the account, its pages or channels, and which permissions were given. Written from
+//! the networks' documentation and not from the catalogue's look-ups, so that the two check each other.
+//!
+//! A person has three profiles where a network has lists: one with all rights, one to read only, one without any. The beginning of a person's
+//! id makes an exception: `lonely-…` has no profile, `personal-…` is no professional account, `ads-…` has none at TikTok.
+
+use serde_json::{Value, json};
+
+use super::refusal::Family;
+use super::simulation::Simulation;
+use super::token::TokenSpec;
+use crate::base::ids::KindId;
+use crate::domain::networks::Network;
+
+/// Items of a list that is continued.
+const PAGE: usize = 2;
+
+/// What is asked, by the end of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Account,
+    Profiles,
+    Permissions,
+}
+
+fn question(family: Family, path: &str) -> Option<Question> {
+    let ends = |end: &str| path.trim_matches('/').ends_with(end);
+    let known: &[(Family, &str, Question)] = &[
+        (Family::Graph, "me/accounts", Question::Profiles),
+        (Family::Graph, "me/permissions", Question::Permissions),
+        (Family::Graph, "me", Question::Account),
+        (Family::X, "users/me", Question::Account),
+        (Family::Google, "channels", Question::Profiles),
+        (Family::Google, "accounts/-/locations", Question::Profiles),
+        (Family::LinkedIn, "organizationAcls", Question::Profiles),
+        (Family::Pinterest, "user_account", Question::Account),
+        (Family::TikTok, "user/info", Question::Account),
+        (Family::Reddit, "api/v1/me", Question::Account),
+        (Family::Tumblr, "user/info", Question::Account),
+        (Family::Mastodon, "accounts/verify_credentials", Question::Account),
+        (Family::GitHub, "user", Question::Account),
+        (Family::Other, "me", Question::Account),
+    ];
+    known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
+}
+
+/// Whether a path asks whose a token is.
+pub(super) fn asks(network: &Network, path: &str) -> bool {
+    question(Family::of(network), path).is_some()
+}
+
+/// The answer for the holder of a token that is alive; `None`: this path asks for something else.
+pub(super) fn told(
+    simulation: &Simulation,
+    network: &Network,
+    path: &str,
+    query: &[(String, String)],
+    token: &TokenSpec,
+) -> Option<Value> {
+    let family = Family::of(network);
+    Some(match question(family, path)? {
+        Question::Account => account(family, token),
+        Question::Permissions => permissions(simulation, network, token),
+        Question::Profiles => profiles(simulation, network, query, token),
+    })
+}
+
+fn account(family: Family, token: &TokenSpec) -> Value {
+    let (id, name) = (&token.person, format!("Name of {}", token.person));
+    let kind = if id.starts_with("personal-") { "PERSONAL" } else { "BUSINESS" };
+    match family {
+        Family::Graph => json!({ "id": id, "name": name, "user_id": id, "username": id, "account_type": kind }),
+        Family::X => json!({ "data": { "id": id, "username": id, "name": name } }),
+        Family::TikTok if id.starts_with("ads-") => json!({ "data": {}, "error": { "code": "ok", "message": "" } }),
+        Family::TikTok => {
+            json!({ "data": { "user": { "open_id": id, "display_name": name } }, "error": { "code": "ok", "message": "" } })
+        }
+        Family::Pinterest => json!({ "username": id, "account_type": kind }),
+        Family::Tumblr => {
+            json!({ "meta": { "status": 200, "msg": "OK" }, "response": { "user": { "name": id, "blogs": [] } } })
+        }
+        Family::Mastodon => json!({ "id": id, "username": id, "acct": id }),
+        Family::GitHub => json!({ "login": id, "id": id }),
+        _ => json!({ "id": id, "name": id }),
+    }
+}
+
+fn permissions(simulation: &Simulation, network: &Network, token: &TokenSpec) -> Value {
+    let granted = token.scopes.iter().map(|scope| json!({ "permission": scope, "status": "granted" }));
+    let declined = simulation.declined(&network.id, &token.person);
+    let declined = declined.iter().map(|scope| json!({ "permission": scope, "status": "declined" }));
+    json!({ "data": granted.chain(declined).collect::<Vec<_>>() })
+}
+
+/// The ids of a person's profiles, and what the person may do there: everything, reading, nothing.
+fn profiles_of(person: &str) -> Vec<(String, &'static [&'static str])> {
+    if person.starts_with("lonely-") {
+        return Vec::new();
+    }
+    let first = person.replace("person", "profile");
+    vec![
+        (first.clone(), &["ANALYZE", "CREATE_CONTENT", "MODERATE"]),
+        (format!("{first}-read"), &["ANALYZE"]),
+        (format!("{first}-none"), &["ADVERTISE"]),
+    ]
+}
+
+fn profiles(simulation: &Simulation, network: &Network, query: &[(String, String)], token: &TokenSpec) -> Value {
+    let given = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let all = profiles_of(&token.person);
+    let from = ["after", "pageToken"].iter().find_map(|name| given(name)?.parse().ok()).unwrap_or(0).min(all.len());
+    let end = (from + PAGE).min(all.len());
+    let (page, next) = (&all[from..end], (end < all.len()).then(|| end.to_string()));
+    match Family::of(network) {
+        Family::Graph => {
+            let item = |(id, tasks): &(String, &[&str])| {
+                let page_token = page_token(simulation, network, token, id);
+                let account = json!({ "id": id, "username": format!("name of {id}") });
+                json!({ "id": id, "name": format!("Page {id}"), "access_token": page_token, "tasks": tasks, "instagram_business_account": account })
+            };
+            let paging = next.map_or(json!({}), |next| json!({ "cursors": { "after": next }, "next": "more" }));
+            json!({ "data": page.iter().map(item).collect::<Vec<_>>(), "paging": paging })
+        }
+        Family::LinkedIn => {
+            let role = |tasks: &[&str]| match tasks.len() {
+                1 if tasks[0] == "ADVERTISE" => "DIRECT_SPONSORED_CONTENT_POSTER",
+                1 => "ANALYST",
+                _ => "ADMINISTRATOR",
+            };
+            let item = |(id, tasks): &(String, &[&str])| {
+                json!({ "organization": format!("urn:li:organization:{id}"), "role": role(tasks), "state": "APPROVED",
+                    "roleAssignee": format!("urn:li:person:{}", token.person) })
+            };
+            json!({ "elements": all.iter().map(item).collect::<Vec<_>>() })
+        }
+        _ if network.id.as_str() == "youtube" => {
+            // A consent is for one channel.
+            let item =
+                |(id, _): &(String, &[&str])| json!({ "id": id, "snippet": { "title": format!("Channel {id}") } });
+            json!({ "items": all.iter().take(1).map(item).collect::<Vec<_>>() })
+        }
+        _ => {
+            let item = |(id, _): &(String, &[&str])| json!({ "name": format!("locations/{id}"), "title": format!("Shop {id}") });
+            let mut body = json!({ "locations": page.iter().map(item).collect::<Vec<_>>() });
+            if let Some(next) = next {
+                body["nextPageToken"] = json!(next);
+            }
+            body
+        }
+    }
+}
+
+/// The token of a page: the same for the same person, and alive as long as the person's is.
+fn page_token(simulation: &Simulation, network: &Network, token: &TokenSpec, page: &str) -> String {
+    let secret = format!("sim-page-{}-{page}", token.secret);
+    let kind: Option<KindId> = network.kinds.iter().map(|kind| kind.id.clone()).find(|id| id.as_str() == "page");
+    if let Some(kind) = kind
+        && simulation.alive(&network.id, &secret).is_none()
+    {
+        let mut spec = TokenSpec { secret: secret.clone(), kind, profiles: vec![page.to_owned()], ..token.clone() };
+        (spec.refresh_secret, spec.expires_at) = (None, None);
+        // A network that is served exists.
+        let _ = simulation.add_token(&network.id, spec);
+    }
+    secret
+}

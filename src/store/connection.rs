@@ -1,0 +1,279 @@
+//! Connections, with what they keep sealed between two steps.
+//!
+//! A connection is changed only from the version that the caller has read: of two browsers that bring the same code one is told to read
+//! again. Links, browsers and states come here as keyed hashes.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ConnectionId, TeamId, TokenId};
+use crate::domain::connection::{Connection, Found, Problem, Stage};
+use crate::domain::networks::Purposes;
+use crate::store::database::Database;
+use crate::store::idempotency::insert_trail;
+use crate::store::sql::{Row, Value, first, json, values};
+use crate::store::{StoreError, Trail};
+
+/// A connection with what only the broker sees.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredConnection {
+    /// The connection.
+    pub connection: Connection,
+    /// The keyed hash of its link.
+    pub link_hash: [u8; 32],
+    /// That of the browser that it is bound to; `None`: its link was not used yet.
+    pub browser_hash: Option<[u8; 32]>,
+    /// That of the state that was sent to the network last. Stays, so that an answer that comes twice is known as such.
+    pub state_hash: Option<[u8; 32]>,
+    /// What waits between two steps, sealed.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Shows the connection without hashes and secrets.
+impl std::fmt::Debug for StoredConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredConnection").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// Which connections are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionFilter {
+    /// Of this team; `None`: of all.
+    pub team: Option<TeamId>,
+    /// At this stage, by its name (`choosing`).
+    pub stage: Option<&'static str>,
+    /// Before this id: the last one of the page before.
+    pub before: Option<ConnectionId>,
+}
+
+/// What is kept of connections.
+#[async_trait]
+pub trait ConnectionStore: Send + Sync {
+    /// Keeps a new one; [`StoreError::Conflict`] if its team does not exist.
+    async fn insert_connection(&self, connection: StoredConnection, trail: Trail) -> Result<(), StoreError>;
+    /// Changes one, whose version is one more than the stored one's. Returns whether it was: if not, it was changed meanwhile, or is gone.
+    async fn change_connection(&self, connection: StoredConnection, trail: Trail) -> Result<bool, StoreError>;
+    /// The connection of that id.
+    async fn find_connection(&self, id: ConnectionId) -> Result<Option<StoredConnection>, StoreError>;
+    /// The connection of that link.
+    async fn connection_of_link(&self, hash: [u8; 32]) -> Result<Option<StoredConnection>, StoreError>;
+    /// The connection of that state.
+    async fn connection_of_state(&self, hash: [u8; 32]) -> Result<Option<StoredConnection>, StoreError>;
+    /// At most `limit` connections, the newest first.
+    async fn list_connections(&self, filter: ConnectionFilter, limit: u32) -> Result<Vec<Connection>, StoreError>;
+    /// At most `limit` connections whose time was over before `now` and that have not ended.
+    async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError>;
+    /// Forgets at most `limit` that ended before `before`; how many.
+    async fn prune_connections(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Whether a refresh token of this keyed hash was ever given for this token.
+    async fn was_given(&self, token: TokenId, hash: [u8; 32]) -> Result<bool, StoreError>;
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, team, network, app, kind, purposes, scopes, member, token, other_account, return_url, stage,
+                stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
+                state_hash, sealed FROM connection ",
+            $rest
+        )
+    };
+}
+
+const INSERT: &str = "INSERT INTO connection (id, team, network, app, kind, purposes, scopes, member, token, other_account,
+        return_url, stage, stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
+        state_hash, sealed)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+const CHANGE: &str =
+    "UPDATE connection SET stage = $3, stage_at_us = $4, found = $5, tokens = $6, problem = $7, browser_hash = $8,
+        state_hash = $9, sealed = $10, version = version + 1
+    WHERE id = $1 AND version = $2";
+const FIND: &str = select!("WHERE id = $1");
+const OF_LINK: &str = select!("WHERE link_hash = $1");
+const OF_STATE: &str = select!("WHERE state_hash = $1");
+const LIST: &str = select!(
+    "WHERE ($1 IS NULL OR team = $1) AND ($2 IS NULL OR stage = $2) AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
+);
+const OVERDUE: &str = select!(
+    "WHERE ends_at_us <= $1 AND stage NOT IN ('connected', 'cancelled', 'lapsed') ORDER BY ends_at_us LIMIT $2"
+);
+const PRUNE: &str = "DELETE FROM connection WHERE id IN (
+    SELECT id FROM connection WHERE stage IN ('connected', 'cancelled', 'lapsed') AND stage_at_us < $1 LIMIT $2)";
+const WAS_GIVEN: &str = "SELECT 1 FROM given_refresh WHERE token = $1 AND hash = $2";
+
+#[async_trait]
+impl<D: Database> ConnectionStore for D {
+    async fn insert_connection(&self, stored: StoredConnection, trail: Trail) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute(INSERT, parameters(&stored)).await?;
+                insert_trail(tx, &trail).await
+            })
+        })
+        .await
+    }
+
+    async fn change_connection(&self, stored: StoredConnection, trail: Trail) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let connection = &stored.connection;
+                let mut values = values![connection.id, connection.version.saturating_sub(1)];
+                values.extend(steps(&stored));
+                if tx.execute(CHANGE, values).await? == 0 {
+                    return Ok(false);
+                }
+                insert_trail(tx, &trail).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    async fn find_connection(&self, id: ConnectionId) -> Result<Option<StoredConnection>, StoreError> {
+        one(self, FIND, values![id]).await
+    }
+
+    async fn connection_of_link(&self, hash: [u8; 32]) -> Result<Option<StoredConnection>, StoreError> {
+        one(self, OF_LINK, values![&hash[..]]).await
+    }
+
+    async fn connection_of_state(&self, hash: [u8; 32]) -> Result<Option<StoredConnection>, StoreError> {
+        one(self, OF_STATE, values![&hash[..]]).await
+    }
+
+    async fn list_connections(&self, filter: ConnectionFilter, limit: u32) -> Result<Vec<Connection>, StoreError> {
+        let values = values![filter.team.as_ref(), filter.stage, filter.before, limit];
+        Ok(several(self, LIST, values).await?.into_iter().map(|stored| stored.connection).collect())
+    }
+
+    async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError> {
+        several(self, OVERDUE, values![now, limit]).await
+    }
+
+    async fn prune_connections(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE, values![before, limit]).await })).await
+    }
+
+    async fn was_given(&self, token: TokenId, hash: [u8; 32]) -> Result<bool, StoreError> {
+        let values = values![token, &hash[..]];
+        self.read(move |tx| Box::pin(async move { Ok(first(tx, WAS_GIVEN, values).await?.is_some()) })).await
+    }
+}
+
+async fn several<D: Database>(
+    database: &D,
+    sql: &'static str,
+    values: Vec<Value>,
+) -> Result<Vec<StoredConnection>, StoreError> {
+    database
+        .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(stored).collect() }))
+        .await
+}
+
+async fn one<D: Database>(
+    database: &D,
+    sql: &'static str,
+    values: Vec<Value>,
+) -> Result<Option<StoredConnection>, StoreError> {
+    Ok(several(database, sql, values).await?.pop())
+}
+
+fn parameters(stored: &StoredConnection) -> Vec<Value> {
+    let connection = &stored.connection;
+    let mut row = values![
+        connection.id,
+        &connection.team,
+        &connection.network,
+        &connection.app,
+        &connection.kind,
+        connection.purposes.bits(),
+        json(&connection.scopes),
+        &*connection.member,
+        connection.token,
+        connection.other_account,
+        connection.return_url.clone(),
+    ];
+    let mut steps = steps(stored);
+    let hashes = steps.split_off(5);
+    row.extend(steps);
+    row.extend(values![connection.created_at, connection.ends_at, connection.version, &stored.link_hash[..]]);
+    row.extend(hashes);
+    row
+}
+
+/// What a step may change: five columns of the connection, then what only the broker sees.
+fn steps(stored: &StoredConnection) -> Vec<Value> {
+    let connection = &stored.connection;
+    let (at, found, tokens) = match &connection.stage {
+        Stage::Offered => (None, None, &[][..]),
+        Stage::Asked { until: at } | Stage::Redeeming { since: at } => (Some(*at), None, &[][..]),
+        Stage::Choosing(found) => (None, Some(json(found)), &[][..]),
+        Stage::Connected { tokens, at } => (Some(*at), None, &tokens[..]),
+        Stage::Cancelled { at } | Stage::Lapsed { at } => (Some(*at), None, &[][..]),
+    };
+    values![
+        connection.stage.as_str(),
+        at,
+        found,
+        json(&tokens),
+        connection.problem.as_ref().map(json),
+        stored.browser_hash.map(|hash| hash.to_vec()),
+        stored.state_hash.map(|hash| hash.to_vec()),
+        stored.sealed.clone(),
+    ]
+}
+
+fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
+    let connection = Connection {
+        id: row.id(ConnectionId::from_slice)?,
+        team: row.slug()?,
+        network: row.slug()?,
+        app: row.slug()?,
+        kind: row.slug()?,
+        purposes: Purposes::from_bits(row.count()?),
+        scopes: row.json()?,
+        member: row.text()?,
+        token: row.maybe_id(TokenId::from_slice)?,
+        other_account: row.int()? != 0,
+        return_url: row.maybe_text()?,
+        stage: stage(&mut row)?,
+        problem: parsed::<Problem>(row.maybe_text()?)?,
+        created_at: row.time()?,
+        ends_at: row.time()?,
+        version: row.count()?,
+    };
+    Ok(StoredConnection {
+        connection,
+        link_hash: hash(row.maybe_blob()?)?.ok_or_else(|| StoreError::corrupt("a link without its hash"))?,
+        browser_hash: hash(row.maybe_blob()?)?,
+        state_hash: hash(row.maybe_blob()?)?,
+        sealed: row.maybe_blob()?,
+    })
+}
+
+/// Reads `stage`, `stage_at_us`, `found` and `tokens`.
+fn stage(row: &mut Row) -> Result<Stage, StoreError> {
+    let (name, at, found) = (row.text()?, row.maybe_time()?, parsed::<Found>(row.maybe_text()?)?);
+    let tokens: Vec<TokenId> = row.json()?;
+    match (name.as_str(), at, found) {
+        ("offered", ..) => Ok(Stage::Offered),
+        ("asked", Some(until), _) => Ok(Stage::Asked { until }),
+        ("redeeming", Some(since), _) => Ok(Stage::Redeeming { since }),
+        ("choosing", _, Some(found)) => Ok(Stage::Choosing(found)),
+        ("connected", Some(at), _) => Ok(Stage::Connected { tokens, at }),
+        ("cancelled", Some(at), _) => Ok(Stage::Cancelled { at }),
+        ("lapsed", Some(at), _) => Ok(Stage::Lapsed { at }),
+        _ => Err(StoreError::corrupt("an unknown stage of a connection")),
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: Option<String>) -> Result<Option<T>, StoreError> {
+    let read = |text: String| serde_json::from_str(&text).map_err(|_| StoreError::corrupt("a part of a connection"));
+    text.map(read).transpose()
+}
+
+fn hash(bytes: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, StoreError> {
+    let read = |bytes: Vec<u8>| bytes.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"));
+    bytes.map(read).transpose()
+}

@@ -1,0 +1,54 @@
+//! What goes wrong, as a page that says what to do.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::page::Message;
+use crate::domain::connection::StageError;
+use crate::service::connect::{CallbackError, ConnectError};
+
+/// A page about an error.
+pub(super) fn refused(error: &ConnectError) -> Response {
+    let (title, status) = match error {
+        ConnectError::UnknownLink | ConnectError::NotFound(_) => ("Unknown link", StatusCode::NOT_FOUND),
+        ConnectError::ForeignBrowser => ("Opened in another browser", StatusCode::FORBIDDEN),
+        ConnectError::Stage(StageError::Ended(_)) => ("This has ended", StatusCode::GONE),
+        ConnectError::Stage(_) | ConnectError::Choice(_) | ConnectError::Contended(_) => {
+            ("Not now", StatusCode::CONFLICT)
+        }
+        ConnectError::Rejected(_)
+        | ConnectError::NotConnectable { .. }
+        | ConnectError::NoPublicUrl
+        | ConnectError::ReturnUrl
+        | ConnectError::NoPurpose
+        | ConnectError::OtherKind
+        | ConnectError::NoClient { .. } => ("An operator must look at this", StatusCode::CONFLICT),
+        ConnectError::Token(_) | ConnectError::Random | ConnectError::Sealed(_) => {
+            tracing::error!(%error, "an account could not be connected");
+            let text =
+                "The broker could not do this now. Nothing is lost: open the connect link again in some minutes.";
+            return Message::new("Something went wrong", text).with(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        }
+    };
+    Message::new(title, sentence(&error.to_string())).with(status).into_response()
+}
+
+/// A page about a browser that came back and is not let in.
+pub(super) fn not_let_in(error: &CallbackError) -> Response {
+    let (title, status) = match error {
+        CallbackError::UnknownState => ("Unknown answer", StatusCode::BAD_REQUEST),
+        CallbackError::ForeignBrowser => ("Another browser", StatusCode::FORBIDDEN),
+        CallbackError::Stage(StageError::Used) => ("Used already", StatusCode::CONFLICT),
+        CallbackError::Stage(StageError::TooLate) => ("Too late", StatusCode::GONE),
+        CallbackError::Stage(StageError::Ended(_) | StageError::NotReady) => ("This has ended", StatusCode::GONE),
+        CallbackError::Connect(error) => return refused(error),
+    };
+    Message::new(title, sentence(&error.to_string())).with(status).into_response()
+}
+
+/// The error as a sentence for people.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

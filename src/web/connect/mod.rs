@@ -1,0 +1,49 @@
+//! The pages on which a person connects an account. They work without JavaScript, load nothing from elsewhere, and are never kept.
+//!
+//! `GET /connect/links/{link}` shows who asks for what; its `POST` binds the browser and sends it to the network; the network sends it back to
+//! `GET /connect/callback/{network}`, which takes the code out of the address at once: from there on `/connect/{connection}` shows how far it is.
+//!
+//! The browser is known by a cookie (`cookie`) that other sites can't set, read, or have sent with a `POST`; a `POST` from elsewhere is refused
+//! besides, by what the browser says of its origin.
+
+mod callback;
+mod cookie;
+mod error;
+mod guard;
+mod offer;
+mod page;
+mod step;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+
+use crate::service::Broker;
+
+/// A form is read up to this many bytes: as many profiles as one choice may have.
+const LONGEST_FORM: usize = 512 * 1024;
+
+/// The routes.
+pub fn routes(broker: Broker) -> Router {
+    Router::new()
+        .route("/connect/style.css", get(style))
+        .route("/connect/links/{link}", get(offer::show).post(offer::accept))
+        .route("/connect/callback/{network}", get(callback::arrive))
+        .route("/connect/{connection}", get(step::show))
+        .route("/connect/{connection}/begin", post(step::begin))
+        .route("/connect/{connection}/choose", post(step::choose))
+        .route("/connect/{connection}/cancel", post(step::cancel))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .layer(axum::middleware::from_fn(guard::same_origin))
+        .with_state(broker)
+}
+
+async fn style() -> impl IntoResponse {
+    let style = include_str!("../../../templates/connect/style.css");
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], style)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The pages, as their templates want them.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use url::Url;
+
+use crate::domain::connection::{Connection, Found, Profile, consent_of};
+use crate::domain::networks::{Purpose, Purposes};
+use crate::service::Broker;
+
+/// Nothing but our own style; forms go nowhere.
+pub(super) const CLOSED: &str =
+    "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A page. `leads_to`: where its forms may lead beside here; browsers hold redirects of forms to that, too.
+pub(super) fn page(template: &impl Template, status: StatusCode, leads_to: Option<&Url>) -> Response {
+    let Ok(text) = template.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let elsewhere = leads_to.map(|url| format!(" {}", url.origin().ascii_serialization())).unwrap_or_default();
+    let policy = CLOSED.replace("form-action 'none'", &format!("form-action 'self'{elsewhere}"));
+    let mut response = (status, Html(text)).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// Who asks for what.
+#[derive(Template)]
+#[template(path = "connect/offer.html")]
+struct OfferPage {
+    network: String,
+    team: String,
+    member: String,
+    heals: bool,
+    native: String,
+    about: String,
+    will: Vec<&'static str>,
+    will_not: Vec<&'static str>,
+    problem: Option<String>,
+    action: String,
+    until: String,
+}
+
+/// The page that asks for consent; its form is posted to `action`.
+pub(super) fn offer(broker: &Broker, connection: &Connection, action: String) -> Response {
+    let network = broker.catalogue.network(connection.network.as_str());
+    let kind = network.and_then(|network| network.kind(connection.kind.as_str()));
+    let native = kind.and_then(|kind| kind.native_permission.clone());
+    let oauth = network.zip(kind).and_then(|(network, kind)| consent_of(network, kind).ok());
+    let leads_to = oauth.and_then(|(_, oauth)| Url::parse(oauth.authorize_url.as_deref()?).ok());
+    let offer = OfferPage {
+        network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
+        team: team_name(broker, connection),
+        member: connection.member.clone(),
+        heals: connection.token.is_some(),
+        native: native.unwrap_or_else(|| "The account itself".to_owned()),
+        about: kind.map(|kind| kind.about.clone()).unwrap_or_default(),
+        will: words(connection.purposes),
+        will_not: words(Purpose::ALL.into_iter().filter(|one| !connection.purposes.contains(*one)).collect()),
+        problem: connection.problem.as_ref().map(|problem| problem.message.clone()),
+        action,
+        until: connection.ends_at.to_string(),
+    };
+    page(&offer, StatusCode::OK, leads_to.as_ref())
+}
+
+/// Which account, and which of its profiles.
+#[derive(Template)]
+#[template(path = "connect/choose.html")]
+struct ChoosePage {
+    id: String,
+    network: String,
+    team: String,
+    account: String,
+    profiles: Vec<Profile>,
+    single: bool,
+    problem: Option<String>,
+}
+
+/// The page that shows the account before it is connected.
+pub(super) fn choose(broker: &Broker, connection: &Connection, found: &Found, problem: Option<String>) -> Response {
+    let network = broker.catalogue.network(connection.network.as_str());
+    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let account = if found.name.is_empty() { &found.person } else { &found.name };
+    let choose = ChoosePage {
+        id: connection.id.to_string(),
+        network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
+        team: team_name(broker, connection),
+        account: account.clone(),
+        single: found.profiles.iter().filter(|profile| profile.obstacle.is_none()).count() == 1,
+        profiles: found.profiles.clone(),
+        problem,
+    };
+    let leads_to = connection.return_url.as_deref().and_then(|url| Url::parse(url).ok());
+    page(&choose, status, leads_to.as_ref())
+}
+
+/// A page that says one thing.
+#[derive(Template)]
+#[template(path = "connect/message.html")]
+pub(super) struct Message {
+    title: String,
+    text: String,
+    next: Option<String>,
+    status: StatusCode,
+}
+
+impl Message {
+    /// A page of this title and text.
+    pub(super) fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { title: title.into(), text: text.into(), next: None, status: StatusCode::OK }
+    }
+
+    /// With an HTTP status.
+    pub(super) fn with(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// With a link to go on by.
+    pub(super) fn leading_to(self, next: Option<String>) -> Self {
+        Self { next, ..self }
+    }
+}
+
+impl IntoResponse for Message {
+    fn into_response(self) -> Response {
+        page(&self, self.status, None)
+    }
+}
+
+fn team_name(broker: &Broker, connection: &Connection) -> String {
+    let named = broker.directory.team(&connection.team).map(|team| team.display_name.clone());
+    named.filter(|name| !name.is_empty()).unwrap_or_else(|| connection.team.to_string())
+}
+
+fn words(purposes: Purposes) -> Vec<&'static str> {
+    purposes.iter().map(in_words).collect()
+}
+
+fn in_words(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::CollectStatistics => "Reading numbers: reach, followers, engagement",
+        Purpose::CollectContent => "Reading posts, comments and mentions",
+        Purpose::Publish => "Writing posts and answers in your name",
+        Purpose::Activate => "Paid promotion",
+        Purpose::Validate => "Checking that the connection still works",
+        Purpose::ListPages => "Listing the pages and profiles that you may act for",
+    }
+}

@@ -1,0 +1,8 @@
+//! Accounts are connected over real sockets: a browser, the pages, and the simulated networks as strict judges.
+
+mod browser;
+mod callbacks;
+mod outcomes;
+mod whole_catalogue;
+
+use browser::{Answer, Browser, Stage, ask};

@@ -1,0 +1,196 @@
+//! What comes of consent: what does not suffice, what is chosen, and what two consents of one account make.
+
+use super::{Answer, Browser, Stage, ask};
+use crate::domain::connection::{ProblemKind, Stage as Progress};
+use crate::domain::networks::{Purpose, Purposes};
+use crate::domain::token::{Reason, TokenState};
+use crate::service::connect::StartConnection;
+use crate::service::tokens::UpdateToken;
+
+/// Tries to connect as `person`; what went wrong, and the page.
+async fn problem(stage: &Stage, wanted: StartConnection, person: &str, more: &[(&str, &str)]) -> (ProblemKind, Answer) {
+    let (connection, link) = stage.start(wanted).await;
+    let page = Browser::at(stage).consent(&link, person, more).await;
+    (stage.look(&connection).await.problem.unwrap_or_else(|| panic!("{}", page.text)).kind, page)
+}
+
+#[tokio::test]
+async fn what_does_not_suffice_is_said_with_what_to_do() {
+    let stage = Stage::set().await;
+    let pages = || ask("facebook", "page", Purpose::CollectStatistics);
+    let cases = [
+        (
+            ask("x", "user", Purpose::CollectContent),
+            "person-1",
+            "users.read",
+            ProblemKind::ScopesDeclined,
+            "users.read",
+        ),
+        (pages(), "person-1", "read_insights", ProblemKind::ScopesDeclined, "read_insights"),
+        (pages(), "lonely-1", "", ProblemKind::PermissionMissing, "A task on the Page"),
+        (
+            ask("linkedin", "user", Purpose::CollectStatistics),
+            "lonely-1",
+            "",
+            ProblemKind::PermissionMissing,
+            "Super Admin",
+        ),
+        (
+            ask("instagram", "instagram_login", Purpose::CollectContent),
+            "personal-1",
+            "",
+            ProblemKind::AccountUnusable,
+            "professional account",
+        ),
+        (ask("tiktok", "user", Purpose::CollectContent), "ads-1", "", ProblemKind::AccountUnusable, "ads manager"),
+    ];
+    for (wanted, person, declined, expected, text) in cases {
+        let name = format!("{} {person}", wanted.network);
+        let more: &[(&str, &str)] = if declined.is_empty() { &[] } else { &[("decline", declined)] };
+        let (kind, page) = problem(&stage, wanted, person, more).await;
+        assert_eq!(kind, expected, "{name}: {}", page.text);
+        assert!(page.text.contains(text) && page.text.contains("Continue to"), "{name} {text}: {}", page.text);
+    }
+    assert_eq!(stage.test.broker.list_tokens(&Default::default(), None, 100).await.unwrap().0.len(), 0);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_pages_the_person_chooses_and_each_has_its_own_token() {
+    for keep in [true, false] {
+        let stage = Stage::set_with(&format!("keep_user_tokens = {keep}")).await;
+        let (connection, link) = stage.start(ask("facebook", "page", Purpose::CollectStatistics)).await;
+        let browser = Browser::at(&stage);
+        let page = browser.consent(&link, "person-1", &[]).await;
+        for part in ["Name of person-1", "Page profile-1", "Page profile-1-read", "ANALYZE for collect_statistics"] {
+            assert!(page.text.contains(part), "{part}: {}", page.text);
+        }
+        let choose = format!("/connect/{}/choose", connection.id);
+        assert_eq!(browser.post(&choose, &[]).await.status, 422, "nothing is chosen");
+        assert_eq!(browser.post(&choose, &[("profile", "profile-1-none")]).await.status, 422, "a role is missing");
+        assert_eq!(browser.post(&choose, &[("profile", "profile-9")]).await.status, 422, "not this person's");
+        let stranger = Browser::at(&stage);
+        assert_eq!(stranger.post(&choose, &[("profile", "profile-1")]).await.status, 403);
+        let done = browser.post(&choose, &[("profile", "profile-1"), ("profile", "profile-1-read")]).await;
+        assert_eq!(done.location(), format!("/connect/{}", connection.id));
+        assert!(browser.get(&done.location()).await.text.contains("You can close this window"));
+        let Progress::Connected { tokens, .. } = stage.look(&connection).await.stage else { panic!("not connected") };
+        let mut held = Vec::new();
+        for token in tokens {
+            let token = stage.token(token).await.token;
+            held.push(format!("{} {} {}", token.kind, token.person, token.profiles.join("+")));
+        }
+        let pages = ["page person-1 profile-1", "page person-1 profile-1-read"];
+        let user = keep.then_some("user person-1 ");
+        assert_eq!(held, pages.into_iter().chain(user).collect::<Vec<_>>());
+        assert_eq!(browser.post(&choose, &[("profile", "profile-1")]).await.status, 410, "it is over");
+        stage.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_same_account_twice_is_one_token_in_a_team_and_another_in_another_team() {
+    let stage = Stage::set().await;
+    let by = |member: &str| StartConnection { member: member.to_owned(), ..ask("x", "user", Purpose::CollectContent) };
+    let first = stage.connect(&stage.team, by("ann@acme.example"), "person-1").await;
+    let before = stage.token(first[0]).await;
+    let again = stage.connect(&stage.team, by("bob@acme.example"), "person-1").await;
+    assert_eq!(again, first, "one record, whoever gave consent");
+    let after = stage.token(first[0]).await;
+    assert_eq!((after.token.version, after.token.granted_by.as_str()), (before.token.version + 1, "bob@acme.example"));
+    assert_ne!(after.sealed_access, before.sealed_access);
+    let other = stage.test.team("zenith").await;
+    let theirs = stage.connect(&other, by(""), "person-1").await;
+    assert_ne!(theirs, first);
+    // Both draw from the person's account at the network.
+    let buckets = |team, token| stage.test.broker.show_token(team, token);
+    let (ours, theirs) = (buckets(&stage.team, first[0]).await.unwrap(), buckets(&other, theirs[0]).await.unwrap());
+    assert_eq!(ours.0.token.person, theirs.0.token.person);
+    let collector = stage.test.collector(&stage.team, "one").await;
+    let caller = stage.test.caller(collector.id);
+    let asked = crate::service::testing::ask(&stage.team, 5);
+    stage.test.broker.acquire_lease(&caller, asked).await.unwrap();
+    let (_, after) = buckets(&other, theirs.0.token.id).await.unwrap();
+    assert!(after.iter().any(|bucket| bucket.outstanding + bucket.spent >= 5), "{after:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
+    let stage = Stage::set().await;
+    let (broker, admin) = (&stage.test.broker, &stage.test.admin);
+    let token = stage.connect(&stage.team, ask("x", "user", Purpose::CollectContent), "person-1").await[0];
+    let settings =
+        UpdateToken { label: Some("Ours".to_owned()), reserve_percent: Some(Some(30)), ..UpdateToken::default() };
+    broker.update_token(admin, &stage.team, token, &settings).await.unwrap();
+    broker.invalidate_token(admin, &stage.team, token, Reason::PasswordChanged, "").await.unwrap();
+    let heal = |allow_other_account| StartConnection { token: Some(token), allow_other_account, ..Default::default() };
+    let (kind, page) = problem(&stage, heal(false), "person-2", &[]).await;
+    assert_eq!(kind, ProblemKind::OtherAccount);
+    assert!(page.text.contains("Sign in at X as Ours"), "{}", page.text);
+    assert_eq!(stage.connect(&stage.team, heal(false), "person-1").await, [token]);
+    let healed = stage.token(token).await.token;
+    assert_eq!((healed.state, healed.label.as_str()), (TokenState::Live, "Ours"));
+    assert_eq!(healed.reserve_percent, Some(30));
+    assert_eq!(healed.purposes, [Purpose::CollectContent].into_iter().collect::<Purposes>());
+    assert_eq!(stage.connect(&stage.team, heal(true), "person-2").await, [token], "if it is said so");
+    assert_eq!(stage.token(token).await.token.person, "person-2");
+    broker.revoke_token(admin, &stage.team, token, "").await.unwrap();
+    assert!(broker.start_connection(admin, &stage.team, heal(false)).await.is_err(), "never lives again");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_ends_without_tokens_destroys_and_gives_back_what_it_held() {
+    let stage = Stage::set_with("link_lifetime = \"1h\"").await;
+    let alive = |before: usize| stage.simulation.tokens(&"youtube".parse().unwrap()).len() - before;
+    for lapses in [false, true] {
+        let before = alive(0);
+        let (connection, link) = stage.start(ask("x", "user", Purpose::CollectContent)).await;
+        let browser = Browser::at(&stage);
+        browser.consent(&link, "person-1", &[]).await;
+        let issued = stage.simulation.tokens(&"x".parse().unwrap()).pop().unwrap();
+        if lapses {
+            stage.test.clock.advance(std::time::Duration::from_secs(3600));
+            stage.test.broker.end_overdue_connections().await.unwrap();
+        } else {
+            assert_eq!(browser.post(&format!("/connect/{}/cancel", connection.id), &[]).await.status, 303);
+        }
+        let ended = stage.test.broker.store.find_connection(connection.id).await.unwrap().unwrap();
+        assert!(ended.connection.stage.is_end() && ended.sealed.is_none());
+        assert!(!stage.simulation.is_alive(&"x".parse().unwrap(), &issued.secret), "it was revoked");
+        assert_eq!(alive(before), 0);
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_grant_is_not_given_back_that_a_token_lives_on() {
+    let stage = Stage::set().await;
+    let token = stage.connect(&stage.team, ask("x", "user", Purpose::CollectContent), "person-1").await[0];
+    let (connection, link) = stage.start(ask("x", "user", Purpose::CollectContent)).await;
+    let browser = Browser::at(&stage);
+    browser.consent(&link, "person-1", &[]).await;
+    let issued = stage.simulation.tokens(&"x".parse().unwrap());
+    browser.post(&format!("/connect/{}/cancel", connection.id), &[]).await;
+    let alive = issued.iter().filter(|one| stage.simulation.is_alive(&"x".parse().unwrap(), &one.secret)).count();
+    assert_eq!(alive, issued.len());
+    assert_eq!(stage.token(token).await.token.state, TokenState::Live);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn the_browser_goes_back_only_where_it_may() {
+    let stage = Stage::set_with("return_urls = [\"https://app.example/tokens\"]").await;
+    let to = |url: &str| StartConnection { return_url: url.to_owned(), ..ask("x", "user", Purpose::CollectContent) };
+    for refused in ["https://evil.example/", "https://app.example/other", "javascript:alert(1)", "/tokens"] {
+        let started = stage.test.broker.start_connection(&stage.test.admin, &stage.team, to(refused)).await;
+        assert!(started.is_err(), "{refused}");
+    }
+    let (connection, link) = stage.start(to("https://app.example/tokens?x=1")).await;
+    let browser = Browser::at(&stage);
+    browser.consent(&link, "person-1", &[]).await;
+    let done = browser.post(&format!("/connect/{}/choose", connection.id), &[]).await;
+    assert_eq!(done.location(), "https://app.example/tokens?x=1");
+    stage.stop().await;
+}

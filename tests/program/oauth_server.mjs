@@ -1,0 +1,37 @@
+// A certified OAuth server (npm oidc-provider) on a free port of loopback, with one client: PKCE is required, refresh tokens work once, and a second use
+// ends the grant. The first line of its output is its address; `/_events` counts what happened in it.
+//
+// node oauth_server.mjs REDIRECT_URI
+import { createServer } from 'node:http';
+import Provider from 'oidc-provider';
+
+const server = createServer();
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: 'app:1',
+    client_secret: 'client-secret/1+2',
+    redirect_uris: [process.argv[2]],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    token_endpoint_auth_method: 'client_secret_basic',
+  }],
+  pkce: { required: () => true },
+  features: { devInteractions: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+  rotateRefreshToken: true,
+  ttl: { AccessToken: 3600, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 600 },
+});
+
+const events = {};
+for (const name of ['refresh_token.saved', 'refresh_token.consumed', 'grant.success', 'grant.error', 'grant.revoked']) {
+  events[name] = 0;
+  provider.on(name, () => { events[name] += 1; });
+}
+provider.use(async (ctx, next) => {
+  if (ctx.path === '/_events') ctx.body = events;
+  else await next();
+});
+server.on('request', provider.callback());
+console.log(issuer);
