@@ -18,6 +18,7 @@ use crate::grpc::audit_service::AuditServer;
 use crate::grpc::connection_service::ConnectionServer;
 use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::incident_service::IncidentServer;
+use crate::grpc::job_service::JobServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::lease_service::LeaseServer;
 use crate::grpc::listener::{MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
@@ -82,11 +83,11 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
     use pb::{
         alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
         connection_service_server::ConnectionServiceServer, consent_service_server::ConsentServiceServer,
-        incident_service_server::IncidentServiceServer, key_service_server::KeyServiceServer,
-        lease_service_server::LeaseServiceServer, load_service_server::LoadServiceServer,
-        member_service_server::MemberServiceServer, network_service_server::NetworkServiceServer,
-        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
-        token_service_server::TokenServiceServer,
+        incident_service_server::IncidentServiceServer, job_service_server::JobServiceServer,
+        key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
+        load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
+        network_service_server::NetworkServiceServer, profile_service_server::ProfileServiceServer,
+        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();
@@ -101,6 +102,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(MemberServiceServer::new(MemberServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(ProfileServiceServer::new(ProfileServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(ConsentServiceServer::new(ConsentServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(JobServiceServer::new(JobServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(KeyServiceServer::new(KeyServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))

@@ -128,6 +128,8 @@ ids! {
     OutboxId = "out", "an outbox id";
     /// One fact that people may want to hear.
     EventId = "evt", "an event id";
+    /// One long-running job.
+    JobId = "job", "a job id";
     /// One destination of a team.
     DestinationId = "dst", "a destination id";
     /// One incident.

@@ -28,7 +28,7 @@ macro_rules! named {
 
 named! {
     AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse Departure EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse Incident InviteMemberResponse Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
+    GetTokenUsageStatementResponse Incident InviteMemberResponse Job JobResult Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =

@@ -15,6 +15,7 @@ mod consent;
 mod failure;
 mod import;
 mod incident;
+mod job;
 mod json;
 mod key;
 mod keys;
@@ -103,6 +104,9 @@ enum Noun {
     /// Collectors: the programs that collect for a team, and their keys.
     #[command(subcommand)]
     Collector(collector::CollectorCommand),
+    /// Jobs: something that is done for many tokens, such as renewing all.
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Members: the people of a team, and the invitations by which they join.
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -245,6 +249,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
     match noun {
         Noun::Team(command) => team::run(command, session).await,
         Noun::Collector(command) => collector::run(command, session).await,
+        Noun::Job(command) => job::run(command, session).await,
         Noun::Member(command) => member::run(command, session).await,
         Noun::Profile(command) => profile::run(command, session).await,
         Noun::Consent(command) => consent::run(command, session).await,

@@ -55,6 +55,8 @@ words! {
     IncidentStage = "INCIDENT_STAGE_";
     IncidentState = "INCIDENT_STATE_";
     ImportOutcome = "IMPORT_OUTCOME_";
+    JobOutcome = "JOB_OUTCOME_";
+    JobState = "JOB_STATE_";
     KeyRole = "KEY_ROLE_";
     LeaseState = "LEASE_STATE_";
     LoadLevel = "LOAD_LEVEL_";
@@ -127,6 +129,8 @@ mod tests {
         check::<pb::KeyRole>(3);
         check::<pb::LeaseState>(4);
         check::<pb::LoadLevel>(4);
+        check::<pb::JobOutcome>(4);
+        check::<pb::JobState>(3);
         check::<pb::MemberRole>(3);
         check::<pb::MemberState>(3);
         check::<pb::Priority>(3);

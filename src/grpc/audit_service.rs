@@ -126,7 +126,7 @@ fn event_message(broker: &Broker, event: &AuditEntry) -> pb::AuditEvent {
         name: format!("auditEvents/{}", event.id),
         occur_time: Some(timestamp(event.at)),
         action: event.action.clone(),
-        actor: broker.actor_name(event),
+        actor: broker.actor_name(event.actor, event.team.as_ref()),
         team: event.team.as_ref().map(|team| format!("teams/{team}")).unwrap_or_default(),
         resource: event.subject.clone(),
         token: token_of(event).unwrap_or_default(),

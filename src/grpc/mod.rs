@@ -16,6 +16,7 @@ pub mod consent_service;
 pub mod convert;
 mod fields;
 pub mod incident_service;
+pub mod job_service;
 pub mod key_service;
 pub mod lease_service;
 pub mod listener;

@@ -31,7 +31,7 @@ macro_rules! paged {
 paged! {
     GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
     ListConnectableProfilesRequest, ListConnectionsRequest,
-    ListIncidentsRequest, ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
+    ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest, ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
 }
 
 /// Which page is wanted.

@@ -159,6 +159,7 @@ mod tests {
             "Connection",
             "Consent",
             "Incident",
+            "Job",
             "Key",
             "Lease",
             "Load",

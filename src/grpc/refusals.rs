@@ -12,6 +12,7 @@ use crate::service::collectors::CollectorError;
 use crate::service::connect::ConnectError;
 use crate::service::import_tokens::ImportError;
 use crate::service::incidents::IncidentError;
+use crate::service::jobs::JobError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
@@ -52,6 +53,24 @@ impl From<CollectorError> for Refusal {
             CollectorError::CertificateTaken(_) => refuse(Code::AlreadyExists, ErrorReason::CertificateTaken, message),
             CollectorError::NotIdle(_) => refuse(Code::FailedPrecondition, ErrorReason::CollectorNotIdle, message),
             CollectorError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<JobError> for Refusal {
+    fn from(error: JobError) -> Self {
+        let message = error.to_string();
+        match error {
+            JobError::Forbidden(error) => Refusal::from(error),
+            JobError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            JobError::UnknownNetwork(_) => refuse(Code::InvalidArgument, ErrorReason::UnknownNetwork, message),
+            JobError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::JobNotFound, message),
+            JobError::NotDone(job) => {
+                refuse(Code::FailedPrecondition, ErrorReason::JobNotDone, message).with("job", job.to_string())
+            }
+            JobError::Done(_) => refuse(Code::FailedPrecondition, ErrorReason::JobDone, message),
+            JobError::Contended(_) => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            JobError::Store(error) => Refusal::from(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::grpc::pb::{self, token_service_server::TokenService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use message::{bucket_message, dead_span, token_message};
+use message::{bucket_message, dead_span, revocation_message, token_message};
 use read::{read_add, read_call, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.
@@ -47,6 +47,8 @@ impl TokenService for TokenServer {
         let (team, id) = asked(request.get_ref(), |request, mistakes| read_name(&request.name, mistakes))?;
         let (view, buckets) = self.0.show_token(&team, id).await.map_err(Refusal::from)?;
         let mut token = token_message(&view);
+        let revocation = self.0.revocation_standing(&view.token).await.map_err(Refusal::from)?;
+        token.network_revocation = revocation.as_ref().map(revocation_message);
         if let Some(network) = self.0.catalogue.network(view.token.network.as_str()) {
             token.buckets = buckets.iter().map(|bucket| bucket_message(network, &view.token, bucket)).collect();
         }

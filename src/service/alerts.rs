@@ -127,12 +127,7 @@ impl Broker {
     ) -> Result<Alert, AlertError> {
         let attempt = attempt.into();
         self.must_permit(&attempt.caller, Action::Acknowledge, team, On::Team)?;
-        let by = match attempt.caller.actor() {
-            Actor::Operator(key) => format!("keys/{key}"),
-            Actor::Collector(collector) => format!("collectors/{collector}"),
-            Actor::Member(member) => format!("teams/{team}/members/{member}"),
-            Actor::Broker => "broker".to_owned(),
-        };
+        let by = self.actor_name(attempt.caller.actor(), Some(team));
         let subject = format!("teams/{team}/alerts/{alert}");
         let mut audit = self.audit(&attempt.caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
         audit.team = Some(team.clone());

@@ -115,16 +115,17 @@ impl Broker {
                 true => row.action.starts_with(action),
                 false => row.action == action,
             })
-            && query.actor.as_deref().is_none_or(|actor| actor == self.actor_name(row))
+            && query.actor.as_deref().is_none_or(|actor| actor == self.actor_name(row.actor, row.team.as_ref()))
             && query.token.as_deref().is_none_or(|token| token_of(row).as_deref() == Some(token))
     }
 
-    /// Who did it: `keys/{key}`, `teams/{team}/collectors/{collector}`, `teams/{team}/members/{member}` or `broker`.
-    pub fn actor_name(&self, row: &AuditEntry) -> String {
-        match row.actor {
+    /// Who did something to a thing of `team`: `keys/{key}`, `teams/{team}/collectors/{collector}`, `teams/{team}/members/{member}` or
+    /// `broker`.
+    pub fn actor_name(&self, actor: Actor, team: Option<&TeamId>) -> String {
+        match actor {
             Actor::Operator(key) => format!("keys/{key}"),
-            Actor::Collector(id) => self.collector_name(id, row.team.as_ref()),
-            Actor::Member(id) => format!("teams/{}/members/{id}", row.team.as_ref().map_or("-", TeamId::as_str)),
+            Actor::Collector(id) => self.collector_name(id, team),
+            Actor::Member(id) => format!("teams/{}/members/{id}", team.map_or("-", TeamId::as_str)),
             Actor::Broker => "broker".to_owned(),
         }
     }

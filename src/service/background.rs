@@ -21,17 +21,21 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 const WATCH_INCIDENTS_EVERY: Duration = Duration::from_secs(1);
 /// How often all tokens are looked at for what people must do in time, on the broker's clock.
 const WATCH_TOKENS_EVERY: Duration = Duration::from_secs(3600);
+/// How often networks are told of revoked tokens, on the broker's clock.
+const REVOKE_EVERY: Duration = Duration::from_secs(1);
+/// How often jobs go on, on the broker's clock.
+const JOBS_EVERY: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
 const LEAVE_EVERY: Duration = Duration::from_secs(60);
 const RESEAL_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for connections whose time is over, on the broker's clock.
+const CONNECTIONS_EVERY: Duration = Duration::from_secs(30);
 /// How often ends of tokens are looked at, on the broker's clock.
 const EXPIRIES_EVERY: Duration = Duration::from_secs(60);
 /// How often events are told, on the broker's clock.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked for connections whose time is over, on the broker's clock.
-const CONNECTIONS_EVERY: Duration = Duration::from_secs(30);
 /// How often metrics are shown, in real time.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How often a task looks at the broker's clock, in real time.
@@ -84,18 +88,20 @@ impl Broker {
         self.every(tasks, "renewals", RENEW_EVERY, |broker| async move { broker.renew_due().await });
         self.every(tasks, "incidents", WATCH_INCIDENTS_EVERY, |broker| async move { broker.watch_incidents().await });
         self.every(tasks, "tokens", WATCH_TOKENS_EVERY, |broker| async move { broker.watch_tokens().await });
+        self.every(tasks, "revocations", REVOKE_EVERY, |broker| async move { broker.revoke_due().await });
+        self.every(tasks, "jobs", JOBS_EVERY, |broker| async move { broker.run_jobs().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });
-        self.every(tasks, "expiries", EXPIRIES_EVERY, |broker| async move { broker.look_at_expiries().await });
-        self.every(tasks, "tell", TELL_EVERY, |broker| async move { broker.tell_events().await });
-        self.every(tasks, "messages", SHOW_EVERY, |broker| async move { broker.show_messages().await });
         self.every(
             tasks,
             "connections",
             CONNECTIONS_EVERY,
             |broker| async move { broker.end_overdue_connections().await },
         );
+        self.every(tasks, "expiries", EXPIRIES_EVERY, |broker| async move { broker.look_at_expiries().await });
+        self.every(tasks, "tell", TELL_EVERY, |broker| async move { broker.tell_events().await });
+        self.every(tasks, "messages", SHOW_EVERY, |broker| async move { broker.show_messages().await });
         self.start_metrics(tasks);
         self.start_lanes(tasks);
     }

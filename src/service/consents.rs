@@ -72,6 +72,7 @@ impl Broker {
                 token: token.clone(),
                 secrets: None,
                 trail: attempt.trail(audit, &made),
+                revocation: None,
                 alerts: Vec::new(),
             };
             // In the pool first: no lease is opened for what is withdrawn once this is acknowledged.

@@ -20,6 +20,7 @@ mod directory;
 mod estimate_load;
 pub mod import_tokens;
 pub mod incidents;
+pub mod jobs;
 pub mod key_source;
 pub mod keys;
 mod list_leases;
@@ -33,6 +34,7 @@ mod prune;
 pub mod renew;
 mod report_usage;
 pub mod requests;
+pub mod revoke;
 pub mod sealing;
 pub mod sessions;
 pub mod settings;
@@ -71,6 +73,7 @@ use crate::engine::Engine;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
+use crate::service::jobs::Jobs;
 use crate::service::notices::Notices;
 use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
@@ -129,6 +132,8 @@ pub struct Parts {
     pub sealing: Sealing,
     /// Loads, alerts and who is told of them.
     pub watch: Watch,
+    /// Jobs that are under way.
+    pub jobs: Jobs,
     /// Renewals that are under way.
     pub renewals: Renewals,
     /// Which out-of-band spending was told today.

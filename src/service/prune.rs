@@ -20,6 +20,8 @@ impl Broker {
         let leases = in_rounds(|| store.prune_leases(now - keep.leases, AT_ONCE)).await?;
         // A block counts until its window ends; a day more, for those who look into the books.
         let credit = in_rounds(|| store.prune_credit(now - DAY, AT_ONCE)).await?;
+        let jobs = in_rounds(|| store.prune_jobs(now - crate::service::jobs::KEPT, AT_ONCE)).await?;
+        let revocations = in_rounds(|| store.prune_revocations(now - crate::service::revoke::KEPT, AT_ONCE)).await?;
         let requests = in_rounds(|| store.prune_requests(now, AT_ONCE)).await?;
         let imports = in_rounds(|| store.prune_imports(now - crate::service::import_tokens::KEPT, AT_ONCE)).await?;
         let messages = in_rounds(|| store.prune_outbox(now - keep.messages, AT_ONCE)).await?;
@@ -27,13 +29,13 @@ impl Broker {
         let events = in_rounds(|| store.prune_events(now - keep.alerts, AT_ONCE)).await?;
         let incidents = in_rounds(|| store.prune_incidents(now - keep.alerts, AT_ONCE)).await?;
         let dead_spans = in_rounds(|| store.prune_dead_spans(now - keep.alerts, AT_ONCE)).await?;
-        let marks = in_rounds(|| store.prune_read_marks(now - keep.alerts, AT_ONCE)).await?;
         let connections = in_rounds(|| store.prune_connections(now - keep.connections, AT_ONCE)).await?;
+        let marks = in_rounds(|| store.prune_read_marks(now - keep.alerts, AT_ONCE)).await?;
         let usage = in_rounds(|| store.prune_usage(first_day, AT_ONCE)).await?;
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
         let sessions = in_rounds(|| self.prune_sessions(AT_ONCE)).await?;
         Ok(format!(
-            "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {messages} messages, {alerts} alerts, \
+            "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {jobs} jobs, {revocations} revocations, {messages} messages, {alerts} alerts, \
              {connections} connections, {events} events, {incidents} incidents, {dead_spans} dead spans, {marks} marks, {sessions} sessions, {usage} usage rows, {audit} audit events"
         ))
     }

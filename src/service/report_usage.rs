@@ -346,6 +346,7 @@ impl Broker {
                 token: after,
                 secrets: None,
                 trail: Trail::from(audit).telling(events),
+                revocation: None,
                 alerts: Vec::new(),
             };
             let settled_by_renewal = matches!(finding, Finding::Dead(Reason::Expired | Reason::NotAccepted));

@@ -26,6 +26,7 @@ use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
+use crate::service::jobs::Jobs;
 use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
 use crate::service::notices::{Notices, NoticesError};
@@ -117,10 +118,10 @@ impl Broker {
         engine.start_background(tasks);
         let vault = Arc::new(vault);
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
-        let notices = Notices::of_config(&config, &lookup)?;
         let whole = |rate: usize| u32::try_from(rate).unwrap_or(u32::MAX);
         let config::Renewals { per_second, network_per_second, .. } = config.renewals;
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
+        let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
         let broker = Broker::new(Parts {
             desk,
@@ -138,6 +139,7 @@ impl Broker {
             sealing: Sealing::new(source),
             watch: Watch::default(),
             notices,
+            jobs: Jobs::default(),
             renewals: Renewals::new(endpoint, pace),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),

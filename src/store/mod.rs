@@ -25,6 +25,7 @@ mod error;
 pub mod event;
 pub mod idempotency;
 pub mod incident;
+pub mod job;
 pub mod lease;
 pub mod look;
 pub mod member;
@@ -33,6 +34,7 @@ pub mod notice;
 pub mod outbox;
 pub mod profile;
 pub mod renewal;
+pub mod revocation;
 pub mod sealing;
 pub mod session;
 mod sql;
@@ -59,6 +61,7 @@ pub use error::{Cause, StoreError};
 pub use event::EventStore;
 pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Trail};
 pub use incident::{IncidentFilter, IncidentStore, SettledToken};
+pub use job::{JobChangeError, JobStore, TokenResult};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
 pub use look::{Look, LookStore, PutLook};
 pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
@@ -67,6 +70,7 @@ pub use notice::{NoticeStore, ReadMarks};
 pub use outbox::{ClaimLanes, Hearing, OutboxFacts, OutboxRow, OutboxState, OutboxStore, SendResult, Telling};
 pub use profile::ProfileStore;
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
+pub use revocation::{RevocationStore, StoredRevocation};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use session::SessionStore;
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
@@ -88,6 +92,7 @@ pub trait Store:
     + AppStore
     + TokenStore
     + RenewalStore
+    + RevocationStore
     + LeaseStore
     + CreditStore
     + ClockStore
@@ -95,6 +100,7 @@ pub trait Store:
     + AuditStore
     + AlertStore
     + EventStore
+    + JobStore
     + LookStore
     + NoticeStore
     + DestinationStore

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{
-    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, ConnectionId, DestinationId, EventId, IncidentId, KeyId,
-    KindId, LeaseId, MemberId, NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
+    AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, ConnectionId, DestinationId, EventId, IncidentId, JobId,
+    KeyId, KindId, LeaseId, MemberId, NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
 };
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
@@ -58,7 +58,7 @@ from! {
         ConnectionId = |id: ConnectionId| id.as_bytes().to_vec(),
         KeyId = |id: KeyId| id.as_bytes().to_vec(), LeaseId = |id: LeaseId| id.as_bytes().to_vec(),
         DestinationId = |id: DestinationId| id.as_bytes().to_vec(), EventId = |id: EventId| id.as_bytes().to_vec(), MemberId = |id: MemberId| id.as_bytes().to_vec(),
-        IncidentId = |id: IncidentId| id.as_bytes().to_vec(),
+        JobId = |id: JobId| id.as_bytes().to_vec(), IncidentId = |id: IncidentId| id.as_bytes().to_vec(),
         OutboxId = |id: OutboxId| id.as_bytes().to_vec(), SessionId = |id: SessionId| id.as_bytes().to_vec(), TokenId = |id: TokenId| id.as_bytes().to_vec();
 }
 

@@ -70,7 +70,8 @@ const FIND_TEAM: &str = "SELECT id, display_name, weight, reserve_percent, creat
 const LIST_TEAMS: &str = "SELECT id, display_name, weight, reserve_percent, created_at_us FROM team ORDER BY id";
 
 /// What belongs to a team, in an order in which nothing points at what is gone.
-const DELETE_OF_TEAM: [&str; 7] = [
+const DELETE_OF_TEAM: [&str; 8] = [
+    "DELETE FROM job WHERE team = $1",
     "DELETE FROM profile WHERE team = $1",
     "DELETE FROM member WHERE team = $1",
     "DELETE FROM key WHERE team = $1",

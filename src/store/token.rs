@@ -9,7 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::domain::token::{Token, TokenState};
 use crate::store::alert::AlertRow;
-use crate::store::{StoreError, StoredRenewal, Trail};
+use crate::store::{StoreError, StoredRenewal, StoredRevocation, Trail};
 
 mod list;
 mod rows;
@@ -76,6 +76,8 @@ pub struct TokenChange {
     pub expected_state: TokenState,
     /// Its audit event, and the note of its request.
     pub trail: Trail,
+    /// What its network is to be told, where it is revoked.
+    pub revocation: Option<StoredRevocation>,
     /// Alerts that it opens.
     pub alerts: Vec<AlertRow>,
 }

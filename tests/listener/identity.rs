@@ -80,7 +80,8 @@ impl Bench {
 /// A whole broker, with TLS and certificates of `authority` if there is one, and its first key.
 pub async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> (Running, Secret) {
     let text = "[http]\npublic_url = \"https://broker.example\"\n\
-        [connections]\nreturn_urls = [\"https://app.example/\"]";
+        [connections]\nreturn_urls = [\"https://app.example/\"]\n\
+        [renewals]\nenabled = false";
     let config = Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
     serve_with(dir, authority, config).await
 }

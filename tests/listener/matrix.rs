@@ -150,6 +150,12 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("KeyService/RevokeKeyByValue", Who::Everybody, r#"value: "no key""#),
     ("KeyService/RevokeKey", Who::Admin, r#"name: "<key>""#),
     ("KeyService/RotateSealingKey", Who::Admin, ""),
+    ("JobService/RenewAllTokens", Who::Admin, r#"parent: "<team>" network: "networks/youtube""#),
+    ("JobService/GetJob", Who::Reader, r#"name: "<job>""#),
+    ("JobService/ListJobs", Who::Reader, r#"parent: "<team>""#),
+    ("JobService/ListJobResults", Who::Reader, r#"parent: "<job>""#),
+    ("JobService/CancelJob", Who::Admin, r#"name: "<job>""#),
+    ("JobService/ResumeJob", Who::Admin, r#"name: "<job>""#),
     (
         "TokenService/AddToken",
         Who::Admin,
@@ -200,6 +206,7 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
         ("<token>", of(&side.token)),
         ("<collector>", of(&side.collector)),
         ("<member>", of(&side.member)),
+        ("<job>", of(&side.job)),
         ("<lease>", of(&side.lease)),
         ("<alert>", of(&side.alert)),
         ("<incident>", of(&side.incident)),
@@ -316,14 +323,15 @@ async fn a_collector_reaches_nothing_of_another_team() {
 async fn no_name_joins_a_team_to_what_is_of_another() {
     let bench = Bench::start().await;
     let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let ids: Vec<_> = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection]
-        .map(|name| name.rsplit('/').next().unwrap().to_owned())
-        .into();
+    let ids: Vec<_> =
+        [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection, &zenith.job]
+            .map(|name| name.rsplit('/').next().unwrap().to_owned())
+            .into();
     // The team of one and the id of another: also for an admin, who may see both, nothing has that name.
     let crossed = |name: &str| {
         let (parent, id) = name.rsplit_once('/')?;
         let kind = parent.strip_prefix("teams/acme/")?;
-        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection]
+        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection, &zenith.job]
             .into_iter()
             .find(|name| name.contains(kind))?;
         (id != "load").then(|| theirs.replace("teams/zenith", "teams/acme"))

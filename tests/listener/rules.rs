@@ -13,6 +13,7 @@ use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::alert_service_client::AlertServiceClient;
 use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
 use token_broker::grpc::pb::connection_service_client::ConnectionServiceClient;
+use token_broker::grpc::pb::job_service_client::JobServiceClient;
 use token_broker::grpc::pb::key_service_client::KeyServiceClient;
 use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
 use token_broker::grpc::pb::load_service_client::LoadServiceClient;
@@ -42,6 +43,8 @@ pub struct Side {
     pub key_name: String,
     /// A member who was invited.
     pub member: String,
+    /// A job that does not run: renewals are switched off.
+    pub job: String,
     /// A lease that the collector holds.
     pub lease: String,
     /// An alert that is open.
@@ -78,7 +81,14 @@ impl Bench {
         let member = invited.unwrap().into_inner().member.unwrap().name;
         let incident = self.open_incident("youtube", team).await;
         let connection = self.start_connection(team).await;
-        Side { team, token, collector, key, key_name, member, lease, alert, incident, connection }
+        let request = pb::RenewAllTokensRequest {
+            parent: format!("teams/{team}"),
+            network: "networks/x".to_owned(),
+            ..Default::default()
+        };
+        let begun = soon(JobServiceClient::new(self.admin.clone()).renew_all_tokens(request)).await;
+        let job = begun.unwrap().into_inner().job.unwrap().name;
+        Side { team, token, collector, key, key_name, member, job, lease, alert, incident, connection }
     }
 
     /// Starts to connect an account at X, whose client is made known before.

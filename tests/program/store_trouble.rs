@@ -165,18 +165,20 @@ async fn until_refused(scene: &Scene, most: usize) -> (Vec<String>, Refused) {
     panic!("{most} leases were made durable on a store that can't be written");
 }
 
-/// A store whose log takes so many writes and then fails.
+/// A store whose log takes so many writes and then fails. What it takes to make the store is not counted.
 async fn with_failing_log(failure: &str) -> Scene {
-    let home = tempfile::tempdir().unwrap();
+    let Scene { home, broker, admin_key, collector_key, tokens, .. } = Scene::with_tokens(1).await;
+    assert!(broker.stop().status.success());
     let log = home.path().join("data/broker.db-wal");
-    let launch =
-        Launch::new(&home.path().join("data")).set("CREDIT__TOKEN_CONCURRENCY", 10_000).failing(&[failure], &log);
-    Scene::launch(home, &launch, 1).await
+    let launch = Launch::new(&home.path().join("data")).set("CREDIT__TOKEN_CONCURRENCY", 10_000);
+    let broker = launch.failing(&[failure], &log).start();
+    let (admin, collector) = (Api::connect(&broker, &admin_key).await, Api::connect(&broker, &collector_key).await);
+    Scene { home, broker, admin_key, admin, collector_key, collector, tokens }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_full_disk_refuses_and_the_broker_goes_on_by_itself() {
-    let scene = with_failing_log("pwrite64:error=ENOSPC:when=520..540").await;
+    let scene = with_failing_log("pwrite64:error=ENOSPC:when=200..220").await;
     let (leases, refused) = until_refused(&scene, 250).await;
     assert_eq!((refused.code, refused.reason), (Code::Unavailable, ErrorReason::StoreUnavailable), "{refused:?}");
     assert!(refused.message.contains("full") && refused.retry.is_some(), "{refused:?}");
@@ -193,7 +195,7 @@ async fn a_full_disk_refuses_and_the_broker_goes_on_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_disk_that_makes_nothing_durable_stops_the_leasing() {
-    let scene = with_failing_log("fsync,fdatasync:error=EIO:when=30+").await;
+    let scene = with_failing_log("fsync,fdatasync:error=EIO:when=20+").await;
     let (leases, refused) = until_refused(&scene, 250).await;
     assert_eq!((refused.code, refused.reason), (Code::Unavailable, ErrorReason::StoreUnavailable), "{refused:?}");
     assert!(refused.message.contains("restart the broker"), "{refused:?}");

@@ -59,6 +59,7 @@ pub const FIELDS: &[Column<pb::Token>] = &[
         }
         None => "".into(),
     }),
+    Column::text("at its network", |token, _| revocation(token).into()),
     Column::text("facts", |token, _| facts(&token.facts).into()),
     Column::text("most leases", |token, _| match token.max_concurrent_leases {
         0 => "".into(),
@@ -143,6 +144,16 @@ fn left(bucket: &pb::Bucket, _: View) -> Cell {
 pub fn window(window: &pb::Window) -> String {
     let rule = word_of::<pb::WindowRule>(window.rule);
     format!("{rule} {}{}", exact(window.length.as_ref()), window.time_zone).trim_end().to_owned()
+}
+
+/// What became of giving it back, in words; empty where there is nothing to say.
+fn revocation(token: &pb::Token) -> String {
+    let Some(revocation) = &token.network_revocation else { return String::new() };
+    match revocation.state() {
+        pb::NetworkRevocationState::Pending => "to be given back".to_owned(),
+        pb::NetworkRevocationState::Done => "given back".to_owned(),
+        _ => format!("not given back: {}", revocation.message),
+    }
 }
 
 /// Facts as `name=number`.

@@ -5,12 +5,14 @@ use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
 use crate::domain::reach::{DeadSpan, Reach, RetentionClock};
+use crate::domain::revocation::Standing;
 use crate::domain::token::{Reason, Status, Token, TokenState};
 use crate::grpc::change::answers;
 use crate::grpc::convert::{duration, optional_timestamp, timestamp};
 use crate::grpc::fields::{count, from_purposes, small};
 use crate::grpc::network_message::{owner, verification, window_message};
 use crate::grpc::pb;
+use crate::service::revoke::StoredRevocation;
 use crate::service::tokens::{ShownState, TokenView};
 
 /// A token, without its buckets.
@@ -52,6 +54,7 @@ pub fn token_message(view: &TokenView) -> pb::Token {
             .map(|needs| pb::NeedsReconnecting { reason: needs.why.clone(), deadline: optional_timestamp(needs.by) }),
         retention_clocks: view.retention.iter().map(retention_clock).collect(),
         dead_spans: Vec::new(),
+        network_revocation: None,
     }
 }
 
@@ -78,6 +81,21 @@ pub fn dead_span((span, reach): &(DeadSpan, Reach)) -> pb::DeadSpan {
         reach: word.into(),
         operation,
         reaches,
+    }
+}
+
+/// What became of giving a token back at its network.
+pub fn revocation_message(revocation: &StoredRevocation) -> pb::NetworkRevocation {
+    let state = match revocation.standing {
+        Standing::Pending => pb::NetworkRevocationState::Pending,
+        Standing::Done => pb::NetworkRevocationState::Done,
+        Standing::Shared => pb::NetworkRevocationState::Shared,
+        Standing::GivenUp => pb::NetworkRevocationState::GivenUp,
+    };
+    pb::NetworkRevocation {
+        state: state.into(),
+        message: revocation.message.clone(),
+        end_time: optional_timestamp(revocation.ended_at),
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::cell::RefCell;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
     PkceCodeVerifier, RedirectUrl, RefreshToken, RevocationUrl, StandardRevocableToken, SyncHttpClient, TokenUrl,
 };
-use url::form_urlencoded::{Serializer, parse};
+use url::form_urlencoded::{Serializer, byte_serialize, parse};
 
 use crate::base::secret::Secret;
 use crate::domain::networks::{ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, TokenKind};
@@ -90,10 +92,11 @@ pub fn long_lived(oauth: &OAuth, client: &Client, access: &Secret) -> Option<Net
     by_query(url, &[("grant_type", grant_type), ("client_secret", secret.expose()), ("access_token", access.expose())])
 }
 
-/// The request that gives a token back (RFC 7009); `None` where the network has none of that form.
-pub fn revocation(oauth: &OAuth, client: &Client, credential: &Credential) -> Option<NetworkRequest> {
+/// The request that gives a token back (RFC 7009, or the network's own); `None` where the network has none, or wants the id of a person who
+/// is not known.
+pub fn revocation(oauth: &OAuth, client: &Client, credential: &Credential, person: &str) -> Option<NetworkRequest> {
     if oauth.quirks.contains(&OAuthQuirk::RevokeByDelete) {
-        return None;
+        return by_delete(oauth.revoke_url.as_ref()?, client, credential, person);
     }
     // The crate takes https only, so the request is made for the address of the standard's example and sent to the network's.
     let token = match &credential.refresh {
@@ -129,6 +132,27 @@ fn by_query(url: &str, parameters: &[(&str, &str)]) -> Option<NetworkRequest> {
     let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
     let request = http::Request::get(format!("{url}?{query}")).header(http::header::ACCEPT, "application/json");
     request.body(Vec::new()).ok().map(NetworkRequest::of)
+}
+
+/// What a person granted is deleted by the person's own token; a token of an app by the app, which shows itself by HTTP Basic.
+fn by_delete(url: &str, client: &Client, credential: &Credential, person: &str) -> Option<NetworkRequest> {
+    let segment = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let of_person = url.contains("{user_id}");
+    if (of_person && person.is_empty()) || client.id.is_empty() {
+        return None;
+    }
+    let url = url.replace("{user_id}", &segment(person)).replace("{client_id}", &segment(&client.id));
+    let request = http::Request::delete(url).header(http::header::ACCEPT, "application/json");
+    let (authorization, body) = match of_person {
+        true => (format!("Bearer {}", credential.access.expose()), Vec::new()),
+        false => {
+            let pair = format!("{}:{}", segment(&client.id), segment(client.secret.as_ref()?.expose()));
+            let body = serde_json::json!({ "access_token": credential.access.expose() });
+            (format!("Basic {}", STANDARD.encode(pair)), body.to_string().into_bytes())
+        }
+    };
+    let request = request.header(http::header::AUTHORIZATION, authorization);
+    request.body(body).ok().map(NetworkRequest::of)
 }
 
 fn is_grant(oauth: &OAuth) -> bool {
@@ -264,6 +288,34 @@ mod tests {
         ];
         for (network, kind, expected) in cases {
             assert_eq!(request(network, kind, Some("s/1")).shown(), expected);
+        }
+    }
+
+    #[test]
+    fn a_token_is_given_back_as_its_network_wants_it() {
+        let cases = [
+            (
+                "x",
+                "user",
+                "POST https://api.x.com/2/oauth2/revoke #token=r+1&token_type_hint=refresh_token !Basic aWQlM0ExOnMlMkYx",
+            ),
+            ("facebook", "user", "DELETE https://graph.facebook.com/v25.0/ann%2F1/permissions !Bearer a/1"),
+            (
+                "github",
+                "oauth_app",
+                "DELETE https://api.github.com/applications/id%3A1/token #{\"access_token\":\"a/1\"} !Basic aWQlM0ExOnMlMkYx",
+            ),
+        ];
+        let catalogue = Catalogue::embedded();
+        for (network, kind, expected) in cases {
+            let client = Client { id: "id:1".to_owned(), secret: Some(secret("s/1")) };
+            let refresh = (network == "x").then(|| secret("r 1"));
+            let credential = Credential { access: secret("a/1"), refresh };
+            let oauth = catalogue.network(network).unwrap().kind(kind).unwrap().oauth.as_ref().unwrap();
+            assert_eq!(revocation(oauth, &client, &credential, "ann/1").unwrap().shown(), expected);
+            if network == "facebook" {
+                assert!(revocation(oauth, &client, &credential, "").is_none(), "nobody's permissions");
+            }
         }
     }
 

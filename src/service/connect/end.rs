@@ -85,7 +85,7 @@ impl Broker {
         let (Ok((_, oauth)), Ok(client)) = (consent_of(network, kind), self.client_for(connection)) else { return };
         let credential =
             Credential { access: Secret::new(grant.access.clone()), refresh: grant.refresh.clone().map(Secret::new) };
-        let Some(request) = oauth::revocation(oauth, &client, &credential) else { return };
+        let Some(request) = oauth::revocation(oauth, &client, &credential, person) else { return };
         match self.renewals.network().ask(&request).await {
             Ok(answer) if answer.status < 300 => {}
             Ok(answer) => {

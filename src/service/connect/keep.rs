@@ -111,6 +111,7 @@ impl Broker {
             token: token.clone(),
             secrets: Some(SealedSecrets { given_refresh, ..sealed }),
             trail: Trail::from(audit).telling([self.connected_event(connection, &token, true)]),
+            revocation: None,
             alerts: Vec::new(),
         };
         match self.store.change_consent(consent, change).await {

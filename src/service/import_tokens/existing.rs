@@ -34,6 +34,7 @@ impl Import {
             token: token.clone(),
             secrets: Some(sealed),
             trail: audit.into(),
+            revocation: None,
             alerts: Vec::new(),
         });
         match made.await {

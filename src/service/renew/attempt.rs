@@ -231,10 +231,11 @@ impl Broker {
                 token: token.clone(),
                 secrets: Some(secrets),
                 trail: match order {
-                    Order::Schedule => Trail::from(audit),
+                    Order::Schedule | Order::Job(_) => Trail::from(audit),
                     Order::Hand(attempt) => attempt.trail(audit, &made),
                 }
                 .telling(tell::of_state(&stored.token, &token, self.now())),
+                revocation: None,
                 alerts: Vec::new(),
             };
             match self.store.change_token(change).await {
@@ -284,10 +285,11 @@ impl Broker {
         let (from, to) = (before.state.as_str(), after.state.as_str());
         let ends = after.clocks.access_expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
         let caller = match order {
-            Order::Schedule => &Caller::Broker,
+            Order::Schedule | Order::Job(_) => &Caller::Broker,
             Order::Hand(attempt) => &attempt.caller,
         };
-        let detail = format!("from={from} to={to} access_ends={ends}");
+        let job = if let Order::Job(job) = order { format!(" job={job}") } else { String::new() };
+        let detail = format!("from={from} to={to} access_ends={ends}{job}");
         let mut audit = self.audit(caller, "token.renew", name_of(&after.team, after.id), detail);
         audit.team = Some(after.team.clone());
         audit
@@ -340,6 +342,7 @@ impl Broker {
             token,
             secrets: None,
             trail: Trail::from(audit).telling(events),
+            revocation: None,
             alerts: Vec::new(),
         });
         match changed.await {

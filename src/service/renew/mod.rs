@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AppId, JobId, NetworkId, TeamId, TokenId};
 use crate::domain::member::Action;
 use crate::domain::networks::{Network, TokenKind};
 use crate::domain::pool::RenewalsOf;
@@ -129,12 +129,19 @@ enum Order {
     Schedule,
     /// A person.
     Hand(Attempt<TokenView>),
+    /// A job over many tokens.
+    Job(JobId),
 }
 
 impl Renewals {
     /// Nothing under way; networks are asked through `endpoint`, as fast as `pace` allows.
     pub fn new(endpoint: Arc<dyn NetworkClient>, pace: Pace) -> Self {
         Self { endpoint, pace, busy: watch::Sender::default() }
+    }
+
+    /// Takes a place for a request to the token endpoint of an app, if there is one yet.
+    pub(super) fn may_ask(&self, network: &NetworkId, app: &AppId) -> bool {
+        self.pace.take(network, app)
     }
 
     /// How networks are called.
@@ -270,7 +277,16 @@ impl Broker {
         let token = self.stored_token(team, id).await?.token;
         let permitted = self.must_permit(&attempt.caller, Action::Renew, team, On::Token(&token));
         permitted.map_err(TokenError::from)?;
-        let version = token.version;
+        self.renew_now(Order::Hand(attempt), &token).await
+    }
+
+    /// As [`Broker::renew_token`], for a job. Must be waited for: dropped, it may leave a refresh token used and its answer lost.
+    pub(super) async fn renew_for_job(&self, job: JobId, token: &Token) -> Result<TokenView, RenewError> {
+        self.renew_now(Order::Job(job), token).await
+    }
+
+    async fn renew_now(&self, order: Order, token: &Token) -> Result<TokenView, RenewError> {
+        let id = token.id;
         let entered = loop {
             if let Some(entered) = self.renewals.enter(id) {
                 break entered;
@@ -279,17 +295,19 @@ impl Broker {
             // The sender lives as long as the broker.
             let _ = self.renewals.busy.subscribe().wait_for(free).await;
         };
-        let stored = self.stored_token(team, id).await?;
-        if stored.token.version != version {
+        let stored = self.stored_token(&token.team, id).await?;
+        if stored.token.version != token.version {
             let found = self.view_token(stored.token);
-            self.note_unchanged(&attempt, &found).await?;
+            if let Order::Hand(attempt) = &order {
+                self.note_unchanged(attempt, &found).await?;
+            }
             return Ok(found);
         }
         let Token { network, app, .. } = &stored.token;
         if self.engine.renewals_rest(network, app) {
             return Err(RenewError::Incident { network: network.clone(), app: app.clone() });
         }
-        self.attempt_renewal(entered.token, &Order::Hand(attempt)).await
+        self.attempt_renewal(entered.token, &order).await
     }
 }
 

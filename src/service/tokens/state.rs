@@ -131,7 +131,7 @@ impl Broker {
             }
             // Dated after the pool has stopped: no lease is opened later than its token's end.
             let state = decide(stored.token.state, self.now())?;
-            match self.put_state(stored.token, state, &change, &decide).await {
+            match self.put_state(stored, state, &change, &decide).await {
                 Ok(made) => return Ok(made),
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(error) => return Err(change_error(team, error)),
@@ -144,11 +144,13 @@ impl Broker {
     /// back; if the store can't tell whether it was done, the stricter state stays.
     async fn put_state(
         &self,
-        before: Token,
+        stored: StoredToken,
         state: TokenState,
         change: &StateChange<'_>,
         decide: &impl Fn(TokenState, Timestamp) -> Result<TokenState, TransitionError>,
     ) -> Result<TokenView, TokenChangeError> {
+        let revocation = if change.shreds { self.revocation_of(&stored) } else { None };
+        let before = stored.token;
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;
         let secrets = change.shreds.then(SealedSecrets::default);
@@ -163,6 +165,7 @@ impl Broker {
             )),
             token: token.clone(),
             secrets,
+            revocation,
             alerts: Vec::new(),
         });
         match changed.await {

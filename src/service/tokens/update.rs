@@ -59,6 +59,7 @@ impl Broker {
                 token: token.clone(),
                 secrets: None,
                 trail: attempt.trail(audit, &made),
+                revocation: None,
                 alerts: Vec::new(),
             });
             match changed.await {

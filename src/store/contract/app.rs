@@ -81,7 +81,8 @@ pub(crate) async fn an_app_with_tokens_stays(fixture: &dyn Fixture) {
     with_app.state = with_app.state.revoke(at(1));
     let (trail, alerts) = (event("token.revoke", "token").into(), vec![]);
     let (secrets, expected_version, expected_state) = (None, 1, TokenState::Live);
-    let revoked = TokenChange { token: with_app, secrets, expected_version, expected_state, trail, alerts };
+    let revoked =
+        TokenChange { token: with_app, secrets, expected_version, expected_state, trail, revocation: None, alerts };
     store.change_token(revoked).await.unwrap();
     store.delete_app(&network, &own, event("app.delete", "app").into()).await.unwrap();
     assert_eq!((store.list_apps().await.unwrap(), audited(&*store, "app.delete").await), (vec![], 1));

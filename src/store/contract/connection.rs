@@ -126,6 +126,7 @@ pub(crate) async fn given_refresh_tokens_are_known_again(fixture: &dyn Fixture) 
             token: changed,
             secrets: Some(SealedSecrets { access: vec![1], given_refresh, ..SealedSecrets::default() }),
             trail: trail.into(),
+            revocation: None,
             alerts: Vec::new(),
         };
         store.change_token(change).await.unwrap();

@@ -17,6 +17,7 @@ async fn change(store: &dyn Store, state: TokenState, healed_at: Option<i64>) {
         token: Token { state, version: before.version + u32::from(healed_at.is_some()), ..before },
         secrets: healed_at.map(|_| SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
         trail: audit.into(),
+        revocation: None,
         alerts: Vec::new(),
     };
     store.change_token(change).await.unwrap();

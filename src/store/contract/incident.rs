@@ -28,6 +28,7 @@ async fn put(store: &dyn Store, n: u128, state: TokenState) {
         token: crate::domain::token::Token { state, ..before },
         secrets: None,
         trail: event("token.state", "t").into(),
+        revocation: None,
         alerts: Vec::new(),
     };
     store.change_token(change).await.unwrap();
@@ -127,6 +128,7 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
         token: crate::domain::token::Token { version: 2, ..before },
         secrets: Some(SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
         trail: audit.into(),
+        revocation: None,
         alerts: Vec::new(),
     };
     store.change_token(change).await.unwrap();

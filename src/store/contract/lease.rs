@@ -57,6 +57,7 @@ pub(crate) async fn an_ended_token_is_not_leased(fixture: &dyn Fixture) {
         expected_version: 1,
         expected_state: TokenState::Live,
         trail: event("token.change", "token").into(),
+        revocation: None,
         alerts: vec![],
     };
     store.change_token(change).await.unwrap();

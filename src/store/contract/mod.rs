@@ -18,6 +18,7 @@ pub(crate) mod dead_span;
 pub(crate) mod destination;
 pub(crate) mod doctor;
 pub(crate) mod incident;
+pub(crate) mod job;
 pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod notice;
@@ -25,6 +26,7 @@ pub(crate) mod outbox;
 pub(crate) mod people;
 pub(crate) mod renewal;
 pub(crate) mod request;
+pub(crate) mod revocation;
 pub(crate) mod samples;
 pub(crate) mod sealing;
 pub(crate) mod session;
@@ -97,6 +99,14 @@ macro_rules! suite {
             incident {
                 one_incident_is_open_for_an_app, tokens_leave_an_incident_healed,
                 tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
+            }
+            job {
+                one_job_at_a_time_for_a_team_and_network, results_say_how_far_a_job_came,
+                jobs_are_forgotten_with_their_results
+            }
+            revocation {
+                a_revocation_is_claimed_once_at_a_time, a_revocation_that_is_over_has_no_secrets,
+                the_tokens_of_a_person_are_counted
             }
             usage { usage_adds_up }
             connection {

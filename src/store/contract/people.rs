@@ -76,6 +76,7 @@ pub(crate) async fn consents_are_kept_with_their_change(fixture: &dyn Fixture) {
         token: Token { purposes: left.purposes, ..token(1) },
         secrets: None,
         trail: event("consent.withdraw", "t").into(),
+        revocation: None,
         alerts: Vec::new(),
     };
     let stale = store.change_consent(left.clone(), change(7)).await;

@@ -89,6 +89,7 @@ pub(crate) async fn new_secrets_end_a_renewal(fixture: &dyn Fixture) {
         expected_version: 1,
         expected_state: TokenState::Live,
         trail: event("token.renew", "token").into(),
+        revocation: None,
         alerts: vec![],
     };
     let renamed = Token { label: "new".to_owned(), ..token(1) };

@@ -34,7 +34,15 @@ fn top_up() -> TopUpBudget {
 fn pause(trail: Trail) -> TokenChange {
     let paused = Token { state: TokenState::Paused { since: at(1) }, ..token(1) };
     let (secrets, alerts) = (None, vec![]);
-    TokenChange { token: paused, secrets, expected_version: 1, expected_state: TokenState::Live, trail, alerts }
+    TokenChange {
+        token: paused,
+        secrets,
+        expected_version: 1,
+        expected_state: TokenState::Live,
+        trail,
+        revocation: None,
+        alerts,
+    }
 }
 
 /// Every kind of change, in an order in which each can be made.

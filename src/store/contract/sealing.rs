@@ -62,6 +62,7 @@ async fn change(store: &dyn Store, n: u128, state: TokenState, secrets: Option<S
         expected_version: before.version,
         expected_state: before.state,
         trail: event("token.change", "token").into(),
+        revocation: None,
         alerts: vec![],
     };
     store.change_token(change).await.unwrap();

@@ -12,7 +12,7 @@ use crate::store::{
 
 fn change(token: Token, expected_version: u32, expected_state: TokenState) -> TokenChange {
     let trail = event("token.change", "token").into();
-    TokenChange { token, secrets: None, expected_version, expected_state, trail, alerts: vec![] }
+    TokenChange { token, secrets: None, expected_version, expected_state, trail, revocation: None, alerts: vec![] }
 }
 
 async fn read(store: &dyn Store, n: u128) -> Token {
@@ -105,6 +105,7 @@ pub(crate) async fn a_change_writes_everything_or_nothing(fixture: &dyn Fixture)
     let renewed = Token { version: 2, profiles: vec!["q".to_owned()], ..token(1) };
     let whole = TokenChange {
         secrets: Some(SealedSecrets { access: vec![7], ..SealedSecrets::default() }),
+        revocation: None,
         alerts: vec![alert(1, "token 1")],
         trail: Trail::from(event("token.change", "token")).telling([fact(1, "whole")]),
         ..change(renewed.clone(), 1, TokenState::Live)

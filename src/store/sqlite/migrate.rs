@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -18,9 +18,11 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/sqlite/0009_events.sql"),
     include_str!("../migrations/sqlite/0011_people.sql"),
     include_str!("../migrations/sqlite/0012_incidents.sql"),
+    include_str!("../migrations/sqlite/0010_connections.sql"),
+    include_str!("../migrations/sqlite/0014_jobs.sql"),
+    include_str!("../migrations/sqlite/0015_revocations.sql"),
     include_str!("../migrations/sqlite/0012_notices.sql"),
     include_str!("../migrations/sqlite/0013_hearing.sql"),
-    include_str!("../migrations/sqlite/0010_connections.sql"),
 ];
 
 /// The schema version that this broker works with.

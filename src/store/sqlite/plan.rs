@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 /// The tables whose rows come with tokens, calls and time.
-const GROWING: [&str; 25] = [
+const GROWING: [&str; 28] = [
     "departure",
     "consent",
     "member",
@@ -24,6 +24,9 @@ const GROWING: [&str; 25] = [
     "audit",
     "alert",
     "event",
+    "job",
+    "job_result",
+    "revocation",
     "outbox",
     "lane",
     "notice_settings",

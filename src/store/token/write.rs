@@ -13,6 +13,7 @@ use crate::store::audit::insert_audit;
 use crate::store::dead_span::note_dead_span;
 use crate::store::event::insert_events;
 use crate::store::idempotency::{insert_trail, note_requests};
+use crate::store::revocation::insert_revocation;
 use crate::store::sql::{ManyRows, Tx, first, values};
 
 /// Conflicts of the id and of the grant are both passed over; RETURNING tells what was kept.
@@ -138,6 +139,9 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
         }
     }
     put_profiles(tx, token).await?;
+    if let Some(revocation) = &change.revocation {
+        insert_revocation(tx, revocation).await?;
+    }
     insert_trail(tx, &change.trail).await?;
     insert_alerts(tx, &change.alerts).await?;
     Ok(())

@@ -62,6 +62,9 @@ pub struct OAuth {
     pub token_url: String,
     /// The revocation endpoint (RFC 7009 or like it).
     pub revoke_url: Option<String>,
+    /// What a revocation there ends.
+    #[serde(default)]
+    pub revoke_reach: RevokeReach,
     /// The introspection endpoint (RFC 7662 or like it).
     pub introspect_url: Option<String>,
     /// Where a short-lived token is changed for a long-lived one.
@@ -92,6 +95,17 @@ pub struct OAuth {
 
 fn client_id() -> String {
     "client_id".to_owned()
+}
+
+/// What a revocation ends at a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeReach {
+    /// The token that is shown, with what renews it.
+    Token,
+    /// All that the person granted the app. Also where no source says more.
+    #[default]
+    Grant,
 }
 
 /// PKCE at a network.

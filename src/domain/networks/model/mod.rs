@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub use self::answer::{Dialect, Endpoint, ErrorBody, ErrorClass, ErrorRule, HeaderRule};
 pub use self::credit::{Amount, CreditClass, LimitRule, Owner, Phase, Unit, Window};
-pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Probe, Renewal, Rotation, TokenKind};
+pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Probe, Renewal, RevokeReach, Rotation, TokenKind};
 pub use self::operation::{Cost, Operation, OperationScopes};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
 pub use self::whose::{AccountLookup, GrantedLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};

@@ -1,0 +1,136 @@
+//! Giving a token back at its network, after nobody here can use it any more.
+//!
+//! Where a network knows only the grant as a whole, a revocation would end the person's other tokens, too: it is made for the last one of
+//! them only. What can't be reached is tried again for three days ([`RetryRule`]).
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::domain::networks::{ErrorClass, RevokeReach};
+use crate::domain::retry::{Failure, RetryRule, RetryVerdict};
+
+/// What became of a revocation at a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It is to be made.
+    Pending,
+    /// The network knows the token no more.
+    Done,
+    /// The network would have ended other tokens of the same person, which are in use.
+    Shared,
+    /// The network did not do it: the person must remove the app there.
+    GivenUp,
+}
+
+impl Standing {
+    /// The name used in SQL and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Standing::Pending => "pending",
+            Standing::Done => "done",
+            Standing::Shared => "shared",
+            Standing::GivenUp => "given_up",
+        }
+    }
+
+    /// The standing of that name.
+    pub fn from_name(name: &str) -> Option<Standing> {
+        [Standing::Pending, Standing::Done, Standing::Shared, Standing::GivenUp]
+            .into_iter()
+            .find(|standing| standing.as_str() == name)
+    }
+}
+
+/// Whether a revocation that reaches so far may be made while the same person has `others` tokens of the same app.
+pub fn may_revoke(reach: RevokeReach, others: u64) -> bool {
+    match reach {
+        RevokeReach::Token => true,
+        RevokeReach::Grant => others == 0,
+    }
+}
+
+/// What the network said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// How many attempts were made, this one included; from 1.
+    pub attempts: u32,
+    /// When the revocation was asked for.
+    pub asked_at: Timestamp,
+    /// When this attempt ended.
+    pub now: Timestamp,
+    /// The class of the answer; `None`: there was none.
+    pub answer: Option<ErrorClass>,
+    /// How long the network asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is over, like this.
+    Ended(Standing),
+    /// Try again after this wait.
+    Again(Duration),
+}
+
+/// Judges an attempt. `random` is uniform over all of `u64`. A token that the network does not know is as good as revoked.
+pub fn judge(attempt: &Attempt, random: u64) -> Verdict {
+    match attempt.answer {
+        Some(
+            ErrorClass::Ok
+            | ErrorClass::TokenExpired
+            | ErrorClass::TokenRevoked
+            | ErrorClass::TokenInvalid
+            | ErrorClass::PasswordChanged
+            | ErrorClass::RefreshRejected,
+        ) => return Verdict::Ended(Standing::Done),
+        Some(ErrorClass::BadRequest | ErrorClass::WrongTokenKind) => return Verdict::Ended(Standing::GivenUp),
+        _ => {}
+    }
+    let failure = Failure {
+        attempts: attempt.attempts,
+        first_tried_at: attempt.asked_at,
+        now: attempt.now,
+        asked_wait: attempt.retry_after,
+    };
+    match RetryRule::default().judge(&failure, random) {
+        RetryVerdict::After(wait) => Verdict::Again(wait),
+        RetryVerdict::TooManyAttempts | RetryVerdict::TooOld => Verdict::Ended(Standing::GivenUp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(answer: Option<ErrorClass>, attempts: u32) -> Attempt {
+        let asked_at = Timestamp::from_secs(1_000_000);
+        Attempt { attempts, asked_at, now: asked_at + Duration::from_secs(60), answer, retry_after: None }
+    }
+
+    #[test]
+    fn what_the_network_does_not_know_is_revoked_and_the_rest_is_tried_again() {
+        let done = [ErrorClass::Ok, ErrorClass::TokenInvalid, ErrorClass::TokenRevoked, ErrorClass::RefreshRejected];
+        for class in done {
+            assert_eq!(judge(&attempt(Some(class), 1), 0), Verdict::Ended(Standing::Done), "{class:?}");
+        }
+        for class in [ErrorClass::Transient, ErrorClass::RateLimitedApp, ErrorClass::AppLevel] {
+            assert!(matches!(judge(&attempt(Some(class), 1), 7), Verdict::Again(_)), "{class:?}");
+        }
+        assert!(matches!(judge(&attempt(None, 11), 7), Verdict::Again(_)));
+        assert_eq!(judge(&attempt(None, 12), 7), Verdict::Ended(Standing::GivenUp));
+        assert_eq!(judge(&attempt(Some(ErrorClass::BadRequest), 1), 7), Verdict::Ended(Standing::GivenUp));
+        let asked =
+            Attempt { retry_after: Some(Duration::from_secs(500)), ..attempt(Some(ErrorClass::RateLimitedApp), 1) };
+        assert_eq!(judge(&asked, 0), Verdict::Again(Duration::from_secs(500)));
+    }
+
+    #[test]
+    fn a_grant_is_revoked_with_its_last_token() {
+        assert!(may_revoke(RevokeReach::Token, 3) && may_revoke(RevokeReach::Grant, 0));
+        assert!(!may_revoke(RevokeReach::Grant, 1));
+        for standing in [Standing::Pending, Standing::Done, Standing::Shared, Standing::GivenUp] {
+            assert_eq!(Standing::from_name(standing.as_str()), Some(standing));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Tokens that were revoked here are given back at their networks, so that nobody else who ever saw them can use them.
+//!
+//! The revocation here holds at once and waits for no network. What the network is to be told is queued with it, in its transaction, with
+//! the secrets sealed once more, by the broker's own keys; they are destroyed when the network has answered for good, or after three days.
+
+use std::time::Duration;
+
+use crate::domain::networks::{Answer, ErrorClass, RevokeReach, TokenKind, classify_renewal};
+use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
+use crate::domain::token::{Token, TokenState};
+use crate::outbound::oauth::{Client, Credential, revocation};
+use crate::service::luck::luck;
+use crate::service::tokens::name_of;
+use crate::service::{Broker, Caller};
+pub use crate::store::StoredRevocation;
+use crate::store::{StoreError, StoredToken};
+use crate::vault::{OpenOwnError, OwnPlace, Place};
+
+/// How long a revocation that is over is kept.
+pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Revocations claimed at once.
+const AT_ONCE: u32 = 16;
+/// How long a claim lasts: longer than all of them may take, one after the other.
+const CLAIM: Duration = Duration::from_secs(300);
+/// How long a revocation waits for its network to be asked again, where that was asked too often.
+const PAUSE: Duration = Duration::from_secs(1);
+const TABLE: &str = "revocation";
+
+/// What came of asking a network.
+struct Told {
+    class: Option<ErrorClass>,
+    retry_after: Option<Duration>,
+    message: String,
+}
+
+impl Broker {
+    /// What its network is to be told of a token that is being revoked; `None`: the network can't be told, or does not accept the token
+    /// any more.
+    pub(super) fn revocation_of(&self, stored: &StoredToken) -> Option<StoredRevocation> {
+        let token = &stored.token;
+        let kind = self.catalogue.network(token.network.as_str())?.kind(token.kind.as_str())?;
+        kind.oauth.as_ref()?.revoke_url.as_ref()?;
+        if !matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. }) {
+            return None;
+        }
+        let anew = |column, sealed: &[u8]| {
+            let place = Place::of_token(&token.id, &token.team, token.version, column);
+            let opened = self.vault.open_sealed(&place, sealed).ok()?;
+            Some(self.vault.seal_own(&own_place(&token.id.to_string(), column), &opened))
+        };
+        Some(StoredRevocation {
+            token: token.id,
+            team: token.team.clone(),
+            network: token.network.clone(),
+            app: token.app.clone(),
+            kind: token.kind.clone(),
+            person: token.person.clone(),
+            sealed_access: Some(anew("access", &stored.sealed_access)?),
+            sealed_refresh: stored.sealed_refresh.as_deref().and_then(|sealed| anew("refresh", sealed)),
+            asked_at: self.now(),
+            attempts: 0,
+            standing: Standing::Pending,
+            message: String::new(),
+            ended_at: None,
+        })
+    }
+
+    /// What became of giving a token back at its network; `None`: its network was not to be told.
+    pub async fn revocation_standing(&self, token: &Token) -> Result<Option<StoredRevocation>, StoreError> {
+        match token.state {
+            TokenState::Revoked { .. } => self.store.find_revocation(token.id).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Tells networks what is due. Returns what was done, for people.
+    pub(super) async fn revoke_due(&self) -> Result<String, StoreError> {
+        let now = self.now();
+        let claimed = self.store.claim_revocations(now, now + CLAIM, AT_ONCE).await?;
+        let (count, mut ended) = (claimed.len(), 0);
+        for revocation in claimed {
+            ended += usize::from(self.give_token_back(revocation).await?);
+        }
+        Ok(format!("{count} networks to tell, {ended} told"))
+    }
+
+    /// Returns whether it is over.
+    async fn give_token_back(&self, revocation: StoredRevocation) -> Result<bool, StoreError> {
+        let (token, attempts) = (revocation.token, revocation.attempts);
+        let network = self.catalogue.network(revocation.network.as_str());
+        let Some(kind) = network.and_then(|network| network.kind(revocation.kind.as_str())).cloned() else {
+            let message = "the network left the catalogue; the person can remove the app there";
+            return self.end_revocation(&revocation, Standing::GivenUp, message.to_owned()).await;
+        };
+        let others = self.store.count_of_person(&revocation.network, &revocation.app, &revocation.person).await?;
+        let reach = kind.oauth.as_ref().map_or(RevokeReach::Grant, |oauth| oauth.revoke_reach);
+        if !may_revoke(reach, others) {
+            let message = format!(
+                "the network would end {others} other tokens of the same person, too; it is told with the last of them"
+            );
+            return self.end_revocation(&revocation, Standing::Shared, message).await;
+        }
+        if !self.renewals.may_ask(&revocation.network, &revocation.app) {
+            let later = self.now() + PAUSE;
+            return self.store.postpone_revocation(token, attempts, later, revocation.message).await.map(|_| false);
+        }
+        let told = match self.tell_network(&revocation, &kind).await {
+            Ok(told) => told,
+            Err(message) => return self.end_revocation(&revocation, Standing::GivenUp, message).await,
+        };
+        let attempt = Attempt {
+            attempts,
+            asked_at: revocation.asked_at,
+            now: self.now(),
+            answer: told.class,
+            retry_after: told.retry_after,
+        };
+        match judge(&attempt, luck()) {
+            Verdict::Ended(standing) => self.end_revocation(&revocation, standing, told.message).await,
+            Verdict::Again(wait) => {
+                let due_at = self.now() + wait;
+                self.store.postpone_revocation(token, attempts, due_at, told.message).await.map(|_| false)
+            }
+        }
+    }
+
+    /// Asks the network, or says why it can never be asked.
+    async fn tell_network(&self, stored: &StoredRevocation, kind: &TokenKind) -> Result<Told, String> {
+        let row = stored.token.to_string();
+        let open = |column, sealed: &[u8]| self.vault.open_own(&own_place(&row, column), sealed);
+        let opened = || -> Result<Option<Credential>, OpenOwnError> {
+            let Some(access) = &stored.sealed_access else { return Ok(None) };
+            let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?;
+            Ok(Some(Credential { access: open("access", access)?, refresh }))
+        };
+        let credential = opened().ok().flatten().ok_or("its stored secret does not open")?;
+        let (id, secret) = self
+            .client_of(&stored.network, &stored.app)
+            .map_err(|_| "the stored client secret of its app does not open".to_owned())?;
+        let client = Client { id, secret };
+        let request = kind
+            .oauth
+            .as_ref()
+            .and_then(|oauth| revocation(oauth, &client, &credential, &stored.person))
+            .ok_or("nothing is known of the client of its app, or of the person; the person can remove the app at the network")?;
+        let Some(network) = self.catalogue.network(stored.network.as_str()) else {
+            return Err("the network left the catalogue".to_owned());
+        };
+        Ok(match self.renewals.network().ask(&request).await {
+            Err(error) => Told { class: None, retry_after: None, message: error.to_string() },
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                Told { class: Some(ErrorClass::Ok), retry_after: None, message: String::new() }
+            }
+            Ok(answer) => {
+                let said = Answer { status: answer.status, headers: &answer.headers, body: &answer.body };
+                let said = classify_renewal(network, &said);
+                let message = format!("the network answered {}", answer.status);
+                Told { class: Some(said.class), retry_after: said.retry_after, message }
+            }
+        })
+    }
+
+    async fn end_revocation(
+        &self,
+        revocation: &StoredRevocation,
+        standing: Standing,
+        message: String,
+    ) -> Result<bool, StoreError> {
+        let StoredRevocation { token, team, network, attempts, .. } = revocation;
+        if standing == Standing::GivenUp {
+            tracing::warn!(%token, %network, message, "a revoked token could not be given back at its network; the person can remove the app there");
+        }
+        let detail = format!("standing={} attempts={attempts} comment={message}", standing.as_str());
+        let mut audit =
+            self.audit(&Caller::Broker, "token.give_back", name_of(team, *token), detail.trim_end().to_owned());
+        audit.team = Some(team.clone());
+        self.store.end_revocation(*token, *attempts, standing, message, audit).await
+    }
+}
+
+fn own_place<'a>(row: &'a str, column: &'static str) -> OwnPlace<'a> {
+    OwnPlace { table: TABLE, row, column, version: 1 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Revocations on a whole broker whose networks answer as they are told.
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::base::ids::{TeamId, TokenId};
+use crate::base::secret::Secret;
+use crate::outbound::http::{NetworkAnswer, NoAnswer};
+use crate::service::apps::{UpdateApp, default_app};
+use crate::service::testing::{TestBroker, ask};
+
+struct Bench {
+    test: TestBroker,
+    team: TeamId,
+    token: TokenId,
+}
+
+async fn bench() -> Bench {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let client = UpdateApp {
+        client_id: Some("app".to_owned()),
+        client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+        ..UpdateApp::default()
+    };
+    test.broker.update_app(&test.admin, &"x".parse().unwrap(), &default_app(), client).await.unwrap();
+    let token = test.token(&team, "ann").await;
+    Bench { test, team, token }
+}
+
+impl Bench {
+    async fn revoke(&self) {
+        self.test.broker.revoke_token(&self.test.admin, &self.team, self.token, "").await.unwrap();
+    }
+
+    fn answer(&self, status: u16, body: &str) {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        self.test.endpoint.answer_next(Ok(NetworkAnswer { status, headers: Vec::new(), body }));
+    }
+
+    async fn told(&self) -> String {
+        self.test.broker.revoke_due().await.unwrap()
+    }
+
+    async fn standing(&self) -> StoredRevocation {
+        self.test.broker.store.find_revocation(self.token).await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_given_back_and_its_secrets_destroyed() {
+    let bench = bench().await;
+    bench.revoke().await;
+    let queued = bench.standing().await;
+    assert_eq!((queued.standing, bench.test.endpoint.asked()), (Standing::Pending, 0), "no network is waited for");
+    let sealed = queued.sealed_access.unwrap();
+    assert!(!sealed.windows(6).any(|part| part == b"access"));
+    let collector = bench.test.collector(&bench.team, "one").await;
+    let refused = bench.test.broker.acquire_lease(&bench.test.caller(collector.id), ask(&bench.team, 1)).await;
+    assert!(refused.is_err());
+    let test = bench.test.restart().await;
+    let bench = Bench { test, ..bench };
+    bench.answer(200, "{}");
+    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    let over = bench.standing().await;
+    assert_eq!((over.standing, over.sealed_access, over.sealed_refresh), (Standing::Done, None, None));
+    assert_eq!(bench.told().await, "0 networks to tell, 0 told");
+    bench.revoke().await;
+    assert_eq!(bench.test.endpoint.asked(), 1, "it is given back once");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_down_is_told_later_and_not_for_ever() {
+    let bench = bench().await;
+    bench.revoke().await;
+    bench.test.endpoint.answer_next(Err(NoAnswer::Lost));
+    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(bench.standing().await.standing, Standing::Pending);
+    for _ in 0..20 {
+        bench.test.clock.advance(Duration::from_secs(13 * 3600));
+        bench.answer(503, "<html>");
+        bench.told().await;
+    }
+    let over = bench.standing().await;
+    assert_eq!((over.standing, over.sealed_access), (Standing::GivenUp, None));
+    assert!(over.message.contains("503"), "{}", over.message);
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_network_does_not_accept_any_more_is_not_shown_to_it() {
+    let bench = bench().await;
+    let reason = crate::domain::token::Reason::RevokedByPerson;
+    bench.test.broker.invalidate_token(&bench.test.admin, &bench.team, bench.token, reason, "").await.unwrap();
+    bench.revoke().await;
+    assert_eq!(bench.test.broker.store.find_revocation(bench.token).await.unwrap(), None);
+    bench.test.stop().await;
+}
