@@ -17,7 +17,7 @@ mod ledger;
 mod report;
 mod restore;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,13 +97,35 @@ impl LeasePlace {
     }
 }
 
-/// A lease can't go on; its holder must be told.
+/// Leases that can't go on for one cause; their holders must be told. All in one, so that each of many streams is woken once, whatever
+/// the number of leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recall {
-    /// The lease.
-    pub lease: LeaseId,
+    /// The leases, in order.
+    leases: Arc<[LeaseId]>,
     /// Why.
     pub verdict: Verdict,
+}
+
+impl Recall {
+    fn new(mut leases: Vec<LeaseId>, verdict: Verdict) -> Self {
+        leases.sort_unstable();
+        Self { leases: leases.into(), verdict }
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> &[LeaseId] {
+        &self.leases
+    }
+
+    /// Those of `bound` that are taken back.
+    pub fn among(&self, bound: &HashSet<LeaseId>) -> Vec<LeaseId> {
+        if bound.len() < self.leases.len() {
+            bound.iter().filter(|lease| self.leases.binary_search(lease).is_ok()).copied().collect()
+        } else {
+            self.leases.iter().filter(|lease| bound.contains(lease)).copied().collect()
+        }
+    }
 }
 
 impl Engine {
@@ -282,9 +304,9 @@ impl Engine {
     }
 
     fn tell(&self, leases: Vec<LeaseId>, verdict: Verdict) {
-        for lease in leases {
-            // Without a stream nobody listens; the holder learns it with its next report.
-            let _ = self.0.recalls.send(Recall { lease, verdict });
+        if !leases.is_empty() {
+            // Without a stream nobody listens; the holders learn it with their next reports.
+            let _ = self.0.recalls.send(Recall::new(leases, verdict));
         }
     }
 

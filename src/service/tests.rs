@@ -98,7 +98,7 @@ async fn a_team_is_deleted_when_it_is_empty_or_by_force() {
     let refused = test.broker.delete_team(&test.admin, &acme, false).await;
     assert!(matches!(refused, Err(TeamError::NotEmpty { tokens: 1, collectors: 1, leases: 1, .. })), "{refused:?}");
     test.broker.delete_team(&test.admin, &acme, true).await.unwrap();
-    assert_eq!(recalls.try_recv().unwrap().lease, lease.lease);
+    assert_eq!(recalls.try_recv().unwrap().leases(), [lease.lease]);
     assert!(test.broker.store.find_token(token).await.unwrap().is_none());
     assert_eq!(test.broker.authenticate(Some(&key)).unwrap_err(), AuthenticateError::Invalid);
     assert!(matches!(test.broker.show_team(&acme).await, Err(TeamError::NotFound(_))));
@@ -158,7 +158,7 @@ async fn a_disabled_collector_gets_nothing_and_loses_what_it_holds() {
         let disabled = test.broker.disable_collector(&test.admin, &acme, one.id, "leaked").await.unwrap();
         assert!(disabled.disabled);
     }
-    assert_eq!(recalls.try_recv().unwrap().lease, lease.lease);
+    assert_eq!(recalls.try_recv().unwrap().leases(), [lease.lease]);
     assert!(recalls.try_recv().is_err(), "told once");
     let refused = test.broker.acquire_lease(&test.caller(one.id), ask(&acme, 1)).await;
     assert!(matches!(refused, Err(AcquireLeaseError::Forbidden(_))));
@@ -349,7 +349,7 @@ async fn a_token_out_of_use_is_not_leased_and_its_holders_are_told() {
             _ => ShownState::Invalid,
         };
         assert_eq!(shown.unwrap().state, expected);
-        assert_eq!(recalls.try_recv().unwrap().lease, lease.lease, "{end}");
+        assert_eq!(recalls.try_recv().unwrap().leases(), [lease.lease], "{end}");
         let refused = test.broker.acquire_lease(&test.caller(one.id), ask(&acme, 1)).await;
         assert!(matches!(refused, Err(AcquireLeaseError::NoUsableToken { .. })), "{end}: {:?}", refused.err());
     }

@@ -8,7 +8,6 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::domain::incident::{IncidentKind, Stage};
 use crate::domain::notice::Fact;
 use crate::domain::token::{Clocks, Reason, TokenState};
-use crate::engine::Recall;
 use crate::service::renew::RenewError;
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
@@ -232,14 +231,14 @@ async fn holders_are_recalled_in_the_breath_in_which_it_is_found() {
         }
     }
     let mut recalls = broker.engine.recalls();
-    let mut recalled = BTreeSet::new();
+    let mut recalled = BTreeSet::<crate::base::ids::LeaseId>::new();
     for (caller, lease) in &held {
         let body = br#"{"title":"Unauthorized","status":401}"#.to_vec();
         let answer = Some(Answered { status: 401, body, ..Answered::default() });
         let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
         broker.report_usage(caller, *lease, report).await.unwrap();
-        while let Ok(Recall { lease, .. }) = recalls.try_recv() {
-            recalled.insert(lease);
+        while let Ok(recall) = recalls.try_recv() {
+            recalled.extend(recall.leases());
         }
         if !broker.engine.incidents().is_empty() {
             break;

@@ -157,7 +157,7 @@ impl Task {
                 Some(()) = session.finish_one(), if session.has_work() => {}
                 told = recalls.recv() => match told {
                     Ok(recall) => {
-                        session.recalled(recall);
+                        session.recalled(&recall);
                         take_recalls(&mut session, &mut recalls);
                     }
                     Err(RecvError::Lagged(_)) => session.missed_messages(),
@@ -205,7 +205,7 @@ fn take(
 fn take_recalls(session: &mut Session, recalls: &mut broadcast::Receiver<Recall>) {
     loop {
         match recalls.try_recv() {
-            Ok(recall) => session.recalled(recall),
+            Ok(recall) => session.recalled(&recall),
             Err(TryRecvError::Lagged(_)) => session.missed_messages(),
             Err(TryRecvError::Empty | TryRecvError::Closed) => return,
         }

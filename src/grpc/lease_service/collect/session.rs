@@ -361,23 +361,26 @@ impl Session {
         if let Some((_, verdict)) = self.broker.engine.standing(lease)
             && !stays(verdict)
         {
-            self.recalled(Recall { lease, verdict });
+            self.recall(lease, verdict);
         }
     }
 
-    /// A lease can't go on: says so, if it is one of this stream.
-    pub fn recalled(&mut self, recall: Recall) {
-        if !self.bound.contains(&recall.lease) {
-            return;
+    /// Leases can't go on: says so of those that are of this stream.
+    pub fn recalled(&mut self, recall: &Recall) {
+        for lease in recall.among(&self.bound) {
+            self.recall(lease, recall.verdict);
         }
-        let (verdict, reason, stop_until) = show::verdict(recall.verdict);
+    }
+
+    fn recall(&mut self, lease: LeaseId, verdict: Verdict) {
+        let (verdict, reason, stop_until) = show::verdict(verdict);
         let event = pb::CollectRecall {
-            lease: format!("leases/{}", recall.lease),
+            lease: format!("leases/{lease}"),
             verdict: verdict.into(),
             reason: reason.into(),
             stop_until: optional_timestamp(stop_until),
         };
-        self.say(About::Lease(recall.lease), Event::Recall(event));
+        self.say(About::Lease(lease), Event::Recall(event));
     }
 
     fn say(&mut self, about: About, event: Event) {
