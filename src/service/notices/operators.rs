@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::base::secret::Secret;
 use crate::config::{self, Heard};
 use crate::domain::member::{MailAddress, MailAddressError};
-use crate::domain::notice::Kind;
+use crate::domain::notice::{Event, Kind};
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
 
 /// A destination of operators.
@@ -76,17 +76,14 @@ pub(super) fn of_config(alerts: &config::Alerts) -> Result<Vec<OperatorDestinati
 }
 
 impl OperatorDestination {
-    /// Whether it hears of that kind.
-    pub(super) fn hears(&self, kind: Kind) -> bool {
-        let of_many = matches!(
-            kind,
-            Kind::LoadTooHigh
-                | Kind::LoadCleared
-                | Kind::NoAccessTokens
-                | Kind::AccessTokensAgain
-                | Kind::IncidentOpened
-                | Kind::IncidentClosed
-        );
+    /// Whether it hears of an event. Of an incident there is one event for operators; those for the teams say the same.
+    pub(super) fn hears(&self, event: &Event) -> bool {
+        let of_many = match event.fact.kind() {
+            Kind::IncidentOpened | Kind::IncidentClosed => return event.team.is_none(),
+            kind => {
+                matches!(kind, Kind::LoadTooHigh | Kind::LoadCleared | Kind::NoAccessTokens | Kind::AccessTokensAgain)
+            }
+        };
         of_many || self.events == Heard::All
     }
 }

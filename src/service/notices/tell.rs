@@ -69,7 +69,7 @@ impl Broker {
             let budget = if matches!(operator.place, Place::Webhook { .. }) { OF_WEBHOOKS } else { OF_PEOPLE };
             hearing(operator.name.clone(), event, tell_from(event), budget)
         };
-        let hears = |operator: &&super::OperatorDestination| operator.hears(event.fact.kind());
+        let hears = |operator: &&super::OperatorDestination| operator.hears(event);
         self.notices.operators.iter().filter(hears).map(hearing).collect()
     }
 
