@@ -13,6 +13,8 @@ use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
 use crate::service::{Answered, ReportUsage};
 
+mod reset;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How the network answers.
