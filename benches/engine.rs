@@ -126,6 +126,7 @@ impl Stage {
             calls: CALLS,
             min_calls: CALLS,
             purpose: Purpose::CollectContent,
+            token: None,
             profile: None,
             kind: None,
             keys: Vec::new(),

@@ -228,6 +228,7 @@ impl World {
             calls,
             min_calls: 1,
             purpose,
+            token: None,
             profile: None,
             kind: None,
             keys: keys.into_iter().collect(),

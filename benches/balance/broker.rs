@@ -145,6 +145,7 @@ impl Broker {
                 calls: waiter.cost,
                 min_calls: 1,
                 purpose: judge.purpose,
+                token: None,
                 profile: None,
                 kind: None,
                 keys: Vec::new(),

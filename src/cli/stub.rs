@@ -243,6 +243,7 @@ service! { TokenService {
     resume_token: ResumeTokenRequest => ResumeTokenResponse,
     revoke_token: RevokeTokenRequest => RevokeTokenResponse,
     renew_token: RenewTokenRequest => RenewTokenResponse,
+    probe_token: ProbeTokenRequest => ProbeTokenResponse,
     invalidate_token: InvalidateTokenRequest => InvalidateTokenResponse,
 }
 

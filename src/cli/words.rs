@@ -45,6 +45,7 @@ words! {
     AlertState = "ALERT_STATE_";
     BucketOwner = "BUCKET_OWNER_";
     CanRenew = "CAN_RENEW_";
+    CheckOutcome = "CHECK_OUTCOME_";
     ConnectionProblemKind = "CONNECTION_PROBLEM_KIND_";
     ConnectionStage = "CONNECTION_STAGE_";
     CreditUnit = "CREDIT_UNIT_";

@@ -14,6 +14,7 @@ mod load;
 mod log;
 mod mail;
 mod networks;
+mod probes;
 mod reader;
 mod renewals;
 mod sections;
@@ -35,6 +36,7 @@ pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailSecurity};
 pub use networks::NetworkSettings;
+pub use probes::Probes;
 pub use renewals::Renewals;
 pub use sections::{Catalogue, Http, Keep, Metrics, Store};
 pub use sign_in::SignIn;
@@ -67,6 +69,8 @@ pub struct Config {
     pub credit: Credit,
     /// How tokens are kept alive.
     pub renewals: Renewals,
+    /// How tokens are checked.
+    pub probes: Probes,
     /// How members sign in, and how long they stay.
     pub sign_in: SignIn,
     /// How accounts are connected.
@@ -172,6 +176,7 @@ impl Section for Config {
             catalogue: from.section("catalogue"),
             credit: from.section("credit"),
             renewals: from.section("renewals"),
+            probes: from.section("probes"),
             sign_in: from.section("sign_in"),
             connections: from.section("connections"),
             load: from.section("load"),

@@ -17,6 +17,7 @@ pub mod member;
 pub mod networks;
 pub mod notice;
 pub mod pool;
+pub mod probe;
 pub mod profile;
 pub mod queue;
 pub mod reach;

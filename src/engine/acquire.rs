@@ -183,7 +183,7 @@ impl Engine {
             collector: request.collector,
             network: acquire.network.clone(),
             token: acquired.token,
-            operation: cell.network.operations[request.operation].id.clone(),
+            operation: cell.network.leased_operation(request.operation).id.clone(),
             purpose: request.purpose,
             collection: request.collection.to_string(),
             profile: request.profile.clone().unwrap_or_default(),
@@ -273,7 +273,7 @@ impl State {
 
     fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal, _now: Timestamp) {
         let Refusal::NoToken(why) = refusal else { return };
-        let operation = &cell.network.operations[acquire.request.operation];
+        let operation = cell.network.leased_operation(acquire.request.operation);
         for cost in &operation.costs {
             if let Some(class) = cell.network.class_index(cost.class.as_str()) {
                 self.without_token.insert((acquire.request.team.clone(), class), *why);

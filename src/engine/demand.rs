@@ -48,7 +48,7 @@ impl<'a> Asked<'a> {
         let what = (request.operation, request.purpose, &request.profile, &request.kind, &request.keys);
         Asked {
             network,
-            operation: &network.operations[request.operation],
+            operation: network.leased_operation(request.operation),
             team: &request.team,
             collection: &request.collection,
             calls: request.calls,
@@ -62,7 +62,7 @@ impl<'a> Asked<'a> {
     pub fn of_report(network: &'a Network, view: &'a LeaseView, usage: &'a UsageReport) -> Self {
         Asked {
             network,
-            operation: &network.operations[view.operation],
+            operation: network.leased_operation(view.operation),
             team: &view.team,
             collection: &view.collection,
             calls: usage.want_calls,

@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClassId;
-use crate::domain::networks::Network;
+use crate::domain::networks::{Cost, Network};
 use crate::domain::pool::{LeaseUse, LeaseView};
 use crate::engine::cell::State;
 use crate::store::{UsageKey, UsageRow};
@@ -14,14 +14,15 @@ impl State {
     pub(super) fn unwritten_usage(&mut self, network: &Network, now: Timestamp) -> Vec<UsageRow> {
         let mut rows = std::mem::take(&mut self.usage);
         for (lease, used) in self.pool.take_uses() {
-            rows.extend(usage_rows(network, &lease, used, now));
+            let kind = self.pool.kind_of(lease.token).unwrap_or_default();
+            rows.extend(usage_rows(network.leased_costs(lease.operation, kind), network, &lease, used, now));
         }
         rows
     }
 }
 
 /// One row without a class, and one for each class that the calls drew from.
-fn usage_rows(network: &Network, lease: &LeaseView, used: LeaseUse, now: Timestamp) -> Vec<UsageRow> {
+fn usage_rows(costs: &[Cost], network: &Network, lease: &LeaseView, used: LeaseUse, now: Timestamp) -> Vec<UsageRow> {
     let row = |class: Option<&ClassId>, credits| UsageRow {
         key: UsageKey {
             token: lease.token,
@@ -37,7 +38,6 @@ fn usage_rows(network: &Network, lease: &LeaseView, used: LeaseUse, now: Timesta
         errors: used.errors.min(used.calls),
         throttled: used.throttled.min(used.calls),
     };
-    let costs = network.operations[lease.operation].costs.iter();
-    let by_class = costs.map(|cost| row(Some(&cost.class), cost.units.saturating_mul(used.calls)));
+    let by_class = costs.iter().map(|cost| row(Some(&cost.class), cost.units.saturating_mul(used.calls)));
     std::iter::once(row(None, 0)).chain(by_class).collect()
 }

@@ -191,6 +191,13 @@ impl Engine {
         }
     }
 
+    /// The present secrets of a token came from the network a moment ago.
+    pub fn note_worked(&self, network: &NetworkId, token: TokenId) {
+        if let Some(cell) = self.0.cells.get(network) {
+            cell.lock().pool.note_worked(token, self.now());
+        }
+    }
+
     /// Takes in what an operator says of an app, from this instant on for every grant.
     pub fn set_app(&self, network: &NetworkId, app: &AppId, terms: AppTerms) {
         let Some(cell) = self.0.cells.get(network) else { return };

@@ -87,6 +87,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("TokenService/ResumeToken", Rule::Admin),
     ("TokenService/RevokeToken", Rule::Admin),
     ("TokenService/RenewToken", Rule::Admin),
+    ("TokenService/ProbeToken", Rule::Admin),
     ("TokenService/InvalidateToken", Rule::Admin),
     ("ConnectionService/StartConnection", Rule::Admin),
     ("ConnectionService/GetConnection", Rule::Operator),

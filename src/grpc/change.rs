@@ -32,7 +32,7 @@ macro_rules! changes {
 changes! {
     AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CancelConnectionRequest, CompleteConnectionRequest, CloseIncidentRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
     DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
-    PauseTokenRequest, RemoveMemberRequest, CancelJobRequest, RenewAllTokensRequest, RenewTokenRequest, ResumeJobRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
+    PauseTokenRequest, ProbeTokenRequest, RemoveMemberRequest, CancelJobRequest, RenewAllTokensRequest, RenewTokenRequest, ResumeJobRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
     UpdateCollectorRequest, UpdateMemberRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
 }
 

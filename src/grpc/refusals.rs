@@ -16,6 +16,7 @@ use crate::service::jobs::JobError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
+use crate::service::probe::ProbeError;
 use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::sealing::RotateError;
@@ -247,6 +248,21 @@ impl From<IncidentError> for Refusal {
             IncidentError::Closed(_) => refuse(Code::FailedPrecondition, ErrorReason::IncidentClosed, message),
             IncidentError::Store(error) => Refusal::from(error),
             IncidentError::Stopping => refuse(Code::Unavailable, ErrorReason::ShuttingDown, message).retry_in(PATIENCE),
+        }
+    }
+}
+
+impl From<ProbeError> for Refusal {
+    fn from(error: ProbeError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProbeError::Renew(error) => Refusal::from(error),
+            ProbeError::NotProbed { network, kind } => {
+                refuse(Code::FailedPrecondition, ErrorReason::TokenNotProbed, message)
+                    .with("network", network)
+                    .with("kind", kind)
+            }
+            ProbeError::NotYet { wait, .. } => refuse(Code::Aborted, ErrorReason::ProbeNotNow, message).retry_in(wait),
         }
     }
 }

@@ -136,6 +136,18 @@ impl TokenService for TokenServer {
         .await
     }
 
+    async fn probe_token(
+        &self,
+        request: Request<pb::ProbeTokenRequest>,
+    ) -> Result<Response<pb::ProbeTokenResponse>, Status> {
+        let read = |request: &pb::ProbeTokenRequest, mistakes: &mut _| read_name(&request.name, mistakes);
+        let call = "TokenService/ProbeToken";
+        change(&self.0, request, call, read, |broker, attempt, (team, id)| async move {
+            broker.probe_token(attempt, &team, id).await
+        })
+        .await
+    }
+
     async fn invalidate_token(
         &self,
         request: Request<pb::InvalidateTokenRequest>,

@@ -250,6 +250,7 @@ impl Broker {
                 calls: ask.calls,
                 min_calls: ask.min_calls.clamp(1, ask.calls),
                 purpose: ask.purpose,
+                token: None,
                 profile: ask.profile,
                 kind: ask.kind.and_then(|kind| kind.parse().ok()),
                 keys: ask.keys,

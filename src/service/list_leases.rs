@@ -96,7 +96,7 @@ impl Broker {
             collector: view.collector,
             network: network.id.clone(),
             token: view.token,
-            operation: network.operations[view.operation].id.clone(),
+            operation: network.leased_operation(view.operation).id.clone(),
             purpose: view.purpose,
             collection: view.collection.to_string(),
             profile: profile.as_deref().unwrap_or_default().to_owned(),

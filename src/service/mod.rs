@@ -29,6 +29,7 @@ pub mod members;
 pub mod networks;
 pub mod notices;
 pub mod page;
+pub mod probe;
 pub mod profiles;
 mod prune;
 pub mod renew;
@@ -75,6 +76,7 @@ use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
 use crate::service::jobs::Jobs;
 use crate::service::notices::Notices;
+use crate::service::probe::Probes;
 use crate::service::renew::Renewals;
 use crate::service::sealing::Sealing;
 use crate::service::sessions::SignInDesk;
@@ -142,6 +144,8 @@ pub struct Parts {
     pub incidents: Incidents,
     /// What telling people is done with.
     pub notices: Notices,
+    /// Checks that are under way.
+    pub probes: Probes,
     /// Imports that are known.
     pub imports: Imports,
 }

@@ -17,6 +17,7 @@ use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
 use crate::domain::notice::Fact;
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
+use crate::domain::probe::SETTLED_AFTER;
 use crate::domain::token::{Finding, Reason, Token};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 use crate::service::tokens::{ATTEMPTS, TokenError};
@@ -210,6 +211,28 @@ impl Broker {
         Ok(TakenReport::Open(Box::new(OpenReport { lease, place, outcome, pending, throttled })))
     }
 
+    /// Takes in the report of a call that the broker made itself, and waits until what it led to is durable.
+    ///
+    /// # Errors
+    /// What the store said; nothing if the lease is not open any more.
+    pub(in crate::service) async fn report_own_call(
+        &self,
+        lease: LeaseId,
+        report: CallReport,
+    ) -> Result<(), Option<StoreError>> {
+        let place = self.engine.place(lease).ok_or(None)?;
+        let usage = UsageReport { report, may_want: Purposes::default(), want_calls: 0, want_keys: Vec::new() };
+        let (outcome, pending) = self.engine.report(&place, lease, &usage).map_err(|failure| match failure {
+            ReportFailure::Store(error) => Some(error),
+            ReportFailure::Report(_) => None,
+        })?;
+        let finished = self.finish_report(OpenReport { lease, place, outcome, pending, throttled: 0 }).await;
+        finished.map(drop).map_err(|error| match error {
+            LeaseCallError::Store(error) => Some(error),
+            _ => None,
+        })
+    }
+
     /// Waits until what a report led to is durable. It becomes so even if nobody waits.
     pub async fn finish_report(&self, open: OpenReport) -> Result<Standing, LeaseCallError> {
         let OpenReport { lease, place, mut outcome, pending, throttled } = open;
@@ -350,7 +373,9 @@ impl Broker {
                 alerts: Vec::new(),
             };
             let settled_by_renewal = matches!(finding, Finding::Dead(Reason::Expired | Reason::NotAccepted));
+            let in_doubt = finding == Finding::Doubtful;
             match self.store.change_token(change).await {
+                Ok(()) if in_doubt => return self.store.hasten_probe(token, self.now() + SETTLED_AFTER).await,
                 Ok(()) if settled_by_renewal => return self.hasten_renewal(&stored.token).await,
                 Ok(()) => return Ok(()),
                 Err(TokenChangeError::Changed { .. }) => {}

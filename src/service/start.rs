@@ -30,6 +30,7 @@ use crate::service::jobs::Jobs;
 use crate::service::key_source::{FoundKey, KeySource, KeySourceError};
 use crate::service::keys::CreateKey;
 use crate::service::notices::{Notices, NoticesError};
+use crate::service::probe::Probes;
 use crate::service::renew::Renewals;
 use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::sessions::SignInDesk;
@@ -143,6 +144,7 @@ impl Broker {
             renewals: Renewals::new(endpoint, pace),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
+            probes: Probes::default(),
             imports: Imports::default(),
         });
         broker.restore_alerts().await?;

@@ -100,6 +100,7 @@ pub fn redirected(network: &Network, text: &str, address: SocketAddr) -> String 
             kind.profiles.as_ref().map(|lookup| &lookup.request),
             kind.granted.as_ref().map(|lookup| &lookup.request),
         ];
+        urls.extend(kind.probe.iter().filter_map(|probe| Some(probe.method_and_url()?.1)));
         urls.extend(lookups.into_iter().flatten().filter_map(|request| request.strip_prefix("GET ")));
     }
     urls.into_iter()

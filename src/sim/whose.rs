@@ -21,6 +21,8 @@ enum Question {
     Account,
     Profiles,
     Permissions,
+    /// What is left of each limit; it costs nothing.
+    Limits,
 }
 
 fn question(family: Family, path: &str) -> Option<Question> {
@@ -39,6 +41,7 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::Tumblr, "user/info", Question::Account),
         (Family::Mastodon, "accounts/verify_credentials", Question::Account),
         (Family::GitHub, "user", Question::Account),
+        (Family::GitHub, "rate_limit", Question::Limits),
         (Family::Other, "me", Question::Account),
     ];
     known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
@@ -60,6 +63,7 @@ pub(super) fn told(
     let family = Family::of(network);
     Some(match question(family, path)? {
         Question::Account => account(family, token),
+        Question::Limits => json!({ "resources": {}, "rate": {} }),
         Question::Permissions => permissions(simulation, network, token),
         Question::Profiles => profiles(simulation, network, query, token),
     })

@@ -32,6 +32,7 @@ pub mod member;
 pub mod meta;
 pub mod notice;
 pub mod outbox;
+pub mod probe;
 pub mod profile;
 pub mod renewal;
 pub mod revocation;
@@ -68,6 +69,7 @@ pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, 
 pub use meta::{MetaName, MetaStore};
 pub use notice::{NoticeStore, ReadMarks};
 pub use outbox::{ClaimLanes, Hearing, OutboxFacts, OutboxRow, OutboxState, OutboxStore, SendResult, Telling};
+pub use probe::ProbeStore;
 pub use profile::ProfileStore;
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use revocation::{RevocationStore, StoredRevocation};
@@ -93,6 +95,7 @@ pub trait Store:
     + TokenStore
     + RenewalStore
     + RevocationStore
+    + ProbeStore
     + LeaseStore
     + CreditStore
     + ClockStore

@@ -274,6 +274,12 @@ impl NetworkMetrics {
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
+    /// A check of a token ended; `outcome` is a word of the program.
+    pub fn probe_ended(&self, outcome: &'static str) {
+        let key = key(table::PROBES, &[self.label.clone(), outcome.into()]);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
     /// A request began to wait.
     pub fn wait_began(&self) {
         self.waiting.increment(1.0);

@@ -63,6 +63,8 @@ table! {
         "Calls that a network refused for a limit, as collectors reported them.";
     RENEWALS = "renewals_total", Kind::Counter, "renewals", ["network", "outcome"],
         "Renewals of tokens that ended: renewed, refused for good, or failed and tried again.";
+    PROBES = "probes_total", Kind::Counter, "checks", ["network", "outcome"],
+        "Checks of tokens by the broker itself, by what came of them: works, in doubt, ended, not permitted, limited, app refused, or no answer.";
     OVER_GRANTS = "over_grants", Kind::Gauge, "buckets", [],
         "Bucket windows in which more was granted than the limit allows, recomputed from the books. Must be 0.";
     BLOCK_WASTE = "block_wasted_credits_total", Kind::Counter, "credits", ["network", "class"],

@@ -37,6 +37,8 @@ enum Who {
     Departed,
     /// The same, who learn that the token has no refresh token: nothing is asked of a network.
     Renewer,
+    /// Who may check tokens; this one is dead.
+    Prober,
     /// Operators, who learn that nobody has given consent yet.
     ReaderTooEarly,
     /// Operators who may change things, who learn the same.
@@ -64,6 +66,7 @@ fn decisions(who: Who) -> [Option<ErrorReason>; CALLERS] {
         Who::Admin => [missing, invalid, role, role, role, None],
         Who::ReaderTooEarly => [missing, invalid, role, role, Some(R::ConnectionNotReady), Some(R::ConnectionNotReady)],
         Who::AdminTooEarly => [missing, invalid, role, role, role, Some(R::ConnectionNotReady)],
+        Who::Prober => [missing, invalid, role, role, role, Some(R::TokenState)],
         Who::Renewer => [missing, invalid, role, role, role, Some(R::TokenNotRenewable)],
     }
 }
@@ -172,6 +175,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("TokenService/ResumeToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/RenewToken", Who::Renewer, r#"name: "<token>""#),
     ("TokenService/InvalidateToken", Who::Admin, r#"name: "<token>" reason: TOKEN_REASON_PASSWORD_CHANGED"#),
+    ("TokenService/ProbeToken", Who::Prober, r#"name: "<token>""#),
     ("TokenService/RevokeToken", Who::Admin, r#"name: "<token>""#),
     ("MemberService/RemoveMember", Who::Admin, r#"name: "<member>""#),
     ("MemberService/GetDeparture", Who::Departed, r#"name: "<member>""#),

@@ -13,8 +13,12 @@ use crate::support::{Scene, has_ended, run_bounded, tool};
 const TRIES: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(200);
 /// Metrics that have a value only after something went wrong, a window ended, or a network was asked to renew.
-const RARE: &[&str] =
-    &["token_broker_block_wasted_credits_total", "token_broker_messages_total", "token_broker_renewals_total"];
+const RARE: &[&str] = &[
+    "token_broker_block_wasted_credits_total",
+    "token_broker_messages_total",
+    "token_broker_renewals_total",
+    "token_broker_probes_total",
+];
 
 async fn get(url: &str) -> Option<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();

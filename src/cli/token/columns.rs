@@ -67,6 +67,8 @@ pub const FIELDS: &[Column<pb::Token>] = &[
     }),
     Column::text("reserve", |token, _| token.reserve_percent.map(|one| format!("{one} %")).unwrap_or_default().into()),
     Column::text("leases", |token, _| token.active_leases.into()),
+    Column::text("last check", |token, view| view.time(token.last_check_time.as_ref())),
+    Column::text("came of it", |token, _| word_of::<pb::CheckOutcome>(token.last_check_outcome).into()),
     Column::text("added", |token, view| view.time(token.create_time.as_ref())),
 ];
 

@@ -54,6 +54,12 @@ pub enum TokenCommand {
         #[arg(required = true, value_name = "TOKEN")]
         tokens: Vec<String>,
     },
+    /// Check tokens now, by a call of the broker's own. They are checked by themselves once a day; this is for who wants to be sure.
+    Test {
+        /// Their ids, `tok_…`.
+        #[arg(required = true, value_name = "TOKEN")]
+        tokens: Vec<String>,
+    },
     /// Mark tokens as invalid, for a reason that was learnt elsewhere. Connecting them again heals them.
     #[command(
         after_help = "Example:\n  token-broker token invalidate tok_0192… --reason password_changed --comment 'call with Ann'"
@@ -220,6 +226,10 @@ pub async fn run(command: TokenCommand, session: &mut Session) -> Result<(), Fai
             let comment = Comment { comment: String::new() };
             each(session, Several { tokens, comment }, Change::Renew).await
         }
+        TokenCommand::Test { tokens } => {
+            let comment = Comment { comment: String::new() };
+            each(session, Several { tokens, comment }, Change::Test).await
+        }
         TokenCommand::Invalidate { several, reason } => each(session, several, Change::Invalidate(reason)).await,
         TokenCommand::Update { token, fields } => update(session, &token, fields).await,
     }
@@ -321,6 +331,7 @@ enum Change {
     Resume,
     Revoke,
     Renew,
+    Test,
     Invalidate(pb::TokenReason),
 }
 
@@ -347,6 +358,7 @@ async fn each(session: &mut Session, several: Several, change: Change) -> Result
 fn show_changed(session: &mut Session, changed: &[pb::Token]) -> Result<(), Failure> {
     match (session.terminal.format, changed) {
         (_, []) => Ok(()),
+        (Format::Table, [only]) if only.last_check_time.is_some() => session.terminal.record(only, FIELDS),
         (Format::Table, _) => session.terminal.table(changed, COLUMNS),
         (_, [only]) => session.terminal.message(only),
         (Format::Jsonl, _) => changed.iter().try_for_each(|token| session.terminal.message(token)),
@@ -385,6 +397,10 @@ async fn change_one(session: &Session, token: &str, change: Change, several: &Se
         Change::Renew => {
             let request = pb::RenewTokenRequest { name, request_id };
             part(client.renew_token(session.request(request)).await?, |answer| answer.token)
+        }
+        Change::Test => {
+            let request = pb::ProbeTokenRequest { name, request_id };
+            part(client.probe_token(session.request(request)).await?, |answer| answer.token)
         }
         Change::Invalidate(reason) => {
             let request = pb::InvalidateTokenRequest { name, reason: reason.into(), comment, request_id };

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::check_errors;
 use super::document::{Document, Place};
+use super::lookup::PROBE_OPERATION;
 use super::model::{
     Amount, ClientAuth, Cost, CreditClass, Dialect, HeaderRule, LimitRule, Network, OAuth, OAuthQuirk, Operation,
     Renewal, TokenKind, Unit, Window,
@@ -128,6 +129,7 @@ impl Check<'_, '_> {
                 let place = place.key("probe");
                 self.request(&place.key("request"), &probe.request);
                 self.costs(&place.key("costs"), &probe.costs);
+                self.known_kinds(&place.key("counted_as"), probe.counted_as.as_slice());
             }
             self.lookups(&place, kind);
         }
@@ -269,6 +271,9 @@ impl Check<'_, '_> {
         for (at, operation) in self.network.operations.iter().enumerate() {
             let place = place.at(at);
             self.some_text(&place.key("about"), &operation.about);
+            if operation.id.as_str() == PROBE_OPERATION {
+                self.document.note(&place.key("id"), "is what the broker calls its own checks: choose another");
+            }
             if !METHODS.contains(&operation.method.as_str()) {
                 let message = format!("'{}' is no method: write one of {}", operation.method, METHODS.join(", "));
                 self.document.note(&place.key("method"), message);

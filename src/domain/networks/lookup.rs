@@ -1,11 +1,29 @@
 //! Finding things in a network: by name, and by position. The position of a kind, a class or an operation is fixed for
 //! the life of the catalogue, so that it can stand for the name where names are too slow.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::model::{
-    Amount, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, TokenKind, Window,
+    Amount, Binding, Cost, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, TokenKind,
+    Verified, Window,
 };
+
+/// The broker's own check of a token, as leases, audit and ledger name it. No operation of the catalogue is called so.
+pub const PROBE_OPERATION: &str = "token.probe";
+
+/// Stands behind the operations of every network. What it costs is up to the kind of token.
+static PROBE: LazyLock<Operation> = LazyLock::new(|| Operation {
+    id: PROBE_OPERATION.parse().expect("'token.probe' is the id of an operation"),
+    about: "The broker's own check of a token.".to_owned(),
+    method: "GET".to_owned(),
+    path: "/".to_owned(),
+    purposes: vec![Purpose::Validate],
+    scopes: Vec::new(),
+    kinds: Vec::new(),
+    costs: Vec::new(),
+    verified: Verified::Documented,
+});
 
 impl Network {
     /// The kind of token of that name.
@@ -43,6 +61,29 @@ impl Network {
         self.operations.iter().position(|operation| operation.id.as_str() == id)
     }
 
+    /// The position that stands for the broker's own check of a token: behind all operations.
+    pub fn probe_index(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// The operation at a position that a lease is for; behind all of them stands the broker's own check of a token.
+    pub fn leased_operation(&self, at: usize) -> &Operation {
+        self.operations.get(at).unwrap_or(&PROBE)
+    }
+
+    /// The position of what a lease is for.
+    pub fn leased_index(&self, id: &str) -> Option<usize> {
+        self.operation_index(id).or_else(|| (id == PROBE_OPERATION).then(|| self.probe_index()))
+    }
+
+    /// What a call costs that is leased with a token of the kind at `kind`.
+    pub fn leased_costs(&self, at: usize, kind: usize) -> &[Cost] {
+        match self.operations.get(at) {
+            Some(operation) => &operation.costs,
+            None => self.kinds.get(kind).and_then(|kind| kind.probe.as_ref()).map_or(&[], |probe| &probe.costs),
+        }
+    }
+
     /// The scopes that a token of `kind` needs for `purpose`; `None` where that kind can't serve it.
     pub fn scopes_for(&self, kind: &str, purpose: Purpose) -> Option<&[String]> {
         self.kind(kind)?.scopes_for(purpose)
@@ -70,6 +111,13 @@ impl Network {
 }
 
 impl TokenKind {
+    /// Whether the broker can check a token of this kind: there is a check, and nothing is needed for it that the broker does not have.
+    pub fn is_probed(&self) -> bool {
+        let signed = [Binding::Dpop, Binding::OAuth1Signature];
+        let complete = self.probe.as_ref().is_some_and(|probe| !probe.request.contains('{'));
+        complete && !signed.iter().any(|binding| self.bindings.contains(binding))
+    }
+
     /// The scopes that it needs for `purpose`; `None` where it can't serve it.
     pub fn scopes_for(&self, purpose: Purpose) -> Option<&[String]> {
         self.scopes.iter().find(|needed| needed.purpose == purpose).map(|needed| needed.scopes.as_slice())

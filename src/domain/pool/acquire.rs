@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::TokenId;
 use crate::domain::credit::BlockTake;
 use crate::domain::pool::ask::{AcquireRequest, Acquired};
 use crate::domain::pool::cooling::Passage;
@@ -18,6 +19,9 @@ impl Pool {
     /// [`Pool::confirm`].
     pub fn acquire(&mut self, now: Timestamp, request: &AcquireRequest) -> Result<Acquired, Refusal> {
         self.advance(now);
+        if let Some(token) = request.token {
+            return self.acquire_token(now, token, request);
+        }
         self.ensure_index(request.operation, now);
         let Some(team) = self.team_number(&request.team) else { return Err(Refusal::NoToken(NoToken::None)) };
         let mut refusals = Refusals::default();
@@ -135,11 +139,30 @@ impl Pool {
         None
     }
 
+    /// Opens a lease on one token, whatever the others are worth.
+    fn acquire_token(&mut self, now: Timestamp, token: TokenId, request: &AcquireRequest) -> Result<Acquired, Refusal> {
+        let slot = self.by_token.get(&token).copied().filter(|slot| self.slots[*slot as usize].is_probed(now));
+        let Some(slot) = slot else { return Err(Refusal::NoToken(NoToken::None)) };
+        let mut refusals = Refusals::default();
+        match self.try_usable(now, slot, request, &mut refusals) {
+            Attempt::Acquired(acquired) => {
+                self.rescore_slot(slot, now);
+                Ok(*acquired)
+            }
+            _ => Err(refusals.worst().unwrap_or(Refusal::NoToken(NoToken::None))),
+        }
+    }
+
     fn try_slot(&mut self, now: Timestamp, slot: u32, request: &AcquireRequest, refusals: &mut Refusals) -> Attempt {
         let held = &self.slots[slot as usize];
         if !held.is_usable(now) {
             return Attempt::NotThisToken;
         }
+        self.try_usable(now, slot, request, refusals)
+    }
+
+    fn try_usable(&mut self, now: Timestamp, slot: u32, request: &AcquireRequest, refusals: &mut Refusals) -> Attempt {
+        let held = &self.slots[slot as usize];
         if held.is_busy() {
             refusals.busy = true;
             return Attempt::NotThisToken;

@@ -25,6 +25,8 @@ pub struct AcquireRequest {
     pub min_calls: u64,
     /// What for.
     pub purpose: Purpose,
+    /// This token and no other, for the broker's own check of it; also one that is paused.
+    pub token: Option<TokenId>,
     /// Only tokens that speak for this profile.
     pub profile: Option<String>,
     /// Only tokens of this kind.

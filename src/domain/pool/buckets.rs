@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, BlockId};
+use crate::base::ids::{AppId, BlockId, KindId};
 use crate::domain::credit::{Bucket, BucketKey, BucketNote, after_reserve, limit, span};
-use crate::domain::networks::{Amount, LimitRule, Network, Owner, Phase, Window};
+use crate::domain::networks::{Amount, Cost, LimitRule, Network, Operation, Owner, Phase, TokenKind, Window};
 use crate::domain::pool::{AppTerms, Draw, Pool, Wake};
 use crate::domain::token::TokenState;
 
@@ -69,25 +69,29 @@ pub fn rules_of(network: &Network) -> Vec<Rule> {
     classes.flat_map(|(class, entry)| entry.limits.iter().map(move |limit| rule(class, limit))).collect()
 }
 
-/// What each operation draws with each kind of token; `None` where the kind may not call it.
+/// What each operation draws with each kind of token; `None` where the kind may not call it. Behind the operations stands the broker's own
+/// check of a token.
 pub fn draws_of(network: &Network, rules: &[Rule]) -> Vec<Vec<Option<Arc<[Draw]>>>> {
-    let of = |operation: &crate::domain::networks::Operation, kind| {
-        operation.allows(kind).then(|| {
-            let costs = operation.costs.iter();
-            let draws = costs.flat_map(|cost| {
-                let class = network.classes.iter().position(|class| class.id == cost.class);
-                let held = move |rule: &Rule| Some(rule.class) == class && rule.limit.holds_for(kind);
-                rules.iter().enumerate().filter(move |(_, rule)| held(rule)).map(|(at, rule)| Draw {
-                    rule: u16::try_from(at).expect("the catalogue holds few limits per network"),
-                    units: cost.units,
-                    distinct: matches!(rule.limit.window, Window::Distinct { .. }),
-                })
-            });
-            draws.collect()
-        })
+    let drawn = |costs: &[Cost], kind: &KindId| -> Arc<[Draw]> {
+        let draws = costs.iter().flat_map(|cost| {
+            let class = network.classes.iter().position(|class| class.id == cost.class);
+            let held = move |rule: &Rule| Some(rule.class) == class && rule.limit.holds_for(kind);
+            rules.iter().enumerate().filter(move |(_, rule)| held(rule)).map(|(at, rule)| Draw {
+                rule: u16::try_from(at).expect("the catalogue holds few limits per network"),
+                units: cost.units,
+                distinct: matches!(rule.limit.window, Window::Distinct { .. }),
+            })
+        });
+        draws.collect()
     };
+    let of = |operation: &Operation, kind| operation.allows(kind).then(|| drawn(&operation.costs, kind));
     let kinds = |operation| network.kinds.iter().map(|kind| of(operation, &kind.id)).collect();
-    network.operations.iter().map(kinds).collect()
+    let of_probe = |kind: &TokenKind| {
+        let probe = kind.probe.as_ref().filter(|_| kind.is_probed())?;
+        Some(drawn(&probe.costs, probe.counted_as.as_ref().unwrap_or(&kind.id)))
+    };
+    let probes = network.kinds.iter().map(of_probe).collect();
+    network.operations.iter().map(kinds).chain(std::iter::once(probes)).collect()
 }
 
 fn window_name(window: &Window) -> String {

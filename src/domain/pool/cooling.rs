@@ -181,6 +181,9 @@ impl Pool {
         let (slot, operation) = (held.slot, held.operation as usize);
         let token = &self.slots[slot as usize];
         let (kind, same_secrets) = (token.kind as usize, held.version == token.version);
+        if same_secrets {
+            self.slots[slot as usize].worked_at = now;
+        }
         let Some(draws) = self.draws[operation][kind].clone() else { return };
         let opened = self
             .visit(slot, &draws, now, |place, cooling| (same_secrets || place != Place::Token) && cooling.prove(after));

@@ -335,7 +335,7 @@ impl Pool {
     /// is here.
     pub fn restore_lease(&mut self, lease: &Lease) -> bool {
         let Some(slot) = self.by_token.get(&lease.token).copied() else { return false };
-        let Some(operation) = self.network.operation_index(lease.operation.as_str()) else { return false };
+        let Some(operation) = self.network.leased_index(lease.operation.as_str()) else { return false };
         let held = Held {
             slot,
             version: self.slots[slot as usize].version,

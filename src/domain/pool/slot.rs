@@ -32,6 +32,8 @@ pub struct Slot {
     /// The first of the clocks that a renewal can't turn back.
     pub ends_at: Option<Timestamp>,
     pub cooling: Cooling,
+    /// When a call with these secrets was served last, as far as this process knows.
+    pub worked_at: Timestamp,
     pub max_leases: u32,
     pub leases: Few<LeaseId, 1>,
     pub profiles: Box<[u32]>,
@@ -55,6 +57,12 @@ impl Slot {
     /// Whether state and clocks let it be leased.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         matches!(self.state, TokenState::Live | TokenState::Suspect { .. }) && self.usable_until > now
+    }
+
+    /// Whether the broker may check it by a call of its own: also while a person has switched it off.
+    pub fn is_probed(&self, now: Timestamp) -> bool {
+        let alive = !matches!(self.state, TokenState::Invalid { .. } | TokenState::Revoked { .. });
+        alive && self.usable_until > now
     }
 
     /// One probe decides about a token in doubt, also where nobody knows any more when the doubt began.
@@ -112,6 +120,19 @@ impl Pool {
         self.recall_if_dead(token, now)
     }
 
+    /// When a call of a token was served last; `None`: never, as far as is known of its present secrets.
+    pub fn worked_at(&self, token: TokenId) -> Option<Timestamp> {
+        let slot = &self.slots[*self.by_token.get(&token)? as usize];
+        Some(slot.worked_at).filter(|at| *at > Timestamp::EPOCH)
+    }
+
+    /// The present secrets of a token came from the network a moment ago.
+    pub fn note_worked(&mut self, token: TokenId, now: Timestamp) {
+        if let Some(at) = self.by_token.get(&token) {
+            self.slots[*at as usize].worked_at = now;
+        }
+    }
+
     /// The sealed access token, with the version that its sealing is bound to.
     pub fn sealed(&self, token: TokenId) -> Option<(&[u8], u32)> {
         let slot = &self.slots[*self.by_token.get(&token)? as usize];
@@ -165,6 +186,7 @@ impl Pool {
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             ends_at: token.ends_at(),
             cooling: Cooling::default(),
+            worked_at: Timestamp::EPOCH,
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
             leases: Few::default(),
             profiles: numbers(&mut self.names, &token.profiles),
@@ -250,6 +272,7 @@ impl Pool {
         if before.version == slot.version {
             slot.state = before.state;
             slot.outside = before.outside;
+            slot.worked_at = before.worked_at;
             slot.cooling = std::mem::take(&mut before.cooling);
         } else if before.state == TokenState::Live {
             // It rests for a limit or a block, which its new secrets do not lift.

@@ -102,6 +102,7 @@ fn request(lease: u128, calls: u64) -> AcquireRequest {
         calls,
         min_calls: calls,
         purpose: Purpose::CollectContent,
+        token: None,
         profile: None,
         kind: None,
         keys: Vec::new(),

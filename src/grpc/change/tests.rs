@@ -338,6 +338,12 @@ async fn tokens(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     same!(test, tried, TokenServer.renew_token(renew), |ask| {
         ask.name = format!("teams/acme/tokens/{}", crate::base::ids::TokenId::from_u128(1));
     });
+    let body = zeroize::Zeroizing::new(br#"{"data":{}}"#.to_vec());
+    test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+    let probe = pb::ProbeTokenRequest { name: name(), ..Default::default() };
+    same!(test, tried, TokenServer.probe_token(probe), |ask| {
+        ask.name = format!("teams/acme/tokens/{}", crate::base::ids::TokenId::from_u128(1));
+    });
     let pause = pb::PauseTokenRequest { name: name(), ..Default::default() };
     same!(test, tried, TokenServer.pause_token(pause), |ask| ask.comment = "other".to_owned());
     let resume = pb::ResumeTokenRequest { name: name(), ..Default::default() };

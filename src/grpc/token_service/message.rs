@@ -4,6 +4,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
+use crate::domain::probe::CheckOutcome;
 use crate::domain::reach::{DeadSpan, Reach, RetentionClock};
 use crate::domain::revocation::Standing;
 use crate::domain::token::{Reason, Status, Token, TokenState};
@@ -55,6 +56,9 @@ pub fn token_message(view: &TokenView) -> pb::Token {
         retention_clocks: view.retention.iter().map(retention_clock).collect(),
         dead_spans: Vec::new(),
         network_revocation: None,
+        last_check_time: optional_timestamp(view.check.map(|check| check.at)),
+        last_check_outcome: view.check.map_or(pb::CheckOutcome::Unspecified, |check| outcome_message(check.outcome))
+            as i32,
     }
 }
 
@@ -96,6 +100,18 @@ pub fn revocation_message(revocation: &StoredRevocation) -> pb::NetworkRevocatio
         state: state.into(),
         message: revocation.message.clone(),
         end_time: optional_timestamp(revocation.ended_at),
+    }
+}
+
+fn outcome_message(outcome: CheckOutcome) -> pb::CheckOutcome {
+    match outcome {
+        CheckOutcome::Works => pb::CheckOutcome::Works,
+        CheckOutcome::InDoubt => pb::CheckOutcome::InDoubt,
+        CheckOutcome::Ended => pb::CheckOutcome::Ended,
+        CheckOutcome::NotPermitted => pb::CheckOutcome::NotPermitted,
+        CheckOutcome::Limited => pb::CheckOutcome::Limited,
+        CheckOutcome::AppRefused => pb::CheckOutcome::AppRefused,
+        CheckOutcome::NoAnswer => pb::CheckOutcome::NoAnswer,
     }
 }
 
@@ -183,5 +199,6 @@ answers! {
     ResumeTokenResponse { token } = |_, token| token_message(token), of TokenView;
     RevokeTokenResponse { token } = |_, token| token_message(token), of TokenView;
     RenewTokenResponse { token } = |_, token| token_message(token), of TokenView;
+    ProbeTokenResponse { token } = |_, token| token_message(token), of TokenView;
     InvalidateTokenResponse { token } = |_, token| token_message(token), of TokenView;
 }

@@ -5,8 +5,10 @@
 
 mod authorize;
 mod pace;
+mod probe;
 mod request;
 
 pub use authorize::{AuthorizationRequest, authorization_url};
 pub use pace::Pace;
+pub use probe::{ProbeCredential, probe, probe_needs_client};
 pub use request::{Client, Credential, Redemption, long_lived, needs_client, redemption, renewal, revocation};

@@ -242,6 +242,7 @@ impl Broker {
                 Ok(()) => {
                     self.engine.note_renewal(&begun.token, Evidence::Works);
                     self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                    self.engine.note_worked(&token.network, id);
                     return Ok(made);
                 }
                 Err(TokenChangeError::Changed { .. }) => {}

@@ -149,6 +149,11 @@ impl Renewals {
         &*self.endpoint
     }
 
+    /// Takes a place for a request of an app, if its network has one now.
+    pub(super) fn takes_place(&self, network: &NetworkId, app: &AppId) -> bool {
+        self.pace.take(network, app)
+    }
+
     /// Takes a token, until the guard is dropped; `None`: somebody else has it.
     fn enter(&self, token: TokenId) -> Option<UnderWay<'_>> {
         let entered = self.busy.send_if_modified(|busy| busy.tokens.insert(token));
@@ -254,7 +259,7 @@ impl Broker {
             if self.engine.ask_to_renew(network, app) == RenewalsOf::Stopped {
                 return Ok(());
             }
-            if !self.renewals.pace.take(network, app) {
+            if !self.renewals.takes_place(network, app) {
                 return Ok(());
             }
             match self.attempt_renewal(entered.token, &Order::Schedule).await {

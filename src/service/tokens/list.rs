@@ -3,6 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
+use crate::domain::probe::LastCheck;
 use crate::domain::reach::{
     DeadSpan, NeedsReconnecting, Reach, RetentionClock, needs_reconnecting, reach, retention_clocks,
 };
@@ -50,6 +51,8 @@ pub struct TokenView {
     pub needs_reconnecting: Option<NeedsReconnecting>,
     /// When what was collected with it must be deleted, unless it is valid again.
     pub retention: Vec<RetentionClock>,
+    /// The last check of it, where one token is shown.
+    pub check: Option<LastCheck>,
 }
 
 /// Which tokens to list. What is set must hold.
@@ -76,7 +79,8 @@ impl Broker {
     pub async fn show_token(&self, team: &TeamId, id: TokenId) -> Result<(TokenView, Vec<BucketView>), TokenError> {
         let token = self.stored_token(team, id).await?.token;
         let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(id)).unwrap_or_default();
-        Ok((self.view_token(token), buckets))
+        let check = self.store.find_check(id).await?;
+        Ok((TokenView { check, ..self.view_token(token) }, buckets))
     }
 
     /// The spans in which a token was dead, the newest first, each with whether what was missed can be fetched.
@@ -211,6 +215,7 @@ impl Broker {
             status: token.status(now),
             cooling_until: cooling,
             active_leases: held.map_or(0, |held| held.leases),
+            check: None,
             token,
         }
     }

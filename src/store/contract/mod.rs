@@ -24,6 +24,7 @@ pub(crate) mod member;
 pub(crate) mod notice;
 pub(crate) mod outbox;
 pub(crate) mod people;
+pub(crate) mod probe;
 pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod revocation;
@@ -66,6 +67,7 @@ macro_rules! suite {
                 due_renewals_come_earliest_first, a_renewal_is_hastened_unless_it_is_claimed, a_renewal_is_claimed_once, a_claim_ends_with_its_time,
                 new_secrets_end_a_renewal, a_failure_concerns_the_secrets_that_were_shown
             }
+            probe { checks_are_scheduled_once_and_come_earliest_first, a_check_is_taken_once_and_noted }
             team {
                 teams_are_kept, collectors_are_kept, keys_are_kept, data_keys_are_kept,
                 meta_is_set_once_or_replaced

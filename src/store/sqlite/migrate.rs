@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/sqlite/0010_connections.sql"),
     include_str!("../migrations/sqlite/0014_jobs.sql"),
     include_str!("../migrations/sqlite/0015_revocations.sql"),
+    include_str!("../migrations/sqlite/0016_probes.sql"),
     include_str!("../migrations/sqlite/0012_notices.sql"),
     include_str!("../migrations/sqlite/0013_hearing.sql"),
 ];

@@ -44,6 +44,7 @@ fn record_everything(metrics: &Metrics) {
     network.wait_ended(Duration::from_secs(3));
     network.throttled(4);
     network.renewal_ended("renewed");
+    network.probe_ended("works");
 }
 
 fn value_of(rendered: &str, series: &str) -> Option<f64> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AccountLookup, Cost, GrantedLookup, ProfilesLookup, PurposeScopes, Verified, span};
+use super::{AccountLookup, GrantedLookup, Probe, ProfilesLookup, PurposeScopes, Verified, span};
 use crate::base::ids::KindId;
 
 /// One kind of token of a network.
@@ -206,17 +206,4 @@ pub enum Binding {
     /// An OAuth 1.0a signature per request.
     #[serde(rename = "oauth1_signature")]
     OAuth1Signature,
-}
-
-/// A cheap check of a token.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// The request, as `METHOD url`.
-    pub request: String,
-    /// What it costs, if it costs credit.
-    #[serde(default)]
-    pub costs: Vec<Cost>,
-    /// How sure this is.
-    pub verified: Verified,
 }

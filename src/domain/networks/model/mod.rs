@@ -4,6 +4,7 @@ mod answer;
 mod credit;
 mod kind;
 mod operation;
+mod probe;
 mod purpose;
 pub(super) mod span;
 mod whose;
@@ -14,8 +15,9 @@ use serde::Deserialize;
 
 pub use self::answer::{Dialect, Endpoint, ErrorBody, ErrorClass, ErrorRule, HeaderRule};
 pub use self::credit::{Amount, CreditClass, LimitRule, Owner, Phase, Unit, Window};
-pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Probe, Renewal, RevokeReach, Rotation, TokenKind};
+pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, RevokeReach, Rotation, TokenKind};
 pub use self::operation::{Cost, Operation, OperationScopes};
+pub use self::probe::{AskedBy, Introspection, Probe};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
 pub use self::whose::{AccountLookup, GrantedLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
 use crate::base::clock::Timestamp;
