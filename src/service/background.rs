@@ -27,6 +27,8 @@ const REVOKE_EVERY: Duration = Duration::from_secs(1);
 const JOBS_EVERY: Duration = Duration::from_secs(1);
 /// How often tokens that are due for a check are looked for, on the broker's clock.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked for callbacks that were not carried out yet, on the broker's clock.
+const CALLBACKS_EVERY: Duration = Duration::from_secs(10);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
@@ -93,6 +95,7 @@ impl Broker {
         self.every(tasks, "revocations", REVOKE_EVERY, |broker| async move { broker.revoke_due().await });
         self.every(tasks, "jobs", JOBS_EVERY, |broker| async move { broker.run_jobs().await });
         self.every(tasks, "probes", PROBE_EVERY, |broker| async move { broker.probe_due().await });
+        self.every(tasks, "callbacks", CALLBACKS_EVERY, |broker| async move { broker.finish_callbacks().await });
         self.every(tasks, "prune", PRUNE_EVERY, |broker| async move { broker.prune().await });
         self.every(tasks, "reseal", RESEAL_EVERY, |broker| async move { broker.reseal().await });
         self.every(tasks, "leavings", LEAVE_EVERY, |broker| async move { broker.finish_departures().await });

@@ -10,6 +10,7 @@ pub mod apps;
 pub mod audit;
 mod authenticate;
 mod background;
+pub mod callbacks;
 mod caller;
 pub mod changes;
 mod clock;
@@ -71,6 +72,7 @@ use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::Catalogue;
 use crate::engine::Engine;
+use crate::service::callbacks::Callbacks;
 use crate::service::changes::Changes;
 use crate::service::import_tokens::Imports;
 use crate::service::incidents::Incidents;
@@ -144,6 +146,8 @@ pub struct Parts {
     pub incidents: Incidents,
     /// What telling people is done with.
     pub notices: Notices,
+    /// How fast callbacks of networks are taken.
+    pub callbacks: Callbacks,
     /// Checks that are under way.
     pub probes: Probes,
     /// Imports that are known.

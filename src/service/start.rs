@@ -22,6 +22,7 @@ use crate::outbound::address::{Lookup, SystemLookup};
 use crate::outbound::http::{HttpClient, HttpSetupError, NetworkClient};
 use crate::outbound::oauth::Pace;
 use crate::service::audit::audit_key;
+use crate::service::callbacks::Callbacks;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
 use crate::service::import_tokens::Imports;
@@ -124,6 +125,7 @@ impl Broker {
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
+        let callbacks_at = clock.clone();
         let broker = Broker::new(Parts {
             desk,
             clock,
@@ -144,6 +146,7 @@ impl Broker {
             renewals: Renewals::new(endpoint, pace),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
+            callbacks: Callbacks::new(callbacks_at),
             probes: Probes::default(),
             imports: Imports::default(),
         });

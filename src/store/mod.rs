@@ -12,6 +12,7 @@
 pub mod alert;
 pub mod app;
 pub mod audit;
+pub mod callback;
 pub mod clock;
 pub mod connection;
 pub mod consent;
@@ -50,6 +51,7 @@ mod contract;
 pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
+pub use callback::{CallbackRow, CallbackStore};
 pub use clock::{ClockStep, ClockStore};
 pub use connection::{ConnectionFilter, ConnectionStore, StoredConnection};
 pub use consent::ConsentStore;
@@ -96,6 +98,7 @@ pub trait Store:
     + RenewalStore
     + RevocationStore
     + ProbeStore
+    + CallbackStore
     + LeaseStore
     + CreditStore
     + ClockStore

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/sqlite/0014_jobs.sql"),
     include_str!("../migrations/sqlite/0015_revocations.sql"),
     include_str!("../migrations/sqlite/0016_probes.sql"),
+    include_str!("../migrations/sqlite/0017_callbacks.sql"),
     include_str!("../migrations/sqlite/0012_notices.sql"),
     include_str!("../migrations/sqlite/0013_hearing.sql"),
 ];

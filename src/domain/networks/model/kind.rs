@@ -155,6 +155,8 @@ pub enum OAuthQuirk {
     ContinuousRefresh,
     /// The revocation is a `DELETE`, with `{user_id}` or `{client_id}` in its URL.
     RevokeByDelete,
+    /// That a person took the consent back, or wants the data deleted, the network tells by a `signed_request`.
+    SignedCallbacks,
 }
 
 /// The renewal family of a kind of token.

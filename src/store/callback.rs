@@ -1,0 +1,128 @@
+//! Callbacks of networks: a person took the consent back, or wants the data deleted. Requests and codes are keyed hashes.
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::sql::{Row, first, values};
+
+/// A callback that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackRow {
+    /// The keyed hash of the request.
+    pub hash: [u8; 32],
+    /// The keyed hash of its confirmation code.
+    pub code_hash: [u8; 32],
+    /// The network.
+    pub network: NetworkId,
+    /// The app.
+    pub app: AppId,
+    /// The person, by the id at the network.
+    pub person: String,
+    /// Whether secrets are destroyed.
+    pub deletes: bool,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// When it was carried out.
+    pub done_at: Option<Timestamp>,
+}
+
+/// What is kept of callbacks.
+#[async_trait]
+pub trait CallbackStore: Send + Sync {
+    /// Keeps a callback. Returns whether it is new.
+    async fn insert_callback(&self, row: CallbackRow) -> Result<bool, StoreError>;
+    /// At most `limit` callbacks that were not carried out.
+    async fn unfinished_callbacks(&self, limit: u32) -> Result<Vec<CallbackRow>, StoreError>;
+    /// Notes that a callback was carried out. Who it was about is forgotten.
+    async fn finish_callback(&self, hash: [u8; 32], at: Timestamp) -> Result<(), StoreError>;
+    /// The callback of a confirmation code.
+    async fn find_callback(&self, code_hash: [u8; 32]) -> Result<Option<CallbackRow>, StoreError>;
+    /// At most `limit` tokens of a person and app that were not revoked, in all teams; the invalid ones only `with_invalid`.
+    async fn tokens_of_person(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        person: &str,
+        with_invalid: bool,
+        limit: u32,
+    ) -> Result<Vec<(TeamId, TokenId)>, StoreError>;
+    /// Forgets at most `limit` callbacks that were carried out before `before`; how many.
+    async fn prune_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+const INSERT: &str = "INSERT INTO callback (hash, code_hash, network, app, person, deletes, received_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const UNFINISHED: &str = "SELECT hash, code_hash, network, app, person, deletes, received_at_us, done_at_us
+    FROM callback WHERE done_at_us IS NULL ORDER BY received_at_us LIMIT $1";
+const FINISH: &str = "UPDATE callback SET done_at_us = $2, person = '' WHERE hash = $1";
+const FIND: &str = "SELECT hash, code_hash, network, app, person, deletes, received_at_us, done_at_us
+    FROM callback WHERE code_hash = $1";
+const OF_PERSON: &str = "SELECT team, id FROM token WHERE network = $1 AND app = $2 AND person = $3
+    AND state <> 'revoked' AND ($4 = 1 OR state <> 'invalid') ORDER BY id LIMIT $5";
+const PRUNE: &str = "DELETE FROM callback WHERE hash IN (SELECT hash FROM callback WHERE done_at_us < $1 LIMIT $2)";
+
+#[async_trait]
+impl<D: Database> CallbackStore for D {
+    async fn insert_callback(&self, row: CallbackRow) -> Result<bool, StoreError> {
+        let CallbackRow { hash, code_hash, network, app, person, deletes, received_at, .. } = row;
+        let values = values![&hash[..], &code_hash[..], &network, &app, person, deletes, received_at];
+        self.write(move |tx| Box::pin(async move { Ok(tx.execute(INSERT, values).await? > 0) })).await
+    }
+
+    async fn unfinished_callbacks(&self, limit: u32) -> Result<Vec<CallbackRow>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(UNFINISHED, values![limit]).await?.into_iter().map(callback).collect() })
+        })
+        .await
+    }
+
+    async fn finish_callback(&self, hash: [u8; 32], at: Timestamp) -> Result<(), StoreError> {
+        let values = values![&hash[..], at];
+        self.write(move |tx| Box::pin(async move { tx.execute(FINISH, values).await.map(drop) })).await
+    }
+
+    async fn find_callback(&self, code_hash: [u8; 32]) -> Result<Option<CallbackRow>, StoreError> {
+        let values = values![&code_hash[..]];
+        self.read(move |tx| Box::pin(async move { first(tx, FIND, values).await?.map(callback).transpose() })).await
+    }
+
+    async fn tokens_of_person(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        person: &str,
+        with_invalid: bool,
+        limit: u32,
+    ) -> Result<Vec<(TeamId, TokenId)>, StoreError> {
+        let values = values![network, app, person, with_invalid, limit];
+        self.read(move |tx| {
+            Box::pin(async move {
+                let rows = tx.rows(OF_PERSON, values).await?;
+                rows.into_iter().map(|mut row| Ok((row.slug()?, row.id(TokenId::from_slice)?))).collect()
+            })
+        })
+        .await
+    }
+
+    async fn prune_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let values = values![before, limit];
+        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE, values).await })).await
+    }
+}
+
+fn callback(mut row: Row) -> Result<CallbackRow, StoreError> {
+    let hash = |bytes: Vec<u8>| bytes.try_into().map_err(|_| StoreError::corrupt("a callback's hash that is none"));
+    Ok(CallbackRow {
+        hash: hash(row.blob()?)?,
+        code_hash: hash(row.blob()?)?,
+        network: row.slug()?,
+        app: row.slug()?,
+        person: row.text()?,
+        deletes: row.count::<u8>()? != 0,
+        received_at: row.time()?,
+        done_at: row.maybe_time()?,
+    })
+}
