@@ -14,13 +14,14 @@ use crate::grpc::authorization::{RULES, Rule};
 use crate::grpc::connection_service::ConnectionServer;
 use crate::grpc::consent_service::ConsentServer;
 use crate::grpc::incident_service::IncidentServer;
+use crate::grpc::job_service::JobServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
 use crate::grpc::pb::{
     self, alert_service_server::AlertService, connection_service_server::ConnectionService,
-    consent_service_server::ConsentService, incident_service_server::IncidentService, key_service_server::KeyService,
-    member_service_server::MemberService, network_service_server::NetworkService,
+    consent_service_server::ConsentService, incident_service_server::IncidentService, job_service_server::JobService,
+    key_service_server::KeyService, member_service_server::MemberService, network_service_server::NetworkService,
     profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
 };
 use crate::grpc::profile_service::ProfileServer;
@@ -175,6 +176,7 @@ async fn a_change_is_made_once_whatever_restarts() {
     test = apps(test, &mut tried).await;
     test = tokens(test, &mut tried).await;
     test = connections(test, &mut tried).await;
+    test = jobs(test, &mut tried).await;
     // A rotation has no content that could be another one.
     let rotate = pb::RotateSealingKeyRequest { request_id: "once".to_owned() };
     let first = call!(test, KeyServer.rotate_sealing_key(rotate.clone())).unwrap();
@@ -197,6 +199,20 @@ async fn a_change_is_made_once_whatever_restarts() {
     let noted: BTreeSet<_> = noted.filter_map(|name| Some(name.split_once('/')?.1.to_owned())).collect();
     let tried = tried.into_iter().chain(["importtokens".to_owned(), "listkeys".to_owned()]);
     assert_eq!(tried.collect::<BTreeSet<_>>(), noted);
+}
+
+async fn jobs(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let (parent, network) = ("teams/acme".to_owned(), "networks/pinterest".to_owned());
+    let begin = pb::RenewAllTokensRequest { parent: parent.clone(), network, ..Default::default() };
+    same!(test, tried, JobServer.renew_all_tokens(begin), |ask| ask.network = "networks/tiktok".to_owned());
+    let list = pb::ListJobsRequest { parent, ..Default::default() };
+    let name = call!(test, JobServer.list_jobs(list)).unwrap().jobs[0].name.clone();
+    let other = name.replace("job_", "job_f");
+    let cancel = pb::CancelJobRequest { name: name.clone(), ..Default::default() };
+    same!(test, tried, JobServer.cancel_job(cancel), |ask| ask.name = other[..other.len() - 1].to_owned());
+    let resume = pb::ResumeJobRequest { name, ..Default::default() };
+    same!(test, tried, JobServer.resume_job(resume), |ask| ask.name = other[..other.len() - 1].to_owned());
+    test
 }
 
 /// A repetition of the start does not show the link again.

@@ -18,6 +18,3 @@ CREATE TABLE revocation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX revocation_due ON revocation (due_at_us) WHERE standing = 'pending';
 CREATE INDEX revocation_ended ON revocation (ended_at_us) WHERE ended_at_us IS NOT NULL;
-
--- The tokens of a person at a network.
-CREATE INDEX token_by_person ON token (network, app, person) WHERE person <> '';

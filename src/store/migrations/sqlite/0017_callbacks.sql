@@ -11,4 +11,5 @@ CREATE TABLE callback (
     done_at_us     INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX callback_done ON callback (done_at_us, received_at_us);
+-- The tokens of a person at a network.
 CREATE INDEX token_by_person ON token (network, app, person) WHERE state <> 'revoked';
