@@ -11,7 +11,7 @@ const PACKAGE_FOLDER: &str = "proto/tokenbroker/v1";
 
 /// Messages that carry secrets, or answers of networks in which secrets may stand. Their `Debug` is written by hand in
 /// `src/grpc/pb.rs`, so that no log or panic shows what they carry.
-const WITHOUT_DERIVED_DEBUG: [&str; 10] = [
+const WITHOUT_DERIVED_DEBUG: [&str; 11] = [
     ".tokenbroker.v1.App",
     ".tokenbroker.v1.Lease",
     ".tokenbroker.v1.TokenSecrets",
@@ -22,13 +22,15 @@ const WITHOUT_DERIVED_DEBUG: [&str; 10] = [
     ".tokenbroker.v1.StartConnectionResponse",
     ".tokenbroker.v1.NetworkAnswer",
     ".tokenbroker.v1.Header",
+    ".tokenbroker.v1.Destination",
 ];
 
 /// Large arms of oneofs that are small otherwise. Boxed, they don't make room in each of the small and frequent ones.
-const BOXED: [&str; 3] = [
+const BOXED: [&str; 4] = [
     ".tokenbroker.v1.CollectRequest.command.acquire",
     ".tokenbroker.v1.CollectResponse.event.acquired",
     ".tokenbroker.v1.WatchAlertsResponse.event.alert",
+    ".tokenbroker.v1.WatchNoticesResponse.event.notice",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

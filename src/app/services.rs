@@ -25,6 +25,7 @@ use crate::grpc::listener::{MAX_IMPORT_REQUEST, MAX_REQUEST, MAX_RESPONSE};
 use crate::grpc::load_service::LoadServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
+use crate::grpc::notice_service::NoticeServer;
 use crate::grpc::pb;
 use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
@@ -86,8 +87,9 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         incident_service_server::IncidentServiceServer, job_service_server::JobServiceServer,
         key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
         load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
-        network_service_server::NetworkServiceServer, profile_service_server::ProfileServiceServer,
-        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
+        network_service_server::NetworkServiceServer, notice_service_server::NoticeServiceServer,
+        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
+        token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();
@@ -105,6 +107,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(JobServiceServer::new(JobServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(KeyServiceServer::new(KeyServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(NoticeServiceServer::new(NoticeServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AlertServiceServer::new(AlertServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(IncidentServiceServer::new(IncidentServer(broker.clone())), MAX_REQUEST))

@@ -27,8 +27,8 @@ macro_rules! named {
 }
 
 named! {
-    AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse Departure EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse Incident InviteMemberResponse Job JobResult Key Lease Manager Member Network Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
+    AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse DeadLetter Departure Destination EstimateLoadResponse ExtendLeaseResponse
+    GetTokenUsageStatementResponse Incident InviteMemberResponse Job JobResult Key Lease Manager Member Network Notice NoticeSettings Profile ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =

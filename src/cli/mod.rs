@@ -12,6 +12,8 @@ mod audit;
 mod collector;
 mod connection;
 mod consent;
+mod dead_letter;
+mod destination;
 mod failure;
 mod import;
 mod incident;
@@ -25,6 +27,7 @@ mod local;
 mod member;
 mod names;
 mod networks;
+mod notice;
 mod options;
 mod profile;
 mod report;
@@ -137,6 +140,15 @@ enum Noun {
     /// Alerts: token load too high, no access tokens.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
+    /// Notices: what members are told and chose to hear, and the tokens that they are to mend.
+    #[command(subcommand)]
+    Notice(notice::NoticeCommand),
+    /// Destinations: mail addresses, chats and webhooks where a whole team is told.
+    #[command(subcommand)]
+    Destination(destination::DestinationCommand),
+    /// Dead letters: messages to people that could not be sent and were given up.
+    #[command(subcommand)]
+    DeadLetter(dead_letter::DeadLetterCommand),
     /// Incidents: a network's reset, a disabled app, an outage.
     #[command(subcommand)]
     Incident(incident::IncidentCommand),
@@ -260,6 +272,9 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Lease(command) => lease::run(command, session).await,
         Noun::Load(command) => load::run(command, session).await,
         Noun::Alerts(command) => alerts::run(command, session).await,
+        Noun::Notice(command) => notice::run(command, session).await,
+        Noun::Destination(command) => destination::run(command, session).await,
+        Noun::DeadLetter(command) => dead_letter::run(command, session).await,
         Noun::Incident(command) => incident::run(command, session).await,
         Noun::Networks(command) => networks::run(command, session).await,
         Noun::Apps(command) => apps::run(command, session).await,
@@ -349,6 +364,22 @@ mod tests {
             "alerts list --state open --since 7d",
             "alerts acknowledge alr_1 --comment seen",
             "alerts watch --output jsonl",
+            "notice list ada@example.com --unread --limit 3",
+            "notice read mem_1 evt_1 evt_2",
+            "notice read mem_1 --through evt_1",
+            "notice watch mem_1 --output jsonl",
+            "notice settings mem_1 --on token_expired:mail:12 --off token_connected:web_push --quiet-hours 22:00-07:30",
+            "notice settings mem_1 --reset --no-quiet-hours",
+            "notice at-risk ada@example.com",
+            "destination create webhook --target-from url --signing-secret-from env:SECRET --notice-kind token_expired",
+            "destination list --limit 5",
+            "destination show dst_1",
+            "destination update dst_1 --display-name Ops",
+            "destination delete dst_1",
+            "destination test dst_1",
+            "dead-letter list",
+            "dead-letter replay out_1 out_2",
+            "dead-letter purge out_1",
             "incident list --open --network x",
             "incident show inc_1",
             "incident acknowledge inc_1 --comment seen",
@@ -402,6 +433,10 @@ mod tests {
             ("load estimate", "--add-"),
             ("connection start --network x --kind user", "--purpose"),
             ("token pause", "<TOKEN>"),
+            ("notice read mem_1", "<NOTICES>"),
+            ("notice settings mem_1 --on token_expired", "KIND:CHANNEL"),
+            ("notice settings mem_1 --quiet-hours 25:00-1", "22:00-07:30"),
+            ("dead-letter replay", "<MESSAGES>"),
             ("audit list --since yesterday", "2026-01-31"),
             ("audit verify --anchor 17", "an anchor is"),
             ("apps top-up x/default --class posts --units 0", "not 0"),

@@ -49,6 +49,7 @@ words! {
     ConnectionProblemKind = "CONNECTION_PROBLEM_KIND_";
     ConnectionStage = "CONNECTION_STAGE_";
     CreditUnit = "CREDIT_UNIT_";
+    DestinationKind = "DESTINATION_KIND_";
     ErrorReason = "ERROR_REASON_";
     HistoryReach = "HISTORY_REACH_";
     IncidentKind = "INCIDENT_KIND_";
@@ -63,6 +64,8 @@ words! {
     LoadLevel = "LOAD_LEVEL_";
     MemberRole = "MEMBER_ROLE_";
     MemberState = "MEMBER_STATE_";
+    NoticeChannel = "NOTICE_CHANNEL_";
+    NoticeKind = "NOTICE_KIND_";
     Priority = "PRIORITY_";
     Purpose = "PURPOSE_";
     RenewEvidence = "RENEW_EVIDENCE_";
@@ -121,6 +124,7 @@ mod tests {
         check::<pb::ConnectionProblemKind>(7);
         check::<pb::ConnectionStage>(7);
         check::<pb::CreditUnit>(5);
+        check::<pb::DestinationKind>(4);
         check::<pb::ErrorReason>(40);
         check::<pb::ImportOutcome>(4);
         check::<pb::IncidentKind>(3);
@@ -134,6 +138,8 @@ mod tests {
         check::<pb::JobState>(3);
         check::<pb::MemberRole>(3);
         check::<pb::MemberState>(3);
+        check::<pb::NoticeChannel>(3);
+        check::<pb::NoticeKind>(14);
         check::<pb::Priority>(3);
         check::<pb::Purpose>(6);
         check::<pb::RenewEvidence>(6);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
@@ -17,10 +18,41 @@ pub struct Alerts {
     pub timeout: Duration,
     /// How long a message is tried again before it is given up. 1 min to 30 d.
     pub retry_for: Duration,
+    /// Hosts in the broker's own network that members may name as targets, also over plain http. All others must be public.
+    pub private_hosts: Vec<PrivateHost>,
     /// Receivers of signed messages (Standard Webhooks).
     pub webhooks: Vec<Webhook>,
     /// Receivers of mails.
     pub mails: Vec<MailTo>,
+}
+
+/// A host that may be a target though it is not public: as a URL has it, in lower case, with its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateHost {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for PrivateHost {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "must be a host and its port, such as chat.internal:443";
+        let (_, port) = text.rsplit_once(':').ok_or(expected)?;
+        let port = port.parse().map_err(|_| expected)?;
+        // Brought into the form that it has in a URL.
+        let url: Url = format!("https://{text}/").parse().map_err(|_| expected)?;
+        let is_host_alone = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+        let host = url.host_str().filter(|_| is_host_alone && url.query().is_none()).ok_or(expected)?;
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl PrivateHost {
+    /// Whether a URL leads there.
+    pub fn is_of(&self, url: &Url) -> bool {
+        url.host_str() == Some(&*self.host) && url.port_or_known_default() == Some(self.port)
+    }
 }
 
 /// What operators hear of.
@@ -74,6 +106,7 @@ impl Section for Alerts {
         Self {
             timeout: from.span("timeout", Duration::from_secs(10), Duration::from_secs(1)..=minute),
             retry_for: from.span("retry_for", minute * 4320, minute..=minute * 43_200),
+            private_hosts: from.parsed_list("private_hosts", "a list of hosts with their ports"),
             webhooks: webhooks.into_iter().flatten().collect(),
             mails: mails.into_iter().flatten().collect(),
         }
@@ -125,4 +158,25 @@ fn webhook_url(node: &Node, allow_private: bool) -> Result<Url, Problem> {
         return Err("must not hold a user or a password; messages are signed with the secret in secret_file".to_owned());
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_host_is_one_host_at_one_port() {
+        let is_of = |host: &str, url: &str| host.parse::<PrivateHost>().unwrap().is_of(&url.parse().unwrap());
+        assert!(is_of("Chat.Internal:443", "https://chat.internal/hooks/a"));
+        assert!(is_of("10.0.0.7:8080", "http://10.0.0.7:8080/"));
+        assert!(is_of("[fd00::1]:443", "https://[fd00::1]/"));
+        for url in ["http://chat.internal/", "https://chat.internal:444/", "https://a.chat.internal/"] {
+            assert!(!is_of("chat.internal:443", url), "{url}");
+        }
+        for bad in
+            ["chat.internal", "chat.internal:", "a b:443", "user@chat.internal:443", "chat.internal/a:443", ":443"]
+        {
+            assert!(bad.parse::<PrivateHost>().is_err(), "{bad}");
+        }
+    }
 }

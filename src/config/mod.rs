@@ -27,7 +27,7 @@ mod vault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use alerts::{Alerts, Heard, MailTo, Webhook};
+pub use alerts::{Alerts, Heard, MailTo, PrivateHost, Webhook};
 pub use connections::{Connections, ReturnUrl};
 pub use credit::{Choice, Credit};
 pub use errors::{ConfigErrors, Mistake, Origin};

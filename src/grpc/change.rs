@@ -30,10 +30,16 @@ macro_rules! changes {
 }
 
 changes! {
-    AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CancelConnectionRequest, CompleteConnectionRequest, CloseIncidentRequest, CreateAppRequest, CreateCollectorRequest, CreateKeyRequest, CreateTeamRequest,
-    DeleteAppRequest, DeleteCollectorRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
-    PauseTokenRequest, ProbeTokenRequest, RemoveMemberRequest, CancelJobRequest, RenewAllTokensRequest, RenewTokenRequest, ResumeJobRequest, ResendInvitationRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
-    UpdateCollectorRequest, UpdateMemberRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
+    AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CancelConnectionRequest, CancelJobRequest,
+    CloseIncidentRequest, CompleteConnectionRequest, CreateAppRequest, CreateCollectorRequest,
+    CreateDestinationRequest, CreateKeyRequest, CreateTeamRequest, DeleteAppRequest, DeleteCollectorRequest,
+    DeleteDestinationRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest,
+    InvalidateTokenRequest, InviteMemberRequest, MarkNoticesReadRequest, PauseTokenRequest, ProbeTokenRequest,
+    PurgeDeadLetterRequest, RemoveMemberRequest, RenewAllTokensRequest, RenewTokenRequest, ReplayDeadLetterRequest,
+    ResendInvitationRequest, ResumeJobRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest,
+    RotateSealingKeyRequest, SendTestNoticeRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
+    UpdateCollectorRequest, UpdateDestinationRequest, UpdateMemberRequest, UpdateNoticeSettingsRequest,
+    UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
 }
 
 /// What is answered once a change made a `V`.

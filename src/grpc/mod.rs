@@ -25,6 +25,7 @@ pub mod load_service;
 pub mod member_service;
 mod network_message;
 pub mod network_service;
+pub mod notice_service;
 mod page;
 pub mod pb;
 pub mod profile_service;

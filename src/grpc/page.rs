@@ -29,9 +29,12 @@ macro_rules! paged {
 }
 
 paged! {
-    GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest, ListCollectorsRequest,
-    ListConnectableProfilesRequest, ListConnectionsRequest,
-    ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest, ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensRequest,
+    GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest,
+    ListCollectorsRequest, ListConnectableProfilesRequest, ListConnectionsRequest, ListDeadLettersRequest,
+    ListDestinationsRequest, ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest, ListKeysRequest,
+    ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListNoticesRequest,
+    ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensAtRiskRequest,
+    ListTokensRequest,
 }
 
 /// Which page is wanted.

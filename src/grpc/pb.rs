@@ -74,6 +74,17 @@ impl fmt::Debug for CreateKeyResponse {
     }
 }
 
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Destination { name, kind, shown_target, .. } = self;
+        f.debug_struct("Destination")
+            .field("name", name)
+            .field("kind", kind)
+            .field("shown_target", shown_target)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for InviteMemberResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InviteMemberResponse").field("member", &self.member).finish_non_exhaustive()
@@ -165,6 +176,7 @@ mod tests {
             "Load",
             "Member",
             "Network",
+            "Notice",
             "Profile",
             "Team",
             "Token",
@@ -255,6 +267,8 @@ mod tests {
             "request_parameters",
             "body",
             "link",
+            "target",
+            "signing_secrets",
         ];
         let found: BTreeSet<_> = Api::read()
             .messages
@@ -265,6 +279,7 @@ mod tests {
         let by_hand = [
             "App",
             "CreateKeyResponse",
+            "Destination",
             "Header",
             "InviteMemberResponse",
             "Lease",
@@ -301,6 +316,14 @@ mod tests {
             format!("{:?}", ReportUsageRequest { answer: Some(answer), ..ReportUsageRequest::default() }),
             format!("{:?}", App { client_secret: canary.to_owned(), ..App::default() }),
             format!("{:?}", CreateKeyResponse { secret: canary.to_owned(), ..CreateKeyResponse::default() }),
+            format!(
+                "{:?}",
+                Destination {
+                    target: canary.to_owned(),
+                    signing_secrets: vec![canary.to_owned()],
+                    ..Destination::default()
+                }
+            ),
             format!("{:?}", InviteMemberResponse { link: canary.to_owned(), ..InviteMemberResponse::default() }),
             format!(
                 "{:?}",

@@ -16,6 +16,7 @@ use crate::service::jobs::JobError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
+use crate::service::notices::{DeadLetterError, DestinationError, NoticeError};
 use crate::service::probe::ProbeError;
 use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
@@ -86,6 +87,53 @@ impl From<KeyError> for Refusal {
             KeyError::LastAdmin => refuse(Code::FailedPrecondition, ErrorReason::LastAdminKey, message),
             KeyError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             KeyError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<NoticeError> for Refusal {
+    fn from(error: NoticeError) -> Self {
+        match error {
+            NoticeError::Member(error) => Refusal::from(error),
+            NoticeError::Settings(error) => {
+                refuse(Code::InvalidArgument, ErrorReason::NoticeSettings, error.to_string())
+            }
+            NoticeError::NotFound(_) => refuse(Code::NotFound, ErrorReason::NoticeNotFound, error.to_string()),
+            NoticeError::Contended => {
+                refuse(Code::Unavailable, ErrorReason::Overloaded, error.to_string()).retry_in(PATIENCE)
+            }
+            NoticeError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<DeadLetterError> for Refusal {
+    fn from(error: DeadLetterError) -> Self {
+        match error {
+            DeadLetterError::NotFound(_) => refuse(Code::NotFound, ErrorReason::DeadLetterNotFound, error.to_string()),
+            DeadLetterError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<DestinationError> for Refusal {
+    fn from(error: DestinationError) -> Self {
+        let message = error.to_string();
+        match error {
+            DestinationError::Forbidden(error) => Refusal::from(error),
+            DestinationError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
+            DestinationError::NotFound(..) => refuse(Code::NotFound, ErrorReason::DestinationNotFound, message),
+            DestinationError::TooMany(_) => refuse(Code::FailedPrecondition, ErrorReason::DestinationLimit, message),
+            DestinationError::Mail(_)
+            | DestinationError::Url(_)
+            | DestinationError::Secret(_)
+            | DestinationError::Secrets => refuse(Code::InvalidArgument, ErrorReason::DestinationTarget, message),
+            DestinationError::Sealed(_) => refuse(Code::FailedPrecondition, ErrorReason::DestinationTarget, message),
+            DestinationError::Contended => {
+                refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE)
+            }
+            DestinationError::NotSent(_) => refuse(Code::FailedPrecondition, ErrorReason::NotSent, message),
+            DestinationError::Store(error) => Refusal::from(error),
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::grpc::pb::{self, token_service_server::TokenService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
 
-use message::{bucket_message, dead_span, revocation_message, token_message};
+pub(in crate::grpc) use message::token_message;
+use message::{bucket_message, dead_span, revocation_message};
 use read::{read_add, read_call, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.

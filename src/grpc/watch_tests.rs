@@ -4,10 +4,17 @@ use futures_util::StreamExt;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
+use crate::base::ids::{AlertId, EventId};
+use crate::domain::notice::{Event as Notable, Fact};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::load_service::LoadServer;
+use crate::grpc::member_service::MemberServer;
+use crate::grpc::notice_service::NoticeServer;
 use crate::grpc::pb::watch_alerts_response::Event;
-use crate::grpc::pb::{self, alert_service_server::AlertService, load_service_server::LoadService};
+use crate::grpc::pb::{
+    self, alert_service_server::AlertService, load_service_server::LoadService, member_service_server::MemberService,
+    notice_service_server::NoticeService,
+};
 use crate::service::watched::{HOLD, ROUND, Watched};
 
 /// The span that loads are judged over.
@@ -163,4 +170,43 @@ async fn a_reader_that_falls_behind_begins_anew() {
         });
     }
     assert_eq!(seen, ["alert", "synced", "restarted", "alert", "synced"]);
+}
+
+#[tokio::test]
+async fn a_member_watches_its_notices_and_is_told_if_it_misses_some() {
+    use pb::watch_notices_response::Event as Told;
+    let watched = Watched::start(|_| {}).await;
+    let ada = pb::Member { mail: "ada@example.com".to_owned(), ..Default::default() };
+    let ask = pb::InviteMemberRequest { parent: "teams/acme".to_owned(), member: Some(ada), ..Default::default() };
+    let members = MemberServer(watched.broker.clone());
+    let parent = members.invite_member(with_key(&watched, ask)).await.unwrap().into_inner().member.unwrap().name;
+    let server = NoticeServer(watched.broker.clone());
+    let ask = |parent: String| with_key(&watched, pb::WatchNoticesRequest { parent });
+    let mut events = server.watch_notices(ask(parent.clone())).await.unwrap().into_inner();
+    assert_eq!(events.next().await.unwrap().unwrap().event, Some(Told::Synced(true)));
+    let event = |team: &str| {
+        let (id, fact) = (
+            EventId::generate(),
+            Fact::LoadCleared {
+                network: "net".parse().unwrap(),
+                class: "search".parse().unwrap(),
+                alert: AlertId::generate(),
+            },
+        );
+        let team = Some(team.parse().unwrap());
+        Notable { id, at: watched.broker.now(), team, fact, dedup_key: id.to_string() }
+    };
+    // What is told to another team passes by.
+    watched.broker.store.append_events(vec![event("other"), event("acme")]).await.unwrap();
+    watched.tell().await;
+    let Some(Told::Notice(notice)) = events.next().await.unwrap().unwrap().event else { panic!("no notice") };
+    assert_eq!((notice.kind(), notice.read), (pb::NoticeKind::LoadCleared, false));
+    assert!(notice.name.starts_with(&format!("{parent}/notices/evt_")), "{}", notice.name);
+    let many = (0..1500).map(|_| event("acme")).collect();
+    watched.broker.store.append_events(many).await.unwrap();
+    watched.tell().await;
+    assert_eq!(events.next().await.unwrap().unwrap().event, Some(Told::Missed(true)));
+    assert!(matches!(events.next().await.unwrap().unwrap().event, Some(Told::Notice(_))), "the rest follows");
+    let nobody = server.watch_notices(ask(parent.replace("mem_", "mem_f")[..parent.len()].to_owned())).await;
+    assert_eq!(reason(&nobody.err().unwrap()), "MEMBER_NOT_FOUND");
 }

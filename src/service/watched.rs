@@ -115,6 +115,11 @@ pub fn acme() -> TeamId {
 }
 
 impl Watched {
+    /// Tells people what they were not told yet.
+    pub async fn tell(&self) {
+        self.broker.tell_events().await.unwrap();
+    }
+
     /// A broker with a team without tokens. The clock begins with the present second, since receivers of webhooks compare it.
     pub async fn start(change: impl FnOnce(&mut Config)) -> Watched {
         let mut config = Config::default();

@@ -80,6 +80,8 @@ pub trait IdempotencyStore: Send + Sync {
     ) -> Result<Option<IdempotencyRecord>, StoreError>;
     /// Notes a request that changed nothing; [`StoreError::Conflict`] if it is noted already.
     async fn note_request(&self, request: IdempotencyRecord, now: Timestamp) -> Result<(), StoreError>;
+    /// Writes what an act outside of the store leaves here.
+    async fn leave_trail(&self, trail: Trail) -> Result<(), StoreError>;
     /// Deletes at most `limit` notes that are no longer recognised; how many.
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -112,6 +114,10 @@ impl<D: Database> IdempotencyStore for D {
 
     async fn note_request(&self, request: IdempotencyRecord, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { note_requests(tx, [&request], now).await })).await
+    }
+
+    async fn leave_trail(&self, trail: Trail) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { insert_trail(tx, &trail).await })).await
     }
 
     async fn prune_requests(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {

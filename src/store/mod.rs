@@ -11,6 +11,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod at_risk;
 pub mod audit;
 pub mod callback;
 pub mod clock;
@@ -50,6 +51,7 @@ mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
+pub use at_risk::{AtRisk, AtRiskStore, RiskPlace};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use callback::{CallbackRow, CallbackStore};
 pub use clock::{ClockStep, ClockStore};
@@ -95,6 +97,7 @@ pub trait Store:
     + ConsentStore
     + AppStore
     + TokenStore
+    + AtRiskStore
     + RenewalStore
     + RevocationStore
     + ProbeStore

@@ -38,10 +38,11 @@ impl ReadMarks {
 pub trait NoticeStore: Send + Sync {
     /// What a member chose; the default where it chose nothing.
     async fn notice_settings(&self, member: MemberId) -> Result<NoticeSettings, StoreError>;
-    /// Puts what a member chose in the place of what it chose before.
+    /// Puts what a member chose in the place of what it chose `before`; [`StoreError::Conflict`]: it is something else by now.
     async fn put_notice_settings(
         &self,
         member: MemberId,
+        before: NoticeSettings,
         settings: NoticeSettings,
         trail: Trail,
     ) -> Result<(), StoreError>;
@@ -60,7 +61,7 @@ pub trait NoticeStore: Send + Sync {
         member: MemberId,
         through: Option<EventId>,
         events: Vec<EventId>,
-        now: Timestamp,
+        trail: Trail,
     ) -> Result<(), StoreError>;
     /// Deletes at most `limit` notes of single events read before `before`; how many.
     async fn prune_read_marks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -68,7 +69,7 @@ pub trait NoticeStore: Send + Sync {
 
 const FIND_SETTINGS: &str = "SELECT settings FROM notice_settings WHERE member = $1";
 const PUT_SETTINGS: &str = "INSERT INTO notice_settings (member, settings) VALUES ($1, $2)
-    ON CONFLICT (member) DO UPDATE SET settings = excluded.settings";
+    ON CONFLICT (member) DO UPDATE SET settings = excluded.settings WHERE notice_settings.settings = $3";
 const LIST_HEARERS: &str =
     "SELECT COALESCE(s.settings, '{\"choices\":[],\"quiet\":null}'), m.id, m.team, m.display_name, m.mail, m.role,
         m.time_zone, m.language, m.state, m.state_since_us, m.persons, m.created_at_us, m.version
@@ -100,13 +101,16 @@ impl<D: Database> NoticeStore for D {
     async fn put_notice_settings(
         &self,
         member: MemberId,
+        before: NoticeSettings,
         settings: NoticeSettings,
         trail: Trail,
     ) -> Result<(), StoreError> {
-        let values = values![member, json(&settings)];
+        let values = values![member, json(&settings), json(&before)];
         self.write(move |tx| {
             Box::pin(async move {
-                tx.execute(PUT_SETTINGS, values).await?;
+                if tx.execute(PUT_SETTINGS, values).await? == 0 {
+                    return Err(StoreError::Conflict { what: "settings that were changed meanwhile".to_owned() });
+                }
                 insert_trail(tx, &trail).await
             })
         })
@@ -148,8 +152,9 @@ impl<D: Database> NoticeStore for D {
         member: MemberId,
         through: Option<EventId>,
         events: Vec<EventId>,
-        now: Timestamp,
+        trail: Trail,
     ) -> Result<(), StoreError> {
+        let now = trail.audit.at;
         self.write(move |tx| {
             Box::pin(async move {
                 PUT_SINGLE.execute(tx, events.into_iter().map(|event| values![member, event, now]).collect()).await?;
@@ -157,7 +162,7 @@ impl<D: Database> NoticeStore for D {
                     tx.execute(PUT_THROUGH, values![member, through]).await?;
                     tx.execute(DELETE_BELOW, values![member, through]).await?;
                 }
-                Ok(())
+                insert_trail(tx, &trail).await
             })
         })
         .await

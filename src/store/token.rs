@@ -15,7 +15,7 @@ mod list;
 mod rows;
 mod write;
 
-pub(crate) use list::find_looks;
+pub(crate) use list::{find_at_risk, find_looks};
 pub(in crate::store) use rows::state;
 pub(in crate::store) use write::change_token;
 

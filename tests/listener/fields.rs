@@ -50,6 +50,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ConnectionAccount.", "as CompleteConnectionResponse.connection"),
     ("ConnectionProblem.", "as CompleteConnectionResponse.connection"),
     ("ListConnectableProfilesResponse.", "as CompleteConnectionResponse.connection"),
+    ("Destination.signing_secrets", "are read and never shown"),
+    ("Destination.target", "is read and never shown"),
+    ("WatchNoticesResponse.notice", "comes when an event is told: see the tests of watching"),
+    ("WatchNoticesResponse.missed", "needs a reader that falls behind: see the tests of watching"),
     ("ClassLoad.advice", "needs demand that has held for a time: see the tests of watching"),
     ("ClosedOperation.close_time", "needs a network's refusal of one operation: see the tests of the pool"),
     ("ClosedOperation.operation", "as its close_time"),
@@ -154,6 +158,7 @@ async fn every_field_of_every_answer_is_filled() {
     teams_and_keys(&mut filled, &bench).await;
     members(&mut filled, &bench.admin).await;
     tokens(&mut filled, &bench.admin).await;
+    notices(&mut filled, &bench).await;
     jobs(&mut filled, &bench.admin).await;
     connections(&mut filled, &bench.admin).await;
     leases(&mut filled, &bench).await;
@@ -263,6 +268,53 @@ async fn members(filled: &mut Filled, admin: &Client) {
     filled.ask(admin, "MemberService/UpdateMember", &[&update]).await;
     filled.ask(admin, "MemberService/WithdrawInvitation", &[&named]).await;
     filled.ask(admin, "MemberService/ListSessions", &[&named.replace("name:", "parent:")]).await;
+}
+
+async fn notices(filled: &mut Filled, bench: &Bench) {
+    let admin = &bench.admin;
+    let destination = r#"parent: "teams/acme" destination { kind: DESTINATION_KIND_MAIL target: "all@example.com" display_name: "All" }"#;
+    let made = filled.ask(admin, "NoticeService/CreateDestination", &[destination]).await;
+    filled.ask(admin, "NoticeService/CreateDestination", &[destination]).await;
+    let named = format!(r#"name: "{}""#, text(&made, "destination.name"));
+    let update =
+        format!(r#"destination {{ {named} kinds: NOTICE_KIND_TOKEN_EXPIRED }} update_mask {{ paths: "kinds" }}"#);
+    filled.ask(admin, "NoticeService/UpdateDestination", &[&update]).await;
+    filled.ask(admin, "NoticeService/GetDestination", &[&named]).await;
+    filled.ask(admin, "NoticeService/ListDestinations", &[r#"parent: "teams/acme" page_size: 1"#]).await;
+    filled.ask(admin, "NoticeService/DeleteDestination", &[&named]).await;
+    for nth in [1, 2] {
+        bench.dead_letter("acme", nth).await;
+    }
+    let dead = filled.ask(admin, "NoticeService/ListDeadLetters", &["page_size: 1"]).await;
+    let letter = format!(r#"name: "{}""#, first(&dead, "dead_letters"));
+    filled.ask(admin, "NoticeService/ReplayDeadLetter", &[&letter]).await;
+
+    let members = filled.ask(admin, "MemberService/ListMembers", &[r#"parent: "teams/acme""#]).await;
+    let member = first(&members, "members");
+    let parent = format!(r#"parent: "{member}""#);
+    let mut tokens = Vec::new();
+    for person in ["noa", "leo"] {
+        let granted = format!(
+            r#"parent: "teams/acme" token {{ {X} person: "{person}" granted_by: "{member}" }} secrets {{ access_token: "{person}'s" }}"#
+        );
+        let token = text(&filled.ask(admin, "TokenService/AddToken", &[&granted]).await, "token.name");
+        let invalid = format!(r#"name: "{token}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
+        filled.ask(admin, "TokenService/InvalidateToken", &[&invalid]).await;
+        tokens.push(token);
+    }
+    filled.ask(admin, "NoticeService/ListTokensAtRisk", &[&format!("{parent} page_size: 1")]).await;
+    let listed = filled.ask(admin, "NoticeService/ListNotices", &[&format!("{parent} page_size: 1")]).await;
+    let read = format!(r#"{parent} notices: "{}""#, first(&listed, "notices"));
+    filled.ask(admin, "NoticeService/MarkNoticesRead", &[&read]).await;
+    filled.ask(admin, "TokenService/RevokeToken", &[&format!(r#"name: "{}""#, tokens[1])]).await;
+    filled.ask(admin, "NoticeService/ListNotices", &[&parent]).await;
+    let choices = r#"choices { kind: NOTICE_KIND_TOKEN_EXPIRED channel: NOTICE_CHANNEL_MAIL profile: "p1" on: true }"#;
+    let settings = format!(
+        r#"settings {{ name: "{member}/noticeSettings" {choices} quiet_hours {{ from_minute: 1320 until_minute: 450 }} }} update_mask {{ paths: ["choices", "quiet_hours"] }}"#
+    );
+    filled.ask(admin, "NoticeService/UpdateNoticeSettings", &[&settings]).await;
+    filled.ask(admin, "NoticeService/GetNoticeSettings", &[&format!(r#"name: "{member}/noticeSettings""#)]).await;
+    filled.watched(admin, "NoticeService/WatchNotices", &parent, 1).await;
 }
 
 async fn jobs(filled: &mut Filled, admin: &Client) {

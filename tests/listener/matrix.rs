@@ -37,6 +37,8 @@ enum Who {
     Departed,
     /// The same, who learn that the token has no refresh token: nothing is asked of a network.
     Renewer,
+    /// Who may change things, who learn that the destination can't be reached: nothing is sent to a private address.
+    Tester,
     /// Who may check tokens; this one is dead.
     Prober,
     /// Operators, who learn that nobody has given consent yet.
@@ -67,6 +69,7 @@ fn decisions(who: Who) -> [Option<ErrorReason>; CALLERS] {
         Who::ReaderTooEarly => [missing, invalid, role, role, Some(R::ConnectionNotReady), Some(R::ConnectionNotReady)],
         Who::AdminTooEarly => [missing, invalid, role, role, role, Some(R::ConnectionNotReady)],
         Who::Prober => [missing, invalid, role, role, role, Some(R::TokenState)],
+        Who::Tester => [missing, invalid, role, role, role, Some(R::NotSent)],
         Who::Renewer => [missing, invalid, role, role, role, Some(R::TokenNotRenewable)],
     }
 }
@@ -149,6 +152,33 @@ const CALLS: &[(&str, Who, &str)] = &[
     ),
     ("MemberService/ResendInvitation", Who::Admin, r#"name: "<member>""#),
     ("MemberService/WithdrawInvitation", Who::Admin, r#"name: "<member>""#),
+    ("NoticeService/ListNotices", Who::Reader, r#"parent: "<member>""#),
+    ("NoticeService/WatchNotices", Who::Reader, r#"parent: "<member>""#),
+    ("NoticeService/GetNoticeSettings", Who::Reader, r#"name: "<member>/noticeSettings""#),
+    ("NoticeService/ListTokensAtRisk", Who::Reader, r#"parent: "<member>""#),
+    ("NoticeService/GetDestination", Who::Reader, r#"name: "<destination>""#),
+    ("NoticeService/ListDestinations", Who::Reader, r#"parent: "<team>""#),
+    ("NoticeService/ListDeadLetters", Who::Reader, ""),
+    (
+        "NoticeService/UpdateNoticeSettings",
+        Who::Admin,
+        r#"settings { name: "<member>/noticeSettings" quiet_hours { from_minute: 0 until_minute: 60 } } update_mask { paths: "quiet_hours" }"#,
+    ),
+    ("NoticeService/MarkNoticesRead", Who::Admin, r#"parent: "<member>" through: "<notice>""#),
+    (
+        "NoticeService/CreateDestination",
+        Who::Admin,
+        r#"parent: "<team>" destination { kind: DESTINATION_KIND_MAIL target: "all@example.com" }"#,
+    ),
+    (
+        "NoticeService/UpdateDestination",
+        Who::Admin,
+        r#"destination { name: "<destination>" display_name: "n" } update_mask { paths: "display_name" }"#,
+    ),
+    ("NoticeService/SendTestNotice", Who::Tester, r#"name: "<destination>""#),
+    ("NoticeService/DeleteDestination", Who::Admin, r#"name: "<destination>""#),
+    ("NoticeService/ReplayDeadLetter", Who::Admin, r#"name: "<letter>""#),
+    ("NoticeService/PurgeDeadLetter", Who::Admin, r#"name: "<other letter>""#),
     ("KeyService/CreateKey", Who::Admin, r#"key { role: KEY_ROLE_COLLECTOR collector: "<collector>" }"#),
     ("KeyService/RevokeKeyByValue", Who::Everybody, r#"value: "no key""#),
     ("KeyService/RevokeKey", Who::Admin, r#"name: "<key>""#),
@@ -210,6 +240,10 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
         ("<token>", of(&side.token)),
         ("<collector>", of(&side.collector)),
         ("<member>", of(&side.member)),
+        ("<notice>", of(&side.notice)),
+        ("<destination>", of(&side.destination)),
+        ("<letter>", of(&side.letters[0])),
+        ("<other letter>", of(&side.letters[1])),
         ("<job>", of(&side.job)),
         ("<lease>", of(&side.lease)),
         ("<alert>", of(&side.alert)),
@@ -327,17 +361,32 @@ async fn a_collector_reaches_nothing_of_another_team() {
 async fn no_name_joins_a_team_to_what_is_of_another() {
     let bench = Bench::start().await;
     let (acme, zenith) = (bench.side("acme").await, bench.side("zenith").await);
-    let ids: Vec<_> =
-        [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection, &zenith.job]
-            .map(|name| name.rsplit('/').next().unwrap().to_owned())
-            .into();
+    let ids: Vec<_> = [
+        &zenith.token,
+        &zenith.collector,
+        &zenith.alert,
+        &zenith.member,
+        &zenith.connection,
+        &zenith.job,
+        &zenith.destination,
+    ]
+    .map(|name| name.rsplit('/').next().unwrap().to_owned())
+    .into();
     // The team of one and the id of another: also for an admin, who may see both, nothing has that name.
     let crossed = |name: &str| {
         let (parent, id) = name.rsplit_once('/')?;
         let kind = parent.strip_prefix("teams/acme/")?;
-        let theirs = [&zenith.token, &zenith.collector, &zenith.alert, &zenith.member, &zenith.connection, &zenith.job]
-            .into_iter()
-            .find(|name| name.contains(kind))?;
+        let theirs = [
+            &zenith.token,
+            &zenith.collector,
+            &zenith.alert,
+            &zenith.member,
+            &zenith.connection,
+            &zenith.job,
+            &zenith.destination,
+        ]
+        .into_iter()
+        .find(|name| name.contains(kind))?;
         (id != "load").then(|| theirs.replace("teams/zenith", "teams/acme"))
     };
     let before = bench.audited().await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use token_broker::app::Running;
-use token_broker::base::ids::AlertId;
+use token_broker::base::ids::{AlertId, EventId, TokenId};
 use token_broker::base::secret::Secret;
 use token_broker::domain::alert::{AlertKind, Detail, Level, LoadDetail, NoToken};
 use token_broker::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use token_broker::domain::load::{Advice, Load, Newcomer, Ratio, Span};
 use token_broker::domain::networks::Owner;
+use token_broker::domain::notice::{Budget, Event, Fact};
 use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::alert_service_client::AlertServiceClient;
 use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
@@ -19,10 +20,11 @@ use token_broker::grpc::pb::lease_service_client::LeaseServiceClient;
 use token_broker::grpc::pb::load_service_client::LoadServiceClient;
 use token_broker::grpc::pb::member_service_client::MemberServiceClient;
 use token_broker::grpc::pb::network_service_client::NetworkServiceClient;
+use token_broker::grpc::pb::notice_service_client::NoticeServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
 use token_broker::grpc::pb::{self, ErrorReason};
-use token_broker::store::{AlertRow, IncidentFilter};
+use token_broker::store::{AlertRow, ClaimLanes, Hearing, IncidentFilter, SendResult, Telling};
 
 use crate::identity::{reason, serve};
 use crate::soon;
@@ -43,6 +45,12 @@ pub struct Side {
     pub key_name: String,
     /// A member who was invited.
     pub member: String,
+    /// A notice of that member.
+    pub notice: String,
+    /// A destination in the broker's own network, which is never reached.
+    pub destination: String,
+    /// Two messages that were given up.
+    pub letters: [String; 2],
     /// A job that does not run: renewals are switched off.
     pub job: String,
     /// A lease that the collector holds.
@@ -88,7 +96,63 @@ impl Bench {
         };
         let begun = soon(JobServiceClient::new(self.admin.clone()).renew_all_tokens(request)).await;
         let job = begun.unwrap().into_inner().job.unwrap().name;
-        Side { team, token, collector, key, key_name, member, job, lease, alert, incident, connection }
+        let notice = format!("{member}/notices/{}", self.told(team).await);
+        let destination = self.destination(team).await;
+        let letters = [self.dead_letter(team, 1).await, self.dead_letter(team, 2).await];
+        Side {
+            team,
+            token,
+            collector,
+            key,
+            key_name,
+            member,
+            notice,
+            destination,
+            letters,
+            job,
+            lease,
+            alert,
+            incident,
+            connection,
+        }
+    }
+
+    /// An event of a team.
+    async fn told(&self, team: &str) -> EventId {
+        let (broker, id) = (&self.running.broker, EventId::generate());
+        let fact = Fact::TokenExpired { network: "x".parse().unwrap(), token: TokenId::generate() };
+        let (team, at, dedup_key) = (Some(team.parse().unwrap()), broker.now(), id.to_string());
+        broker.store.append_events(vec![Event { id, at, team, fact, dedup_key }]).await.unwrap();
+        id
+    }
+
+    async fn destination(&self, team: &str) -> String {
+        let destination = pb::Destination {
+            kind: pb::DestinationKind::Slack.into(),
+            target: "https://localhost/hook".to_owned(),
+            ..Default::default()
+        };
+        let (parent, destination) = (format!("teams/{team}"), Some(destination));
+        let request = pb::CreateDestinationRequest { parent, destination, ..Default::default() };
+        let made = soon(NoticeServiceClient::new(self.admin.clone()).create_destination(request)).await;
+        made.unwrap().into_inner().destination.unwrap().name
+    }
+
+    /// A message to nobody that was given up, as the store has it after its last attempt. It is not due for long, so that the broker itself
+    /// leaves it alone.
+    pub async fn dead_letter(&self, team: &str, nth: u32) -> String {
+        let (store, now) = (&self.running.broker.store, self.running.broker.now());
+        let later = now + Duration::from_secs(86_400);
+        let (destination, event) = (format!("nobody/{team}/{nth}"), EventId::generate());
+        let budget = Budget { per_hour: 1000, at_once: 1000 };
+        let hearing = Hearing { destination: destination.clone(), event, from: later, urgent: true, budget };
+        store.tell(Telling { now, events: Vec::new(), hearings: vec![hearing] }).await.unwrap();
+        let claim = ClaimLanes { now: later, until: later, failing: false, limit: 100 };
+        let claimed = store.claim_lanes(claim).await.unwrap();
+        let letter = claimed.iter().find(|letter| letter.destination == destination).unwrap();
+        let error = "nobody is there".to_owned();
+        assert!(store.mark(letter.id, letter.attempts, SendResult::Dead { error }, now).await.unwrap());
+        format!("deadLetters/{}", letter.id)
     }
 
     /// Starts to connect an account at X, whose client is made known before.

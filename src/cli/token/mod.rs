@@ -4,9 +4,9 @@ mod columns;
 
 use clap::{Args, Subcommand};
 
-pub use self::columns::{facts, window};
+pub use self::columns::{COLUMNS, facts, window};
 
-use self::columns::{BUCKETS, COLUMNS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS};
+use self::columns::{BUCKETS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS};
 use super::failure::Failure;
 use super::import;
 use super::names::{top, under};

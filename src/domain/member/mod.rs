@@ -4,6 +4,7 @@
 //! person by one id. A team that has an active owner keeps one: the store refuses the change that would take the last.
 
 mod departure;
+mod grantor;
 mod link;
 mod mail;
 mod may;
@@ -11,6 +12,7 @@ mod password;
 mod session;
 
 pub use departure::{Departure, LeftToken};
+pub use grantor::grantor;
 pub use link::LinkKind;
 pub use mail::{MailAddress, MailAddressError};
 pub use may::{Action, Standing, may};
@@ -25,7 +27,6 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, NetworkId, TeamId};
-use crate::domain::token::Token;
 
 /// A person of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,17 +166,6 @@ impl Member {
         matches!(self.state, MemberState::Left { .. })
     }
 
-    /// Whether a token is its own: it granted it, as the token says by the member's id or mail address; where the token says nothing, the
-    /// account is known to be its.
-    pub fn granted(&self, token: &Token) -> bool {
-        let says = token.granted_by.as_str();
-        token.team == self.team
-            && (says == self.id.to_string()
-                || says == self.name()
-                || says.parse::<MailAddress>().is_ok_and(|mail| mail.is_same(&self.mail))
-                || (says.is_empty() && self.has_account(&token.network, &token.person)))
-    }
-
     /// Whether an account at a network is its own.
     pub fn has_account(&self, network: &NetworkId, person: &str) -> bool {
         self.persons.get(network).is_some_and(|persons| persons.contains(person))
@@ -274,7 +264,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::base::ids::TokenId;
     use crate::domain::networks::Purposes;
-    use crate::domain::token::{Clocks, TokenState};
+    use crate::domain::token::{Clocks, Token, TokenState};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000);
 

@@ -1,13 +1,16 @@
 //! Changes that are asked for again: after a restart, at the same time, with other content, by somebody else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 
+use crate::base::ids::{EventId, TokenId};
 use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
 use crate::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
+use crate::domain::notice::{Budget, Event, Fact};
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::grpc::alert_service::AlertServer;
 use crate::grpc::authorization::{RULES, Rule};
@@ -18,21 +21,24 @@ use crate::grpc::job_service::JobServer;
 use crate::grpc::key_service::KeyServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::network_service::NetworkServer;
+use crate::grpc::notice_service::NoticeServer;
 use crate::grpc::pb::{
     self, alert_service_server::AlertService, connection_service_server::ConnectionService,
     consent_service_server::ConsentService, incident_service_server::IncidentService, job_service_server::JobService,
     key_service_server::KeyService, member_service_server::MemberService, network_service_server::NetworkService,
-    profile_service_server::ProfileService, team_service_server::TeamService, token_service_server::TokenService,
+    notice_service_server::NoticeService, profile_service_server::ProfileService, team_service_server::TeamService,
+    token_service_server::TokenService,
 };
 use crate::grpc::profile_service::ProfileServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::outbound::http::NetworkAnswer;
+use crate::outbound::mail::FakeMail;
 use crate::service::apps::UpdateApp;
 use crate::service::connect::{CallbackQuery, Offer};
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
-use crate::store::{AlertRow, AuditFilter};
+use crate::store::{AlertRow, AuditFilter, ClaimLanes, Hearing, SendResult, Telling};
 
 fn with_key<T>(key: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -177,6 +183,7 @@ async fn a_change_is_made_once_whatever_restarts() {
     test = tokens(test, &mut tried).await;
     test = connections(test, &mut tried).await;
     test = jobs(test, &mut tried).await;
+    test = notices(test, &mut tried).await;
     // A rotation has no content that could be another one.
     let rotate = pb::RotateSealingKeyRequest { request_id: "once".to_owned() };
     let first = call!(test, KeyServer.rotate_sealing_key(rotate.clone())).unwrap();
@@ -199,6 +206,82 @@ async fn a_change_is_made_once_whatever_restarts() {
     let noted: BTreeSet<_> = noted.filter_map(|name| Some(name.split_once('/')?.1.to_owned())).collect();
     let tried = tried.into_iter().chain(["importtokens".to_owned(), "listkeys".to_owned()]);
     assert_eq!(tried.collect::<BTreeSet<_>>(), noted);
+}
+
+async fn notices(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let ada = pb::Member { mail: "reader@example.com".to_owned(), ..Default::default() };
+    let invite = pb::InviteMemberRequest { parent: "teams/acme".to_owned(), member: Some(ada), ..Default::default() };
+    let member = call!(test, MemberServer.invite_member(invite)).unwrap().member.unwrap().name;
+    let event = told(&test).await;
+    let read = pb::MarkNoticesReadRequest {
+        parent: member.clone(),
+        through: format!("{member}/notices/{event}"),
+        ..Default::default()
+    };
+    same!(test, tried, NoticeServer.mark_notices_read(read), |ask| ask.notices = vec![ask.through.clone()]);
+    let settings = pb::NoticeSettings { name: format!("{member}/noticeSettings"), ..Default::default() };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["choices".to_owned()] });
+    let update = pb::UpdateNoticeSettingsRequest { settings: Some(settings), update_mask, ..Default::default() };
+    let quiet = |ask: &mut pb::UpdateNoticeSettingsRequest| {
+        ask.update_mask.as_mut().unwrap().paths[0] = "quiet_hours".to_owned();
+    };
+    same!(test, tried, NoticeServer.update_notice_settings(update), quiet);
+    test = destinations(test, tried).await;
+    let letters = [dead_letter(&test).await, dead_letter(&test).await];
+    let other = letters[1].clone();
+    let replay = pb::ReplayDeadLetterRequest { name: letters[0].clone(), ..Default::default() };
+    same!(test, tried, NoticeServer.replay_dead_letter(replay), |ask| ask.name = other.clone());
+    let purge = pb::PurgeDeadLetterRequest { name: other, ..Default::default() };
+    same!(test, tried, NoticeServer.purge_dead_letter(purge), |ask| ask.name = letters[0].clone());
+    test
+}
+
+async fn destinations(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
+    let target = "all@example.com".to_owned();
+    let destination = pb::Destination { kind: pb::DestinationKind::Mail.into(), target, ..Default::default() };
+    let create = pb::CreateDestinationRequest {
+        parent: "teams/acme".to_owned(),
+        destination: Some(destination),
+        ..Default::default()
+    };
+    let other = |ask: &mut pb::CreateDestinationRequest| ask.destination.as_mut().unwrap().target.push('m');
+    let made = same!(test, tried, NoticeServer.create_destination(create), other).destination.unwrap();
+    let renamed = pb::Destination { name: made.name.clone(), display_name: "All".to_owned(), ..Default::default() };
+    let update = pb::UpdateDestinationRequest { destination: Some(renamed), update_mask: mask(), ..Default::default() };
+    let other = |ask: &mut pb::UpdateDestinationRequest| ask.destination.as_mut().unwrap().display_name.clear();
+    same!(test, tried, NoticeServer.update_destination(update), other);
+    let other = format!("teams/acme/destinations/dst_{:032x}", 7);
+    test.broker.notices.mail_by(Arc::new(FakeMail::default()));
+    let send = pb::SendTestNoticeRequest { name: made.name.clone(), ..Default::default() };
+    same!(test, tried, NoticeServer.send_test_notice(send), |ask| ask.name = other.clone());
+    let delete = pb::DeleteDestinationRequest { name: made.name, ..Default::default() };
+    same!(test, tried, NoticeServer.delete_destination(delete), |ask| ask.name = other);
+    test
+}
+
+/// An event of team `acme`.
+async fn told(test: &TestBroker) -> EventId {
+    let id = EventId::generate();
+    let fact = Fact::TokenExpired { network: "x".parse().unwrap(), token: TokenId::from_u128(9) };
+    let event =
+        Event { id, at: test.broker.now(), team: Some("acme".parse().unwrap()), fact, dedup_key: id.to_string() };
+    test.broker.store.append_events(vec![event]).await.unwrap();
+    id
+}
+
+/// A message that was given up. It is not due for long, so that the broker itself leaves it alone.
+async fn dead_letter(test: &TestBroker) -> String {
+    let (store, now, event) = (&test.broker.store, test.broker.now(), told(test).await);
+    let destination = format!("nobody/{event}");
+    let budget = Budget { per_hour: 9, at_once: 9 };
+    let later = now + std::time::Duration::from_secs(86_400);
+    let hearing = Hearing { destination, event, from: later, urgent: true, budget };
+    store.tell(Telling { now, events: vec![event], hearings: vec![hearing] }).await.unwrap();
+    let claim = ClaimLanes { now: later, until: later, failing: false, limit: 9 };
+    let letter = store.claim_lanes(claim).await.unwrap().remove(0);
+    let result = SendResult::Dead { error: "nobody is there".to_owned() };
+    assert!(store.mark(letter.id, letter.attempts, result, now).await.unwrap());
+    format!("deadLetters/{}", letter.id)
 }
 
 async fn jobs(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {

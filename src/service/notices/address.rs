@@ -33,11 +33,15 @@ pub(in crate::service) enum Address {
     Slack {
         /// Its URL.
         url: String,
+        /// Whether it may be in the broker's own network.
+        allow_private: bool,
     },
     /// A webhook of Teams.
     Teams {
         /// Its URL.
         url: String,
+        /// Whether it may be in the broker's own network.
+        allow_private: bool,
     },
     /// A mail address.
     Mail {

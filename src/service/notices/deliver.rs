@@ -155,8 +155,12 @@ impl Broker {
                 let body = outgoing.body.to_string();
                 (url, signed(secrets, &outgoing.id, self.now(), &body), body, *allow_private)
             }
-            Address::Slack { url } => (url, Vec::new(), slack(&outgoing.words, outgoing.more).to_string(), false),
-            Address::Teams { url } => (url, Vec::new(), teams(&outgoing.words, outgoing.more).to_string(), false),
+            Address::Slack { url, allow_private } => {
+                (url, Vec::new(), slack(&outgoing.words, outgoing.more).to_string(), *allow_private)
+            }
+            Address::Teams { url, allow_private } => {
+                (url, Vec::new(), teams(&outgoing.words, outgoing.more).to_string(), *allow_private)
+            }
         };
         let (url, body, content_type) = (url.clone(), body.into_bytes(), "application/json");
         Ok(self.notices.post().post(&Post { url, headers, content_type, body, allow_private }).await?)

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use url::Host;
+use url::{Host, Url};
 
 use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
+use crate::config::PrivateHost;
 use crate::domain::member::{MailAddress, MailAddressError};
 use crate::domain::notice::{Destination, DestinationKind, Kind, MOST_DESTINATIONS};
 use crate::outbound::address::is_public;
@@ -55,6 +56,10 @@ pub struct UpdateDestination {
     pub events: Option<BTreeSet<Kind>>,
 }
 
+/// A test message arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestSent;
+
 /// Why nothing was done about a destination.
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
@@ -96,19 +101,25 @@ pub enum DestinationError {
     Store(#[from] StoreError),
 }
 
+/// Whether a URL leads to a host that operators let members name though it is not public.
+fn is_let_in(hosts: &[PrivateHost], url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| hosts.iter().any(|host| host.is_of(&url)))
+}
+
 /// What is shown of a target, if it can be one.
-fn shown(kind: DestinationKind, target: &Secret) -> Result<String, DestinationError> {
+fn shown(kind: DestinationKind, target: &Secret, hosts: &[PrivateHost]) -> Result<String, DestinationError> {
     if kind == DestinationKind::Mail {
         return Ok(target.expose().parse::<MailAddress>()?.as_str().to_owned());
     }
-    let url =
-        checked_url(target.expose(), false).map_err(|error: DeliveryError| DestinationError::Url(error.to_string()))?;
+    let let_in = is_let_in(hosts, target.expose());
+    let url = checked_url(target.expose(), let_in)
+        .map_err(|error: DeliveryError| DestinationError::Url(error.to_string()))?;
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
         Some(Host::Domain(_)) | None => None,
     };
-    match address.filter(|address| !is_public(*address)) {
+    match address.filter(|address| !let_in && !is_public(*address)) {
         Some(address) => Err(DestinationError::Url(DeliveryError::Address(address).to_string())),
         None => Ok(url.host_str().unwrap_or_default().to_owned()),
     }
@@ -142,7 +153,7 @@ impl Broker {
         let attempt = attempt.into();
         let CreateDestination { team, display_name, kind, target, secrets, events } = ask;
         self.directory.team(&team).ok_or_else(|| DestinationError::TeamNotFound(team.clone()))?;
-        let shown = shown(kind, &target)?;
+        let shown = shown(kind, &target, &self.config.alerts.private_hosts)?;
         let secrets = joined(kind, &secrets)?;
         let events = events.unwrap_or_else(Destination::usual_events);
         let id = DestinationId::generate();
@@ -182,16 +193,17 @@ impl Broker {
     /// Where messages to a destination go.
     pub(super) fn address_of(&self, stored: &StoredDestination) -> Result<Address, OpenOwnError> {
         let (target, secrets) = self.opened_destination(stored)?;
-        let url = || target.expose().to_owned();
+        let url = target.expose().to_owned();
+        let allow_private = is_let_in(&self.config.alerts.private_hosts, &url);
         Ok(match stored.destination.kind {
-            DestinationKind::Mail => Address::mail(url()),
-            DestinationKind::Slack => Address::Slack { url: url() },
-            DestinationKind::Teams => Address::Teams { url: url() },
+            DestinationKind::Mail => Address::mail(url),
+            DestinationKind::Slack => Address::Slack { url, allow_private },
+            DestinationKind::Teams => Address::Teams { url, allow_private },
             DestinationKind::Webhook => {
                 let lines = secrets.as_ref().map_or("", |secrets| secrets.expose()).lines();
                 let secrets =
                     lines.filter_map(|line| SigningSecret::parse(&Secret::new(line.to_owned())).ok()).collect();
-                Address::Webhook { url: url(), secrets, allow_private: false }
+                Address::Webhook { url, secrets, allow_private }
             }
         })
     }
@@ -237,7 +249,7 @@ impl Broker {
         let (old_target, old_secrets) = self.opened_destination(&before)?;
         let mut destination = before.destination;
         let target = ask.target.unwrap_or(old_target);
-        destination.shown = shown(destination.kind, &target)?;
+        destination.shown = shown(destination.kind, &target, &self.config.alerts.private_hosts)?;
         destination.display_name = ask.display_name.unwrap_or(destination.display_name);
         destination.events = ask.events.unwrap_or(destination.events);
         destination.version += 1;
@@ -271,19 +283,30 @@ impl Broker {
         }
     }
 
-    /// Sends a test message to a destination, once, and waits for what comes of it.
+    /// Sends a test message to a destination, once, and waits for what comes of it. One that failed is not noted, so that the same request
+    /// tries it again.
     pub async fn send_test_notice(
         &self,
-        caller: &Caller,
+        attempt: impl Into<Attempt<TestSent>>,
         team: &TeamId,
         id: DestinationId,
-    ) -> Result<(), DestinationError> {
+    ) -> Result<TestSent, DestinationError> {
+        let attempt = attempt.into();
         let stored = self.stored_destination(team, id).await?;
         let address = self.address_of(&stored)?;
-        let mut audit = self.audit(caller, "destination.test", stored.destination.name(), String::new());
+        let sent = self.send_test(&address).await;
+        let detail = format!("sent={}", sent.is_ok());
+        let mut audit = self.audit(&attempt.caller, "destination.test", stored.destination.name(), detail);
         audit.team = Some(team.clone());
-        self.store.append_audit(vec![audit]).await?;
-        self.send_test(&address).await.map_err(|failed| DestinationError::NotSent(failed.why))
+        match sent {
+            Ok(()) => {
+                self.store.leave_trail(attempt.trail(audit, &TestSent)).await.map(|()| TestSent).map_err(Into::into)
+            }
+            Err(failed) => {
+                self.store.leave_trail(audit.into()).await?;
+                Err(DestinationError::NotSent(failed.why))
+            }
+        }
     }
 
     /// Seals destinations anew that an older key of the broker sealed.

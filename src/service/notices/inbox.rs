@@ -3,22 +3,16 @@
 use crate::base::ids::{EventId, MemberId, TeamId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::Member;
-use crate::domain::notice::{Channel, Event, NoticeSettings, SettingsError, Words};
-use crate::domain::token::{EXPIRING_WITHIN, Status, Token};
+use crate::domain::notice::{Channel, Choice, Event, NoticeSettings, QuietHours, SettingsError, Words};
 use crate::service::Broker;
 use crate::service::members::MemberError;
 use crate::service::requests::Attempt;
-use crate::service::tokens::TokenView;
-use crate::store::{StoreError, TokenFilter};
+use crate::store::StoreError;
 
 /// Events read at once while those that the member does not see are left out.
 const CHUNK: u32 = 200;
 /// The most events that are looked at for one page.
 const MOST_LOOKED_AT: usize = 2000;
-/// The most tokens that are told to be at risk.
-const MOST_AT_RISK: usize = 1000;
-/// Tokens read at once.
-const TOKENS: u32 = 1000;
 
 /// A notice in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +38,15 @@ pub struct NoticePage {
     pub before: Option<EventId>,
 }
 
+/// What a member changes about what it hears.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpdateSettings {
+    /// All choices.
+    pub choices: Option<Vec<Choice>>,
+    /// When it is not disturbed.
+    pub quiet: Option<Option<QuietHours>>,
+}
+
 /// What a member chose, with whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChosenSettings {
@@ -64,6 +67,12 @@ pub enum NoticeError {
     /// The settings can't be.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// There is no such notice.
+    #[error("this member has no notice '{0}'; see the list of its notices")]
+    NotFound(EventId),
+    /// The settings are changed by somebody else.
+    #[error("the settings are being changed by somebody else; try again shortly")]
+    Contended,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,31 +87,43 @@ pub struct MarkRead {
     pub events: Vec<EventId>,
 }
 
+/// A member has read these of its notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticesRead;
+
 impl Broker {
-    /// A member's notices from before `before` (`None`: the newest), the newest first. A page may be short though there are more.
+    /// A member's notices from before `before` (`None`: the newest), the newest first; `unread`: only those that it has not read. A page may
+    /// be short though there are more.
     pub async fn list_notices(
         &self,
         team: &TeamId,
         member: MemberId,
+        unread: bool,
         before: Option<EventId>,
         limit: usize,
     ) -> Result<NoticePage, NoticeError> {
         let member = self.stored_member(team, member).await?;
         let settings = self.store.notice_settings(member.id).await?;
-        let (mut page, mut before, mut looked_at) = (Vec::new(), before, 0);
+        let (mut notices, mut before, mut looked_at) = (Vec::new(), before, 0);
         loop {
             let events = self.store.list_events(team, before, CHUNK).await?;
             let last = events.len() < CHUNK as usize;
             looked_at += events.len();
+            let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+            let marks = self.store.read_marks(member.id, &ids).await?;
             for event in events {
                 before = Some(event.id);
-                page.extend(self.seen(&member, &settings, event).await?);
-                if page.len() == limit {
-                    return self.read_page(&member, page, before).await;
+                let read = marks.has(event.id);
+                if !(unread && read) {
+                    let seen = self.seen(&member, &settings, event).await?;
+                    notices.extend(seen.map(|notice| Notice { read, ..notice }));
+                }
+                if notices.len() == limit {
+                    return Ok(NoticePage { notices, before });
                 }
             }
             if last || looked_at >= MOST_LOOKED_AT {
-                return self.read_page(&member, page, before.filter(|_| !last)).await;
+                return Ok(NoticePage { notices, before: before.filter(|_| !last) });
             }
         }
     }
@@ -136,22 +157,27 @@ impl Broker {
         Ok(self.seen(&member, &settings, event.clone()).await?)
     }
 
-    async fn read_page(
+    /// Notes what a member has read: notices of its team.
+    pub async fn mark_notices_read(
         &self,
-        member: &Member,
-        mut notices: Vec<Notice>,
-        before: Option<EventId>,
-    ) -> Result<NoticePage, NoticeError> {
-        let events: Vec<EventId> = notices.iter().map(|notice| notice.event.id).collect();
-        let marks = self.store.read_marks(member.id, &events).await?;
-        notices.iter_mut().for_each(|notice| notice.read = marks.has(notice.event.id));
-        Ok(NoticePage { notices, before })
-    }
-
-    /// Notes what a member has read.
-    pub async fn mark_notices_read(&self, team: &TeamId, member: MemberId, read: MarkRead) -> Result<(), NoticeError> {
+        attempt: impl Into<Attempt<NoticesRead>>,
+        team: &TeamId,
+        member: MemberId,
+        read: MarkRead,
+    ) -> Result<NoticesRead, NoticeError> {
+        let attempt = attempt.into();
         let member = self.stored_member(team, member).await?;
-        Ok(self.store.mark_read(member.id, read.through, read.events, self.now()).await?)
+        let named: Vec<EventId> = read.events.iter().copied().chain(read.through).collect();
+        let found = self.store.find_events(&named).await?;
+        let is_there = |id: &EventId| found.iter().any(|event| event.id == *id && event.team.as_ref() == Some(team));
+        if let Some(unknown) = named.iter().find(|id| !is_there(id)) {
+            return Err(NoticeError::NotFound(*unknown));
+        }
+        let detail = format!("notices={} through={}", read.events.len(), read.through.is_some());
+        let audit = self.audit(&attempt.caller, "notice.read", member.name(), detail);
+        let trail = attempt.trail(AuditEvent { team: Some(team.clone()), ..audit }, &NoticesRead);
+        self.store.mark_read(member.id, read.through, read.events, trail).await?;
+        Ok(NoticesRead)
     }
 
     /// What a member chose to hear.
@@ -160,61 +186,28 @@ impl Broker {
         Ok(self.store.notice_settings(member.id).await?)
     }
 
-    /// Puts what a member chooses to hear in the place of what it chose before.
-    pub async fn put_notice_settings(
+    /// Changes what a member hears.
+    pub async fn update_notice_settings(
         &self,
         attempt: impl Into<Attempt<ChosenSettings>>,
         team: &TeamId,
         member: MemberId,
-        settings: NoticeSettings,
+        change: UpdateSettings,
     ) -> Result<ChosenSettings, NoticeError> {
         let attempt = attempt.into();
         let member = self.stored_member(team, member).await?;
-        let settings = settings.checked()?;
+        let before = self.store.notice_settings(member.id).await?;
+        let choices = change.choices.unwrap_or_else(|| before.choices.clone());
+        let settings = NoticeSettings { choices, quiet: change.quiet.unwrap_or(before.quiet) }.checked()?;
         let detail = format!("choices={} quiet={}", settings.choices.len(), settings.quiet.is_some());
         let audit = self.audit(&attempt.caller, "notice.settings", member.name(), detail);
         let audit = AuditEvent { team: Some(team.clone()), ..audit };
         let chosen = ChosenSettings { team: team.clone(), member: member.id, settings };
         let trail = attempt.trail(audit, &chosen);
-        self.store.put_notice_settings(member.id, chosen.settings.clone(), trail).await?;
-        Ok(chosen)
-    }
-
-    /// The tokens that a member granted and that have ended or will within 7 days, at most 1000: what it is asked to mend when it signs in.
-    /// The most urgent first.
-    pub async fn tokens_at_risk(&self, team: &TeamId, member: MemberId) -> Result<Vec<TokenView>, NoticeError> {
-        let member = self.stored_member(team, member).await?;
-        let now = self.now();
-        let dead = TokenFilter { state: Some("invalid"), ..TokenFilter::default() };
-        let ending = TokenFilter {
-            not_states: Some(("invalid", "revoked")),
-            ends_before: Some(now + EXPIRING_WITHIN),
-            ..TokenFilter::default()
-        };
-        let mut at_risk = self.granted_tokens(&member, dead).await?;
-        for token in self.granted_tokens(&member, ending).await? {
-            let Some(stored) = self.store.find_token(token.id).await? else { continue };
-            if self.expiry_of(&stored).event.is_some() {
-                at_risk.push(stored.token);
-            }
+        match self.store.put_notice_settings(member.id, before, chosen.settings.clone(), trail).await {
+            Ok(()) => Ok(chosen),
+            Err(StoreError::Conflict { .. }) => Err(NoticeError::Contended),
+            Err(error) => Err(error.into()),
         }
-        at_risk.sort_by_key(|token| (token.status(now) != Status::Expired, token.ends_at(), token.id));
-        at_risk.truncate(MOST_AT_RISK);
-        Ok(at_risk.into_iter().map(|token| self.view_token(token)).collect())
-    }
-
-    /// The tokens of a filter that a member granted.
-    async fn granted_tokens(&self, member: &Member, mut filter: TokenFilter) -> Result<Vec<Token>, StoreError> {
-        let mut granted = Vec::new();
-        while granted.len() < MOST_AT_RISK {
-            let tokens = self.store.list_tokens(&member.team, filter.clone(), TOKENS).await?;
-            let last = tokens.len() < TOKENS as usize;
-            filter.after = tokens.last().map(|token| token.id);
-            granted.extend(tokens.into_iter().filter(|token| member.granted(token)));
-            if last {
-                break;
-            }
-        }
-        Ok(granted)
     }
 }

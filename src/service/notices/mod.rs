@@ -7,6 +7,7 @@
 //! * If the process dies between sending and noting it, a message is sent again under the same id, by which the receiver knows it.
 
 mod address;
+mod at_risk;
 mod dead_letters;
 mod deliver;
 mod destinations;
@@ -21,10 +22,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
 
-pub use crate::store::OutboxRow as GivenUp;
+pub use crate::store::{OutboxRow as GivenUp, RiskPlace};
+pub use at_risk::AtRiskPage;
 pub use dead_letters::{DeadLetter, DeadLetterError};
-pub use destinations::{CreateDestination, DestinationError, UpdateDestination};
-pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage};
+pub use destinations::{CreateDestination, DestinationError, TestSent, UpdateDestination};
+pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage, NoticesRead, UpdateSettings};
 pub use operators::{OperatorDestination, OperatorError};
 
 use crate::base::secret::Secret;
@@ -97,6 +99,12 @@ impl Notices {
 
     fn post(&self) -> &dyn PostSender {
         &**self.post.get_or_init(|| Arc::new(HttpPost::new(self.timeout, self.lookup.clone())))
+    }
+
+    /// Mails go this way, where there was none.
+    #[cfg(test)]
+    pub(crate) fn mail_by(&self, sender: Arc<dyn MailSender>) {
+        assert!(self.mail.set(sender).is_ok(), "there is a mail server");
     }
 
     /// Events whenever they are told. A listener that falls behind misses some, and is told so.

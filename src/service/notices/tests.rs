@@ -14,7 +14,7 @@ use crate::domain::token::{Clocks, Reason};
 use crate::outbound::mail::{FakeMail, Mail};
 use crate::outbound::post::{DeliveryError, FakePost};
 use crate::service::Caller;
-use crate::service::notices::{CreateDestination, DestinationError, MarkRead};
+use crate::service::notices::{CreateDestination, DestinationError, MarkRead, NoticeError, UpdateSettings};
 use crate::service::watched::{Watched, acme};
 use crate::store::{MemberChange, OutboxState};
 
@@ -34,7 +34,7 @@ impl Told {
             config.alerts.mails.push(MailTo { address: "ops@example.com".to_owned(), events: Heard::All });
         };
         let watched = Watched::start(everything).await;
-        assert!(watched.broker.notices.mail.set(mails.clone()).is_ok());
+        watched.broker.notices.mail_by(mails.clone());
         assert!(watched.broker.notices.post.set(posts.clone()).is_ok());
         Told { watched, mails, posts }
     }
@@ -83,7 +83,8 @@ impl Told {
     }
 
     async fn choose(&self, member: &Member, settings: NoticeSettings) {
-        self.watched.broker.put_notice_settings(&Caller::Broker, &acme(), member.id, settings).await.unwrap();
+        let change = UpdateSettings { choices: Some(settings.choices), quiet: Some(settings.quiet) };
+        self.watched.broker.update_notice_settings(&Caller::Broker, &acme(), member.id, change).await.unwrap();
     }
 
     /// Adds a destination to the team.
@@ -349,20 +350,32 @@ async fn a_member_reads_its_notices_in_the_app() {
     told.work().await;
     assert!(watching.try_recv().is_ok_and(|event| event.fact.token() == Some(tokens[0])));
     let broker = told.watched.broker.clone();
-    let list = async |before: Option<EventId>| broker.list_notices(&acme(), member.id, before, 2).await.unwrap();
+    let list = async |before: Option<EventId>| broker.list_notices(&acme(), member.id, false, before, 2).await.unwrap();
     let page = list(None).await;
     let seen: Vec<_> = page.notices.iter().map(|notice| notice.event.fact.token().unwrap()).collect();
     assert_eq!(seen, [tokens[2], tokens[1]], "the newest first");
     let rest = list(page.before).await;
     assert_eq!((rest.notices.len(), rest.before), (1, None));
     let read = MarkRead { through: None, events: vec![page.notices[1].event.id] };
-    broker.mark_notices_read(&acme(), member.id, read).await.unwrap();
+    broker.mark_notices_read(&Caller::Broker, &acme(), member.id, read).await.unwrap();
     let marks: Vec<bool> = list(None).await.notices.iter().map(|notice| notice.read).collect();
     assert_eq!(marks, [false, true]);
+    let unread = broker.list_notices(&acme(), member.id, true, None, 10).await.unwrap().notices;
+    assert_eq!(
+        unread.iter().map(|notice| notice.event.fact.token().unwrap()).collect::<Vec<_>>(),
+        [tokens[2], tokens[0]]
+    );
+    // Nothing that is yet to come can be called read.
+    let later = MarkRead { through: Some(EventId::generate()), events: vec![] };
+    let unknown = broker.mark_notices_read(&Caller::Broker, &acme(), member.id, later).await;
+    assert!(matches!(unknown, Err(NoticeError::NotFound(_))));
     broker.revoke_token(&Caller::Broker, &acme(), tokens[2], "").await.unwrap();
     assert_eq!(list(None).await.notices[0].over.as_deref(), Some("the token is gone"));
-    let at_risk = broker.tokens_at_risk(&acme(), member.id).await.unwrap();
+    let first = broker.tokens_at_risk(&acme(), member.id, None, 1).await.unwrap();
+    let rest = broker.tokens_at_risk(&acme(), member.id, first.after, 10).await.unwrap();
+    let at_risk = [first.tokens, rest.tokens].concat();
     assert_eq!(at_risk.iter().map(|view| view.token.id).collect::<Vec<_>>(), [tokens[0], tokens[1]]);
+    assert_eq!(rest.after, None);
     let off = Choice { kind: Kind::TokenInvalid, channel: Channel::InApp, profile: None, on: false };
     told.choose(&member, NoticeSettings { choices: vec![off], quiet: None }).await;
     assert_eq!(list(None).await.notices, []);

@@ -91,7 +91,7 @@ macro_rules! suite {
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found
             }
-            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_a_member_chose_is_kept, what_was_read_is_kept }
+            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
             destination { destinations_are_kept }
             outbox {
                 telling_is_all_or_nothing, a_lane_is_claimed_once_at_a_time, a_failing_lane_holds_up_no_other, a_late_result_does_not_count,

@@ -6,10 +6,11 @@ use super::Fixture;
 use super::member::{member, seed as seed_members};
 use super::samples::{acme, at, event, new_token, seed, team, token};
 use crate::base::ids::{EventId, TokenId};
+use crate::domain::audit::AuditEvent;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, QuietHours};
-use crate::domain::token::{Clocks, Token};
-use crate::store::{NewToken, PutLook, StoredRenewal, StoredToken, Trail};
+use crate::domain::token::{Clocks, Reason, Token, TokenState};
+use crate::store::{AtRisk, NewToken, PutLook, RiskPlace, StoreError, StoredRenewal, StoredToken, Trail};
 
 /// The `n`th fact of a team, under a key.
 pub(crate) fn fact(n: u128, key: &str) -> Event {
@@ -81,6 +82,50 @@ pub(crate) async fn a_token_is_looked_at_when_it_is_due(fixture: &dyn Fixture) {
     store.close().await;
 }
 
+pub(crate) async fn what_is_at_risk_is_found_by_who_granted_it(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 0).await;
+    let ending = |n: u128, granted_by: &str, end: Option<i64>| {
+        let clocks = Clocks { refresh_expires_at: end.map(at), access_expires_at: Some(at(900)), ..Clocks::default() };
+        let granted_by = granted_by.to_owned();
+        new_token(Token { granted_by, person: n.to_string(), clocks, profiles: vec![], ..token(n) })
+    };
+    let dead = |n, state| {
+        let new = ending(n, "Ada@Example.com", Some(5000));
+        NewToken { stored: StoredToken { token: Token { state, ..new.stored.token }, ..new.stored }, ..new }
+    };
+    let tokens = vec![
+        ending(1, "ada@example.com", Some(40)),
+        ending(2, "mem_ada", Some(30)),
+        ending(3, "bob", Some(10)),
+        ending(4, "", Some(20)),
+        ending(5, "ada@example.com", None),
+        dead(6, TokenState::Invalid { reason: Reason::PasswordChanged, since: at(1) }),
+        dead(7, TokenState::Revoked { since: at(1) }),
+        dead(8, TokenState::Invalid { reason: Reason::PasswordChanged, since: at(1) }),
+    ];
+    store.insert_tokens(tokens, None).await.unwrap();
+    let all: Vec<String> = ["ada@example.com", "mem_ada", "x\n4"].map(str::to_owned).into();
+    let found = async |grantors: &[String], before, after| {
+        let wanted = AtRisk { team: acme(), grantors: grantors.to_vec(), before: at(before), after, limit: 3 };
+        let found = store.list_at_risk(wanted).await.unwrap();
+        assert!(found.iter().all(|(place, stored)| stored.as_ref().unwrap().token.id == place.token));
+        found.iter().map(|(place, _)| place.token.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&all, 900, None).await, [6, 8, 4]);
+    let place = |seconds, n| Some(RiskPlace { at: at(seconds), token: TokenId::from_u128(n) });
+    assert_eq!(found(&all, 900, place(20, 4)).await, [2, 1]);
+    assert_eq!(
+        found(&all, 901, place(40, 1)).await,
+        [5],
+        "an end that a renewal turns back counts for the caller to judge"
+    );
+    assert_eq!(found(&all[1..], 900, None).await, [4, 2]);
+    let first_dead = Some(RiskPlace { at: crate::base::clock::Timestamp::EPOCH, token: TokenId::from_u128(6) });
+    assert_eq!(found(&all, 25, first_dead).await, [8, 4]);
+    store.close().await;
+}
+
 pub(crate) async fn what_a_member_chose_is_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let (ada, bob, gone) = (member(1, Role::Owner), member(2, Role::Member), member(3, Role::Member));
@@ -90,9 +135,15 @@ pub(crate) async fn what_a_member_chose_is_kept(fixture: &dyn Fixture) {
     let quiet = Some(QuietHours { from: 60, until: 120 });
     let chosen = NoticeSettings { choices: vec![choice], quiet };
     assert_eq!(store.notice_settings(ada.id).await.unwrap(), NoticeSettings::default());
-    for settings in [NoticeSettings { quiet: None, ..chosen.clone() }, chosen.clone()] {
-        store.put_notice_settings(ada.id, settings, event("notice.settings", "ada").into()).await.unwrap();
-    }
+    let first = NoticeSettings { quiet: None, ..chosen.clone() };
+    let put = async |before: &NoticeSettings, settings: &NoticeSettings| {
+        let trail = event("notice.settings", "ada").into();
+        store.put_notice_settings(ada.id, before.clone(), settings.clone(), trail).await
+    };
+    put(&NoticeSettings::default(), &first).await.unwrap();
+    put(&first, &chosen).await.unwrap();
+    let late = put(&first, &NoticeSettings::default()).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "it was decided on what was there before");
     assert_eq!(store.notice_settings(ada.id).await.unwrap(), chosen);
     let hearers = store.list_hearers(&acme(), None, 10).await.unwrap();
     assert_eq!(hearers, [(ada.clone(), chosen), (bob.clone(), NoticeSettings::default())], "who left hears nothing");
@@ -110,10 +161,11 @@ pub(crate) async fn what_was_read_is_kept(fixture: &dyn Fixture) {
         events.iter().map(|event| u8::from(marks.has(*event))).collect::<Vec<_>>()
     };
     assert_eq!(read().await, [0, 0, 0, 0, 0]);
-    store.mark_read(ada.id, None, vec![events[1], events[3]], at(1)).await.unwrap();
+    let read_at = |n| Trail::from(AuditEvent { at: at(n), ..event("notice.read", "ada") });
+    store.mark_read(ada.id, None, vec![events[1], events[3]], read_at(1)).await.unwrap();
     assert_eq!(read().await, [0, 1, 0, 1, 0]);
-    store.mark_read(ada.id, Some(events[2]), vec![], at(2)).await.unwrap();
-    store.mark_read(ada.id, Some(events[0]), vec![events[3]], at(3)).await.unwrap();
+    store.mark_read(ada.id, Some(events[2]), vec![], read_at(2)).await.unwrap();
+    store.mark_read(ada.id, Some(events[0]), vec![events[3]], read_at(3)).await.unwrap();
     assert_eq!(read().await, [1, 1, 1, 1, 0], "what was read stays so");
     assert_eq!(store.prune_read_marks(at(1), 10).await.unwrap(), 0);
     assert_eq!(store.prune_read_marks(at(2), 10).await.unwrap(), 1);

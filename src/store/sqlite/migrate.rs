@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/sqlite/0017_callbacks.sql"),
     include_str!("../migrations/sqlite/0012_notices.sql"),
     include_str!("../migrations/sqlite/0013_hearing.sql"),
+    include_str!("../migrations/sqlite/0018_at_risk.sql"),
 ];
 
 /// The schema version that this broker works with.

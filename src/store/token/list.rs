@@ -12,6 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::Token;
 use crate::store::StoreError;
+use crate::store::at_risk::{AtRisk, RiskPlace};
 use crate::store::database::Database;
 use crate::store::look::Look;
 use crate::store::sql::{Row, Tx, Value, first, values};
@@ -28,6 +29,15 @@ const DUE_LOOKS: &str = concat!(
     ", ",
     sealed_columns!(),
     " FROM token WHERE look_at_us <= $1 ORDER BY look_at_us LIMIT $2"
+);
+
+const AT_RISK: &str = concat!(
+    "SELECT risk_us, id, ",
+    columns!(),
+    ", ",
+    sealed_columns!(),
+    " FROM token WHERE team = $1 AND grantor = $2 AND risk_us < $3 AND (risk_us, id) > ($4, $5)
+      ORDER BY risk_us, id LIMIT $6"
 );
 
 macro_rules! wanted {
@@ -136,6 +146,27 @@ pub(crate) async fn find_looks(tx: &mut dyn Tx, now: Timestamp, limit: u32) -> R
     let rows = tx.rows(DUE_LOOKS, values![now, limit]).await?;
     let look = |mut row: Row| Some(Look { due_at: row.time().ok()?, stored: stored_token(row).ok()? });
     Ok(rows.into_iter().filter_map(look).collect())
+}
+
+/// One grantor after the other, since each has its own place in the index; they are few.
+pub(crate) async fn find_at_risk(
+    tx: &mut dyn Tx,
+    wanted: &AtRisk,
+) -> Result<Vec<(RiskPlace, Option<StoredToken>)>, StoreError> {
+    let AtRisk { team, grantors, before, after, limit } = wanted;
+    let (at, token) =
+        after.map_or((Timestamp::from_micros(-1), TokenId::from_u128(0)), |place| (place.at, place.token));
+    let mut found = Vec::new();
+    for grantor in grantors {
+        let rows = tx.rows(AT_RISK, values![team, &**grantor, *before, at, token, *limit]).await?;
+        for mut row in rows {
+            let place = RiskPlace { at: row.time()?, token: row.id(TokenId::from_slice)? };
+            found.push((place, stored_token(row).ok()));
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    found.truncate(*limit as usize);
+    Ok(found)
 }
 
 fn chunk(rows: Vec<Row>, limit: u32) -> Result<TokenChunk, StoreError> {

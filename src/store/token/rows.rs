@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{OperationId, TokenId};
+use crate::domain::member::grantor;
 use crate::domain::networks::Purposes;
 use crate::domain::notice::next_looks;
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
@@ -67,6 +68,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         identity(token),
         &*token.granted_by,
         json(&closed_at_us(token)),
+        grantor(token),
     ]
 }
 
