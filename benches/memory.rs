@@ -113,6 +113,7 @@ async fn fill_store(network: &Arc<Network>, folder: PathBuf) -> Value {
             let (sealed_access, sealed_refresh) = (vec![7; SEALED], Some(vec![8; SEALED]));
             NewToken {
                 given_refresh: None,
+                consent: None,
                 stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
                 trail: event("token.add", &team).into(),
             }

@@ -110,6 +110,7 @@ async fn populate(broker: &Broker, team: &TeamId) {
             let trail = broker.audit(&Caller::Broker, "token.add", String::new(), String::new()).into();
             NewToken {
                 given_refresh: None,
+                consent: None,
                 stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
                 trail,
             }

@@ -179,7 +179,7 @@ async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow
         };
         let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
         let stored = StoredToken { token, sealed_access, sealed_refresh: None, renewal: StoredRenewal::default() };
-        rows.push(NewToken { stored, given_refresh: None, trail: event(broker, "token.add").into() });
+        rows.push(NewToken { stored, given_refresh: None, consent: None, trail: event(broker, "token.add").into() });
     }
     broker.store.insert_tokens(rows.clone(), None).await?;
     for row in rows {

@@ -40,6 +40,9 @@ pub enum ConnectionCommand {
         /// A profile, by its id at the network; may be repeated.
         #[arg(long = "profile", value_name = "ID")]
         profiles: Vec<String>,
+        /// The consent text that the person agreed to, as `connection show` tells it.
+        #[arg(long, value_name = "VERSION")]
+        text_version: String,
     },
     /// End a connection. What the network gave for it is destroyed.
     Cancel {
@@ -66,7 +69,7 @@ pub struct StartArgs {
     /// A scope to ask for beside those that the purposes need; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// The member that it is for, such as a mail address.
+    /// Who gives consent: a member, `mem_…`, who must be signed in to go on, or whoever opens the link, such as a mail address.
     #[arg(long, default_value = "", hide_default_value = true)]
     member: String,
     /// A token to heal, `tok_…`: the same account gives consent again.
@@ -99,6 +102,7 @@ const FIELDS: &[Column<pb::Connection>] = &[
     Column::text("purposes", |one, _| words_of::<pb::Purpose>(&one.purposes).into()),
     Column::text("further scopes", |one, _| one.scopes.join(", ").into()),
     Column::text("member", |one, _| one.member.as_str().into()),
+    Column::text("agreed to text", |one, _| one.text_version.as_str().into()),
     Column::text("heals", |one, _| short(&one.token).into()),
     Column::text("stage", stage),
     Column::text("problem", problem),
@@ -143,9 +147,9 @@ pub async fn run(command: ConnectionCommand, session: &mut Session) -> Result<()
         ConnectionCommand::Start(args) => start(session, args).await,
         ConnectionCommand::Show { connection } => show(session, &connection).await,
         ConnectionCommand::List { paging, stage } => list(session, &paging, stage).await,
-        ConnectionCommand::Complete { connection, profiles } => {
+        ConnectionCommand::Complete { connection, profiles, text_version } => {
             let name = session.in_team("connections", &connection).await?;
-            let request = pb::CompleteConnectionRequest { name, profiles, request_id: session.request_id() };
+            let request = pb::CompleteConnectionRequest { name, profiles, text_version, request_id: session.request_id() };
             let answer = client.complete_connection(session.request(request)).await?;
             let connection = part(answer, |answer| answer.connection)?;
             session.terminal.record(&connection, FIELDS)
@@ -165,6 +169,8 @@ async fn start(session: &mut Session, args: StartArgs) -> Result<(), Failure> {
     let network = top("networks", &args.network);
     let app = if args.app.is_empty() { String::new() } else { under(&network, "apps", &args.app) };
     let token = args.token.map(|token| under(&parent, "tokens", &token)).unwrap_or_default();
+    let member =
+        if args.member.starts_with("mem_") { under(&parent, "members", &args.member) } else { args.member };
     let request = pb::StartConnectionRequest {
         parent,
         network,
@@ -172,7 +178,7 @@ async fn start(session: &mut Session, args: StartArgs) -> Result<(), Failure> {
         app,
         purposes: args.purposes.into_iter().map(i32::from).collect(),
         scopes: args.scopes,
-        member: args.member,
+        member,
         token,
         allow_other_account: args.allow_other_account,
         return_url: args.return_url,

@@ -350,7 +350,7 @@ mod tests {
             "connection start --network x --kind user --purpose collect-content --member ann",
             "connection start --token tok_1 --allow-other-account",
             "connection list --stage choosing",
-            "connection complete con_1 --profile 7 --profile 8",
+            "connection complete con_1 --text-version 2026-11 --profile 7 --profile 8",
             "lease acquire --network x --operation search --purpose collect_content --calls 10 --wait 30s",
             "lease report lse_1 --sequence 1 --ok 5 --status 200 --want 10",
             "lease release lse_1",

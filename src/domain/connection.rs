@@ -6,15 +6,17 @@
 
 mod choice;
 mod consent;
+mod granter;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, ConnectionId, KindId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AppId, ConnectionId, KindId, MemberId, NetworkId, TeamId, TokenId};
 use crate::domain::networks::Purposes;
 
 pub use choice::{ChoiceError, FitProfiles, fit_profiles};
 pub use consent::{NotConnectable, consent_of, missing_scopes, scopes_to_ask};
+pub use granter::Granter;
 
 /// One try to connect an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +35,10 @@ pub struct Connection {
     pub purposes: Purposes,
     /// Scopes that are asked for beside those that the purposes need.
     pub scopes: Vec<String>,
-    /// The member that it is for, as the team names them; empty: not said.
-    pub member: String,
+    /// Who gives consent.
+    pub granter: Granter,
+    /// The version of the text that the person agreed to, the last time that it went on to the network; empty: nobody did yet.
+    pub text_version: String,
     /// The token that is to be healed; `None`: a new one is wanted.
     pub token: Option<TokenId>,
     /// Whether another account may come back than the token to be healed is of.
@@ -193,11 +197,19 @@ impl Connection {
         }
     }
 
-    /// A person is sent to the network, whose answer is taken until then. Whoever was there before is not waited for any more, and
-    /// consent that was given before is given anew.
-    pub fn ask(self, now: Timestamp, until: Timestamp) -> Result<Self, StageError> {
+    /// A person who agreed to a text is sent to the network, whose answer is taken until then. Whoever was there before is not waited for any
+    /// more, and consent that was given before is given anew. `member`: who is signed in there, to whom it is bound from then on.
+    pub fn ask(
+        self,
+        now: Timestamp,
+        until: Timestamp,
+        text_version: &str,
+        member: Option<MemberId>,
+    ) -> Result<Self, StageError> {
         self.must_go_on(now)?;
-        Ok(self.into(Stage::Asked { until }, None))
+        let granter = member.map_or_else(|| self.granter.clone(), Granter::Member);
+        let agreed = Self { granter, text_version: text_version.to_owned(), ..self };
+        Ok(agreed.into(Stage::Asked { until }, None))
     }
 
     /// A code came back. Once for each time that somebody is asked.

@@ -82,8 +82,8 @@ impl ConnectionService for ConnectionServer {
         request: Request<pb::CompleteConnectionRequest>,
     ) -> Result<Response<pb::CompleteConnectionResponse>, Status> {
         let call = "ConnectionService/CompleteConnection";
-        change(&self.0, request, call, read_complete, |broker, attempt, (team, id, profiles)| async move {
-            broker.complete_connection(attempt, &team, id, &profiles).await
+        change(&self.0, request, call, read_complete, |broker, attempt, ask| async move {
+            broker.complete_connection(attempt, &ask.team, ask.id, &ask.profiles, &ask.text_version).await
         })
         .await
     }

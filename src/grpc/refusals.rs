@@ -322,7 +322,11 @@ impl From<ConnectError> for Refusal {
             ConnectError::NotFound(_) | ConnectError::UnknownLink => {
                 refuse(Code::NotFound, ErrorReason::ConnectionNotFound, message)
             }
-            ConnectError::ForeignBrowser | ConnectError::Stage(StageError::NotReady) => {
+            ConnectError::ForeignBrowser
+            | ConnectError::SignedOut
+            | ConnectError::OtherMember
+            | ConnectError::OldText
+            | ConnectError::Stage(StageError::NotReady) => {
                 refuse(Code::FailedPrecondition, ErrorReason::ConnectionNotReady, message)
             }
             ConnectError::Stage(StageError::Ended(stage)) => {
@@ -336,6 +340,14 @@ impl From<ConnectError> for Refusal {
                 refuse(Code::FailedPrecondition, ErrorReason::NotConnectable, message)
                     .with("network", network)
                     .with("kind", kind)
+            }
+            ConnectError::OtherText { agreed } => {
+                refuse(Code::FailedPrecondition, ErrorReason::ConsentTextMismatch, message)
+                    .with("text_version", agreed)
+                    .field("text_version")
+            }
+            ConnectError::NoMember { member, .. } => {
+                refuse(Code::NotFound, ErrorReason::MemberNotFound, message).with("member", member.to_string())
             }
             ConnectError::NoPublicUrl => refuse(Code::FailedPrecondition, ErrorReason::PublicUrlMissing, message),
             ConnectError::ReturnUrl => {

@@ -408,7 +408,7 @@ pub(super) fn terms_of(config: &Config, app: &App) -> AppTerms {
 }
 
 /// The app that a token belongs to that names none.
-pub(super) fn default_app() -> AppId {
+pub fn default_app() -> AppId {
     DEFAULT_APP.parse().expect("'default' is a slug")
 }
 

@@ -245,7 +245,7 @@ impl Import {
         let mut audit = self.broker.token_added(&self.caller, &stored.token);
         audit.detail = format!("{} comment=import {}", audit.detail, self.begin.import_id);
         let given_refresh = given.refresh.as_ref().map(|refresh| self.broker.refresh_hash(refresh));
-        Ok(NewToken { stored, given_refresh, trail: audit.into() })
+        Ok(NewToken { stored, given_refresh, consent: None, trail: audit.into() })
     }
 
     /// Keeps the tokens, durably, then puts them into their pools. The caller holds the locks of all tokens.

@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ConnectionId, TeamId, TokenId};
-use crate::domain::connection::{Connection, Found, Problem, Stage};
+use crate::base::ids::{ConnectionId, MemberId, TeamId, TokenId};
+use crate::domain::connection::{Connection, Found, Granter, Problem, Stage};
 use crate::domain::networks::Purposes;
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
@@ -75,7 +75,7 @@ macro_rules! select {
         concat!(
             "SELECT id, team, network, app, kind, purposes, scopes, member, token, other_account, return_url, stage,
                 stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
-                state_hash, sealed FROM connection ",
+                state_hash, sealed, member_id, text_version FROM connection ",
             $rest
         )
     };
@@ -83,11 +83,11 @@ macro_rules! select {
 
 const INSERT: &str = "INSERT INTO connection (id, team, network, app, kind, purposes, scopes, member, token, other_account,
         return_url, stage, stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
-        state_hash, sealed)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+        state_hash, sealed, member_id, text_version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
 const CHANGE: &str =
     "UPDATE connection SET stage = $3, stage_at_us = $4, found = $5, tokens = $6, problem = $7, browser_hash = $8,
-        state_hash = $9, sealed = $10, version = version + 1
+        state_hash = $9, sealed = $10, member_id = $11, text_version = $12, version = version + 1
     WHERE id = $1 AND version = $2";
 const FIND: &str = select!("WHERE id = $1");
 const OF_LINK: &str = select!("WHERE link_hash = $1");
@@ -189,7 +189,7 @@ fn parameters(stored: &StoredConnection) -> Vec<Value> {
         &connection.kind,
         connection.purposes.bits(),
         json(&connection.scopes),
-        &*connection.member,
+        granter_parts(&connection.granter).0,
         connection.token,
         connection.other_account,
         connection.return_url.clone(),
@@ -221,11 +221,21 @@ fn steps(stored: &StoredConnection) -> Vec<Value> {
         stored.browser_hash.map(|hash| hash.to_vec()),
         stored.state_hash.map(|hash| hash.to_vec()),
         stored.sealed.clone(),
+        granter_parts(&connection.granter).1,
+        &*connection.text_version,
     ]
 }
 
+/// A name, and the member. The name stays empty where it is a member: that is who it is then, whatever it was called before.
+fn granter_parts(granter: &Granter) -> (&str, Option<MemberId>) {
+    match granter {
+        Granter::Named(name) => (name, None),
+        Granter::Member(id) => ("", Some(*id)),
+    }
+}
+
 fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
-    let connection = Connection {
+    let mut connection = Connection {
         id: row.id(ConnectionId::from_slice)?,
         team: row.slug()?,
         network: row.slug()?,
@@ -233,7 +243,8 @@ fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
         kind: row.slug()?,
         purposes: Purposes::from_bits(row.count()?),
         scopes: row.json()?,
-        member: row.text()?,
+        granter: Granter::Named(row.text()?),
+        text_version: String::new(),
         token: row.maybe_id(TokenId::from_slice)?,
         other_account: row.int()? != 0,
         return_url: row.maybe_text()?,
@@ -243,13 +254,14 @@ fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
         ends_at: row.time()?,
         version: row.count()?,
     };
-    Ok(StoredConnection {
-        connection,
-        link_hash: hash(row.maybe_blob()?)?.ok_or_else(|| StoreError::corrupt("a link without its hash"))?,
-        browser_hash: hash(row.maybe_blob()?)?,
-        state_hash: hash(row.maybe_blob()?)?,
-        sealed: row.maybe_blob()?,
-    })
+    let link_hash = hash(row.maybe_blob()?)?.ok_or_else(|| StoreError::corrupt("a link without its hash"))?;
+    let (browser_hash, state_hash) = (hash(row.maybe_blob()?)?, hash(row.maybe_blob()?)?);
+    let sealed = row.maybe_blob()?;
+    if let Some(member) = row.maybe_id(MemberId::from_slice)? {
+        connection.granter = Granter::Member(member);
+    }
+    connection.text_version = row.text()?;
+    Ok(StoredConnection { connection, link_hash, browser_hash, state_hash, sealed })
 }
 
 /// Reads `stage`, `stage_at_us`, `found` and `tokens`.

@@ -6,16 +6,13 @@ use crate::base::ids::{MemberId, TokenId};
 use crate::domain::consent::Consent;
 use crate::domain::networks::Purposes;
 use crate::store::database::Database;
-use crate::store::idempotency::insert_trail;
 use crate::store::sql::{Row, Tx, values};
 use crate::store::token::change_token;
-use crate::store::{StoreError, TokenChange, TokenChangeError, Trail};
+use crate::store::{StoreError, TokenChange, TokenChangeError};
 
 /// What is kept of consents.
 #[async_trait]
 pub trait ConsentStore: Send + Sync {
-    /// Notes what a person agreed to; [`StoreError::Conflict`] if the token is not there.
-    async fn note_consent(&self, consent: Consent, trail: Trail) -> Result<(), StoreError>;
     /// Changes a token together with what its person agrees to: both or neither.
     async fn change_consent(&self, consent: Consent, change: TokenChange) -> Result<(), TokenChangeError>;
     /// At most `limit` consents of a token, the newest first.
@@ -29,21 +26,11 @@ const LIST: &str = "SELECT token, at_us, purposes, withdrawn, text_version, memb
 
 #[async_trait]
 impl<D: Database> ConsentStore for D {
-    async fn note_consent(&self, consent: Consent, trail: Trail) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                insert(tx, &consent).await?;
-                insert_trail(tx, &trail).await
-            })
-        })
-        .await
-    }
-
     async fn change_consent(&self, consent: Consent, change: TokenChange) -> Result<(), TokenChangeError> {
         self.write(move |tx| {
             Box::pin(async move {
                 change_token(tx, &change).await?;
-                Ok(insert(tx, &consent).await?)
+                Ok(insert_consent(tx, &consent).await?)
             })
         })
         .await
@@ -56,7 +43,8 @@ impl<D: Database> ConsentStore for D {
     }
 }
 
-async fn insert(tx: &mut dyn Tx, consent: &Consent) -> Result<(), StoreError> {
+/// Notes in the caller's transaction what a person agreed to; [`StoreError::Conflict`] if the token is not there.
+pub(in crate::store) async fn insert_consent(tx: &mut dyn Tx, consent: &Consent) -> Result<(), StoreError> {
     let Consent { token, at, purposes, withdrawn, text_version, member } = consent;
     let values = values![*token, *at, purposes.bits(), withdrawn.bits(), &**text_version, *member];
     tx.execute(INSERT, values).await.map(drop)

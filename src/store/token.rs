@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::domain::consent::Consent;
 use crate::domain::token::{Token, TokenState};
 use crate::store::alert::AlertRow;
 use crate::store::{StoreError, StoredRenewal, StoredRevocation, Trail};
@@ -59,6 +60,8 @@ pub struct NewToken {
     pub stored: StoredToken,
     /// The keyed hash of its refresh token.
     pub given_refresh: Option<[u8; 32]>,
+    /// What its person agreed to; `None`: it is stated with the token.
+    pub consent: Option<Consent>,
     /// Its audit event, and the note of its request.
     pub trail: Trail,
 }

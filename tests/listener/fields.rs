@@ -46,6 +46,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ConnectableProfile.", "as CompleteConnectionResponse.connection"),
     ("Connection.account", "as CompleteConnectionResponse.connection"),
     ("Connection.problem", "as CompleteConnectionResponse.connection"),
+    ("Connection.text_version", "as CompleteConnectionResponse.connection"),
     ("Connection.tokens", "as CompleteConnectionResponse.connection"),
     ("ConnectionAccount.", "as CompleteConnectionResponse.connection"),
     ("ConnectionProblem.", "as CompleteConnectionResponse.connection"),

@@ -105,7 +105,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("ConnectionService/GetConnection", Who::Reader, r#"name: "<connection>""#),
     ("ConnectionService/ListConnections", Who::Reader, r#"parent: "<team>""#),
     ("ConnectionService/ListConnectableProfiles", Who::ReaderTooEarly, r#"name: "<connection>""#),
-    ("ConnectionService/CompleteConnection", Who::AdminTooEarly, r#"name: "<connection>""#),
+    ("ConnectionService/CompleteConnection", Who::AdminTooEarly, r#"name: "<connection>" text_version: "2026-11""#),
     ("ConnectionService/StartConnection", Who::Admin, r#"parent: "<team>" token: "<token>""#),
     ("ConnectionService/CancelConnection", Who::Admin, r#"name: "<connection>""#),
     ("KeyService/ListKeys", Who::Admin, r#"collector: "<collector>""#),

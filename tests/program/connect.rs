@@ -9,10 +9,12 @@ use std::sync::Mutex;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use serde_json::Value;
 
-use crate::support::{Broker, Ended, Launch, Ready, Simulated, cli, installed, run_bounded};
+use crate::support::{Broker, Ended, Launch, Ready, Simulated, cli, installed, run_bounded, soon};
 
 /// Where browsers think that the broker is.
 const PUBLIC: &str = "http://localhost:9";
+/// The text that persons agree to.
+const TEXT: &str = "2026-11";
 
 /// A broker that people reach at [`PUBLIC`], with its operator.
 struct Desk {
@@ -130,37 +132,48 @@ async fn an_account_is_connected_from_the_command_line() {
     assert!(!unknown.status.success() && unknown.stderr.contains("apps update x/default"), "{}", unknown.text());
     desk.done("apps update x/default --client-id app --client-secret-from -", "client-secret-canary");
     let (id, link) = desk.start(wanted);
-    let early = desk.run(&format!("connection complete {id}"), "");
+    let early = desk.run(&format!("connection complete {id} --text-version {TEXT}"), "");
     assert!(!early.status.success() && early.stderr.contains("open the connect link first"), "{}", early.text());
     let browser = Browser::of(&desk);
     let offer = browser.get(&link).await;
     assert!(offer.status == 200 && offer.text.contains("<strong>Acme</strong> asks you"), "{}", offer.text);
-    let network = browser.post(&link, &[]).await.location;
+    let network = browser.post(&link, &[("text_version", TEXT)]).await.location;
     let back = browser.post(&network, &[("person", "person-9"), ("decision", "allow")]).await.location;
     let page = browser.get(&browser.get(&back).await.location).await;
     assert!(page.text.contains("Is this right?") && page.text.contains("person-9"), "{}", page.text);
     let shown = desk.json(&format!("connection show {id}"));
     assert_eq!(shown["stage"], "CONNECTION_STAGE_CHOOSING");
     assert_eq!(shown["account"]["person"], "person-9");
-    let connected = desk.json(&format!("connection complete {id}"));
+    assert_eq!(shown["textVersion"], TEXT, "{shown}");
+    let other = desk.run(&format!("connection complete {id} --text-version 2019-01"), "");
+    assert!(!other.status.success() && other.stderr.contains("agreed to another text: '2026-11'"), "{}", other.text());
+    let connected = desk.json(&format!("connection complete {id} --text-version {TEXT}"));
     assert_eq!(connected["tokens"].as_array().unwrap().len(), 1, "{connected}");
     let secret = leased(&desk, "x", "tweets.search_recent");
+    let refused = desk.run("lease acquire --network x --operation tweets.create --purpose publish", "");
+    assert!(
+        !refused.status.success() && !refused.stdout.contains("lse_"),
+        "the person agreed to reading: {}",
+        refused.text()
+    );
     let served = simulated.said["networks"].as_array().unwrap().iter().find(|one| one["network"] == "x").unwrap();
     let url = format!("{}/users/me", served["base_url"].as_str().unwrap());
     assert_eq!(simulated.client.get(url).bearer_auth(&secret).send().await.unwrap().status(), 200, "it is live");
     desk.done("apps update facebook/default --client-id app --client-secret-from -", "client-secret-canary");
     let (denied, link) = desk.start("--network facebook --kind page --purpose collect_statistics");
-    let network = browser.post(&link, &[]).await.location;
+    let network = browser.post(&link, &[("text_version", TEXT)]).await.location;
     let back = browser.post(&network, &[("person", "person-9"), ("decision", "deny")]).await.location;
     browser.get(&back).await;
     let shown = desk.json(&format!("connection show {denied}"));
     assert_eq!(shown["problem"]["kind"], "CONNECTION_PROBLEM_KIND_DENIED", "{shown}");
-    let network = browser.post(&link, &[]).await.location;
+    let network = browser.post(&link, &[("text_version", TEXT)]).await.location;
     let back = browser.post(&network, &[("person", "person-9"), ("decision", "allow")]).await.location;
     browser.get(&back).await;
     let shown = desk.done(&format!("connection show {denied}"), "");
     assert!(shown.contains("profile-9-read") && shown.contains("profile-9-none"), "{shown}");
-    let both = desk.json(&format!("connection complete {denied} --profile profile-9 --profile profile-9-read"));
+    let both = desk.json(&format!(
+        "connection complete {denied} --text-version {TEXT} --profile profile-9 --profile profile-9-read"
+    ));
     assert_eq!(both["tokens"].as_array().unwrap().len(), 3, "two pages, and the person: {both}");
     let listed = desk.done("connection list --stage connected --output jsonl", "");
     assert_eq!(listed.lines().count(), 2, "{listed}");
@@ -253,12 +266,12 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     let wanted = "--network real --kind user --purpose collect_content";
     let (id, link) = desk.start(wanted);
     let browser = Browser::of(&desk);
-    let back = agree(&browser, &browser.post(&link, &[]).await.location, "ann").await;
+    let back = agree(&browser, &browser.post(&link, &[("text_version", TEXT)]).await.location, "ann").await;
     assert!(back.contains("&iss="), "it says who it is: {back}");
     browser.get(&back).await;
     let shown = desk.json(&format!("connection show {id}"));
     assert_eq!(shown["account"]["person"], "ann", "{shown}");
-    let connected = desk.json(&format!("connection complete {id}"));
+    let connected = desk.json(&format!("connection complete {id} --text-version {TEXT}"));
     let token = connected["tokens"][0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let first = leased(&desk, "real", "me");
     let me = async |secret: &str| browser.client.get(format!("{issuer}/me")).bearer_auth(secret).send().await.unwrap();
@@ -278,9 +291,11 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     assert_eq!(before["grant.revoked"], 0, "{before}");
     let (other, link) = desk.start(wanted);
     let bob = Browser::of(&desk);
-    let back = agree(&bob, &bob.post(&link, &[]).await.location, "bob").await;
+    let back = agree(&bob, &bob.post(&link, &[("text_version", TEXT)]).await.location, "bob").await;
     bob.get(&back).await;
     desk.done(&format!("connection cancel {other}"), "");
-    assert_eq!(events().await["grant.revoked"], 1, "what was not kept was given back");
+    let told = browser.client.get(format!("{issuer}/_events?until=grant.revoked")).send();
+    let told: Value = soon(told).await.unwrap().json().await.unwrap();
+    assert_eq!(told["grant.revoked"], 1, "what was not kept was given back");
     assert_eq!(me(&renewed).await.status(), 200, "and nothing else");
 }

@@ -1,5 +1,6 @@
 // A certified OAuth server (npm oidc-provider) on a free port of loopback, with one client: PKCE is required, refresh tokens work once, and a second use
-// ends the grant. The first line of its output is its address; `/_events` counts what happened in it.
+// ends the grant. The first line of its output is its address; `/_events` counts what happened in it, and
+// `/_events?until=NAME` answers once that one has happened.
 //
 // node oauth_server.mjs REDIRECT_URI
 import { createServer } from 'node:http';
@@ -30,8 +31,10 @@ for (const name of ['refresh_token.saved', 'refresh_token.consumed', 'grant.succ
   provider.on(name, () => { events[name] += 1; });
 }
 provider.use(async (ctx, next) => {
-  if (ctx.path === '/_events') ctx.body = events;
-  else await next();
+  if (ctx.path !== '/_events') return next();
+  const { until } = ctx.query;
+  if (until && !events[until]) await new Promise((happened) => provider.once(until, happened));
+  ctx.body = events;
 });
 server.on('request', provider.callback());
 console.log(issuer);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::networks::{Catalogue, Purpose};
 
+const TEXT: &str = "2026-11";
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn connection() -> Connection {
@@ -16,7 +17,8 @@ fn connection() -> Connection {
         kind: "user".parse().unwrap(),
         purposes: [Purpose::CollectContent].into_iter().collect(),
         scopes: Vec::new(),
-        member: String::new(),
+        granter: Granter::default(),
+        text_version: String::new(),
         token: None,
         other_account: false,
         return_url: None,
@@ -38,7 +40,7 @@ fn problem() -> Problem {
 
 #[test]
 fn a_code_is_redeemed_once_and_in_time() {
-    let asked = connection().ask(NOW, minutes(10)).unwrap();
+    let asked = connection().ask(NOW, minutes(10), TEXT, None).unwrap();
     assert_eq!(connection().redeem(NOW), Err(StageError::Used), "nobody was asked");
     assert_eq!(asked.clone().redeem(minutes(10)), Err(StageError::TooLate));
     let redeeming = asked.redeem(minutes(9)).unwrap();
@@ -48,9 +50,9 @@ fn a_code_is_redeemed_once_and_in_time() {
 
 #[test]
 fn a_failed_try_is_repeated_and_its_problem_forgotten() {
-    let failed = connection().ask(NOW, minutes(10)).unwrap().fail(problem());
+    let failed = connection().ask(NOW, minutes(10), TEXT, None).unwrap().fail(problem());
     assert_eq!((failed.stage.clone(), failed.problem.is_some()), (Stage::Offered, true));
-    assert_eq!(failed.ask(minutes(1), minutes(11)).unwrap().problem, None);
+    assert_eq!(failed.ask(minutes(1), minutes(11), TEXT, None).unwrap().problem, None);
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn what_has_ended_goes_no_further() {
     let choosing = connection().choose(Found::default());
     let connected = choosing.clone().connect(Vec::new(), NOW);
     assert_eq!(connected.clone().cancel(NOW), Err(StageError::Ended("connected")));
-    assert_eq!(connected.ask(NOW, NOW), Err(StageError::Ended("connected")));
+    assert_eq!(connected.ask(NOW, NOW, TEXT, None), Err(StageError::Ended("connected")));
     let cancelled = choosing.clone().cancel(NOW).unwrap();
     assert_eq!(cancelled.clone().cancel(minutes(1)), Ok(cancelled.clone()));
     assert_eq!(cancelled.found(NOW), Err(StageError::Ended("cancelled")));
@@ -125,4 +127,16 @@ fn a_choice_is_of_what_can_be_connected() {
     assert_eq!(chosen(&["9"]), Err(ChoiceError::Unknown("9".to_owned())));
     assert!(matches!(chosen(&["2"]), Err(ChoiceError::Obstacle { .. })));
     assert_eq!(Found::default().chosen(&[]), Ok(Vec::new()), "the account itself");
+}
+
+#[test]
+fn who_is_signed_in_is_bound_and_nobody_else_goes_on() {
+    let (ada, bob) = (MemberId::from_u128(1), MemberId::from_u128(2));
+    let asked = connection().ask(NOW, minutes(10), TEXT, None).unwrap();
+    assert_eq!((asked.granter.clone(), &*asked.text_version), (Granter::default(), TEXT));
+    assert!(asked.granter.lets_on(None) && asked.granter.lets_on(Some(ada)), "whoever has the browser");
+    let bound = asked.fail(problem()).ask(NOW, minutes(10), "2027-01", Some(ada)).unwrap();
+    assert_eq!((bound.granter.clone(), &*bound.text_version), (Granter::Member(ada), "2027-01"));
+    assert!(bound.granter.lets_on(Some(ada)) && !bound.granter.lets_on(Some(bob)) && !bound.granter.lets_on(None));
+    assert_eq!(bound.granter.granted_by(), ada.to_string());
 }

@@ -156,6 +156,11 @@ impl Member {
         format!("teams/{}/members/{}", self.team, self.id)
     }
 
+    /// What people call it: its name, else its mail address.
+    pub fn name_for_people(&self) -> &str {
+        if self.display_name.is_empty() { self.mail.as_str() } else { &self.display_name }
+    }
+
     /// Whether it belongs to the team now.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, MemberState::Active { .. })

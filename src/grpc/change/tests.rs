@@ -35,7 +35,8 @@ use crate::grpc::token_service::TokenServer;
 use crate::outbound::http::NetworkAnswer;
 use crate::outbound::mail::FakeMail;
 use crate::service::apps::UpdateApp;
-use crate::service::connect::{CallbackQuery, Offer};
+use crate::domain::consent::NEWEST;
+use crate::service::connect::{CallbackQuery, Offer, Visitor};
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
 use crate::store::{AlertRow, AuditFilter, ClaimLanes, Hearing, SendResult, Telling};
@@ -315,7 +316,7 @@ async fn connections(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroke
     assert!(!first.connect_link.is_empty() && again.connect_link.is_empty());
     assert_eq!(first.connection, again.connection);
     let link = first.connect_link.rsplit('/').next().unwrap();
-    let sent = test.broker.begin_connection(Offer::Link(link), None).await.unwrap();
+    let sent = test.broker.begin_connection(Offer::Link(link), &Visitor::default(), NEWEST).await.unwrap();
     let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let token = r#"{"access_token":"a","refresh_token":"r","scope":"offline.access tweet.read users.read"}"#;
     for body in [token, r#"{"data":{"id":"7","username":"carl"}}"#] {
@@ -324,9 +325,13 @@ async fn connections(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroke
     }
     let code = Some(crate::base::secret::Secret::new("code".to_owned()));
     let query = CallbackQuery { code, state, ..CallbackQuery::default() };
-    test.broker.finish_consent(x, query, Some(sent.browser.expose())).await.unwrap();
+    test.broker.finish_consent(x, query, &Visitor { browser: Some(sent.browser), stay: None }).await.unwrap();
     let name = first.connection.unwrap().name;
-    let complete = pb::CompleteConnectionRequest { name: name.clone(), ..Default::default() };
+    let complete = pb::CompleteConnectionRequest {
+        name: name.clone(),
+        text_version: NEWEST.to_owned(),
+        ..Default::default()
+    };
     same!(test, tried, ConnectionServer.complete_connection(complete), |ask| ask.profiles = vec!["7".to_owned()]);
     let second = call!(test, ConnectionServer.start_connection(start)).unwrap().connection.unwrap();
     let cancel = pb::CancelConnectionRequest { name: second.name, ..Default::default() };

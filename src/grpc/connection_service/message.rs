@@ -1,6 +1,6 @@
 //! Connections on the wire.
 
-use crate::domain::connection::{Connection, Found, Problem, ProblemKind, Profile, Stage};
+use crate::domain::connection::{Connection, Found, Granter, Problem, ProblemKind, Profile, Stage};
 use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::timestamp;
 use crate::grpc::fields::from_purposes;
@@ -24,7 +24,8 @@ pub fn connection_message(connection: &Connection) -> pb::Connection {
         app: format!("networks/{}/apps/{}", connection.network, connection.app),
         purposes: from_purposes(connection.purposes),
         scopes: connection.scopes.clone(),
-        member: connection.member.clone(),
+        member: granter_message(connection),
+        text_version: connection.text_version.clone(),
         token: connection.token.map(|id| of_team(&id)).unwrap_or_default(),
         allow_other_account: connection.other_account,
         return_url: connection.return_url.clone().unwrap_or_default(),
@@ -34,6 +35,13 @@ pub fn connection_message(connection: &Connection) -> pb::Connection {
         tokens,
         create_time: Some(timestamp(connection.created_at)),
         expire_time: Some(timestamp(connection.ends_at)),
+    }
+}
+
+fn granter_message(connection: &Connection) -> String {
+    match &connection.granter {
+        Granter::Named(name) => name.clone(),
+        Granter::Member(id) => format!("teams/{}/members/{id}", connection.team),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What requests about connections say.
 
-use crate::base::ids::{ConnectionId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{ConnectionId, MemberId, NetworkId, TeamId, TokenId};
+use crate::domain::connection::Granter;
 use crate::grpc::convert::name_in;
 use crate::grpc::fields::{NAME, check_text, child_in, purposes, team_or_all};
 use crate::grpc::pb;
@@ -56,12 +57,24 @@ pub fn read_start(
         kind: request.kind.clone(),
         purposes: purposes("purposes", &request.purposes, mistakes),
         scopes: request.scopes.clone(),
-        member: request.member.clone(),
+        granter: read_granter(&request.member, team.as_ref(), mistakes),
         token: token.map(|(_, id)| id),
         allow_other_account: request.allow_other_account,
         return_url: request.return_url.clone(),
     };
     Some((team?, ask))
+}
+
+/// A member by its resource name, or whoever opens the link, as the team calls that person.
+fn read_granter(named: &str, team: Option<&TeamId>, mistakes: &mut FieldMistakes) -> Granter {
+    if !named.starts_with("teams/") {
+        return Granter::Named(named.to_owned());
+    }
+    let read = child_in::<TeamId, MemberId>("member", ["teams", "members"], named, mistakes);
+    if read.as_ref().zip(team).is_some_and(|((of, _), team)| of != team) {
+        mistakes.note("member", "must be a member of the team");
+    }
+    read.map(|(_, id)| Granter::Member(id)).unwrap_or_default()
 }
 
 fn read_app(
@@ -100,14 +113,30 @@ pub fn read_list(request: &pb::ListConnectionsRequest, mistakes: &mut FieldMista
     Some(ListConnections { team: team?, stage })
 }
 
-/// Which profiles are meant, and of which connection.
+/// Which profiles are meant, of which connection, and what was agreed to.
+pub struct Completion {
+    /// The team.
+    pub team: TeamId,
+    /// The connection.
+    pub id: ConnectionId,
+    /// The profiles.
+    pub profiles: Vec<String>,
+    /// The text that the person agreed to.
+    pub text_version: String,
+}
+
+/// Which profiles are meant, of which connection, and what was agreed to.
 pub fn read_complete(
     request: &pb::CompleteConnectionRequest,
     mistakes: &mut FieldMistakes,
-) -> Option<(TeamId, ConnectionId, Vec<String>)> {
+) -> Option<Completion> {
     check_list("profiles", &request.profiles, PROFILES, mistakes);
+    check_text("text_version", &request.text_version, ID, mistakes);
+    if request.text_version.is_empty() {
+        mistakes.note("text_version", "is required: the text that the person agreed to, as GetConnection tells it");
+    }
     let (team, id) = read_name(&request.name, mistakes)?;
-    Some((team, id, request.profiles.clone()))
+    Some(Completion { team, id, profiles: request.profiles.clone(), text_version: request.text_version.clone() })
 }
 
 fn check_list(field: &str, texts: &[String], most: usize, mistakes: &mut FieldMistakes) {

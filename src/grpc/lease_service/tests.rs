@@ -207,7 +207,7 @@ impl Bench {
             sealed_refresh: None,
             renewal: StoredRenewal::default(),
         };
-        let new = NewToken { stored, given_refresh: None, trail: event("token.add").into() };
+        let new = NewToken { stored, given_refresh: None, consent: None, trail: event("token.add").into() };
         assert!(self.broker.store.insert_tokens(vec![new], None).await.unwrap().duplicates.is_empty());
         self.broker.engine.put_token(&token, None, sealed_access);
         token.id

@@ -6,8 +6,10 @@ use crate::base::ids::ConnectionId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, StageError, consent_of, scopes_to_ask};
 use crate::outbound::oauth::{AuthorizationRequest, authorization_url};
-use crate::service::connect::{ConnectError, Mark, random_text};
-use crate::service::{Broker, Caller};
+use crate::domain::consent;
+use crate::service::Broker;
+use crate::service::connect::visitor::must_be_granter;
+use crate::service::connect::{ConnectError, Mark, Visitor, random_text};
 use crate::store::StoredConnection;
 
 /// What a browser shows to be let on.
@@ -32,33 +34,42 @@ impl Broker {
     pub async fn offered_connection(
         &self,
         offer: Offer<'_>,
-        browser: Option<&str>,
+        visitor: &Visitor,
     ) -> Result<Connection, ConnectError> {
-        Ok(self.offered(offer, browser).await?.connection)
+        Ok(self.offered(offer, visitor).await?.connection)
     }
 
-    async fn offered(&self, offer: Offer<'_>, browser: Option<&str>) -> Result<StoredConnection, ConnectError> {
+    async fn offered(&self, offer: Offer<'_>, visitor: &Visitor) -> Result<StoredConnection, ConnectError> {
         let stored = match offer {
-            Offer::Bound(id) => return self.connection_in(id, browser.unwrap_or_default()).await,
+            Offer::Bound(id) => return self.connection_in(id, visitor).await,
             Offer::Link(link) => self.store.connection_of_link(self.mark_hash(Mark::Link, link)).await?,
         };
         let stored = stored.ok_or(ConnectError::UnknownLink)?;
         let is_free = stored.browser_hash.is_none();
-        if is_free || browser.is_some_and(|browser| self.is_bound(&stored, browser)) {
-            return Ok(stored);
+        if !is_free && !self.is_bound(&stored, visitor) {
+            return Err(ConnectError::ForeignBrowser);
         }
-        Err(ConnectError::ForeignBrowser)
+        must_be_granter(&stored, visitor).map(|()| stored)
     }
 
-    /// Binds the connection to the browser, and says where it is to go. `browser`: what it is known by already.
-    pub async fn begin_connection(&self, offer: Offer<'_>, browser: Option<&str>) -> Result<SentAway, ConnectError> {
-        let stored = self.offered(offer, browser).await?;
+    /// Binds the connection to the browser and to who is signed in there, and says where it is to go. `text_version`: the text that was shown
+    /// and agreed to.
+    pub async fn begin_connection(
+        &self,
+        offer: Offer<'_>,
+        visitor: &Visitor,
+        text_version: &str,
+    ) -> Result<SentAway, ConnectError> {
+        let stored = self.offered(offer, visitor).await?;
+        if text_version != consent::NEWEST {
+            return Err(ConnectError::OldText);
+        }
         let now = self.now();
         let until = (now + self.config.connections.consent_lifetime).min(stored.connection.ends_at);
-        let connection = stored.connection.clone().ask(now, until)?;
+        let connection = stored.connection.clone().ask(now, until, text_version, visitor.member_for(&stored.connection))?;
         let (state, verifier) = (random_text()?, random_text()?);
-        let browser = match browser {
-            Some(known) => Secret::new(known.to_owned()),
+        let browser = match &visitor.browser {
+            Some(known) => Secret::new(known.expose().to_owned()),
             None => random_text()?,
         };
         let url = self.consent_url(&connection, &state, &verifier)?;
@@ -70,7 +81,7 @@ impl Broker {
             connection,
             ..stored.clone()
         };
-        self.step(&Caller::Broker, "connection.ask", next).await?;
+        self.step(&visitor.caller(), "connection.ask", next).await?;
         self.drop_grant(&stored).await;
         Ok(SentAway { url, browser })
     }

@@ -5,7 +5,8 @@ use crate::base::secret::Secret;
 use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
 use crate::domain::networks::{OAuth, OAuthQuirk};
 use crate::service::connect::redeem::Subject;
-use crate::service::connect::{ConnectError, Mark};
+use crate::service::connect::visitor::must_be_granter;
+use crate::service::connect::{ConnectError, Mark, Visitor};
 use crate::service::{Broker, Caller};
 use crate::store::StoredConnection;
 
@@ -60,22 +61,28 @@ impl Broker {
         &self,
         network: NetworkId,
         query: CallbackQuery,
-        browser: Option<&str>,
+        visitor: &Visitor,
     ) -> Result<Arrived, CallbackError> {
         let stored = self.store.connection_of_state(self.mark_hash(Mark::State, &query.state)).await;
         let stored = stored.map_err(ConnectError::from)?.ok_or(CallbackError::UnknownState)?;
         if stored.connection.network != network {
             return Err(CallbackError::UnknownState);
         }
-        if !browser.is_some_and(|browser| self.is_bound(&stored, browser)) {
+        if !self.is_bound(&stored, visitor) {
             return Err(CallbackError::ForeignBrowser);
         }
-        let (broker, id) = (self.clone(), stored.connection.id);
-        let done = self.finish(async move { broker.take_answer(stored, query).await }).await;
+        must_be_granter(&stored, visitor)?;
+        let (broker, id, caller) = (self.clone(), stored.connection.id, visitor.caller());
+        let done = self.finish(async move { broker.take_answer(&caller, stored, query).await }).await;
         done.ok_or(CallbackError::Connect(ConnectError::Contended(id)))?
     }
 
-    async fn take_answer(&self, stored: StoredConnection, query: CallbackQuery) -> Result<Arrived, CallbackError> {
+    async fn take_answer(
+        &self,
+        caller: &Caller,
+        stored: StoredConnection,
+        query: CallbackQuery,
+    ) -> Result<Arrived, CallbackError> {
         let arrived = Arrived { connection: stored.connection.id };
         let now = self.now();
         let redeeming = stored.connection.clone().redeem(now)?;
@@ -86,7 +93,7 @@ impl Broker {
         let verifier = self.open_for(&stored)?;
         let next = StoredConnection { connection: redeeming, sealed: None, ..stored };
         // The state is spent before anything else is done: an answer that comes twice is used once.
-        match self.step(&Caller::Broker, "connection.answer", next.clone()).await {
+        match self.step(caller, "connection.answer", next.clone()).await {
             Err(ConnectError::Contended(_)) => return Err(StageError::Used.into()),
             done => done?,
         }
@@ -106,7 +113,7 @@ impl Broker {
             }
             Err(problem) => StoredConnection { connection: connection.fail(problem), ..next },
         };
-        match self.step(&Caller::Broker, "connection.settle", settled.clone()).await {
+        match self.step(caller, "connection.settle", settled.clone()).await {
             Ok(()) => Ok(arrived),
             Err(error) => {
                 // It was ended meanwhile: nobody will choose.

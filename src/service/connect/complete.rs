@@ -7,25 +7,33 @@ use crate::domain::connection::{Connection, Found, Profile, consent_of};
 use crate::domain::networks::{Purposes, Renewal, TokenKind};
 use crate::domain::token::Clocks;
 use crate::service::connect::redeem::Grant;
-use crate::service::connect::{ConnectError, keep::Wanted};
+use crate::service::connect::{ConnectError, Visitor, keep::Wanted};
 use crate::service::requests::Attempt;
 use crate::service::tokens::AddToken;
-use crate::service::{Broker, Caller};
+use crate::service::Broker;
 use crate::store::StoredConnection;
 
 impl Broker {
     /// Keeps the tokens of the chosen profiles; of a kind that speaks for the account itself, none is named.
     ///
-    /// Where the broker dies in between, the tokens that are kept stay, and the same choice made again brings them up to date.
+    /// `text_version`: the text that the person agreed to, as the caller knows it.
+    ///
+    /// Where the broker dies in between, the tokens that are kept stay, each with what its person agreed to, and the same choice made again
+    /// brings them up to date.
     pub async fn complete_connection(
         &self,
         attempt: impl Into<Attempt<Connection>>,
         team: &TeamId,
         id: ConnectionId,
         profiles: &[String],
+        text_version: &str,
     ) -> Result<Connection, ConnectError> {
         let attempt = attempt.into();
         let stored = self.stored_connection(team, id).await?;
+        stored.connection.found(self.now())?;
+        if stored.connection.text_version != text_version {
+            return Err(ConnectError::OtherText { agreed: stored.connection.text_version });
+        }
         self.complete(attempt, stored, profiles).await
     }
 
@@ -33,12 +41,12 @@ impl Broker {
     pub async fn choose_profiles(
         &self,
         id: ConnectionId,
-        browser: &str,
+        visitor: &Visitor,
         profiles: Vec<String>,
     ) -> Result<Connection, ConnectError> {
-        let stored = self.connection_in(id, browser).await?;
-        let broker = self.clone();
-        let work = async move { broker.complete(Attempt::from(&Caller::Broker), stored, &profiles).await };
+        let stored = self.connection_in(id, visitor).await?;
+        let (broker, caller) = (self.clone(), visitor.caller());
+        let work = async move { broker.complete(Attempt::from(&caller), stored, &profiles).await };
         self.finish(work).await.unwrap_or(Err(ConnectError::Contended(id)))
     }
 
@@ -54,9 +62,15 @@ impl Broker {
         let unreadable =
             || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());
         let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
+        let granter = self.member_of(&connection).await?;
         let mut tokens = Vec::new();
         for wanted in self.wanted_tokens(&connection, found, &chosen, &grant)? {
-            tokens.push(self.keep_connected(&attempt.caller, &connection, wanted).await?);
+            let granter = granter.as_ref().map(|member| member.id);
+            tokens.push(self.keep_connected(&attempt.caller, &connection, granter, wanted).await?);
+        }
+        if let Some(member) = granter {
+            let account = (&connection.network, &*found.person);
+            self.learn_account(&attempt.caller, member, account, connection.id).await?;
         }
         let next = connection.connect(tokens, self.now());
         let audit = self.connection_audit(&attempt.caller, "connection.complete", &next);
@@ -87,7 +101,7 @@ impl Broker {
             person: found.person.clone(),
             profile: String::new(),
             label: label.to_owned(),
-            granted_by: connection.member.clone(),
+            granted_by: connection.granter.granted_by(),
             scopes: found.scopes.clone(),
             purposes: connection.purposes,
             facts: std::collections::BTreeMap::new(),

@@ -4,7 +4,7 @@ use crate::base::ids::{ConnectionId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Stage, consent_of};
 use crate::outbound::oauth::{self, Credential};
-use crate::service::connect::ConnectError;
+use crate::service::connect::{ConnectError, Visitor};
 use crate::service::connect::redeem::Grant;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller};
@@ -27,10 +27,10 @@ impl Broker {
     }
 
     /// As [`Broker::cancel_connection`], by the browser that it is bound to.
-    pub async fn decline_connection(&self, id: ConnectionId, browser: &str) -> Result<Connection, ConnectError> {
-        let stored = self.connection_in(id, browser).await?;
-        let broker = self.clone();
-        let work = async move { broker.cancel(Attempt::from(&Caller::Broker), stored).await };
+    pub async fn decline_connection(&self, id: ConnectionId, visitor: &Visitor) -> Result<Connection, ConnectError> {
+        let stored = self.connection_in(id, visitor).await?;
+        let (broker, caller) = (self.clone(), visitor.caller());
+        let work = async move { broker.cancel(Attempt::from(&caller), stored).await };
         self.finish(work).await.unwrap_or(Err(ConnectError::Contended(id)))
     }
 

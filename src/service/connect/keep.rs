@@ -3,7 +3,7 @@
 //! One grant of one team is one record, by whichever member it is given and however often. Another team that is given the same has a record
 //! of its own, which draws from the same person's and profile's limits: the network keeps these by account, and so do the pools.
 
-use crate::base::ids::{EventId, TokenId};
+use crate::base::ids::{EventId, MemberId, TokenId};
 use crate::domain::connection::Connection;
 use crate::domain::consent::Consent;
 use crate::domain::networks::{Purposes, Renewal};
@@ -16,9 +16,6 @@ use crate::store::{
     NewToken, SealedSecrets, StoreError, StoredToken, TokenChange, TokenChangeError, TokenFilter, Trail,
 };
 
-/// Which text a person saw who agreed: the connect page, in its first version. Raise it with a change of what the page promises.
-const CONSENT_TEXT: &str = "connect-1";
-
 /// A token that a connection makes.
 pub(super) struct Wanted {
     /// What is known of it.
@@ -29,12 +26,21 @@ pub(super) struct Wanted {
     pub healed: Option<TokenId>,
 }
 
+/// What a token is kept with.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    connection: &'a Connection,
+    given: &'a AddToken,
+    agreed: &'a Consent,
+}
+
 impl Broker {
-    /// Keeps a token, durably, then puts it into its pool.
+    /// Keeps a token with what its person agreed to, durably, then puts it into its pool. `granter`: the member who gave consent.
     pub(super) async fn keep_connected(
         &self,
         caller: &Caller,
         connection: &Connection,
+        granter: Option<MemberId>,
         wanted: Wanted,
     ) -> Result<TokenId, ConnectError> {
         let mut stored = self.unsealed_token(&connection.team, &wanted.token)?;
@@ -43,14 +49,23 @@ impl Broker {
             // Persons who are not known are told apart by what they connect.
             stored.token.person = format!("{UNKNOWN_PERSON}{profile}");
         }
+        let agreed = Consent {
+            token: stored.token.id,
+            at: stored.token.clocks.consented_at.unwrap_or_else(|| self.now()),
+            purposes: stored.token.purposes,
+            withdrawn: Purposes::default(),
+            text_version: connection.text_version.clone(),
+            member: granter,
+        };
+        let kept = Kept { connection, given: &wanted.token, agreed: &agreed };
         for _ in 0..ATTEMPTS {
             let held = match wanted.healed {
                 Some(id) => Some(id),
                 None => self.same_grant(&stored.token).await?,
             };
             let kept = match held {
-                Some(id) => self.heal(caller, connection, id, &stored.token, &wanted.token).await?,
-                None => self.insert_connected(caller, connection, &stored, &wanted.token).await?,
+                Some(id) => self.heal(caller, kept, id, &stored.token).await?,
+                None => self.insert_connected(caller, kept, &stored).await?,
             };
             if let Some(id) = kept {
                 return Ok(id);
@@ -82,10 +97,9 @@ impl Broker {
     async fn heal(
         &self,
         caller: &Caller,
-        connection: &Connection,
+        Kept { connection, given, agreed }: Kept<'_>,
         id: TokenId,
         new: &Token,
-        given: &AddToken,
     ) -> Result<Option<TokenId>, ConnectError> {
         let _changes = self.changes.token(id).await;
         let before = self.stored_token(&connection.team, id).await?.token;
@@ -95,16 +109,9 @@ impl Broker {
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let mut audit = self.token_added(caller, &token);
         audit.action = "token.reconnect";
-        audit.detail = format!("{} from={} connection={}", audit.detail, before.state.as_str(), name_of(connection));
+        audit.detail = format!("{} from={} {}", audit.detail, before.state.as_str(), kept_by(connection));
         // The person agreed anew, and to these purposes: what was withdrawn before is agreed to again where it is among them.
-        let consent = Consent {
-            token: id,
-            at: token.clocks.consented_at.unwrap_or_else(|| self.now()),
-            purposes: token.purposes,
-            withdrawn: Purposes::default(),
-            text_version: CONSENT_TEXT.to_owned(),
-            member: None,
-        };
+        let consent = Consent { token: id, ..agreed.clone() };
         let change = TokenChange {
             expected_version: before.version,
             expected_state: before.state,
@@ -133,21 +140,20 @@ impl Broker {
     async fn insert_connected(
         &self,
         caller: &Caller,
-        connection: &Connection,
+        Kept { connection, given, agreed }: Kept<'_>,
         new: &StoredToken,
-        given: &AddToken,
     ) -> Result<Option<TokenId>, ConnectError> {
         let token = new.token.clone();
         let _changes = self.changes.token(token.id).await;
         let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref())?;
         let mut audit = self.token_added(caller, &token);
         audit.action = "token.connect";
-        audit.detail = format!("{} connection={}", audit.detail, name_of(connection));
+        audit.detail = format!("{} {}", audit.detail, kept_by(connection));
         let renewal = crate::store::StoredRenewal { due_at: sealed.renew_at, ..Default::default() };
         let stored = StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh, renewal };
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let trail = Trail::from(audit).telling([self.connected_event(connection, &stored.token, false)]);
-        let kept = NewToken { stored: stored.clone(), given_refresh, trail };
+        let kept = NewToken { stored: stored.clone(), given_refresh, consent: Some(agreed.clone()), trail };
         if !self.store.insert_tokens(vec![kept], None).await?.duplicates.is_empty() {
             return Ok(None);
         }
@@ -165,6 +171,11 @@ impl Broker {
             dedup_key: format!("{}/connected/{}", token.id, connection.id),
         }
     }
+}
+
+/// By what a token came, for the audit.
+fn kept_by(connection: &Connection) -> String {
+    format!("connection={} text={}", name_of(connection), connection.text_version)
 }
 
 /// A token with a new grant: what a person decided about it stays (its name, reserve, facts, whether it is paused), what the network and

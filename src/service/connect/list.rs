@@ -3,7 +3,7 @@
 use crate::base::ids::{ConnectionId, TeamId};
 use crate::domain::connection::Connection;
 use crate::service::Broker;
-use crate::service::connect::ConnectError;
+use crate::service::connect::{ConnectError, Visitor};
 use crate::service::tokens::TokenError;
 use crate::store::ConnectionFilter;
 
@@ -23,8 +23,12 @@ impl Broker {
     }
 
     /// The connection of that id, for the browser that it is bound to.
-    pub async fn connection_for_browser(&self, id: ConnectionId, browser: &str) -> Result<Connection, ConnectError> {
-        Ok(self.connection_in(id, browser).await?.connection)
+    pub async fn connection_for_browser(
+        &self,
+        id: ConnectionId,
+        visitor: &Visitor,
+    ) -> Result<Connection, ConnectError> {
+        Ok(self.connection_in(id, visitor).await?.connection)
     }
 
     /// At most `limit` connections before `before` (the last one of the page before), and whether there are more. The newest first.

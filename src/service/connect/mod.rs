@@ -1,10 +1,11 @@
 //! Connecting accounts: a person gives consent in a browser, and the tokens come into the team's pool.
 //!
-//! A connection is started by an operator (`start`), who sends its link to whoever can give consent. The link leads a browser to the
-//! network (`begin`), which sends it back with a code (`callback`); the code is redeemed at once (`redeem`), and the network is asked whose
+//! A connection is started by an operator, or by a member (`start`), who sends its link to whoever can give consent, or follows it itself. The
+//! link shows a browser the text that is agreed to, and leads it to the network (`begin`), which sends it back with a code (`callback`); the code is redeemed at once (`redeem`), and the network is asked whose
 //! token it is (`look_up`). The person, or the API, says which profiles are meant, and the tokens are kept (`complete`, `keep`). What ends
 //! otherwise gives back what it holds (`end`).
 //!
+//! * Who is signed in, in the browser that goes on by a link, is bound to the connection with it (`visitor`).
 //! * Link, browser and state are 256 random bits, each kept as a keyed hash only.
 //! * Every step is a compare-and-set on the connection's version: what two browsers do at once, one of them does.
 //! * Secrets that wait between two steps are sealed for their connection and version.
@@ -20,11 +21,10 @@ mod redeem;
 mod start;
 #[cfg(test)]
 mod tests;
-
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+mod visitor;
 
 use crate::base::hex::push_hex;
-use crate::base::ids::{AppId, ConnectionId, KindId, NetworkId, TeamId};
+use crate::base::ids::{AppId, ConnectionId, KindId, MemberId, NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{ChoiceError, Connection, NotConnectable, StageError};
@@ -38,6 +38,7 @@ pub use begin::{Offer, SentAway};
 pub use callback::{Arrived, CallbackError, CallbackQuery};
 pub use list::ListConnections;
 pub use start::{StartConnection, StartedConnection};
+pub use visitor::Visitor;
 
 /// Why nothing was done about a connection.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,31 @@ pub enum ConnectError {
     /// The link, or the connection, is bound to another browser.
     #[error("this connect link was opened in another browser; go on there, or ask for a new one")]
     ForeignBrowser,
+    /// It is bound to a member, and nobody is signed in.
+    #[error("this connection is a member's; sign in first, then open the connect link again")]
+    SignedOut,
+    /// It is bound to another member.
+    #[error("this connection is another member's; sign in as that member, or ask for a connect link of your own")]
+    OtherMember,
+    /// The text that was agreed to is not the one that is shown now.
+    #[error("the text that you agree to was changed since this page was shown; read it again")]
+    OldText,
+    /// The text that is said to be agreed to is another one.
+    #[error(
+        "the person agreed to another text: '{agreed}'; give `text_version` as GetConnection tells it, or have the person agree anew"
+    )]
+    OtherText {
+        /// What the person agreed to.
+        agreed: String,
+    },
+    /// The member that it would be for is not of the team.
+    #[error("team '{team}' has no active member '{member}'; see the list of its members")]
+    NoMember {
+        /// The team.
+        team: TeamId,
+        /// Who was named.
+        member: MemberId,
+    },
     /// Its stage does not allow it.
     #[error(transparent)]
     Stage(#[from] StageError),
@@ -191,20 +217,6 @@ impl Broker {
     async fn stored_connection(&self, team: &TeamId, id: ConnectionId) -> Result<StoredConnection, ConnectError> {
         let stored = self.store.find_connection(id).await?.filter(|stored| stored.connection.team == *team);
         stored.ok_or(ConnectError::NotFound(id))
-    }
-
-    /// The connection of that id, if it is bound to this browser.
-    async fn connection_in(&self, id: ConnectionId, browser: &str) -> Result<StoredConnection, ConnectError> {
-        let stored = self.store.find_connection(id).await?.ok_or(ConnectError::NotFound(id))?;
-        match self.is_bound(&stored, browser) {
-            true => Ok(stored),
-            false => Err(ConnectError::ForeignBrowser),
-        }
-    }
-
-    fn is_bound(&self, stored: &StoredConnection, browser: &str) -> bool {
-        let shown = self.mark_hash(Mark::Browser, browser);
-        stored.browser_hash.is_some_and(|bound| verify_slices_are_equal(&bound, &shown).is_ok())
     }
 
     fn seal_for(&self, connection: &Connection, plain: &Secret) -> Result<Vec<u8>, ConnectError> {

@@ -4,13 +4,15 @@ use url::Url;
 
 use crate::base::ids::{ConnectionId, TeamId, TokenId};
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Stage, consent_of};
+use crate::domain::connection::{Connection, Granter, Stage, consent_of};
+use crate::domain::member::{Action, Member};
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Token, TokenState, TransitionError};
-use crate::service::Broker;
 use crate::service::connect::{ConnectError, Mark, random_text};
+use crate::service::members::On;
 use crate::service::requests::Attempt;
-use crate::service::tokens::Rejected;
+use crate::service::tokens::{Rejected, TokenError};
+use crate::service::{Broker, Caller};
 use crate::store::StoredConnection;
 
 /// What is to be connected. Lengths are checked by the transport.
@@ -26,8 +28,8 @@ pub struct StartConnection {
     pub purposes: Purposes,
     /// Scopes to ask for beside those that the purposes need.
     pub scopes: Vec<String>,
-    /// The member that it is for; empty: not said.
-    pub member: String,
+    /// Who gives consent.
+    pub granter: Granter,
     /// The token to heal; `None`: a new one is wanted.
     pub token: Option<TokenId>,
     /// Whether another account may come back than the token to be healed is of.
@@ -53,7 +55,8 @@ impl Broker {
         ask: StartConnection,
     ) -> Result<StartedConnection, ConnectError> {
         let attempt = attempt.into();
-        let connection = self.new_connection(team, ask).await?;
+        self.must_permit(&attempt.caller, Action::Connect, team, On::Team).map_err(TokenError::from)?;
+        let connection = self.new_connection(&attempt.caller, team, ask).await?;
         self.ensure_data_key(team).await?;
         let link = random_text()?;
         let url = self.page_url(&format!("/connect/links/{}", link.expose()))?;
@@ -70,11 +73,17 @@ impl Broker {
         Ok(made)
     }
 
-    async fn new_connection(&self, team: &TeamId, ask: StartConnection) -> Result<Connection, ConnectError> {
+    async fn new_connection(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        ask: StartConnection,
+    ) -> Result<Connection, ConnectError> {
         self.page_url("")?;
-        self.directory.team(team).ok_or_else(|| crate::service::tokens::TokenError::TeamNotFound(team.clone()))?;
+        self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
+        self.must_be_of_team(team, &ask.granter).await?;
         let healed = match ask.token {
-            Some(id) => Some(self.healable(team, id, &ask).await?),
+            Some(id) => Some(self.healable(caller, team, id, &ask).await?),
             None => None,
         };
         let or_healed = |given: String, of: fn(&Token) -> &str| match &healed {
@@ -114,7 +123,8 @@ impl Broker {
             kind: kind.id.clone(),
             purposes,
             scopes: ask.scopes,
-            member: ask.member,
+            granter: ask.granter,
+            text_version: String::new(),
             token: ask.token,
             other_account: ask.allow_other_account,
             return_url: self.checked_return(ask.return_url)?,
@@ -126,8 +136,24 @@ impl Broker {
         })
     }
 
-    async fn healable(&self, team: &TeamId, id: TokenId, ask: &StartConnection) -> Result<Token, ConnectError> {
+    async fn must_be_of_team(&self, team: &TeamId, granter: &Granter) -> Result<(), ConnectError> {
+        let Granter::Member(id) = granter else { return Ok(()) };
+        let found = self.store.find_member(*id).await?.filter(Member::is_active);
+        match found.is_some_and(|member| member.team == *team) {
+            true => Ok(()),
+            false => Err(ConnectError::NoMember { team: team.clone(), member: *id }),
+        }
+    }
+
+    async fn healable(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: TokenId,
+        ask: &StartConnection,
+    ) -> Result<Token, ConnectError> {
         let token = self.stored_token(team, id).await?.token;
+        self.must_permit(caller, Action::Renew, team, On::Token(&token)).map_err(TokenError::from)?;
         let differs = |given: &str, own: &str| !given.is_empty() && given != own;
         if differs(&ask.network, token.network.as_str()) || differs(&ask.kind, token.kind.as_str()) {
             return Err(ConnectError::OtherKind);

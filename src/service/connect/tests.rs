@@ -6,6 +6,7 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::config::Config;
 use crate::domain::connection::Stage;
+use crate::domain::consent;
 use crate::domain::networks::Purpose;
 use crate::outbound::http::NetworkAnswer;
 use crate::service::apps::{UpdateApp, default_app};
@@ -38,13 +39,13 @@ async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str
     };
     let started = test.broker.start_connection(&test.admin, team, ask).await.unwrap();
     let link = started.link.expose().rsplit('/').next().unwrap().to_owned();
-    let sent = test.broker.begin_connection(Offer::Link(&link), None).await.unwrap();
+    let sent = test.broker.begin_connection(Offer::Link(&link), &Visitor::default(), consent::NEWEST).await.unwrap();
     let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     answer(test, status, reply);
     answer(test, 200, r#"{"data":{"id":"7","username":"ann"}}"#);
     let code = Some(Secret::new("code".to_owned()));
     let query = CallbackQuery { code, state, ..CallbackQuery::default() };
-    test.broker.finish_consent("x".parse().unwrap(), query, Some(sent.browser.expose())).await.unwrap();
+    test.broker.finish_consent("x".parse().unwrap(), query, &Visitor { browser: Some(sent.browser), stay: None }).await.unwrap();
     test.broker.show_connection(team, started.connection.id).await.unwrap()
 }
 
@@ -63,7 +64,7 @@ async fn a_life_that_makes_no_sense_is_as_good_as_none() {
     for (life, expected) in cases {
         let reply = format!(r#"{{"access_token":"a","refresh_token":"r","scope":"{SCOPES}"{life}}}"#);
         let connection = connected_by(&test, &team, 200, &reply).await;
-        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &[]).await.unwrap();
+        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &[], consent::NEWEST).await.unwrap();
         let Stage::Connected { tokens, .. } = done.stage else { panic!("{life}: {done:?}") };
         let token = test.broker.store.find_token(tokens[0]).await.unwrap().unwrap().token;
         assert_eq!(token.clocks.access_expires_at, Some::<Timestamp>(expected), "{life}");

@@ -385,29 +385,3 @@ async fn a_withdrawn_purpose_is_leased_no_more_at_once_and_does_not_come_back() 
     assert_eq!(test.broker.show_consent(&team, token).await.unwrap(), view);
     test.stop().await;
 }
-
-#[tokio::test]
-async fn who_connects_an_account_agrees_to_its_purposes_and_has_it_from_then_on() {
-    let test = TestBroker::start().await;
-    let (team, broker) = (test.team("acme").await, &test.broker);
-    let ada = joined(&test, &team, "ada@example.com", Role::Owner).await;
-    let by_mail = AddToken { granted_by: "ADA@example.com".to_owned(), ..x_token("77") };
-    let token = broker.add_token(&test.admin, &team, by_mail).await.unwrap().token.id;
-    let stated = broker.show_consent(&team, token).await.unwrap();
-    assert!(stated.history.is_empty() && stated.now.text_version.is_empty(), "an operator stated it");
-    broker.note_connected(&ada, &team, token, crate::domain::consent::NEWEST).await.unwrap();
-    broker.note_connected(&ada, &team, token, crate::domain::consent::NEWEST).await.unwrap();
-    let agreed = broker.show_consent(&team, token).await.unwrap();
-    assert_eq!((agreed.history.len(), agreed.now.member), (2, Some(id_of(&ada))));
-    assert_eq!((agreed.now.purposes, &*agreed.now.text_version), (stated.now.purposes, crate::domain::consent::NEWEST));
-    let persons = broker.show_member(&team, id_of(&ada)).await.unwrap().member.persons;
-    assert_eq!(persons, [("x".parse().unwrap(), ["77".to_owned()].into())].into());
-    let strangers = broker.add_token(&test.admin, &team, x_token("88")).await.unwrap().token.id;
-    broker.note_connected(&test.admin, &team, strangers, "").await.unwrap();
-    assert_eq!(
-        broker.show_consent(&team, strangers).await.unwrap().now.member,
-        None,
-        "nobody is said to have granted it"
-    );
-    test.stop().await;
-}

@@ -83,7 +83,7 @@ impl Broker {
         let made = self.view_token(token.clone());
         let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
         let given_refresh = ask.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
-        let new = NewToken { stored: stored.clone(), given_refresh, trail };
+        let new = NewToken { stored: stored.clone(), given_refresh, consent: None, trail };
         let inserted = self.store.insert_tokens(vec![new], None).await?;
         if let Some(duplicate) = inserted.duplicates.first() {
             let existing = duplicate.existing.unwrap_or(token.id);

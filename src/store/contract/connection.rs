@@ -2,8 +2,8 @@
 
 use super::Fixture;
 use super::samples::{acme, at, event, new_token, seed, token};
-use crate::base::ids::{ConnectionId, TokenId};
-use crate::domain::connection::{Connection, Found, Problem, ProblemKind, Profile, Stage};
+use crate::base::ids::{ConnectionId, MemberId, TokenId};
+use crate::domain::connection::{Connection, Found, Granter, Problem, ProblemKind, Profile, Stage};
 use crate::domain::networks::Purpose;
 use crate::store::{ConnectionFilter, NewToken, SealedSecrets, StoreError, StoredConnection, TokenChange};
 
@@ -17,7 +17,8 @@ fn connection(n: u128) -> StoredConnection {
         kind: "user".parse().unwrap(),
         purposes: [Purpose::CollectContent].into_iter().collect(),
         scopes: vec!["like.read".to_owned()],
-        member: "ann".to_owned(),
+        granter: Granter::Named("ann".to_owned()),
+        text_version: String::new(),
         token: Some(TokenId::from_u128(1)),
         other_account: true,
         return_url: Some("https://app.example/".to_owned()),
@@ -51,6 +52,8 @@ pub(crate) async fn a_connection_comes_back_at_every_stage(fixture: &dyn Fixture
     for stage in stages {
         stored.connection.version += 1;
         stored.connection.stage = stage;
+        stored.connection.granter = Granter::Member(MemberId::from_u128(stored.connection.version.into()));
+        stored.connection.text_version = "2026-11".to_owned();
         stored.connection.problem = Some(Problem { kind: ProblemKind::Denied, message: "no".to_owned() });
         (stored.browser_hash, stored.state_hash, stored.sealed) = (Some([1; 32]), Some([2; 32]), Some(vec![3]));
         assert!(store.change_connection(stored.clone(), event("connection.ask", "c").into()).await.unwrap());

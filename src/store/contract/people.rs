@@ -9,7 +9,7 @@ use crate::domain::member::{Departure, LeftToken, Member, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::Profile;
 use crate::domain::token::Token;
-use crate::store::{MemberChange, StoreError, TokenChange, TokenChangeError};
+use crate::store::{MemberChange, NewToken, StoreError, TokenChange, TokenChangeError};
 
 pub(crate) async fn profiles_are_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
@@ -56,7 +56,6 @@ pub(crate) async fn a_leaving_begins_with_its_change_and_goes_on(fixture: &dyn F
 pub(crate) async fn consents_are_kept_with_their_change(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     super::samples::seed(&*store, 0).await;
-    store.insert_tokens(vec![new_token(token(1))], None).await.unwrap();
     let purposes: Purposes = [Purpose::CollectContent, Purpose::Publish].into_iter().collect();
     let agreed = Consent {
         token: TokenId::from_u128(1),
@@ -66,9 +65,13 @@ pub(crate) async fn consents_are_kept_with_their_change(fixture: &dyn Fixture) {
         text_version: "2026-11".to_owned(),
         member: Some(MemberId::from_u128(1)),
     };
+    let given = |consent: &Consent| NewToken { consent: Some(consent.clone()), ..new_token(token(1)) };
     let nowhere = Consent { token: TokenId::from_u128(9), ..agreed.clone() };
-    assert!(store.note_consent(nowhere, event("consent.give", "t").into()).await.is_err());
-    store.note_consent(agreed.clone(), event("consent.give", "t").into()).await.unwrap();
+    assert!(store.insert_tokens(vec![given(&nowhere)], None).await.is_err());
+    assert_eq!(store.find_token(agreed.token).await.unwrap(), None, "both or neither");
+    store.insert_tokens(vec![given(&agreed)], None).await.unwrap();
+    let twice = store.insert_tokens(vec![given(&agreed)], None).await.unwrap();
+    assert_eq!((twice.duplicates.len(), store.list_consents(agreed.token, 10).await.unwrap().len()), (1, 1));
     let left = agreed.withdraw([Purpose::Publish].into_iter().collect(), at(1), None);
     let change = |expected_version| TokenChange {
         expected_version,

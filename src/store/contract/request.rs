@@ -56,7 +56,7 @@ const CHANGES: &[(&str, Make)] = &[
     ("app.put", |store, trail| store.put_app(app(), trail)),
     ("app.top_up", |store, trail| Box::pin(async { store.top_up_budget(top_up(), trail).await.map(drop) })),
     ("token.add", |store, trail| {
-        let new = NewToken { stored: stored(token(1)), given_refresh: None, trail };
+        let new = NewToken { stored: stored(token(1)), given_refresh: None, consent: None, trail };
         Box::pin(async { store.insert_tokens(vec![new], None).await.map(drop) })
     }),
     ("token.pause", |store, trail| {

@@ -123,7 +123,7 @@ pub(crate) fn stored(token: Token) -> StoredToken {
 
 pub(crate) fn new_token(token: Token) -> NewToken {
     let subject = format!("teams/acme/tokens/{}", token.id);
-    NewToken { stored: stored(token), given_refresh: None, trail: event("token.add", &subject).into() }
+    NewToken { stored: stored(token), given_refresh: None, consent: None, trail: event("token.add", &subject).into() }
 }
 
 pub(crate) fn lease(n: u128, token: u128) -> Lease {

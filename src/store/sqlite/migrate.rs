@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 19] = [
+const MIGRATIONS: [&str; 20] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/sqlite/0012_notices.sql"),
     include_str!("../migrations/sqlite/0013_hearing.sql"),
     include_str!("../migrations/sqlite/0018_at_risk.sql"),
+    include_str!("../migrations/sqlite/0019_connection_people.sql"),
 ];
 
 /// The schema version that this broker works with.

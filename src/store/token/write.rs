@@ -10,6 +10,7 @@ use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
 use crate::store::audit::insert_audit;
+use crate::store::consent::insert_consent;
 use crate::store::dead_span::note_dead_span;
 use crate::store::event::insert_events;
 use crate::store::idempotency::{insert_trail, note_requests};
@@ -73,13 +74,14 @@ pub(super) async fn insert_tokens(
         kept.insert((row.id(TokenId::from_slice)?, row.blob()?));
     }
     let mut report = InsertedTokens::default();
-    let (mut trails, mut profiles, mut given) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut trails, mut profiles, mut given, mut consents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, new) in tokens.iter().enumerate() {
         let token = &new.stored.token;
         // Taken out, so that a second token with the same id and grant in the list is a duplicate.
         if kept.remove(&(token.id, identity(token))) {
             report.inserted += 1;
             trails.push(&new.trail);
+            consents.extend(&new.consent);
             given.extend(new.given_refresh.map(|hash| values![token.id, &hash[..], token.created_at]));
             profiles.extend(token.profiles.iter().map(|profile| values![token.id, &**profile]));
         } else {
@@ -88,6 +90,9 @@ pub(super) async fn insert_tokens(
     }
     INSERT_PROFILES.execute(tx, profiles).await?;
     NOTE_GIVEN.execute(tx, given).await?;
+    for consent in consents {
+        insert_consent(tx, consent).await?;
+    }
     for trail in &trails {
         note_requests(tx, &trail.request, trail.audit.at).await?;
         insert_events(tx, &trail.events).await?;

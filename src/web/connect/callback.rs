@@ -4,7 +4,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::{cookie, error};
+use super::error;
+use super::visitor::visitor;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::connect::{Arrived, CallbackError, CallbackQuery};
@@ -16,10 +17,13 @@ pub(super) async fn arrive(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let browser = cookie::browser_of(&broker.config, &headers);
+    let visitor = match visitor(&broker, &headers).await {
+        Ok(visitor) => visitor,
+        Err(answer) => return answer,
+    };
     let Ok(network) = network.parse() else { return error::not_let_in(&CallbackError::UnknownState) };
     let query = read(query.as_deref().unwrap_or_default());
-    match broker.finish_consent(network, query, browser.as_ref().map(Secret::expose)).await {
+    match broker.finish_consent(network, query, &visitor).await {
         Ok(Arrived { connection }) => Redirect::to(&format!("/connect/{connection}")).into_response(),
         Err(error) => error::not_let_in(&error),
     }

@@ -6,14 +6,28 @@ use axum::response::{IntoResponse, Response};
 use super::page::Message;
 use crate::domain::connection::StageError;
 use crate::service::connect::{CallbackError, ConnectError};
+use crate::service::tokens::TokenError;
+use crate::web::sign_in::page_before;
 
-/// A page about an error.
-pub(super) fn refused(error: &ConnectError) -> Response {
+/// A page about an error. `page`: where the visitor was, to come back to after a sign-in.
+pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
     let (title, status) = match error {
         ConnectError::UnknownLink | ConnectError::NotFound(_) => ("Unknown link", StatusCode::NOT_FOUND),
         ConnectError::ForeignBrowser => ("Opened in another browser", StatusCode::FORBIDDEN),
+        ConnectError::SignedOut => {
+            let next = page_before(page.unwrap_or_default());
+            let page = Message::new("Sign in first", sentence(&error.to_string())).leading_to("Sign in", Some(next));
+            return page.with(StatusCode::FORBIDDEN).into_response();
+        }
+        ConnectError::OtherMember | ConnectError::Token(TokenError::Forbidden(_)) => {
+            ("Not yours", StatusCode::FORBIDDEN)
+        }
         ConnectError::Stage(StageError::Ended(_)) => ("This has ended", StatusCode::GONE),
-        ConnectError::Stage(_) | ConnectError::Choice(_) | ConnectError::Contended(_) => {
+        ConnectError::Stage(_)
+        | ConnectError::Choice(_)
+        | ConnectError::OldText
+        | ConnectError::OtherText { .. }
+        | ConnectError::Contended(_) => {
             ("Not now", StatusCode::CONFLICT)
         }
         ConnectError::Rejected(_)
@@ -22,6 +36,7 @@ pub(super) fn refused(error: &ConnectError) -> Response {
         | ConnectError::ReturnUrl
         | ConnectError::NoPurpose
         | ConnectError::OtherKind
+        | ConnectError::NoMember { .. }
         | ConnectError::NoClient { .. } => ("An operator must look at this", StatusCode::CONFLICT),
         ConnectError::Token(_) | ConnectError::Random | ConnectError::Sealed(_) => {
             tracing::error!(%error, "an account could not be connected");
@@ -41,13 +56,13 @@ pub(super) fn not_let_in(error: &CallbackError) -> Response {
         CallbackError::Stage(StageError::Used) => ("Used already", StatusCode::CONFLICT),
         CallbackError::Stage(StageError::TooLate) => ("Too late", StatusCode::GONE),
         CallbackError::Stage(StageError::Ended(_) | StageError::NotReady) => ("This has ended", StatusCode::GONE),
-        CallbackError::Connect(error) => return refused(error),
+        CallbackError::Connect(error) => return refused(error, None),
     };
     Message::new(title, sentence(&error.to_string())).with(status).into_response()
 }
 
 /// The error as a sentence for people.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())

@@ -1,7 +1,9 @@
 //! The pages on which a person connects an account. They work without JavaScript, load nothing from elsewhere, and are never kept.
 //!
-//! `GET /connect/links/{link}` shows who asks for what; its `POST` binds the browser and sends it to the network; the network sends it back to
+//! A member who is signed in starts at `/connect/start`. `GET /connect/links/{link}` shows who asks for what; its `POST` binds the browser and sends it to the network; the network sends it back to
 //! `GET /connect/callback/{network}`, which takes the code out of the address at once: from there on `/connect/{connection}` shows how far it is.
+//!
+//! Who is signed in is known by the session's cookie, as on every page; a connection that is bound to a member goes on only there.
 //!
 //! The browser is known by a cookie (`cookie`) that other sites can't set, read, or have sent with a `POST`; a `POST` from elsewhere is refused
 //! besides, by what the browser says of its origin.
@@ -12,7 +14,9 @@ mod error;
 mod guard;
 mod offer;
 mod page;
+mod start;
 mod step;
+mod visitor;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -31,6 +35,8 @@ pub fn routes(broker: Broker) -> Router {
         .route("/connect/style.css", get(style))
         .route("/connect/links/{link}", get(offer::show).post(offer::accept))
         .route("/connect/callback/{network}", get(callback::arrive))
+        .route("/connect/start", get(start::show).post(start::start))
+        .route("/teams/{team}/tokens/{token}", get(start::of_token))
         .route("/connect/{connection}", get(step::show))
         .route("/connect/{connection}/begin", post(step::begin))
         .route("/connect/{connection}/choose", post(step::choose))

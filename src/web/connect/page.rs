@@ -5,9 +5,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use url::Url;
 
-use crate::domain::connection::{Connection, Found, Profile, consent_of};
+use crate::domain::connection::{Connection, Found, Granter, Profile, consent_of};
+use crate::domain::consent::{NEWEST, text_of};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::service::Broker;
+use crate::service::connect::Visitor;
 
 /// Nothing but our own style; forms go nowhere.
 pub(super) const CLOSED: &str =
@@ -31,34 +33,47 @@ pub(super) fn page(template: &impl Template, status: StatusCode, leads_to: Optio
 struct OfferPage {
     network: String,
     team: String,
-    member: String,
+    granter: String,
     heals: bool,
     native: String,
     about: String,
     will: Vec<&'static str>,
     will_not: Vec<&'static str>,
+    consent: Vec<&'static str>,
+    text_version: &'static str,
     problem: Option<String>,
     action: String,
     until: String,
 }
 
-/// The page that asks for consent; its form is posted to `action`.
-pub(super) fn offer(broker: &Broker, connection: &Connection, action: String) -> Response {
+/// The page that asks for consent; its form is posted to `action`. `problem`: what is wrong now, before what went wrong last.
+pub(super) fn offer(
+    broker: &Broker,
+    connection: &Connection,
+    visitor: &Visitor,
+    action: String,
+    problem: Option<String>,
+) -> Response {
     let network = broker.catalogue.network(connection.network.as_str());
     let kind = network.and_then(|network| network.kind(connection.kind.as_str()));
     let native = kind.and_then(|kind| kind.native_permission.clone());
     let oauth = network.zip(kind).and_then(|(network, kind)| consent_of(network, kind).ok());
     let leads_to = oauth.and_then(|(_, oauth)| Url::parse(oauth.authorize_url.as_deref()?).ok());
+    // Tokens are checked whatever they are for, and where there are profiles, their list is read.
+    let lists = kind.filter(|kind| kind.profiles.is_some()).map(|_| Purpose::ListPages);
+    let used: Purposes = connection.purposes.iter().chain([Purpose::Validate]).chain(lists).collect();
     let offer = OfferPage {
         network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
         team: team_name(broker, connection),
-        member: connection.member.clone(),
+        granter: granter_name(connection, visitor),
         heals: connection.token.is_some(),
         native: native.unwrap_or_else(|| "The account itself".to_owned()),
         about: kind.map(|kind| kind.about.clone()).unwrap_or_default(),
-        will: words(connection.purposes),
-        will_not: words(Purpose::ALL.into_iter().filter(|one| !connection.purposes.contains(*one)).collect()),
-        problem: connection.problem.as_ref().map(|problem| problem.message.clone()),
+        will: words(used),
+        will_not: words(Purpose::ALL.into_iter().filter(|one| !used.contains(*one)).collect()),
+        consent: text_of(NEWEST).unwrap_or_default().split("\n\n").collect(),
+        text_version: NEWEST,
+        problem: problem.or_else(|| connection.problem.as_ref().map(|problem| problem.message.clone())),
         action,
         until: connection.ends_at.to_string(),
     };
@@ -75,6 +90,7 @@ struct ChoosePage {
     account: String,
     profiles: Vec<Profile>,
     single: bool,
+    text_version: String,
     problem: Option<String>,
 }
 
@@ -90,6 +106,7 @@ pub(super) fn choose(broker: &Broker, connection: &Connection, found: &Found, pr
         account: account.clone(),
         single: found.profiles.iter().filter(|profile| profile.obstacle.is_none()).count() == 1,
         profiles: found.profiles.clone(),
+        text_version: connection.text_version.clone(),
         problem,
     };
     let leads_to = connection.return_url.as_deref().and_then(|url| Url::parse(url).ok());
@@ -103,13 +120,14 @@ pub(super) struct Message {
     title: String,
     text: String,
     next: Option<String>,
+    next_text: &'static str,
     status: StatusCode,
 }
 
 impl Message {
     /// A page of this title and text.
     pub(super) fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { title: title.into(), text: text.into(), next: None, status: StatusCode::OK }
+        Self { title: title.into(), text: text.into(), next: None, next_text: "", status: StatusCode::OK }
     }
 
     /// With an HTTP status.
@@ -118,14 +136,25 @@ impl Message {
     }
 
     /// With a link to go on by.
-    pub(super) fn leading_to(self, next: Option<String>) -> Self {
-        Self { next, ..self }
+    pub(super) fn leading_to(self, next_text: &'static str, next: Option<String>) -> Self {
+        Self { next, next_text, ..self }
     }
 }
 
 impl IntoResponse for Message {
     fn into_response(self) -> Response {
         page(&self, self.status, None)
+    }
+}
+
+/// Who gives consent, for the page: the member who is signed in, or the name that was given.
+fn granter_name(connection: &Connection, visitor: &Visitor) -> String {
+    match &connection.granter {
+        Granter::Named(name) => name.clone(),
+        Granter::Member(_) => {
+            let member = visitor.stay.as_ref().map(|stay| &stay.member);
+            member.map(|member| member.name_for_people().to_owned()).unwrap_or_default()
+        }
     }
 }
 
@@ -138,7 +167,7 @@ fn words(purposes: Purposes) -> Vec<&'static str> {
     purposes.iter().map(in_words).collect()
 }
 
-fn in_words(purpose: Purpose) -> &'static str {
+pub(super) fn in_words(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::CollectStatistics => "Reading numbers: reach, followers, engagement",
         Purpose::CollectContent => "Reading posts, comments and mentions",

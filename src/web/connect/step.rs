@@ -5,47 +5,51 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::offer::Agreement;
 use super::page::Message;
-use super::{cookie, error, offer, page};
+use super::visitor::visitor;
+use super::{error, offer, page};
 use crate::base::ids::ConnectionId;
-use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Stage};
 use crate::service::Broker;
-use crate::service::connect::{ConnectError, Offer};
+use crate::service::connect::{ConnectError, Offer, Visitor};
 
-/// The connection, and what its browser shows.
-fn asked(broker: &Broker, id: &str, headers: &HeaderMap) -> Result<(ConnectionId, Secret), ConnectError> {
-    let id = id.parse().map_err(|_| ConnectError::UnknownLink)?;
-    let browser = cookie::browser_of(&broker.config, headers).ok_or(ConnectError::ForeignBrowser)?;
-    Ok((id, browser))
+/// The connection, and who comes.
+async fn asked(broker: &Broker, id: &str, headers: &HeaderMap) -> Result<(ConnectionId, Visitor), Response> {
+    let id = id.parse().map_err(|_| error::refused(&ConnectError::UnknownLink, None))?;
+    Ok((id, visitor(broker, headers).await?))
+}
+
+fn refused(id: ConnectionId, error: &ConnectError) -> Response {
+    error::refused(error, Some(&format!("/connect/{id}")))
 }
 
 /// Shows how far it is.
 pub(super) async fn show(State(broker): State<Broker>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let shown = async {
-        let (id, browser) = asked(&broker, &id, &headers)?;
-        broker.connection_for_browser(id, browser.expose()).await
+    let (id, visitor) = match asked(&broker, &id, &headers).await {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
     };
-    match shown.await {
-        Ok(connection) => standing(&broker, &connection),
-        Err(error) => error::refused(&error),
+    match broker.connection_for_browser(id, &visitor).await {
+        Ok(connection) => standing(&broker, &connection, &visitor),
+        Err(error) => refused(id, &error),
     }
 }
 
-fn standing(broker: &Broker, connection: &Connection) -> Response {
+fn standing(broker: &Broker, connection: &Connection, visitor: &Visitor) -> Response {
     match &connection.stage {
         Stage::Offered | Stage::Asked { .. } | Stage::Redeeming { .. } => {
-            page::offer(broker, connection, format!("/connect/{}/begin", connection.id))
+            page::offer(broker, connection, visitor, format!("/connect/{}/begin", connection.id), None)
         }
         Stage::Choosing(found) => page::choose(broker, connection, found, None),
         Stage::Connected { .. } => {
             let text = "The account is connected. You can close this window.";
-            Message::new("Connected", text).leading_to(connection.return_url.clone()).into_response()
+            Message::new("Connected", text).leading_to("Go back", connection.return_url.clone()).into_response()
         }
         Stage::Cancelled { .. } => {
             let text =
                 "Nothing was connected, and what the network had given was thrown away. You can close this window.";
-            Message::new("Not connected", text).leading_to(connection.return_url.clone()).into_response()
+            Message::new("Not connected", text).leading_to("Go back", connection.return_url.clone()).into_response()
         }
         Stage::Lapsed { .. } => {
             Message::new("Too late", "The time for this is over. Ask for a new connect link.").into_response()
@@ -54,10 +58,15 @@ fn standing(broker: &Broker, connection: &Connection) -> Response {
 }
 
 /// Sends the browser to the network once more.
-pub(super) async fn begin(State(broker): State<Broker>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn begin(
+    State(broker): State<Broker>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(agreement): Form<Agreement>,
+) -> Response {
     match id.parse() {
-        Ok(id) => offer::send_away(&broker, Offer::Bound(id), &headers).await,
-        Err(_) => error::refused(&ConnectError::UnknownLink),
+        Ok(id) => offer::send_away(&broker, Offer::Bound(id), &headers, &agreement).await,
+        Err(_) => error::refused(&ConnectError::UnknownLink, None),
     }
 }
 
@@ -69,36 +78,36 @@ pub(super) async fn choose(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let profiles = fields.into_iter().filter(|(name, _)| name == "profile").map(|(_, value)| value).collect();
-    let (id, browser) = match asked(&broker, &id, &headers) {
+    let (id, visitor) = match asked(&broker, &id, &headers).await {
         Ok(asked) => asked,
-        Err(error) => return error::refused(&error),
+        Err(answer) => return answer,
     };
-    match broker.choose_profiles(id, browser.expose(), profiles).await {
+    match broker.choose_profiles(id, &visitor, profiles).await {
         Ok(connection) => done(&connection),
-        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &browser, wrong.to_string()).await,
-        Err(error) => error::refused(&error),
+        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &visitor, wrong.to_string()).await,
+        Err(error) => refused(id, &error),
     }
 }
 
-async fn choose_again(broker: &Broker, id: ConnectionId, browser: &Secret, wrong: String) -> Response {
-    match broker.connection_for_browser(id, browser.expose()).await {
+async fn choose_again(broker: &Broker, id: ConnectionId, visitor: &Visitor, wrong: String) -> Response {
+    match broker.connection_for_browser(id, visitor).await {
         Ok(connection) => match &connection.stage {
             Stage::Choosing(found) => page::choose(broker, &connection, found, Some(wrong)),
-            _ => standing(broker, &connection),
+            _ => standing(broker, &connection, visitor),
         },
-        Err(error) => error::refused(&error),
+        Err(error) => refused(id, &error),
     }
 }
 
 /// Ends it without tokens.
 pub(super) async fn cancel(State(broker): State<Broker>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let ended = async {
-        let (id, browser) = asked(&broker, &id, &headers)?;
-        broker.decline_connection(id, browser.expose()).await
+    let (id, visitor) = match asked(&broker, &id, &headers).await {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
     };
-    match ended.await {
+    match broker.decline_connection(id, &visitor).await {
         Ok(connection) => done(&connection),
-        Err(error) => error::refused(&error),
+        Err(error) => refused(id, &error),
     }
 }
 

@@ -3,6 +3,7 @@
 mod browser;
 mod callbacks;
 mod outcomes;
+mod people;
 mod whole_catalogue;
 
 use browser::{Answer, Browser, Stage, ask};

@@ -53,7 +53,7 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap) -> Re
     };
     let team = broker.directory.team(&member.team);
     let page = AccountPage {
-        name: if member.display_name.is_empty() { member.mail.as_str() } else { &member.display_name },
+        name: member.name_for_people(),
         mail: member.mail.as_str(),
         role: member.role.as_str(),
         team_name: team.as_ref().map_or("", |team| team.display_name.as_str()),

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{browser_of, out_of_order, welcome};
+use super::{HOME, browser_of, out_of_order, welcome};
 use crate::base::secret::Secret;
 use crate::domain::member::MemberState;
 use crate::service::Broker;
@@ -73,7 +73,7 @@ pub(super) async fn join(
         browser: browser.clone(),
     };
     match broker.join(ask).await {
-        Ok(begun) => welcome(&begun),
+        Ok(begun) => welcome(&begun, HOME),
         Err(JoinError::Password(wrong)) => match broker.look_at_invitation(&shown_again, &browser).await {
             Ok(to) => {
                 page(StatusCode::UNPROCESSABLE_ENTITY, &to, &display_name, &shown_again, Some(&wrong.to_string()))

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Extension, Form, State};
+use axum::extract::{Extension, Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -25,6 +25,8 @@ use crate::web::server::PeerAddress;
 
 /// Where who has signed in goes first.
 const HOME: &str = "/account";
+/// The longest address of a page to go on to, in bytes.
+const LONGEST_NEXT: usize = 512;
 
 /// The routes of these pages.
 pub fn routes(broker: Broker) -> Router {
@@ -36,6 +38,26 @@ pub fn routes(broker: Broker) -> Router {
         .route(HOME, get(account::show))
         .route("/account/end-session", post(account::end_session))
         .with_state(broker)
+}
+
+/// Where to go on after the sign-in.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+/// The sign-in page that leads on to `page` of this host.
+pub fn page_before(page: &str) -> String {
+    let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
+    format!("/sign-in?{next}")
+}
+
+/// A page of this host that somebody may be led to after the sign-in: what it says is foreign text, which may name any address.
+fn own_page(said: &str) -> &str {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&".contains(c);
+    let known = ["/connect/", HOME].into_iter().any(|start| said.starts_with(start));
+    if known && said.len() <= LONGEST_NEXT && said.chars().all(plain) { said } else { HOME }
 }
 
 /// Who is signed in by a request's cookie. `Err`: what to answer instead, which leads to the sign-in where nobody is.
@@ -64,10 +86,10 @@ fn browser_of(peer: Option<Extension<PeerAddress>>, headers: &HeaderMap) -> Brow
     }
 }
 
-/// Leads who was let in to its pages, with the cookie of the new session.
-fn welcome(begun: &StartedSession) -> Response {
+/// Leads who was let in to the page that it wanted, with the cookie of the new session.
+fn welcome(begun: &StartedSession, next: &str) -> Response {
     match cookie::keep(&begun.secret) {
-        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(HOME)).into_response(),
+        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -78,6 +100,7 @@ struct SignInPage<'a> {
     problem: Option<&'a str>,
     mail: &'a str,
     team: &'a str,
+    next: &'a str,
 }
 
 /// What the page asks for. It has no `Debug`: a password is in it.
@@ -87,12 +110,14 @@ struct SignInForm {
     password: String,
     #[serde(default)]
     team: String,
+    #[serde(default)]
+    next: String,
 }
 
-async fn show(State(broker): State<Broker>, headers: HeaderMap) -> Response {
+async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     match signed_in(&broker, &headers).await {
-        Ok(_) => Redirect::to(HOME).into_response(),
-        Err(_) => shown(StatusCode::OK, &SignInPage { problem: None, mail: "", team: "" }),
+        Ok(_) => Redirect::to(own_page(&asked.next)).into_response(),
+        Err(_) => shown(StatusCode::OK, &SignInPage { problem: None, mail: "", team: "", next: own_page(&asked.next) }),
     }
 }
 
@@ -102,13 +127,13 @@ async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Response {
-    let SignInForm { mail, password, team } = form;
+    let SignInForm { mail, password, team, next } = form;
     let (password, browser) = (Secret::new(password), browser_of(peer, &headers));
     let named = team.trim();
     let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
     let problem = match meant {
         Ok(team) => match broker.sign_in(SignIn { mail: mail.clone(), team, password, browser }).await {
-            Ok(begun) => return welcome(&begun),
+            Ok(begun) => return welcome(&begun, own_page(&next)),
             Err(error) => error,
         },
         Err(_) => SignInError::Wrong,
@@ -118,7 +143,8 @@ async fn sign_in(
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
     };
-    shown(status, &SignInPage { problem: Some(&problem.to_string()), mail: &mail, team: named })
+    let problem = problem.to_string();
+    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next: own_page(&next) })
 }
 
 #[cfg(test)]

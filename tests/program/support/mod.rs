@@ -6,7 +6,7 @@ mod programs;
 mod scene;
 mod simulated;
 
-pub use api::{Api, Refused};
+pub use api::{Api, Refused, soon};
 pub use process::{Broker, Ended, Launch, PATIENCE, Ready, has_ended, run_bounded};
 pub use programs::{BINARY, cli, installed, python, tool};
 pub use scene::{Scene, make_collector, make_team, person_token};

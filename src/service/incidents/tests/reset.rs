@@ -80,7 +80,7 @@ impl Reset {
             let given = AddToken { clocks, profile: profile(nth), ..x_token(&format!("person-{nth}")) };
             let stored = broker.new_token(&self.teams[nth % TEAMS], &given).unwrap();
             let trail = broker.token_added(&self.test.admin, &stored.token).into();
-            NewToken { stored, given_refresh: None, trail }
+            NewToken { stored, given_refresh: None, consent: None, trail }
         };
         let rows: Vec<_> = batch.map(new).collect();
         broker.store.insert_tokens(rows.clone(), None).await.unwrap();

@@ -1,5 +1,6 @@
 //! A browser that keeps cookies and follows nothing by itself, and the stage that it plays on.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +15,12 @@ use crate::config::Config;
 use crate::domain::connection::{Connection, Stage as Progress};
 use crate::domain::networks::{Catalogue, Purpose};
 use crate::outbound::http::HttpClient;
+use crate::domain::member::Role;
+use crate::service;
 use crate::service::apps::UpdateApp;
 use crate::service::connect::StartConnection;
+use crate::service::members::InviteMember;
+use crate::service::sessions::{Join, StartedSession};
 use crate::service::testing::{START, TestBroker, World, catalogue_of};
 use crate::sim::{Simulation, serve_on};
 use crate::store::StoredToken;
@@ -108,6 +113,23 @@ impl Stage {
         }
     }
 
+    /// A person of the team who joined and is signed in.
+    pub async fn member(&self, mail: &str, role: Role) -> StartedSession {
+        let ask = InviteMember {
+            team: self.team.clone(),
+            mail: mail.parse().unwrap(),
+            display_name: mail.split('@').next().unwrap().to_owned(),
+            role,
+            time_zone: Default::default(),
+            language: Default::default(),
+        };
+        let secret = self.test.broker.invite_member(&self.test.admin, ask).await.unwrap().secret;
+        let password = Secret::new("violet+tractor+humming+sideways".to_owned());
+        let browser = service::sessions::Browser { address: [127, 0, 0, 1].into(), agent: String::new() };
+        let join = Join { secret, password, display_name: String::new(), browser };
+        self.test.broker.join(join).await.unwrap()
+    }
+
     pub async fn look(&self, connection: &Connection) -> Connection {
         self.test.broker.show_connection(&connection.team, connection.id).await.unwrap()
     }
@@ -134,19 +156,42 @@ impl Answer {
     pub fn location(&self) -> String {
         self.headers[LOCATION].to_str().unwrap().to_owned()
     }
+
+    /// The value of a hidden field of its form.
+    pub fn hidden(&self, name: &str) -> String {
+        let field = format!("<input type=\"hidden\" name=\"{name}\" value=\"");
+        let rest = self.text.split(&field).nth(1).unwrap_or_else(|| panic!("no {name}: {}", self.text));
+        rest.split('"').next().unwrap().to_owned()
+    }
 }
 
 /// A browser.
 pub(super) struct Browser {
     client: reqwest::Client,
     pages: String,
-    cookie: Mutex<Option<String>>,
+    cookies: Mutex<BTreeMap<String, String>>,
 }
 
 impl Browser {
     pub fn at(stage: &Stage) -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { client, pages: stage.pages.clone(), cookie: Mutex::default() }
+        Self { client, pages: stage.pages.clone(), cookies: Mutex::default() }
+    }
+
+    /// One in which a member is signed in.
+    pub fn of_member(stage: &Stage, begun: &StartedSession) -> Self {
+        let browser = Self::at(stage);
+        browser.sign_in(begun);
+        browser
+    }
+
+    pub fn sign_in(&self, begun: &StartedSession) {
+        let secret = begun.secret.expose().to_owned();
+        self.cookies.lock().unwrap().insert("__Host-session".to_owned(), secret);
+    }
+
+    pub fn sign_out(&self) {
+        self.cookies.lock().unwrap().remove("__Host-session");
     }
 
     pub async fn get(&self, url: &str) -> Answer {
@@ -163,8 +208,9 @@ impl Browser {
         let is_ours = url.starts_with(PUBLIC);
         let mut request =
             self.client.request(method, url.replace(PUBLIC, &self.pages)).header("accept", "text/html,*/*");
-        if is_ours && let Some(cookie) = self.cookie.lock().unwrap().clone() {
-            request = request.header("cookie", cookie);
+        let cookies = self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        if is_ours && !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
         }
         if let Some(form) = form {
             request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
@@ -172,8 +218,8 @@ impl Browser {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         if let Some(set) = headers.get(SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap().to_owned();
-            *self.cookie.lock().unwrap() = Some(pair);
+            let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
         }
         Answer { status, headers, text: answer.text().await.unwrap() }
     }
@@ -182,7 +228,7 @@ impl Browser {
     pub async fn go_on(&self, link: &str) -> String {
         let offer = self.get(link).await;
         assert_eq!(offer.status, 200, "{}", offer.text);
-        let sent = self.post(link, &[]).await;
+        let sent = self.post(link, &[("text_version", &offer.hidden("text_version"))]).await;
         assert_eq!(sent.status, 303, "{}", sent.text);
         sent.location()
     }

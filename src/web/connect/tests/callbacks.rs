@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Browser, Stage, ask};
+use crate::domain::consent::NEWEST;
 use crate::domain::connection::{ProblemKind, Stage as Progress};
 use crate::domain::networks::Purpose;
 
@@ -71,7 +72,7 @@ async fn an_error_of_the_network_is_told_and_can_be_repeated() {
     let network = browser.go_on(&link).await;
     let back = browser.post(&network, &[("person", "person-1"), ("decision", "deny")]).await.location();
     let page = browser.arrive(&back).await;
-    assert!(page.text.contains("Consent was not given") && page.text.contains("Continue to X"), "{}", page.text);
+    assert!(page.text.contains("Consent was not given") && page.text.contains("continue to X"), "{}", page.text);
     assert_eq!(stage.look(&denied).await.problem.unwrap().kind, ProblemKind::Denied);
     let network = browser.go_on(&link).await;
     let state =
@@ -108,7 +109,7 @@ async fn a_link_is_for_one_browser_and_previews_use_nothing_up() {
     let (_, link) = stage.start(x()).await;
     let (preview, first, second) = (Browser::at(&stage), Browser::at(&stage), Browser::at(&stage));
     let page = preview.get(&link).await;
-    for part in ["acme", "Continue to X", "The X account itself", "Reading posts", "Your password"] {
+    for part in ["acme", "continue to X", "The X account itself", "Reading posts", "Your password"] {
         assert!(page.text.contains(part), "{part}: {}", page.text);
     }
     let headers = &page.headers;
@@ -121,7 +122,7 @@ async fn a_link_is_for_one_browser_and_previews_use_nothing_up() {
     );
     assert!(!policy.contains("unsafe") && headers.get("set-cookie").is_none());
     first.go_on(&link).await;
-    assert_eq!((second.get(&link).await.status, second.post(&link, &[]).await.status), (403, 403));
+    assert_eq!((second.get(&link).await.status, second.post(&link, &[("text_version", NEWEST)]).await.status), (403, 403));
     assert_eq!(first.get(&link).await.status, 200);
     assert_eq!(first.get(&link.replace("links/", "links/0")).await.status, 404);
     assert_eq!(first.get("/connect/con_1").await.status, 404);
@@ -135,7 +136,7 @@ async fn what_another_site_posts_is_refused() {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let url = link.replace(super::browser::PUBLIC, &stage.pages);
     let post = async |from: &str| {
-        let answer = client.post(&url).header("sec-fetch-site", from).send().await.unwrap();
+        let answer = client.post(&url).header("sec-fetch-site", from).form(&[("text_version", NEWEST)]).send().await.unwrap();
         (answer.status().as_u16(), answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned()))
     };
     assert_eq!(post("cross-site").await, (403, None));

@@ -1,7 +1,7 @@
 //! What comes of consent: what does not suffice, what is chosen, and what two consents of one account make.
 
 use super::{Answer, Browser, Stage, ask};
-use crate::domain::connection::{ProblemKind, Stage as Progress};
+use crate::domain::connection::{Granter, ProblemKind, Stage as Progress};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::token::{Reason, TokenState};
 use crate::service::connect::StartConnection;
@@ -49,7 +49,7 @@ async fn what_does_not_suffice_is_said_with_what_to_do() {
         let more: &[(&str, &str)] = if declined.is_empty() { &[] } else { &[("decline", declined)] };
         let (kind, page) = problem(&stage, wanted, person, more).await;
         assert_eq!(kind, expected, "{name}: {}", page.text);
-        assert!(page.text.contains(text) && page.text.contains("Continue to"), "{name} {text}: {}", page.text);
+        assert!(page.text.contains(text) && page.text.contains("continue to"), "{name} {text}: {}", page.text);
     }
     assert_eq!(stage.test.broker.list_tokens(&Default::default(), None, 100).await.unwrap().0.len(), 0);
     stage.stop().await;
@@ -91,7 +91,7 @@ async fn of_several_pages_the_person_chooses_and_each_has_its_own_token() {
 #[tokio::test]
 async fn the_same_account_twice_is_one_token_in_a_team_and_another_in_another_team() {
     let stage = Stage::set().await;
-    let by = |member: &str| StartConnection { member: member.to_owned(), ..ask("x", "user", Purpose::CollectContent) };
+    let by = |member: &str| StartConnection { granter: Granter::Named(member.to_owned()), ..ask("x", "user", Purpose::CollectContent) };
     let first = stage.connect(&stage.team, by("ann@acme.example"), "person-1").await;
     let before = stage.token(first[0]).await;
     let again = stage.connect(&stage.team, by("bob@acme.example"), "person-1").await;

@@ -1,0 +1,218 @@
+//! A member who is signed in starts a connection: for itself, or for a colleague who gets the link; or heals a token.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{error, page};
+use crate::base::ids::TokenId;
+use crate::domain::connection::{Granter, consent_of};
+use crate::domain::networks::{Network, Purpose, TokenKind};
+use crate::service::Broker;
+use crate::service::apps::default_app;
+use crate::service::connect::{ConnectError, StartConnection};
+use crate::service::sessions::Stay;
+use crate::service::tokens::Rejected;
+use crate::web::cookie::session_of;
+
+/// The longest name of a colleague, in characters.
+const LONGEST_NAME: usize = 128;
+
+/// What is to be connected: a kind of a network, or the token to heal. Nothing: what there is to choose from.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    network: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "connect/networks.html")]
+struct NetworksPage {
+    kinds: Vec<KindRow>,
+}
+
+/// A kind that can be connected here.
+struct KindRow {
+    network: String,
+    kind: String,
+    name: String,
+    about: String,
+}
+
+#[derive(Template)]
+#[template(path = "connect/start.html")]
+struct StartPage {
+    network: String,
+    kind: String,
+    token: String,
+    name: String,
+    native: String,
+    purposes: Vec<PurposeRow>,
+}
+
+/// A purpose that can be ticked.
+struct PurposeRow {
+    id: &'static str,
+    words: &'static str,
+    ticked: bool,
+}
+
+#[derive(Template)]
+#[template(path = "connect/link.html")]
+struct LinkPage {
+    link: String,
+    until: String,
+}
+
+/// Shows what can be connected, or what it can be connected for.
+pub(super) async fn show(
+    State(broker): State<Broker>,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    let stay = match signed_in(&broker, &headers, &wanted).await {
+        Ok(stay) => stay,
+        Err(answer) => return answer,
+    };
+    if !wanted.token.is_empty() {
+        return heal(&broker, &stay, &wanted.token).await;
+    }
+    if wanted.network.is_empty() {
+        return page::page(&NetworksPage { kinds: connectable(&broker) }, StatusCode::OK, None);
+    }
+    let found = broker.catalogue.network(&wanted.network);
+    let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));
+    match found {
+        Some((network, kind)) => page::page(&start_page(network, kind), StatusCode::OK, None),
+        None => {
+            let (network, kind) = (wanted.network, wanted.kind);
+            error::refused(&Rejected::UnknownKind { network, kind }.into(), None)
+        }
+    }
+}
+
+fn start_page(network: &Network, kind: &TokenKind) -> StartPage {
+    let served = Purpose::ALL.into_iter().filter(|purpose| kind.scopes_for(*purpose).is_some());
+    // The others are for the broker itself.
+    let for_people = served.filter(|purpose| !matches!(purpose, Purpose::Validate | Purpose::ListPages));
+    let purposes = for_people.map(|purpose| PurposeRow {
+        id: purpose.as_str(),
+        words: page::in_words(purpose),
+        ticked: matches!(purpose, Purpose::CollectStatistics | Purpose::CollectContent),
+    });
+    StartPage {
+        network: network.id.to_string(),
+        kind: kind.id.to_string(),
+        token: String::new(),
+        name: network.display_name.clone(),
+        native: kind.native_permission.clone().unwrap_or_else(|| "The account itself".to_owned()),
+        purposes: purposes.collect(),
+    }
+}
+
+async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
+    let Ok(id) = token.parse::<TokenId>() else { return error::refused(&ConnectError::UnknownLink, None) };
+    let view = match broker.show_token(&stay.member.team, id).await {
+        Ok((view, _)) => view,
+        Err(error) => return error::refused(&error.into(), None),
+    };
+    let network = broker.catalogue.network(view.token.network.as_str());
+    let found = network.and_then(|network| Some((network, network.kind(view.token.kind.as_str())?)));
+    let Some((network, kind)) = found else {
+        return error::refused(&Rejected::UnknownNetwork(view.token.network.to_string()).into(), None);
+    };
+    let label = if view.token.label.is_empty() { &network.display_name } else { &view.token.label };
+    let page = StartPage {
+        token: token.to_owned(),
+        name: label.clone(),
+        purposes: Vec::new(),
+        ..start_page(network, kind)
+    };
+    page::page(&page, StatusCode::OK, None)
+}
+
+/// Kinds whose consent can be given in a browser, and whose client is known here.
+fn connectable(broker: &Broker) -> Vec<KindRow> {
+    let apps = broker.directory.apps();
+    let is_known = |network: &Network| {
+        let mut of_network = apps.iter().filter(|stored| stored.app.network == network.id);
+        of_network.any(|stored| stored.app.id == default_app() && !stored.app.client_id.is_empty())
+    };
+    let mut rows = Vec::new();
+    for network in broker.catalogue.iter().filter(|network| is_known(network)) {
+        let kinds = network.kinds.iter().filter(|kind| consent_of(network, kind).is_ok());
+        rows.extend(kinds.map(|kind| KindRow {
+            network: network.id.to_string(),
+            kind: kind.id.to_string(),
+            name: network.display_name.clone(),
+            about: kind.about.clone(),
+        }));
+    }
+    rows
+}
+
+/// Where notices lead to about a token: to its reconnecting.
+pub(super) async fn of_token(Path((_, token)): Path<(String, String)>) -> Response {
+    match token.parse::<TokenId>() {
+        Ok(token) => Redirect::to(&format!("/connect/start?token={token}")).into_response(),
+        Err(_) => error::refused(&ConnectError::UnknownLink, None),
+    }
+}
+
+/// Starts it, and leads the member on, or shows the link that is for a colleague.
+pub(super) async fn start(
+    State(broker): State<Broker>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let field = |name: &str| {
+        let value = fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim().to_owned());
+        value.unwrap_or_default()
+    };
+    let wanted = Wanted { network: field("network"), kind: field("kind"), token: field("token") };
+    let stay = match signed_in(&broker, &headers, &wanted).await {
+        Ok(stay) => stay,
+        Err(answer) => return answer,
+    };
+    let ticked = fields.iter().filter(|(name, _)| name == "purpose").filter_map(|(_, value)| Purpose::from_name(value));
+    let for_colleague = field("for") == "colleague";
+    let name = field("colleague").chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let ask = StartConnection {
+        purposes: ticked.collect(),
+        token: wanted.token.parse().ok(),
+        granter: if for_colleague { Granter::Named(name) } else { Granter::Member(stay.member.id) },
+        network: wanted.network,
+        kind: wanted.kind,
+        ..StartConnection::default()
+    };
+    match broker.start_connection(&stay.caller(), &stay.member.team, ask).await {
+        Ok(started) if for_colleague => {
+            let until = started.connection.ends_at.to_string();
+            page::page(&LinkPage { link: started.link.expose().to_owned(), until }, StatusCode::OK, None)
+        }
+        Ok(started) => Redirect::to(started.link.expose()).into_response(),
+        Err(error) => error::refused(&error, None),
+    }
+}
+
+/// Who is signed in. `Err`: the way to the sign-in and back.
+async fn signed_in(broker: &Broker, headers: &HeaderMap, wanted: &Wanted) -> Result<Stay, Response> {
+    let Wanted { network, kind, token } = wanted;
+    let back = match (network.as_str(), token.as_str()) {
+        ("", "") => "/connect/start".to_owned(),
+        (_, "") => format!("/connect/start?network={network}&kind={kind}"),
+        _ => format!("/connect/start?token={token}"),
+    };
+    match broker.find_stay(session_of(headers)).await {
+        Ok(Some(stay)) => Ok(stay),
+        Ok(None) => Err(Redirect::to(&crate::web::sign_in::page_before(&back)).into_response()),
+        Err(error) => Err(error::refused(&error.into(), None)),
+    }
+}

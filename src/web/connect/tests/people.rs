@@ -1,0 +1,170 @@
+//! Who gives consent, and to what: the text, the purposes, and whose connection it is.
+
+use super::{Answer, Browser, Stage, ask};
+use crate::domain::connection::{Granter, Stage as Progress};
+use crate::domain::consent::NEWEST;
+use crate::domain::member::Role;
+use crate::domain::networks::Purpose;
+use crate::service::AcquireLease;
+use crate::service::connect::StartConnection;
+
+fn x() -> StartConnection {
+    ask("x", "user", Purpose::CollectContent)
+}
+
+/// The way of a member who starts by itself, up to the page that asks for consent; its link.
+async fn started(browser: &Browser, form: &[(&str, &str)]) -> String {
+    let form = [&[("network", "x"), ("kind", "user"), ("purpose", "collect_content")], form].concat();
+    let sent = browser.post("/connect/start", &form).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    sent.location()
+}
+
+/// From the page that asks for consent to the end; the last page.
+async fn finish(browser: &Browser, link: &str, person: &str) -> Answer {
+    let page = browser.consent(link, person, &[]).await;
+    let choose = page.text.split("action=\"").find(|rest| rest.contains("/choose\"")).unwrap_or_else(|| panic!("{}", page.text));
+    let done = browser.post(choose.split('"').next().unwrap(), &[]).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    browser.get(&done.location()).await
+}
+
+#[tokio::test]
+async fn a_lease_is_for_what_was_agreed_to_in_the_browser_and_for_nothing_else() {
+    let stage = Stage::set().await;
+    let (_, link) = stage.start(x()).await;
+    let page = Browser::at(&stage).get(&link).await;
+    for part in ["and for nothing else", "stays yours", "Reading posts", "Agree and continue"] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    let not_for = page.text.split("What it is not for").nth(1).unwrap();
+    assert!(not_for.contains("Writing posts") && !not_for.contains("still works"), "every token is checked: {not_for}");
+    let token = stage.connect(&stage.team, x(), "person-1").await[0];
+    let broker = &stage.test.broker;
+    let agreed = broker.show_consent(&stage.team, token).await.unwrap();
+    assert_eq!((agreed.history.len(), agreed.now.text_version.as_str(), agreed.now.member), (1, NEWEST, None));
+    assert_eq!(agreed.now.purposes, [Purpose::CollectContent].into_iter().collect());
+    let collector = stage.test.collector(&stage.team, "one").await;
+    let caller = stage.test.caller(collector.id);
+    let wanted = |purpose| AcquireLease { purpose, ..crate::service::testing::ask(&stage.team, 1) };
+    broker.acquire_lease(&caller, wanted(Purpose::CollectContent)).await.unwrap();
+    let refused = broker.acquire_lease(&caller, wanted(Purpose::Publish)).await.err().map(|error| error.to_string());
+    assert!(refused.is_some(), "the person agreed to reading only");
+    stage.connect(&stage.team, x(), "person-1").await;
+    assert_eq!(broker.show_consent(&stage.team, token).await.unwrap().history.len(), 2, "each agreement is a record");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn who_agrees_to_an_old_text_reads_the_new_one_first() {
+    let stage = Stage::set().await;
+    let (connection, link) = stage.start(x()).await;
+    let browser = Browser::at(&stage);
+    for old in ["", "2019-01"] {
+        let page = browser.post(&link, &[("text_version", old)]).await;
+        assert!(page.status == 200 && page.text.contains("read it again"), "{} {}", page.status, page.text);
+        assert_eq!(page.hidden("text_version"), NEWEST);
+    }
+    assert_eq!(stage.look(&connection).await.stage, Progress::Offered);
+    let (broker, admin) = (&stage.test.broker, &stage.test.admin);
+    browser.consent(&link, "person-1", &[]).await;
+    let wrong = broker.complete_connection(admin, &stage.team, connection.id, &[], "2019-01").await;
+    assert!(wrong.unwrap_err().to_string().contains(NEWEST), "it says which text was agreed to");
+    broker.complete_connection(admin, &stage.team, connection.id, &[], NEWEST).await.unwrap();
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_members_connection_goes_on_only_where_that_member_is_signed_in() {
+    let stage = Stage::set().await;
+    let (ada, bob) =
+        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Owner).await);
+    let browser = Browser::of_member(&stage, &ada);
+    let link = started(&browser, &[]).await;
+    let elsewhere = Browser::at(&stage).get(&link).await;
+    assert_eq!(elsewhere.status, 403);
+    assert!(elsewhere.text.contains("/sign-in?next=%2Fconnect%2Flinks%2F"), "{}", elsewhere.text);
+    let others = Browser::of_member(&stage, &bob);
+    assert!(others.get(&link).await.text.contains("another member&#39;s"));
+    assert_eq!(others.post(&link, &[("text_version", NEWEST)]).await.status, 403);
+    let back = browser.agree(&browser.go_on(&link).await, "person-1", &[]).await;
+    browser.sign_out();
+    assert_eq!(browser.get(&back).await.status, 403);
+    browser.sign_in(&bob);
+    assert_eq!(browser.get(&back).await.status, 403);
+    browser.sign_in(&ada);
+    let page = browser.arrive(&back).await;
+    assert!(page.text.contains("Is this right?"), "nothing was used up: {}", page.text);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_member_connects_is_its_own() {
+    let stage = Stage::set().await;
+    let ada = stage.member("ada@acme.example", Role::Member).await;
+    let browser = Browser::of_member(&stage, &ada);
+    let link = started(&browser, &[]).await;
+    assert!(browser.get(&link).await.text.contains("for ada"));
+    let end = finish(&browser, &link, "person-1").await;
+    assert!(end.text.contains("You can close this window"), "{}", end.text);
+    let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
+    assert_eq!(connection.granter, Granter::Member(ada.member.id));
+    let Progress::Connected { tokens, .. } = connection.stage else { panic!("{connection:?}") };
+    let token = stage.token(tokens[0]).await.token;
+    let member = stage.test.broker.show_member(&stage.team, ada.member.id).await.unwrap().member;
+    assert!(member.granted(&token) && member.has_account(&token.network, &token.person));
+    let agreed = stage.test.broker.show_consent(&stage.team, token.id).await.unwrap().now;
+    assert_eq!(agreed.member, Some(member.id));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_for_a_colleague_is_bound_to_whoever_follows_it() {
+    let stage = Stage::set().await;
+    let (ada, bob) =
+        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
+    let form = [("network", "x"), ("kind", "user"), ("purpose", "collect_content"), ("for", "colleague"), ("colleague", "Bob")];
+    let page = Browser::of_member(&stage, &ada).post("/connect/start", &form).await;
+    let link = page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    let browser = Browser::of_member(&stage, &bob);
+    finish(&browser, &link, "person-1").await;
+    let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
+    assert_eq!(connection.granter, Granter::Member(bob.member.id));
+    let second = Browser::of_member(&stage, &ada).post("/connect/start", &form).await;
+    let link = second.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    finish(&Browser::at(&stage), &link, "person-2").await;
+    let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
+    assert_eq!(connection.granter, Granter::Named("Bob".to_owned()), "nobody is signed in there");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_starts_what_its_role_allows() {
+    let stage = Stage::set().await;
+    let token = stage.connect(&stage.team, x(), "person-1").await[0];
+    let (ada, bob) =
+        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Manager).await);
+    let nobody = Browser::at(&stage);
+    let sent = nobody.get(&format!("/teams/acme/tokens/{token}")).await.location();
+    let asked = nobody.get(&sent).await;
+    assert_eq!((asked.status, asked.location()), (303, format!("/sign-in?next=%2Fconnect%2Fstart%3Ftoken%3D{token}")));
+    let heal = [("token", token.to_string())];
+    let heal: Vec<_> = heal.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(nobody.post("/connect/start", &heal).await.status, 303);
+    let refused = Browser::of_member(&stage, &ada).post("/connect/start", &heal).await;
+    assert!(refused.status == 403 && refused.text.contains("may not renew"), "{} {}", refused.status, refused.text);
+    let browser = Browser::of_member(&stage, &bob);
+    assert!(browser.get(&format!("/connect/start?token={token}")).await.text.contains("Reconnect"));
+    let healing = browser.post("/connect/start", &heal).await.location();
+    finish(&browser, &healing, "person-1").await;
+    assert_eq!(stage.token(token).await.token.granted_by, bob.member.id.to_string());
+    let offered = browser.get("/connect/start").await;
+    assert!(offered.text.contains("/connect/start?network=x&amp;kind=user"), "{}", offered.text);
+    let purposes = browser.get("/connect/start?network=x&kind=user").await;
+    assert!(purposes.text.contains("value=\"collect_content\" checked"), "{}", purposes.text);
+    for wrong in ["/connect/start?network=x&kind=none", "/connect/start?network=none", "/connect/start?token=tok_1"] {
+        assert!(browser.get(wrong).await.status >= 400, "{wrong}");
+    }
+    assert_eq!(browser.post("/connect/start", &[("network", "x"), ("kind", "user")]).await.status, 409, "for what?");
+    stage.stop().await;
+}
