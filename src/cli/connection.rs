@@ -149,7 +149,8 @@ pub async fn run(command: ConnectionCommand, session: &mut Session) -> Result<()
         ConnectionCommand::List { paging, stage } => list(session, &paging, stage).await,
         ConnectionCommand::Complete { connection, profiles, text_version } => {
             let name = session.in_team("connections", &connection).await?;
-            let request = pb::CompleteConnectionRequest { name, profiles, text_version, request_id: session.request_id() };
+            let request =
+                pb::CompleteConnectionRequest { name, profiles, text_version, request_id: session.request_id() };
             let answer = client.complete_connection(session.request(request)).await?;
             let connection = part(answer, |answer| answer.connection)?;
             session.terminal.record(&connection, FIELDS)
@@ -169,8 +170,7 @@ async fn start(session: &mut Session, args: StartArgs) -> Result<(), Failure> {
     let network = top("networks", &args.network);
     let app = if args.app.is_empty() { String::new() } else { under(&network, "apps", &args.app) };
     let token = args.token.map(|token| under(&parent, "tokens", &token)).unwrap_or_default();
-    let member =
-        if args.member.starts_with("mem_") { under(&parent, "members", &args.member) } else { args.member };
+    let member = if args.member.starts_with("mem_") { under(&parent, "members", &args.member) } else { args.member };
     let request = pb::StartConnectionRequest {
         parent,
         network,

@@ -50,6 +50,11 @@ pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> b
     }
 }
 
+/// Whether a token is derived from another, and may be so anew: with new secrets of that one a person agreed again, or the network went on.
+pub fn is_derived_anew(kind: &TokenKind, state: TokenState) -> bool {
+    matches!(kind.renewal, Renewal::Derived { .. }) && !matches!(state, TokenState::Revoked { .. })
+}
+
 /// When secrets that came here `now` are to be renewed; `None`: never, since nothing ends them or there is nothing to renew them by.
 ///
 /// The lead is a third of what is left of the access token's life, between ten minutes and 20 days, and at most two thirds of it.
@@ -93,6 +98,7 @@ pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: T
         TokenState::Suspect { .. } | TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => {
             TokenState::Live
         }
+        TokenState::Invalid { .. } if is_derived_anew(kind, before.state) => TokenState::Live,
         other => other,
     };
     token

@@ -11,8 +11,9 @@ use crate::domain::connection::{Connection, Found, Granter, Problem, Stage};
 use crate::domain::networks::Purposes;
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
+use crate::store::revocation::insert_revocation;
 use crate::store::sql::{Row, Value, first, json, values};
-use crate::store::{StoreError, Trail};
+use crate::store::{StoreError, StoredRevocation, Trail};
 
 /// A connection with what only the broker sees.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,8 +53,14 @@ pub struct ConnectionFilter {
 pub trait ConnectionStore: Send + Sync {
     /// Keeps a new one; [`StoreError::Conflict`] if its team does not exist.
     async fn insert_connection(&self, connection: StoredConnection, trail: Trail) -> Result<(), StoreError>;
-    /// Changes one, whose version is one more than the stored one's. Returns whether it was: if not, it was changed meanwhile, or is gone.
-    async fn change_connection(&self, connection: StoredConnection, trail: Trail) -> Result<bool, StoreError>;
+    /// Changes one, whose version is one more than the stored one's, and queues what the network is to take back. Returns whether it was
+    /// done: if not, it was changed meanwhile, or is gone.
+    async fn change_connection(
+        &self,
+        connection: StoredConnection,
+        gives_back: Option<StoredRevocation>,
+        trail: Trail,
+    ) -> Result<bool, StoreError>;
     /// The connection of that id.
     async fn find_connection(&self, id: ConnectionId) -> Result<Option<StoredConnection>, StoreError>;
     /// The connection of that link.
@@ -114,7 +121,12 @@ impl<D: Database> ConnectionStore for D {
         .await
     }
 
-    async fn change_connection(&self, stored: StoredConnection, trail: Trail) -> Result<bool, StoreError> {
+    async fn change_connection(
+        &self,
+        stored: StoredConnection,
+        gives_back: Option<StoredRevocation>,
+        trail: Trail,
+    ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 let connection = &stored.connection;
@@ -122,6 +134,9 @@ impl<D: Database> ConnectionStore for D {
                 values.extend(steps(&stored));
                 if tx.execute(CHANGE, values).await? == 0 {
                     return Ok(false);
+                }
+                if let Some(revocation) = &gives_back {
+                    insert_revocation(tx, revocation).await?;
                 }
                 insert_trail(tx, &trail).await?;
                 Ok(true)

@@ -87,7 +87,10 @@ pub trait RevocationStore: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// The revocation of a token.
     async fn find_revocation(&self, token: TokenId) -> Result<Option<StoredRevocation>, StoreError>;
-    /// How many tokens of a person at an app are not revoked, over all teams.
+    /// Queues what the network is to take back of a grant that never became a token.
+    async fn put_revocation(&self, revocation: StoredRevocation, audit: AuditEvent) -> Result<(), StoreError>;
+    /// How many tokens of a person at an app are not revoked, over all teams; of a person who is not known (empty), whether there is any of
+    /// the app.
     async fn count_of_person(&self, network: &NetworkId, app: &AppId, person: &str) -> Result<u64, StoreError>;
     /// Deletes at most `limit` revocations that were over before `before`; how many.
     async fn prune_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -118,7 +121,9 @@ const END: &str =
     WHERE token = $1 AND attempts = $2 AND standing = 'pending'";
 const FIND: &str = concat!("SELECT ", columns!(), " FROM revocation WHERE token = $1");
 const COUNT_OF_PERSON: &str = "SELECT COUNT(*) FROM token
-    WHERE network = $1 AND app = $2 AND person = $3 AND person <> '' AND state <> 'revoked'";
+    WHERE network = $1 AND app = $2 AND person = $3 AND state <> 'revoked'";
+const ANY_OF_APP: &str = "SELECT COUNT(*) FROM (
+    SELECT 1 FROM token WHERE network = $1 AND app = $2 AND state <> 'revoked' LIMIT 1) AS one";
 const PRUNE: &str =
     "DELETE FROM revocation WHERE token IN (SELECT token FROM revocation WHERE ended_at_us < $1 LIMIT $2)";
 
@@ -174,12 +179,23 @@ impl<D: Database> RevocationStore for D {
             .await
     }
 
-    async fn count_of_person(&self, network: &NetworkId, app: &AppId, person: &str) -> Result<u64, StoreError> {
-        let values = values![network, app, person];
-        self.read(move |tx| {
-            Box::pin(async move { first(tx, COUNT_OF_PERSON, values).await?.map_or(Ok(0), |mut row| row.count()) })
+    async fn put_revocation(&self, revocation: StoredRevocation, audit: AuditEvent) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                insert_revocation(tx, &revocation).await?;
+                insert_audit(tx, [&audit]).await
+            })
         })
         .await
+    }
+
+    async fn count_of_person(&self, network: &NetworkId, app: &AppId, person: &str) -> Result<u64, StoreError> {
+        let (sql, values) = match person {
+            "" => (ANY_OF_APP, values![network, app]),
+            _ => (COUNT_OF_PERSON, values![network, app, person]),
+        };
+        self.read(move |tx| Box::pin(async move { first(tx, sql, values).await?.map_or(Ok(0), |mut row| row.count()) }))
+            .await
     }
 
     async fn prune_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

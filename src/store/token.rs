@@ -51,6 +51,8 @@ pub struct SealedSecrets {
     pub given_refresh: Option<[u8; 32]>,
     /// When they are to be renewed; `None`: never. Takes the place of the schedule of the secrets before them.
     pub renew_at: Option<Timestamp>,
+    /// Kinds that are derived from this one: the tokens of the same team, app and person are due with it, to be derived anew.
+    pub derived: Vec<KindId>,
 }
 
 /// A token to keep, with what its keeping leaves beside it.

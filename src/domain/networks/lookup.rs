@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::model::{
-    Amount, Binding, Cost, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, TokenKind,
-    Verified, Window,
+    Amount, Binding, Cost, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, Renewal,
+    TokenKind, Verified, Window,
 };
+use crate::base::ids::KindId;
 
 /// The broker's own check of a token, as leases, audit and ledger name it. No operation of the catalogue is called so.
 pub const PROBE_OPERATION: &str = "token.probe";
@@ -29,6 +30,12 @@ impl Network {
     /// The kind of token of that name.
     pub fn kind(&self, id: &str) -> Option<&TokenKind> {
         self.kinds.get(self.kind_index(id)?)
+    }
+
+    /// The kinds that are derived from that one.
+    pub fn derived_from(&self, id: &KindId) -> Vec<KindId> {
+        let derived = self.kinds.iter().filter(|kind| matches!(&kind.renewal, Renewal::Derived { from } if from == id));
+        derived.map(|kind| kind.id.clone()).collect()
     }
 
     /// The position of a kind in `kinds`.

@@ -9,6 +9,7 @@ use tonic_types::StatusExt;
 
 use crate::base::ids::{EventId, TokenId};
 use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
+use crate::domain::consent::NEWEST;
 use crate::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use crate::domain::notice::{Budget, Event, Fact};
 use crate::domain::team::{KeyHolder, OperatorRole};
@@ -35,7 +36,6 @@ use crate::grpc::token_service::TokenServer;
 use crate::outbound::http::NetworkAnswer;
 use crate::outbound::mail::FakeMail;
 use crate::service::apps::UpdateApp;
-use crate::domain::consent::NEWEST;
 use crate::service::connect::{CallbackQuery, Offer, Visitor};
 use crate::service::requests::KEPT;
 use crate::service::testing::{SCOPES, TestBroker};
@@ -327,11 +327,8 @@ async fn connections(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroke
     let query = CallbackQuery { code, state, ..CallbackQuery::default() };
     test.broker.finish_consent(x, query, &Visitor { browser: Some(sent.browser), stay: None }).await.unwrap();
     let name = first.connection.unwrap().name;
-    let complete = pb::CompleteConnectionRequest {
-        name: name.clone(),
-        text_version: NEWEST.to_owned(),
-        ..Default::default()
-    };
+    let complete =
+        pb::CompleteConnectionRequest { name: name.clone(), text_version: NEWEST.to_owned(), ..Default::default() };
     same!(test, tried, ConnectionServer.complete_connection(complete), |ask| ask.profiles = vec!["7".to_owned()]);
     let second = call!(test, ConnectionServer.start_connection(start)).unwrap().connection.unwrap();
     let cancel = pb::CancelConnectionRequest { name: second.name, ..Default::default() };

@@ -126,10 +126,7 @@ pub struct Completion {
 }
 
 /// Which profiles are meant, of which connection, and what was agreed to.
-pub fn read_complete(
-    request: &pb::CompleteConnectionRequest,
-    mistakes: &mut FieldMistakes,
-) -> Option<Completion> {
+pub fn read_complete(request: &pb::CompleteConnectionRequest, mistakes: &mut FieldMistakes) -> Option<Completion> {
     check_list("profiles", &request.profiles, PROFILES, mistakes);
     check_text("text_version", &request.text_version, ID, mistakes);
     if request.text_version.is_empty() {

@@ -5,8 +5,8 @@ use url::Url;
 use crate::base::ids::ConnectionId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, StageError, consent_of, scopes_to_ask};
-use crate::outbound::oauth::{AuthorizationRequest, authorization_url};
 use crate::domain::consent;
+use crate::outbound::oauth::{AuthorizationRequest, authorization_url};
 use crate::service::Broker;
 use crate::service::connect::visitor::must_be_granter;
 use crate::service::connect::{ConnectError, Mark, Visitor, random_text};
@@ -31,11 +31,7 @@ pub struct SentAway {
 
 impl Broker {
     /// The connection that a browser may be sent on for. A link that was used leads on in the browser that used it.
-    pub async fn offered_connection(
-        &self,
-        offer: Offer<'_>,
-        visitor: &Visitor,
-    ) -> Result<Connection, ConnectError> {
+    pub async fn offered_connection(&self, offer: Offer<'_>, visitor: &Visitor) -> Result<Connection, ConnectError> {
         Ok(self.offered(offer, visitor).await?.connection)
     }
 
@@ -66,7 +62,8 @@ impl Broker {
         }
         let now = self.now();
         let until = (now + self.config.connections.consent_lifetime).min(stored.connection.ends_at);
-        let connection = stored.connection.clone().ask(now, until, text_version, visitor.member_for(&stored.connection))?;
+        let connection =
+            stored.connection.clone().ask(now, until, text_version, visitor.member_for(&stored.connection))?;
         let (state, verifier) = (random_text()?, random_text()?);
         let browser = match &visitor.browser {
             Some(known) => Secret::new(known.expose().to_owned()),
@@ -81,8 +78,8 @@ impl Broker {
             connection,
             ..stored.clone()
         };
-        self.step(&visitor.caller(), "connection.ask", next).await?;
-        self.drop_grant(&stored).await;
+        let gives_back = self.given_back(&stored);
+        self.step(&visitor.caller(), "connection.ask", next, gives_back).await?;
         Ok(SentAway { url, browser })
     }
 

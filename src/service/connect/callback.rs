@@ -4,7 +4,7 @@ use crate::base::ids::{ConnectionId, NetworkId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
 use crate::domain::networks::{OAuth, OAuthQuirk};
-use crate::service::connect::redeem::Subject;
+use crate::service::connect::redeem::{Subject, Unkept};
 use crate::service::connect::visitor::must_be_granter;
 use crate::service::connect::{ConnectError, Mark, Visitor};
 use crate::service::{Broker, Caller};
@@ -93,7 +93,7 @@ impl Broker {
         let verifier = self.open_for(&stored)?;
         let next = StoredConnection { connection: redeeming, sealed: None, ..stored };
         // The state is spent before anything else is done: an answer that comes twice is used once.
-        match self.step(caller, "connection.answer", next.clone()).await {
+        match self.step(caller, "connection.answer", next.clone(), None).await {
             Err(ConnectError::Contended(_)) => return Err(StageError::Used.into()),
             done => done?,
         }
@@ -102,22 +102,30 @@ impl Broker {
                 let of = Subject { connection: &next.connection, network: &found, kind, granted, oauth };
                 self.redeem(of, &code, &verifier).await
             }
-            Err(problem) => Err(problem),
+            Err(problem) => Err(Unkept { problem, grant: None }),
         };
         let connection = next.connection.clone();
-        let settled = match outcome {
+        let (settled, gives_back) = match outcome {
             Ok(redeemed) => {
                 let connection = connection.choose(redeemed.found);
                 let sealed = Some(self.seal_for(&connection, &redeemed.grant)?);
-                StoredConnection { connection, sealed, ..next }
+                (StoredConnection { connection, sealed, ..next }, None)
             }
-            Err(problem) => StoredConnection { connection: connection.fail(problem), ..next },
+            Err(Unkept { problem, grant }) => {
+                let gives_back =
+                    grant.and_then(|(person, grant)| self.revocation_of_grant(&connection, &person, &grant));
+                (StoredConnection { connection: connection.fail(problem), ..next }, gives_back)
+            }
         };
-        match self.step(caller, "connection.settle", settled.clone()).await {
+        match self.step(caller, "connection.settle", settled.clone(), gives_back.clone()).await {
             Ok(()) => Ok(arrived),
             Err(error) => {
                 // It was ended meanwhile: nobody will choose.
-                self.drop_grant(&settled).await;
+                if let Some(revocation) = gives_back.or_else(|| self.given_back(&settled)) {
+                    let connection = &settled.connection;
+                    let audit = self.stepping_audit(caller, "connection.drop", connection, Some(&revocation));
+                    self.store.put_revocation(revocation, audit).await.map_err(ConnectError::from)?;
+                }
                 Err(error.into())
             }
         }

@@ -6,11 +6,11 @@ use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Found, Profile, consent_of};
 use crate::domain::networks::{Purposes, Renewal, TokenKind};
 use crate::domain::token::Clocks;
+use crate::service::Broker;
 use crate::service::connect::redeem::Grant;
 use crate::service::connect::{ConnectError, Visitor, keep::Wanted};
 use crate::service::requests::Attempt;
 use crate::service::tokens::AddToken;
-use crate::service::Broker;
 use crate::store::StoredConnection;
 
 impl Broker {
@@ -64,10 +64,12 @@ impl Broker {
         let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
         let granter = self.member_of(&connection).await?;
         let mut tokens = Vec::new();
-        for wanted in self.wanted_tokens(&connection, found, &chosen, &grant)? {
+        // The one that others are derived from is the last and is kept first: it makes those due that the team holds already.
+        for wanted in self.wanted_tokens(&connection, found, &chosen, &grant)?.into_iter().rev() {
             let granter = granter.as_ref().map(|member| member.id);
             tokens.push(self.keep_connected(&attempt.caller, &connection, granter, wanted).await?);
         }
+        tokens.reverse();
         if let Some(member) = granter {
             let account = (&connection.network, &*found.person);
             self.learn_account(&attempt.caller, member, account, connection.id).await?;
@@ -76,7 +78,7 @@ impl Broker {
         let audit = self.connection_audit(&attempt.caller, "connection.complete", &next);
         let trail = attempt.trail(audit, &next);
         let settled = StoredConnection { connection: next.clone(), sealed: None, ..stored };
-        match self.store.change_connection(settled, trail).await? {
+        match self.store.change_connection(settled, None, trail).await? {
             true => Ok(next),
             false => Err(ConnectError::Contended(next.id)),
         }

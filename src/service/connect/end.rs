@@ -1,14 +1,15 @@
-//! What ends without tokens: cancelled, or its time over. What it held is given back and destroyed.
+//! What ends without tokens: cancelled, or its time over. What it held is queued to be given back, in the same transaction, and destroyed here.
 
-use crate::base::ids::{ConnectionId, TeamId};
+use crate::base::ids::{ConnectionId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Stage, consent_of};
-use crate::outbound::oauth::{self, Credential};
-use crate::service::connect::{ConnectError, Visitor};
+use crate::outbound::oauth::Credential;
 use crate::service::connect::redeem::Grant;
+use crate::service::connect::{ConnectError, Visitor};
 use crate::service::requests::Attempt;
+use crate::service::revoke::Revoked;
 use crate::service::{Broker, Caller};
-use crate::store::{StoreError, StoredConnection, TokenFilter};
+use crate::store::{StoreError, StoredConnection, StoredRevocation};
 
 /// Connections that are ended in one run; more are ended in the next.
 const AT_ONCE: u32 = 100;
@@ -40,13 +41,13 @@ impl Broker {
             self.note_unchanged(&attempt, &connection).await?;
             return Ok(connection);
         }
-        let audit = self.connection_audit(&attempt.caller, "connection.cancel", &connection);
+        let gives_back = self.given_back(&stored);
+        let audit = self.stepping_audit(&attempt.caller, "connection.cancel", &connection, gives_back.as_ref());
         let next = StoredConnection { connection: connection.clone(), sealed: None, ..stored.clone() };
-        if !self.store.change_connection(next, attempt.trail(audit, &connection)).await? {
-            return Err(ConnectError::Contended(connection.id));
+        match self.store.change_connection(next, gives_back, attempt.trail(audit, &connection)).await? {
+            true => Ok(connection),
+            false => Err(ConnectError::Contended(connection.id)),
         }
-        self.drop_grant(&stored).await;
-        Ok(connection)
     }
 
     /// Ends connections whose time is over. Returns how many, for people.
@@ -54,64 +55,42 @@ impl Broker {
         let (now, mut ended) = (self.now(), 0);
         for stored in self.store.overdue_connections(now, AT_ONCE).await? {
             let Some(connection) = stored.connection.clone().lapse(now) else { continue };
-            let audit = self.connection_audit(&Caller::Broker, "connection.lapse", &connection);
-            let next = StoredConnection { connection, sealed: None, ..stored.clone() };
-            if self.store.change_connection(next, audit.into()).await? {
-                self.drop_grant(&stored).await;
-                ended += 1;
-            }
+            let gives_back = self.given_back(&stored);
+            let audit = self.stepping_audit(&Caller::Broker, "connection.lapse", &connection, gives_back.as_ref());
+            let next = StoredConnection { connection, sealed: None, ..stored };
+            ended += u32::from(self.store.change_connection(next, gives_back, audit.into()).await?);
         }
         Ok(format!("{ended} connections lapsed"))
     }
 
-    /// Gives back the tokens that waited for a choice which is not made any more.
-    pub(super) async fn drop_grant(&self, stored: &StoredConnection) {
-        let Stage::Choosing(found) = &stored.connection.stage else { return };
-        if let Ok(text) = self.open_for(stored)
-            && let Some(grant) = Grant::read(&text)
-        {
-            self.give_back(&stored.connection, &found.person, &grant).await;
-        }
+    /// What the network is to take back of a connection whose tokens wait for a choice that is not made any more.
+    pub(super) fn given_back(&self, stored: &StoredConnection) -> Option<StoredRevocation> {
+        let Stage::Choosing(found) = &stored.connection.stage else { return None };
+        let grant = Grant::read(&self.open_for(stored).ok()?)?;
+        self.revocation_of_grant(&stored.connection, &found.person, &grant)
     }
 
-    /// Has the network end a grant that is not kept, where it can, and where no token that is kept would end with it: many networks have
-    /// one grant for each person and app. Whatever comes of it, the secrets are destroyed here.
-    pub(super) async fn give_back(&self, connection: &Connection, person: &str, grant: &Grant) {
-        if person.is_empty() || self.holds_other(connection, person).await {
-            return;
-        }
-        let Some(network) = self.catalogue.network(connection.network.as_str()) else { return };
-        let Some(kind) = network.kind(connection.kind.as_str()) else { return };
-        let (Ok((_, oauth)), Ok(client)) = (consent_of(network, kind), self.client_for(connection)) else { return };
+    /// What the network is to take back of a grant that is not kept; `None`: it can't be told. Whether a token that is kept would end with
+    /// it, is looked at when it is made. `person`: empty where it is not known.
+    pub(super) fn revocation_of_grant(
+        &self,
+        connection: &Connection,
+        person: &str,
+        grant: &Grant,
+    ) -> Option<StoredRevocation> {
+        let network = self.catalogue.network(connection.network.as_str())?;
+        let (granted, oauth) = consent_of(network, network.kind(connection.kind.as_str())?).ok()?;
+        oauth.revoke_url.as_ref()?;
+        let of = Revoked {
+            token: TokenId::generate(),
+            team: connection.team.clone(),
+            network: network.id.clone(),
+            app: connection.app.clone(),
+            kind: granted.id.clone(),
+            person: person.to_owned(),
+        };
         let credential =
             Credential { access: Secret::new(grant.access.clone()), refresh: grant.refresh.clone().map(Secret::new) };
-        let Some(request) = oauth::revocation(oauth, &client, &credential, person) else { return };
-        match self.renewals.network().ask(&request).await {
-            Ok(answer) if answer.status < 300 => {}
-            Ok(answer) => {
-                tracing::warn!(connection = %connection.id, status = answer.status, "a network did not take a grant back; it ends by itself");
-            }
-            Err(error) => {
-                tracing::warn!(connection = %connection.id, %error, "a network could not be told that a grant is not kept; it ends by itself");
-            }
-        }
-    }
-
-    /// Whether any team holds a token of this person by the same app. In doubt, yes.
-    async fn holds_other(&self, connection: &Connection, person: &str) -> bool {
-        for team in self.directory.teams() {
-            let filter = TokenFilter {
-                network: Some(connection.network.clone()),
-                app: Some(connection.app.clone()),
-                person: Some(person.to_owned()),
-                not_states: Some(("revoked", "revoked")),
-                ..TokenFilter::default()
-            };
-            match self.store.count_tokens(&team.id, filter).await {
-                Ok(0) => {}
-                _ => return true,
-            }
-        }
-        false
+        Some(self.queued_revocation(of, &credential))
     }
 }

@@ -1,6 +1,7 @@
 //! The network is asked whose a new token is: the account, its profiles and the person's roles there. What is asked, and where the answer
 //! stands, the catalogue says.
 
+use crate::base::ids::AppId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles};
 use crate::domain::networks::{AccountLookup, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind};
@@ -12,24 +13,38 @@ use crate::service::tokens::UNKNOWN_PERSON;
 /// Pages of a list of profiles that are read.
 const MOST_PAGES: usize = 20;
 
+/// By which kind a network is asked about a token.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct Asking<'n> {
+    /// The network.
+    pub network: &'n Network,
+    /// The kind that is wanted.
+    pub kind: &'n TokenKind,
+    /// The app.
+    pub app: &'n AppId,
+}
+
 impl Broker {
-    /// Who gave consent, and which profiles can be connected. Tokens of profiles are put into `grant`.
+    /// Finds who gave consent, and which profiles can be connected: as far as it comes, where there is a problem. Tokens of profiles are put
+    /// into `grant`.
     pub(super) async fn look_up(
         &self,
         of: Subject<'_>,
-        scopes: Vec<String>,
         access: &Secret,
+        found: &mut Found,
         grant: &mut Grant,
-    ) -> Result<Found, Problem> {
+    ) -> Result<(), Problem> {
         let Subject { connection, network, kind, granted, .. } = of;
-        let mut found = Found { scopes, ..Found::default() };
         if let Some(lookup) = &granted.account {
-            let account = self.account(connection, network, lookup, access).await?;
+            let account = self.account(of.asking(), lookup, access).await?;
             found.person = account.id;
             found.name = account.name;
         }
         if let Some(lookup) = &kind.profiles {
-            let profiles = self.profiles(connection, network, lookup, access).await?;
+            let profiles = self.profiles(of.asking(), lookup, access).await?;
+            if found.person.is_empty() {
+                found.person = profiles.iter().find_map(|one| one.person.clone()).unwrap_or_default();
+            }
             let fitting = fit_profiles(lookup, kind, connection.purposes, &profiles);
             if !fitting.any {
                 return Err(no_profile(
@@ -38,65 +53,69 @@ impl Broker {
                     fitting.profiles.first().and_then(|one| one.obstacle.as_deref()),
                 ));
             }
-            if found.person.is_empty() {
-                found.person = profiles.iter().find_map(|one| one.person.clone()).unwrap_or_default();
-            }
             found.profiles = fitting.profiles;
             let own = profiles.into_iter().filter_map(|one| Some((one.id, one.token?.expose().to_owned())));
             grant.of_profiles = own.collect();
         }
-        self.must_be_the_same(connection, network, &mut found).await?;
-        Ok(found)
+        self.must_be_the_same(connection, network, found).await
     }
 
     /// The scopes that were granted, where the network has a place to ask; `None`: it has none.
     pub(super) async fn granted_scopes(
         &self,
-        connection: &Connection,
-        granted: &TokenKind,
+        of: Subject<'_>,
         access: &Secret,
     ) -> Result<Option<Vec<String>>, Problem> {
-        let Some(lookup) = &granted.granted else { return Ok(None) };
-        let body = self.read(connection, &lookup.request, None, access).await?;
-        lookup.read(&body.body).map(Some).ok_or_else(|| unreadable(connection.network.as_str(), body.status))
+        let asking = of.asking();
+        let Some(lookup) = &of.granted.granted else { return Ok(None) };
+        let body = self.read(asking, &lookup.request, None, access).await?;
+        lookup.read(&body.body).map(Some).ok_or_else(|| unreadable(of.network.id.as_str(), body.status))
+    }
+
+    /// Who gave a consent that is not kept, where the network says it; empty: not known.
+    pub(super) async fn person_behind(&self, of: Subject<'_>, access: &Secret) -> String {
+        let Some(lookup) = &of.granted.account else { return String::new() };
+        let answer = self.read(of.asking(), &lookup.request, None, access).await.ok();
+        let account = answer.and_then(|answer| lookup.read(&answer.body));
+        account.map(|account| account.id).unwrap_or_default()
     }
 
     async fn account(
         &self,
-        connection: &Connection,
-        network: &Network,
+        asking: Asking<'_>,
         lookup: &AccountLookup,
         access: &Secret,
     ) -> Result<FoundAccount, Problem> {
-        let answer = self.read(connection, &lookup.request, None, access).await?;
+        let answer = self.read(asking, &lookup.request, None, access).await?;
         let otherwise = || lookup.otherwise.clone().unwrap_or_else(|| "Sign in with another account.".to_owned());
         let unusable = |what: &str| Problem {
             kind: ProblemKind::AccountUnusable,
             message: format!("{what} {} Then open the connect link again.", otherwise()),
         };
         match lookup.read(&answer.body) {
-            Some(account) if account.is_unusable => {
-                Err(unusable(&format!("The account '{}' of {} can't be used.", account.name, network.display_name)))
-            }
+            Some(account) if account.is_unusable => Err(unusable(&format!(
+                "The account '{}' of {} can't be used.",
+                account.name, asking.network.display_name
+            ))),
             Some(account) => Ok(account),
-            None if answer.status >= 500 => Err(unreadable(&network.display_name, answer.status)),
-            None => Err(unusable(&format!("{} tells of no account that could be used.", network.display_name))),
+            None if answer.status >= 500 => Err(unreadable(&asking.network.display_name, answer.status)),
+            None => Err(unusable(&format!("{} tells of no account that could be used.", asking.network.display_name))),
         }
     }
 
-    async fn profiles(
+    /// The profiles that a token lists, over all pages.
+    pub(in crate::service) async fn profiles(
         &self,
-        connection: &Connection,
-        network: &Network,
+        asking: Asking<'_>,
         lookup: &ProfilesLookup,
         access: &Secret,
     ) -> Result<Vec<FoundProfile>, Problem> {
         let (mut all, mut mark): (Vec<FoundProfile>, Option<String>) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
             let next = lookup.next.as_ref().zip(mark.as_deref()).map(|(next, mark)| (next.parameter.as_str(), mark));
-            let answer = self.read(connection, &lookup.request, next, access).await?;
+            let answer = self.read(asking, &lookup.request, next, access).await?;
             let list = lookup.read(&answer.body).filter(|_| answer.status < 300);
-            let (profiles, next) = list.ok_or_else(|| unreadable(&network.display_name, answer.status))?;
+            let (profiles, next) = list.ok_or_else(|| unreadable(&asking.network.display_name, answer.status))?;
             all.extend(profiles);
             // A network that repeats its mark would be asked for ever.
             match next {
@@ -110,7 +129,7 @@ impl Broker {
     /// Reads an address of the network with the new token, and with what the network wants beside it.
     async fn read(
         &self,
-        connection: &Connection,
+        Asking { network, kind, app }: Asking<'_>,
         request: &str,
         page: Option<(&str, &str)>,
         access: &Secret,
@@ -119,16 +138,13 @@ impl Broker {
             kind: ProblemKind::NetworkSilent,
             message: format!(
                 "{} could not be asked whose account this is: {why}. Open the connect link again.",
-                connection.network
+                network.id
             ),
         };
         let address = request.strip_prefix("GET ").unwrap_or(request);
         let mut url = url::Url::parse(address).map_err(|error| silent(error.to_string()))?;
-        let kind = self.catalogue.network(connection.network.as_str()).and_then(|of| of.kind(connection.kind.as_str()));
-        if let Some(kind) = kind {
-            let more = self.call_parameters(&connection.network, kind, connection.app.as_str(), access);
-            url.query_pairs_mut().extend_pairs(more.map_err(|error| silent(error.to_string()))?);
-        }
+        let more = self.call_parameters(&network.id, kind, app.as_str(), access);
+        url.query_pairs_mut().extend_pairs(more.map_err(|error| silent(error.to_string()))?);
         url.query_pairs_mut().extend_pairs(page);
         if url.query() == Some("") {
             url.set_query(None);

@@ -31,12 +31,13 @@ use crate::domain::connection::{ChoiceError, Connection, NotConnectable, StageEr
 use crate::domain::token::TransitionError;
 use crate::service::tokens::{Rejected, TokenError};
 use crate::service::{Broker, Caller};
-use crate::store::{StoreError, StoredConnection};
+use crate::store::{StoreError, StoredConnection, StoredRevocation};
 use crate::vault::{OpenError, OpenOwnError, Place, SealError};
 
 pub use begin::{Offer, SentAway};
 pub use callback::{Arrived, CallbackError, CallbackQuery};
 pub use list::ListConnections;
+pub(in crate::service) use look_up::Asking;
 pub use start::{StartConnection, StartedConnection};
 pub use visitor::Visitor;
 
@@ -228,6 +229,21 @@ impl Broker {
         Ok(self.vault.open_sealed(&place_of(&stored.connection), sealed)?)
     }
 
+    /// The audit event of a step, which names what is given back as [`Broker::revoke_due`] will.
+    fn stepping_audit(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        connection: &Connection,
+        gives_back: Option<&StoredRevocation>,
+    ) -> AuditEvent {
+        let mut audit = self.connection_audit(caller, action, connection);
+        if let Some(revocation) = gives_back {
+            audit.detail = format!("{} gives_back={}", audit.detail, revocation.token);
+        }
+        audit
+    }
+
     fn connection_audit(&self, caller: &Caller, action: &'static str, connection: &Connection) -> AuditEvent {
         let Connection { network, kind, stage, problem, .. } = connection;
         let problem = problem.as_ref().map(|problem| format!(" problem={:?}", problem.kind)).unwrap_or_default();
@@ -237,11 +253,17 @@ impl Broker {
         audit
     }
 
-    /// Stores the next stage of a connection: decided on what the caller has read.
-    async fn step(&self, caller: &Caller, action: &'static str, next: StoredConnection) -> Result<(), ConnectError> {
-        let audit = self.connection_audit(caller, action, &next.connection);
+    /// Stores the next stage of a connection, decided on what the caller has read, and queues what the network is to take back.
+    async fn step(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        next: StoredConnection,
+        gives_back: Option<StoredRevocation>,
+    ) -> Result<(), ConnectError> {
+        let audit = self.stepping_audit(caller, action, &next.connection, gives_back.as_ref());
         let id = next.connection.id;
-        match self.store.change_connection(next, audit.into()).await? {
+        match self.store.change_connection(next, gives_back, audit.into()).await? {
             true => Ok(()),
             false => Err(ConnectError::Contended(id)),
         }

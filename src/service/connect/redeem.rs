@@ -13,6 +13,7 @@ use crate::domain::networks::{
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
 use crate::outbound::oauth::{self, Client, Redemption};
 use crate::service::Broker;
+use crate::service::connect::Asking;
 
 /// What consent gave.
 pub(super) struct Redeemed {
@@ -20,6 +21,20 @@ pub(super) struct Redeemed {
     pub found: Found,
     /// The tokens, as they wait sealed until it is said which profiles are meant.
     pub grant: Secret,
+}
+
+/// What did not come to a choice.
+pub(super) struct Unkept {
+    /// Why.
+    pub problem: Problem,
+    /// The tokens that the network gave all the same, and the person's id there, empty where it is not known.
+    pub grant: Option<(String, Grant)>,
+}
+
+impl From<Problem> for Unkept {
+    fn from(problem: Problem) -> Self {
+        Self { problem, grant: None }
+    }
 }
 
 /// The tokens of a consent. It has no `Debug`: it is secrets.
@@ -40,6 +55,20 @@ pub(super) struct Grant {
 }
 
 impl Grant {
+    /// What a reply gave that was asked for at `asked_at`.
+    fn of(kind: &TokenKind, reply: &TokenReply, consented: Timestamp, asked_at: Timestamp) -> Self {
+        let ends = |life: Option<std::time::Duration>| life.map(|life| (asked_at + life).micros());
+        let refreshed = reply.refresh.is_some();
+        Self {
+            access_ends_us: ends(reply.access_life.or(kind.access_validity)),
+            refresh_ends_us: ends(reply.refresh_life.or(kind.refresh_validity).filter(|_| refreshed)),
+            consented_us: consented.micros(),
+            access: reply.access.expose().to_owned(),
+            refresh: reply.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
+            of_profiles: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn read(text: &Secret) -> Option<Self> {
         serde_json::from_str(text.expose()).ok()
     }
@@ -64,10 +93,16 @@ pub(super) struct Subject<'n> {
     pub oauth: &'n OAuth,
 }
 
+impl<'n> Subject<'n> {
+    /// By which kind the network is asked about the new token.
+    pub(super) fn asking(self) -> Asking<'n> {
+        Asking { network: self.network, kind: self.kind, app: &self.connection.app }
+    }
+}
+
 impl Broker {
-    /// Redeems a code, and asks whose the tokens are. Those that do not suffice are dropped: whose they are is not known well enough to end
-    /// their grant, which another token may live on.
-    pub(super) async fn redeem(&self, of: Subject<'_>, code: &Secret, verifier: &Secret) -> Result<Redeemed, Problem> {
+    /// Redeems a code, and asks whose the tokens are. Those that do not suffice come back with the problem, to be given back.
+    pub(super) async fn redeem(&self, of: Subject<'_>, code: &Secret, verifier: &Secret) -> Result<Redeemed, Unkept> {
         let Subject { connection, network, granted, oauth, .. } = of;
         let client = self.client_for(connection)?;
         let redirect_uri = self.redirect_uri(&connection.network).map_err(|error| of_broker(&error))?;
@@ -75,35 +110,47 @@ impl Broker {
         let request = oauth::redemption(oauth, &client, &redemption).ok_or_else(|| unaskable(network))?;
         let consented = self.now();
         let short = self.issued(network, &request).await?;
-        let asked_at = self.now();
-        let reply = match oauth::long_lived(oauth, &client, &short.access) {
-            Some(request) => {
-                let long = self.issued(network, &request).await?;
-                TokenReply { scopes: long.scopes.or(short.scopes), refresh: long.refresh.or(short.refresh), ..long }
+        let mut grant = Grant::of(granted, &short, consented, self.now());
+        let mut found = Found::default();
+        let settled = async {
+            let reply = match oauth::long_lived(oauth, &client, &short.access) {
+                Some(request) => {
+                    let asked_at = self.now();
+                    let long = self.issued(network, &request).await?;
+                    let scopes = long.scopes.or(short.scopes);
+                    let reply = TokenReply { scopes, refresh: long.refresh.or(short.refresh), ..long };
+                    grant = Grant::of(granted, &reply, consented, asked_at);
+                    reply
+                }
+                None => short,
+            };
+            self.settled(of, &reply, &mut found, &mut grant).await
+        };
+        match settled.await {
+            Ok(()) => Ok(Redeemed { found, grant: grant.sealed_text() }),
+            Err(problem) => {
+                let person = match found.person.is_empty() {
+                    true => self.person_behind(of, &Secret::new(grant.access.clone())).await,
+                    false => found.person,
+                };
+                Err(Unkept { problem, grant: Some((person, grant)) })
             }
-            None => short,
-        };
-        let ends = |life: Option<std::time::Duration>, from: Timestamp| life.map(|life| (from + life).micros());
-        let refreshed = reply.refresh.is_some();
-        let mut grant = Grant {
-            access_ends_us: ends(reply.access_life.or(granted.access_validity), asked_at),
-            refresh_ends_us: ends(reply.refresh_life.or(granted.refresh_validity).filter(|_| refreshed), asked_at),
-            consented_us: consented.micros(),
-            access: reply.access.expose().to_owned(),
-            refresh: reply.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
-            of_profiles: BTreeMap::new(),
-        };
-        let found = self.settled(of, &reply, &mut grant).await?;
-        Ok(Redeemed { found, grant: grant.sealed_text() })
+        }
     }
 
-    /// Whose the tokens are, if they suffice for what was asked.
-    async fn settled(&self, of: Subject<'_>, reply: &TokenReply, grant: &mut Grant) -> Result<Found, Problem> {
+    /// Finds whose the tokens are, if they suffice for what was asked.
+    async fn settled(
+        &self,
+        of: Subject<'_>,
+        reply: &TokenReply,
+        found: &mut Found,
+        grant: &mut Grant,
+    ) -> Result<(), Problem> {
         let Subject { connection, kind, granted, .. } = of;
         let asked = scopes_to_ask(granted, kind, connection.purposes, &connection.scopes);
         let scopes = match &reply.scopes {
             Some(scopes) => scopes.clone(),
-            None => self.granted_scopes(connection, granted, &reply.access).await?.unwrap_or_else(|| asked.clone()),
+            None => self.granted_scopes(of, &reply.access).await?.unwrap_or_else(|| asked.clone()),
         };
         let missing = missing_scopes(&asked, &scopes);
         if !missing.is_empty() {
@@ -115,7 +162,8 @@ impl Broker {
             );
             return Err(Problem { kind: ProblemKind::ScopesDeclined, message });
         }
-        self.look_up(of, scopes, &reply.access, grant).await
+        found.scopes = scopes;
+        self.look_up(of, &reply.access, found, grant).await
     }
 
     /// Makes a request of a token endpoint, and reads the tokens in its answer.

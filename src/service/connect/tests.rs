@@ -45,7 +45,10 @@ async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str
     answer(test, 200, r#"{"data":{"id":"7","username":"ann"}}"#);
     let code = Some(Secret::new("code".to_owned()));
     let query = CallbackQuery { code, state, ..CallbackQuery::default() };
-    test.broker.finish_consent("x".parse().unwrap(), query, &Visitor { browser: Some(sent.browser), stay: None }).await.unwrap();
+    test.broker
+        .finish_consent("x".parse().unwrap(), query, &Visitor { browser: Some(sent.browser), stay: None })
+        .await
+        .unwrap();
     test.broker.show_connection(team, started.connection.id).await.unwrap()
 }
 
@@ -64,7 +67,8 @@ async fn a_life_that_makes_no_sense_is_as_good_as_none() {
     for (life, expected) in cases {
         let reply = format!(r#"{{"access_token":"a","refresh_token":"r","scope":"{SCOPES}"{life}}}"#);
         let connection = connected_by(&test, &team, 200, &reply).await;
-        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &[], consent::NEWEST).await.unwrap();
+        let done =
+            test.broker.complete_connection(&test.admin, &team, connection.id, &[], consent::NEWEST).await.unwrap();
         let Stage::Connected { tokens, .. } = done.stage else { panic!("{life}: {done:?}") };
         let token = test.broker.store.find_token(tokens[0]).await.unwrap().unwrap().token;
         assert_eq!(token.clocks.access_expires_at, Some::<Timestamp>(expected), "{life}");

@@ -7,12 +7,15 @@ use crate::base::ids::TokenId;
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::evidence::{Blame, Evidence};
-use crate::domain::networks::{Answer, ErrorClass, TokenKind, TokenReply, classify_renewal, read_token_reply};
-use crate::domain::renewal::{self, Failure, Verdict, after_failure, deferred_to, is_renewable, unless_shared};
+use crate::domain::networks::{Answer, ErrorClass, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply};
+use crate::domain::renewal::{
+    self, Failure, Verdict, after_failure, deferred_to, is_derived_anew, is_renewable, unless_shared,
+};
 use crate::domain::token::{Reason, Token};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::outbound::oauth::{self, Client, Credential};
 use crate::service::luck::luck;
+use crate::service::renew::derive::{Parent, with_consent};
 use crate::service::renew::{Order, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
 use crate::service::{Broker, Caller, tell};
@@ -34,13 +37,23 @@ struct Begun {
     token: Token,
     kind: TokenKind,
     renewal: StoredRenewal,
-    request: NetworkRequest,
+    ask: Ask,
+}
+
+/// How the network is asked.
+enum Ask {
+    Renewal(NetworkRequest),
+    Derivation(Parent),
 }
 
 /// What came of a request.
-enum Outcome {
+pub(super) enum Outcome {
+    /// The network gave these.
     Renewed(TokenReply),
+    /// It did not, for people.
     Failed(Failure, String),
+    /// The person may not act for the profile any more, or left it out.
+    Gone,
 }
 
 impl Broker {
@@ -48,8 +61,16 @@ impl Broker {
     pub(super) async fn attempt_renewal(&self, id: TokenId, order: &Order) -> Result<TokenView, RenewError> {
         let begun = self.begin_attempt(id, order).await?;
         let asked_at = self.now();
-        let answer = self.renewals.endpoint.ask(&begun.request).await;
-        match self.understand_answer(&begun.token, answer) {
+        let outcome = match &begun.ask {
+            Ask::Renewal(request) => self.understand_answer(&begun.token, self.renewals.endpoint.ask(request).await),
+            Ask::Derivation(parent) => self.derive(&begun.token, parent).await,
+        };
+        match outcome {
+            Outcome::Gone => {
+                self.count(&begun.token, "failed");
+                self.forget_schedule(&begun.token).await?;
+                Err(RenewError::NotRenewable(id))
+            }
             Outcome::Renewed(reply) => {
                 let kept = self.keep(&begun, &reply, asked_at, order).await;
                 self.count(&begun.token, if kept.is_ok() { "renewed" } else { "failed" });
@@ -79,8 +100,12 @@ impl Broker {
         if matches!(order, Order::Schedule) {
             self.wait_if_not_due(&stored, &kind).await?;
         }
-        let request = match self.request_for(&stored, &kind) {
-            Ok(request) => request,
+        let ask = match self.ask_for(&stored, &kind).await {
+            Ok(ask) => ask,
+            Err(error @ RenewError::NotRenewable(_)) => {
+                self.put_schedule(&stored, StoredRenewal::default()).await?;
+                return Err(error);
+            }
             Err(error) => {
                 let due_at = stored.renewal.due_at.map(|due| due.max(self.now() + FOR_AN_OPERATOR));
                 self.put_schedule(&stored, StoredRenewal { due_at, ..stored.renewal }).await?;
@@ -101,13 +126,15 @@ impl Broker {
         }
         let begun_at = stored.renewal.begun_at.or(Some(now));
         let renewal = StoredRenewal { due_at: Some(claimed_until), begun_at, failures: stored.renewal.failures };
-        Ok(Begun { token: stored.token, kind, renewal, request })
+        Ok(Begun { token: stored.token, kind, renewal, ask })
     }
 
     fn renewable_kind(&self, stored: &StoredToken) -> Option<TokenKind> {
         let network = self.catalogue.network(stored.token.network.as_str())?;
         let kind = network.kind(stored.token.kind.as_str())?;
-        is_renewable(kind, stored.token.state, stored.sealed_refresh.is_some()).then(|| kind.clone())
+        let state = stored.token.state;
+        let renewed = is_renewable(kind, state, stored.sealed_refresh.is_some()) || is_derived_anew(kind, state);
+        renewed.then(|| kind.clone())
     }
 
     /// Gives a token its time that has none yet, and leaves one alone whose refresh token is better not shown now.
@@ -134,6 +161,13 @@ impl Broker {
         let due_at = Some(until).filter(|until| *until != Timestamp::NEVER);
         self.put_schedule(stored, StoredRenewal { due_at, ..stored.renewal }).await?;
         Err(RenewError::NotYet { until, wait: until.since(now), why })
+    }
+
+    async fn ask_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<Ask, RenewError> {
+        match &kind.renewal {
+            Renewal::Derived { from } => self.parent_of(&stored.token, from).await.map(Ask::Derivation),
+            _ => self.request_for(stored, kind).map(Ask::Renewal),
+        }
     }
 
     fn request_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<NetworkRequest, RenewError> {
@@ -220,7 +254,10 @@ impl Broker {
             if stored.token.version != begun.token.version {
                 return self.overtaken(stored);
             }
-            let token = renewal::renewed(&begun.kind, &stored.token, reply, asked_at);
+            let mut token = renewal::renewed(&begun.kind, &stored.token, reply, asked_at);
+            if let Ask::Derivation(parent) = &begun.ask {
+                token = with_consent(token, parent, begun.kind.data_access_validity);
+            }
             let secrets = self.sealed_renewal(&stored, &token, reply)?;
             let access = secrets.access.clone();
             let made = self.view_token(token.clone());
@@ -357,6 +394,12 @@ impl Broker {
     pub(in crate::service) async fn hasten_renewal(&self, token: &Token) -> Result<(), StoreError> {
         let now = self.now();
         self.store.hasten_renewal(token.id, token.version, now, now + CLAIM).await.map(|_| ())
+    }
+
+    /// A token is not asked for any more by the schedule, unless it has other secrets by now.
+    async fn forget_schedule(&self, token: &Token) -> Result<(), StoreError> {
+        let put = PutRenewal { token: token.id, version: token.version, renewal: StoredRenewal::default() };
+        self.store.put_renewal(put).await.map(|_| ())
     }
 
     async fn put_schedule(&self, stored: &StoredToken, renewal: StoredRenewal) -> Result<(), StoreError> {

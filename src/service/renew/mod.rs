@@ -7,6 +7,7 @@
 //! * Nothing here can be cancelled by a client.
 
 mod attempt;
+mod derive;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -204,7 +205,7 @@ impl Drop for UnderWay<'_> {
 
 impl Broker {
     /// Lets workers renew what is due. Returns what was begun, for people.
-    pub(super) async fn renew_due(&self) -> Result<String, StoreError> {
+    pub async fn renew_due(&self) -> Result<String, StoreError> {
         if !self.config.renewals.enabled {
             return Ok("switched off".to_owned());
         }

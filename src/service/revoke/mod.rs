@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::base::secret::Secret;
+use crate::domain::connection::Stage;
 use crate::domain::networks::{Answer, ErrorClass, RevokeReach, TokenKind, classify_renewal};
 use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
@@ -13,7 +16,7 @@ use crate::service::luck::luck;
 use crate::service::tokens::name_of;
 use crate::service::{Broker, Caller};
 pub use crate::store::StoredRevocation;
-use crate::store::{StoreError, StoredToken};
+use crate::store::{ConnectionFilter, StoreError, StoredToken};
 use crate::vault::{OpenOwnError, OwnPlace, Place};
 
 /// How long a revocation that is over is kept.
@@ -24,7 +27,27 @@ const AT_ONCE: u32 = 16;
 const CLAIM: Duration = Duration::from_secs(300);
 /// How long a revocation waits for its network to be asked again, where that was asked too often.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a revocation waits for a consent that waits for its choice.
+const UNTIL_CHOSEN: Duration = Duration::from_secs(60);
+/// Consents that wait for their choice, of all teams, that are looked at.
+const CHOOSING: u32 = 1_000;
 const TABLE: &str = "revocation";
+
+/// What is to be given back.
+pub(super) struct Revoked {
+    /// The token; of a grant that never became one, a new id.
+    pub token: TokenId,
+    /// Its team.
+    pub team: TeamId,
+    /// Its network.
+    pub network: NetworkId,
+    /// Its app.
+    pub app: AppId,
+    /// Its kind.
+    pub kind: KindId,
+    /// Who granted it; empty: not known.
+    pub person: String,
+}
 
 /// What came of asking a network.
 struct Told {
@@ -43,26 +66,40 @@ impl Broker {
         if !matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. }) {
             return None;
         }
-        let anew = |column, sealed: &[u8]| {
+        let open = |column, sealed: &[u8]| {
             let place = Place::of_token(&token.id, &token.team, token.version, column);
-            let opened = self.vault.open_sealed(&place, sealed).ok()?;
-            Some(self.vault.seal_own(&own_place(&token.id.to_string(), column), &opened))
+            self.vault.open_sealed(&place, sealed).ok()
         };
-        Some(StoredRevocation {
-            token: token.id,
-            team: token.team.clone(),
-            network: token.network.clone(),
-            app: token.app.clone(),
-            kind: token.kind.clone(),
-            person: token.person.clone(),
-            sealed_access: Some(anew("access", &stored.sealed_access)?),
-            sealed_refresh: stored.sealed_refresh.as_deref().and_then(|sealed| anew("refresh", sealed)),
+        let credential = Credential {
+            access: open("access", &stored.sealed_access)?,
+            refresh: stored.sealed_refresh.as_deref().and_then(|sealed| open("refresh", sealed)),
+        };
+        let (team, network, app) = (token.team.clone(), token.network.clone(), token.app.clone());
+        let of =
+            Revoked { token: token.id, team, network, app, kind: token.kind.clone(), person: token.person.clone() };
+        Some(self.queued_revocation(of, &credential))
+    }
+
+    /// A revocation that is to be made, with its secrets sealed by the broker's own keys.
+    pub(super) fn queued_revocation(&self, of: Revoked, credential: &Credential) -> StoredRevocation {
+        let Revoked { token, team, network, app, kind, person } = of;
+        let row = token.to_string();
+        let sealed = |column, secret: &Secret| self.vault.seal_own(&own_place(&row, column), secret);
+        StoredRevocation {
+            token,
+            team,
+            network,
+            app,
+            kind,
+            person,
+            sealed_access: Some(sealed("access", &credential.access)),
+            sealed_refresh: credential.refresh.as_ref().map(|refresh| sealed("refresh", refresh)),
             asked_at: self.now(),
             attempts: 0,
             standing: Standing::Pending,
             message: String::new(),
             ended_at: None,
-        })
+        }
     }
 
     /// What became of giving a token back at its network; `None`: its network was not to be told.
@@ -74,7 +111,7 @@ impl Broker {
     }
 
     /// Tells networks what is due. Returns what was done, for people.
-    pub(super) async fn revoke_due(&self) -> Result<String, StoreError> {
+    pub async fn revoke_due(&self) -> Result<String, StoreError> {
         let now = self.now();
         let claimed = self.store.claim_revocations(now, now + CLAIM, AT_ONCE).await?;
         let (count, mut ended) = (claimed.len(), 0);
@@ -100,6 +137,11 @@ impl Broker {
             );
             return self.end_revocation(&revocation, Standing::Shared, message).await;
         }
+        if reach == RevokeReach::Grant && self.is_being_granted(&revocation).await? {
+            let later = self.now() + UNTIL_CHOSEN;
+            let message = "the same person is connecting an account at the moment".to_owned();
+            return self.store.postpone_revocation(token, attempts, later, message).await.map(|_| false);
+        }
         if !self.renewals.may_ask(&revocation.network, &revocation.app) {
             let later = self.now() + PAUSE;
             return self.store.postpone_revocation(token, attempts, later, revocation.message).await.map(|_| false);
@@ -122,6 +164,19 @@ impl Broker {
                 self.store.postpone_revocation(token, attempts, due_at, told.message).await.map(|_| false)
             }
         }
+    }
+
+    /// Whether a consent of the same person waits for its choice: it would end with a grant that is given back as a whole.
+    async fn is_being_granted(&self, revocation: &StoredRevocation) -> Result<bool, StoreError> {
+        let waiting = ConnectionFilter { stage: Some("choosing"), ..ConnectionFilter::default() };
+        let found = self.store.list_connections(waiting, CHOOSING).await?;
+        Ok(found.iter().any(|connection| {
+            let Stage::Choosing(found) = &connection.stage else { return false };
+            let known = !found.person.is_empty() && !revocation.person.is_empty();
+            connection.network == revocation.network
+                && connection.app == revocation.app
+                && (!known || found.person == revocation.person)
+        }))
     }
 
     /// Asks the network, or says why it can never be asked.

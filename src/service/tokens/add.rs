@@ -150,10 +150,12 @@ impl Broker {
             self.vault.seal(&place, secret.expose().as_bytes())
         };
         let refresh = refresh.map(|secret| seal("refresh", secret)).transpose()?;
-        let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
+        let network = self.catalogue.network(token.network.as_str());
+        let kind = network.and_then(|of| of.kind(token.kind.as_str()));
+        let derived = network.map(|network| network.derived_from(&token.kind)).unwrap_or_default();
         let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
         let renew_at = kind.and_then(due);
-        Ok(SealedSecrets { access: seal("access", access)?, refresh, given_refresh: None, renew_at })
+        Ok(SealedSecrets { access: seal("access", access)?, refresh, given_refresh: None, renew_at, derived })
     }
 
     /// The keyed hash by which a refresh token that was given is known again.

@@ -56,7 +56,7 @@ pub(crate) async fn a_connection_comes_back_at_every_stage(fixture: &dyn Fixture
         stored.connection.text_version = "2026-11".to_owned();
         stored.connection.problem = Some(Problem { kind: ProblemKind::Denied, message: "no".to_owned() });
         (stored.browser_hash, stored.state_hash, stored.sealed) = (Some([1; 32]), Some([2; 32]), Some(vec![3]));
-        assert!(store.change_connection(stored.clone(), event("connection.ask", "c").into()).await.unwrap());
+        assert!(store.change_connection(stored.clone(), None, event("connection.ask", "c").into()).await.unwrap());
         let id = stored.connection.id;
         assert_eq!(store.find_connection(id).await.unwrap().as_ref(), Some(&stored));
         assert_eq!(store.connection_of_link(stored.link_hash).await.unwrap().as_ref(), Some(&stored));
@@ -80,7 +80,7 @@ pub(crate) async fn a_connection_is_changed_once_from_what_was_read(fixture: &dy
         (next.connection.version, next.connection.stage) = (2, Stage::Redeeming { since: at(1) });
         next
     };
-    let changes = (0..8).map(|_| store.change_connection(next(), event("connection.answer", "c").into()));
+    let changes = (0..8).map(|_| store.change_connection(next(), None, event("connection.answer", "c").into()));
     let made = futures_util::future::join_all(changes).await;
     assert_eq!(made.into_iter().filter(|made| *made.as_ref().unwrap()).count(), 1);
     store.close().await;
@@ -102,7 +102,7 @@ pub(crate) async fn connections_are_listed_ended_and_forgotten(fixture: &dyn Fix
     assert_eq!(numbers(overdue.into_iter().map(|stored| stored.connection).collect()), [1, 2]);
     let mut ended = connection(1);
     (ended.connection.version, ended.connection.stage) = (2, Stage::Lapsed { at: at(200) });
-    assert!(store.change_connection(ended, event("connection.lapse", "c").into()).await.unwrap());
+    assert!(store.change_connection(ended, None, event("connection.lapse", "c").into()).await.unwrap());
     assert_eq!(store.overdue_connections(at(102), 9).await.unwrap().len(), 1);
     assert_eq!(store.prune_connections(at(200), 9).await.unwrap(), 0);
     assert_eq!(store.prune_connections(at(201), 9).await.unwrap(), 1);

@@ -96,7 +96,7 @@ pub(crate) async fn new_secrets_end_a_renewal(fixture: &dyn Fixture) {
     store.change_token(change(renamed, None)).await.unwrap();
     assert_eq!(renewal(&*store, 1).await.begun_at, Some(at(600)), "another change leaves it alone");
     let secrets =
-        SealedSecrets { access: vec![7], refresh: Some(vec![8]), renew_at: Some(at(900)), given_refresh: None };
+        SealedSecrets { access: vec![7], refresh: Some(vec![8]), renew_at: Some(at(900)), ..SealedSecrets::default() };
     store.change_token(change(Token { version: 2, ..token(1) }, Some(secrets))).await.unwrap();
     let expected = StoredRenewal { due_at: Some(at(900)), begun_at: None, failures: 0 };
     assert_eq!(renewal(&*store, 1).await, expected);

@@ -101,8 +101,10 @@ pub(crate) async fn the_tokens_of_a_person_are_counted(fixture: &dyn Fixture) {
     seed(&*store, 3).await;
     let token = store.find_token(TokenId::from_u128(1)).await.unwrap().unwrap().token;
     let count = async |person: &str| store.count_of_person(&token.network, &token.app, person).await.unwrap();
-    assert_eq!((count(&token.person).await, count("nobody").await, count("").await), (1, 0, 0));
+    assert_eq!((count(&token.person).await, count("nobody").await, count("").await), (1, 0, 1));
     revoke(&*store, 1).await;
     assert_eq!(count(&token.person).await, 0);
+    let elsewhere = store.count_of_person(&"youtube".parse().unwrap(), &token.app, "").await.unwrap();
+    assert_eq!(elsewhere, 0, "of a person who is not known, only whether the app has any");
     store.close().await;
 }

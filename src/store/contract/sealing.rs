@@ -99,7 +99,12 @@ pub(crate) async fn data_keys_go_when_no_secret_needs_them(fixture: &dyn Fixture
     let with = |n, access: &[u8], refresh: Option<&[u8]>| {
         let NewToken { stored, trail, .. } = new_token(token(n));
         let (sealed_access, sealed_refresh) = (access.to_vec(), refresh.map(<[u8]>::to_vec));
-        NewToken { stored: StoredToken { sealed_access, sealed_refresh, ..stored }, given_refresh: None, consent: None, trail }
+        NewToken {
+            stored: StoredToken { sealed_access, sealed_refresh, ..stored },
+            given_refresh: None,
+            consent: None,
+            trail,
+        }
     };
     let tokens = vec![with(1, b"newest1", None), with(2, b"newest2", Some(b"older1")), with(3, b"older2", None)];
     store.insert_tokens(tokens, None).await.unwrap();

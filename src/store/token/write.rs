@@ -61,6 +61,9 @@ const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh =
         renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL, look_at_us = $6
     WHERE id = $1";
 
+const DERIVE_ANEW: &str = "UPDATE token SET renew_at_us = $6, renewal_failures = 0
+    WHERE network = $2 AND app = $3 AND person = $4 AND team = $1 AND kind = $5 AND state <> 'revoked'";
+
 const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
 
 pub(super) async fn insert_tokens(
@@ -138,6 +141,10 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
         let look_at = if secrets.renew_at.is_some() { looks.renewing } else { looks.fixed };
         let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at, look_at];
         tx.execute(PUT_SECRETS, values).await?;
+        for kind in &secrets.derived {
+            let Token { team, network, app, person, .. } = token;
+            tx.execute(DERIVE_ANEW, values![team, network, app, &**person, kind, at]).await?;
+        }
         if let Some(hash) = secrets.given_refresh {
             NOTE_GIVEN.execute(tx, vec![values![token.id, &hash[..], change.trail.audit.at]]).await?;
             tx.execute(FORGET_GIVEN, values![token.id]).await?;

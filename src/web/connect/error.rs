@@ -27,9 +27,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::Choice(_)
         | ConnectError::OldText
         | ConnectError::OtherText { .. }
-        | ConnectError::Contended(_) => {
-            ("Not now", StatusCode::CONFLICT)
-        }
+        | ConnectError::Contended(_) => ("Not now", StatusCode::CONFLICT),
         ConnectError::Rejected(_)
         | ConnectError::NotConnectable { .. }
         | ConnectError::NoPublicUrl

@@ -72,11 +72,7 @@ struct LinkPage {
 }
 
 /// Shows what can be connected, or what it can be connected for.
-pub(super) async fn show(
-    State(broker): State<Broker>,
-    headers: HeaderMap,
-    Query(wanted): Query<Wanted>,
-) -> Response {
+pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {
     let stay = match signed_in(&broker, &headers, &wanted).await {
         Ok(stay) => stay,
         Err(answer) => return answer,
@@ -129,12 +125,8 @@ async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
         return error::refused(&Rejected::UnknownNetwork(view.token.network.to_string()).into(), None);
     };
     let label = if view.token.label.is_empty() { &network.display_name } else { &view.token.label };
-    let page = StartPage {
-        token: token.to_owned(),
-        name: label.clone(),
-        purposes: Vec::new(),
-        ..start_page(network, kind)
-    };
+    let page =
+        StartPage { token: token.to_owned(), name: label.clone(), purposes: Vec::new(), ..start_page(network, kind) };
     page::page(&page, StatusCode::OK, None)
 }
 

@@ -13,9 +13,9 @@ use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::connection::{Connection, Stage as Progress};
+use crate::domain::member::Role;
 use crate::domain::networks::{Catalogue, Purpose};
 use crate::outbound::http::HttpClient;
-use crate::domain::member::Role;
 use crate::service;
 use crate::service::apps::UpdateApp;
 use crate::service::connect::StartConnection;
@@ -208,7 +208,8 @@ impl Browser {
         let is_ours = url.starts_with(PUBLIC);
         let mut request =
             self.client.request(method, url.replace(PUBLIC, &self.pages)).header("accept", "text/html,*/*");
-        let cookies = self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        let cookies =
+            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
         if is_ours && !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Browser, Stage, ask};
-use crate::domain::consent::NEWEST;
 use crate::domain::connection::{ProblemKind, Stage as Progress};
+use crate::domain::consent::NEWEST;
 use crate::domain::networks::Purpose;
 
 fn x() -> crate::service::connect::StartConnection {
@@ -122,7 +122,10 @@ async fn a_link_is_for_one_browser_and_previews_use_nothing_up() {
     );
     assert!(!policy.contains("unsafe") && headers.get("set-cookie").is_none());
     first.go_on(&link).await;
-    assert_eq!((second.get(&link).await.status, second.post(&link, &[("text_version", NEWEST)]).await.status), (403, 403));
+    assert_eq!(
+        (second.get(&link).await.status, second.post(&link, &[("text_version", NEWEST)]).await.status),
+        (403, 403)
+    );
     assert_eq!(first.get(&link).await.status, 200);
     assert_eq!(first.get(&link.replace("links/", "links/0")).await.status, 404);
     assert_eq!(first.get("/connect/con_1").await.status, 404);
@@ -136,7 +139,8 @@ async fn what_another_site_posts_is_refused() {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let url = link.replace(super::browser::PUBLIC, &stage.pages);
     let post = async |from: &str| {
-        let answer = client.post(&url).header("sec-fetch-site", from).form(&[("text_version", NEWEST)]).send().await.unwrap();
+        let answer =
+            client.post(&url).header("sec-fetch-site", from).form(&[("text_version", NEWEST)]).send().await.unwrap();
         (answer.status().as_u16(), answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned()))
     };
     assert_eq!(post("cross-site").await, (403, None));

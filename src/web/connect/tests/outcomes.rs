@@ -1,6 +1,7 @@
 //! What comes of consent: what does not suffice, what is chosen, and what two consents of one account make.
 
 use super::{Answer, Browser, Stage, ask};
+use crate::base::ids::NetworkId;
 use crate::domain::connection::{Granter, ProblemKind, Stage as Progress};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::token::{Reason, TokenState};
@@ -91,7 +92,10 @@ async fn of_several_pages_the_person_chooses_and_each_has_its_own_token() {
 #[tokio::test]
 async fn the_same_account_twice_is_one_token_in_a_team_and_another_in_another_team() {
     let stage = Stage::set().await;
-    let by = |member: &str| StartConnection { granter: Granter::Named(member.to_owned()), ..ask("x", "user", Purpose::CollectContent) };
+    let by = |member: &str| StartConnection {
+        granter: Granter::Named(member.to_owned()),
+        ..ask("x", "user", Purpose::CollectContent)
+    };
     let first = stage.connect(&stage.team, by("ann@acme.example"), "person-1").await;
     let before = stage.token(first[0]).await;
     let again = stage.connect(&stage.team, by("bob@acme.example"), "person-1").await;
@@ -158,6 +162,7 @@ async fn what_ends_without_tokens_destroys_and_gives_back_what_it_held() {
         }
         let ended = stage.test.broker.store.find_connection(connection.id).await.unwrap().unwrap();
         assert!(ended.connection.stage.is_end() && ended.sealed.is_none());
+        stage.test.broker.revoke_due().await.unwrap();
         assert!(!stage.simulation.is_alive(&"x".parse().unwrap(), &issued.secret), "it was revoked");
         assert_eq!(alive(before), 0);
     }
@@ -167,13 +172,16 @@ async fn what_ends_without_tokens_destroys_and_gives_back_what_it_held() {
 #[tokio::test]
 async fn a_grant_is_not_given_back_that_a_token_lives_on() {
     let stage = Stage::set().await;
-    let token = stage.connect(&stage.team, ask("x", "user", Purpose::CollectContent), "person-1").await[0];
-    let (connection, link) = stage.start(ask("x", "user", Purpose::CollectContent)).await;
+    let network: NetworkId = "youtube".parse().unwrap();
+    let wanted = || ask("youtube", "user", Purpose::CollectContent);
+    let token = stage.connect(&stage.team, wanted(), "person-1").await[0];
+    let (connection, link) = stage.start(wanted()).await;
     let browser = Browser::at(&stage);
     browser.consent(&link, "person-1", &[]).await;
-    let issued = stage.simulation.tokens(&"x".parse().unwrap());
+    let issued = stage.simulation.tokens(&network);
     browser.post(&format!("/connect/{}/cancel", connection.id), &[]).await;
-    let alive = issued.iter().filter(|one| stage.simulation.is_alive(&"x".parse().unwrap(), &one.secret)).count();
+    stage.test.broker.revoke_due().await.unwrap();
+    let alive = issued.iter().filter(|one| stage.simulation.is_alive(&network, &one.secret)).count();
     assert_eq!(alive, issued.len());
     assert_eq!(stage.token(token).await.token.state, TokenState::Live);
     stage.stop().await;
@@ -192,5 +200,64 @@ async fn the_browser_goes_back_only_where_it_may() {
     browser.consent(&link, "person-1", &[]).await;
     let done = browser.post(&format!("/connect/{}/choose", connection.id), &[]).await;
     assert_eq!(done.location(), "https://app.example/tokens?x=1");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_consent_that_does_not_suffice_is_given_back_unless_a_token_lives_on_it() {
+    let stage = Stage::set().await;
+    let tiktok: NetworkId = "tiktok".parse().unwrap();
+    let wanted = || ask("tiktok", "user", Purpose::CollectContent);
+    let token = stage.connect(&stage.team, wanted(), "person-1").await[0];
+    let heal = StartConnection { token: Some(token), ..StartConnection::default() };
+    let (kind, _) = problem(&stage, heal, "person-2", &[]).await;
+    assert_eq!(kind, ProblemKind::OtherAccount);
+    let alive = |person: &str| {
+        let issued = stage.simulation.tokens(&tiktok).into_iter().filter(|one| one.person == person);
+        issued.filter(|one| stage.simulation.is_alive(&tiktok, &one.secret)).count()
+    };
+    assert!(alive("person-2") > 0 && alive("person-1") > 0);
+    stage.test.broker.revoke_due().await.unwrap();
+    assert_eq!(alive("person-2"), 0, "nobody keeps it");
+    let before = alive("person-1");
+    let declined = problem(&stage, wanted(), "person-1", &[("decline", "video.list")]).await;
+    assert_eq!(declined.0, ProblemKind::ScopesDeclined);
+    stage.test.broker.revoke_due().await.unwrap();
+    assert!(alive("person-1") >= before, "the network knows one grant only, on which the token lives");
+    assert_eq!(stage.token(token).await.token.state, TokenState::Live);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_of_pages_are_derived_anew_when_the_token_they_came_from_is() {
+    let stage = Stage::set_with("keep_user_tokens = true").await;
+    let (broker, admin) = (&stage.test.broker, &stage.test.admin);
+    let page_of = || ask("facebook", "page", Purpose::CollectStatistics);
+    let tokens = stage.connect(&stage.team, page_of(), "person-1").await;
+    let (page, user) = (tokens[0], tokens[tokens.len() - 1]);
+    let (before, parent) = (stage.token(page).await, stage.token(user).await);
+    assert_eq!((before.token.kind.as_str(), before.renewal.due_at), ("page", None), "it came with its own secret");
+    assert_eq!(parent.token.kind.as_str(), "user");
+    broker.invalidate_token(admin, &stage.team, page, Reason::PasswordChanged, "").await.unwrap();
+    stage.test.clock.advance(std::time::Duration::from_secs(24 * 3600));
+    broker.renew_token(admin, &stage.team, user).await.unwrap();
+    assert_eq!(stage.token(page).await.renewal.due_at, Some(broker.now()), "with the parent's new secret");
+    broker.renew_token(admin, &stage.team, page).await.unwrap();
+    let derived = stage.token(page).await;
+    assert_ne!(derived.sealed_access, before.sealed_access);
+    assert_eq!((derived.token.state, derived.renewal.due_at), (TokenState::Live, None));
+    // The person connects again, and chooses one page: the other ones follow the token that they come from.
+    let again = StartConnection { token: Some(page), ..StartConnection::default() };
+    assert_eq!(stage.connect(&stage.team, again, "person-1").await, [page, user]);
+    let due: Vec<_> = {
+        let mut due = Vec::new();
+        for token in tokens[..tokens.len() - 1].iter().copied() {
+            due.push(stage.token(token).await.renewal.due_at.is_some());
+        }
+        due
+    };
+    assert_eq!(due, [false, true]);
+    broker.revoke_token(admin, &stage.team, user, "").await.unwrap();
+    assert!(broker.renew_token(admin, &stage.team, page).await.is_err(), "there is nothing to derive it from");
     stage.stop().await;
 }

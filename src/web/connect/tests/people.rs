@@ -23,7 +23,8 @@ async fn started(browser: &Browser, form: &[(&str, &str)]) -> String {
 /// From the page that asks for consent to the end; the last page.
 async fn finish(browser: &Browser, link: &str, person: &str) -> Answer {
     let page = browser.consent(link, person, &[]).await;
-    let choose = page.text.split("action=\"").find(|rest| rest.contains("/choose\"")).unwrap_or_else(|| panic!("{}", page.text));
+    let choose =
+        page.text.split("action=\"").find(|rest| rest.contains("/choose\"")).unwrap_or_else(|| panic!("{}", page.text));
     let done = browser.post(choose.split('"').next().unwrap(), &[]).await;
     assert_eq!(done.status, 303, "{}", done.text);
     browser.get(&done.location()).await
@@ -123,7 +124,13 @@ async fn a_link_for_a_colleague_is_bound_to_whoever_follows_it() {
     let stage = Stage::set().await;
     let (ada, bob) =
         (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
-    let form = [("network", "x"), ("kind", "user"), ("purpose", "collect_content"), ("for", "colleague"), ("colleague", "Bob")];
+    let form = [
+        ("network", "x"),
+        ("kind", "user"),
+        ("purpose", "collect_content"),
+        ("for", "colleague"),
+        ("colleague", "Bob"),
+    ];
     let page = Browser::of_member(&stage, &ada).post("/connect/start", &form).await;
     let link = page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
     let browser = Browser::of_member(&stage, &bob);
