@@ -11,7 +11,7 @@ const PACKAGE_FOLDER: &str = "proto/tokenbroker/v1";
 
 /// Messages that carry secrets, or answers of networks in which secrets may stand. Their `Debug` is written by hand in
 /// `src/grpc/pb.rs`, so that no log or panic shows what they carry.
-const WITHOUT_DERIVED_DEBUG: [&str; 11] = [
+const WITHOUT_DERIVED_DEBUG: [&str; 12] = [
     ".tokenbroker.v1.App",
     ".tokenbroker.v1.Lease",
     ".tokenbroker.v1.TokenSecrets",
@@ -23,6 +23,7 @@ const WITHOUT_DERIVED_DEBUG: [&str; 11] = [
     ".tokenbroker.v1.NetworkAnswer",
     ".tokenbroker.v1.Header",
     ".tokenbroker.v1.Destination",
+    ".tokenbroker.v1.PushSubscription",
 ];
 
 /// Large arms of oneofs that are small otherwise. Boxed, they don't make room in each of the small and frequent ones.

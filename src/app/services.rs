@@ -28,6 +28,7 @@ use crate::grpc::network_service::NetworkServer;
 use crate::grpc::notice_service::NoticeServer;
 use crate::grpc::pb;
 use crate::grpc::profile_service::ProfileServer;
+use crate::grpc::push_service::PushServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::grpc::unary;
@@ -88,8 +89,8 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         key_service_server::KeyServiceServer, lease_service_server::LeaseServiceServer,
         load_service_server::LoadServiceServer, member_service_server::MemberServiceServer,
         network_service_server::NetworkServiceServer, notice_service_server::NoticeServiceServer,
-        profile_service_server::ProfileServiceServer, team_service_server::TeamServiceServer,
-        token_service_server::TokenServiceServer,
+        profile_service_server::ProfileServiceServer, push_service_server::PushServiceServer,
+        team_service_server::TeamServiceServer, token_service_server::TokenServiceServer,
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     let stopping = tasks.clone();
@@ -108,6 +109,7 @@ fn routes(broker: &Broker, leases: Arc<LeaseServer>, tasks: &Tasks, reflection: 
         .add_service(bounded!(KeyServiceServer::new(KeyServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NetworkServiceServer::new(NetworkServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(NoticeServiceServer::new(NoticeServer(broker.clone())), MAX_REQUEST))
+        .add_service(bounded!(PushServiceServer::new(PushServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(LoadServiceServer::new(LoadServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(AlertServiceServer::new(AlertServer(broker.clone())), MAX_REQUEST))
         .add_service(bounded!(IncidentServiceServer::new(IncidentServer(broker.clone())), MAX_REQUEST))

@@ -132,6 +132,8 @@ ids! {
     JobId = "job", "a job id";
     /// One destination of a team.
     DestinationId = "dst", "a destination id";
+    /// One browser of a member that gets push messages.
+    PushSubscriptionId = "psh", "a push subscription id";
     /// One incident.
     IncidentId = "inc", "an incident id";
 }

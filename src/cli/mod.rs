@@ -30,6 +30,7 @@ mod networks;
 mod notice;
 mod options;
 mod profile;
+mod push;
 mod report;
 mod secrets;
 mod session;
@@ -143,6 +144,9 @@ enum Noun {
     /// Notices: what members are told and chose to hear, and the tokens that they are to mend.
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// Push messages: members' phones and browsers that are told of notices.
+    #[command(subcommand)]
+    Push(push::PushCommand),
     /// Destinations: mail addresses, chats and webhooks where a whole team is told.
     #[command(subcommand)]
     Destination(destination::DestinationCommand),
@@ -273,6 +277,7 @@ async fn act(noun: Noun, session: &mut Session) -> Result<(), Failure> {
         Noun::Load(command) => load::run(command, session).await,
         Noun::Alerts(command) => alerts::run(command, session).await,
         Noun::Notice(command) => notice::run(command, session).await,
+        Noun::Push(command) => push::run(command, session).await,
         Noun::Destination(command) => destination::run(command, session).await,
         Noun::DeadLetter(command) => dead_letter::run(command, session).await,
         Noun::Incident(command) => incident::run(command, session).await,
@@ -377,6 +382,10 @@ mod tests {
             "destination update dst_1 --display-name Ops",
             "destination delete dst_1",
             "destination test dst_1",
+            "push key",
+            "push subscribe ada@example.com --from subscription.json --display-name phone",
+            "push list ada@example.com --limit 2",
+            "push unsubscribe ada@example.com psh_1",
             "dead-letter list",
             "dead-letter replay out_1 out_2",
             "dead-letter purge out_1",

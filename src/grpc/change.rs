@@ -32,14 +32,15 @@ macro_rules! changes {
 changes! {
     AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddTokenRequest, CancelConnectionRequest, CancelJobRequest,
     CloseIncidentRequest, CompleteConnectionRequest, CreateAppRequest, CreateCollectorRequest,
-    CreateDestinationRequest, CreateKeyRequest, CreateTeamRequest, DeleteAppRequest, DeleteCollectorRequest,
-    DeleteDestinationRequest, DeleteTeamRequest, DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest,
-    InvalidateTokenRequest, InviteMemberRequest, MarkNoticesReadRequest, PauseTokenRequest, ProbeTokenRequest,
-    PurgeDeadLetterRequest, RemoveMemberRequest, RenewAllTokensRequest, RenewTokenRequest, ReplayDeadLetterRequest,
-    ResendInvitationRequest, ResumeJobRequest, ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest,
-    RotateSealingKeyRequest, SendTestNoticeRequest, StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest,
-    UpdateCollectorRequest, UpdateDestinationRequest, UpdateMemberRequest, UpdateNoticeSettingsRequest,
-    UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest, WithdrawConsentRequest, WithdrawInvitationRequest,
+    CreateDestinationRequest, CreateKeyRequest, CreatePushSubscriptionRequest, CreateTeamRequest, DeleteAppRequest,
+    DeleteCollectorRequest, DeleteDestinationRequest, DeletePushSubscriptionRequest, DeleteTeamRequest,
+    DisableCollectorRequest, EnableCollectorRequest, EndSessionRequest, InvalidateTokenRequest, InviteMemberRequest,
+    MarkNoticesReadRequest, PauseTokenRequest, ProbeTokenRequest, PurgeDeadLetterRequest, RemoveMemberRequest,
+    RenewAllTokensRequest, RenewTokenRequest, ReplayDeadLetterRequest, ResendInvitationRequest, ResumeJobRequest,
+    ResumeTokenRequest, RevokeKeyRequest, RevokeTokenRequest, RotateSealingKeyRequest, SendTestNoticeRequest,
+    StartConnectionRequest, TopUpBudgetRequest, UpdateAppRequest, UpdateCollectorRequest, UpdateDestinationRequest,
+    UpdateMemberRequest, UpdateNoticeSettingsRequest, UpdateProfileRequest, UpdateTeamRequest, UpdateTokenRequest,
+    WithdrawConsentRequest, WithdrawInvitationRequest,
 }
 
 /// What is answered once a change made a `V`.

@@ -29,6 +29,7 @@ pub mod notice_service;
 mod page;
 pub mod pb;
 pub mod profile_service;
+pub mod push_service;
 mod refusals;
 pub mod status;
 pub mod team_service;

@@ -33,8 +33,8 @@ paged! {
     ListCollectorsRequest, ListConnectableProfilesRequest, ListConnectionsRequest, ListDeadLettersRequest,
     ListDestinationsRequest, ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest, ListKeysRequest,
     ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListNoticesRequest,
-    ListProfilesRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest, ListTokensAtRiskRequest,
-    ListTokensRequest,
+    ListProfilesRequest, ListPushSubscriptionsRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest,
+    ListTokensAtRiskRequest, ListTokensRequest,
 }
 
 /// Which page is wanted.

@@ -85,6 +85,12 @@ impl fmt::Debug for Destination {
     }
 }
 
+impl fmt::Debug for PushSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushSubscription").field("name", &self.name).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for InviteMemberResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InviteMemberResponse").field("member", &self.member).finish_non_exhaustive()
@@ -178,6 +184,7 @@ mod tests {
             "Network",
             "Notice",
             "Profile",
+            "Push",
             "Team",
             "Token",
         ];
@@ -269,6 +276,9 @@ mod tests {
             "link",
             "target",
             "signing_secrets",
+            "endpoint",
+            "p256dh",
+            "auth",
         ];
         let found: BTreeSet<_> = Api::read()
             .messages
@@ -284,6 +294,7 @@ mod tests {
             "InviteMemberResponse",
             "Lease",
             "NetworkAnswer",
+            "PushSubscription",
             "ResendInvitationResponse",
             "RevokeKeyByValueRequest",
             "StartConnectionResponse",
@@ -322,6 +333,15 @@ mod tests {
                     target: canary.to_owned(),
                     signing_secrets: vec![canary.to_owned()],
                     ..Destination::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                PushSubscription {
+                    endpoint: canary.to_owned(),
+                    p256dh: canary.to_owned(),
+                    auth: canary.to_owned(),
+                    ..PushSubscription::default()
                 }
             ),
             format!("{:?}", InviteMemberResponse { link: canary.to_owned(), ..InviteMemberResponse::default() }),

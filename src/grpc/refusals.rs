@@ -16,7 +16,7 @@ use crate::service::jobs::JobError;
 use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::networks::NetworkError;
-use crate::service::notices::{DeadLetterError, DestinationError, NoticeError};
+use crate::service::notices::{DeadLetterError, DestinationError, NoticeError, PushError};
 use crate::service::probe::ProbeError;
 use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
@@ -112,6 +112,25 @@ impl From<DeadLetterError> for Refusal {
         match error {
             DeadLetterError::NotFound(_) => refuse(Code::NotFound, ErrorReason::DeadLetterNotFound, error.to_string()),
             DeadLetterError::Store(error) => Refusal::from(error),
+        }
+    }
+}
+
+impl From<PushError> for Refusal {
+    fn from(error: PushError) -> Self {
+        let message = error.to_string();
+        match error {
+            PushError::Member(error) => Refusal::from(error),
+            PushError::NotFound(_) => refuse(Code::NotFound, ErrorReason::PushSubscriptionNotFound, message),
+            PushError::Endpoint(_) | PushError::Keys(_) => {
+                refuse(Code::InvalidArgument, ErrorReason::PushSubscription, message)
+            }
+            PushError::TooMany => refuse(Code::FailedPrecondition, ErrorReason::PushLimit, message),
+            PushError::NoPages => refuse(Code::FailedPrecondition, ErrorReason::PublicUrlMissing, message),
+            PushError::Sealed(_) | PushError::Key(_) => {
+                refuse(Code::FailedPrecondition, ErrorReason::PushSubscription, message)
+            }
+            PushError::Store(error) => Refusal::from(error),
         }
     }
 }

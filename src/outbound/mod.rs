@@ -8,4 +8,5 @@ pub mod key_service;
 pub mod mail;
 pub mod oauth;
 pub mod post;
+pub mod push;
 pub mod signature;

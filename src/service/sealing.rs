@@ -191,6 +191,7 @@ impl Broker {
     async fn pass(&self) -> Result<(), StoreError> {
         self.reseal_apps().await?;
         self.reseal_destinations().await?;
+        self.reseal_push().await?;
         let mut after = None;
         loop {
             let (last, damaged) = self.reseal_part(after).await?;

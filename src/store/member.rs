@@ -148,6 +148,8 @@ const INVITATION_BY_HASH: &str = "SELECT member, hash, made_at_us, expires_at_us
 const PUT_PASSWORD: &str = "INSERT INTO password (member, hash, changed_at_us) VALUES ($1, $2, $3)
     ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, changed_at_us = excluded.changed_at_us";
 const FIND_PASSWORD: &str = "SELECT hash FROM password WHERE member = $1";
+/// A browser of who left is not told of anything any more.
+const END_PUSH: &str = "DELETE FROM push_subscription WHERE team = $1 AND member = $2";
 const END_PASSWORD: &str = "DELETE FROM password WHERE member = $1";
 
 #[async_trait]
@@ -245,6 +247,7 @@ async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChan
     }
     if change.member.has_left() {
         tx.execute(END_PASSWORD, values![id]).await?;
+        tx.execute(END_PUSH, values![&change.member.team, id]).await?;
     }
     if let Some(departure) = &change.departure {
         put_departure(tx, departure).await?;

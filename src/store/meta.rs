@@ -15,6 +15,8 @@ pub enum MetaName {
     KekFingerprint,
     /// What ties the broker's clock to the machine's uptime, so that a clock that was set is found out at the start.
     ClockAnchor,
+    /// The key by which push services know the broker, sealed.
+    PushKey,
 }
 
 impl MetaName {
@@ -23,6 +25,7 @@ impl MetaName {
             MetaName::InstallId => "install_id",
             MetaName::KekFingerprint => "kek_fingerprint",
             MetaName::ClockAnchor => "clock_anchor",
+            MetaName::PushKey => "push_key",
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod notice;
 pub mod outbox;
 pub mod probe;
 pub mod profile;
+pub mod push;
 pub mod renewal;
 pub mod revocation;
 pub mod sealing;
@@ -75,6 +76,7 @@ pub use notice::{NoticeStore, ReadMarks};
 pub use outbox::{ClaimLanes, Hearing, OutboxFacts, OutboxRow, OutboxState, OutboxStore, SendResult, Telling};
 pub use probe::ProbeStore;
 pub use profile::ProfileStore;
+pub use push::{PushStore, StoredPush};
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use revocation::{RevocationStore, StoredRevocation};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
@@ -113,6 +115,7 @@ pub trait Store:
     + LookStore
     + NoticeStore
     + DestinationStore
+    + PushStore
     + OutboxStore
     + IdempotencyStore
     + IncidentStore

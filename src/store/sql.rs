@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{
     AlertId, AppId, AuditId, BlockId, ClassId, CollectorId, ConnectionId, DestinationId, EventId, IncidentId, JobId,
-    KeyId, KindId, LeaseId, MemberId, NetworkId, OperationId, OutboxId, SessionId, TeamId, TokenId,
+    KeyId, KindId, LeaseId, MemberId, NetworkId, OperationId, OutboxId, PushSubscriptionId, SessionId, TeamId, TokenId,
 };
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
@@ -57,7 +57,7 @@ from! {
         BlockId = |id: BlockId| id.as_bytes().to_vec(), CollectorId = |id: CollectorId| id.as_bytes().to_vec(),
         ConnectionId = |id: ConnectionId| id.as_bytes().to_vec(),
         KeyId = |id: KeyId| id.as_bytes().to_vec(), LeaseId = |id: LeaseId| id.as_bytes().to_vec(),
-        DestinationId = |id: DestinationId| id.as_bytes().to_vec(), EventId = |id: EventId| id.as_bytes().to_vec(), MemberId = |id: MemberId| id.as_bytes().to_vec(),
+        DestinationId = |id: DestinationId| id.as_bytes().to_vec(), PushSubscriptionId = |id: PushSubscriptionId| id.as_bytes().to_vec(), EventId = |id: EventId| id.as_bytes().to_vec(), MemberId = |id: MemberId| id.as_bytes().to_vec(),
         JobId = |id: JobId| id.as_bytes().to_vec(), IncidentId = |id: IncidentId| id.as_bytes().to_vec(),
         OutboxId = |id: OutboxId| id.as_bytes().to_vec(), SessionId = |id: SessionId| id.as_bytes().to_vec(), TokenId = |id: TokenId| id.as_bytes().to_vec();
 }

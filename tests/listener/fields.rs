@@ -51,6 +51,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ConnectionAccount.", "as CompleteConnectionResponse.connection"),
     ("ConnectionProblem.", "as CompleteConnectionResponse.connection"),
     ("ListConnectableProfilesResponse.", "as CompleteConnectionResponse.connection"),
+    ("PushSubscription.auth", "is read and never shown"),
+    ("PushSubscription.endpoint", "is read and never shown"),
+    ("PushSubscription.p256dh", "is read and never shown"),
     ("Destination.signing_secrets", "are read and never shown"),
     ("Destination.target", "is read and never shown"),
     ("WatchNoticesResponse.notice", "comes when an event is told: see the tests of watching"),
@@ -316,6 +319,18 @@ async fn notices(filled: &mut Filled, bench: &Bench) {
     filled.ask(admin, "NoticeService/UpdateNoticeSettings", &[&settings]).await;
     filled.ask(admin, "NoticeService/GetNoticeSettings", &[&format!(r#"name: "{member}/noticeSettings""#)]).await;
     filled.watched(admin, "NoticeService/WatchNotices", &parent, 1).await;
+    filled.ask(admin, "PushService/GetPushKey", &[""]).await;
+    let keys = r#"p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4" auth: "BTBZMqHH6r4Tts7J_aSIgg""#;
+    let subscription = |browser: u8| {
+        format!(
+            r#"{parent} push_subscription {{ display_name: "phone" endpoint: "https://push.example.com/{browser}" {keys} }}"#
+        )
+    };
+    filled.ask(admin, "PushService/CreatePushSubscription", &[&subscription(1)]).await;
+    let made = filled.ask(admin, "PushService/CreatePushSubscription", &[&subscription(2)]).await;
+    filled.ask(admin, "PushService/ListPushSubscriptions", &[&format!("{parent} page_size: 1")]).await;
+    let named = format!(r#"name: "{}""#, text(&made, "push_subscription.name"));
+    filled.ask(admin, "PushService/DeletePushSubscription", &[&named]).await;
 }
 
 async fn jobs(filled: &mut Filled, admin: &Client) {

@@ -21,6 +21,7 @@ use token_broker::grpc::pb::load_service_client::LoadServiceClient;
 use token_broker::grpc::pb::member_service_client::MemberServiceClient;
 use token_broker::grpc::pb::network_service_client::NetworkServiceClient;
 use token_broker::grpc::pb::notice_service_client::NoticeServiceClient;
+use token_broker::grpc::pb::push_service_client::PushServiceClient;
 use token_broker::grpc::pb::team_service_client::TeamServiceClient;
 use token_broker::grpc::pb::token_service_client::TokenServiceClient;
 use token_broker::grpc::pb::{self, ErrorReason};
@@ -49,6 +50,8 @@ pub struct Side {
     pub notice: String,
     /// A destination in the broker's own network, which is never reached.
     pub destination: String,
+    /// A browser of that member.
+    pub browser: String,
     /// Two messages that were given up.
     pub letters: [String; 2],
     /// A job that does not run: renewals are switched off.
@@ -98,6 +101,7 @@ impl Bench {
         let job = begun.unwrap().into_inner().job.unwrap().name;
         let notice = format!("{member}/notices/{}", self.told(team).await);
         let destination = self.destination(team).await;
+        let browser = self.browser(&member).await;
         let letters = [self.dead_letter(team, 1).await, self.dead_letter(team, 2).await];
         Side {
             team,
@@ -108,6 +112,7 @@ impl Bench {
             member,
             notice,
             destination,
+            browser,
             letters,
             job,
             lease,
@@ -136,6 +141,20 @@ impl Bench {
         let request = pb::CreateDestinationRequest { parent, destination, ..Default::default() };
         let made = soon(NoticeServiceClient::new(self.admin.clone()).create_destination(request)).await;
         made.unwrap().into_inner().destination.unwrap().name
+    }
+
+    async fn browser(&self, member: &str) -> String {
+        let subscription = pb::PushSubscription {
+            endpoint: format!("https://push.example.com/{member}"),
+            p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+                .to_owned(),
+            auth: "BTBZMqHH6r4Tts7J_aSIgg".to_owned(),
+            ..Default::default()
+        };
+        let (parent, push_subscription) = (member.to_owned(), Some(subscription));
+        let request = pb::CreatePushSubscriptionRequest { parent, push_subscription, ..Default::default() };
+        let made = soon(PushServiceClient::new(self.admin.clone()).create_push_subscription(request)).await;
+        made.unwrap().into_inner().push_subscription.unwrap().name
     }
 
     /// A message to nobody that was given up, as the store has it after its last attempt. It is not due for long, so that the broker itself

@@ -133,15 +133,15 @@ struct Office {
 }
 
 impl Office {
-    /// `receivers`: those that members may name though they are on this machine.
-    fn open(receivers: &[&Receiver], mail_port: u64) -> Self {
+    /// `ports`: those of receivers that members may name though they are on this machine.
+    fn open(ports: &[u16], mail_port: u64) -> Self {
         let home = tempfile::tempdir().unwrap();
         certify(home.path());
-        Self::open_in(home, receivers, mail_port)
+        Self::open_in(home, ports, mail_port)
     }
 
-    fn open_in(home: tempfile::TempDir, receivers: &[&Receiver], mail_port: u64) -> Self {
-        let hosts: Vec<String> = receivers.iter().map(|one| format!("\"127.0.0.1:{}\"", one.port)).collect();
+    fn open_in(home: tempfile::TempDir, ports: &[u16], mail_port: u64) -> Self {
+        let hosts: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
         let launch = mailing(home.path(), mail_port, "starttls", "ca.pem")
             .set("ALERTS__TIMEOUT", "1s")
             .set("ALERTS__PRIVATE_HOSTS", format!("[{}]", hosts.join(", ")))
@@ -170,6 +170,20 @@ impl Office {
         made["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
     }
 
+    /// Invites an owner, who joins by the page.
+    fn join(&self, mail: &str) {
+        let invited = self.done(&format!("member invite {mail} --team acme --role owner --output json"), "");
+        let link = invited.split("invitation=").nth(1).unwrap().split('"').next().unwrap();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let form = format!("invitation={link}&display_name=Ada&password=otters+juggle+pebbles+nightly");
+        let request = client.post(format!("{}/join", self.broker.http_url())).body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let request = request.header("sec-fetch-site", "same-origin");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(request.send()).unwrap();
+        assert_eq!(answer.status(), 303, "{:?}", runtime.block_on(answer.text()));
+    }
+
     fn webhook(&self, receiver: &Receiver) -> String {
         std::fs::write(self.home.path().join("secret"), SECRET).unwrap();
         let url = format!("http://127.0.0.1:{}/hooks/url-canary", receiver.port);
@@ -192,13 +206,14 @@ impl Office {
 
     /// The messages that were given up, once there are so many.
     fn dead_letters(&self, count: usize) -> Vec<Value> {
-        for _ in 0..1000 {
-            let listed = self.done("dead-letter list --output jsonl", "");
-            if listed.lines().count() == count {
-                return listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            }
-        }
-        panic!("there are never {count} dead letters");
+        let listed = self.until("dead-letter list --output jsonl", count);
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What a list shows, once it has so many lines.
+    fn until(&self, line: &str, count: usize) -> String {
+        let listed = (0..1000).map(|_| self.done(line, "")).find(|listed| listed.lines().count() == count);
+        listed.unwrap_or_else(|| panic!("{line}: never {count} lines"))
     }
 }
 
@@ -208,7 +223,7 @@ fn what_happens_reaches_destinations_that_were_made_over_the_command_line() {
     certify(home.path());
     let (server, port) = mail_server(home.path(), "starttls");
     let (hanging, dying) = (Receiver::start(), Receiver::start());
-    let office = Office::open_in(home, &[&hanging, &dying], port);
+    let office = Office::open_in(home, &[hanging.port, dying.port], port);
     let mail = office.id("destination create mail --team acme --target-from -", "all@example.com");
     let webhooks = [office.webhook(&hanging), office.webhook(&dying)];
     let shown = office.done("destination list --team acme --output jsonl", "");
@@ -245,7 +260,7 @@ fn what_happens_reaches_destinations_that_were_made_over_the_command_line() {
 #[test]
 fn a_message_that_was_given_up_is_sent_again_or_deleted() {
     let receiver = Receiver::start();
-    let office = Office::open(&[&receiver], 1);
+    let office = Office::open(&[receiver.port], 1);
     office.webhook(&receiver);
     for person in ["12", "13"] {
         receiver.then(Fate::Answered(410));
@@ -267,7 +282,7 @@ fn a_message_that_was_given_up_is_sent_again_or_deleted() {
 #[test]
 fn what_can_be_no_destination_is_refused_with_what_to_do() {
     let receiver = Receiver::start();
-    let office = Office::open(&[&receiver], 1);
+    let office = Office::open(&[receiver.port], 1);
     std::fs::write(office.home.path().join("short"), "whsec_c2hvcnQ=").unwrap();
     let create = |kind: &str, target: &str| {
         let line = format!("destination create {kind} --team acme --target-from -");
@@ -326,4 +341,51 @@ fn a_member_sees_what_it_was_told_and_what_to_mend() {
     assert_eq!(office.done("notice list ada@example.com --team acme --output jsonl", ""), "");
     let twice = "notice settings ada@example.com --team acme --quiet-hours 22:00-22:00";
     assert!(office.refused(twice, "").contains("not at the same time"));
+}
+
+#[test]
+fn a_browser_is_told_in_messages_that_only_it_can_read() {
+    let mut command = python();
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/notices/push_service.py")).arg("1");
+    let service = Ready::start(&mut command);
+    let ready: Value = serde_json::from_str(&service.line).unwrap();
+    let office = Office::open(&[ready["port"].as_u64().unwrap().try_into().unwrap()], 1);
+    // Who was only invited is told of nothing yet, so the member joins as a person would.
+    office.join("ada@example.com");
+    let key = office.done("push key", "");
+    let subscription = ready["subscription"].to_string();
+    let subscribe = "push subscribe ada@example.com --team acme --from - --display-name phone";
+    let id = office.id(subscribe, &subscription);
+    let list = || office.done("push list ada@example.com --team acme --output jsonl", "");
+    assert!(list().contains(&id) && !list().contains("capability-canary"), "{}", list());
+    // The same browser again is the same browser.
+    let id = office.id(subscribe, &subscription);
+    assert_eq!(list().lines().count(), 1);
+    let token = office.end_a_token_of("12");
+    let said: Value = serde_json::from_str(&service.said(1)).unwrap();
+    assert_eq!(
+        (said["key"].as_str(), said["contact"].as_str()),
+        (Some(key.trim()), Some("https://tokens.example.com"))
+    );
+    let message = &said["message"];
+    assert!(message["title"].as_str().unwrap().contains("does not work any more"), "{message}");
+    assert_eq!(message["url"], format!("https://tokens.example.com/teams/acme/tokens/{token}"));
+    assert_eq!((said["urgency"].as_str(), said["ttl"].as_str()), (Some("normal"), Some("259200")));
+    // Once the push service says that it is gone, it is.
+    assert!(list().contains(&id));
+    office.end_a_token_of("13");
+    let last: Value = serde_json::from_str(&service.said(2)).unwrap();
+    assert_eq!(last["status"], 410);
+    office.until("push list ada@example.com --team acme --output jsonl", 0);
+    office.dead_letters(0);
+    assert_eq!(office.done("push key", ""), key, "browsers are bound to it");
+    for bad in [
+        subscription.replace("http://127.0.0.1", "https://127.0.0.2"),
+        subscription.replace("\"auth\":\"", "\"auth\":\"AAAA"),
+        subscription.replace("\"p256dh\":\"B", "\"p256dh\":\"C"),
+    ] {
+        let refused = office.refused(subscribe, &bad);
+        assert!(["not public", "getKey"].iter().any(|word| refused.contains(word)), "{refused}");
+    }
+    assert!(!office.broker.stop().text().contains("capability-canary"));
 }

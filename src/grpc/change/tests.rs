@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 
 use crate::base::ids::{EventId, TokenId};
+use crate::config::Config;
 use crate::domain::alert::{AlertKind, Detail, Level, NoToken};
 use crate::domain::consent::NEWEST;
 use crate::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
@@ -27,10 +28,11 @@ use crate::grpc::pb::{
     self, alert_service_server::AlertService, connection_service_server::ConnectionService,
     consent_service_server::ConsentService, incident_service_server::IncidentService, job_service_server::JobService,
     key_service_server::KeyService, member_service_server::MemberService, network_service_server::NetworkService,
-    notice_service_server::NoticeService, profile_service_server::ProfileService, team_service_server::TeamService,
-    token_service_server::TokenService,
+    notice_service_server::NoticeService, profile_service_server::ProfileService, push_service_server::PushService,
+    team_service_server::TeamService, token_service_server::TokenService,
 };
 use crate::grpc::profile_service::ProfileServer;
+use crate::grpc::push_service::PushServer;
 use crate::grpc::team_service::TeamServer;
 use crate::grpc::token_service::TokenServer;
 use crate::outbound::http::NetworkAnswer;
@@ -173,7 +175,9 @@ async fn incident(test: &TestBroker) -> String {
 
 #[tokio::test]
 async fn a_change_is_made_once_whatever_restarts() {
-    let (mut test, mut tried) = (TestBroker::start().await, Vec::new());
+    let mut config = Config::default();
+    config.http.public_url = Some("https://tokens.example.com".parse().unwrap());
+    let (mut test, mut tried) = (TestBroker::start_with(config).await, Vec::new());
     same!(test, tried, TeamServer.create_team(team("acme")), |ask| ask.team_id = "other".to_owned());
     let changed = pb::Team { name: "teams/acme".to_owned(), display_name: "Acme".to_owned(), ..Default::default() };
     let update = pb::UpdateTeamRequest { team: Some(changed), update_mask: mask(), ..Default::default() };
@@ -228,6 +232,7 @@ async fn notices(mut test: TestBroker, tried: &mut Vec<String>) -> TestBroker {
     };
     same!(test, tried, NoticeServer.update_notice_settings(update), quiet);
     test = destinations(test, tried).await;
+    test = browsers(test, tried, member).await;
     let letters = [dead_letter(&test).await, dead_letter(&test).await];
     let other = letters[1].clone();
     let replay = pb::ReplayDeadLetterRequest { name: letters[0].clone(), ..Default::default() };
@@ -257,6 +262,27 @@ async fn destinations(mut test: TestBroker, tried: &mut Vec<String>) -> TestBrok
     same!(test, tried, NoticeServer.send_test_notice(send), |ask| ask.name = other.clone());
     let delete = pb::DeleteDestinationRequest { name: made.name, ..Default::default() };
     same!(test, tried, NoticeServer.delete_destination(delete), |ask| ask.name = other);
+    test
+}
+
+async fn browsers(mut test: TestBroker, tried: &mut Vec<String>, parent: String) -> TestBroker {
+    let subscription = pb::PushSubscription {
+        endpoint: "https://push.example.com/1".to_owned(),
+        p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4".to_owned(),
+        auth: "BTBZMqHH6r4Tts7J_aSIgg".to_owned(),
+        ..Default::default()
+    };
+    let create =
+        pb::CreatePushSubscriptionRequest { parent, push_subscription: Some(subscription), ..Default::default() };
+    let other =
+        |ask: &mut pb::CreatePushSubscriptionRequest| ask.push_subscription.as_mut().unwrap().endpoint.push('2');
+    let made = same!(test, tried, PushServer.create_push_subscription(create), other).push_subscription.unwrap();
+    let (other, delete) = (
+        made.name.replace("psh_", "psh_f"),
+        pb::DeletePushSubscriptionRequest { name: made.name, ..Default::default() },
+    );
+    let shorter = other[..other.len() - 1].to_owned();
+    same!(test, tried, PushServer.delete_push_subscription(delete), |ask| ask.name = shorter);
     test
 }
 

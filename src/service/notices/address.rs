@@ -1,16 +1,20 @@
 //! Where messages go: the names of destinations in the outbox, and what is behind them at the moment.
 //!
-//! `operators/…` is of the configuration, `destinations/dst_…` of a team, `members/mem_…/mail` of a member. What is behind a name is looked up when
+//! `operators/…` is of the configuration, `destinations/dst_…` of a team, `members/mem_…/mail` and
+//! `members/mem_…/push/psh_…` of a member. What is behind a name is looked up when
 //! a message is sent: who left the team, or changed the address, gets nothing at the old one.
 
 use jiff::tz::TimeZone;
 
-use crate::base::ids::{DestinationId, MemberId};
+use crate::base::ids::{DestinationId, MemberId, PushSubscriptionId};
 use crate::base::secret::Secret;
+use crate::domain::member::Member;
 use crate::domain::notice::Budget;
 use crate::outbound::signature::SigningSecret;
 use crate::service::Broker;
+use crate::service::notices::destinations::is_let_in;
 use crate::service::notices::operators::Place;
+use crate::service::notices::push::Browser;
 use crate::store::StoreError;
 
 /// Machines read what is sent by webhook.
@@ -52,6 +56,17 @@ pub(in crate::service) enum Address {
         /// Where the reader chooses what to hear.
         settings: Option<String>,
     },
+    /// A browser of a member.
+    Push {
+        /// The browser.
+        browser: Box<Browser>,
+        /// Where operators of push services find the broker's: the address of its pages.
+        contact: String,
+        /// Whether the push service may be in the broker's own network.
+        allow_private: bool,
+        /// The time zone of who reads it.
+        zone: TimeZone,
+    },
 }
 
 impl Address {
@@ -63,7 +78,7 @@ impl Address {
     /// The time zone in which times are told.
     pub(super) fn zone(&self) -> TimeZone {
         match self {
-            Address::Mail { zone, .. } => zone.clone(),
+            Address::Mail { zone, .. } | Address::Push { zone, .. } => zone.clone(),
             Address::Webhook { .. } | Address::Slack { .. } | Address::Teams { .. } => TimeZone::UTC,
         }
     }
@@ -75,6 +90,7 @@ impl Address {
             Address::Slack { .. } => "slack",
             Address::Teams { .. } => "teams",
             Address::Mail { .. } => "mail",
+            Address::Push { .. } => "push",
         }
     }
 }
@@ -89,6 +105,11 @@ pub(super) fn name_of_mail(id: MemberId) -> String {
     format!("members/{id}/mail")
 }
 
+/// The name of a member's browser in the outbox.
+pub(super) fn name_of_push(id: MemberId, subscription: PushSubscriptionId) -> String {
+    format!("members/{id}/push/{subscription}")
+}
+
 impl Broker {
     /// What is behind a name; `None`: nothing any more.
     pub(super) async fn resolve(&self, name: &str) -> Result<Option<Address>, StoreError> {
@@ -96,8 +117,13 @@ impl Broker {
             Some(("operators", _)) => Ok(self.operator(name)),
             Some(("destinations", id)) => self.team_destination(id.parse().ok()).await,
             Some(("members", rest)) => {
-                let id = rest.split_once('/').filter(|(_, channel)| *channel == "mail").map(|(id, _)| id);
-                self.members_mail(id.and_then(|id| id.parse().ok())).await
+                let (id, channel) = rest.split_once('/').unwrap_or((rest, ""));
+                let Some(member) = self.active_member(id.parse().ok()).await? else { return Ok(None) };
+                match channel.split_once('/') {
+                    Some(("push", subscription)) => self.members_browser(&member, subscription.parse().ok()).await,
+                    _ if channel == "mail" => Ok(Some(self.members_mail(&member))),
+                    _ => Ok(None),
+                }
             }
             _ => Ok(None),
         }
@@ -127,13 +153,31 @@ impl Broker {
         }
     }
 
-    async fn members_mail(&self, id: Option<MemberId>) -> Result<Option<Address>, StoreError> {
+    async fn active_member(&self, id: Option<MemberId>) -> Result<Option<Member>, StoreError> {
         let Some(id) = id else { return Ok(None) };
-        let member = self.store.find_member(id).await?.filter(|member| member.is_active());
-        Ok(member.map(|member| Address::Mail {
+        Ok(self.store.find_member(id).await?.filter(Member::is_active))
+    }
+
+    fn members_mail(&self, member: &Member) -> Address {
+        Address::Mail {
             to: member.mail.as_str().to_owned(),
             zone: member.time_zone.zone(),
             settings: self.pages().map(|pages| format!("{pages}/settings/notices")),
+        }
+    }
+
+    async fn members_browser(
+        &self,
+        member: &Member,
+        id: Option<PushSubscriptionId>,
+    ) -> Result<Option<Address>, StoreError> {
+        let (Some(id), Some(contact)) = (id, self.pages()) else { return Ok(None) };
+        let found = self.browser(id).await?.filter(|browser| browser.subscription.member == member.id);
+        Ok(found.map(|browser| Address::Push {
+            allow_private: is_let_in(&self.config.alerts.private_hosts, browser.endpoint.as_str()),
+            browser: Box::new(browser),
+            contact,
+            zone: member.time_zone.zone(),
         }))
     }
 

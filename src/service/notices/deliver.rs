@@ -8,15 +8,17 @@ use serde_json::json;
 
 use crate::base::ids::OutboxId;
 use crate::base::tasks::Tasks;
-use crate::domain::notice::{Words, slack, teams};
+use crate::domain::notice::{Words, push_body, slack, teams};
 use crate::domain::retry::{Failure, RetryRule, RetryVerdict};
 use crate::outbound::mail::MailError;
 use crate::outbound::post::{DeliveryError, Post};
+use crate::outbound::push::EncryptError;
 use crate::outbound::signature::signed;
 use crate::service::Broker;
 use crate::service::luck::luck;
 use crate::service::notices::address::Address;
 use crate::service::notices::message::{Held, Outgoing};
+use crate::service::notices::push::PushError;
 use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
 
 /// Messages that may be on their way at once.
@@ -41,25 +43,45 @@ pub(super) struct Failed {
     may_pass: bool,
     /// How long the receiver asked to be left alone.
     asked_wait: Option<Duration>,
+    /// Whether the receiver is not there any more.
+    gone: bool,
     /// Why, for people.
     pub(super) why: String,
 }
 
 impl Failed {
     fn no_mail_server() -> Self {
-        Self { may_pass: true, asked_wait: None, why: "no mail server is configured; set mail.host".to_owned() }
+        Self {
+            may_pass: true,
+            asked_wait: None,
+            gone: false,
+            why: "no mail server is configured; set mail.host".to_owned(),
+        }
     }
 }
 
 impl From<DeliveryError> for Failed {
     fn from(error: DeliveryError) -> Self {
-        Self { may_pass: error.may_pass(), asked_wait: error.asked_wait(), why: error.to_string() }
+        let gone = matches!(error, DeliveryError::Gone(_) | DeliveryError::Status { status: 404, .. });
+        Self { may_pass: error.may_pass(), asked_wait: error.asked_wait(), gone, why: error.to_string() }
     }
 }
 
 impl From<MailError> for Failed {
     fn from(error: MailError) -> Self {
-        Self { may_pass: error.may_pass(), asked_wait: None, why: error.to_string() }
+        Self { may_pass: error.may_pass(), asked_wait: None, gone: false, why: error.to_string() }
+    }
+}
+
+impl From<PushError> for Failed {
+    fn from(error: PushError) -> Self {
+        Self { may_pass: true, asked_wait: None, gone: false, why: error.to_string() }
+    }
+}
+
+impl From<EncryptError> for Failed {
+    fn from(error: EncryptError) -> Self {
+        Self { may_pass: false, asked_wait: None, gone: false, why: error.to_string() }
     }
 }
 
@@ -139,7 +161,14 @@ impl Broker {
             Held::None(why) => SendResult::Dropped { why },
             Held::Some(holding) => match self.send(address, &self.outgoing(message, &holding, &address.zone())).await {
                 Ok(()) => SendResult::Sent,
-                Err(failed) => self.judge(message, failed),
+                Err(failed) => match address {
+                    // The push service does not know the browser any more: nobody can mend that but the browser.
+                    Address::Push { browser, .. } if failed.gone => {
+                        self.forget_push(&browser.subscription).await?;
+                        SendResult::Dropped { why: "the browser is not subscribed any more".to_owned() }
+                    }
+                    _ => self.judge(message, failed),
+                },
             },
         })
     }
@@ -150,6 +179,12 @@ impl Broker {
             Address::Mail { to, settings, .. } => {
                 let Some(sender) = self.notices.mail.get() else { return Err(Failed::no_mail_server()) };
                 return Ok(sender.send(&outgoing.mail(to, settings.as_deref())).await?);
+            }
+            Address::Push { browser, contact, allow_private, .. } => {
+                let payload = push_body(&outgoing.id, &outgoing.words, outgoing.more);
+                let (key, message) = (self.push_key().await?, outgoing.push(&payload));
+                let post = message.post(&browser.endpoint, &browser.keys, &key, contact, *allow_private, self.now())?;
+                return Ok(self.notices.post().post(&post).await?);
             }
             Address::Webhook { url, secrets, allow_private } => {
                 let body = outgoing.body.to_string();
@@ -170,7 +205,8 @@ impl Broker {
     pub(super) async fn send_test(&self, address: &Address) -> Result<(), Failed> {
         let (id, at) = (OutboxId::generate().to_string(), self.now());
         let body = json!({ "type": "test", "timestamp": at.to_string(), "data": {} });
-        let outgoing = Outgoing { id, at, words: vec![Words::of_test()], more: 0, body };
+        let outgoing =
+            Outgoing { id, at, words: vec![Words::of_test()], more: 0, body, about: "test".to_owned(), urgent: false };
         self.send(address, &outgoing).await
     }
 

@@ -79,8 +79,8 @@ pub enum DestinationError {
     #[error("the address {0}")]
     Mail(#[from] MailAddressError),
     /// The URL can't be used.
-    #[error("{0}")]
-    Url(String),
+    #[error(transparent)]
+    Url(#[from] DeliveryError),
     /// A signing secret is none.
     #[error("{0}")]
     Secret(#[from] SigningSecretError),
@@ -102,26 +102,30 @@ pub enum DestinationError {
 }
 
 /// Whether a URL leads to a host that operators let members name though it is not public.
-fn is_let_in(hosts: &[PrivateHost], url: &str) -> bool {
+pub(super) fn is_let_in(hosts: &[PrivateHost], url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| hosts.iter().any(|host| host.is_of(&url)))
 }
 
-/// What is shown of a target, if it can be one.
-fn shown(kind: DestinationKind, target: &Secret, hosts: &[PrivateHost]) -> Result<String, DestinationError> {
-    if kind == DestinationKind::Mail {
-        return Ok(target.expose().parse::<MailAddress>()?.as_str().to_owned());
-    }
-    let let_in = is_let_in(hosts, target.expose());
-    let url = checked_url(target.expose(), let_in)
-        .map_err(|error: DeliveryError| DestinationError::Url(error.to_string()))?;
+/// The host of a URL that members named, if it can be posted to. What a name resolves to is looked at with each message.
+pub(super) fn checked_target(text: &str, hosts: &[PrivateHost]) -> Result<String, DeliveryError> {
+    let let_in = is_let_in(hosts, text);
+    let url = checked_url(text, let_in)?;
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
         Some(Host::Domain(_)) | None => None,
     };
     match address.filter(|address| !let_in && !is_public(*address)) {
-        Some(address) => Err(DestinationError::Url(DeliveryError::Address(address).to_string())),
+        Some(address) => Err(DeliveryError::Address(address)),
         None => Ok(url.host_str().unwrap_or_default().to_owned()),
+    }
+}
+
+/// What is shown of a target, if it can be one.
+fn shown(kind: DestinationKind, target: &Secret, hosts: &[PrivateHost]) -> Result<String, DestinationError> {
+    match kind {
+        DestinationKind::Mail => Ok(target.expose().parse::<MailAddress>()?.as_str().to_owned()),
+        _ => Ok(checked_target(target.expose(), hosts)?),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::notice::{
 };
 use crate::domain::token::Token;
 use crate::outbound::mail::Mail;
+use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
 use crate::service::alerts::alert_of;
 use crate::store::{OutboxRow, StoreError};
@@ -38,9 +39,28 @@ pub(super) struct Outgoing {
     pub(super) more: u32,
     /// All of it for machines.
     pub(super) body: Value,
+    /// What it is about: a later message about the same takes its place on a device that has not had it yet.
+    pub(super) about: String,
+    /// Whether it is about many tokens at once.
+    pub(super) urgent: bool,
 }
 
 impl Outgoing {
+    /// As a push message with that payload. What asks for nothing is of no use a day later; what asks is looked at once more anyway.
+    pub(super) fn push<'p>(&self, payload: &'p [u8]) -> PushMessage<'p> {
+        let asks = self.words.iter().any(|words| words.asks);
+        PushMessage {
+            payload,
+            ttl_seconds: if asks { 3 * 86_400 } else { 86_400 },
+            urgency: match (self.urgent, asks) {
+                (true, _) => Urgency::High,
+                (false, true) => Urgency::Normal,
+                (false, false) => Urgency::Low,
+            },
+            topic: topic_of(&self.about),
+        }
+    }
+
     /// As a mail.
     pub(super) fn mail(&self, to: &str, settings: Option<&str>) -> Mail {
         let subject = summary(&self.words, self.more);
@@ -156,6 +176,11 @@ impl Broker {
             words: holding.iter().map(|held| self.words(held, zone)).collect(),
             more: message.more,
             body,
+            about: match holding {
+                [held] if message.more == 0 => about(held),
+                _ => "several".to_owned(),
+            },
+            urgent: holding.iter().any(|held| held.event.fact.kind().is_urgent()),
         }
     }
 
@@ -168,6 +193,13 @@ impl Broker {
             None => event_body(&held.event, &self.words(held, &TimeZone::UTC)),
         }
     }
+}
+
+/// What one event is about: its token, its alert, or else what is one at a network.
+fn about(held: &Holding) -> String {
+    let fact = &held.event.fact;
+    let alert = || fact.alert().map(|alert| alert.to_string());
+    fact.token().map(|token| token.to_string()).or_else(alert).unwrap_or_else(|| fact.network().to_string())
 }
 
 /// What became of an alert, as its payload names it.

@@ -15,6 +15,7 @@ mod expiries;
 mod inbox;
 mod message;
 mod operators;
+mod push;
 mod tell;
 
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ pub use dead_letters::{DeadLetter, DeadLetterError};
 pub use destinations::{CreateDestination, DestinationError, TestSent, UpdateDestination};
 pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage, NoticesRead, UpdateSettings};
 pub use operators::{OperatorDestination, OperatorError};
+pub use push::{PushError, Subscribe};
 
 use crate::base::secret::Secret;
 use crate::config::{self, Config};

@@ -8,7 +8,7 @@ use crate::domain::member::{Member, Role};
 use crate::domain::notice::{Budget, Channel, DestinationKind, Event, NoticeSettings, Stands, tell_from};
 use crate::domain::token::Token;
 use crate::service::Broker;
-use crate::service::notices::address::{OF_PEOPLE, OF_WEBHOOKS, name_of_destination, name_of_mail};
+use crate::service::notices::address::{OF_PEOPLE, OF_WEBHOOKS, name_of_destination, name_of_mail, name_of_push};
 use crate::service::notices::operators::Place;
 use crate::store::{Hearing, StoreError, Telling};
 
@@ -100,12 +100,19 @@ impl Broker {
         let mut after = None;
         loop {
             let members = self.store.list_hearers(team, after, MEMBERS).await?;
-            after = members.last().map(|(member, _)| member.id);
+            let Some((last, _)) = members.last() else { return Ok(()) };
+            let mut browsers: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for (member, browser) in self.store.push_of_members(team, after, last.id).await? {
+                browsers.entry(member).or_default().push((Channel::WebPush, name_of_push(member, browser)));
+            }
+            after = Some(last.id);
             for (member, settings) in &members {
-                let name = name_of_mail(member.id);
-                let heard = events.iter().filter(|event| self.hears(member, settings, Channel::Mail, event, &tokens));
                 let from = |event: &Event| settings.awake(tell_from(event).max(self.now()), &member.time_zone.zone());
-                hearings.extend(heard.map(|event| hearing(name.clone(), event, from(event), OF_PEOPLE)));
+                let browsers = browsers.remove(&member.id).unwrap_or_default();
+                for (channel, name) in std::iter::once((Channel::Mail, name_of_mail(member.id))).chain(browsers) {
+                    let heard = events.iter().filter(|event| self.hears(member, settings, channel, event, &tokens));
+                    hearings.extend(heard.map(|event| hearing(name.clone(), event, from(event), OF_PEOPLE)));
+                }
             }
             if members.len() < MEMBERS as usize {
                 return Ok(());

@@ -25,6 +25,7 @@ pub(crate) mod notice;
 pub(crate) mod outbox;
 pub(crate) mod people;
 pub(crate) mod probe;
+pub(crate) mod push;
 pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod revocation;
@@ -93,6 +94,7 @@ macro_rules! suite {
             }
             notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
             destination { destinations_are_kept }
+            push { a_browser_is_subscribed_once }
             outbox {
                 telling_is_all_or_nothing, a_lane_is_claimed_once_at_a_time, a_failing_lane_holds_up_no_other, a_late_result_does_not_count,
                 a_dead_message_is_replayed_or_purged, many_events_make_few_messages
