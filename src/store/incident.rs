@@ -49,6 +49,8 @@ pub trait IncidentStore: Send + Sync {
     async fn list_incidents(&self, filter: IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError>;
     /// Incidents that are over and whose tokens are not all settled.
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError>;
+    /// Whether an open incident of its app covers a token: not one whose secrets came after the incident began.
+    async fn is_covered(&self, token: TokenId) -> Result<bool, StoreError>;
     /// Takes at most `limit` tokens of an incident's app into it that came into trouble at its start or later; how many.
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError>;
     /// How many tokens an incident hit, by team.
@@ -100,6 +102,8 @@ const LIST: &str = concat!(
 );
 const UNSETTLED: &str =
     concat!("SELECT ", columns!(), " FROM incident WHERE settled = 0 AND closed_at_us IS NOT NULL ORDER BY id");
+const COVERED: &str = "SELECT 1 FROM token, incident WHERE token.id = $1 AND incident.network = token.network
+    AND incident.app = token.app AND incident.closed_at_us IS NULL AND token.secrets_since_us < incident.started_at_us";
 const TAKE_IN: &str = "UPDATE token SET incident = $1 WHERE id IN (
     SELECT id FROM token WHERE network = $2 AND app = $3 AND state_since_us >= $4 AND incident IS NULL
         AND state IN ('suspect', 'invalid') AND secrets_since_us < $4 LIMIT $5)";
@@ -170,6 +174,10 @@ impl<D: Database> IncidentStore for D {
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.read(|tx| Box::pin(async move { tx.rows(UNSETTLED, vec![]).await?.into_iter().map(incident).collect() }))
             .await
+    }
+
+    async fn is_covered(&self, token: TokenId) -> Result<bool, StoreError> {
+        self.read(move |tx| Box::pin(async move { Ok(first(tx, COVERED, values![token]).await?.is_some()) })).await
     }
 
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError> {

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::base::clock::Timestamp;
 use crate::domain::alert::{Alert, Change, payload};
-use crate::domain::incident::Incident;
 use crate::domain::notice::{
     Event, Fact, Known, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
 };
@@ -130,19 +129,10 @@ impl Broker {
             _ => true,
         };
         let covered = match &token {
-            Some(token) => self.is_in_incident(token).await?,
+            Some(token) => self.store.is_covered(token.id).await?,
             None => false,
         };
         Ok(Holding { event, token, alert, open, covered })
-    }
-
-    /// Whether an incident of a token's network and app is open, which is told of in the place of the token.
-    async fn is_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
-        let unsettled = self.store.unsettled_incidents().await?;
-        let covers = |incident: &Incident| {
-            incident.closed.is_none() && incident.network == token.network && incident.app == token.app
-        };
-        Ok(unsettled.iter().any(covers))
     }
 
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {

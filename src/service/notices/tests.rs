@@ -7,9 +7,11 @@ use crate::base::clock::Clock;
 use crate::base::ids::{EventId, MemberId, TokenId};
 use crate::base::secret::Secret;
 use crate::config::{Config, Heard, MailTo};
+use crate::domain::incident::{Detected, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{
     Channel, Choice, DestinationKind, Kind, MOST_SUBSCRIPTIONS, NoticeSettings, PushSubscription, QuietHours,
+    SETTLES_WITHIN,
 };
 use crate::domain::profile::Profile;
 use crate::domain::token::{Clocks, Reason};
@@ -20,7 +22,7 @@ use crate::service::notices::{
     CreateDestination, DestinationError, MarkRead, NoticeError, PushError, Subscribe, UpdateSettings,
 };
 use crate::service::watched::{Watched, acme};
-use crate::store::{MemberChange, MetaName, OutboxState};
+use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -42,6 +44,13 @@ impl Told {
         watched.broker.notices.mail_by(mails.clone());
         assert!(watched.broker.notices.post.set(posts.clone()).is_ok());
         Told { watched, mails, posts }
+    }
+
+    /// Stops the broker and starts it again on the same data.
+    async fn restart(&mut self) {
+        self.watched.restart().await;
+        self.watched.broker.notices.mail_by(self.mails.clone());
+        assert!(self.watched.broker.notices.post.set(self.posts.clone()).is_ok());
     }
 
     /// Lets that much time pass in steps of an hour; looks, tells and sends after each.
@@ -479,4 +488,60 @@ async fn the_push_key_and_the_browsers_outlive_a_rotation() {
     told.invalidate(token.id, Reason::PasswordChanged).await;
     told.work().await;
     assert_eq!(told.pushed(), ["https://one.example.com/a"]);
+}
+
+#[tokio::test]
+async fn a_broker_that_was_down_for_days_tells_only_what_is_most_urgent() {
+    let mut told = Told::start().await;
+    let end = told.watched.clock.now() + DAY * 10;
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    told.pass(DAY).await;
+    told.watched.clock.advance(DAY * 8 + Duration::from_secs(3600));
+    told.restart().await;
+    told.work().await;
+    let subjects = told.subjects();
+    assert!(subjects.len() == 1 && subjects[0].ends_with("ends within 1 day"), "{subjects:?}");
+    told.watched.clock.advance(DAY * 5);
+    told.restart().await;
+    told.pass(Duration::from_secs(7200)).await;
+    let subjects = told.subjects();
+    assert!(subjects.len() == 2 && subjects[1].ends_with("has expired"), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn an_incident_takes_the_place_of_what_is_said_of_its_tokens() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    let broker = told.watched.broker.clone();
+    // Said of a token that nothing explains, a notice waits a little, since a renewal may heal it.
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        tokens.push(told.watched.add_token(Clocks::default()).await.token.id);
+    }
+    told.watched.clock.advance(Duration::from_secs(60));
+    let started_at = told.watched.clock.now();
+    told.invalidate(tokens[0], Reason::NotAccepted).await;
+    told.work().await;
+    assert_eq!(told.subjects(), Vec::<String>::new());
+    let found = Detected { kind: IncidentKind::NetworkReset, started_at, persons: 9 };
+    let progress = Progress::begin(found, SeenIn::Calls, started_at);
+    broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+    told.invalidate(tokens[1], Reason::NotAccepted).await;
+    broker.watch_incidents().await.unwrap();
+    told.watched.clock.advance(SETTLES_WITHIN);
+    told.work().await;
+    let opened = ["Many Net tokens fail at once"; 2];
+    assert_eq!(told.subjects(), opened, "one to the operators, and one to the owner");
+    let dropped = broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
+    assert!(dropped.len() >= 2, "{dropped:?}");
+    assert!(dropped.iter().all(|row| row.last_error.as_deref() == Some("it is part of an incident")), "{dropped:?}");
+    let incident = broker.store.list_incidents(IncidentFilter::default(), 1).await.unwrap().remove(0);
+    broker.close_incident(&Caller::Broker, incident.id, Outcome::Lost, "").await.unwrap();
+    broker.watch_incidents().await.unwrap();
+    told.pass(Duration::from_secs(7200)).await;
+    assert_eq!(told.subjects()[2..], ["The incident at Net is over"; 2]);
+    // What happens later is said of each again.
+    told.invalidate(tokens[2], Reason::PasswordChanged).await;
+    told.work().await;
+    assert_eq!(told.subjects().len(), 6);
 }

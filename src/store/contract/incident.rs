@@ -135,5 +135,15 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
     assert_eq!(store.tokens_outside_incident(&open).await.unwrap(), [TokenId::from_u128(1)]);
     put(&*store, 1, TokenState::Suspect { since: at(12) }).await;
     assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 0);
+    let covered = async || {
+        let [one, two] = [1, 2].map(TokenId::from_u128);
+        (store.is_covered(one).await.unwrap(), store.is_covered(two).await.unwrap())
+    };
+    assert_eq!(covered().await, (false, false), "nothing is open");
+    assert!(store.open_incident(open.clone(), event("incident.open", "i").into()).await.unwrap());
+    assert_eq!(covered().await, (false, true));
+    let closed = Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Recovered });
+    store.update_incident(Incident { closed, ..open.clone() }, None).await.unwrap();
+    assert_eq!(covered().await, (false, false));
     store.close().await;
 }
