@@ -88,19 +88,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::notice::Link;
-
-    fn words(subject: &str) -> Words {
-        Words {
-            subject: subject.to_owned(),
-            happened: format!("{subject}."),
-            why: "Because.".to_owned(),
-            stops: "All.".to_owned(),
-            todo: "Reconnect.".to_owned(),
-            link: Some(Link { text: "Reconnect the account", url: "https://t.example/a".to_owned() }),
-            asks: true,
-        }
-    }
+    use crate::domain::notice::tests::words;
 
     /// Every value under a key.
     fn all<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {

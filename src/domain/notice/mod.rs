@@ -48,6 +48,19 @@ pub(crate) mod tests {
 
     pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
 
+    /// The words of a notice with that subject, which asks for something.
+    pub(crate) fn words(subject: &str) -> Words {
+        Words {
+            subject: subject.to_owned(),
+            happened: format!("{subject}."),
+            why: "Because.".to_owned(),
+            stops: "All.".to_owned(),
+            todo: "Reconnect.".to_owned(),
+            link: Some(Link { text: "Reconnect the account", url: "https://t.example/a?b=1&c=2".to_owned() }),
+            asks: true,
+        }
+    }
+
     /// A token in a state.
     pub(crate) fn token(state: TokenState) -> Token {
         Token {

@@ -125,19 +125,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::notice::Link;
-
-    fn words(subject: &str) -> Words {
-        Words {
-            subject: subject.to_owned(),
-            happened: format!("{subject}."),
-            why: "Because.".to_owned(),
-            stops: "All.".to_owned(),
-            todo: "Reconnect.".to_owned(),
-            link: Some(Link { text: "Reconnect the account", url: "https://t.example/a?b=1&c=2".to_owned() }),
-            asks: true,
-        }
-    }
+    use crate::domain::notice::tests::words;
 
     #[test]
     fn foreign_text_is_no_markup() {

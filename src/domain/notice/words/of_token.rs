@@ -1,0 +1,171 @@
+//! The words of facts about one token.
+
+use super::{NAME, Parts, TEXT, Told};
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClassId;
+use crate::domain::notice::{Clock, RetentionStage, neutral};
+use crate::domain::token::Reason;
+
+const RECONNECT: &str = "Reconnect the account. Its settings, collections and history stay as they are.";
+const GOES_ON: &str = "Nothing: collecting goes on by itself.";
+
+impl Told<'_> {
+    /// The names of the network and the token.
+    fn names(&self) -> (String, String) {
+        (neutral(self.network, NAME), neutral(self.token, NAME))
+    }
+
+    pub(super) fn expiring(&self, clock: Clock, ends_at: Timestamp, within_days: u8) -> Parts {
+        let (network, token) = self.names();
+        [
+            format!("{network} token \"{token}\" ends within {}", days(within_days)),
+            format!("The {network} token \"{token}\" ends on {}.", self.time(ends_at)),
+            why_it_ends(clock).to_owned(),
+            "From then on nothing is collected with it.".to_owned(),
+            "Reconnect the account before that. Its settings, collections and history stay as they are.".to_owned(),
+        ]
+    }
+
+    pub(super) fn expired(&self) -> Parts {
+        let (network, token) = self.names();
+        [
+            format!("{network} token \"{token}\" has expired"),
+            format!("The {network} token \"{token}\" has expired."),
+            "Its time was over, and nothing renewed it.".to_owned(),
+            nothing_more(&network),
+            RECONNECT.to_owned(),
+        ]
+    }
+
+    pub(super) fn invalid(&self, reason: Reason) -> Parts {
+        let (network, token) = self.names();
+        let (why, todo) = of_reason(reason);
+        [
+            format!("{network} token \"{token}\" does not work any more"),
+            format!("The {network} token \"{token}\" does not work any more, since {}.", self.time(self.event.at)),
+            why.to_owned(),
+            nothing_more(&network),
+            todo.to_owned(),
+        ]
+    }
+
+    pub(super) fn needs_reconnecting(&self, why: &str, by: Option<Timestamp>) -> Parts {
+        let (network, token) = self.names();
+        let by = by.map_or_else(|| "It still works".to_owned(), |by| format!("It works until {}", self.time(by)));
+        [
+            format!("{network} token \"{token}\" must be connected again"),
+            format!("The {network} token \"{token}\" must be connected again."),
+            neutral(why, TEXT),
+            format!("{by}; after that nothing is collected with it."),
+            RECONNECT.to_owned(),
+        ]
+    }
+
+    pub(super) fn renewed(&self) -> Parts {
+        let (network, token) = self.names();
+        [
+            format!("{network} token \"{token}\" works again"),
+            format!("The {network} token \"{token}\" was renewed and works again."),
+            "The network took up renewals again.".to_owned(),
+            GOES_ON.to_owned(),
+            "Nothing.".to_owned(),
+        ]
+    }
+
+    pub(super) fn connected(&self, healed: bool) -> Parts {
+        let (network, token) = self.names();
+        let [again, and_works] = if healed { [" again", " again and works"] } else { ["", ""] };
+        [
+            format!("{network} account \"{token}\" was connected{again}"),
+            format!("The {network} account \"{token}\" was connected{and_works}."),
+            "A member of the team connected it.".to_owned(),
+            GOES_ON.to_owned(),
+            "Nothing. If nobody of the team should have done this, revoke the token.".to_owned(),
+        ]
+    }
+
+    pub(super) fn spent_elsewhere(&self, class: &ClassId, credits: u64) -> Parts {
+        let (network, token) = self.names();
+        [
+            format!("Somebody else uses the {network} account \"{token}\""),
+            format!("{credits} credits ({class}) of the {network} token \"{token}\" were spent outside of the broker."),
+            "Another program, or a person, uses the same account, so less of its allowance is left than was planned."
+                .to_owned(),
+            "Less is collected with it until the network counts anew.".to_owned(),
+            "Find out what else uses the account. If nobody should, change its password and reconnect it.".to_owned(),
+        ]
+    }
+
+    pub(super) fn retention(&self, stage: RetentionStage, deadline: Timestamp) -> Parts {
+        let (network, token) = self.names();
+        let left = match stage {
+            RetentionStage::Started => "must be deleted unless it is reconnected",
+            RetentionStage::ThreeDays => "must be deleted in 3 days",
+            RetentionStage::OneDay => "must be deleted in 1 day",
+            RetentionStage::Over => "must be deleted now",
+        };
+        let deadline = self.time(deadline);
+        [
+            format!("What was collected with {network} token \"{token}\" {left}"),
+            format!("What was collected with the {network} token \"{token}\" {left}: the time ends on {deadline}."),
+            format!("The terms of {network} ask for it once a person's permission is gone for that long."),
+            "The collected data of its profiles.".to_owned(),
+            match stage {
+                RetentionStage::Over => {
+                    "Delete the data. Connecting the account again does not bring it back.".to_owned()
+                }
+                RetentionStage::Started | RetentionStage::ThreeDays | RetentionStage::OneDay => {
+                    "Reconnect the account before that, or delete the data.".to_owned()
+                }
+            },
+        ]
+    }
+}
+
+fn nothing_more(network: &str) -> String {
+    format!("Nothing is collected from {network} with it, and leases for it are refused.")
+}
+
+fn days(days: u8) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+}
+
+const fn why_it_ends(clock: Clock) -> &'static str {
+    match clock {
+        Clock::Access => "The network gave it for a fixed time, and nothing renews it by itself.",
+        Clock::Refresh => "The network ends each permission after a fixed time; only a person can give it again.",
+        Clock::DataAccess => {
+            "The network ends the access to a person's data when the person has not used the app for long."
+        }
+    }
+}
+
+/// Why a token does not work, and what to do.
+const fn of_reason(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::Expired => ("Its time was over, and nothing renewed it.", RECONNECT),
+        Reason::PasswordChanged => ("The account's password was changed, which ends all permissions.", RECONNECT),
+        Reason::PermissionLost => (
+            "The person lost a role or a permission at the network.",
+            "Have somebody with the rights give them back, then reconnect the account.",
+        ),
+        Reason::RevokedByPerson => {
+            ("The person removed the app at the network.", "If that was not meant, reconnect the account.")
+        }
+        Reason::PersonBlocked => (
+            "The network blocked the account, or wants its owner to confirm something.",
+            "Sign in at the network and do what it asks for, then reconnect the account.",
+        ),
+        Reason::AppDisabled => (
+            "The network disabled the app through which it was connected.",
+            "Look at the app at the network: reconnecting helps only once it works again.",
+        ),
+        Reason::PlatformReset => ("The network reset its tokens.", RECONNECT),
+        Reason::RefreshRejected => ("The network refused to renew it.", RECONNECT),
+        Reason::NotAccepted => ("The network does not accept it any more, and does not say why.", RECONNECT),
+        Reason::SecretDamaged => (
+            "What the broker stored of it was damaged and does not open.",
+            "Reconnect the account, and have an operator look at the store.",
+        ),
+    }
+}
