@@ -7,7 +7,7 @@ use super::load::{level, ratio};
 use super::names::{short, team_of, top};
 use super::options::{Comment, Paging};
 use super::session::{Page, Session, part};
-use super::table::{Cell, Column, Tone, View, draw_table};
+use super::table::{Cell, Column, Tone, View, one_line};
 use super::terminal::Format;
 use super::times::{When, from_wire, parse_when};
 use super::words::{word_of, word_parser};
@@ -176,8 +176,7 @@ fn news(alert: &pb::Alert, view: View, color: bool) -> String {
         Column::text("", |alert, _| format!("{} {}", short(team_of(&alert.name)), short(&alert.network)).into()),
         Column::text("", |alert, _| alert.message.as_str().into()),
     ];
-    let drawn = draw_table(std::slice::from_ref(alert), LINE, view, color, None);
-    drawn.lines().skip(1).map(|line| format!("{line}\n")).collect()
+    one_line(alert, LINE, view, color)
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use super::failure::Failure;
 use super::names::{short, top};
 use super::options::{Comment, Paging};
 use super::session::{Page, Session, part};
-use super::table::{Cell, Column, Tone, View};
+use super::table::{Cell, Column, Tone, View, one_line};
+use super::terminal::Format;
 use super::words::{word_of, word_parser};
 use crate::grpc::pb;
 use crate::grpc::pb::incident_service_client::IncidentServiceClient;
+use crate::grpc::pb::watch_incidents_response::Event;
 
 /// What to do with incidents.
 #[derive(Subcommand)]
@@ -42,6 +44,8 @@ pub enum IncidentCommand {
         #[command(flatten)]
         comment: Comment,
     },
+    /// Show open incidents, then each that opens, changes or closes, until interrupted.
+    Watch,
 }
 
 /// Options of `incident list`.
@@ -122,6 +126,7 @@ pub async fn run(command: IncidentCommand, session: &mut Session) -> Result<(), 
     let mut client = IncidentServiceClient::new(session.client());
     let incident = match command {
         IncidentCommand::List(args) => return list(session, args).await,
+        IncidentCommand::Watch => return watch(session).await,
         IncidentCommand::Show { incident } => {
             let request = pb::GetIncidentRequest { name: top("incidents", &incident) };
             part(client.get_incident(session.request(request)).await?, |answer| answer.incident)?
@@ -153,4 +158,34 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
         Ok(Page { items: answer.incidents, next: answer.next_page_token })
     };
     session.list(COLUMNS, &args.paging, "there are no such incidents", fetch).await
+}
+
+async fn watch(session: &mut Session) -> Result<(), Failure> {
+    let request = pb::WatchIncidentsRequest {};
+    let mut events = IncidentServiceClient::new(session.client()).watch_incidents(request).await?.into_inner();
+    while let Some(answer) = events.message().await? {
+        match answer.event {
+            Some(Event::Incident(incident)) if session.terminal.format == Format::Table => {
+                let line = news(&incident, session.terminal.view(), session.terminal.color);
+                session.terminal.text(&line)?;
+            }
+            Some(Event::Incident(incident)) => session.terminal.message_line(&*incident)?,
+            Some(Event::Synced(_)) => session.terminal.notice("these are open; watching for news"),
+            Some(Event::Restarted(_)) => session.terminal.notice("messages were dropped; all open incidents follow"),
+            None => {}
+        }
+    }
+    Err(Failure::WatchEnded)
+}
+
+/// One line: what it is, where it stands, and the message.
+fn news(incident: &pb::Incident, view: View, color: bool) -> String {
+    const LINE: &[Column<pb::Incident>] = &[
+        Column::text("", |incident, _| short(&incident.name).into()),
+        Column::text("", state),
+        Column::text("", |incident, _| word_of::<pb::IncidentStage>(incident.stage).into()),
+        Column::text("", |incident, _| app(incident).into()),
+        Column::text("", |incident, _| incident.message.as_str().into()),
+    ];
+    one_line(incident, LINE, view, color)
 }

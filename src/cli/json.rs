@@ -27,8 +27,11 @@ macro_rules! named {
 }
 
 named! {
-    AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse DeadLetter Departure Destination EstimateLoadResponse ExtendLeaseResponse
-    GetTokenUsageStatementResponse Incident InviteMemberResponse Job JobResult Key Lease Manager Member Network Notice NoticeSettings Profile PushSubscription ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session StartConnectionResponse Team TeamLoad Token TokenUsageRow
+    AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse DeadLetter
+    DeadSpan Departure Destination EstimateLoadResponse ExtendLeaseResponse GetTokenUsageStatementResponse Incident
+    InviteMemberResponse Job JobResult Key Lease Manager Member Network Notice NoticeSettings Profile
+    PushSubscription ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session
+    StartConnectionResponse Team TeamLoad Token TokenUsageRow
 }
 
 const OPTIONS: SerializeOptions =

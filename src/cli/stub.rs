@@ -238,6 +238,7 @@ service! { TokenService {
     add_token: AddTokenRequest => AddTokenResponse,
     get_token: GetTokenRequest => GetTokenResponse,
     list_tokens: ListTokensRequest => ListTokensResponse,
+    list_dead_spans: ListDeadSpansRequest => ListDeadSpansResponse,
     update_token: UpdateTokenRequest => UpdateTokenResponse,
     pause_token: PauseTokenRequest => PauseTokenResponse,
     resume_token: ResumeTokenRequest => ResumeTokenResponse,

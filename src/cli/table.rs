@@ -138,6 +138,12 @@ pub fn grouped(number: i64) -> String {
     text
 }
 
+/// One row without titles, as a line.
+pub fn one_line<T>(row: &T, columns: &[Column<T>], view: View, color: bool) -> String {
+    let drawn = draw_table(std::slice::from_ref(row), columns, view, color, None);
+    drawn.lines().skip(1).map(|line| format!("{line}\n")).collect()
+}
+
 /// Rows under their titles. Without a width nothing is wrapped or left out.
 pub fn draw_table<T>(rows: &[T], columns: &[Column<T>], view: View, color: bool, width: Option<u16>) -> String {
     let cells: Vec<Vec<Cell>> =

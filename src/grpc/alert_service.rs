@@ -1,32 +1,23 @@
 //! `AlertService`: alerts, and the people who take notice of them.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tonic::{Request, Response, Status};
 
 use crate::base::ids::{AlertId, TeamId};
 use crate::domain::alert::{Alert, AlertKind, Detail, Level};
-use crate::grpc::authorization::{authorize, turned_away};
-use crate::grpc::call::Closing;
+use crate::grpc::authorization::authorize;
 use crate::grpc::change::{answers, asked, change};
 use crate::grpc::convert::{from_timestamp, name_in, optional_timestamp, timestamp};
 use crate::grpc::fields::{COMMENT, check_text, child_in, team_or_all};
 use crate::grpc::load_message::{advice, causes, ratio};
-use crate::grpc::load_service::closed;
 use crate::grpc::page::Page;
 use crate::grpc::pb::watch_alerts_response::Event;
 use crate::grpc::pb::{self, alert_service_server::AlertService};
 use crate::grpc::status::{FieldMistakes, Refusal};
-use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
+use crate::grpc::watching::{Messages, Subject, watch};
 use crate::service::{AlertError, AlertStanding, Broker, Caller, ListAlerts, standing};
-
-const WATCH: &str = "AlertService/WatchAlerts";
 
 /// The service, for a broker.
 pub struct AlertServer(pub Broker);
@@ -75,112 +66,66 @@ impl AlertService for AlertServer {
         .await
     }
 
-    type WatchAlertsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchAlertsResponse, Status>> + Send>>;
+    type WatchAlertsStream = Messages<pb::WatchAlertsResponse>;
 
     async fn watch_alerts(
         &self,
         request: Request<pb::WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
-        let caller = authorize(&self.0, &request, WATCH)?;
-        let closing = request.extensions().get::<Closing>().cloned();
+        let caller = authorize(&self.0, &request, AlertsOf::CALL)?;
         let team = asked(request.get_ref(), |request, mistakes| team_or_all("parent", &request.parent, mistakes))?;
         if let Some(team) = team.as_ref().filter(|team| self.0.directory.team(team).is_none()) {
             return Err(Refusal::from(AlertError::TeamNotFound(team.clone())).status());
         }
-        let mut watching = WatchingAlerts {
-            _place: self.0.watch.stream_place().ok_or_else(too_many_streams)?,
-            changes: self.0.watch.watch_alerts(),
-            broker: self.0.clone(),
-            caller,
-            team,
-            closing,
-            pending: VecDeque::new(),
-            over: false,
-        };
-        watching.begin().await?;
-        Ok(Response::new(Box::pin(stream::unfold(watching, WatchingAlerts::next))))
+        watch(&self.0, caller, &request, AlertsOf(team)).await
     }
 }
 
 answers! { AcknowledgeAlertResponse { alert } = alert_message, of Alert; }
 
-/// A stream of alerts. What a slow reader has not taken stays in the broadcast, and is put together when it comes: of each alert
-/// only the latest state. If the broadcast overflows, it begins anew.
-struct WatchingAlerts {
-    broker: Broker,
-    caller: Caller,
-    team: Option<TeamId>,
-    changes: Receiver<Arc<Alert>>,
-    closing: Option<Closing>,
-    _place: OwnedSemaphorePermit,
-    pending: VecDeque<Event>,
-    over: bool,
+/// The alerts of a team, or of all.
+struct AlertsOf(Option<TeamId>);
+
+#[tonic::async_trait]
+impl Subject for AlertsOf {
+    const CALL: &'static str = "AlertService/WatchAlerts";
+    type Change = Arc<Alert>;
+    type Message = pb::WatchAlertsResponse;
+
+    fn changes(&self, broker: &Broker) -> Receiver<Arc<Alert>> {
+        broker.watch.watch_alerts()
+    }
+
+    async fn open(&self, broker: &Broker, _: &Caller) -> Result<Vec<pb::WatchAlertsResponse>, Status> {
+        let open = broker.open_alerts(self.0.as_ref()).await.map_err(Refusal::from)?;
+        Ok(open.iter().map(|alert| told(broker, alert)).collect())
+    }
+
+    fn is_same(&self, one: &Arc<Alert>, other: &Arc<Alert>) -> bool {
+        one.id == other.id
+    }
+
+    async fn message(
+        &self,
+        broker: &Broker,
+        _: &Caller,
+        alert: Arc<Alert>,
+    ) -> Result<Option<pb::WatchAlertsResponse>, Status> {
+        let wanted = self.0.as_ref().is_none_or(|team| alert.key.load.team == *team);
+        Ok(wanted.then(|| told(broker, &alert)))
+    }
+
+    fn synced() -> pb::WatchAlertsResponse {
+        pb::WatchAlertsResponse { event: Some(Event::Synced(true)) }
+    }
+
+    fn restarted() -> pb::WatchAlertsResponse {
+        pb::WatchAlertsResponse { event: Some(Event::Restarted(true)) }
+    }
 }
 
-impl WatchingAlerts {
-    /// Every open alert, then the mark that these were all.
-    async fn begin(&mut self) -> Result<(), Status> {
-        let open = self.broker.open_alerts(self.team.as_ref()).await.map_err(Refusal::from)?;
-        let event = |alert: &Alert| Event::Alert(Box::new(alert_message(&self.broker, alert)));
-        self.pending.extend(open.iter().map(event));
-        self.pending.push_back(Event::Synced(true));
-        Ok(())
-    }
-
-    async fn next(mut self) -> Option<(Result<pb::WatchAlertsResponse, Status>, Self)> {
-        if self.over {
-            return None;
-        }
-        let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
-        let told = tokio::select! {
-            biased;
-            status = turned_away(&broker, &caller, WATCH) => Err(status),
-            told = self.event() => told,
-            () = broker.tasks.stopped() => Err(shutting_down()),
-            () = closed(closing) => return None,
-        };
-        self.over = told.is_err();
-        Some((told.map(|event| pb::WatchAlertsResponse { event: Some(event) }), self))
-    }
-
-    async fn event(&mut self) -> Result<Event, Status> {
-        loop {
-            if let Some(event) = self.pending.pop_front() {
-                return Ok(event);
-            }
-            match self.changes.recv().await {
-                Ok(alert) => self.take_in(alert)?,
-                Err(RecvError::Lagged(_)) => self.begin_anew().await?,
-                Err(RecvError::Closed) => return Err(shutting_down()),
-            }
-        }
-    }
-
-    /// Takes this change and all that wait, of each alert the latest.
-    fn take_in(&mut self, first: Arc<Alert>) -> Result<(), Status> {
-        let mut changed = vec![first];
-        loop {
-            match self.changes.try_recv() {
-                Ok(alert) => {
-                    changed.retain(|before| before.id != alert.id);
-                    changed.push(alert);
-                }
-                // An overflow shows again with the next receive.
-                Err(TryRecvError::Empty | TryRecvError::Lagged(_)) => break,
-                Err(TryRecvError::Closed) => return Err(shutting_down()),
-            }
-        }
-        let wanted = changed.iter().filter(|alert| self.team.as_ref().is_none_or(|team| alert.key.load.team == *team));
-        self.pending.extend(wanted.map(|alert| Event::Alert(Box::new(alert_message(&self.broker, alert)))));
-        Ok(())
-    }
-
-    async fn begin_anew(&mut self) -> Result<(), Status> {
-        self.changes = self.broker.watch.watch_alerts();
-        self.pending.clear();
-        self.pending.push_back(Event::Restarted(true));
-        self.begin().await
-    }
+fn told(broker: &Broker, alert: &Alert) -> pb::WatchAlertsResponse {
+    pb::WatchAlertsResponse { event: Some(Event::Alert(Box::new(alert_message(broker, alert)))) }
 }
 
 fn read_filter(request: &pb::ListAlertsRequest, mistakes: &mut FieldMistakes) -> Option<ListAlerts> {

@@ -101,6 +101,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("TokenService/ImportTokens", Rule::Admin),
     ("TokenService/GetToken", Rule::Operator),
     ("TokenService/ListTokens", Rule::Operator),
+    ("TokenService/ListDeadSpans", Rule::OfTeam),
     ("TokenService/UpdateToken", Rule::Admin),
     ("TokenService/PauseToken", Rule::Admin),
     ("TokenService/ResumeToken", Rule::Admin),
@@ -134,6 +135,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("IncidentService/GetIncident", Rule::Operator),
     ("IncidentService/AcknowledgeIncident", Rule::Admin),
     ("IncidentService/CloseIncident", Rule::Admin),
+    ("IncidentService/WatchIncidents", Rule::Operator),
     ("AuditService/ListAuditEvents", Rule::Operator),
     ("AuditService/GetTokenUsageStatement", Rule::Operator),
 ];

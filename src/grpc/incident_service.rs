@@ -1,5 +1,6 @@
 //! `IncidentService`: what hit many tokens at once, and the people who look at it.
 
+use tokio::sync::broadcast::Receiver;
 use tonic::{Request, Response, Status};
 
 use crate::base::ids::IncidentId;
@@ -9,10 +10,12 @@ use crate::grpc::change::{answers, asked, change};
 use crate::grpc::convert::{name_in, optional_timestamp, timestamp};
 use crate::grpc::fields::{COMMENT, check_text, count, small};
 use crate::grpc::page::Page;
+use crate::grpc::pb::watch_incidents_response::Event;
 use crate::grpc::pb::{self, incident_service_server::IncidentService};
 use crate::grpc::status::Refusal;
-use crate::service::incidents::IncidentView;
-use crate::service::{Broker, IncidentFilter};
+use crate::grpc::watching::{Messages, Subject, watch};
+use crate::service::incidents::{IncidentView, MOST_OPEN};
+use crate::service::{Broker, Caller, IncidentFilter};
 
 /// The service, for a broker.
 pub struct IncidentServer(pub Broker);
@@ -90,6 +93,63 @@ impl IncidentService for IncidentServer {
         })
         .await
     }
+
+    type WatchIncidentsStream = Messages<pb::WatchIncidentsResponse>;
+
+    async fn watch_incidents(
+        &self,
+        request: Request<pb::WatchIncidentsRequest>,
+    ) -> Result<Response<Self::WatchIncidentsStream>, Status> {
+        let caller = authorize(&self.0, &request, Incidents::CALL)?;
+        watch(&self.0, caller, &request, Incidents).await
+    }
+}
+
+/// All incidents.
+struct Incidents;
+
+#[tonic::async_trait]
+impl Subject for Incidents {
+    const CALL: &'static str = "IncidentService/WatchIncidents";
+    type Change = IncidentId;
+    type Message = pb::WatchIncidentsResponse;
+
+    fn changes(&self, broker: &Broker) -> Receiver<IncidentId> {
+        broker.watch.watch_incidents()
+    }
+
+    async fn open(&self, broker: &Broker, caller: &Caller) -> Result<Vec<pb::WatchIncidentsResponse>, Status> {
+        let wanted = IncidentFilter { open: Some(true), ..IncidentFilter::default() };
+        let open = broker.list_incidents(caller, wanted, MOST_OPEN).await.map_err(Refusal::from)?;
+        // The newest comes last, as news do.
+        Ok(open.iter().rev().map(|view| told(broker, view)).collect())
+    }
+
+    fn is_same(&self, one: &IncidentId, other: &IncidentId) -> bool {
+        one == other
+    }
+
+    async fn message(
+        &self,
+        broker: &Broker,
+        caller: &Caller,
+        changed: IncidentId,
+    ) -> Result<Option<pb::WatchIncidentsResponse>, Status> {
+        let view = broker.get_incident(caller, changed).await.map_err(Refusal::from)?;
+        Ok(Some(told(broker, &view)))
+    }
+
+    fn synced() -> pb::WatchIncidentsResponse {
+        pb::WatchIncidentsResponse { event: Some(Event::Synced(true)) }
+    }
+
+    fn restarted() -> pb::WatchIncidentsResponse {
+        pb::WatchIncidentsResponse { event: Some(Event::Restarted(true)) }
+    }
+}
+
+fn told(broker: &Broker, view: &IncidentView) -> pb::WatchIncidentsResponse {
+    pb::WatchIncidentsResponse { event: Some(Event::Incident(Box::new(incident_message(broker, view)))) }
 }
 
 answers! {

@@ -38,3 +38,4 @@ pub mod unary;
 mod watch_refusals;
 #[cfg(test)]
 mod watch_tests;
+mod watching;

@@ -31,10 +31,10 @@ macro_rules! paged {
 paged! {
     GetTokenUsageStatementRequest, ListAlertsRequest, ListAppsRequest, ListAuditEventsRequest,
     ListCollectorsRequest, ListConnectableProfilesRequest, ListConnectionsRequest, ListDeadLettersRequest,
-    ListDestinationsRequest, ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest, ListKeysRequest,
-    ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest, ListNoticesRequest,
-    ListProfilesRequest, ListPushSubscriptionsRequest, ListSessionsRequest, ListTeamLoadsRequest, ListTeamsRequest,
-    ListTokensAtRiskRequest, ListTokensRequest,
+    ListDeadSpansRequest, ListDestinationsRequest, ListIncidentsRequest, ListJobResultsRequest, ListJobsRequest,
+    ListKeysRequest, ListLeasesRequest, ListManagersRequest, ListMembersRequest, ListNetworksRequest,
+    ListNoticesRequest, ListProfilesRequest, ListPushSubscriptionsRequest, ListSessionsRequest, ListTeamLoadsRequest,
+    ListTeamsRequest, ListTokensAtRiskRequest, ListTokensRequest,
 }
 
 /// Which page is wanted.

@@ -9,17 +9,19 @@ use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::grpc::authorization::authorize;
 use crate::grpc::change::{asked, change};
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, token_service_server::TokenService};
 use crate::grpc::status::Refusal;
-use crate::service::Broker;
+use crate::service::dead_spans::DeadSpanView;
+use crate::service::{Broker, DeadSpanFilter};
 
-pub(in crate::grpc) use message::token_message;
-use message::{bucket_message, dead_span, revocation_message};
-use read::{read_add, read_call, read_invalidate, read_list, read_name, read_update};
+use message::{bucket_message, revocation_message};
+pub(in crate::grpc) use message::{dead_span, token_message};
+use read::{read_add, read_call, read_dead_spans, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.
 pub struct TokenServer(pub Broker);
@@ -73,6 +75,25 @@ impl TokenService for TokenServer {
         let next_page_token = page.next(&self.0, last.as_deref());
         let tokens = found.iter().map(token_message).collect();
         Ok(Response::new(pb::ListTokensResponse { tokens, next_page_token }))
+    }
+
+    async fn list_dead_spans(
+        &self,
+        request: Request<pb::ListDeadSpansRequest>,
+    ) -> Result<Response<pb::ListDeadSpansResponse>, Status> {
+        let caller = authorize(&self.0, &request, "TokenService/ListDeadSpans")?;
+        let request = request.into_inner();
+        let (team, filter) = asked(&request, read_dead_spans)?;
+        let page = Page::of(&self.0, "dead spans", &request)?;
+        let filter = DeadSpanFilter { after: page.after_id(read_span_cursor), ..filter };
+        let most = u32::try_from(page.size + 1).unwrap_or(u32::MAX);
+        let mut listed = self.0.list_dead_spans(&caller, &team, filter, most).await.map_err(Refusal::from)?;
+        let more = listed.len() > page.size;
+        listed.truncate(page.size);
+        let last = listed.last().filter(|_| more).map(span_cursor);
+        let next_page_token = page.next(&self.0, last.as_deref());
+        let dead_spans = listed.iter().map(dead_span).collect();
+        Ok(Response::new(pb::ListDeadSpansResponse { dead_spans, next_page_token }))
     }
 
     async fn update_token(
@@ -164,6 +185,17 @@ impl TokenService for TokenServer {
 /// A page of tokens ends at a token of a team.
 fn cursor(team: &TeamId, token: TokenId) -> Vec<u8> {
     [&token.as_bytes()[..], team.as_str().as_bytes()].concat()
+}
+
+/// When a span ended, and its token.
+fn span_cursor(view: &DeadSpanView) -> Vec<u8> {
+    [&view.token.as_bytes()[..], &view.span.until.micros().to_be_bytes()].concat()
+}
+
+fn read_span_cursor(cursor: &[u8]) -> Result<(Timestamp, TokenId), ()> {
+    let (token, until) = cursor.split_at_checked(16).ok_or(())?;
+    let until = i64::from_be_bytes(until.try_into().map_err(|_| ())?);
+    Ok((Timestamp::from_micros(until), TokenId::from_slice(token).map_err(|_| ())?))
 }
 
 fn read_cursor(cursor: &[u8]) -> Result<(TeamId, TokenId), ()> {

@@ -1,20 +1,24 @@
-//! Loads and alerts as clients see them.
+//! Loads, alerts and incidents as clients see them.
 
 use futures_util::StreamExt;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::base::ids::{AlertId, EventId};
+use crate::domain::incident::{Detected, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::notice::{Event as Notable, Fact};
 use crate::grpc::alert_service::AlertServer;
+use crate::grpc::incident_service::IncidentServer;
 use crate::grpc::load_service::LoadServer;
 use crate::grpc::member_service::MemberServer;
 use crate::grpc::notice_service::NoticeServer;
 use crate::grpc::pb::watch_alerts_response::Event;
+use crate::grpc::pb::watch_incidents_response::Event as IncidentEvent;
 use crate::grpc::pb::{
-    self, alert_service_server::AlertService, load_service_server::LoadService, member_service_server::MemberService,
-    notice_service_server::NoticeService,
+    self, alert_service_server::AlertService, incident_service_server::IncidentService,
+    load_service_server::LoadService, member_service_server::MemberService, notice_service_server::NoticeService,
 };
+use crate::service::testing::TestBroker;
 use crate::service::watched::{HOLD, ROUND, Watched};
 
 /// The span that loads are judged over.
@@ -209,4 +213,39 @@ async fn a_member_watches_its_notices_and_is_told_if_it_misses_some() {
     assert!(matches!(events.next().await.unwrap().unwrap().event, Some(Told::Notice(_))), "the rest follows");
     let nobody = server.watch_notices(ask(parent.replace("mem_", "mem_f")[..parent.len()].to_owned())).await;
     assert_eq!(reason(&nobody.err().unwrap()), "MEMBER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn incidents_are_watched() {
+    let test = TestBroker::start().await;
+    let server = IncidentServer(test.broker.clone());
+    let with_key = || {
+        let mut request = Request::new(pb::WatchIncidentsRequest {});
+        request.metadata_mut().insert("authorization", format!("Bearer {}", test.admin_key).parse().unwrap());
+        request
+    };
+    let mut events = server.watch_incidents(with_key()).await.unwrap().into_inner();
+    let now = test.broker.now();
+    let found = Detected { kind: IncidentKind::NetworkReset, started_at: now, persons: 5 };
+    let progress = Progress::begin(found, SeenIn::Calls, now);
+    test.broker.engine.restore_incident(&"x".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+    test.broker.watch_incidents().await.unwrap();
+    assert_eq!(next_of(&mut events).await, IncidentEvent::Synced(true));
+    let IncidentEvent::Incident(opened) = next_of(&mut events).await else { panic!("no incident") };
+    assert_eq!((opened.state(), opened.persons), (pb::IncidentState::Open, 5));
+    let id = opened.name.rsplit('/').next().unwrap().parse().unwrap();
+    // Two changes that are not read become one.
+    test.broker.acknowledge_incident(&test.admin, id, "seen").await.unwrap();
+    test.broker.close_incident(&test.admin, id, Outcome::Recovered, "over").await.unwrap();
+    let IncidentEvent::Incident(closed) = next_of(&mut events).await else { panic!("no incident") };
+    assert_eq!((&closed.name, closed.state()), (&opened.name, pb::IncidentState::Closed));
+    let mut late = server.watch_incidents(with_key()).await.unwrap().into_inner();
+    assert_eq!(next_of(&mut late).await, IncidentEvent::Synced(true), "what is over is not shown again");
+    test.stop().await;
+}
+
+async fn next_of(
+    events: &mut (impl futures_util::Stream<Item = Result<pb::WatchIncidentsResponse, Status>> + Unpin),
+) -> IncidentEvent {
+    events.next().await.unwrap().unwrap().event.unwrap()
 }

@@ -79,7 +79,7 @@ impl Broker {
             let reserve = self.team_reserve(team);
             self.engine.put_token(&token, reserve, stored.sealed_access.clone());
             match self.store.change_consent(after.clone(), change).await {
-                Ok(()) => {
+                Ok(_) => {
                     let gone = after.withdrawn;
                     self.engine.recall_leases(|lease| lease.token == id && gone.contains(lease.purpose));
                     return Ok(made);

@@ -17,6 +17,7 @@ mod clock;
 pub mod collectors;
 pub mod connect;
 pub mod consents;
+pub mod dead_spans;
 mod directory;
 mod estimate_load;
 pub mod import_tokens;
@@ -87,7 +88,7 @@ use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
 pub use crate::engine::{AcquireError, Recall};
-pub use crate::store::{IncidentFilter, LeaseFilter, StoreError};
+pub use crate::store::{DeadSpanFilter, IncidentFilter, LeaseFilter, StoreError};
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};
 pub use authenticate::AuthenticateError;

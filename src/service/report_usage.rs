@@ -375,9 +375,9 @@ impl Broker {
             let settled_by_renewal = matches!(finding, Finding::Dead(Reason::Expired | Reason::NotAccepted));
             let in_doubt = finding == Finding::Doubtful;
             match self.store.change_token(change).await {
-                Ok(()) if in_doubt => return self.store.hasten_probe(token, self.now() + SETTLED_AFTER).await,
-                Ok(()) if settled_by_renewal => return self.hasten_renewal(&stored.token).await,
-                Ok(()) => return Ok(()),
+                Ok(_) if in_doubt => return self.store.hasten_probe(token, self.now() + SETTLED_AFTER).await,
+                Ok(_) if settled_by_renewal => return self.hasten_renewal(&stored.token).await,
+                Ok(_) => return Ok(()),
                 Err(TokenChangeError::Changed { .. }) => {}
                 Err(TokenChangeError::Store(error)) => return Err(error),
                 // It is gone, or as dead as can be.

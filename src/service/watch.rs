@@ -1,18 +1,19 @@
-//! What the broker's watching keeps in memory: the last loads, the states of alerts, and who listens.
+//! What the broker's watching keeps in memory: the last loads, the states of alerts, and who listens to these, to incidents and dead spans.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
-use crate::base::ids::NetworkId;
+use crate::base::ids::{IncidentId, NetworkId};
 use crate::domain::alert::Alert;
 use crate::service::background::BackgroundStatus;
+use crate::service::dead_spans::DeadSpanView;
 use crate::service::supply::NetworkSupply;
 use crate::service::team_load::Loads;
 use crate::service::watch_alerts::Book;
 
-/// How many changes of alerts a slow listener may fall behind before it has to begin anew.
+/// How many changes of alerts or incidents, or dead spans, a slow listener may fall behind before it has to begin anew.
 const CHANGES_KEPT: usize = 1000;
 /// Streams of loads and alerts that may be open at once.
 const MOST_STREAMS: usize = 1000;
@@ -22,6 +23,8 @@ pub struct Watch {
     loads: watch::Sender<Arc<Loads>>,
     supplies: Mutex<BTreeMap<NetworkId, Arc<NetworkSupply>>>,
     changes: broadcast::Sender<Arc<Alert>>,
+    dead_spans: broadcast::Sender<Arc<DeadSpanView>>,
+    incidents: broadcast::Sender<IncidentId>,
     /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
     pub(super) book: tokio::sync::Mutex<Book>,
     streams: Arc<Semaphore>,
@@ -36,6 +39,8 @@ impl Default for Watch {
             loads: watch::Sender::default(),
             supplies: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_KEPT),
+            dead_spans: broadcast::Sender::new(CHANGES_KEPT),
+            incidents: broadcast::Sender::new(CHANGES_KEPT),
             book: tokio::sync::Mutex::default(),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             status: BackgroundStatus::default(),
@@ -59,6 +64,16 @@ impl Watch {
         self.changes.subscribe()
     }
 
+    /// Dead spans as they end. A listener that falls behind is told so.
+    pub fn watch_dead_spans(&self) -> broadcast::Receiver<Arc<DeadSpanView>> {
+        self.dead_spans.subscribe()
+    }
+
+    /// Incidents whenever they change. A listener that falls behind is told so.
+    pub fn watch_incidents(&self) -> broadcast::Receiver<IncidentId> {
+        self.incidents.subscribe()
+    }
+
     /// A place for one more stream of loads or alerts, held as long as the stream is; `None`: all are taken.
     pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
         self.streams.clone().try_acquire_owned().ok()
@@ -71,6 +86,16 @@ impl Watch {
     pub(crate) fn tell_alert(&self, alert: Alert) {
         // Without listeners nobody is told, which is no failure.
         let _ = self.changes.send(Arc::new(alert));
+    }
+
+    pub(crate) fn tell_dead_span(&self, ended: Arc<DeadSpanView>) {
+        // Without listeners nobody is told, which is no failure.
+        let _ = self.dead_spans.send(ended);
+    }
+
+    pub(super) fn tell_incident(&self, changed: IncidentId) {
+        // Without listeners nobody is told, which is no failure.
+        let _ = self.incidents.send(changed);
     }
 
     pub(super) fn supply(&self, network: &NetworkId) -> Option<Arc<NetworkSupply>> {

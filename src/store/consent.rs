@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::base::ids::{MemberId, TokenId};
 use crate::domain::consent::Consent;
 use crate::domain::networks::Purposes;
+use crate::domain::reach::DeadSpan;
 use crate::store::database::Database;
 use crate::store::sql::{Row, Tx, values};
 use crate::store::token::change_token;
@@ -14,7 +15,8 @@ use crate::store::{StoreError, TokenChange, TokenChangeError};
 #[async_trait]
 pub trait ConsentStore: Send + Sync {
     /// Changes a token together with what its person agrees to: both or neither.
-    async fn change_consent(&self, consent: Consent, change: TokenChange) -> Result<(), TokenChangeError>;
+    async fn change_consent(&self, consent: Consent, change: TokenChange)
+    -> Result<Option<DeadSpan>, TokenChangeError>;
     /// At most `limit` consents of a token, the newest first.
     async fn list_consents(&self, token: TokenId, limit: u32) -> Result<Vec<Consent>, StoreError>;
 }
@@ -26,11 +28,16 @@ const LIST: &str = "SELECT token, at_us, purposes, withdrawn, text_version, memb
 
 #[async_trait]
 impl<D: Database> ConsentStore for D {
-    async fn change_consent(&self, consent: Consent, change: TokenChange) -> Result<(), TokenChangeError> {
+    async fn change_consent(
+        &self,
+        consent: Consent,
+        change: TokenChange,
+    ) -> Result<Option<DeadSpan>, TokenChangeError> {
         self.write(move |tx| {
             Box::pin(async move {
-                change_token(tx, &change).await?;
-                Ok(insert_consent(tx, &consent).await?)
+                let ended = change_token(tx, &change).await?;
+                insert_consent(tx, &consent).await?;
+                Ok(ended)
             })
         })
         .await

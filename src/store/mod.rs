@@ -59,7 +59,7 @@ pub use clock::{ClockStep, ClockStore};
 pub use connection::{ConnectionFilter, ConnectionStore, StoredConnection};
 pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
-pub use dead_span::DeadSpanStore;
+pub use dead_span::{DeadSpanFilter, DeadSpanStore, StoredDeadSpan};
 pub use departure::DepartureStore;
 pub use destination::{DestinationStore, StoredDestination};
 pub use doctor::{DoctorStore, Finding, Severity};

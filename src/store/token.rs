@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::domain::consent::Consent;
+use crate::domain::reach::DeadSpan;
 use crate::domain::token::{Token, TokenState};
 use crate::store::alert::AlertRow;
 use crate::store::{StoreError, StoredRenewal, StoredRevocation, Trail};
@@ -207,8 +208,8 @@ pub trait TokenStore: Send + Sync {
         tokens: Vec<NewToken>,
         progress: Option<ImportProgress>,
     ) -> Result<InsertedTokens, StoreError>;
-    /// Changes a token with what its change leaves beside it; all or nothing.
-    async fn change_token(&self, change: TokenChange) -> Result<(), TokenChangeError>;
+    /// Changes a token with what its change leaves beside it; all or nothing. Returns the dead span that the change ended, if it ended one.
+    async fn change_token(&self, change: TokenChange) -> Result<Option<DeadSpan>, TokenChangeError>;
     /// The token of that id.
     async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;
     /// At most `limit` tokens of a team, by id.

@@ -64,6 +64,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("Token.closed_operations", "as the messages in it"),
     ("CollectResync.more", "needs more leases than a message holds: see the stream tests of the lease service"),
     ("Sealing.damaged", "needs a store that was changed from outside: see the tests of sealing"),
+    (
+        "CollectResponse.dead_span",
+        "needs a token that is healed while the stream is open: see the stream tests of the lease service",
+    ),
+    ("WatchIncidentsResponse.restarted", "as WatchAlertsResponse.restarted"),
     ("WatchAlertsResponse.restarted", "needs a reader that falls behind: see the tests of watching"),
 ];
 
@@ -543,11 +548,17 @@ async fn losses(filled: &mut Filled, admin: &Client) {
     let clocks =
         format!("clocks {{ access_expire_time {{ {} }} refresh_expire_time {{ {} }} }}", in_days(-10), in_days(20));
     let secrets = r#"secrets { access_token: "old" refresh_token: "r" }"#;
-    let dee = format!(r#"parent: "teams/acme" token {{ {X} person: "dee" {clocks} }} {secrets}"#);
-    let dee = text(&filled.ask(admin, "TokenService/AddToken", &[&dee]).await, "token.name");
-    let row = format!(r#"rows {{ row: 1 token {{ {X} person: "dee" }} secrets {{ access_token: "new" }} }}"#);
+    let mut healed = Vec::new();
+    let mut rows = String::new();
+    for (number, person) in [(1, "dee"), (2, "dov")] {
+        let of_person = format!(r#"{X} person: "{person}" profile: "of-{person}""#);
+        let add = format!(r#"parent: "teams/acme" token {{ {of_person} {clocks} }} {secrets}"#);
+        healed.push(text(&filled.ask(admin, "TokenService/AddToken", &[&add]).await, "token.name"));
+        rows += &format!(r#"rows {{ row: {number} token {{ {of_person} }} secrets {{ access_token: "new" }} }}"#);
+    }
     let begin = r#"begin { parent: "teams/acme" import_id: "healing" allow_existing: true }"#;
-    filled.ask(admin, "TokenService/ImportTokens", &[begin, &format!("rows {{ {row} }}")]).await;
+    filled.ask(admin, "TokenService/ImportTokens", &[begin, &format!("rows {{ {rows} }}")]).await;
+    filled.ask(admin, "TokenService/ListDeadSpans", &[r#"parent: "teams/acme" page_size: 1"#]).await;
     let ends = format!("clocks {{ refresh_expire_time {{ {} }} }}", in_days(20));
     let lin =
         format!(r#"network: "networks/linkedin" kind: "user" person: "lin" scopes: "r_organization_social" {ends}"#);
@@ -559,7 +570,7 @@ async fn losses(filled: &mut Filled, admin: &Client) {
     let tube = text(&filled.ask(admin, "TokenService/AddToken", &[&tube]).await, "token.name");
     let invalidate = format!(r#"name: "{tube}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
-    for token in [dee, lin, tube] {
+    for token in healed.into_iter().chain([lin, tube]) {
         filled.ask(admin, "TokenService/GetToken", &[&format!(r#"name: "{token}""#)]).await;
     }
 }
@@ -573,6 +584,7 @@ async fn incidents(filled: &mut Filled, bench: &Bench) {
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
     bench.watch_incidents().await;
     bench.open_incident("youtube", "default").await;
+    filled.watched(admin, "IncidentService/WatchIncidents", "", 3).await;
     let named = format!(r#"name: "{incident}""#);
     filled.ask(admin, "IncidentService/GetIncident", &[&named]).await;
     filled.ask(admin, "IncidentService/ListIncidents", &["page_size: 1"]).await;

@@ -188,6 +188,7 @@ fn unexpected(event: &Event) -> Refused {
         Event::Recall(_) => "recall",
         Event::RetryAt(_) => "retry_at",
         Event::Resync(_) => "resync",
+        Event::DeadSpan(_) => "dead_span",
     };
     Refused::of(&format!("the broker answered a command with '{kind}', which does not answer it"))
 }

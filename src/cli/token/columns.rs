@@ -99,19 +99,31 @@ pub const RETENTION_CLOCKS: &[Column<pb::RetentionClock>] = &[
 ];
 
 /// When a token was dead.
-pub const DEAD_SPANS: &[Column<pb::DeadSpan>] = &[
-    Column::text("FROM", |span, view| view.time(span.start_time.as_ref())),
-    Column::text("UNTIL", |span, view| view.time(span.end_time.as_ref())),
-    Column::text("REASON", |span, _| word_of::<pb::TokenReason>(span.reason).into()),
-    Column::text("CAN BE FETCHED", |span, _| match span.reach() {
-        pb::HistoryReach::Whole => "all of it".into(),
-        pb::HistoryReach::Short => {
-            let reaches = exact(span.reaches.as_ref());
-            Cell::toned(format!("{} reaches back {reaches} only", span.operation), Tone::Warning)
-        }
-        pb::HistoryReach::Unknown | pb::HistoryReach::Unspecified => "not known".into(),
-    }),
+pub const DEAD_SPANS: &[Column<pb::DeadSpan>] = &[SPAN_FROM, SPAN_UNTIL, SPAN_REASON, SPAN_REACH];
+
+/// When the tokens of a team were dead.
+pub const TEAM_DEAD_SPANS: &[Column<pb::DeadSpan>] = &[
+    Column::text("TOKEN", |span, _| short(&span.token).into()),
+    Column::text("NETWORK", |span, _| short(&span.network).into()),
+    Column::text("PROFILE", |span, _| span.profile.as_str().into()),
+    SPAN_FROM,
+    SPAN_UNTIL,
+    SPAN_REASON,
+    SPAN_REACH,
 ];
+
+const SPAN_FROM: Column<pb::DeadSpan> = Column::text("FROM", |span, view| view.time(span.start_time.as_ref()));
+const SPAN_UNTIL: Column<pb::DeadSpan> = Column::text("UNTIL", |span, view| view.time(span.end_time.as_ref()));
+const SPAN_REASON: Column<pb::DeadSpan> =
+    Column::text("REASON", |span, _| word_of::<pb::TokenReason>(span.reason).into());
+const SPAN_REACH: Column<pb::DeadSpan> = Column::text("CAN BE FETCHED", |span, _| match span.reach() {
+    pb::HistoryReach::Whole => "all of it".into(),
+    pb::HistoryReach::Short => {
+        let reaches = exact(span.reaches.as_ref());
+        Cell::toned(format!("{} reaches back {reaches} only", span.operation), Tone::Warning)
+    }
+    pb::HistoryReach::Unknown | pb::HistoryReach::Unspecified => "not known".into(),
+});
 
 fn clocks(token: &pb::Token) -> Option<&pb::TokenClocks> {
     token.clocks.as_ref()

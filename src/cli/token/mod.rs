@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 pub use self::columns::{COLUMNS, facts, window};
 
-use self::columns::{BUCKETS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS};
+use self::columns::{BUCKETS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS, TEAM_DEAD_SPANS};
 use super::failure::Failure;
 use super::import;
 use super::names::{top, under};
@@ -42,6 +42,9 @@ pub enum TokenCommand {
         /// The token's id, `tok_…`.
         token: String,
     },
+    /// List the spans in which tokens were dead and after which they were healed: what collectors have to fetch anew.
+    #[command(after_help = "Example:\n  token-broker token dead-spans --network x --since 7d")]
+    DeadSpans(DeadSpanArgs),
     /// Take tokens out of use until they are resumed. Their leases are recalled.
     Pause(Several),
     /// Take paused tokens into use again.
@@ -202,6 +205,19 @@ pub struct ListArgs {
     profile: String,
 }
 
+/// Options of `token dead-spans`.
+#[derive(Args)]
+pub struct DeadSpanArgs {
+    #[command(flatten)]
+    paging: Paging,
+    /// Only this network's.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    network: String,
+    /// Only spans that ended since: a span before now, or a time.
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    since: Option<When>,
+}
+
 /// Tokens to change in the same way.
 #[derive(Args)]
 pub struct Several {
@@ -218,6 +234,7 @@ pub async fn run(command: TokenCommand, session: &mut Session) -> Result<(), Fai
         TokenCommand::Add(args) => add(session, *args).await,
         TokenCommand::Import(args) => import::run(args, session).await,
         TokenCommand::List(args) => list(session, args).await,
+        TokenCommand::DeadSpans(args) => dead_spans(session, args).await,
         TokenCommand::Show { token } => show(session, &token).await,
         TokenCommand::Pause(several) => each(session, several, Change::Pause).await,
         TokenCommand::Resume(several) => each(session, several, Change::Resume).await,
@@ -303,6 +320,23 @@ async fn list(session: &mut Session, args: ListArgs) -> Result<(), Failure> {
             fetch,
         )
         .await
+}
+
+async fn dead_spans(session: &mut Session, args: DeadSpanArgs) -> Result<(), Failure> {
+    let client = TokenServiceClient::new(session.client());
+    let now = session.now();
+    let filter = pb::ListDeadSpansRequest {
+        parent: session.team().await?,
+        network: top("networks", &args.network),
+        start_time: args.since.map(|when| when.before(now)),
+        ..pb::ListDeadSpansRequest::default()
+    };
+    let fetch = async |page_size, page_token| {
+        let request = pb::ListDeadSpansRequest { page_size, page_token, ..filter.clone() };
+        let answer = client.clone().list_dead_spans(request).await?.into_inner();
+        Ok(Page { items: answer.dead_spans, next: answer.next_page_token })
+    };
+    session.list(TEAM_DEAD_SPANS, &args.paging, "no token was dead", fetch).await
 }
 
 async fn show(session: &mut Session, token: &str) -> Result<(), Failure> {

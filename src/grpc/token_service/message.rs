@@ -5,7 +5,7 @@ use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Owner};
 use crate::domain::pool::BucketView;
 use crate::domain::probe::CheckOutcome;
-use crate::domain::reach::{DeadSpan, Reach, RetentionClock};
+use crate::domain::reach::{Reach, RetentionClock};
 use crate::domain::revocation::Standing;
 use crate::domain::token::{Reason, Status, Token, TokenState};
 use crate::grpc::change::answers;
@@ -13,6 +13,7 @@ use crate::grpc::convert::{duration, optional_timestamp, timestamp};
 use crate::grpc::fields::{count, from_purposes, small};
 use crate::grpc::network_message::{owner, verification, window_message};
 use crate::grpc::pb;
+use crate::service::dead_spans::DeadSpanView;
 use crate::service::revoke::StoredRevocation;
 use crate::service::tokens::{ShownState, TokenView};
 
@@ -72,7 +73,8 @@ fn retention_clock(clock: &RetentionClock) -> pb::RetentionClock {
 }
 
 /// A span in which a token was dead.
-pub fn dead_span((span, reach): &(DeadSpan, Reach)) -> pb::DeadSpan {
+pub fn dead_span(view: &DeadSpanView) -> pb::DeadSpan {
+    let DeadSpanView { team, token, network, profile, span, reach } = view;
     let (word, operation, reaches) = match reach {
         Reach::Whole => (pb::HistoryReach::Whole, String::new(), None),
         Reach::Unknown => (pb::HistoryReach::Unknown, String::new(), None),
@@ -85,6 +87,9 @@ pub fn dead_span((span, reach): &(DeadSpan, Reach)) -> pb::DeadSpan {
         reach: word.into(),
         operation,
         reaches,
+        token: format!("teams/{team}/tokens/{token}"),
+        network: format!("networks/{network}"),
+        profile: profile.clone().unwrap_or_default(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::grpc::fields::{
 };
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
+use crate::service::DeadSpanFilter;
 use crate::service::tokens::{AddToken, ShownState, TokenListFilter, UpdateToken};
 
 /// The longest id of a person or profile, in characters.
@@ -209,6 +210,20 @@ pub fn read_list(request: &pb::ListTokensRequest, mistakes: &mut FieldMistakes) 
     let profile = Some(request.profile.clone()).filter(|profile| given(profile));
     let needs_reconnecting = request.needs_reconnecting;
     Some(TokenListFilter { team: team?, network, kind, status, profile, state, needs_reconnecting })
+}
+
+/// Which dead spans to list, and whose.
+pub fn read_dead_spans(
+    request: &pb::ListDeadSpansRequest,
+    mistakes: &mut FieldMistakes,
+) -> Option<(TeamId, DeadSpanFilter)> {
+    let team = name_in("parent", "teams", &request.parent, mistakes);
+    let network = match request.network.as_str() {
+        "" => None,
+        named => name_in("network", "networks", named, mistakes),
+    };
+    let from = request.start_time.as_ref().map(from_timestamp);
+    Some((team?, DeadSpanFilter { network, from, after: None }))
 }
 
 fn read_state(value: i32, mistakes: &mut FieldMistakes) -> Option<ShownState> {

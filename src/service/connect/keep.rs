@@ -122,8 +122,9 @@ impl Broker {
             alerts: Vec::new(),
         };
         match self.store.change_consent(consent, change).await {
-            Ok(()) => {
+            Ok(ended) => {
                 self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                self.tell_dead_span(&token, ended);
                 Ok(Some(id))
             }
             Err(TokenChangeError::Changed { .. }) => Ok(None),

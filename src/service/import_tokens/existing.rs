@@ -38,8 +38,9 @@ impl Import {
             alerts: Vec::new(),
         });
         match made.await {
-            Ok(()) => {
+            Ok(ended) => {
                 broker.engine.put_token(&token, broker.team_reserve(&token.team), access);
+                broker.tell_dead_span(&token, ended);
                 Ok(Outcome::Updated(Some(id)))
             }
             Err(TokenChangeError::Store(error)) => Err(error.into()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entry, name_of};
+use super::{Entry, MOST_OPEN, name_of};
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId};
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress};
 use crate::domain::notice::{Event, Fact};
@@ -14,9 +14,6 @@ use crate::telemetry::IncidentRow;
 /// Tokens that are worked off in one transaction, and so many transactions in one run: 20,000 tokens a second, with room for others.
 const AT_ONCE: u32 = 500;
 const ROUNDS: usize = 40;
-/// Incidents that can be open: one for each app.
-const MOST_OPEN: u32 = 10_000;
-
 impl Broker {
     /// Takes up the incidents that were open when an earlier run ended.
     pub(in crate::service) async fn restore_incidents(&self) -> Result<(), StoreError> {
@@ -91,6 +88,7 @@ impl Broker {
         let trail = Trail::from(audit).telling([self.opened(&incident, None)]);
         let (message, id) = (incident.message(), incident.id);
         if self.store.open_incident(incident.clone(), trail).await? {
+            self.watch.tell_incident(id);
             tracing::error!(network = %incident.network, app = %incident.app, incident = %id, "{message}");
             return Ok(Entry { incident, told: BTreeSet::new() });
         }
@@ -110,6 +108,9 @@ impl Broker {
             Trail::from(self.audit(&Caller::Broker, "incident.progress", name_of(incident.id), detail))
         });
         self.store.update_incident(incident.clone(), trail).await?;
+        if changed {
+            self.watch.tell_incident(incident.id);
+        }
         entry.incident = incident;
         Ok(())
     }
@@ -122,6 +123,7 @@ impl Broker {
         let audit = self.audit(&Caller::Broker, "incident.close", name_of(incident.id), detail);
         let trail = Trail::from(audit).telling(self.closing_events(&incident, &entry.told));
         self.store.update_incident(incident.clone(), Some(trail)).await?;
+        self.watch.tell_incident(incident.id);
         tracing::warn!(network = %incident.network, app = %incident.app, incident = %incident.id, outcome = outcome.as_str(), "an incident is over");
         Ok(())
     }

@@ -19,6 +19,8 @@ use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{IncidentFilter, StoreError};
 
+/// Incidents that can be open: one for each app.
+pub const MOST_OPEN: u32 = 10_000;
 /// Tokens of an incident that are shown as examples.
 const SHOWN: u32 = 10;
 
@@ -170,6 +172,7 @@ impl Broker {
         let events = if closes { self.closing_events(&incident, &entry.told) } else { Vec::new() };
         let trail = attempt.trail(audit, &view).telling(events);
         self.store.update_incident(incident.clone(), Some(trail)).await?;
+        self.watch.tell_incident(id);
         entry.incident = incident;
         if closes {
             let Incident { network, app, .. } = &entry.incident;

@@ -218,7 +218,7 @@ impl Broker {
                 alerts: Vec::new(),
             });
             match changed.await {
-                Ok(()) => {
+                Ok(_) => {
                     let reserve = self.team_reserve(&after.team);
                     self.engine.put_token(&after, reserve, stored.sealed_access);
                     return Ok(());

@@ -276,9 +276,10 @@ impl Broker {
                 alerts: Vec::new(),
             };
             match self.store.change_token(change).await {
-                Ok(()) => {
+                Ok(ended) => {
                     self.engine.note_renewal(&begun.token, Evidence::Works);
                     self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                    self.tell_dead_span(&token, ended);
                     self.engine.note_worked(&token.network, id);
                     return Ok(made);
                 }
@@ -384,7 +385,7 @@ impl Broker {
             alerts: Vec::new(),
         });
         match changed.await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(TokenChangeError::Store(error)) => Err(error.into()),
             Err(_) => Err(TokenError::Contended(before.id).into()),
         }

@@ -4,16 +4,11 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
 use crate::domain::probe::LastCheck;
-use crate::domain::reach::{
-    DeadSpan, NeedsReconnecting, Reach, RetentionClock, needs_reconnecting, reach, retention_clocks,
-};
+use crate::domain::reach::{NeedsReconnecting, RetentionClock, needs_reconnecting, retention_clocks};
 use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
 use crate::service::Broker;
 use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
 use crate::store::{StoreError, TokenFilter};
-
-/// Dead spans that are shown of a token.
-const DEAD_SPANS: u32 = 20;
 
 /// How a token's state is shown: with what only its clocks and its pool know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,15 +76,6 @@ impl Broker {
         let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(id)).unwrap_or_default();
         let check = self.store.find_check(id).await?;
         Ok((TokenView { check, ..self.view_token(token) }, buckets))
-    }
-
-    /// The spans in which a token was dead, the newest first, each with whether what was missed can be fetched.
-    pub async fn dead_spans(&self, token: &Token) -> Result<Vec<(DeadSpan, Reach)>, StoreError> {
-        let network = self.catalogue.network(token.network.as_str());
-        let spans = self.store.dead_spans(token.id, DEAD_SPANS).await?;
-        let now = self.now();
-        let reaches = |span: &DeadSpan| network.map_or(Reach::Unknown, |network| reach(network, span, now));
-        Ok(spans.into_iter().map(|span| (span, reaches(&span))).collect())
     }
 
     /// At most `limit` tokens after `after` (the last one of the page before), and whether there are more: team by team, each team's

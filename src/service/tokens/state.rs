@@ -169,12 +169,12 @@ impl Broker {
             alerts: Vec::new(),
         });
         match changed.await {
-            Ok(()) if change.shreds => {
+            Ok(_) if change.shreds => {
                 let reserve = self.team_reserve(&token.team);
                 self.engine.put_token(&token, reserve, Vec::new());
                 Ok(made)
             }
-            Ok(()) => {
+            Ok(_) => {
                 self.engine.change_token_state(&token.network, token.id, |present| {
                     decide(present, self.now()).unwrap_or(present)
                 });

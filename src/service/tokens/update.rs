@@ -63,7 +63,7 @@ impl Broker {
                 alerts: Vec::new(),
             });
             match changed.await {
-                Ok(()) => {
+                Ok(_) => {
                     self.engine.put_token(&token, self.team_reserve(team), stored.sealed_access);
                     return Ok(made);
                 }

@@ -61,7 +61,7 @@ const CHANGES: &[(&str, Make)] = &[
     }),
     ("token.pause", |store, trail| {
         Box::pin(async {
-            store.change_token(pause(trail)).await.map_err(|error| match error {
+            store.change_token(pause(trail)).await.map(drop).map_err(|error| match error {
                 TokenChangeError::Store(error) => error,
                 other => panic!("{other}"),
             })

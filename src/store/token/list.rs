@@ -10,6 +10,7 @@ use super::{
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
+use crate::domain::reach::DeadSpan;
 use crate::domain::token::Token;
 use crate::store::StoreError;
 use crate::store::at_risk::{AtRisk, RiskPlace};
@@ -73,7 +74,7 @@ impl<D: Database> TokenStore for D {
         self.write(move |tx| Box::pin(async move { insert_tokens(tx, &tokens, progress).await })).await
     }
 
-    async fn change_token(&self, change: TokenChange) -> Result<(), TokenChangeError> {
+    async fn change_token(&self, change: TokenChange) -> Result<Option<DeadSpan>, TokenChangeError> {
         self.write(move |tx| Box::pin(async move { change_token(tx, &change).await })).await
     }
 

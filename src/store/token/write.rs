@@ -6,6 +6,7 @@ use super::rows::{changeable, identity, parameters, state, state_parts};
 use super::{DuplicateToken, ImportProgress, InsertedTokens, NewToken, TokenChange, TokenChangeError};
 use crate::base::ids::TokenId;
 use crate::domain::notice::next_looks;
+use crate::domain::reach::DeadSpan;
 use crate::domain::token::{Token, TokenState};
 use crate::store::StoreError;
 use crate::store::alert::insert_alerts;
@@ -115,15 +116,16 @@ async fn find_grant(tx: &mut dyn Tx, token: &Token) -> Result<Option<TokenId>, S
     row.map(|mut row| row.id(TokenId::from_slice)).transpose()
 }
 
-pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange) -> Result<(), TokenChangeError> {
+pub(in crate::store) async fn change_token(
+    tx: &mut dyn Tx,
+    change: &TokenChange,
+) -> Result<Option<DeadSpan>, TokenChangeError> {
     let token = &change.token;
     if matches!(change.expected_state, TokenState::Revoked { .. }) && change.expected_state != token.state {
         return Err(TokenChangeError::Revoked(token.id));
     }
     // Only new secrets bring a token back to life.
-    if change.secrets.is_some() {
-        note_dead_span(tx, change).await?;
-    }
+    let ended = if change.secrets.is_some() { note_dead_span(tx, change).await? } else { None };
     let (_, since) = state_parts(change.expected_state);
     let since = since.unwrap_or_default();
     let mut values = values![token.id, change.expected_version, change.expected_state.as_str(), since, token.version];
@@ -156,7 +158,7 @@ pub(in crate::store) async fn change_token(tx: &mut dyn Tx, change: &TokenChange
     }
     insert_trail(tx, &change.trail).await?;
     insert_alerts(tx, &change.alerts).await?;
-    Ok(())
+    Ok(ended)
 }
 
 async fn put_profiles(tx: &mut dyn Tx, token: &Token) -> Result<(), StoreError> {

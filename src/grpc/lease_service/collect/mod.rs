@@ -21,7 +21,7 @@ use tonic::{Code, Status, Streaming};
 use crate::grpc::call::Closing;
 use crate::grpc::pb::{CollectRequest, CollectResponse, ErrorReason};
 use crate::grpc::status::{Refusal, refuse};
-use crate::service::{Broker, Caller, OpenStream, Recall};
+use crate::service::{Broker, Caller, OpenStream};
 
 use session::Session;
 
@@ -128,6 +128,7 @@ impl Task {
     async fn run(self) -> Result<(), Status> {
         let Task { mut session, mut inbound, sender, closing, patience, _open } = self;
         let mut recalls = session.broker().engine.recalls();
+        let mut dead_spans = session.broker().watch.watch_dead_spans();
         let tasks = session.broker().tasks.clone();
         let mut ending = pin!(async move {
             match closing {
@@ -155,14 +156,12 @@ impl Task {
                     Err(_) => return Ok(()),
                 },
                 Some(()) = session.finish_one(), if session.has_work() => {}
-                told = recalls.recv() => match told {
-                    Ok(recall) => {
-                        session.recalled(&recall);
-                        take_recalls(&mut session, &mut recalls);
-                    }
-                    Err(RecvError::Lagged(_)) => session.missed_messages(),
-                    Err(RecvError::Closed) => ends = true,
-                },
+                told = recalls.recv() => {
+                    ends |= take_told(&mut session, told, &mut recalls, |session, recall| session.recalled(recall));
+                }
+                told = dead_spans.recv() => {
+                    ends |= take_told(&mut session, told, &mut dead_spans, |session, ended| session.healed(ended));
+                }
                 message = inbound.message(), if reads && session.may_read() => {
                     session.look_at_caller()?;
                     reads = take(&mut session, &mut inbound, message?)?;
@@ -201,13 +200,23 @@ fn take(
     Ok(true)
 }
 
-/// Takes the recalls in that have arrived together.
-fn take_recalls(session: &mut Session, recalls: &mut broadcast::Receiver<Recall>) {
+/// Takes in what the broker told, and all that has arrived together with it. Returns whether no more will come.
+fn take_told<T: Clone>(
+    session: &mut Session,
+    first: Result<T, RecvError>,
+    more: &mut broadcast::Receiver<T>,
+    take: impl Fn(&mut Session, &T),
+) -> bool {
+    match first {
+        Ok(told) => take(session, &told),
+        Err(RecvError::Lagged(_)) => session.missed_messages(),
+        Err(RecvError::Closed) => return true,
+    }
     loop {
-        match recalls.try_recv() {
-            Ok(recall) => session.recalled(&recall),
+        match more.try_recv() {
+            Ok(told) => take(session, &told),
             Err(TryRecvError::Lagged(_)) => session.missed_messages(),
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
         }
     }
 }

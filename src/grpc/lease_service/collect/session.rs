@@ -18,6 +18,8 @@ use crate::grpc::pb::collect_request::Command;
 use crate::grpc::pb::collect_response::Event;
 use crate::grpc::pb::{self, CollectRequest, CollectResponse, ErrorReason};
 use crate::grpc::status::{FieldMistakes, Refusal, refuse};
+use crate::grpc::token_service::dead_span;
+use crate::service::dead_spans::DeadSpanView;
 use crate::service::{Broker, Caller, LeaseCallError, OpenReport, Recall, ReportUsage, TakenReport};
 
 /// Leases that one `resume` may name.
@@ -389,6 +391,13 @@ impl Session {
         }
         if self.unasked.put(about, event).is_err() {
             self.missed = true;
+        }
+    }
+
+    /// A token was dead and is healed: says so if it is of the caller's team.
+    pub fn healed(&mut self, ended: &DeadSpanView) {
+        if self.caller.must_see(&ended.team).is_ok() {
+            self.say(About::Healed(ended.token), Event::DeadSpan(dead_span(ended)));
         }
     }
 

@@ -1,8 +1,8 @@
-//! What the broker says unasked: at most one message per lease or pool, the latest, and never more than a few hundred.
+//! What the broker says unasked: at most one message per lease, pool or healed token, the latest, and never more than a few hundred.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::base::ids::LeaseId;
+use crate::base::ids::{LeaseId, TokenId};
 use crate::grpc::pb::collect_response::Event;
 
 /// Messages that may wait to be read.
@@ -15,6 +15,8 @@ pub enum About {
     Lease(LeaseId),
     /// A pool, by team, network and operation.
     Pool(String, String, String),
+    /// A token that was healed.
+    Healed(TokenId),
 }
 
 /// Messages that wait to be read, the oldest first.

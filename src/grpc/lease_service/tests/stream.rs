@@ -7,10 +7,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
 use super::*;
+use crate::domain::reach::{DeadSpan, Reach};
 use crate::domain::token::Reason;
 use crate::grpc::pb::collect_request::Command;
 use crate::grpc::pb::collect_response::Event;
 use crate::service::Streams;
+use crate::service::dead_spans::DeadSpanView;
 
 /// A stream, from the client's side.
 struct Stream {
@@ -237,6 +239,43 @@ async fn too_many_recalls_become_one_resync() {
     }
     assert_eq!((parts, standings.len()), (2, 300));
     assert!(standings.values().all(|verdict| *verdict == pb::Verdict::Recalled));
+}
+
+#[tokio::test]
+async fn a_healed_token_is_told_to_its_team_with_what_it_missed() {
+    let bench = Bench::start().await;
+    let mut client = bench.client().await;
+    let (mut stream, mut missed) = (Stream::open(&mut client).await, Stream::open(&mut client).await);
+    // A command that is answered shows that the streams listen.
+    stream.resume(&[]).await;
+    missed.resume(&[]).await;
+    let ended = |team: &str, token: u128| {
+        std::sync::Arc::new(DeadSpanView {
+            team: team.parse().unwrap(),
+            token: TokenId::from_u128(token),
+            network: "x".parse().unwrap(),
+            profile: Some("77".to_owned()),
+            span: DeadSpan { from: bench.now(), until: bench.now(), reason: Reason::PasswordChanged },
+            reach: Reach::Whole,
+        })
+    };
+    bench.broker.watch.tell_dead_span(ended("zenith", 1));
+    bench.broker.watch.tell_dead_span(ended("acme", 2));
+    let (tag, Event::DeadSpan(told)) = stream.next().await else { panic!("a dead span comes") };
+    let token = format!("teams/acme/tokens/{}", TokenId::from_u128(2));
+    assert_eq!((tag, told.token.clone(), told.network.as_str(), told.profile.as_str()), (0, token, "networks/x", "77"));
+    assert_eq!((told.reason(), told.reach()), (pb::TokenReason::PasswordChanged, pb::HistoryReach::Whole));
+    // More than a stream keeps become one resync.
+    for token in 0..300 {
+        bench.broker.watch.tell_dead_span(ended("acme", token + 10));
+    }
+    loop {
+        match missed.next().await {
+            (0, Event::DeadSpan(_)) => {}
+            (0, Event::Resync(resync)) => break assert!(!resync.more),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

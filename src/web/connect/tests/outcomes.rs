@@ -128,6 +128,9 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
         UpdateToken { label: Some("Ours".to_owned()), reserve_percent: Some(Some(30)), ..UpdateToken::default() };
     broker.update_token(admin, &stage.team, token, &settings).await.unwrap();
     broker.invalidate_token(admin, &stage.team, token, Reason::PasswordChanged, "").await.unwrap();
+    let died = broker.now();
+    stage.test.clock.advance(std::time::Duration::from_secs(3600));
+    let mut dead_spans = broker.watch.watch_dead_spans();
     let heal = |allow_other_account| StartConnection { token: Some(token), allow_other_account, ..Default::default() };
     let (kind, page) = problem(&stage, heal(false), "person-2", &[]).await;
     assert_eq!(kind, ProblemKind::OtherAccount);
@@ -137,6 +140,10 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
     assert_eq!((healed.state, healed.label.as_str()), (TokenState::Live, "Ours"));
     assert_eq!(healed.reserve_percent, Some(30));
     assert_eq!(healed.purposes, [Purpose::CollectContent].into_iter().collect::<Purposes>());
+    let told = dead_spans.try_recv().expect("streams are told of the dead span");
+    assert_eq!((told.token, told.span.from, told.span.until), (token, died, broker.now()));
+    let listed = broker.list_dead_spans(admin, &stage.team, Default::default(), 10).await.unwrap();
+    assert_eq!(listed, [(*told).clone()]);
     assert_eq!(stage.connect(&stage.team, heal(true), "person-2").await, [token], "if it is said so");
     assert_eq!(stage.token(token).await.token.person, "person-2");
     broker.revoke_token(admin, &stage.team, token, "").await.unwrap();

@@ -1,0 +1,220 @@
+//! A year in the life of many tokens over all networks, in virtual time: a whole broker on a real store, the simulated networks, and people
+//! who change passwords, hear of what they must do, and do it late or never.
+//!
+//! Three judges look on. The networks (`wire`) see every refresh token that is shown: never by two at once, and never again once its answer
+//! has arrived. `people` knows the truth of each token: what can live must live. `told` compares everything that is told with that truth: each end at 7, 3
+//! and 1 days and when it came, exactly once, and nothing that is not so.
+//!
+//! `YEAR_TOKENS` (two of each kind), `YEAR_DAYS` (40) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
+//! world does; the broker has its own luck. Kinds that are bound to a key or signed as in OAuth 1.0a are left out: nothing renews or checks them.
+
+mod people;
+mod told;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use people::People;
+use told::{Ears, Told};
+use wire::Wire;
+
+use crate::base::clock::{Clock, ManualClock, Timestamp};
+use crate::base::ids::{NetworkId, TeamId};
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::domain::networks::Catalogue;
+use crate::domain::notice::{DestinationKind, Kind};
+use crate::service::apps::{UpdateApp, default_app};
+use crate::service::notices::CreateDestination;
+use crate::service::testing::{START, TestBroker, World, catalogue_of};
+use crate::sim::{NetworkFault, Simulation};
+use crate::store::IncidentFilter;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How often the broker looks. Its own clock would let it look each second.
+const STEP: Duration = Duration::from_secs(600);
+/// So long after a network's trouble its tokens must have recovered.
+const RECOVERY: Duration = Duration::from_secs(24 * 3600);
+/// Tokens of a team: its messages never list less than they tell.
+const TOKENS_OF_A_TEAM: usize = 10;
+
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    tokens: usize,
+    days: u32,
+    seed: u64,
+}
+
+impl Size {
+    fn of_environment() -> Self {
+        Self { tokens: number("YEAR_TOKENS", 0), days: number("YEAR_DAYS", 40), seed: number("YEAR_SEED", 1) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the size of a proof comes from the environment")]
+fn number<T: std::str::FromStr>(name: &str, usual: T) -> T {
+    std::env::var(name).map_or(usual, |text| text.parse().ok().unwrap_or_else(|| panic!("{name} is a number")))
+}
+
+/// A broker in its world.
+struct Year {
+    size: Size,
+    test: TestBroker,
+    clock: Arc<ManualClock>,
+    simulation: Arc<Simulation>,
+    wire: Arc<Wire>,
+    ears: Arc<Ears>,
+    people: People,
+    told: Told,
+    teams: Vec<TeamId>,
+}
+
+impl Year {
+    async fn begin(size: Size) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let simulated = Catalogue::embedded();
+        let simulation = Arc::new(Simulation::new(simulated.iter().cloned(), clock.clone(), size.seed).unwrap());
+        let address = ([127, 0, 0, 1], 1).into();
+        let wire = Arc::new(Wire::new(simulation.clone(), address));
+        let world = World { catalogue: catalogue_of(&simulation, address), endpoint: wire.clone() };
+        let mut config = Config::default();
+        // As many in one look as would be in ten minutes of looks.
+        (config.renewals.per_second, config.renewals.network_per_second) = (1_000, 10_000);
+        (config.renewals.in_flight, config.probes.in_flight) = (16, 16);
+        let test = TestBroker::start_in(world, config, clock.clone()).await;
+        let ears = Arc::new(Ears::default());
+        test.broker.notices.post_through(ears.clone());
+        let people = People::of(&simulated, size);
+        let told = Told::default();
+        let mut year = Self { size, test, clock, simulation, wire, ears, people, told, teams: Vec::new() };
+        year.open_teams().await;
+        year
+    }
+
+    async fn open_teams(&mut self) {
+        let broker = &self.test.broker;
+        for network in broker.catalogue.iter() {
+            let client = UpdateApp {
+                client_id: Some("app".to_owned()),
+                client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+                ..UpdateApp::default()
+            };
+            broker.update_app(&self.test.admin, &network.id, &default_app(), client).await.unwrap();
+        }
+        for nth in 0..self.people.len().div_ceil(TOKENS_OF_A_TEAM) {
+            let team = self.test.team(&format!("team-{nth}")).await;
+            let ask = CreateDestination {
+                team: team.clone(),
+                display_name: String::new(),
+                kind: DestinationKind::Webhook,
+                target: Secret::new(format!("https://hooks.example/{team}")),
+                secrets: vec![Secret::new(format!("whsec_{}", "c2VjcmV0LW9mLXRoZS1yZWNlaXZlci1vZi1hbGw="))],
+                events: Some(Kind::ALL.into_iter().collect()),
+            };
+            broker.create_destination(&self.test.admin, ask).await.unwrap();
+            self.teams.push(team);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn place(&self) -> String {
+        let day = self.now().since(START).as_secs() / DAY.as_secs();
+        format!("day {day} with YEAR_SEED={} YEAR_TOKENS={}", self.size.seed, self.people.len())
+    }
+
+    /// The world moves, then the broker.
+    async fn step(&mut self) {
+        self.clock.advance(STEP);
+        let now = self.now();
+        for (network, fault) in self.people.faults(now) {
+            self.simulation.inject(&NetworkFault { network, fault }).unwrap();
+        }
+        self.people.live(&self.test, &self.teams, &self.simulation).await;
+        self.work().await;
+        let said = self.ears.take();
+        let troubled = self.troubled().await;
+        for notice in said {
+            if let Err(why) = self.told.hear(&notice, now, &self.people, (&self.simulation, &self.wire), &troubled) {
+                panic!("{}: {why}: {notice:?}", self.place());
+            }
+            self.people.hear(&notice, now);
+        }
+        if now.since(START).as_secs().is_multiple_of(DAY.as_secs()) {
+            self.look_at_everybody(&troubled).await;
+            self.test.broker.prune().await.unwrap();
+        }
+    }
+
+    async fn work(&self) {
+        let broker = &self.test.broker;
+        broker.renew_due().await.unwrap();
+        broker.renewals.idle().await;
+        broker.probe_due().await.unwrap();
+        broker.probes.idle().await;
+        broker.watch_incidents().await.unwrap();
+        if self.now().since(START).as_secs().is_multiple_of(HOUR.as_secs()) {
+            broker.watch_tokens().await.unwrap();
+        }
+        broker.look_at_expiries().await.unwrap();
+        broker.tell_events().await.unwrap();
+        broker.deliver_due().await.unwrap();
+    }
+
+    /// Networks with trouble of their own now or lately, or with an incident.
+    async fn troubled(&mut self) -> Vec<NetworkId> {
+        let open = IncidentFilter { open: Some(true), ..IncidentFilter::default() };
+        let open = self.test.broker.store.list_incidents(open, 100).await.unwrap();
+        let now = self.now();
+        let incidents: Vec<NetworkId> = open.into_iter().map(|incident| incident.network).collect();
+        self.people.note_trouble(&incidents, now);
+        self.people.troubled(now)
+    }
+
+    /// What can live lives, for the network and for the broker.
+    async fn look_at_everybody(&self, troubled: &[NetworkId]) {
+        for account in self.people.joined().filter(|account| !troubled.contains(&account.network.id)) {
+            let (truth, place) = (account.truth(&self.simulation, &self.wire, self.now()), self.place());
+            let stored = self.test.broker.store.find_token(account.token.unwrap()).await.unwrap().unwrap();
+            let state = stored.token.state;
+            if truth.can_live {
+                let held = account.opened(&self.test.broker, &stored);
+                let serves = self.simulation.is_alive(&account.network.id, &held);
+                assert!(serves, "{place}: {} can live and does not: {state:?} {truth:?}", account.person);
+                assert_eq!(state.as_str(), "live", "{place}: {} is buried alive: {truth:?}", account.person);
+            } else {
+                let known = truth.ended_at.is_some_and(|ended| ended + 2 * DAY < self.now());
+                let believed = state.as_str() == "live" && stored.token.ends_at().is_none_or(|end| end > self.now());
+                let is_checked = account.kind().is_probed() || account.refreshes;
+                assert!(!(known && believed && is_checked), "{place}: {} is dead unseen: {truth:?}", account.person);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_year_of_tokens_over_all_networks() {
+    let size = Size::of_environment();
+    let mut year = Year::begin(size).await;
+    let end = START + DAY * size.days;
+    while year.now() < end {
+        year.step().await;
+    }
+    let books = year.wire.books();
+    let missed = year.told.missed(&year.people, end);
+    assert!(missed.is_empty(), "{}: not told: {missed:#?}", year.place());
+    println!(
+        "{} tokens, {} days, seed {}: {books:?}; {:?}; {:?}",
+        year.people.len(),
+        size.days,
+        size.seed,
+        year.people.counts(),
+        year.told.counts()
+    );
+    assert!(books.renewed > 0 && year.told.ends() > 0);
+    year.test.stop().await;
+}

@@ -1,0 +1,184 @@
+//! What people are told, and whether it is so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::people::{Account, People, Truth};
+use super::wire::Wire;
+use super::{DAY, HOUR};
+use crate::base::clock::Timestamp;
+use crate::base::ids::{NetworkId, TokenId};
+use crate::outbound::post::{DeliveryError, Post, PostSender};
+use crate::sim::Simulation;
+
+/// The broker may not know for so long what happened to a token that nobody uses: it is checked once a day.
+const UNSEEN: std::time::Duration = std::time::Duration::from_secs(26 * 3600);
+
+/// A receiver of all teams' webhooks.
+#[derive(Default)]
+pub struct Ears(Mutex<Vec<Notice>>);
+
+/// One thing that was told.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// The team, by its receiver's address.
+    to: String,
+    pub kind: String,
+    /// By which a receiver knows it again.
+    key: String,
+    pub token: Option<TokenId>,
+    network: NetworkId,
+    days: u64,
+    ends_at: Option<Timestamp>,
+}
+
+impl Ears {
+    /// What came since.
+    pub fn take(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[async_trait::async_trait]
+impl PostSender for Ears {
+    async fn post(&self, post: &Post) -> Result<(), DeliveryError> {
+        let body: Value = serde_json::from_slice(&post.body).unwrap();
+        let bodies = match &body["data"]["events"] {
+            Value::Array(events) => {
+                assert_eq!(body["data"]["more"], 0, "nothing is left out");
+                events.clone()
+            }
+            _ => vec![body],
+        };
+        let to = post.url.clone();
+        self.0.lock().unwrap().extend(bodies.iter().map(|body| notice(&to, body)));
+        Ok(())
+    }
+}
+
+fn notice(to: &str, body: &Value) -> Notice {
+    let data = &body["data"];
+    let time = |text: &str| Timestamp::from_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    Notice {
+        to: to.to_owned(),
+        kind: body["type"].as_str().unwrap().to_owned(),
+        key: data["key"].as_str().unwrap_or_default().to_owned(),
+        token: data["token"].as_str().map(|token| token.parse().unwrap()),
+        network: data["network"].as_str().unwrap().parse().unwrap(),
+        days: data["within_days"].as_u64().unwrap_or_default(),
+        ends_at: data["ends_at"].as_str().map(time),
+    }
+}
+
+/// All that was told.
+#[derive(Default)]
+pub struct Told {
+    keys: HashSet<(String, String)>,
+    /// Thresholds of ends: by the token, the days (0: it came), and which of its grants.
+    ends: HashMap<(TokenId, u64, usize), Timestamp>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Told {
+    /// Takes a notice in; why it must not have been told, if so.
+    pub fn hear(
+        &mut self,
+        notice: &Notice,
+        now: Timestamp,
+        people: &People,
+        (simulation, wire): (&Simulation, &Wire),
+        troubled: &[NetworkId],
+    ) -> Result<(), String> {
+        *self.counts.entry(notice.kind.clone()).or_default() += 1;
+        if !self.keys.insert((notice.to.clone(), notice.key.clone())) {
+            return Err("it was told before".to_owned());
+        }
+        let Some(token) = notice.token else {
+            return if troubled.contains(&notice.network) { Ok(()) } else { Err("nothing is wrong there".to_owned()) };
+        };
+        let account = people.of_token(token).ok_or("nobody has this token")?;
+        self.note_end(notice, account, now)?;
+        is_so(notice, account.truth(simulation, wire, now), now)
+    }
+
+    fn note_end(&mut self, notice: &Notice, account: &Account, now: Timestamp) -> Result<(), String> {
+        let days = match notice.kind.as_str() {
+            "token_expiring" => notice.days,
+            // That an access token was not renewed in time is told besides; only what nothing prolongs counts here.
+            "token_expired" if account.grants.last().is_some_and(|grant| grant.ends.is_some_and(|end| end <= now)) => 0,
+            _ => return Ok(()),
+        };
+        let place = (account.token.unwrap(), days, account.grants.len());
+        match self.ends.insert(place, now) {
+            Some(before) => Err(format!("this end was told at {before} already")),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends that nobody was told of, although there was time.
+    pub fn missed(&self, people: &People, now: Timestamp) -> Vec<String> {
+        let mut missed = Vec::new();
+        for account in people.joined() {
+            for (nth, grant) in account.grants.iter().enumerate() {
+                let Some(end) = grant.ends else { continue };
+                let until = grant.until.unwrap_or(now);
+                for days in [7, 3, 1, 0_u64] {
+                    let at = end - DAY * days as u32;
+                    let was_time = at > grant.from && at + 2 * HOUR < until;
+                    let troubled = people.was_troubled(&account.network.id, at - HOUR, at + 2 * HOUR);
+                    let told = self.ends.get(&(account.token.unwrap(), days, nth + 1));
+                    if told.is_none() && was_time && !troubled {
+                        let of = (&account.network.id, &account.kind, &account.person);
+                        missed.push(format!("{of:?}: {days} days before {end}, grant {nth} {grant:?}"));
+                    }
+                    if let Some(told) = told.filter(|told| was_time && !troubled && told.since(at) > 2 * HOUR) {
+                        missed.push(format!("{}: {days} days before {end} told late, at {told}", account.person));
+                    }
+                }
+            }
+        }
+        missed
+    }
+
+    pub fn ends(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.counts
+    }
+}
+
+/// Whether what is told of a token is so.
+fn is_so(notice: &Notice, truth: Truth, now: Timestamp) -> Result<(), String> {
+    let or = |holds: bool, why: &str| if holds { Ok(()) } else { Err(format!("{why}: {truth:?}")) };
+    let dead = !truth.can_live;
+    let lately = truth.ended_at.is_none_or(|ended| ended + UNSEEN > now);
+    match notice.kind.as_str() {
+        "token_expiring" => {
+            let told = notice.ends_at.ok_or("an end has a time")?;
+            let soon = told > now && told <= now + DAY * notice.days as u32;
+            let is_end = truth.ends.is_some_and(|end| end.secs().abs_diff(told.secs()) <= 2);
+            // An access token whose renewals fail ends as well.
+            let fails = truth.access_ends.is_some_and(|end| end.secs().abs_diff(told.secs()) <= 2);
+            or(
+                soon && (is_end || fails || !truth.is_held) && (truth.can_live || truth.lost || lately),
+                "it does not end then",
+            )
+        }
+        "token_expired" => {
+            let ended = truth.ends.is_some_and(|end| end <= now);
+            let unrenewed = truth.access_ends.is_none_or(|end| end <= now);
+            or(ended || unrenewed || !truth.is_held, "it has not expired")
+        }
+        "token_invalid" | "retention_clock" => or(dead, "it lives"),
+        "needs_reconnecting" => {
+            let soon = truth.ends.is_some_and(|end| end <= now + DAY * 31);
+            or(soon, "it need not be connected again")
+        }
+        "token_renewed" | "token_connected" => or(truth.can_live || lately, "it does not live"),
+        other => Err(format!("nobody expects '{other}'")),
+    }
+}
