@@ -76,8 +76,7 @@ impl Broker {
                 alerts: Vec::new(),
             };
             // In the pool first: no lease is opened for what is withdrawn once this is acknowledged.
-            let reserve = self.team_reserve(team);
-            self.engine.put_token(&token, reserve, stored.sealed_access.clone());
+            self.take_in(&token, stored.sealed_access.clone());
             match self.store.change_consent(after.clone(), change).await {
                 Ok(_) => {
                     let gone = after.withdrawn;
@@ -85,7 +84,7 @@ impl Broker {
                     return Ok(made);
                 }
                 Err(error) => {
-                    self.engine.put_token(&stored.token, reserve, stored.sealed_access);
+                    self.take_in(&stored.token, stored.sealed_access);
                     if !matches!(error, TokenChangeError::Changed { .. }) {
                         return Err(change_error(team, error));
                     }

@@ -270,12 +270,11 @@ impl Import {
         let inserted = broker.store.insert_tokens(new, with_tokens).await?;
         let existing: std::collections::HashMap<_, _> =
             inserted.duplicates.iter().map(|duplicate| (duplicate.index, duplicate.existing)).collect();
-        let reserve = broker.team_reserve(&self.begin.team);
         for (index, candidate) in candidates.into_iter().enumerate() {
             let outcome = match existing.get(&index) {
                 None => {
                     let stored = candidate.new.stored;
-                    broker.engine.put_token(&stored.token, reserve, stored.sealed_access);
+                    broker.take_in(&stored.token, stored.sealed_access);
                     Outcome::Added(Some(stored.token.id))
                 }
                 Some(Some(id)) if self.begin.allow_existing => self.bring_up_to_date(*id, &candidate).await?,

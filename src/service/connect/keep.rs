@@ -123,7 +123,7 @@ impl Broker {
         };
         match self.store.change_consent(consent, change).await {
             Ok(ended) => {
-                self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                self.take_in(&token, access);
                 self.tell_dead_span(&token, ended);
                 Ok(Some(id))
             }
@@ -158,7 +158,7 @@ impl Broker {
         if !self.store.insert_tokens(vec![kept], None).await?.duplicates.is_empty() {
             return Ok(None);
         }
-        self.engine.put_token(&stored.token, self.team_reserve(&stored.token.team), stored.sealed_access);
+        self.take_in(&stored.token, stored.sealed_access);
         Ok(Some(stored.token.id))
     }
 

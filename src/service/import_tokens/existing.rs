@@ -39,7 +39,7 @@ impl Import {
         });
         match made.await {
             Ok(ended) => {
-                broker.engine.put_token(&token, broker.team_reserve(&token.team), access);
+                broker.take_in(&token, access);
                 broker.tell_dead_span(&token, ended);
                 Ok(Outcome::Updated(Some(id)))
             }

@@ -219,8 +219,7 @@ impl Broker {
             });
             match changed.await {
                 Ok(_) => {
-                    let reserve = self.team_reserve(&after.team);
-                    self.engine.put_token(&after, reserve, stored.sealed_access);
+                    self.take_in(&after, stored.sealed_access);
                     return Ok(());
                 }
                 Err(TokenChangeError::Changed { .. }) => {}

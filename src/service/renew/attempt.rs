@@ -278,7 +278,7 @@ impl Broker {
             match self.store.change_token(change).await {
                 Ok(ended) => {
                     self.engine.note_renewal(&begun.token, Evidence::Works);
-                    self.engine.put_token(&token, self.team_reserve(&token.team), access);
+                    self.take_in(&token, access);
                     self.tell_dead_span(&token, ended);
                     self.engine.note_worked(&token.network, id);
                     return Ok(made);
@@ -394,7 +394,9 @@ impl Broker {
     /// What was found out about a token's access token is settled by a renewal, soon, where there can be one.
     pub(in crate::service) async fn hasten_renewal(&self, token: &Token) -> Result<(), StoreError> {
         let now = self.now();
-        self.store.hasten_renewal(token.id, token.version, now, now + CLAIM).await.map(|_| ())
+        self.store.hasten_renewal(token.id, token.version, now, now + CLAIM).await?;
+        self.renewals.changed(token);
+        Ok(())
     }
 
     /// A token is not asked for any more by the schedule, unless it has other secrets by now.
@@ -406,7 +408,9 @@ impl Broker {
     async fn put_schedule(&self, stored: &StoredToken, renewal: StoredRenewal) -> Result<(), StoreError> {
         let put = PutRenewal { token: stored.token.id, version: stored.token.version, renewal };
         // Other secrets have a schedule of their own.
-        self.store.put_renewal(put).await.map(|_| ())
+        self.store.put_renewal(put).await?;
+        self.renewals.changed(&stored.token);
+        Ok(())
     }
 }
 

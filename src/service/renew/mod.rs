@@ -1,5 +1,6 @@
 //! Tokens are kept alive: each is renewed before it ends, by the schedule that is stored with it, or by hand.
 //!
+//! * An app of which nothing is due is left alone until something is, or one of its tokens changes.
 //! * Every network has a few workers, so that a slow one holds up nobody else. A worker takes the token of an app that has been due the
 //!   longest, renews it and takes the next, as fast as the app may. Apps that nothing can be asked for yet are left alone.
 //! * One at a time for each token: in this process by the list of those under way, among processes by a claim in the store.
@@ -9,8 +10,8 @@
 mod attempt;
 mod derive;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -37,7 +38,12 @@ pub struct Renewals {
     endpoint: Arc<dyn NetworkClient>,
     pace: Pace,
     busy: watch::Sender<Busy>,
+    /// Until when nothing of an app is due, as far as is known. A change of one of its tokens takes it out.
+    nothing_until: Mutex<HashMap<(NetworkId, AppId), Timestamp>>,
 }
+
+/// An app of which nothing is due is looked at again so soon, whatever was changed: another process may have done it.
+const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 
 /// Who works at what.
 #[derive(Debug, Default)]
@@ -137,7 +143,7 @@ enum Order {
 impl Renewals {
     /// Nothing under way; networks are asked through `endpoint`, as fast as `pace` allows.
     pub fn new(endpoint: Arc<dyn NetworkClient>, pace: Pace) -> Self {
-        Self { endpoint, pace, busy: watch::Sender::default() }
+        Self { endpoint, pace, busy: watch::Sender::default(), nothing_until: Mutex::default() }
     }
 
     /// Takes a place for a request to the token endpoint of an app, if there is one yet.
@@ -153,6 +159,26 @@ impl Renewals {
     /// Takes a place for a request of an app, if its network has one now.
     pub(super) fn takes_place(&self, network: &NetworkId, app: &AppId) -> bool {
         self.pace.take(network, app)
+    }
+
+    /// A token of an app was changed: something may be due sooner than was known.
+    pub(super) fn changed(&self, token: &Token) {
+        self.nothing_until().remove(&(token.network.clone(), token.app.clone()));
+    }
+
+    fn wait_no_longer_than(&self, app: &(NetworkId, AppId), due: Timestamp) {
+        if let Some(until) = self.nothing_until().get_mut(app) {
+            *until = due.min(*until);
+        }
+    }
+
+    /// Whether nothing of an app is due, as far as is known.
+    fn rests(&self, app: &(NetworkId, AppId), now: Timestamp) -> bool {
+        self.nothing_until().get(app).is_some_and(|until| *until > now)
+    }
+
+    fn nothing_until(&self) -> MutexGuard<'_, HashMap<(NetworkId, AppId), Timestamp>> {
+        self.nothing_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a token, until the guard is dropped; `None`: somebody else has it.
@@ -212,9 +238,20 @@ impl Broker {
         let (now, mut begun) = (self.now(), 0);
         for network in self.catalogue.iter() {
             for app in self.apps_to_renew_for(network) {
-                let next = self.store.next_renewals(&network.id, &app, 1).await?;
-                if next.iter().any(|(_, due)| *due <= now) {
-                    begun += self.start_workers(&network.id, &app);
+                let of = (network.id.clone(), app);
+                if self.renewals.rests(&of, now) {
+                    continue;
+                }
+                // Noted before the store is read: a change while it is read takes it out again.
+                self.renewals.nothing_until().insert(of.clone(), now + LOOK_ANYWAY);
+                let next = self.store.next_renewals(&of.0, &of.1, 1).await?.first().map(|(_, due)| *due);
+                match next {
+                    Some(due) if due <= now => {
+                        self.renewals.nothing_until().remove(&of);
+                        begun += self.start_workers(&of.0, &of.1);
+                    }
+                    Some(due) => self.renewals.wait_no_longer_than(&of, due),
+                    None => {}
                 }
             }
         }

@@ -412,3 +412,25 @@ async fn after_a_crash_before_the_commit_it_is_known_that_the_secrets_may_have_b
     assert_eq!(opened(&test, &stored(&test, token).await).0, "access-2");
     test.stop().await;
 }
+
+#[tokio::test]
+async fn an_app_is_left_alone_until_something_is_due_or_changes() {
+    let (test, team, _) = scene().await;
+    let of = ("x".parse::<NetworkId>().unwrap(), default_app());
+    let rests = || test.broker.renewals.rests(&of, test.clock.now());
+    test.broker.renew_due().await.unwrap();
+    assert!(rests());
+    // A token that comes now is looked at without waiting.
+    let soon = Clocks { access_expires_at: Some(START + Duration::from_secs(1)), ..Clocks::default() };
+    let given = AddToken { clocks: soon, ..x_token("bea") };
+    test.broker.add_token(&test.admin, &team, given).await.unwrap();
+    assert!(!rests());
+    test.broker.renew_due().await.unwrap();
+    test.broker.renewals.idle().await;
+    let until = test.clock.now() + LOOK_ANYWAY;
+    test.broker.renew_due().await.unwrap();
+    assert!(rests());
+    test.clock.set(until);
+    assert!(!rests(), "another process may have changed something");
+    test.stop().await;
+}

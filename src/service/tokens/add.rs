@@ -70,10 +70,7 @@ impl Broker {
         ask: AddToken,
     ) -> Result<TokenView, TokenError> {
         let attempt = attempt.into();
-        let team_reserve = {
-            self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
-            self.team_reserve(team)
-        };
+        self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
         self.ensure_data_key(team).await?;
         let stored = self.new_token(team, &ask)?;
         let token = stored.token.clone();
@@ -89,8 +86,14 @@ impl Broker {
             let existing = duplicate.existing.unwrap_or(token.id);
             return Err(TokenError::Exists { team: team.clone(), token: existing });
         }
-        self.engine.put_token(&token, team_reserve, stored.sealed_access);
+        self.take_in(&token, stored.sealed_access);
         Ok(made)
+    }
+
+    /// Takes a token in as it is durable now: its pool leases it with these secrets, and its next renewal is looked for.
+    pub(in crate::service) fn take_in(&self, token: &Token, access: Vec<u8>) {
+        self.engine.put_token(token, self.team_reserve(&token.team), access);
+        self.renewals.changed(token);
     }
 
     /// The token that is given, checked and sealed, with an id of its own. The team has a data key.

@@ -170,8 +170,7 @@ impl Broker {
         });
         match changed.await {
             Ok(_) if change.shreds => {
-                let reserve = self.team_reserve(&token.team);
-                self.engine.put_token(&token, reserve, Vec::new());
+                self.take_in(&token, Vec::new());
                 Ok(made)
             }
             Ok(_) => {

@@ -64,7 +64,7 @@ impl Broker {
             });
             match changed.await {
                 Ok(_) => {
-                    self.engine.put_token(&token, self.team_reserve(team), stored.sealed_access);
+                    self.take_in(&token, stored.sealed_access);
                     return Ok(made);
                 }
                 Err(TokenChangeError::Changed { .. }) => {}
