@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 
 use super::simulation::Simulation;
 use super::token::{Denial, Registered, TokenSpec};
+use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId};
 use crate::domain::networks::{Renewal, Rotation, TokenKind};
 
@@ -56,6 +57,27 @@ pub(super) struct Shown<'a> {
     pub(super) verifier: Option<&'a str>,
 }
 
+/// What is issued for a grant.
+#[derive(Debug, Clone)]
+pub(super) struct Issued {
+    pub(super) token: TokenSpec,
+    /// How long the refresh token will work, if nobody uses it; `None`: there is none, or no end of it.
+    pub(super) refresh_life: Option<Duration>,
+}
+
+impl Issued {
+    fn of(kind: &TokenKind, token: &Registered, now: Timestamp) -> Self {
+        let ends = refresh_ends(kind, token).filter(|_| token.spec.refresh_secret.is_some());
+        Self { token: token.spec.clone(), refresh_life: ends.map(|end| end.since(now)) }
+    }
+}
+
+/// When the refresh token of a grant ends; `None`: not by time.
+fn refresh_ends(kind: &TokenKind, token: &Registered) -> Option<Timestamp> {
+    let since = if kind.refresh_slides { token.renewed_at } else { token.granted_at };
+    kind.refresh_validity.map(|life| since + life)
+}
+
 /// A first token that must be exchanged for a long-lived one lives so long.
 const SHORT_LIVED: Duration = Duration::from_secs(3600);
 
@@ -72,12 +94,7 @@ impl Simulation {
     }
 
     /// Issues a token for a code.
-    pub(super) fn redeem(
-        &self,
-        network: &NetworkId,
-        kind: &TokenKind,
-        shown: &Shown<'_>,
-    ) -> Result<TokenSpec, Refused> {
+    pub(super) fn redeem(&self, network: &NetworkId, kind: &TokenKind, shown: &Shown<'_>) -> Result<Issued, Refused> {
         let now = self.now();
         let spec = self.with_state(network, |state| {
             let (consent, ends) = state.codes.remove(shown.code).ok_or(Refused::Grant)?;
@@ -108,7 +125,7 @@ impl Simulation {
         });
         let spec = spec.unwrap_or(Err(Refused::Grant))?;
         self.add_token(network, spec.clone()).map_err(|_| Refused::Grant)?;
-        Ok(spec)
+        Ok(Issued::of(kind, &Registered::new(spec, now), now))
     }
 
     /// The scopes that a person was asked for last and did not give.
@@ -117,7 +134,7 @@ impl Simulation {
     }
 
     /// Renews with a refresh token. One that works once and is used again ends the whole grant.
-    pub(super) fn refresh(&self, network: &NetworkId, kind: &TokenKind, refresh: &str) -> Result<TokenSpec, Refused> {
+    pub(super) fn refresh(&self, network: &NetworkId, kind: &TokenKind, refresh: &str) -> Result<Issued, Refused> {
         let Renewal::RefreshToken { rotation, .. } = kind.renewal else { return Err(Refused::Type) };
         let now = self.now();
         let renewed = self.with_state(network, |state| {
@@ -129,10 +146,7 @@ impl Simulation {
             }
             let held = |token: &&Registered| token.spec.refresh_secret.as_deref() == Some(refresh);
             let token = state.tokens.values().find(held).ok_or(Refused::Grant)?;
-            let lives = kind.refresh_validity.is_none_or(|life| {
-                let since = if kind.refresh_slides { token.renewed_at } else { token.granted_at };
-                since + life > now
-            });
+            let lives = refresh_ends(kind, token).is_none_or(|end| end > now);
             let dead = token.dead.is_some_and(|denial| denial != Denial::TokenExpired);
             if !lives || dead || state.locked.contains(&token.spec.person) {
                 return Err(Refused::Grant);
@@ -147,9 +161,9 @@ impl Simulation {
                 token.spent.extend(token.spec.refresh_secret.take());
                 token.spec.refresh_secret = Some(made_up("refresh", &mut state.random));
             }
-            let spec = token.spec.clone();
-            state.tokens.insert(spec.secret.clone(), token);
-            Ok(spec)
+            let issued = Issued::of(kind, &token, now);
+            state.tokens.insert(token.spec.secret.clone(), token);
+            Ok(issued)
         });
         renewed.unwrap_or(Err(Refused::Grant))
     }
@@ -161,7 +175,7 @@ impl Simulation {
         kind: &TokenKind,
         secret: &str,
         min_age: Duration,
-    ) -> Result<TokenSpec, Refused> {
+    ) -> Result<Issued, Refused> {
         let now = self.now();
         let renewed = self.with_state(network, |state| {
             let token = state.tokens.get(secret).ok_or(Refused::Dead(Denial::TokenUnknown))?;
@@ -175,9 +189,9 @@ impl Simulation {
             token.spec.secret = made_up("token", &mut state.random);
             token.spec.expires_at = kind.access_validity.map(|life| now + life);
             token.renewed_at = now;
-            let spec = token.spec.clone();
-            state.tokens.insert(spec.secret.clone(), token);
-            Ok(spec)
+            let issued = Issued::of(kind, &token, now);
+            state.tokens.insert(token.spec.secret.clone(), token);
+            Ok(issued)
         });
         renewed.unwrap_or(Err(Refused::Dead(Denial::TokenUnknown)))
     }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::envelope;
-use super::grant::{Consent, Refused, Shown};
+use super::grant::{Consent, Issued, Refused, Shown};
 use super::http_answer::HttpAnswer;
 use super::refusal::{self, Family, Refusal};
 use super::route::{fits, path_of};
@@ -178,7 +178,7 @@ fn token(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswe
     let kind = network.kinds.iter().find(|kind| prolongs(kind, ask.parameter("grant_type"))).unwrap_or(ask.kind);
     let ask = &Ask { kind, ..*ask };
     match issue(simulation, network, ask) {
-        Ok(spec) => HttpAnswer::json(200, Vec::new(), &issued(network, ask.kind, &spec, simulation.now())),
+        Ok(given) => HttpAnswer::json(200, Vec::new(), &told(network, ask.kind, &given, simulation.now())),
         Err(refused) => refuse(network, &refused),
     }
 }
@@ -197,7 +197,7 @@ fn prolongs(kind: &TokenKind, grant: Option<&str>) -> bool {
             .is_some_and(|own| grant == Some(own))
 }
 
-fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<TokenSpec, Refused> {
+fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<Issued, Refused> {
     let oauth = ask.kind.oauth.as_ref().ok_or(Refused::Request("no such endpoint"))?;
     let grant = ask.parameter("grant_type").unwrap_or("authorization_code");
     let (renews, min_age) = match &ask.kind.renewal {
@@ -237,7 +237,8 @@ fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<To
 }
 
 /// RFC 6749, section 5.1, with the names that some networks add.
-fn issued(network: &Network, kind: &TokenKind, spec: &TokenSpec, now: Timestamp) -> Value {
+fn told(network: &Network, kind: &TokenKind, issued: &Issued, now: Timestamp) -> Value {
+    let spec = &issued.token;
     let mut body = json!({ "access_token": spec.secret, "token_type": "bearer" });
     let quirks = kind.oauth.as_ref().map(|oauth| oauth.quirks.as_slice()).unwrap_or_default();
     let separator = kind.oauth.as_ref().map_or(" ", |oauth| oauth.scope_separator.as_str());
@@ -249,7 +250,7 @@ fn issued(network: &Network, kind: &TokenKind, spec: &TokenSpec, now: Timestamp)
     }
     if let Some(refresh) = &spec.refresh_secret {
         body["refresh_token"] = json!(refresh);
-        let life = kind.refresh_validity.map(|life| json!(life.as_secs()));
+        let life = issued.refresh_life.map(|life| json!(life.as_secs()));
         let name =
             if Family::of(network) == Family::TikTok { "refresh_expires_in" } else { "refresh_token_expires_in" };
         if let Some(life) = life {
