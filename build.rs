@@ -27,9 +27,10 @@ const WITHOUT_DERIVED_DEBUG: [&str; 12] = [
 ];
 
 /// Large arms of oneofs that are small otherwise. Boxed, they don't make room in each of the small and frequent ones.
-const BOXED: [&str; 5] = [
+const BOXED: [&str; 6] = [
     ".tokenbroker.v1.CollectRequest.command.acquire",
     ".tokenbroker.v1.CollectResponse.event.acquired",
+    ".tokenbroker.v1.CollectResponse.event.dead_span",
     ".tokenbroker.v1.WatchAlertsResponse.event.alert",
     ".tokenbroker.v1.WatchNoticesResponse.event.notice",
     ".tokenbroker.v1.WatchIncidentsResponse.event.incident",

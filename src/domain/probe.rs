@@ -37,6 +37,11 @@ impl CheckOutcome {
         CheckOutcome::NoAnswer,
     ];
 
+    /// Whether it says nothing of the token.
+    pub const fn tells_nothing(self) -> bool {
+        matches!(self, CheckOutcome::Limited | CheckOutcome::AppRefused | CheckOutcome::NoAnswer)
+    }
+
     /// The name used in SQL and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,13 +109,23 @@ pub fn next_check(at: Timestamp, every: Duration, luck: u64) -> Timestamp {
     at + every * 3 / 4 + scaled(every / 4, luck)
 }
 
-/// When a token is looked at again after a check that came out so. What told nothing of the token is asked again soon; one in doubt is settled.
-pub fn after_check(outcome: CheckOutcome, now: Timestamp, every: Duration, luck: u64) -> Timestamp {
+/// When a token is looked at again after a check that came out so, and the one `before` it. What told nothing of the token is asked again
+/// soon, then after twice the time again and again; one in doubt is settled.
+pub fn after_check(
+    outcome: CheckOutcome,
+    before: Option<LastCheck>,
+    now: Timestamp,
+    every: Duration,
+    luck: u64,
+) -> Timestamp {
     match outcome {
         CheckOutcome::Works | CheckOutcome::Ended | CheckOutcome::NotPermitted => next_check(now, every, luck),
         CheckOutcome::InDoubt => now + SETTLED_AFTER,
         CheckOutcome::Limited | CheckOutcome::AppRefused | CheckOutcome::NoAnswer => {
-            now + (SOON + scaled(SOON, luck)).min(every)
+            let in_vain = before.filter(|before| before.outcome.tells_nothing());
+            let waited = in_vain.map_or(Duration::ZERO, |before| now.since(before.at));
+            let wait = (waited * 2).max(SOON);
+            now + (wait + scaled(SOON, luck)).min(every)
         }
     }
 }
@@ -135,17 +150,25 @@ mod tests {
             assert!((NOW..=NOW + DAY).contains(&first_check(NOW, DAY, luck)));
             assert!((NOW + DAY * 3 / 4..=NOW + DAY).contains(&next_check(NOW, DAY, luck)));
             for outcome in CheckOutcome::ALL {
-                let again = after_check(outcome, NOW, DAY, luck);
+                let again = after_check(outcome, None, NOW, DAY, luck);
                 assert!(again > NOW && again <= NOW + DAY, "{outcome:?}");
             }
         }
     }
 
     #[test]
-    fn what_told_nothing_is_asked_again_soon() {
+    fn what_told_nothing_is_asked_again_soon_and_then_less_and_less() {
         for outcome in [CheckOutcome::NoAnswer, CheckOutcome::Limited, CheckOutcome::AppRefused] {
-            assert!(after_check(outcome, NOW, DAY, u64::MAX) <= NOW + SOON * 2);
+            assert!(after_check(outcome, None, NOW, DAY, u64::MAX) <= NOW + SOON * 2);
+            let (mut at, mut before, mut checks) = (NOW, None, 0);
+            while at < NOW + DAY * 2 {
+                let next = after_check(outcome, before, at, DAY, u64::MAX);
+                (before, at, checks) = (Some(LastCheck { at, outcome }), next, checks + 1);
+            }
+            assert!((7..=10).contains(&checks), "{checks} checks in two days");
+            let worked = Some(LastCheck { at: NOW - DAY, outcome: CheckOutcome::Works });
+            assert!(after_check(outcome, worked, NOW, DAY, 0) <= NOW + SOON);
         }
-        assert_eq!(after_check(CheckOutcome::InDoubt, NOW, DAY, 0), NOW + SETTLED_AFTER);
+        assert_eq!(after_check(CheckOutcome::InDoubt, None, NOW, DAY, 0), NOW + SETTLED_AFTER);
     }
 }

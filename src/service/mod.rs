@@ -58,6 +58,8 @@ mod watch_tests;
 mod watch_tokens;
 #[cfg(test)]
 pub(crate) mod watched;
+#[cfg(test)]
+mod year_tests;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -44,6 +44,8 @@ pub use meter::{Meter, UnknownZone};
 pub use refusal::{Family, Refusal};
 pub use report::{LimitReport, NetworkReport, Report, WindowReport};
 pub use serve::{ServeError, Serving, SimulateOptions, serve};
+#[cfg(test)]
+pub(crate) use server::Unwired;
 pub use server::serve_on;
 pub use simulation::{Answer, CallRequest, Ruling, Simulation};
 pub use token::{Denial, TokenSpec};

@@ -127,6 +127,14 @@ impl Simulation {
         self.alive(network, secret).is_some()
     }
 
+    /// Whether the grant of this secret is intact: it was not ended, though its access token's time may be over.
+    pub fn is_intact(&self, network: &NetworkId, secret: &str) -> bool {
+        let ended = |state: &mut State| {
+            state.tokens.get(secret).is_none_or(|token| token.dead.is_some_and(|denial| denial != Denial::TokenExpired))
+        };
+        self.with_state(network, ended) == Some(false)
+    }
+
     /// Registers a token, alive. One of the same secret is replaced.
     ///
     /// # Errors

@@ -38,6 +38,12 @@ impl NetworkRequest {
         request.body(Zeroizing::default()).ok().map(Self)
     }
 
+    /// The request as it is sent, for tests.
+    #[cfg(test)]
+    pub(crate) fn written(&self) -> http::Request<Vec<u8>> {
+        self.0.clone().map(|body| body.to_vec())
+    }
+
     /// The request on one line, for tests: method, URL, `#` and the form, `!` and the authorization.
     #[cfg(test)]
     pub(crate) fn shown(&self) -> String {

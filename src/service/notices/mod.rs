@@ -99,6 +99,12 @@ impl Notices {
         })
     }
 
+    /// Posts through `sender`, for tests. Once only, before anything is sent.
+    #[cfg(test)]
+    pub(super) fn post_through(&self, sender: Arc<dyn PostSender>) {
+        assert!(self.post.set(sender).is_ok(), "something was sent already");
+    }
+
     fn post(&self) -> &dyn PostSender {
         &**self.post.get_or_init(|| Arc::new(HttpPost::new(self.timeout, self.lookup.clone())))
     }

@@ -40,6 +40,14 @@ pub struct Probes {
 }
 
 impl Probes {
+    /// Resolves when nobody checks anything.
+    #[cfg(test)]
+    pub(super) async fn idle(&self) {
+        while !self.working().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn working(&self) -> MutexGuard<'_, HashSet<NetworkId>> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -257,7 +265,8 @@ impl Broker {
         self.metrics.network(&network.id).probe_ended(outcome.as_str());
         let now = self.now();
         let check = LastCheck { at: now, outcome };
-        let next = after_check(outcome, now, self.config.probes.every, luck());
+        let before = self.store.find_check(stored.token.id).await?;
+        let next = after_check(outcome, before, now, self.config.probes.every, luck());
         self.store.put_check(stored.token.id, check, next).await?;
         Ok(check)
     }

@@ -67,9 +67,7 @@ async fn a_token_that_nobody_uses_is_checked_within_a_day() {
     test.clock.set(first);
     test.endpoint.answer_next(answer(200, r#"{"data":{"id":"1"}}"#));
     test.broker.probe_due().await.unwrap();
-    while !test.broker.probes.working().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    test.broker.probes.idle().await;
     assert_eq!(test.endpoint.asked(), 1);
     let (shown, _) = test.broker.show_token(&team, token).await.unwrap();
     assert_eq!(shown.check, Some(LastCheck { at: first, outcome: CheckOutcome::Works }));

@@ -397,7 +397,7 @@ impl Session {
     /// A token was dead and is healed: says so if it is of the caller's team.
     pub fn healed(&mut self, ended: &DeadSpanView) {
         if self.caller.must_see(&ended.team).is_ok() {
-            self.say(About::Healed(ended.token), Event::DeadSpan(dead_span(ended)));
+            self.say(About::Healed(ended.token), Event::DeadSpan(Box::new(dead_span(ended))));
         }
     }
 

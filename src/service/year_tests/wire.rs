@@ -17,14 +17,21 @@ pub struct Wire {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Books {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
     /// Requests of any kind.
     pub asked: u64,
     /// Renewals that were answered well.
     pub renewed: u64,
+    /// Checks of tokens.
+    pub checked: u64,
     /// Refresh tokens that were shown again because nobody knew what came of it.
     pub shown_again: u64,
+}
+
+#[derive(Default)]
+struct Books {
+    counts: Counts,
     at_once: HashSet<u64>,
     /// Shown, and not answered well yet.
     unanswered: HashSet<u64>,
@@ -47,10 +54,9 @@ impl Wire {
         Self { networks: Unwired::new(simulation, address), books: Mutex::default() }
     }
 
-    /// What was asked for so far: the counts.
-    pub fn books(&self) -> Books {
-        let books = self.books.lock().unwrap();
-        Books { asked: books.asked, renewed: books.renewed, shown_again: books.shown_again, ..Books::default() }
+    /// What was asked for so far.
+    pub fn counts(&self) -> Counts {
+        self.books.lock().unwrap().counts
     }
 
     /// Whether a token or refresh token that a network gave arrived at the broker.
@@ -60,11 +66,11 @@ impl Wire {
 
     fn show(&self, refresh: Option<&String>) {
         let mut books = self.books.lock().unwrap();
-        books.asked += 1;
+        books.counts.asked += 1;
         let Some(refresh) = refresh.map(|refresh| mark(refresh)) else { return };
         assert!(books.at_once.insert(refresh), "a refresh token is shown by two at once");
         assert!(!books.over.contains(&refresh), "a refresh token is shown again after its answer came");
-        books.shown_again += u64::from(books.unanswered.contains(&refresh));
+        books.counts.shown_again += u64::from(books.unanswered.contains(&refresh));
     }
 
     fn answered(&self, refresh: Option<&String>, answer: Option<&NetworkAnswer>) {
@@ -79,7 +85,7 @@ impl Wire {
             books.unanswered.insert(shown);
             return;
         }
-        books.renewed += 1;
+        books.counts.renewed += 1;
         books.unanswered.remove(&shown);
         if secret("refresh_token").is_some_and(|next| mark(next) != shown) {
             books.over.insert(shown);
@@ -94,10 +100,10 @@ impl NetworkClient for Wire {
         let form: HashMap<String, String> = url::form_urlencoded::parse(request.body()).into_owned().collect();
         let refreshes = form.get("grant_type").is_some_and(|grant| grant == "refresh_token");
         let refresh = form.get("refresh_token").filter(|_| refreshes);
+        let renews =
+            form.contains_key("grant_type") || request.uri().query().unwrap_or_default().contains("grant_type=");
+        self.books.lock().unwrap().counts.checked += u64::from(!renews);
         self.show(refresh);
-        if std::env::var("YEAR_PATHS").is_ok() {
-            println!("ASK {} {}", request.method(), request.uri().path());
-        }
         // Others may ask while this one is on its way.
         tokio::task::yield_now().await;
         let answer = self.networks.answer(request).await.map(|response| NetworkAnswer {
