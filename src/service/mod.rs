@@ -58,8 +58,6 @@ mod watch_tests;
 mod watch_tokens;
 #[cfg(test)]
 pub(crate) mod watched;
-#[cfg(test)]
-mod year_tests;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,5 +1,7 @@
 //! The use cases of administration, on a whole broker.
 
+mod year;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

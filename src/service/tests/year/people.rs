@@ -156,6 +156,7 @@ impl People {
         let mut random = StdRng::seed_from_u64(size.seed);
         let kinds = catalogue.iter().flat_map(|network| network.kinds.iter().map(move |kind| (network, kind)));
         let kinds: Vec<_> = kinds.filter(|(_, kind)| is_lived(kind)).collect();
+        let kinds = if size.tokens == 0 { kinds } else { few_of_short_lives(&kinds) };
         let tokens = if size.tokens == 0 { kinds.len() * 2 } else { size.tokens };
         let days = u64::from(size.days);
         let accounts = (0..tokens).map(|nth| {
@@ -327,6 +328,13 @@ impl People {
             }
         }
     }
+}
+
+/// The kinds so that of those that are renewed many times a day there are a fifth as many tokens: each of them is renewed thousands of times.
+fn few_of_short_lives<'c>(kinds: &[(&'c Arc<Network>, &'c TokenKind)]) -> Vec<(&'c Arc<Network>, &'c TokenKind)> {
+    let is_short = |kind: &TokenKind| kind.access_validity.is_some_and(|life| life < DAY);
+    let rounds = (0..5).flat_map(|round| kinds.iter().filter(move |(_, kind)| round == 0 || !is_short(kind)));
+    rounds.copied().collect()
 }
 
 /// Whether the broker can do anything for tokens of this kind.

@@ -5,7 +5,7 @@
 //! has arrived. `people` knows the truth of each token: what can live must live. `told` compares everything that is told with that truth: each end at 7, 3
 //! and 1 days and when it came, exactly once, and nothing that is not so.
 //!
-//! `YEAR_TOKENS` (two of each kind), `YEAR_DAYS` (30) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
+//! `YEAR_TOKENS` (two of each kind; of more there are fewer of the kinds that live for hours), `YEAR_DAYS` (30) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
 //! world does; the broker has its own luck. Kinds that are bound to a key or signed as in OAuth 1.0a are left out: nothing renews or checks them.
 
 mod people;
