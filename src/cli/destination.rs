@@ -103,7 +103,7 @@ const COLUMNS: &[Column<pb::Destination>] = &[
     Column::text("KIND", |destination, _| word_of::<pb::DestinationKind>(destination.kind).into()),
     Column::text("TARGET", |destination, _| destination.shown_target.as_str().into()),
     Column::minor_text("NAME", |destination, _| destination.display_name.as_str().into()),
-    Column::minor_text("HEARS OF", |destination, _| words_of::<pb::NoticeKind>(&destination.kinds).into()),
+    Column::minor_text("KINDS", |destination, _| destination.kinds.len().to_string().into()),
     Column::minor_text("ADDED", |destination, view| view.time(destination.create_time.as_ref())),
 ];
 
