@@ -123,7 +123,18 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
         metrics: Box::new(move || metrics.render()),
         not_ready: Box::new(move || not_ready(&watched, &stopping)),
     };
-    let config::Http { listen, max_connections, header_timeout, public_url } = &broker.config.http;
+    let config::Http { listen, max_connections, header_timeout, public_url, trusted_proxies: _ } = &broker.config.http;
+    if broker.config.sign_in.oidc.is_some() {
+        anyhow::ensure!(
+            cfg!(feature = "oidc"),
+            "sign_in.oidc.issuer needs a program that was built with OpenID Connect (`cargo build --features oidc`); use that one, or remove the \
+             setting"
+        );
+        anyhow::ensure!(
+            public_url.is_some(),
+            "sign_in.oidc.issuer needs http.public_url: the provider sends browsers back there; set it"
+        );
+    }
     let mut routes = health_routes(probes);
     if public_url.is_some() {
         routes = routes.merge(pages(sign_in::routes(broker.clone())));

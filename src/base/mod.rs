@@ -5,5 +5,6 @@
 pub mod clock;
 pub mod hex;
 pub mod ids;
+pub mod rate_clock;
 pub mod secret;
 pub mod tasks;

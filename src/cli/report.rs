@@ -136,7 +136,7 @@ fn terminal(output: OutputOptions) -> Terminal {
 
 fn list(terminal: &mut Terminal, items: impl Iterator<Item = Value>) -> Result<(), Failure> {
     match terminal.format {
-        Format::Jsonl => items.into_iter().try_for_each(|item| terminal.json(&item)),
+        Format::Jsonl | Format::Csv => items.into_iter().try_for_each(|item| terminal.json(&item)),
         _ => terminal.json(&items.collect()),
     }
 }

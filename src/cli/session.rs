@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::json::Named;
 use super::names;
 use super::options::Paging;
-use super::table::Column;
+use super::table::{Column, csv_line, csv_titles};
 use super::terminal::{Format, Terminal, json_of};
 use crate::base::clock::Timestamp;
 use crate::grpc::client::Client;
@@ -146,7 +146,7 @@ impl Session {
                 if is_table {
                     rows.push(item);
                 } else {
-                    self.list_item(&item, shown)?;
+                    self.list_item(&item, shown, columns)?;
                 }
                 shown += 1;
             }
@@ -163,7 +163,12 @@ impl Session {
         Ok(())
     }
 
-    fn list_item<T: Named>(&mut self, item: &T, index: usize) -> Result<(), Failure> {
+    fn list_item<T: Named>(&mut self, item: &T, index: usize, columns: &[Column<T>]) -> Result<(), Failure> {
+        if self.terminal.format == Format::Csv {
+            let titles = if index == 0 { csv_titles(columns) } else { String::new() };
+            let line = csv_line(item, columns, self.terminal.view());
+            return self.terminal.write(&format!("{titles}{line}"));
+        }
         let value = json_of(item)?;
         match (self.terminal.format, index) {
             (Format::Json, 0) => self.terminal.write(&format!("[\n{value}")),
@@ -176,7 +181,8 @@ impl Session {
         match self.terminal.format {
             Format::Json if shown == 0 => self.terminal.text("[]\n"),
             Format::Json => self.terminal.text("\n]\n"),
-            Format::Jsonl => Ok(()),
+            Format::Csv if shown == 0 => self.terminal.text(&csv_titles(columns)),
+            Format::Jsonl | Format::Csv => Ok(()),
             Format::Table if shown == 0 => {
                 self.terminal.notice(nothing);
                 Ok(())

@@ -144,6 +144,32 @@ pub fn one_line<T>(row: &T, columns: &[Column<T>], view: View, color: bool) -> S
     drawn.lines().skip(1).map(|line| format!("{line}\n")).collect()
 }
 
+/// The titles of columns as a line of comma-separated values.
+pub fn csv_titles<T>(columns: &[Column<T>]) -> String {
+    csv_of(columns.iter().map(|column| column.title.to_lowercase().replace(' ', "_")))
+}
+
+/// A row as comma-separated values (RFC 4180): times in full, numbers without separators. What a spreadsheet would take for a formula gets an
+/// apostrophe before it: names are foreign text.
+pub fn csv_line<T>(row: &T, columns: &[Column<T>], view: View) -> String {
+    let view = View { detail: true, ..view };
+    let cells = columns.iter().map(|column| {
+        let cell = (column.cell)(row, view);
+        match column.align {
+            CellAlignment::Right => cell.text().replace(',', ""),
+            _ if cell.text().starts_with(['=', '+', '-', '@', '\t']) => format!("'{}", cell.text()),
+            _ => cell.text().to_owned(),
+        }
+    });
+    csv_of(cells)
+}
+
+fn csv_of(cells: impl Iterator<Item = String>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells).expect("memory takes every line");
+    String::from_utf8(writer.into_inner().expect("memory takes every line")).expect("it was made of text")
+}
+
 /// Rows under their titles. Without a width nothing is wrapped or left out.
 pub fn draw_table<T>(rows: &[T], columns: &[Column<T>], view: View, color: bool, width: Option<u16>) -> String {
     let cells: Vec<Vec<Cell>> =
@@ -347,5 +373,23 @@ mod tests {
     fn names_cannot_steer_the_terminal() {
         let drawn = draw_table(&[("a\u{1b}[2Jb", 1)], COLUMNS, VIEW, false, None);
         assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
+    }
+
+    #[test]
+    fn comma_separated_values_are_for_programs_and_no_formulas() {
+        struct Use(&'static str, i64);
+        let columns = [
+            Column::text("COLLECTION", |one: &Use, _| one.0.into()),
+            Column::number("OF ALLOWANCE", |one: &Use, _| one.1.into()),
+        ];
+        assert_eq!(csv_titles(&columns), "collection,of_allowance\n");
+        let view = View { now: Timestamp::EPOCH, detail: false };
+        for (text, number, expected) in [
+            ("brand", 1_234_567, "brand,1234567\n"),
+            ("a,\"b\"", 0, "\"a,\"\"b\"\"\",0\n"),
+            ("=SUM(A1)", -5, "'=SUM(A1),-5\n"),
+        ] {
+            assert_eq!(csv_line(&Use(text, number), &columns, view), expected);
+        }
     }
 }

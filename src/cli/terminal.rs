@@ -1,7 +1,7 @@
 //! Where output goes and in which form: tables for people, JSON for programs. What was asked for goes to stdout, all else
 //! to stderr.
 //!
-//! Invariant: in the forms for programs, stdout holds JSON and nothing else.
+//! Invariant: in the forms for programs, stdout holds JSON, or comma-separated values, and nothing else.
 
 use std::io::{IsTerminal, Write};
 
@@ -22,6 +22,8 @@ pub enum Format {
     Json,
     /// One JSON object a line.
     Jsonl,
+    /// Lists as comma-separated values, with a line of titles; what is no list as jsonl.
+    Csv,
 }
 
 /// Whether output is coloured.
@@ -146,7 +148,11 @@ impl Terminal {
 
     /// JSON: over many lines as `json`, on one as `jsonl`.
     pub fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        if self.format == Format::Jsonl { self.text(&format!("{value}\n")) } else { self.text(&format!("{value:#}\n")) }
+        if matches!(self.format, Format::Jsonl | Format::Csv) {
+            self.text(&format!("{value}\n"))
+        } else {
+            self.text(&format!("{value:#}\n"))
+        }
     }
 
     /// Text as it is, at once.

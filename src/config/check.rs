@@ -28,6 +28,14 @@ fn check_sign_in(config: &Config, survey: &mut Survey) {
     if sign_in.idle > sign_in.whole {
         survey.wrong("sign_in.idle", "is longer than sign_in.whole, so it would never end a session; shorten it");
     }
+    let Some(oidc) = &sign_in.oidc else { return };
+    let issuer = &oidc.issuer;
+    if issuer.scheme() != "https" && !(issuer.scheme() == "http" && is_loopback(issuer)) {
+        survey.wrong(
+            "sign_in.oidc.issuer",
+            "must begin with https:// (http:// only to this machine): members are known by it",
+        );
+    }
 }
 
 fn check_vault(config: &Config, survey: &mut Survey) {

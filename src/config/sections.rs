@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::AddressRange;
 use super::reader::{Reader, Section, default_of};
 
 /// Where the state is kept.
@@ -86,6 +87,8 @@ pub struct Http {
     /// Where people reach the pages for members, as links name it; `None`: no pages are served. An origin: scheme, host and port, without a
     /// path.
     pub public_url: Option<Url>,
+    /// The proxies whose `X-Forwarded-For` is believed; of anybody else it is not.
+    pub trusted_proxies: Vec<AddressRange>,
 }
 
 impl Http {
@@ -108,6 +111,8 @@ impl Section for Http {
                 Duration::from_secs(1)..=Duration::from_secs(60),
             ),
             public_url: from.optional_origin("public_url"),
+            trusted_proxies: from
+                .parsed_list("trusted_proxies", "a list of addresses, or of ranges such as 10.0.0.0/8"),
         }
     }
 }

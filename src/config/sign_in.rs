@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Oidc;
 use super::reader::{Reader, Section, default_of};
 use super::units::ByteSize;
 
@@ -27,6 +28,8 @@ pub struct SignIn {
     pub idle: Duration,
     /// After which a session ends in any case. 5 min to 30 days.
     pub whole: Duration,
+    /// The OpenID Connect provider by which members sign in, too; `None`: by password only.
+    pub oidc: Option<Oidc>,
 }
 
 impl SignIn {
@@ -48,6 +51,7 @@ impl Section for SignIn {
             tries_per_address: from.count("tries_per_address", 60, 1..=10_000),
             idle: from.span("idle", minute * 15, minute..=day),
             whole: from.span("whole", minute * 480, minute * 5..=day * 30),
+            oidc: from.section("oidc"),
         }
     }
 }

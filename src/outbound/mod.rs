@@ -7,6 +7,8 @@ pub mod http;
 pub mod key_service;
 pub mod mail;
 pub mod oauth;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod post;
 pub mod push;
 pub mod signature;

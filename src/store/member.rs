@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, TeamId};
-use crate::domain::member::{Departure, MailAddress, Member, MemberState, Role};
+use crate::domain::member::{Departure, Identity, MailAddress, Member, MemberState, Role};
 use crate::store::database::Database;
 use crate::store::departure::put_departure;
 use crate::store::idempotency::insert_trail;
@@ -47,6 +47,8 @@ pub struct MemberChange {
     pub password: Option<String>,
     /// Whether all of its sessions end.
     pub ends_sessions: bool,
+    /// By whom it is known from then on; `None`: as before. [`StoreError::Conflict`] if it is known by another one.
+    pub identity: Option<Identity>,
     /// Its leaving, which begins with the change.
     pub departure: Option<Departure>,
     /// What the change leaves beside itself.
@@ -61,6 +63,7 @@ impl MemberChange {
             invitation: InvitationChange::Keep,
             password: None,
             ends_sessions: false,
+            identity: None,
             departure: None,
             trail,
         }
@@ -110,6 +113,10 @@ pub trait MemberStore: Send + Sync {
     async fn find_invitation(&self, member: MemberId) -> Result<Option<Invitation>, StoreError>;
     /// The hash of a member's password; `None`: it has none.
     async fn find_password(&self, member: MemberId) -> Result<Option<String>, StoreError>;
+    /// At most `limit` members of any team who are known by that identity, whoever left too.
+    async fn members_of_identity(&self, identity: Identity, limit: u32) -> Result<Vec<Member>, StoreError>;
+    /// By whom a member is known; `None`: by nobody.
+    async fn find_identity(&self, member: MemberId) -> Result<Option<Identity>, StoreError>;
     /// The invitation with that hash, whether its time is over or not.
     async fn invitation_by_hash(&self, hash: [u8; 32]) -> Result<Option<Invitation>, StoreError>;
 }
@@ -130,6 +137,11 @@ const INSERT_MEMBER: &str =
 const UPDATE_MEMBER: &str = "UPDATE member SET display_name = $1, mail = $2, mail_key = $3, role = $4, time_zone = $5,
         language = $6, state = $7, state_since_us = $8, persons = $9, version = $10
     WHERE id = $11 AND team = $12 AND version = $10 - 1";
+const MEMBERS_OF_IDENTITY: &str = select_members!(
+    "WHERE id IN (SELECT member FROM identity WHERE issuer = $1 AND subject = $2) ORDER BY team LIMIT $3"
+);
+const FIND_IDENTITY: &str = "SELECT issuer, subject FROM identity WHERE member = $1";
+const BIND_IDENTITY: &str = "INSERT INTO identity (issuer, subject, member, bound_at_us) VALUES ($1, $2, $3, $4)";
 const WHO_HAS_MAIL: &str =
     "SELECT id FROM member WHERE team = $1 AND mail_key = $2 AND state <> 'left' AND id <> $3 LIMIT 1";
 const COUNT_OWNERS: &str = "SELECT COUNT(*) FROM member WHERE team = $1 AND role = 'owner' AND state = 'active'";
@@ -210,6 +222,16 @@ impl<D: Database> MemberStore for D {
         Ok(list(self, FIND_PASSWORD, values![member], read).await?.pop())
     }
 
+    async fn members_of_identity(&self, identity: Identity, limit: u32) -> Result<Vec<Member>, StoreError> {
+        let Identity { issuer, subject } = identity;
+        list(self, MEMBERS_OF_IDENTITY, values![&*issuer, &*subject, limit], member).await
+    }
+
+    async fn find_identity(&self, member: MemberId) -> Result<Option<Identity>, StoreError> {
+        let read = |mut row: Row| Ok(Identity { issuer: row.text()?, subject: row.text()? });
+        Ok(list(self, FIND_IDENTITY, values![member], read).await?.pop())
+    }
+
     async fn invitation_by_hash(&self, hash: [u8; 32]) -> Result<Option<Invitation>, StoreError> {
         Ok(list(self, INVITATION_BY_HASH, values![&hash[..]], invitation).await?.pop())
     }
@@ -241,6 +263,9 @@ async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChan
     let id = change.member.id;
     if let Some(hash) = &change.password {
         tx.execute(PUT_PASSWORD, values![id, &**hash, change.trail.audit.at]).await?;
+    }
+    if let Some(Identity { issuer, subject }) = &change.identity {
+        tx.execute(BIND_IDENTITY, values![&**issuer, &**subject, id, change.trail.audit.at]).await?;
     }
     if change.ends_sessions {
         tx.execute(END_ALL, values![id]).await?;

@@ -9,9 +9,13 @@ const NAME: &str = "__Host-session";
 
 /// The secret in a request's cookie; empty if there is none.
 pub fn session_of(headers: &HeaderMap) -> &str {
+    value_of(headers, NAME)
+}
+
+fn value_of<'h>(headers: &'h HeaderMap, wanted: &str) -> &'h str {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == NAME).map_or("", |(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
 }
 
 /// What makes a browser keep the secret, until it is closed or the session ends.
@@ -25,6 +29,25 @@ pub fn keep(secret: &Secret) -> Option<HeaderValue> {
 /// What makes a browser forget it.
 pub fn forget() -> HeaderValue {
     HeaderValue::from_static("__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
+/// The cookie of a browser that is at an OpenID Connect provider.
+#[cfg(feature = "oidc")]
+const OIDC: &str = "__Host-oidc";
+
+/// What a browser that comes back from the provider is known by; empty if nothing.
+#[cfg(feature = "oidc")]
+pub fn oidc_browser_of(headers: &HeaderMap) -> &str {
+    value_of(headers, OIDC)
+}
+
+/// What makes a browser known that is sent to the provider, for as long as it may take.
+#[cfg(feature = "oidc")]
+pub fn keep_oidc(secret: &Secret) -> Option<HeaderValue> {
+    let text = format!("{OIDC}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600", secret.expose());
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]

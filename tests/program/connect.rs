@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::support::{Broker, Ended, Launch, Ready, Simulated, cli, installed, run_bounded, soon};
 
 /// Where browsers think that the broker is.
-const PUBLIC: &str = "http://localhost:9";
+pub(crate) const PUBLIC: &str = "http://localhost:9";
 /// The text that persons agree to.
 const TEXT: &str = "2026-11";
 
 /// A broker that people reach at [`PUBLIC`], with its operator.
-struct Desk {
+pub(crate) struct Desk {
     home: tempfile::TempDir,
-    broker: Broker,
+    pub broker: Broker,
     key: String,
 }
 
@@ -29,6 +29,10 @@ impl Desk {
         let launch = Launch::new(&home.path().join("data"))
             .set("CATALOGUE__DIR", home.path().join(networks).display())
             .set("HTTP__PUBLIC_URL", PUBLIC);
+        Self::of(home, launch)
+    }
+
+    pub fn of(home: tempfile::TempDir, launch: Launch) -> Self {
         let broker = launch.start();
         let key = broker.first_key();
         let desk = Self { home, broker, key };
@@ -43,13 +47,13 @@ impl Desk {
         run_bounded(&mut command, input.as_bytes())
     }
 
-    fn done(&self, line: &str, input: &str) -> String {
+    pub fn done(&self, line: &str, input: &str) -> String {
         let ended = self.run(line, input);
         assert_eq!(ended.status.code(), Some(0), "{line}: {}", ended.text());
         ended.stdout
     }
 
-    fn json(&self, line: &str) -> Value {
+    pub fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.done(&format!("{line} --output json"), "")).unwrap()
     }
 
@@ -62,25 +66,25 @@ impl Desk {
 }
 
 /// A browser with a jar of cookies for each host; it follows nothing by itself.
-struct Browser {
+pub(crate) struct Browser {
     client: reqwest::Client,
     broker: String,
     jar: Mutex<BTreeMap<(String, String), String>>,
 }
 
-struct Page {
-    status: u16,
-    location: String,
-    text: String,
+pub(crate) struct Page {
+    pub status: u16,
+    pub location: String,
+    pub text: String,
 }
 
 impl Browser {
-    fn of(desk: &Desk) -> Self {
+    pub fn of(desk: &Desk) -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { client, broker: desk.broker.http_url(), jar: Mutex::default() }
     }
 
-    async fn get(&self, url: &str) -> Page {
+    pub async fn get(&self, url: &str) -> Page {
         self.send(self.client.get(self.address(url)), url).await
     }
 
@@ -234,7 +238,7 @@ verified = "documented"
 }
 
 /// Signs in at the server as `login`, and agrees to everything; where the browser is sent back to.
-async fn agree(browser: &Browser, url: &str, login: &str) -> String {
+pub(crate) async fn agree(browser: &Browser, url: &str, login: &str) -> String {
     let mut at = browser.get(url).await.location;
     // A person who is known is asked for less; no more than a sign-in and a consent are asked for.
     for _ in 0..8 {

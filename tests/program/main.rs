@@ -17,6 +17,8 @@ mod first_day;
 #[cfg(all(feature = "vault-transit", feature = "aws-kms"))]
 mod key_services;
 mod notices;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod prometheus;
 mod readme;
 mod renewal;

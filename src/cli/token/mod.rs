@@ -395,7 +395,7 @@ fn show_changed(session: &mut Session, changed: &[pb::Token]) -> Result<(), Fail
         (Format::Table, [only]) if only.last_check_time.is_some() => session.terminal.record(only, FIELDS),
         (Format::Table, _) => session.terminal.table(changed, COLUMNS),
         (_, [only]) => session.terminal.message(only),
-        (Format::Jsonl, _) => changed.iter().try_for_each(|token| session.terminal.message(token)),
+        (Format::Jsonl | Format::Csv, _) => changed.iter().try_for_each(|token| session.terminal.message(token)),
         (Format::Json, _) => {
             let values: Result<Vec<_>, _> = changed.iter().map(super::terminal::json_of).collect();
             session.terminal.json(&values?.into())

@@ -55,6 +55,15 @@ pub struct Member {
     pub version: u32,
 }
 
+/// A person as an OpenID Connect provider knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What the provider calls itself.
+    pub issuer: String,
+    /// The provider's id of the person, which never changes.
+    pub subject: String,
+}
+
 /// What a member is to its team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

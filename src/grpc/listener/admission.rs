@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
@@ -20,6 +19,7 @@ use governor::{Quota, RateLimiter};
 
 use super::limits::Limits;
 use crate::base::clock::Clock;
+use crate::base::rate_clock::RateClock;
 use crate::grpc::call::Refusal;
 
 /// Rates are kept of at most about this many peers; then the stale ones go.
@@ -114,19 +114,6 @@ fn peer_of(address: IpAddr) -> IpAddr {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         v4 => v4,
-    }
-}
-
-/// The broker's clock, as governor reads it.
-#[derive(Clone)]
-struct RateClock(Arc<dyn Clock>);
-
-impl GovernorClock for RateClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        let micros = u64::try_from(self.0.now().micros()).unwrap_or(0);
-        Nanos::from(micros.saturating_mul(1000))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
@@ -11,20 +10,9 @@ use governor::{Quota, RateLimiter};
 
 use crate::base::clock::Clock;
 use crate::base::ids::{AppId, NetworkId};
+use crate::base::rate_clock::RateClock;
 
-type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, BrokerClock, NoOpMiddleware<Nanos>>;
-
-/// The broker's clock, in the units of the governor.
-#[derive(Clone)]
-struct BrokerClock(Arc<dyn Clock>);
-
-impl GovernorClock for BrokerClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(u64::try_from(self.0.now().micros()).unwrap_or_default().saturating_mul(1000))
-    }
-}
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, RateClock, NoOpMiddleware<Nanos>>;
 
 /// Keeps requests to rates (GCRA); after a pause those of a second may be made at once. Holds one time per app and per network.
 pub struct Pace {
@@ -37,8 +25,8 @@ impl Pace {
     pub fn new(per_app: u32, per_network: u32, clock: Arc<dyn Clock>) -> Self {
         let quota = |per_second| Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN));
         Self {
-            of_app: RateLimiter::dashmap_with_clock(quota(per_app), BrokerClock(clock.clone())),
-            of_network: RateLimiter::dashmap_with_clock(quota(per_network), BrokerClock(clock)),
+            of_app: RateLimiter::dashmap_with_clock(quota(per_app), RateClock(clock.clone())),
+            of_network: RateLimiter::dashmap_with_clock(quota(per_network), RateClock(clock)),
         }
     }
 

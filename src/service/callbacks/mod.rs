@@ -111,8 +111,10 @@ impl Broker {
         };
         let broker = self.clone();
         let work = async move {
+            // A network that had no answer asks again and gets the same one; nothing is done twice, so a request that somebody else repeats
+            // ends no token that was granted since.
             if !broker.store.insert_callback(row.clone()).await? {
-                return Err(CallbackRefused::NotAccepted);
+                return Ok(code);
             }
             if let Err(error) = broker.carry_out_callback(&row).await {
                 tracing::warn!(network = %row.network, app = %row.app, %error, "a callback is not carried out yet; it is tried again");

@@ -5,11 +5,15 @@
 
 mod join;
 mod known;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod sign_in;
 mod throttle;
 
 pub use join::{InvitedTo, Join, JoinError};
 pub use known::{SessionView, Stay};
+#[cfg(feature = "oidc")]
+pub use oidc::{OidcAnswer, OidcSignInError, SentToSignIn};
 pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
 
 use std::sync::Arc;
@@ -37,6 +41,8 @@ pub struct SignInDesk {
     addresses: Throttle,
     members: Throttle,
     limits: SessionLimits,
+    #[cfg(feature = "oidc")]
+    oidc: Option<oidc::OidcDesk>,
 }
 
 impl SignInDesk {
@@ -50,6 +56,7 @@ impl SignInDesk {
             tries_per_address,
             idle,
             whole,
+            oidc: _,
         } = settings;
         let cost = PasswordCost {
             memory_kib: u32::try_from(password_memory.as_u64() / 1024).unwrap_or(u32::MAX),
@@ -62,6 +69,8 @@ impl SignInDesk {
             addresses: Throttle::per_minute(*tries_per_address, clock),
             members: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },
+            #[cfg(feature = "oidc")]
+            oidc: settings.oidc.clone().map(oidc::OidcDesk::new),
         })
     }
 

@@ -11,32 +11,21 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::base::clock::Clock;
+use crate::base::rate_clock::RateClock;
 
 /// Tries are kept of at most about this many keys; then the stale ones go.
 const KEYS: usize = 10_000;
 
-/// The broker's clock, as governor reads it.
-#[derive(Clone)]
-struct TryClock(Arc<dyn Clock>);
-
-impl GovernorClock for TryClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(u64::try_from(self.0.now().micros()).unwrap_or_default().saturating_mul(1_000))
-    }
-}
-
 /// Counts tries by key.
 pub(super) struct Throttle {
-    limiter: RateLimiter<String, DashMapStateStore<String>, TryClock, NoOpMiddleware<Nanos>>,
-    clock: TryClock,
+    limiter: RateLimiter<String, DashMapStateStore<String>, RateClock, NoOpMiddleware<Nanos>>,
+    clock: RateClock,
 }
 
 impl Throttle {
     pub(super) fn per_minute(tries: usize, clock: &Arc<dyn Clock>) -> Self {
         let tries = u32::try_from(tries).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        let clock = TryClock(clock.clone());
+        let clock = RateClock(clock.clone());
         let limiter = RateLimiter::new(Quota::per_minute(tries), DashMapStateStore::default(), clock.clone());
         Self { limiter, clock }
     }

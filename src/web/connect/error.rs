@@ -7,6 +7,7 @@ use super::page::Message;
 use crate::domain::connection::StageError;
 use crate::service::connect::{CallbackError, ConnectError};
 use crate::service::tokens::TokenError;
+use crate::web::page::sentence;
 use crate::web::sign_in::page_before;
 
 /// A page about an error. `page`: where the visitor was, to come back to after a sign-in.
@@ -16,7 +17,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         ConnectError::ForeignBrowser => ("Opened in another browser", StatusCode::FORBIDDEN),
         ConnectError::SignedOut => {
             let next = page_before(page.unwrap_or_default());
-            let page = Message::new("Sign in first", sentence(&error.to_string())).leading_to("Sign in", Some(next));
+            let page = Message::new("Sign in first", sentence(error)).leading_to("Sign in", Some(next));
             return page.with(StatusCode::FORBIDDEN).into_response();
         }
         ConnectError::OtherMember | ConnectError::Token(TokenError::Forbidden(_)) => {
@@ -28,11 +29,11 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::OldText
         | ConnectError::OtherText { .. }
         | ConnectError::Contended(_) => ("Not now", StatusCode::CONFLICT),
+        ConnectError::NoPurpose => ("What shall it be used for?", StatusCode::UNPROCESSABLE_ENTITY),
         ConnectError::Rejected(_)
         | ConnectError::NotConnectable { .. }
         | ConnectError::NoPublicUrl
         | ConnectError::ReturnUrl
-        | ConnectError::NoPurpose
         | ConnectError::OtherKind
         | ConnectError::NoMember { .. }
         | ConnectError::NoClient { .. } => ("An operator must look at this", StatusCode::CONFLICT),
@@ -43,7 +44,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
             return Message::new("Something went wrong", text).with(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         }
     };
-    Message::new(title, sentence(&error.to_string())).with(status).into_response()
+    Message::new(title, sentence(error)).with(status).into_response()
 }
 
 /// A page about a browser that came back and is not let in.
@@ -56,12 +57,5 @@ pub(super) fn not_let_in(error: &CallbackError) -> Response {
         CallbackError::Stage(StageError::Ended(_) | StageError::NotReady) => ("This has ended", StatusCode::GONE),
         CallbackError::Connect(error) => return refused(error, None),
     };
-    Message::new(title, sentence(&error.to_string())).with(status).into_response()
-}
-
-/// The error as a sentence for people.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    Message::new(title, sentence(error)).with(status).into_response()
 }

@@ -11,6 +11,7 @@ use super::{cookie, error, page};
 use crate::domain::connection::{Connection, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, SentAway};
+use crate::web::page::sentence;
 
 /// What the page that asks for consent says: which text was shown.
 #[derive(Deserialize)]
@@ -84,9 +85,7 @@ pub(super) async fn send_away(
             let known = cookie::known_by(&broker.config, &browser).map(|value| [(header::SET_COOKIE, value)]);
             (known, Redirect::to(url.as_str())).into_response()
         }
-        Err(error @ ConnectError::OldText) => {
-            shown(broker, offer, headers, Some(error::sentence(&error.to_string()))).await
-        }
+        Err(error @ ConnectError::OldText) => shown(broker, offer, headers, Some(sentence(&error))).await,
         Err(error) => error::refused(&error, Some(&page_of(offer))),
     }
 }

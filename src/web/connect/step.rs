@@ -13,6 +13,7 @@ use crate::base::ids::ConnectionId;
 use crate::domain::connection::{Connection, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, Visitor};
+use crate::web::page::sentence;
 
 /// The connection, and who comes.
 async fn asked(broker: &Broker, id: &str, headers: &HeaderMap) -> Result<(ConnectionId, Visitor), Response> {
@@ -84,7 +85,7 @@ pub(super) async fn choose(
     };
     match broker.choose_profiles(id, &visitor, profiles).await {
         Ok(connection) => done(&connection),
-        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &visitor, wrong.to_string()).await,
+        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &visitor, sentence(&wrong)).await,
         Err(error) => refused(id, &error),
     }
 }

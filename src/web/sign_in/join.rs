@@ -11,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::domain::member::MemberState;
 use crate::service::Broker;
 use crate::service::sessions::{InvitedTo, Join, JoinError};
-use crate::web::page::{ProblemPage, shown};
+use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 
 const NAME: usize = 128;
@@ -50,7 +50,7 @@ pub(super) async fn show(
     Query(link): Query<JoinLink>,
 ) -> Response {
     let secret = Secret::new(link.invitation);
-    match broker.look_at_invitation(&secret, &browser_of(peer, &headers)).await {
+    match broker.look_at_invitation(&secret, &browser_of(&broker, peer, &headers)).await {
         Ok(to) => page(StatusCode::OK, &to, &to.member.display_name, &secret, None),
         Err(error) => refused(&error),
     }
@@ -62,7 +62,7 @@ pub(super) async fn join(
     headers: HeaderMap,
     Form(form): Form<JoinForm>,
 ) -> Response {
-    let browser = browser_of(peer, &headers);
+    let browser = browser_of(&broker, peer, &headers);
     let (secret, shown_again) = (Secret::new(form.invitation.clone()), Secret::new(form.invitation));
     let name: String = form.display_name.chars().filter(|c| !c.is_control()).take(NAME).collect();
     let display_name = name.trim().to_owned();
@@ -75,9 +75,7 @@ pub(super) async fn join(
     match broker.join(ask).await {
         Ok(begun) => welcome(&begun, HOME),
         Err(JoinError::Password(wrong)) => match broker.look_at_invitation(&shown_again, &browser).await {
-            Ok(to) => {
-                page(StatusCode::UNPROCESSABLE_ENTITY, &to, &display_name, &shown_again, Some(&wrong.to_string()))
-            }
+            Ok(to) => page(StatusCode::UNPROCESSABLE_ENTITY, &to, &display_name, &shown_again, Some(&sentence(&wrong))),
             Err(error) => refused(&error),
         },
         Err(error) => refused(&error),
@@ -105,7 +103,7 @@ fn refused(error: &JoinError) -> Response {
             return out_of_order(error);
         }
     };
-    let problem = error.to_string();
+    let problem = sentence(error);
     let page = ProblemPage { title: "This did not work", problem: &problem, next: "/sign-in", next_text: "Sign in" };
     shown(status, &page)
 }

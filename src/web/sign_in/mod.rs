@@ -5,6 +5,8 @@
 
 mod account;
 mod join;
+#[cfg(feature = "oidc")]
+mod oidc;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +22,7 @@ use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
 use crate::web::cookie;
-use crate::web::page::{ProblemPage, shown};
+use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 
 /// Where who has signed in goes first.
@@ -30,7 +32,10 @@ const LONGEST_NEXT: usize = 512;
 
 /// The routes of these pages.
 pub fn routes(broker: Broker) -> Router {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "oidc")]
+    let routes = routes.merge(oidc::routes());
+    routes
         .route("/", get(|| async { Redirect::to(HOME) }))
         .route("/sign-in", get(show).post(sign_in))
         .route("/sign-out", post(account::sign_out))
@@ -77,13 +82,21 @@ fn out_of_order(error: &dyn std::error::Error) -> Response {
     shown(StatusCode::SERVICE_UNAVAILABLE, &page)
 }
 
-fn browser_of(peer: Option<Extension<PeerAddress>>, headers: &HeaderMap) -> Browser {
+/// The browser that asks. Behind proxies that are trusted, its address is the last one of `X-Forwarded-For` that is no such proxy: what
+/// stands before it anybody may have written.
+fn browser_of(broker: &Broker, peer: Option<Extension<PeerAddress>>, headers: &HeaderMap) -> Browser {
     let unknown = IpAddr::from([0, 0, 0, 0]);
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    Browser {
-        address: peer.map_or(unknown, |Extension(PeerAddress(address))| SocketAddr::ip(&address)),
-        agent: agent.unwrap_or_default().to_owned(),
+    let peer = peer.map_or(unknown, |Extension(PeerAddress(address))| SocketAddr::ip(&address));
+    let is_proxy = |address: IpAddr| broker.config.http.trusted_proxies.iter().any(|range| range.contains(address));
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+    let named: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let mut address = peer;
+    for named in named.into_iter().rev() {
+        let Some(before) = named.parse().ok().filter(|_| is_proxy(address)) else { break };
+        address = before;
     }
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Browser { address, agent: agent.unwrap_or_default().to_owned() }
 }
 
 /// Leads who was let in to the page that it wanted, with the cookie of the new session.
@@ -101,6 +114,8 @@ struct SignInPage<'a> {
     mail: &'a str,
     team: &'a str,
     next: &'a str,
+    /// What the other service is called by which members sign in, and the address that leads there.
+    oidc: Option<(&'a str, String)>,
 }
 
 /// What the page asks for. It has no `Debug`: a password is in it.
@@ -114,10 +129,23 @@ struct SignInForm {
     next: String,
 }
 
+/// The other way to sign in; `None`: there is none.
+fn oidc_link<'b>(broker: &'b Broker, next: &str) -> Option<(&'b str, String)> {
+    let settings = broker.config.sign_in.oidc.as_ref()?;
+    let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    Some((&settings.name, format!("/sign-in/oidc?{next}")))
+}
+
 async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     match signed_in(&broker, &headers).await {
         Ok(_) => Redirect::to(own_page(&asked.next)).into_response(),
-        Err(_) => shown(StatusCode::OK, &SignInPage { problem: None, mail: "", team: "", next: own_page(&asked.next) }),
+        Err(_) => {
+            let next = own_page(&asked.next);
+            shown(
+                StatusCode::OK,
+                &SignInPage { problem: None, mail: "", team: "", next, oidc: oidc_link(&broker, next) },
+            )
+        }
     }
 }
 
@@ -128,7 +156,7 @@ async fn sign_in(
     Form(form): Form<SignInForm>,
 ) -> Response {
     let SignInForm { mail, password, team, next } = form;
-    let (password, browser) = (Secret::new(password), browser_of(peer, &headers));
+    let (password, browser) = (Secret::new(password), browser_of(&broker, peer, &headers));
     let named = team.trim();
     let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
     let problem = match meant {
@@ -143,8 +171,10 @@ async fn sign_in(
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
     };
-    let problem = problem.to_string();
-    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next: own_page(&next) })
+    let problem = sentence(&problem);
+    let next = own_page(&next);
+    let oidc = oidc_link(&broker, next);
+    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next, oidc })
 }
 
 #[cfg(test)]

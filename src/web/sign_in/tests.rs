@@ -161,3 +161,35 @@ async fn every_page_is_bounded_by_its_headers() {
     }
     test.stop().await;
 }
+
+#[tokio::test]
+async fn only_a_trusted_proxy_says_where_a_browser_is() {
+    use std::net::IpAddr;
+
+    use axum::extract::Extension;
+
+    use crate::web::server::PeerAddress;
+
+    let text = "[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]";
+    let config = crate::config::Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
+    let test = TestBroker::start_with(config).await;
+    let cases = [
+        ("192.0.2.1", &["198.51.100.7"][..], "192.0.2.1"),
+        ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.2.2.2"], "198.51.100.7"),
+        ("10.0.0.1", &["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
+        ("::1", &["2001:db8::7"], "2001:db8::7"),
+        ("10.0.0.1", &["unknown, nonsense"], "10.0.0.1"),
+        ("10.0.0.1", &[], "10.0.0.1"),
+    ];
+    for (peer, forwarded, expected) in cases {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let peer = Extension(PeerAddress((peer.parse::<IpAddr>().unwrap(), 1234).into()));
+        let browser = super::browser_of(&test.broker, Some(peer), &headers);
+        assert_eq!(browser.address, expected.parse::<IpAddr>().unwrap(), "{forwarded:?}");
+    }
+    test.stop().await;
+}

@@ -105,7 +105,7 @@ async fn what_a_member_connects_is_its_own() {
     let ada = stage.member("ada@acme.example", Role::Member).await;
     let browser = Browser::of_member(&stage, &ada);
     let link = started(&browser, &[]).await;
-    assert!(browser.get(&link).await.text.contains("for ada"));
+    assert!(browser.get(&link).await.text.contains("You are signed in as ada"));
     let end = finish(&browser, &link, "person-1").await;
     assert!(end.text.contains("You can close this window"), "{}", end.text);
     let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
@@ -172,6 +172,6 @@ async fn a_member_starts_what_its_role_allows() {
     for wrong in ["/connect/start?network=x&kind=none", "/connect/start?network=none", "/connect/start?token=tok_1"] {
         assert!(browser.get(wrong).await.status >= 400, "{wrong}");
     }
-    assert_eq!(browser.post("/connect/start", &[("network", "x"), ("kind", "user")]).await.status, 409, "for what?");
+    assert_eq!(browser.post("/connect/start", &[("network", "x"), ("kind", "user")]).await.status, 422, "for what?");
     stage.stop().await;
 }

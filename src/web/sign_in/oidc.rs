@@ -1,0 +1,107 @@
+//! A member signs in at an OpenID Connect provider: sent there, and back.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Extension, Query, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::{browser_of, out_of_order, own_page, welcome};
+use crate::base::secret::Secret;
+use crate::service::Broker;
+use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignInError};
+use crate::web::cookie::{keep_oidc, oidc_browser_of};
+use crate::web::page::{ProblemPage, sentence, shown};
+use crate::web::server::PeerAddress;
+
+/// The routes.
+pub(super) fn routes() -> Router<Broker> {
+    Router::new().route("/sign-in/oidc", get(begin)).route("/sign-in/oidc/callback", get(arrive))
+}
+
+/// Where to go on after the sign-in, and the team, where the person is in several.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    team: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/teams.html")]
+struct TeamsPage {
+    teams: Vec<(String, String)>,
+}
+
+async fn begin(
+    State(broker): State<Broker>,
+    peer: Option<Extension<PeerAddress>>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let browser = browser_of(&broker, peer, &headers);
+    match broker.begin_oidc(&browser, asked.team.parse().ok(), own_page(&asked.next)).await {
+        Ok(SentToSignIn { url, browser }) => {
+            let cookie = keep_oidc(&browser).map(|cookie| [(header::SET_COOKIE, cookie)]);
+            (cookie, Redirect::to(url.as_str())).into_response()
+        }
+        Err(error) => refused(&broker, error),
+    }
+}
+
+async fn arrive(
+    State(broker): State<Broker>,
+    peer: Option<Extension<PeerAddress>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let known = oidc_browser_of(&headers).to_owned();
+    let answer = read(query.as_deref().unwrap_or_default());
+    match broker.finish_oidc(browser_of(&broker, peer, &headers), known, answer).await {
+        Ok((begun, next)) => welcome(&begun, own_page(&next)),
+        Err(error) => refused(&broker, error),
+    }
+}
+
+fn read(query: &str) -> OidcAnswer {
+    let mut read = OidcAnswer::default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
+        match name.as_str() {
+            "code" => read.code = Some(Secret::new(value)),
+            "state" => read.state = value,
+            "error" => read.error = Some(value),
+            "iss" => read.issuer = Some(value),
+            _ => {}
+        }
+    }
+    read
+}
+
+fn refused(broker: &Broker, error: OidcSignInError) -> Response {
+    let status = match &error {
+        OidcSignInError::WhichTeam(teams) => {
+            let named = teams.iter().map(|id| {
+                let name =
+                    broker.directory.team(id).map(|team| team.display_name.clone()).filter(|name| !name.is_empty());
+                (id.to_string(), name.unwrap_or_else(|| id.to_string()))
+            });
+            return shown(StatusCode::OK, &TeamsPage { teams: named.collect() });
+        }
+        OidcSignInError::SignIn(SignInError::TooOften(_)) => StatusCode::TOO_MANY_REQUESTS,
+        OidcSignInError::SignIn(error) => return out_of_order(error),
+        OidcSignInError::NotSetUp => StatusCode::NOT_FOUND,
+        OidcSignInError::Unknown => StatusCode::BAD_REQUEST,
+        OidcSignInError::Provider(_) => StatusCode::BAD_GATEWAY,
+        OidcSignInError::Denied
+        | OidcSignInError::Unverified
+        | OidcSignInError::NoMember
+        | OidcSignInError::BoundToAnother => StatusCode::FORBIDDEN,
+    };
+    let problem = sentence(&error);
+    let page =
+        ProblemPage { title: "You are not signed in", problem: &problem, next: "/sign-in", next_text: "Sign in" };
+    shown(status, &page)
+}

@@ -1,0 +1,138 @@
+//! Members sign in at a certified OpenID Connect provider that is not ours, and at one that lies.
+
+use std::process::Command;
+
+use crate::connect::{Browser, Desk, PUBLIC, Page, agree};
+use crate::support::{Launch, Ready, installed};
+
+/// A broker whose members sign in by a provider.
+struct Stage {
+    desk: Desk,
+    provider: Ready,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let mut program = Command::new("node");
+        let script = installed("oidc_server.mjs", include_str!("oidc_server.mjs"));
+        let provider = Ready::start(program.arg(script).arg(format!("{PUBLIC}/sign-in/oidc/callback")));
+        let home = tempfile::tempdir().unwrap();
+        let secret = home.path().join("client-secret");
+        std::fs::write(&secret, "oidc-secret-canary\n").unwrap();
+        let launch = Launch::new(&home.path().join("data"))
+            .set("HTTP__PUBLIC_URL", PUBLIC)
+            .set("SIGN_IN__OIDC__ISSUER", provider.line.trim())
+            .set("SIGN_IN__OIDC__CLIENT_SECRET_FILE", secret.display());
+        Self { desk: Desk::of(home, launch), provider }
+    }
+
+    fn issuer(&self) -> &str {
+        self.provider.line.trim()
+    }
+
+    /// Invites a person; its member id.
+    fn invite(&self, mail: &str) -> String {
+        let made = self.desk.json(&format!("member invite {mail} --role member"));
+        made["member"]["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Where a browser is sent back to after its person signed in.
+    async fn at_provider(&self, browser: &Browser, login: &str) -> String {
+        let sent = browser.get(&format!("{PUBLIC}/sign-in/oidc?next=/connect/start")).await;
+        assert!(sent.location.starts_with(self.issuer()), "{} {}", sent.status, sent.text);
+        agree(browser, &sent.location, login).await
+    }
+
+    /// From the link to the page after the provider.
+    async fn sign_in(&self, login: &str) -> (Browser, Page) {
+        let browser = Browser::of(&self.desk);
+        let back = self.at_provider(&browser, login).await;
+        let page = browser.get(&back).await;
+        (browser, page)
+    }
+
+    async fn forge(&self, browser: &Browser, kind: &str) {
+        browser.get(&format!("{}/_forge?as={kind}", self.issuer())).await;
+    }
+
+    fn state_of(&self, member: &str) -> String {
+        self.desk.json(&format!("member show {member}"))["state"].as_str().unwrap().to_owned()
+    }
+}
+
+fn refused(page: &Page, status: u16, text: &str) {
+    assert_eq!(page.status, status, "{}", page.text);
+    assert!(page.text.contains("You are not signed in") && page.text.contains(text), "{text}: {}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_person_is_known_by_the_verified_address_first_and_by_the_providers_id_from_then_on() {
+    let stage = Stage::set();
+    let member = stage.invite("ada@acme.example");
+    let offered = Browser::of(&stage.desk).get(&format!("{PUBLIC}/sign-in")).await;
+    assert!(offered.text.contains("sign in with your organisation"), "{}", offered.text);
+    let (_, page) = stage.sign_in("ada~ada@acme.example~no").await;
+    refused(&page, 403, "have it verified there");
+    let (_, page) = stage.sign_in("eve~eve@acme.example~yes").await;
+    refused(&page, 403, "ask an owner of your team to invite you");
+    let (browser, page) = stage.sign_in("ada~Ada@ACME.example~yes").await;
+    assert_eq!((page.status, page.location.as_str()), (303, &*format!("{PUBLIC}/connect/start")), "{}", page.text);
+    let account = browser.get(&format!("{PUBLIC}/account")).await;
+    assert!(account.text.contains("ada@acme.example"), "{}", account.text);
+    assert_eq!(stage.state_of(&member), "MEMBER_STATE_ACTIVE");
+    // The address is another's by now: the person is who it was, and nobody else with the address takes over.
+    let (_, page) = stage.sign_in("second~ada@acme.example~yes").await;
+    refused(&page, 403, "bound to another account");
+    stage.desk.done(&format!("member update {member} --mail other@acme.example"), "");
+    let (_, page) = stage.sign_in("ada~Ada@ACME.example~yes").await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    stage.desk.done(&format!("member remove {member}"), "");
+    let (_, page) = stage.sign_in("ada~Ada@ACME.example~yes").await;
+    refused(&page, 403, "ask an owner of your team to invite you");
+    assert!(!stage.desk.broker.stop().text().contains("oidc-secret-canary"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_provider_says_is_believed_only_if_it_signed_it_for_this_sign_in() {
+    let stage = Stage::set();
+    let member = stage.invite("ada@acme.example");
+    let lies = [
+        ("nonce", "it belongs to another sign-in"),
+        ("issuer", "it comes from somebody else"),
+        ("audience", "it is not for this service"),
+        ("expired", "its time is over"),
+        ("none", "nobody known signed it"),
+        ("secret", "nobody known signed it"),
+        ("key", "nobody known signed it"),
+    ];
+    for (kind, text) in lies {
+        let browser = Browser::of(&stage.desk);
+        let back = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+        stage.forge(&browser, kind).await;
+        refused(&browser.get(&back).await, 502, text);
+    }
+    assert_eq!(stage.state_of(&member), "MEMBER_STATE_INVITED");
+    let (_, page) = stage.sign_in("ada~ada@acme.example~yes").await;
+    assert_eq!(page.status, 303, "the same without the lie: {}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_is_taken_once_in_the_browser_that_asked() {
+    let stage = Stage::set();
+    stage.invite("ada@acme.example");
+    let (browser, other) = (Browser::of(&stage.desk), Browser::of(&stage.desk));
+    let back = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+    refused(&other.get(&back).await, 400, "no sign-in that was begun in this browser");
+    refused(&browser.get(&back).await, 400, "was used already");
+    let back = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+    refused(&browser.get(&format!("{back}&iss=https://evil.example")).await, 502, "comes from somebody else");
+    let back = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+    assert_eq!(browser.get(&back).await.status, 303);
+    refused(&browser.get(&back).await, 400, "was used already");
+    let denied = browser.get(&format!("{PUBLIC}/sign-in/oidc/callback?error=access_denied&state=none")).await;
+    refused(&denied, 400, "sign in again");
+    let sent = browser.get(&format!("{PUBLIC}/sign-in/oidc")).await.location;
+    let state = url::Url::parse(&sent).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let denied = browser.get(&format!("{PUBLIC}/sign-in/oidc/callback?error=access_denied&state={state}")).await;
+    refused(&denied, 403, "You were not signed in there");
+}
