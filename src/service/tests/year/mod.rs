@@ -189,7 +189,9 @@ impl Year {
             } else {
                 let known = truth.ended_at.is_some_and(|ended| ended + 2 * DAY < self.now());
                 let believed = state.as_str() == "live" && stored.token.ends_at().is_none_or(|end| end > self.now());
-                let is_checked = account.kind().is_probed() || account.refreshes;
+                // Where there is neither a check nor an end, nothing but its use tells.
+                let kind = account.kind();
+                let is_checked = kind.is_probed() || (account.refreshes && kind.access_validity.is_some());
                 assert!(!(known && believed && is_checked), "{place}: {} is dead unseen: {truth:?}", account.person);
             }
         }
