@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::domain::reach::{DeadSpan, Reach, reach};
 use crate::domain::token::Token;
-use crate::service::tokens::TokenError;
+use crate::service::tokens::{Rejected, TokenError};
 use crate::service::{Broker, Caller};
 use crate::store::{DeadSpanFilter, StoreError, StoredDeadSpan};
 
@@ -46,6 +46,9 @@ impl Broker {
     ) -> Result<Vec<DeadSpanView>, TokenError> {
         caller.must_see(team)?;
         self.directory.team(team).ok_or_else(|| TokenError::TeamNotFound(team.clone()))?;
+        if let Some(network) = filter.network.as_ref().filter(|id| self.catalogue.network(id.as_str()).is_none()) {
+            return Err(Rejected::UnknownNetwork(network.to_string()).into());
+        }
         let spans = self.store.dead_spans_of_team(team, filter, limit).await?;
         Ok(spans.into_iter().map(|span| self.view_dead_span(team, span)).collect())
     }

@@ -144,6 +144,8 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
     assert_eq!((told.token, told.span.from, told.span.until), (token, died, broker.now()));
     let listed = broker.list_dead_spans(admin, &stage.team, Default::default(), 10).await.unwrap();
     assert_eq!(listed, [(*told).clone()]);
+    let nowhere = crate::store::DeadSpanFilter { network: Some("nowhere".parse().unwrap()), ..Default::default() };
+    assert!(broker.list_dead_spans(admin, &stage.team, nowhere, 10).await.is_err(), "an unknown network is a mistake");
     assert_eq!(stage.connect(&stage.team, heal(true), "person-2").await, [token], "if it is said so");
     assert_eq!(stage.token(token).await.token.person, "person-2");
     broker.revoke_token(admin, &stage.team, token, "").await.unwrap();
