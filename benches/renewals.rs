@@ -78,8 +78,13 @@ async fn measure(dir: &Path, served: &ServedNetwork) -> anyhow::Result<f64> {
     let team: TeamId = "bench".parse()?;
     let ask = CreateTeam { id: team.clone(), display_name: String::new(), weight: 100, reserve_percent: None };
     broker.create_team(&Caller::Broker, ask).await?;
-    let added: Vec<_> = granted.map(|spec| broker.add_token(&Caller::Broker, &team, due(&broker, spec))).collect();
-    let count = futures_util::future::try_join_all(added).await?.len();
+    let added: Vec<_> = granted.map(|spec| broker.add_token(&Caller::Broker, &team, given(&broker, spec))).collect();
+    let added = futures_util::future::try_join_all(added).await?;
+    let count = added.len();
+    let now = broker.now();
+    for token in added.into_iter().map(|added| added.token) {
+        broker.store.hasten_renewal(token.id, token.version, now, now).await?;
+    }
     let clock = SystemClock::start();
     let (began, before) = (clock.now(), cpu()?);
     broker.start_background(&tasks);
@@ -112,6 +117,7 @@ async fn start(dir: &Path, served: &ServedNetwork, tasks: &Tasks) -> anyhow::Res
     let mut config = Config::default();
     dir.clone_into(&mut config.store.dir);
     (config.renewals.in_flight, config.renewals.per_second) = (IN_FLIGHT, PER_SECOND);
+    config.renewals.network_per_second = PER_SECOND;
     let store = SqliteStore::open(SqliteOptions::new(dir), clock.clone()).await?;
     let (store, metrics): (Arc<dyn Store>, _) = (Arc::new(store), Metrics::new(&config.metrics));
     let (text, endpoint) = (include_str!("../src/domain/networks/catalogue/x.toml"), &served.oauth["user"]["token"]);
@@ -127,8 +133,8 @@ async fn start(dir: &Path, served: &ServedNetwork, tasks: &Tasks) -> anyhow::Res
     Ok(broker)
 }
 
-/// A token whose renewal is due now.
-fn due(broker: &Broker, spec: &TokenSpec) -> AddToken {
+/// A token that is renewed within the hour, if nobody hastens it.
+fn given(broker: &Broker, spec: &TokenSpec) -> AddToken {
     AddToken {
         network: "x".to_owned(),
         kind: spec.kind.to_string(),
@@ -142,7 +148,7 @@ fn due(broker: &Broker, spec: &TokenSpec) -> AddToken {
         facts: Default::default(),
         max_leases: None,
         reserve_percent: None,
-        clocks: Clocks { access_expires_at: Some(broker.now() + Duration::from_secs(30)), ..Clocks::default() },
+        clocks: Clocks { access_expires_at: Some(broker.now() + Duration::from_secs(3600)), ..Clocks::default() },
         access: Secret::new(spec.secret.clone()),
         refresh: spec.refresh_secret.clone().map(Secret::new),
     }
