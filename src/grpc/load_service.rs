@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::{Request, Response, Status};
 
 use crate::base::ids::{NetworkId, TeamId};
-use crate::grpc::authorization::{authorize, turned_away};
+use crate::grpc::authorization::authorize;
 use crate::grpc::call::Closing;
 use crate::grpc::change::asked;
 use crate::grpc::convert::{from_duration, name_in};
@@ -19,6 +19,7 @@ use crate::grpc::page::Page;
 use crate::grpc::pb::{self, load_service_server::LoadService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
+use crate::grpc::watching::until_over;
 use crate::service::{AddedCollection, AddedTokens, Broker, Caller, LoadLevel, Loads};
 
 /// The most entries that may be added in an estimate, of each sort.
@@ -177,13 +178,7 @@ impl WatchingLoad {
             return None;
         }
         let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
-        let told = tokio::select! {
-            biased;
-            status = turned_away(&broker, &caller, WATCH) => Err(status),
-            told = self.changed() => told,
-            () = broker.tasks.stopped() => Err(shutting_down()),
-            () = closed(closing) => return None,
-        };
+        let told = until_over(&broker, &caller, WATCH, closing, self.changed()).await?;
         self.over = told.is_err();
         Some((told.map(|load| pb::WatchTeamLoadResponse { team_load: Some(load) }), self))
     }
@@ -203,14 +198,6 @@ impl WatchingLoad {
             }
             self.loads.changed().await.map_err(|_| shutting_down())?;
         }
-    }
-}
-
-/// Resolves when the connection is about to close.
-pub(super) async fn closed(closing: Option<Closing>) {
-    match closing {
-        Some(closing) => closing.wait().await,
-        None => std::future::pending().await,
     }
 }
 

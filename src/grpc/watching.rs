@@ -4,6 +4,7 @@
 //! If the broadcast overflows, the stream begins anew.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
@@ -14,7 +15,6 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::authorization::turned_away;
 use crate::grpc::call::Closing;
-use crate::grpc::load_service::closed;
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
 use crate::service::{Broker, Caller};
 
@@ -95,13 +95,7 @@ impl<S: Subject> Watching<S> {
             return None;
         }
         let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
-        let told = tokio::select! {
-            biased;
-            status = turned_away(&broker, &caller, S::CALL) => Err(status),
-            told = self.message() => told,
-            () = broker.tasks.stopped() => Err(shutting_down()),
-            () = closed(closing) => return None,
-        };
+        let told = until_over(&broker, &caller, S::CALL, closing, self.message()).await?;
         self.over = told.is_err();
         Some((told, self))
     }
@@ -144,5 +138,31 @@ impl<S: Subject> Watching<S> {
         self.pending.clear();
         self.pending.push_back(S::restarted());
         self.begin().await
+    }
+}
+
+/// What `event` resolves to, unless something ends the stream of `call` before: its caller may not be there any more, or the broker stops.
+/// `None`: its connection is about to close.
+pub async fn until_over<T>(
+    broker: &Broker,
+    caller: &Caller,
+    call: &str,
+    closing: Option<Closing>,
+    event: impl Future<Output = Result<T, Status>>,
+) -> Option<Result<T, Status>> {
+    tokio::select! {
+        biased;
+        status = turned_away(broker, caller, call) => Some(Err(status)),
+        told = event => Some(told),
+        () = broker.tasks.stopped() => Some(Err(shutting_down())),
+        () = closed(closing) => None,
+    }
+}
+
+/// Resolves when the connection is about to close.
+async fn closed(closing: Option<Closing>) {
+    match closing {
+        Some(closing) => closing.wait().await,
+        None => std::future::pending().await,
     }
 }

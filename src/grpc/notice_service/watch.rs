@@ -9,15 +9,14 @@ use tonic::Status;
 
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::notice::Event;
-use crate::grpc::authorization::turned_away;
 use crate::grpc::call::Closing;
-use crate::grpc::load_service::closed;
 use crate::grpc::notice_service::WATCH;
 use crate::grpc::notice_service::message::notice_message;
 use crate::grpc::pb;
 use crate::grpc::pb::watch_notices_response::Event as Told;
 use crate::grpc::status::Refusal;
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
+use crate::grpc::watching::until_over;
 use crate::service::{Broker, Caller};
 
 /// A stream of notices. If a slow reader falls too far behind, it is told that it missed some.
@@ -54,13 +53,7 @@ impl WatchingNotices {
             return None;
         }
         let (broker, caller, closing) = (self.broker.clone(), self.caller.clone(), self.closing.clone());
-        let told = tokio::select! {
-            biased;
-            status = turned_away(&broker, &caller, WATCH) => Err(status),
-            told = self.told() => told,
-            () = broker.tasks.stopped() => Err(shutting_down()),
-            () = closed(closing) => return None,
-        };
+        let told = until_over(&broker, &caller, WATCH, closing, self.told()).await?;
         self.over = told.is_err();
         Some((told.map(|event| pb::WatchNoticesResponse { event: Some(event) }), self))
     }
