@@ -12,9 +12,9 @@ use crate::domain::member::Member;
 use crate::domain::notice::Budget;
 use crate::outbound::signature::SigningSecret;
 use crate::service::Broker;
-use crate::service::notices::destinations::is_let_in;
 use crate::service::notices::operators::Place;
 use crate::service::notices::push::Browser;
+use crate::service::notices::target::is_let_in;
 use crate::store::StoreError;
 
 /// Machines read what is sent by webhook.

@@ -4,19 +4,16 @@
 //! may hold a secret (the URLs of chats do), so it is sealed, and only its host is shown.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use url::{Host, Url};
 
 use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::PrivateHost;
 use crate::domain::member::{MailAddress, MailAddressError};
 use crate::domain::notice::{Destination, DestinationKind, Kind, MOST_DESTINATIONS};
-use crate::outbound::address::is_public;
-use crate::outbound::post::{DeliveryError, checked_url};
+use crate::outbound::post::DeliveryError;
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
 use crate::service::notices::address::Address;
+use crate::service::notices::target::{checked_target, is_let_in};
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{StoreError, StoredDestination, Trail};
@@ -99,26 +96,6 @@ pub enum DestinationError {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Whether a URL leads to a host that operators let members name though it is not public.
-pub(super) fn is_let_in(hosts: &[PrivateHost], url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| hosts.iter().any(|host| host.is_of(&url)))
-}
-
-/// The host of a URL that members named, if it can be posted to. What a name resolves to is looked at with each message.
-pub(super) fn checked_target(text: &str, hosts: &[PrivateHost]) -> Result<String, DeliveryError> {
-    let let_in = is_let_in(hosts, text);
-    let url = checked_url(text, let_in)?;
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
-        Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
-        Some(Host::Domain(_)) | None => None,
-    };
-    match address.filter(|address| !let_in && !is_public(*address)) {
-        Some(address) => Err(DeliveryError::Address(address)),
-        None => Ok(url.host_str().unwrap_or_default().to_owned()),
-    }
 }
 
 /// What is shown of a target, if it can be one.

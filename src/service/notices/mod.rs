@@ -16,6 +16,7 @@ mod inbox;
 mod message;
 mod operators;
 mod push;
+mod target;
 mod tell;
 
 use std::sync::{Arc, OnceLock};

@@ -14,7 +14,7 @@ use crate::domain::notice::{MOST_SUBSCRIPTIONS, PushSubscription, neutral};
 use crate::outbound::post::DeliveryError;
 use crate::outbound::push::{BrowserKeys, BrowserKeysError, PushKey, PushKeyError};
 use crate::service::members::MemberError;
-use crate::service::notices::destinations::checked_target;
+use crate::service::notices::target::checked_target;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller};
 use crate::store::{MetaName, StoreError, StoredPush, Trail};

@@ -16,7 +16,7 @@ use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::outbound::oauth::{self, Client, Credential};
 use crate::service::luck::luck;
 use crate::service::renew::derive::{Parent, with_consent};
-use crate::service::renew::{Order, RenewError};
+use crate::service::renew::{Order, Outcome, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
 use crate::service::{Broker, Caller, tell};
 use crate::store::{
@@ -44,16 +44,6 @@ struct Begun {
 enum Ask {
     Renewal(NetworkRequest),
     Derivation(Parent),
-}
-
-/// What came of a request.
-pub(super) enum Outcome {
-    /// The network gave these.
-    Renewed(TokenReply),
-    /// It did not, for people.
-    Failed(Failure, String),
-    /// The person may not act for the profile any more, or left it out.
-    Gone,
 }
 
 impl Broker {

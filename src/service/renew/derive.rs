@@ -10,8 +10,8 @@ use crate::domain::renewal::Failure;
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::Broker;
 use crate::service::connect::Asking;
+use crate::service::renew::Outcome;
 use crate::service::renew::RenewError;
-use crate::service::renew::attempt::Outcome;
 use crate::store::TokenFilter;
 use crate::vault::Place;
 

@@ -19,9 +19,9 @@ use tokio::sync::watch;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, JobId, NetworkId, TeamId, TokenId};
 use crate::domain::member::Action;
-use crate::domain::networks::{Network, TokenKind};
+use crate::domain::networks::{Network, TokenKind, TokenReply};
 use crate::domain::pool::RenewalsOf;
-use crate::domain::renewal::is_renewable;
+use crate::domain::renewal::{Failure, is_renewable};
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::outbound::http::NetworkClient;
 use crate::outbound::oauth::{Pace, needs_client};
@@ -138,6 +138,16 @@ enum Order {
     Hand(Attempt<TokenView>),
     /// A job over many tokens.
     Job(JobId),
+}
+
+/// What came of a request.
+enum Outcome {
+    /// The network gave these.
+    Renewed(TokenReply),
+    /// It did not, for people.
+    Failed(Failure, String),
+    /// The person may not act for the profile any more, or left it out.
+    Gone,
 }
 
 impl Renewals {
