@@ -221,6 +221,12 @@ fn unsafe_and_senseless_combinations_are_refused() {
         ("[http]\nlisten = \"127.0.0.1:0\"\n[grpc]\nlisten = \"127.0.0.1:0\"", None),
         ("[credit]\nlease_ttl = \"2h\"", Some("credit.lease_ttl")),
         ("[credit]\nlease_ttl = \"2s\"", Some("credit.window_guard")),
+        ("[sign_in]\npassword_memory = \"19MiB\"\npassword_passes = 1", Some("sign_in.password_passes")),
+        ("[sign_in]\npassword_memory = \"18MiB\"\npassword_passes = 2", Some("sign_in.password_passes")),
+        ("[sign_in]\npassword_memory = \"46MiB\"\npassword_passes = 1", None),
+        ("[sign_in]\npassword_memory = \"7MiB\"\npassword_passes = 5", None),
+        ("[sign_in]\npassword_memory = \"6MiB\"\npassword_passes = 10", Some("sign_in.password_memory")),
+        ("[sign_in]\nidle = \"2h\"\nwhole = \"1h\"", Some("sign_in.idle")),
         ("[load]\nclear_at = 0.9", Some("load.clear_at")),
         ("[load]\ntarget = 0.95", Some("load.target")),
     ];

@@ -36,7 +36,7 @@ pub struct PutLook {
 /// What is kept of looks.
 #[async_trait]
 pub trait LookStore: Send + Sync {
-    /// At most `limit` tokens whose look is due, the longest due first.
+    /// At most `limit` tokens whose look is due and that no open incident covers, the longest due first.
     async fn due_looks(&self, now: Timestamp, limit: u32) -> Result<Vec<Look>, StoreError>;
     /// Writes what was found, and when to look again. Returns how many events are new.
     async fn put_looks(&self, looks: Vec<PutLook>, events: Vec<Event>) -> Result<u64, StoreError>;

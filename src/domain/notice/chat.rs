@@ -8,7 +8,8 @@ use crate::domain::notice::Words;
 const SHOWN: usize = 10;
 
 /// The body of an incoming webhook of Slack. Text is `plain_text`, and in the fallback escaped, so that no name calls a channel or forms a link.
-pub fn slack(notices: &[Words], more: u32) -> Value {
+/// `id` is the message's, by which people know one that came twice.
+pub fn slack(notices: &[Words], more: u32, id: &str) -> Value {
     let mut blocks = Vec::new();
     for words in notices.iter().take(SHOWN) {
         let plain = |text: String| json!({ "type": "plain_text", "text": text, "emoji": false });
@@ -23,14 +24,14 @@ pub fn slack(notices: &[Words], more: u32) -> Value {
             blocks.push(json!({ "type": "actions", "elements": [button] }));
         }
     }
-    if let Some(rest) = rest(notices, more) {
-        blocks.push(json!({ "type": "context", "elements": [{ "type": "plain_text", "text": rest, "emoji": false }] }));
+    for line in rest(notices, more).into_iter().chain([id.to_owned()]) {
+        blocks.push(json!({ "type": "context", "elements": [{ "type": "plain_text", "text": line, "emoji": false }] }));
     }
     json!({ "text": escaped(&summary(notices, more)), "blocks": blocks })
 }
 
-/// The body of a webhook of Teams: a message with one adaptive card. Text runs know no markup.
-pub fn teams(notices: &[Words], more: u32) -> Value {
+/// The body of a webhook of Teams: a message with one adaptive card. Text runs know no markup. `id` as with Slack.
+pub fn teams(notices: &[Words], more: u32, id: &str) -> Value {
     let run = |text: &str, bold: bool| {
         let weight = if bold { "Bolder" } else { "Default" };
         json!({ "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": text, "weight": weight }] })
@@ -52,6 +53,8 @@ pub fn teams(notices: &[Words], more: u32) -> Value {
         }
     }
     body.extend(rest(notices, more).map(|rest| run(&rest, false)));
+    let id = json!({ "type": "TextRun", "text": id, "size": "Small", "isSubtle": true });
+    body.push(json!({ "type": "RichTextBlock", "inlines": [id] }));
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -105,26 +108,35 @@ mod tests {
     #[test]
     fn a_name_calls_no_channel_and_forms_no_link() {
         let evil = "<!channel> <https://evil.example|click> [x](https://evil.example)";
-        let body = slack(&[words(evil)], 0);
+        let body = slack(&[words(evil)], 0, "out_1");
         assert_eq!(body["text"], "&lt;!channel&gt; &lt;https://evil.example|click&gt; [x](https://evil.example)");
         let mut kinds = Vec::new();
         all(&body["blocks"], "type", &mut kinds);
         assert!(kinds.iter().all(|kind| *kind != "mrkdwn"), "{body}");
-        let card = teams(&[words(evil)], 0);
+        let card = teams(&[words(evil)], 0, "out_1");
         let mut kinds = Vec::new();
         all(&card["attachments"][0]["content"]["body"], "type", &mut kinds);
         assert!(kinds.iter().all(|kind| *kind == "RichTextBlock" || *kind == "TextRun"), "{card}");
     }
 
     #[test]
+    fn a_message_that_comes_twice_is_known_by_its_id() {
+        let body = slack(&[words("A")], 0, "out_1");
+        assert_eq!(body["blocks"].as_array().unwrap().last().unwrap()["elements"][0]["text"], "out_1");
+        let card = teams(&[words("A")], 0, "out_1");
+        let lines = card["attachments"][0]["content"]["body"].as_array().unwrap();
+        assert_eq!(lines.last().unwrap()["inlines"][0]["text"], "out_1");
+    }
+
+    #[test]
     fn many_are_cut_short_and_counted() {
         let many: Vec<Words> = (0..30).map(|n| words(&format!("Token {n}"))).collect();
-        let body = slack(&many, 7);
+        let body = slack(&many, 7, "out_1");
         assert!(body["blocks"].as_array().unwrap().len() <= 50, "Slack takes no more blocks");
         assert!(
             body.to_string().contains("And 27 more.") && body["text"].as_str().unwrap().contains("and 36 more notices")
         );
-        let card = teams(&many, 0);
+        let card = teams(&many, 0, "out_1");
         assert!(card.to_string().contains("And 20 more.") && card.to_string().len() < 28_000);
         assert_eq!(summary(&many[..2], 0), "Token 0, and 1 more notice");
     }

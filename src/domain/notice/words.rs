@@ -170,7 +170,7 @@ mod tests {
             let links = |text: String| text.matches("https://").count();
             let one = [words];
             assert_eq!((links(plain(&one, 0, None)), links(html("s", &one, 0, None))), (1, 1));
-            assert_eq!((links(slack(&one, 0).to_string()), links(push_text(&one))), (1, 1));
+            assert_eq!((links(slack(&one, 0, "out_1").to_string()), links(push_text(&one))), (1, 1));
         }
     }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::base::ids::{CollectorId, SessionId, TokenId};
+use crate::base::ids::{AlertId, CollectorId, SessionId, TokenId};
 use crate::domain::member::{Departure, LeftToken, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::{CanRenew, Evidence};
+use crate::domain::token::Reason;
+use crate::service::alerts::AlertError;
 use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
 use crate::service::testing::{TestBroker, ask as lease_of, x_token};
@@ -182,12 +184,32 @@ async fn what_members_do_to_tokens_follows_the_table() {
             !matches!(broker.renew_token(caller, &team, id).await, Err(RenewError::Token(TokenError::Forbidden(_)))),
         ];
         assert_eq!(done, [looks_after; 4], "caller {place}");
+        let invalid = broker.invalidate_token(caller, &team, id, Reason::PasswordChanged, "").await;
+        assert_eq!(allowed(invalid.map(drop)), looks_after, "caller {place}");
         assert_eq!(allowed(broker.revoke_token(caller, &team, id, "").await.map(drop)), ends, "caller {place}");
     }
     let zenith = test.team("zenith").await;
     let theirs = test.token(&zenith, "person").await;
     let crossed = broker.pause_token(&callers[0], &zenith, theirs, "").await;
     assert!(matches!(crossed, Err(TokenError::Forbidden(Forbidden::Team(_)))), "nothing crosses teams");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn everybody_of_a_team_acknowledges_its_alerts_and_nobody_else() {
+    let test = TestBroker::start().await;
+    let (team, zenith) = (test.team("acme").await, test.team("zenith").await);
+    let nobodys = AlertId::from_u128(1);
+    for (mail, role) in [("o@example.com", Role::Owner), ("a@example.com", Role::Manager), ("e@example.com", Role::Member)] {
+        let caller = joined(&test, &team, mail, role).await;
+        let own = test.broker.acknowledge_alert(&caller, &team, nobodys, "").await;
+        assert!(matches!(own, Err(AlertError::NotFound(_))), "it may, but there is none: {own:?}");
+        let foreign = test.broker.acknowledge_alert(&caller, &zenith, nobodys, "").await;
+        assert!(matches!(foreign, Err(AlertError::Forbidden(Forbidden::Team(_)))), "{foreign:?}");
+    }
+    let collector = test.collector(&team, "worker").await.id;
+    let by_collector = test.broker.acknowledge_alert(&test.caller(collector), &team, nobodys, "").await;
+    assert!(matches!(by_collector, Err(AlertError::Forbidden(_))), "{by_collector:?}");
     test.stop().await;
 }
 

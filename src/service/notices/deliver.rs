@@ -191,10 +191,10 @@ impl Broker {
                 (url, signed(secrets, &outgoing.id, self.now(), &body), body, *allow_private)
             }
             Address::Slack { url, allow_private } => {
-                (url, Vec::new(), slack(&outgoing.words, outgoing.more).to_string(), *allow_private)
+                (url, Vec::new(), slack(&outgoing.words, outgoing.more, &outgoing.id).to_string(), *allow_private)
             }
             Address::Teams { url, allow_private } => {
-                (url, Vec::new(), teams(&outgoing.words, outgoing.more).to_string(), *allow_private)
+                (url, Vec::new(), teams(&outgoing.words, outgoing.more, &outgoing.id).to_string(), *allow_private)
             }
         };
         let (url, body, content_type) = (url.clone(), body.into_bytes(), "application/json");

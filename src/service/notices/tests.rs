@@ -325,22 +325,31 @@ async fn a_target_that_can_not_be_is_refused() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_down_for_days_gets_what_still_holds_and_then_is_given_up() {
+async fn a_receiver_that_answers_500_for_days_gets_what_still_holds_and_then_is_given_up() {
+    given_up(|| DeliveryError::Status { status: 500, retry_after: None }, "answered 500").await;
+}
+
+#[tokio::test]
+async fn so_is_one_that_hangs_for_days() {
+    given_up(|| DeliveryError::Timeout, "did not answer in time").await;
+}
+
+async fn given_up(error: impl Fn() -> DeliveryError, says: &str) {
     let mut told = Told::start().await;
     told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
     for _ in 0..12 {
-        told.posts.fail_next(DeliveryError::Status { status: 500, retry_after: None });
+        told.posts.fail_next(error());
     }
     let token = told.watched.add_token(Clocks::default()).await.token;
     told.invalidate(token.id, Reason::PasswordChanged).await;
     told.pass(DAY * 4).await;
     let dead = told.watched.broker.list_dead_letters(None, 10).await.unwrap();
     assert_eq!(dead.len(), 1);
-    assert!(dead[0].last_error.as_ref().is_some_and(|error| error.contains("answered 500")), "{dead:?}");
+    assert!(dead[0].last_error.as_ref().is_some_and(|error| error.contains(says)), "{dead:?}");
     let attempts = told.posts.attempts().len();
     assert!((5..=12).contains(&attempts), "{attempts}");
-    let ids: std::collections::BTreeSet<_> = told.posts.attempts().into_iter().map(|post| post.url).collect();
-    assert_eq!(ids.len(), 1);
+    let bodies: std::collections::BTreeSet<_> = told.posts.attempts().into_iter().map(|post| post.body).collect();
+    assert_eq!(bodies.len(), 1, "each attempt says the same, and has the same id");
     told.watched.broker.replay_dead_letter(&Caller::Broker, dead[0].id).await.unwrap();
     while told.in_state(OutboxState::Pending).await > 0 {
         told.pass(Duration::from_secs(3600)).await;
@@ -544,4 +553,26 @@ async fn an_incident_takes_the_place_of_what_is_said_of_its_tokens() {
     told.invalidate(tokens[2], Reason::PasswordChanged).await;
     told.work().await;
     assert_eq!(told.subjects().len(), 6);
+}
+
+#[tokio::test]
+async fn an_end_that_comes_near_in_an_incident_is_told_after_it() {
+    let mut told = Told::start().await;
+    let broker = told.watched.broker.clone();
+    let end = told.watched.clock.now() + DAY * 8;
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    let started_at = told.watched.clock.now();
+    let progress =
+        Progress::begin(Detected { kind: IncidentKind::ProviderOutage, started_at, persons: 9 }, SeenIn::Calls, started_at);
+    broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+    broker.watch_incidents().await.unwrap();
+    told.pass(DAY * 2).await;
+    assert_eq!(told.subjects(), ["Many Net tokens fail at once"]);
+    let incident = broker.store.list_incidents(IncidentFilter::default(), 1).await.unwrap().remove(0);
+    broker.close_incident(&Caller::Broker, incident.id, Outcome::Recovered, "").await.unwrap();
+    broker.watch_incidents().await.unwrap();
+    told.pass(Duration::from_secs(7200)).await;
+    let subjects = told.subjects();
+    assert!(subjects.iter().any(|subject| subject.ends_with("ends within 7 days")), "{subjects:?}");
 }

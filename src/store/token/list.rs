@@ -24,12 +24,15 @@ const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", ", sealed_columns!(),
 const ALL_TOKENS: &str =
     concat!("SELECT id, ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id > $1 ORDER BY id LIMIT $2");
 
+/// Those that an open incident covers wait until it is over: nobody is told of them meanwhile.
 const DUE_LOOKS: &str = concat!(
     "SELECT look_at_us, ",
     columns!(),
     ", ",
     sealed_columns!(),
-    " FROM token WHERE look_at_us <= $1 ORDER BY look_at_us LIMIT $2"
+    " FROM token WHERE look_at_us <= $1 AND NOT EXISTS (SELECT 1 FROM incident WHERE incident.network = token.network
+        AND incident.app = token.app AND incident.closed_at_us IS NULL AND incident.started_at_us > token.secrets_since_us)
+      ORDER BY look_at_us LIMIT $2"
 );
 
 const AT_RISK: &str = concat!(
