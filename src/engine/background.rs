@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_millis(20);
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// How often what is better known is written.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
+/// Rows that are written in one transaction. When a window of many tokens ends, all their blocks change at once; grants are made durable between
+/// two transactions, and memory stays flat.
+const ROWS: usize = 1_000;
 
 /// What became of leases and blocks, on its way to the store.
 struct Ended {
@@ -108,7 +111,7 @@ impl Engine {
     pub async fn write_back(&self) -> Result<(), StoreError> {
         let _writing = self.0.writing_back.lock().await;
         for cell in self.0.cells.values() {
-            let ended = {
+            let mut ended = {
                 let mut state = cell.lock();
                 Ended {
                     closed: std::mem::take(&mut state.closed),
@@ -116,36 +119,31 @@ impl Engine {
                     updates: state.pool.take_updates(),
                 }
             };
-            if let Err((error, left)) = self.write_ended(ended).await {
+            if let Err(error) = self.write_ended(&mut ended).await {
                 let mut state = cell.lock();
-                state.closed.extend(left.closed);
-                state.usage.extend(left.usage);
-                state.pool.return_updates(left.updates);
+                state.closed.extend(ended.closed);
+                state.usage.extend(ended.usage);
+                state.pool.return_updates(ended.updates);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Writes it; what could not be written comes back with the error.
-    async fn write_ended(&self, mut ended: Ended) -> Result<(), (StoreError, Ended)> {
+    /// Writes it, and leaves what could not be written.
+    async fn write_ended(&self, ended: &mut Ended) -> Result<(), StoreError> {
         let store = &self.0.store;
-        if !ended.closed.is_empty() {
-            match store.close_leases(ended.closed.clone(), Vec::new()).await {
-                Ok(_) => ended.closed.clear(),
-                Err(error) => return Err((error, ended)),
-            }
+        while let Some(from) = last_part(&ended.closed) {
+            store.close_leases(ended.closed[from..].to_vec(), Vec::new()).await?;
+            ended.closed.truncate(from);
         }
-        if !ended.usage.is_empty() {
-            match store.add_usage(ended.usage.clone()).await {
-                Ok(_) => ended.usage.clear(),
-                Err(error) => return Err((error, ended)),
-            }
+        while let Some(from) = last_part(&ended.usage) {
+            store.add_usage(ended.usage[from..].to_vec()).await?;
+            ended.usage.truncate(from);
         }
-        if !ended.updates.is_empty()
-            && let Err(error) = store.update_blocks(ended.updates.clone()).await
-        {
-            return Err((error, ended));
+        while let Some(from) = last_part(&ended.updates) {
+            store.update_blocks(ended.updates[from..].to_vec()).await?;
+            ended.updates.truncate(from);
         }
         Ok(())
     }
@@ -166,4 +164,9 @@ impl Engine {
             tracing::warn!(%error, "credit that was not used could not be given back; it counts as spent");
         }
     }
+}
+
+/// Where the last rows begin that fit in one transaction; `None`: there are none.
+fn last_part<T>(rows: &[T]) -> Option<usize> {
+    (!rows.is_empty()).then(|| rows.len().saturating_sub(ROWS))
 }

@@ -200,7 +200,9 @@ async fn everybody_of_a_team_acknowledges_its_alerts_and_nobody_else() {
     let test = TestBroker::start().await;
     let (team, zenith) = (test.team("acme").await, test.team("zenith").await);
     let nobodys = AlertId::from_u128(1);
-    for (mail, role) in [("o@example.com", Role::Owner), ("a@example.com", Role::Manager), ("e@example.com", Role::Member)] {
+    for (mail, role) in
+        [("o@example.com", Role::Owner), ("a@example.com", Role::Manager), ("e@example.com", Role::Member)]
+    {
         let caller = joined(&test, &team, mail, role).await;
         let own = test.broker.acknowledge_alert(&caller, &team, nobodys, "").await;
         assert!(matches!(own, Err(AlertError::NotFound(_))), "it may, but there is none: {own:?}");

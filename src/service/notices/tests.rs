@@ -563,8 +563,11 @@ async fn an_end_that_comes_near_in_an_incident_is_told_after_it() {
     told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
     told.watched.clock.advance(Duration::from_secs(60));
     let started_at = told.watched.clock.now();
-    let progress =
-        Progress::begin(Detected { kind: IncidentKind::ProviderOutage, started_at, persons: 9 }, SeenIn::Calls, started_at);
+    let progress = Progress::begin(
+        Detected { kind: IncidentKind::ProviderOutage, started_at, persons: 9 },
+        SeenIn::Calls,
+        started_at,
+    );
     broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
     broker.watch_incidents().await.unwrap();
     told.pass(DAY * 2).await;
