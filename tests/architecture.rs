@@ -66,6 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost_types", &["grpc", "cli", "app"]),
     ("axum", &["web", "sim"]),
     ("askama", &["web"]),
+    ("fluent_bundle", &["web"]),
     ("tower_http", &["web"]),
     ("argon2", &["vault"]),
     ("zxcvbn", &["domain"]),

@@ -27,6 +27,7 @@ use crate::service::Broker;
 use crate::telemetry::{install_panic_hook, start_log};
 use crate::web::callbacks::routes as callback_routes;
 use crate::web::connect::routes as connect_routes;
+use crate::web::console;
 use crate::web::health::{NotReady, Probes, routes as health_routes};
 use crate::web::page::pages;
 use crate::web::server::{HttpLimits, HttpServer};
@@ -137,7 +138,7 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
     }
     let mut routes = health_routes(probes);
     if public_url.is_some() {
-        routes = routes.merge(pages(sign_in::routes(broker.clone())));
+        routes = routes.merge(pages(sign_in::routes(broker.clone()).merge(console::routes(broker.clone()))));
     }
     let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
     routes = routes.merge(connect_routes(broker.clone())).merge(callback_routes(broker.clone()));

@@ -192,7 +192,7 @@ impl Broker {
     }
 
     async fn must_be_empty(&self, id: &TeamId) -> Result<(), TeamError> {
-        let alive = TokenFilter { not_states: Some(("revoked", "revoked")), ..TokenFilter::default() };
+        let alive = TokenFilter { not_states: &["revoked"], ..TokenFilter::default() };
         let tokens = self.store.count_tokens(id, alive).await?;
         let collectors = self.directory.collectors(id).len();
         let leases = self.engine.count_leases(|lease| lease.team == *id);
@@ -205,7 +205,7 @@ impl Broker {
     async fn revoke_all_tokens(&self, caller: &Caller, id: &TeamId) -> Result<(), TeamError> {
         let mut after: Option<TokenId> = None;
         loop {
-            let filter = TokenFilter { not_states: Some(("revoked", "revoked")), after, ..TokenFilter::default() };
+            let filter = TokenFilter { not_states: &["revoked"], after, ..TokenFilter::default() };
             let tokens = self.store.list_tokens(id, filter, CHUNK).await?;
             let Some(last) = tokens.last() else { return Ok(()) };
             after = Some(last.id);

@@ -17,7 +17,7 @@ use crate::service::import_tokens::{BeginImport, ImportCounts, ImportError, Impo
 use crate::service::keys::{CreateKey, KeyError, KeyFilter, KeyRole};
 use crate::service::teams::{CreateTeam, TeamError, UpdateTeam};
 use crate::service::testing::{START, TestBroker, ask, x_token};
-use crate::service::tokens::{AddToken, Rejected, ShownState, TokenError, TokenListFilter, UpdateToken};
+use crate::service::tokens::{AddToken, Light, Rejected, ShownState, TokenError, TokenListFilter, UpdateToken};
 use crate::service::usage::day_of;
 use crate::service::{AcquireLeaseError, Answered, AuthenticateError, ReportUsage};
 use crate::store::{StoredToken, TokenFilter};
@@ -523,8 +523,17 @@ async fn lists_of_tokens_hold_to_their_filters_and_pages() {
     test.broker.pause_token(&test.admin, &acme, ids[0], "").await.unwrap();
     test.clock.advance(DAY * 2);
     let of = |status, state| TokenListFilter { team: Some(acme.clone()), status, state, ..TokenListFilter::default() };
+    let with_light = |light| TokenListFilter { light: Some(light), ..of(None, None) };
     let cases = [
         (of(None, None), vec![0, 1, 2, 3, 4]),
+        (TokenListFilter { held: true, ..of(None, None) }, vec![0, 1, 2, 3]),
+        (TokenListFilter { text: Some("LAT".to_owned()), ..of(None, None) }, vec![3]),
+        (with_light(Light::Dead), vec![1]),
+        (with_light(Light::Expiring), vec![2]),
+        (with_light(Light::Valid), vec![3]),
+        (with_light(Light::NoExpiry), vec![]),
+        (with_light(Light::Paused), vec![0]),
+        (with_light(Light::Revoked), vec![4]),
         (of(Some(Status::Expired), None), vec![1, 4]),
         (of(Some(Status::Expiring), None), vec![2]),
         (of(Some(Status::Valid), None), vec![3]),
@@ -541,6 +550,8 @@ async fn lists_of_tokens_hold_to_their_filters_and_pages() {
         assert_eq!(all_pages(&test, &filter, 100).await, expected, "{filter:?}");
         assert_eq!(all_pages(&test, &filter, 1).await, expected, "one by one: {filter:?}");
     }
+    let counts = test.broker.count_lights(&acme, &TokenListFilter::default()).await.unwrap();
+    assert_eq!(counts.into_values().collect::<Vec<_>>(), [1, 1, 1, 0, 1, 1]);
     ids.push(foreign);
     assert_eq!(all_pages(&test, &TokenListFilter::default(), 2).await, ids, "of all teams");
     let nowhere = TokenListFilter { network: Some("nowhere".parse().unwrap()), ..TokenListFilter::default() };

@@ -12,7 +12,7 @@ mod update;
 pub use add::AddToken;
 pub use check::Rejected;
 pub(in crate::service) use check::check_facts;
-pub use list::{ShownState, TokenListFilter, TokenView};
+pub use list::{Light, ShownState, TokenListFilter, TokenView};
 pub use update::UpdateToken;
 
 use crate::base::ids::{TeamId, TokenId};

@@ -11,7 +11,7 @@ use crate::base::ids::{ClassId, TeamId, TokenId};
 use crate::domain::networks::Window;
 use crate::service::Broker;
 use crate::service::tokens::TokenError;
-use crate::store::UsageRow;
+use crate::store::{StoreError, UsageRow};
 
 pub use crate::store::UsageRow as UsageEntry;
 
@@ -44,6 +44,11 @@ impl Broker {
         let total_calls = calls.iter().map(|row| row.calls).sum();
         let allowance = self.daily_allowance(&held);
         Ok(UsageStatement { total_calls, rows, allowance })
+    }
+
+    /// The last day on which each of these tokens was used, of those that were.
+    pub async fn last_uses(&self, tokens: &[TokenId]) -> Result<BTreeMap<TokenId, i32>, StoreError> {
+        self.store.last_uses(tokens).await
     }
 
     /// The tightest limit of each class, over a day, as far as the token's buckets show it.

@@ -170,8 +170,8 @@ pub struct TokenFilter {
     pub kind: Option<KindId>,
     /// In this state, by its name (`live`).
     pub state: Option<&'static str>,
-    /// In none of these states' names; at most two are looked at.
-    pub not_states: Option<(&'static str, &'static str)>,
+    /// In none of these states' names; at most three are looked at.
+    pub not_states: &'static [&'static str],
     /// Granted by this person.
     pub person: Option<String>,
     /// Speaking for this profile.
@@ -184,6 +184,9 @@ pub struct TokenFilter {
     pub endless: Option<bool>,
     /// After this id: the last one of the page before.
     pub after: Option<TokenId>,
+    /// With this text in its label, its person, who granted it, or its profiles and their names. Letters outside of ASCII are found in the
+    /// case in which they stand, where the store knows no others.
+    pub text: Option<String>,
 }
 
 /// A part of all tokens.

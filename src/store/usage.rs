@@ -8,7 +8,7 @@ use crate::base::ids::{ClassId, CollectorId, NetworkId, TokenId};
 use crate::domain::networks::Purpose;
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{ManyRows, Row, values};
+use crate::store::sql::{ManyRows, Row, first, values};
 
 /// The calls of one day with one token for one collection, by one collector in one credit class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub trait UsageStore: Send + Sync {
     async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError>;
     /// The usage of a token from day `from` to day `to`, both included.
     async fn list_usage(&self, token: TokenId, from: i32, to: i32) -> Result<Vec<UsageRow>, StoreError>;
+    /// The last day on which each of these tokens was used, of those that were.
+    async fn last_uses(&self, tokens: &[TokenId]) -> Result<BTreeMap<TokenId, i32>, StoreError>;
     /// Deletes at most `limit` rows of days before `day`; how many.
     async fn prune_usage(&self, day: i32, limit: u32) -> Result<u64, StoreError>;
 }
@@ -67,6 +69,7 @@ const LIST_USAGE: &str =
     "SELECT token, day, collection, collector, class, network, purpose, calls, credits, errors, throttled
     FROM usage WHERE token = $1 AND day >= $2 AND day <= $3
     ORDER BY token, day, collection, collector, class, network, purpose";
+const LAST_USE: &str = "SELECT MAX(day) FROM usage WHERE token = $1";
 const PRUNE_USAGE: &str = "DELETE FROM usage WHERE (token, day, collection, collector, class, network, purpose) IN (
     SELECT token, day, collection, collector, class, network, purpose FROM usage WHERE day < $1 LIMIT $2)";
 
@@ -100,6 +103,22 @@ impl<D: Database> UsageStore for D {
         let values = values![token, i64::from(from), i64::from(to)];
         self.read(move |tx| {
             Box::pin(async move { tx.rows(LIST_USAGE, values).await?.into_iter().map(usage).collect() })
+        })
+        .await
+    }
+
+    async fn last_uses(&self, tokens: &[TokenId]) -> Result<BTreeMap<TokenId, i32>, StoreError> {
+        let tokens = tokens.to_vec();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut days = BTreeMap::new();
+                for token in tokens {
+                    let found = first(tx, LAST_USE, values![token]).await?;
+                    let day = found.map(|mut row| row.maybe_count()).transpose()?.flatten();
+                    days.extend(day.map(|day| (token, day)));
+                }
+                Ok(days)
+            })
         })
         .await
     }

@@ -1,13 +1,16 @@
 //! HTTP for people and probes. [`server`] bounds connections, whatever is served; [`health`] is what probes and Prometheus ask;
-//! [`page`] is what all pages for people have in common: [`sign_in`], and [`connect`], where people connect accounts;
-//! [`callbacks`] is where networks tell that a person took the consent back.
+//! [`page`] is what all pages for people have in common: [`sign_in`], [`connect`], where people connect accounts, and [`console`], where they
+//! look after their team's tokens; [`callbacks`] is where networks tell that a person took the consent back.
 //!
 //! No rule of the broker lives here.
 
+pub mod assets;
 pub mod callbacks;
 pub mod connect;
+pub mod console;
 mod cookie;
 pub mod health;
 pub mod page;
 pub mod server;
 pub mod sign_in;
+mod text;

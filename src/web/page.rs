@@ -1,6 +1,7 @@
 //! What every page has in common: the layout, the headers that bound what a browser does with it, and the answer where something is wrong.
 //!
-//! A page runs no script and loads nothing but its own style; it can't be framed, is not kept, and tells no other site where it was.
+//! A page loads nothing but what the broker itself serves, and holds neither scripts nor style of its own; it can't be framed, is not kept, and
+//! tells no other site where it was.
 
 use askama::Template;
 use axum::Router;
@@ -8,11 +9,13 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 
-const STYLE: &str = include_str!("../../templates/page.css");
-const CSP: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+use crate::web::assets;
+
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                   form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The headers of every page.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -24,19 +27,16 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Pages with what they have in common: the style, the headers, and no changes that another site asked for.
+/// Pages with what they have in common: what they load, the headers, and no changes that another site asked for.
 pub fn pages(routes: Router) -> Router {
-    routes.route("/page.css", get(style)).layer(from_fn(with_headers)).layer(CsrfLayer::new())
+    routes.merge(assets::routes()).layer(CompressionLayer::new()).layer(from_fn(with_headers)).layer(CsrfLayer::new())
 }
 
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
-}
-
+/// What an answer says of itself stays: an asset may be kept.
 async fn with_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -209,7 +209,17 @@ pub fn read_list(request: &pb::ListTokensRequest, mistakes: &mut FieldMistakes) 
     let state = read_state(request.state, mistakes);
     let profile = Some(request.profile.clone()).filter(|profile| given(profile));
     let needs_reconnecting = request.needs_reconnecting;
-    Some(TokenListFilter { team: team?, network, kind, status, profile, state, needs_reconnecting })
+    let filter = TokenListFilter {
+        team: team?,
+        network,
+        kind,
+        status,
+        profile,
+        state,
+        needs_reconnecting,
+        ..TokenListFilter::default()
+    };
+    Some(filter)
 }
 
 /// Which dead spans to list, and whose.

@@ -82,7 +82,7 @@ impl Broker {
             app: Some(token.app.clone()),
             kind: Some(token.kind.clone()),
             person: Some(token.person.clone()),
-            not_states: Some(("revoked", "revoked")),
+            not_states: &["revoked"],
             ..TokenFilter::default()
         };
         let held = self.store.list_tokens(&token.team, filter, 1_000).await?;

@@ -97,7 +97,7 @@ impl Import {
             app: Some(token.app.clone()),
             kind: Some(token.kind.clone()),
             person: Some(token.person.clone()),
-            not_states: Some(("revoked", "revoked")),
+            not_states: &["revoked"],
             profile: token.profiles.first().cloned(),
             ..TokenFilter::default()
         };

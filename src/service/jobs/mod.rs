@@ -178,7 +178,7 @@ impl Broker {
 }
 
 fn tokens_of(network: &NetworkId) -> TokenFilter {
-    TokenFilter { network: Some(network.clone()), not_states: Some(("revoked", "revoked")), ..TokenFilter::default() }
+    TokenFilter { network: Some(network.clone()), not_states: &["revoked"], ..TokenFilter::default() }
 }
 
 #[cfg(test)]

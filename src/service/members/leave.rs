@@ -135,7 +135,7 @@ impl Broker {
     async fn next_left(&self, member: &Member, departure: &Departure) -> Result<Option<LeftToken>, MemberError> {
         let mut after: Option<TokenId> = None;
         loop {
-            let filter = TokenFilter { not_states: Some(("revoked", "revoked")), after, ..TokenFilter::default() };
+            let filter = TokenFilter { not_states: &["revoked"], after, ..TokenFilter::default() };
             let tokens = self.store.list_tokens(&member.team, filter, CHUNK).await?;
             let Some(last) = tokens.last() else { return Ok(None) };
             after = Some(last.id);

@@ -32,7 +32,7 @@ impl Broker {
             app: Some(token.app.clone()),
             kind: Some(from.clone()),
             person: Some(token.person.clone()),
-            not_states: Some(("revoked", "invalid")),
+            not_states: &["revoked", "invalid"],
             ..TokenFilter::default()
         };
         let held = self.store.list_tokens(&token.team, filter, MOST).await?;

@@ -42,16 +42,28 @@ impl Stay {
 impl Broker {
     /// Who is signed in with that secret; `None`: nobody. Notes the use.
     pub async fn find_stay(&self, secret: &str) -> Result<Option<Stay>, StoreError> {
-        let Some(secret) = LinkKind::Session.read(secret) else { return Ok(None) };
+        let stay = self.look_at_stay(secret).await?;
         let now = self.now();
-        let found = self.store.session_by_hash(self.session_hash(&secret)).await?;
-        let Some(session) = found.filter(|session| session.lasts(self.desk.limits(), now)) else { return Ok(None) };
-        let member = self.store.find_member(session.member).await?.filter(Member::is_active);
-        let Some(member) = member else { return Ok(None) };
-        if now.since(session.seen_at) >= NOTED_EVERY {
+        if let Some(Stay { session, .. }) = &stay
+            && now.since(session.seen_at) >= NOTED_EVERY
+        {
             self.store.touch_session(session.id, now).await?;
         }
-        Ok(Some(Stay { member: Arc::new(member), session }))
+        Ok(stay)
+    }
+
+    /// Whether somebody is signed in with that secret. It is no use of the session: a page that is merely open does not prolong it.
+    pub async fn is_signed_in(&self, secret: &str) -> Result<bool, StoreError> {
+        Ok(self.look_at_stay(secret).await?.is_some())
+    }
+
+    async fn look_at_stay(&self, secret: &str) -> Result<Option<Stay>, StoreError> {
+        let Some(secret) = LinkKind::Session.read(secret) else { return Ok(None) };
+        let found = self.store.session_by_hash(self.session_hash(&secret)).await?;
+        let now = self.now();
+        let Some(session) = found.filter(|session| session.lasts(self.desk.limits(), now)) else { return Ok(None) };
+        let member = self.store.find_member(session.member).await?.filter(Member::is_active);
+        Ok(member.map(|member| Stay { member: Arc::new(member), session }))
     }
 
     /// At most `limit` sessions of a member that go on, the newest first, older than `before` (the last one of the page before), and

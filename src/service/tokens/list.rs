@@ -1,5 +1,7 @@
 //! Tokens are shown and listed.
 
+use std::collections::BTreeMap;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
@@ -27,6 +29,58 @@ pub enum ShownState {
     Invalid,
     /// It was revoked.
     Revoked,
+}
+
+/// What a token is to people at a glance. One of these holds of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Light {
+    /// Its time is over, or it does not work any more.
+    Dead,
+    /// It ends within [`EXPIRING_WITHIN`].
+    Expiring,
+    /// It works, and its end is far.
+    Valid,
+    /// It works, and has no end.
+    NoExpiry,
+    /// A person switched it off.
+    Paused,
+    /// It was given back.
+    Revoked,
+}
+
+impl Light {
+    /// All of them, what asks for action first.
+    pub const ALL: [Light; 6] =
+        [Light::Dead, Light::Expiring, Light::Valid, Light::NoExpiry, Light::Paused, Light::Revoked];
+
+    /// The name used in addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Light::Dead => "dead",
+            Light::Expiring => "expiring",
+            Light::Valid => "valid",
+            Light::NoExpiry => "no_expiry",
+            Light::Paused => "paused",
+            Light::Revoked => "revoked",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Light> {
+        Light::ALL.into_iter().find(|light| light.as_str() == name)
+    }
+
+    /// What a token is at `now`.
+    pub fn of(token: &Token, now: Timestamp) -> Light {
+        match (token.state, token.status(now)) {
+            (TokenState::Revoked { .. }, _) => Light::Revoked,
+            (TokenState::Paused { .. }, _) => Light::Paused,
+            (_, Status::Expired) => Light::Dead,
+            (_, Status::Expiring) => Light::Expiring,
+            (_, Status::Valid) => Light::Valid,
+            (_, Status::NoExpiry) => Light::NoExpiry,
+        }
+    }
 }
 
 /// A token with what its pool knows of it.
@@ -67,15 +121,26 @@ pub struct TokenListFilter {
     pub state: Option<ShownState>,
     /// Only those that work and that a person must connect again.
     pub needs_reconnecting: bool,
+    /// What they are at a glance. Not together with a status or a state.
+    pub light: Option<Light>,
+    /// Not those that were given back.
+    pub held: bool,
+    /// With this text in the label, the person, the granter, or the profiles and their names.
+    pub text: Option<String>,
 }
 
 impl Broker {
     /// One token, with the books of its buckets.
     pub async fn show_token(&self, team: &TeamId, id: TokenId) -> Result<(TokenView, Vec<BucketView>), TokenError> {
         let token = self.stored_token(team, id).await?.token;
-        let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(id)).unwrap_or_default();
+        let buckets = self.books_of(&token);
         let check = self.store.find_check(id).await?;
         Ok((TokenView { check, ..self.view_token(token) }, buckets))
+    }
+
+    /// The books of a token's buckets, as its pool keeps them.
+    pub fn books_of(&self, token: &Token) -> Vec<BucketView> {
+        self.engine.look(&token.network, |pool| pool.token_buckets(token.id)).unwrap_or_default()
     }
 
     /// At most `limit` tokens after `after` (the last one of the page before), and whether there are more: team by team, each team's
@@ -107,6 +172,24 @@ impl Broker {
         let more = found.len() >= wanted;
         found.truncate(limit as usize);
         Ok((found, more))
+    }
+
+    /// How many tokens of a team, as `filter` wants them whatever their light, are what at a glance.
+    pub async fn count_lights(
+        &self,
+        team: &TeamId,
+        filter: &TokenListFilter,
+    ) -> Result<BTreeMap<Light, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for light in Light::ALL {
+            let filter = TokenListFilter { light: Some(light), ..filter.clone() };
+            let mut count = 0;
+            for part in self.store_filters(&filter) {
+                count += self.store.count_tokens(team, part).await?;
+            }
+            counts.insert(light, count);
+        }
+        Ok(counts)
     }
 
     /// Reads on until there are `wanted`, or no more.
@@ -155,13 +238,27 @@ impl Broker {
             network: filter.network.clone(),
             kind: filter.kind.clone(),
             profile: filter.profile.clone(),
+            text: filter.text.clone(),
+            not_states: if filter.held { &["revoked"] } else { &[] },
             ..TokenFilter::default()
         };
         let of_state = |state| TokenFilter { state: Some(state), ..base.clone() };
         let tick = std::time::Duration::from_micros(1);
         let over = self.now() + tick;
         let soon = over + EXPIRING_WITHIN;
-        let alive = TokenFilter { not_states: Some(("invalid", "revoked")), ..base.clone() };
+        let alive = TokenFilter { not_states: &["invalid", "revoked"], ..base.clone() };
+        let at_work = TokenFilter { not_states: &["invalid", "revoked", "paused"], ..base.clone() };
+        match filter.light {
+            None => {}
+            Some(Light::Revoked) => return vec![of_state("revoked")],
+            Some(Light::Paused) => return vec![of_state("paused")],
+            Some(Light::Dead) => return vec![of_state("invalid"), TokenFilter { ends_before: Some(over), ..at_work }],
+            Some(Light::Expiring) => {
+                return vec![TokenFilter { ends_from: Some(over), ends_before: Some(soon), ..at_work }];
+            }
+            Some(Light::Valid) => return vec![TokenFilter { ends_from: Some(soon), ..at_work }],
+            Some(Light::NoExpiry) => return vec![TokenFilter { endless: Some(true), ..at_work }],
+        }
         match (filter.state, filter.status) {
             (Some(ShownState::Live | ShownState::Cooling), _) => vec![of_state("live")],
             (Some(ShownState::Suspect), _) => vec![of_state("suspect")],

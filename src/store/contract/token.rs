@@ -148,7 +148,7 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
         (TokenFilter { app: Some("second".parse().unwrap()), ..all() }, vec![]),
         (TokenFilter { kind: Some("app".parse().unwrap()), ..all() }, vec![3]),
         (TokenFilter { state: Some("paused"), ..all() }, vec![5]),
-        (TokenFilter { not_states: Some(("paused", "revoked")), ..all() }, vec![1, 2, 3, 4]),
+        (TokenFilter { not_states: &["paused", "revoked"], ..all() }, vec![1, 2, 3, 4]),
         (TokenFilter { person: Some("person 2".to_owned()), ..all() }, vec![2]),
         (TokenFilter { profile: Some("shared".to_owned()), ..all() }, vec![1, 2, 3, 4, 5]),
         (TokenFilter { profile: Some("p4".to_owned()), ..all() }, vec![4]),
@@ -158,6 +158,10 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
         (TokenFilter { endless: Some(true), ..all() }, vec![4]),
         (TokenFilter { endless: Some(false), ..all() }, vec![1, 2, 3, 5]),
         (TokenFilter { after: Some(TokenId::from_u128(3)), ..all() }, vec![4, 5]),
+        (TokenFilter { text: Some("PERSON 2".to_owned()), ..all() }, vec![2]),
+        (TokenFilter { text: Some("p4".to_owned()), ..all() }, vec![4]),
+        (TokenFilter { text: Some("_".to_owned()), ..all() }, vec![]),
+        (TokenFilter { text: Some("100%".to_owned()), ..all() }, vec![]),
     ];
     for (filter, expected) in cases {
         let what = format!("{filter:?}");

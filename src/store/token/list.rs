@@ -51,17 +51,23 @@ macro_rules! wanted {
            AND ($3 IS NULL OR app = $3)
            AND ($4 IS NULL OR kind = $4)
            AND ($5 IS NULL OR state = $5)
-           AND ($6 IS NULL OR (state <> $6 AND state <> $7))
-           AND ($8 IS NULL OR person = $8)
-           AND ($9 IS NULL OR EXISTS (SELECT 1 FROM token_profile WHERE token = token.id AND profile = $9))
-           AND ($10 IS NULL OR ends_at_us >= $10)
-           AND ($11 IS NULL OR ends_at_us < $11)
-           AND ($12 IS NULL OR (ends_at_us IS NULL) = ($12 = 1))
-           AND id > $13"
+           AND state NOT IN ($6, $7, $8)
+           AND ($9 IS NULL OR person = $9)
+           AND ($10 IS NULL OR EXISTS (SELECT 1 FROM token_profile WHERE token = token.id AND profile = $10))
+           AND ($11 IS NULL OR ends_at_us >= $11)
+           AND ($12 IS NULL OR ends_at_us < $12)
+           AND ($13 IS NULL OR (ends_at_us IS NULL) = ($13 = 1))
+           AND id > $14
+           AND ($15 IS NULL OR lower(label) LIKE $15 ESCAPE '~' OR lower(person) LIKE $15 ESCAPE '~'
+                OR lower(granted_by) LIKE $15 ESCAPE '~' OR EXISTS (
+                    SELECT 1 FROM token_profile LEFT JOIN profile
+                        ON profile.team = token.team AND profile.network = token.network AND profile.id = token_profile.profile
+                    WHERE token_profile.token = token.id
+                        AND (lower(token_profile.profile) LIKE $15 ESCAPE '~' OR lower(profile.display_name) LIKE $15 ESCAPE '~')))"
     };
 }
 
-const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $14");
+const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $16");
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
 const FIND_IMPORT: &str =
     "SELECT id, last_row, updated_at_us, added, updated, unchanged, rejected FROM import WHERE id = $1";
@@ -128,21 +134,38 @@ impl<D: Database> TokenStore for D {
 }
 
 fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> {
+    // No state is called by the empty name.
+    let mut not = filter.not_states.iter().copied();
     values![
         team,
         filter.network.as_ref(),
         filter.app.as_ref(),
         filter.kind.as_ref(),
         filter.state,
-        filter.not_states.map(|states| states.0),
-        filter.not_states.map(|states| states.1),
+        not.next().unwrap_or_default(),
+        not.next().unwrap_or_default(),
+        not.next().unwrap_or_default(),
         filter.person,
         filter.profile,
         filter.ends_from,
         filter.ends_before,
         filter.endless,
         after,
+        filter.text.as_deref().map(containing),
     ]
+}
+
+/// The pattern of all texts in which `text` stands, in letters of either case.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '~') {
+            pattern.push('~');
+        }
+        pattern.extend(letter.to_lowercase());
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// The tokens whose look is due. One that can't be read is passed over: whoever takes up all tokens tells of it.

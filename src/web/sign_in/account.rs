@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{HOME, out_of_order, signed_in};
+use super::{ACCOUNT, out_of_order, signed_in};
 use crate::base::ids::SessionId;
 use crate::service::Broker;
 use crate::service::sessions::{SessionView, Stay};
@@ -90,8 +90,16 @@ pub(super) async fn end_session(
     };
     let Ok(session) = form.session.parse::<SessionId>() else { return StatusCode::BAD_REQUEST.into_response() };
     match broker.end_session(&stay.caller(), &stay.member.team, stay.member.id, session).await {
-        Ok(()) => Redirect::to(HOME).into_response(),
+        Ok(()) => Redirect::to(ACCOUNT).into_response(),
         Err(error) => out_of_order(&error),
+    }
+}
+
+/// Notes that somebody is there who fills in a form.
+pub(super) async fn stay(State(broker): State<Broker>, headers: HeaderMap) -> Response {
+    match signed_in(&broker, &headers).await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(_) => StatusCode::UNAUTHORIZED.into_response(),
     }
 }
 

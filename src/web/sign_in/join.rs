@@ -6,11 +6,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{HOME, browser_of, out_of_order, welcome};
+use super::{browser_of, out_of_order, welcome};
 use crate::base::secret::Secret;
 use crate::domain::member::MemberState;
 use crate::service::Broker;
 use crate::service::sessions::{InvitedTo, Join, JoinError};
+use crate::web::console::HOME;
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 

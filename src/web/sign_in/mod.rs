@@ -21,12 +21,16 @@ use serde::Deserialize;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
+use crate::web::console::HOME;
 use crate::web::cookie;
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 
-/// Where who has signed in goes first.
-const HOME: &str = "/account";
+/// A member's own page.
+const ACCOUNT: &str = "/account";
+/// What the addresses of pages begin with that somebody may be led to.
+const OWN_PAGES: [&str; 9] =
+    ["/connect/", ACCOUNT, "/tokens", "/load", "/alerts", "/notices", "/activity", "/members", "/collectors"];
 /// The longest address of a page to go on to, in bytes.
 const LONGEST_NEXT: usize = 512;
 
@@ -40,7 +44,8 @@ pub fn routes(broker: Broker) -> Router {
         .route("/sign-in", get(show).post(sign_in))
         .route("/sign-out", post(account::sign_out))
         .route("/join", get(join::show).post(join::join))
-        .route(HOME, get(account::show))
+        .route(ACCOUNT, get(account::show))
+        .route("/account/alive", post(account::stay))
         .route("/account/end-session", post(account::end_session))
         .with_state(broker)
 }
@@ -61,7 +66,7 @@ pub fn page_before(page: &str) -> String {
 /// A page of this host that somebody may be led to after the sign-in: what it says is foreign text, which may name any address.
 fn own_page(said: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&".contains(c);
-    let known = ["/connect/", HOME].into_iter().any(|start| said.starts_with(start));
+    let known = OWN_PAGES.into_iter().any(|start| said.starts_with(start));
     if known && said.len() <= LONGEST_NEXT && said.chars().all(plain) { said } else { HOME }
 }
 
@@ -75,7 +80,7 @@ pub async fn signed_in(broker: &Broker, headers: &HeaderMap) -> Result<Stay, Res
 }
 
 /// The page where the store can't answer.
-fn out_of_order(error: &dyn std::error::Error) -> Response {
+pub(in crate::web) fn out_of_order(error: &dyn std::error::Error) -> Response {
     tracing::warn!(%error, "a page could not be shown");
     let problem = "The broker can't answer at the moment. Try again shortly; if it stays so, tell an operator.";
     let page = ProblemPage { title: "Out of order", problem, next: "/sign-in", next_text: "Try again" };

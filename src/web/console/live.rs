@@ -1,0 +1,92 @@
+//! Tells open pages that something changed, by server-sent events. An event says only which part of the console it concerns; the page fetches
+//! that part anew, as it may be seen now. So nothing is queued for a slow page: what it missed is told as one.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::Visit;
+use crate::base::ids::TeamId;
+use crate::domain::alert::Alert;
+use crate::domain::notice::Event;
+use crate::service::{Broker, Loads};
+
+/// How often a page is brought up to date though nothing was told, and whether its session goes on is looked at.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// What an open page listens to.
+struct Open {
+    broker: Broker,
+    team: TeamId,
+    secret: String,
+    loads: watch::Receiver<Arc<Loads>>,
+    alerts: broadcast::Receiver<Arc<Alert>>,
+    notices: broadcast::Receiver<Arc<Event>>,
+    tick: Interval,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The events of a page that is open. They end with the session.
+pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: axum::http::HeaderMap) -> Response {
+    let Some(place) = broker.watch.stream_place() else {
+        // Browsers try again by themselves.
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.reset();
+    let open = Open {
+        team: visit.team().clone(),
+        secret: crate::web::cookie::session_of(&headers).to_owned(),
+        loads: broker.watch.watch_loads(),
+        alerts: broker.watch.watch_alerts(),
+        notices: broker.notices.watch(),
+        broker,
+        tick,
+        _place: place,
+    };
+    Sse::new(stream::unfold(open, Open::next)).keep_alive(KeepAlive::new().interval(EVERY / 2)).into_response()
+}
+
+impl Open {
+    async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
+        let part = loop {
+            let of_team = |team: Option<&TeamId>| team == Some(&self.team);
+            tokio::select! {
+                changed = self.loads.changed() => match changed {
+                    Ok(()) => break "loads",
+                    Err(_) => return None,
+                },
+                alert = self.alerts.recv() => match alert {
+                    Ok(alert) if alert.key.load.team == self.team => break "alerts",
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => break "alerts",
+                    Err(RecvError::Closed) => return None,
+                },
+                event = self.notices.recv() => match event {
+                    Ok(event) if of_team(event.team.as_ref()) => break "notices",
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => break "notices",
+                    Err(RecvError::Closed) => return None,
+                },
+                _ = self.tick.tick() => match self.broker.is_signed_in(&self.secret).await {
+                    Ok(true) => break "tick",
+                    Ok(false) => return None,
+                    // It is looked at again with the next tick.
+                    Err(_) => {}
+                },
+            }
+        };
+        Some((Ok(Message::default().event(part).data("")), self))
+    }
+}

@@ -1,0 +1,37 @@
+//! The console: the pages on which members look after their team's tokens.
+//!
+//! Pages are made here whole and work without a script; scripts only keep them up to date, draw charts and spare clicks. Whatever changes
+//! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
+//! refuse what the page should not have offered. The words are in [`text`](crate::web::text).
+
+mod filter;
+mod live;
+mod refused;
+mod shell;
+mod tokens;
+mod visit;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+pub(in crate::web) use self::shell::{Place, Shell, When};
+pub(in crate::web) use self::visit::Visit;
+use crate::service::Broker;
+
+/// The page that who has signed in comes to.
+pub(in crate::web) const HOME: &str = "/tokens";
+
+/// The routes.
+pub fn routes(broker: Broker) -> Router {
+    Router::new()
+        .route("/live", get(live::stream))
+        .route("/tokens", get(tokens::list))
+        .route("/tokens/act", post(tokens::act_on_many))
+        .route("/tokens/revoke", post(tokens::revoke_many))
+        .route("/tokens/{token}", get(tokens::show))
+        .route("/tokens/{token}/managers", get(tokens::managers))
+        .route("/tokens/{token}/usage", get(tokens::usage))
+        .route("/tokens/{token}/revoke", get(tokens::confirm_revocation).post(tokens::revoke))
+        .route("/tokens/{token}/{action}", post(tokens::act))
+        .with_state(broker)
+}

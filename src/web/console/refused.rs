@@ -1,0 +1,100 @@
+//! What goes wrong, as a page that says what to do.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::Shell;
+use crate::service::jobs::JobError;
+use crate::service::probe::ProbeError;
+use crate::service::profiles::ProfileError;
+use crate::service::renew::RenewError;
+use crate::service::tokens::TokenError;
+use crate::web::page::{sentence, shown};
+
+/// An error that a page tells.
+pub(super) trait Refusal: std::error::Error {
+    /// What it is in HTTP.
+    fn status(&self) -> StatusCode;
+}
+
+#[derive(Template)]
+#[template(path = "console/refused.html")]
+struct RefusedPage {
+    shell: Shell,
+    title: String,
+    text: String,
+}
+
+/// The page about an error.
+pub(super) fn refused(shell: Shell, error: &dyn Refusal) -> Response {
+    let status = error.status();
+    let (title, text) = match status {
+        StatusCode::NOT_FOUND => ("refused-not-found", sentence(&error)),
+        StatusCode::FORBIDDEN => ("refused-forbidden", sentence(&error)),
+        status if status.is_server_error() => {
+            tracing::error!(%error, "a page of the console could not be shown");
+            ("refused-broken", shell.say("refused-broken-text"))
+        }
+        _ => ("refused-not-done", sentence(&error)),
+    };
+    shown(status, &RefusedPage { title: shell.say(title), text, shell })
+}
+
+impl Refusal for TokenError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TeamNotFound(_) | Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotAgreed(_) | Self::Exists { .. } | Self::State(_) | Self::Contended(_) => StatusCode::CONFLICT,
+            Self::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Vault(_) | Self::Seal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for RenewError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Token(error) => error.status(),
+            Self::NotRenewable(_)
+            | Self::NoClient { .. }
+            | Self::NotYet { .. }
+            | Self::Incident { .. }
+            | Self::Refused(_)
+            | Self::Failed { .. } => StatusCode::CONFLICT,
+            Self::Sealed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Refusal for ProbeError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Renew(error) => error.status(),
+            Self::NotProbed { .. } | Self::NotYet { .. } => StatusCode::CONFLICT,
+        }
+    }
+}
+
+impl Refusal for JobError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TeamNotFound(_) | Self::UnknownNetwork(_) | Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::NotDone(_) | Self::Done(_) | Self::Contended(_) => StatusCode::CONFLICT,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for ProfileError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TeamNotFound(_) | Self::UnknownNetwork(_) | Self::NoMember(_) => StatusCode::NOT_FOUND,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What stands around every page: who is signed in, where in the console it is, and what its last action did.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::base::clock::Timestamp;
+use crate::domain::member::Member;
+use crate::web::assets;
+use crate::web::text::{Text, Value};
+
+/// A part of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web) enum Place {
+    /// The tokens.
+    Tokens,
+    /// The token load.
+    Load,
+    /// Alerts and incidents.
+    Alerts,
+    /// What the member was told.
+    Notices,
+    /// What happened in the team.
+    Activity,
+    /// The people.
+    Members,
+    /// The programs.
+    Collectors,
+    /// The member's own account.
+    Account,
+}
+
+impl Place {
+    /// Those that the navigation shows, in its order: the others are in the head of the page.
+    const SHOWN: [Place; 6] =
+        [Place::Tokens, Place::Load, Place::Alerts, Place::Activity, Place::Members, Place::Collectors];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Place::Tokens => "tokens",
+            Place::Load => "load",
+            Place::Alerts => "alerts",
+            Place::Notices => "notices",
+            Place::Activity => "activity",
+            Place::Members => "members",
+            Place::Collectors => "collectors",
+            Place::Account => "account",
+        }
+    }
+}
+
+/// A link of the navigation.
+pub(in crate::web) struct Link {
+    /// Where it leads.
+    pub(in crate::web) href: String,
+    /// What it is called.
+    pub(in crate::web) text: String,
+    /// The page is below it.
+    pub(in crate::web) here: bool,
+}
+
+/// A time, for people and for machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::web) struct When {
+    /// In the form of RFC 3339.
+    pub(in crate::web) machine: String,
+    /// As the member reads it.
+    pub(in crate::web) text: String,
+}
+
+/// What stands around a page.
+pub(in crate::web) struct Shell {
+    text: Text,
+    zone: TimeZone,
+    /// The time at which the page is made.
+    pub(in crate::web) now: Timestamp,
+    place: Place,
+    member: Arc<Member>,
+    /// The team's name for people.
+    pub(in crate::web) team_name: String,
+    /// What the last action did, in words.
+    pub(in crate::web) done: Option<String>,
+}
+
+impl Shell {
+    /// Around a page of `place` for `member`.
+    pub(in crate::web) fn new(place: Place, member: Arc<Member>, team_name: String, now: Timestamp) -> Self {
+        let zone = member.time_zone.zone();
+        Self { text: Text::english(), zone, now, place, member, team_name, done: None }
+    }
+
+    /// The words of that name.
+    pub(in crate::web) fn say(&self, name: &str) -> String {
+        self.text.say(name)
+    }
+
+    /// The words of that name, with what they are about.
+    pub(in crate::web) fn say_with(&self, name: &str, about: &[(&'static str, Value)]) -> String {
+        self.text.say_with(name, about)
+    }
+
+    /// The words of that name, about one thing.
+    pub(in crate::web) fn say_of(&self, name: &str, thing: &'static str, is: impl Into<Value>) -> String {
+        self.text.say_with(name, &[(thing, is.into())])
+    }
+
+    /// Says what the last action did, which the page's address names; what it should not name is not said.
+    pub(in crate::web) fn with_done(mut self, done: &str, count: u64) -> Self {
+        let name = format!("done-{done}");
+        self.done = self.text.has(&name).then(|| self.say_of(&name, "count", count));
+        self
+    }
+
+    /// A time as the member reads it.
+    pub(in crate::web) fn when(&self, at: Timestamp) -> When {
+        let text = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(self.zone.clone()));
+        let text = text.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+        When { machine: at.to_string(), text }
+    }
+
+    /// How far a time is from now, in the largest unit that fits: for times ahead and behind.
+    pub(in crate::web) fn far(&self, at: Timestamp) -> String {
+        let (name, span) = match at >= self.now {
+            true => ("ahead", at.since(self.now)),
+            false => ("ago", self.now.since(at)),
+        };
+        let minutes = span.as_secs() / 60;
+        let (unit, count) = match minutes {
+            0 => return self.say("span-now"),
+            1..60 => ("minutes", minutes),
+            60..2_880 => ("hours", minutes / 60),
+            _ => ("days", minutes / 1_440),
+        };
+        self.say_of(&format!("span-{name}-{unit}"), "count", count)
+    }
+
+    /// The name of who is signed in.
+    pub(in crate::web) fn name(&self) -> &str {
+        self.member.name_for_people()
+    }
+
+    /// The role of who is signed in.
+    pub(in crate::web) fn role(&self) -> String {
+        self.say(&format!("role-{}", self.member.role.as_str()))
+    }
+
+    /// Where an asset is.
+    pub(in crate::web) fn asset(&self, name: &str) -> String {
+        assets::url(name)
+    }
+
+    /// The navigation.
+    pub(in crate::web) fn links(&self) -> Vec<Link> {
+        Place::SHOWN.into_iter().map(|place| self.link(place)).collect()
+    }
+
+    /// The way to what the member was told.
+    pub(in crate::web) fn bell(&self) -> Link {
+        self.link(Place::Notices)
+    }
+
+    /// The way to the member's account.
+    pub(in crate::web) fn account(&self) -> Link {
+        self.link(Place::Account)
+    }
+
+    fn link(&self, place: Place) -> Link {
+        let name = place.name();
+        Link { href: format!("/{name}"), text: self.say(&format!("place-{name}")), here: place == self.place }
+    }
+}

@@ -1,0 +1,254 @@
+# The console's words in English. A name says where its words are used.
+
+skip = Skip to the content
+places = Parts of the console
+sign-out = Sign out
+yes = Yes
+no = No
+cancel = Cancel
+pages = Pages
+page-first = First page
+page-next = Next page
+back-to-tokens = To the tokens
+
+place-tokens = Tokens
+place-load = Token load
+place-alerts = Alerts
+place-notices = Notices
+place-activity = Activity
+place-members = Members
+place-collectors = Collectors
+place-account = Your account
+
+role-owner = Owner
+role-manager = Manager
+role-member = Member
+
+span-now = just now
+span-ahead-minutes = in { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+}
+span-ahead-hours = in { $count ->
+    [one] 1 hour
+   *[other] { $count } hours
+}
+span-ahead-days = in { $count ->
+    [one] 1 day
+   *[other] { $count } days
+}
+span-ago-minutes = { $count ->
+    [one] 1 minute ago
+   *[other] { $count } minutes ago
+}
+span-ago-hours = { $count ->
+    [one] 1 hour ago
+   *[other] { $count } hours ago
+}
+span-ago-days = { $count ->
+    [one] 1 day ago
+   *[other] { $count } days ago
+}
+
+refused-not-found = Not found
+refused-forbidden = You may not do this
+refused-not-done = This was not done
+refused-broken = Out of order
+refused-broken-text = The broker can't answer at the moment. Nothing is lost. Try again shortly; if it stays so, tell an operator.
+
+done-paused = { $count ->
+    [one] Paused. No collector gets it until it is resumed.
+   *[other] { $count } tokens paused. No collector gets them until they are resumed.
+}
+done-resumed = { $count ->
+    [one] Resumed. Collectors get it again.
+   *[other] { $count } tokens resumed. Collectors get them again.
+}
+done-renewed = { $count ->
+    [one] Renewed.
+   *[other] { $count } tokens renewed.
+}
+done-tested = { $count ->
+    [one] Tested: the network was asked. The result is below.
+   *[other] { $count } tokens tested.
+}
+done-revoked = { $count ->
+    [one] Revoked. It is given back to the network, and its secrets are destroyed.
+   *[other] { $count } tokens revoked. They are given back to their networks, and their secrets are destroyed.
+}
+done-none = Nothing was ticked: tick the tokens that you mean.
+
+add-token = Add token
+renew-all = Try renewing all of { $network }
+filter = Filter
+filter-status = By status
+filter-text = Search
+filter-network = Network
+filter-kind = Kind
+filter-all = All
+filter-go = Filter
+filter-none = Show all
+tokens-none = No tokens yet
+tokens-none-text = A token lets your team's collection read a network on behalf of an account. Connect the first one: you sign in at the network, and come back here.
+tokens-none-fit = No token fits these filters.
+tokens-caption = { $count ->
+    [one] 1 token
+   *[other] { $count } tokens
+}
+tick-all = Tick all on this page
+tick-one = Tick { $name }
+menu-of = More for { $name }
+bulk = With those that are ticked:
+
+col-profile = Profile
+col-status = Status
+col-credit = Credit left
+col-purposes = Used for
+col-purpose = For
+col-granted-by = Granted by
+col-last-used = Last used
+col-actions = Actions
+col-class = Credit
+col-left = Left
+col-from = From
+col-until = Until
+col-note = What was missed
+col-member = Member
+col-can-renew = Can renew at the network
+col-may-here = May renew here
+col-why = Why
+col-day = Day
+col-collection = Collection
+col-collector = Collector
+col-calls = Calls
+col-spent = Spent
+col-share = Of a day's allowance
+col-errors = Errors
+
+act-renew = Renew
+act-reconnect = Connect again
+act-test = Test
+act-pause = Pause
+act-resume = Resume
+act-revoke = Revoke …
+see-managers = See managers
+see-usage = Usage statement
+see-notifications = Notifications
+
+status-all = All
+status-valid = Valid
+status-expiring = Expiring
+status-expiring-in = { $days ->
+    [0] Ends today
+    [one] 1 day left
+   *[other] { $days } days left
+}
+status-dead = Invalid
+status-expired = Expired
+status-no-expiry = No expiry
+status-paused = Paused
+status-revoked = Revoked
+status-since = Since { $time }
+status-in-doubt = The network's last answer was unclear; it is being checked
+status-resting-until = Resting until { $time }: a limit was reached
+
+reason-expired = Its time is over
+reason-password-changed = The account's password was changed
+reason-permission-lost = The person lost the permission
+reason-revoked-by-person = The person removed the app at the network
+reason-person-blocked = The person must act at the network: blocked, locked or asked to confirm
+reason-app-disabled = The network disabled the app
+reason-platform-reset = The network reset its tokens
+reason-refresh-rejected = The network refused to renew it
+reason-not-accepted = The network does not accept it any more, and does not say why
+reason-secret-damaged = The stored secret is damaged
+
+purpose-collect-statistics = Numbers
+purpose-collect-content = Posts and comments
+purpose-publish = Publishing
+purpose-activate = Paid promotion
+purpose-validate = Checks
+purpose-list-pages = Listing pages
+
+unit-calls = calls
+unit-quota-units = quota units
+unit-points = points
+unit-posts = posts
+unit-keys = keys
+credit-left = { $left } of { $cap } { $unit } left
+credit-resets = · comes back { $time }
+
+used-never = Never
+used-today = Today
+used-yesterday = Yesterday
+
+token-credit = Credit left
+token-credit-none = No credit is counted for it: it is not in a pool.
+token-leases = { $count ->
+    [0] No collector holds it now.
+    [one] One collector holds it now.
+   *[other] { $count } leases are on it now.
+}
+reserve-own = { $percent } % of each limit stay with the person.
+reserve-usual = A part of each limit stays with the person.
+token-facts = Facts
+token-checked = Last check
+token-id = Id
+token-retention = Collected data must be deleted
+token-spans = When it did not work
+clock-access = Access ends
+clock-refresh = Can be renewed until
+clock-data = Access to data ends
+clock-consent = Agreed
+clock-added = Added
+clock-none = No date
+
+check-works = Works
+check-in-doubt = Refused, in a way that may mean its end
+check-ended = The network said that it has ended
+check-not-permitted = It lacks the permission for the check
+check-limited = A limit was reached
+check-app-refused = The network refused the app
+check-no-answer = No answer that tells anything
+
+reach-whole = All of it can be fetched later
+reach-short = Only the last { $time } can be fetched; what is older is lost
+reach-unknown = How far back the network reaches is not known
+
+managers-title = Who can renew it
+managers-text = Judged by evidence alone: { $network } tells nobody who has which rights.
+managers-none = The token speaks for no profile.
+can-renew-yes = Yes
+can-renew-no = No
+can-renew-unknown = Not known
+evidence-holds-token = Holds a token of it that works
+evidence-lost-permission = The network said that the permission was lost
+evidence-person-blocked = The network said that the person is blocked or must act there
+evidence-held-token = Held a token of it before
+evidence-named-here = Is named here as looking after it
+evidence-has-account = Has an account at the network
+evidence-nothing = Nothing is known
+
+usage-text = { $count ->
+    [one] One call
+   *[other] { $count } calls
+} in the last { $days } days, by whom and for what.
+usage-allowance = What the network allows in a day:
+usage-none = It was not used in these days.
+usage-more = And { $count } more rows; `token-broker token usage` shows all.
+usage-by-hand = An operator, by hand
+
+outcome-title = Not all of it was done
+outcome-failed = { $count ->
+    [one] One token was left as it is:
+   *[other] { $count } tokens were left as they are:
+}
+
+revoke-title = { $count ->
+    [one] Revoke this token?
+   *[other] Revoke these { $count } tokens?
+}
+revoke-text = Collection with it ends at once. It is given back to the network and its secrets are destroyed: that can't be undone. To go on later, the account must be connected anew.
+revoke-word = revoke
+revoke-type = Type “{ $word }” to confirm
+revoke-wrong = Type “{ $word }” into the field; nothing was revoked.

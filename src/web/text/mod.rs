@@ -1,0 +1,64 @@
+//! The words of the console. They stand in one file for each language, by a name that says where they are used; pages and code hold names only.
+//!
+//! A file is in the format of Project Fluent, in which a translator says plurals and cases as the language has them. There is English so far:
+//! another language is another file beside it, and a line here.
+
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+
+type Bundle = FluentBundle<FluentResource>;
+
+static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| bundle("en", include_str!("en.ftl")));
+
+fn bundle(language: &str, text: &str) -> Bundle {
+    let resource = FluentResource::try_new(text.to_owned()).expect("a test reads every file");
+    let mut bundle = Bundle::new_concurrent(vec![language.parse().expect("a test reads every file")]);
+    // Pages isolate foreign text themselves, by elements.
+    bundle.set_use_isolating(false);
+    bundle.add_resource(resource).expect("no name is there twice: a test reads every file");
+    bundle
+}
+
+/// What a message is told with.
+pub type Value = FluentValue<'static>;
+
+/// The words in one language.
+#[derive(Clone, Copy)]
+pub struct Text(&'static Bundle);
+
+impl Text {
+    /// In English, which is all there is.
+    pub fn english() -> Self {
+        Self(&ENGLISH)
+    }
+
+    /// The words of that name.
+    pub fn say(self, name: &str) -> String {
+        self.say_with(name, &[])
+    }
+
+    /// The words of that name, with what they are about.
+    pub fn say_with(self, name: &str, about: &[(&'static str, Value)]) -> String {
+        let Some(pattern) = self.0.get_message(name).and_then(|message| message.value()) else {
+            tracing::error!(name, "a page has words that no file holds");
+            return name.to_owned();
+        };
+        let args: FluentArgs<'_> = about.iter().cloned().collect();
+        let mut errors = Vec::new();
+        let said = self.0.format_pattern(pattern, Some(&args), &mut errors).into_owned();
+        if !errors.is_empty() {
+            tracing::error!(name, ?errors, "words of a page lack what they are about");
+        }
+        said
+    }
+
+    /// Whether there are words of that name.
+    pub fn has(self, name: &str) -> bool {
+        self.0.has_message(name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+// A broker with simulated networks, a team, its people and its tokens: the real program, started on free ports of this machine, and ended
+// with the test.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const program = process.env.TOKEN_BROKER ?? join(root, "target/debug/token-broker");
+export const password = "violet+tractor+humming+sideways";
+const day = 24 * 3600 * 1000;
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+// A process that says with a line that it is ready.
+async function start(args, env, isReady) {
+  const child = spawn(program, args, { env: { PATH: process.env.PATH, HOME: tmpdir(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const written = [];
+  const ready = new Promise((resolve, reject) => {
+    for (const pipe of [child.stdout, child.stderr]) {
+      createInterface({ input: pipe }).on("line", (line) => {
+        written.push(line);
+        if (isReady(line)) resolve(line);
+      });
+    }
+    child.on("exit", (code) => reject(new Error(`${args[0]} ended with ${code}:\n${written.join("\n")}`)));
+  });
+  ready.catch(() => {});
+  return { child, written, line: await ready };
+}
+
+export class Scene {
+  static async open({ tokens = 40, settings = {}, networks = ["x", "facebook", "instagram", "youtube", "linkedin", "tiktok"] } = {}) {
+    const scene = new Scene();
+    scene.home = mkdtempSync(join(tmpdir(), "console-"));
+    const [grpc, http] = [await freePort(), await freePort()];
+    const chosen = networks.flatMap((network) => ["--network", network]);
+    scene.simulated = await start(
+      ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--catalogue-out", join(scene.home, "networks"), ...chosen],
+      {}, (line) => line.startsWith("{"));
+    scene.networks = JSON.parse(scene.simulated.line).url;
+    scene.url = `http://localhost:${http}`;
+    scene.broker = await start(["serve"], {
+      TOKEN_BROKER__STORE__DIR: join(scene.home, "data"),
+      TOKEN_BROKER__GRPC__LISTEN: `127.0.0.1:${grpc}`,
+      TOKEN_BROKER__HTTP__LISTEN: `127.0.0.1:${http}`,
+      TOKEN_BROKER__HTTP__PUBLIC_URL: scene.url,
+      TOKEN_BROKER__CATALOGUE__DIR: join(scene.home, "networks"),
+      ...settings,
+    }, (line) => line.includes("the broker serves"));
+    scene.key = scene.broker.written.join("\n").match(/tbk_\S+/)[0];
+    scene.server = `http://127.0.0.1:${grpc}`;
+    scene.run("team create acme --display-name", "Acme Brand Watch");
+    for (const network of networks) scene.run(`apps update ${network}/default --client-id app --client-secret-from -`, undefined, "client-secret");
+    scene.members = { owner: scene.join("ada@example.com", "Ada Lovelace", "owner"), member: scene.join("eve@example.com", "Eve Moneypenny", "member") };
+    if (tokens > 0) scene.importTokens(tokens);
+    return scene;
+  }
+
+  run(line, last, input = "") {
+    const args = [...line.split(" "), ...(last === undefined ? [] : [last])];
+    const env = { PATH: process.env.PATH, HOME: this.home, TOKEN_BROKER_SERVER: this.server, TOKEN_BROKER_KEY: this.key, TOKEN_BROKER_TEAM: "acme" };
+    return execFileSync(program, args, { env, input, cwd: this.home, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] });
+  }
+
+  json(line, last) {
+    return JSON.parse(this.run(`${line} --output json`, last));
+  }
+
+  // Invites a person; the link by which it joins.
+  join(mail, name, role) {
+    const line = `member invite ${mail} --team acme --role ${role} --time-zone Europe/Vienna --output json --display-name`;
+    const made = JSON.parse(this.run(line, name));
+    return { mail, name, link: made.link ?? made.invitationLink ?? Object.values(made).find((value) => `${value}`.startsWith("http")) };
+  }
+
+  // Tokens of every status. Their secrets mean nothing to the networks.
+  importTokens(count) {
+    const kinds = [
+      ["x", "user", "tweet.read users.read like.read list.read offline.access"],
+      ["facebook", "page", "pages_show_list pages_read_engagement read_insights"],
+      ["linkedin", "user", "r_organization_social rw_organization_admin"],
+      ["youtube", "user", "https://www.googleapis.com/auth/youtube.readonly"],
+      ["tiktok", "user", "user.info.basic user.info.profile user.info.stats video.list"],
+    ];
+    const names = ["Acme", "Acme Deutschland", "Zenith Coffee", "Nord Sport", "مقهى القاهرة", "Grün & Söhne", "🦊 Fox Media", "Bluewave", "Kaffeehaus", "Studio 54"];
+    const rows = ["network,kind,person,profile,display_name,scopes,purposes,access_token,access_expire_time"];
+    for (let nth = 0; nth < count; nth += 1) {
+      const [network, kind, scopes] = kinds[nth % kinds.length];
+      const left = [2, 5, 30, 58, 0][nth % 5];
+      const end = left === 0 ? "" : new Date(Date.now() + left * day).toISOString();
+      const name = `${names[nth % names.length]}${nth >= names.length ? ` ${Math.floor(nth / names.length) + 1}` : ""}`;
+      rows.push([network, kind, `${1000 + nth}`, `profile-${nth}`, `"${name}"`, scopes, "collect_statistics", `at-${nth}`, end].join(","));
+    }
+    writeFileSync(join(this.home, "tokens.csv"), rows.join("\n"));
+    return this.run("token import tokens.csv --team acme --quiet");
+  }
+
+  async close() {
+    for (const { child } of [this.broker, this.simulated]) {
+      if (child.exitCode !== null) continue;
+      child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), 20_000);
+      await once(child, "exit");
+      clearTimeout(late);
+    }
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
