@@ -53,3 +53,48 @@ document.addEventListener("click", async (clicked) => {
   await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
   button.textContent = button.dataset.copied;
 });
+
+// A slider shows its value.
+document.addEventListener("input", (moved) => {
+  const output = document.getElementById(moved.target.dataset?.shows ?? "");
+  if (output) output.value = moved.target.value;
+});
+
+// Charts that can be looked into, in the place of those that the page drew.
+async function draw(place) {
+  if (!window.uPlot || place.dataset.drawn) return;
+  place.dataset.drawn = "yes";
+  const answer = await fetch(place.dataset.chart);
+  if (!answer.ok) return;
+  const figures = await answer.json();
+  // Colours that depend on light and dark are known once something is drawn with them.
+  const probe = document.createElement("i");
+  place.append(probe);
+  const shade = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
+  const [ink, line, brand, bad, calm] = ["--quiet", "--line", "--brand", "--bad", "--calm"].map(shade);
+  probe.remove();
+  const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+  const [demand, supply, ratio, openAt] = figures.names;
+  const options = {
+    width: place.clientWidth, height: 230, cursor: { drag: { x: false, y: false } },
+    scales: { ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
+    axes: [axis, { ...axis, size: 70 }, { ...axis, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
+    series: [
+      {},
+      { label: demand, stroke: brand, width: 2 },
+      { label: supply, stroke: calm, width: 2, dash: [8, 4] },
+      { label: ratio, stroke: ink, width: 1, scale: "ratio", value: (u, value) => value === null ? "–" : `${Math.round(value * 100)} %` },
+      { label: openAt, stroke: bad, width: 1, dash: [4, 4], scale: "ratio", points: { show: false }, value: (u, value) => value === null ? "–" : `${Math.round(value * 100)} %` },
+    ],
+  };
+  const data = [figures.times, figures.demand, figures.supply, figures.ratio, figures.times.map(() => figures.open_at)];
+  place.replaceChildren();
+  const chart = new uPlot(options, data, place);
+  new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: 230 })).observe(place);
+}
+
+function drawAll() {
+  document.querySelectorAll("[data-chart]").forEach(draw);
+}
+drawAll();
+document.body.addEventListener("htmx:afterSettle", drawAll);

@@ -85,7 +85,10 @@ impl Broker {
         wanted: ListAlerts,
         limit: usize,
     ) -> Result<Vec<Alert>, AlertError> {
-        caller.must_be_operator()?;
+        match &wanted.team {
+            Some(team) => self.must_permit(caller, Action::See, team, On::Team)?,
+            None => caller.must_be_operator()?,
+        }
         if let Some(team) = wanted.team.as_ref().filter(|team| self.directory.team(team).is_none()) {
             return Err(AlertError::TeamNotFound(team.clone()));
         }
@@ -107,7 +110,7 @@ impl Broker {
 
     /// One alert.
     pub async fn get_alert(&self, caller: &Caller, team: &TeamId, alert: AlertId) -> Result<Alert, AlertError> {
-        caller.must_be_operator()?;
+        self.must_permit(caller, Action::See, team, On::Team)?;
         self.stored_alert(team, alert).await
     }
 

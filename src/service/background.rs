@@ -117,6 +117,7 @@ impl Broker {
         let broker = self.clone();
         let evaluated = tokio::task::spawn_blocking(move || broker.evaluate_loads()).await;
         let Ok(loads) = evaluated else { return Ok("the runtime is stopping".to_owned()) };
+        self.keep_loads(&loads).await?;
         let changed = self.watch_alerts(&loads).await?;
         Ok(format!("{} teams, {changed} alerts changed", loads.teams.len()))
     }

@@ -31,13 +31,14 @@ impl Broker {
         let dead_spans = in_rounds(|| store.prune_dead_spans(now - keep.alerts, AT_ONCE)).await?;
         let connections = in_rounds(|| store.prune_connections(now - keep.connections, AT_ONCE)).await?;
         let marks = in_rounds(|| store.prune_read_marks(now - keep.alerts, AT_ONCE)).await?;
+        let loads = in_rounds(|| store.prune_load_samples(now - crate::service::load_history::KEPT, AT_ONCE)).await?;
         let usage = in_rounds(|| store.prune_usage(first_day, AT_ONCE)).await?;
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
         let callbacks = in_rounds(|| store.prune_callbacks(now - keep.audit, AT_ONCE)).await?;
         let sessions = in_rounds(|| self.prune_sessions(AT_ONCE)).await?;
         Ok(format!(
             "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {jobs} jobs, {revocations} revocations, {messages} messages, {alerts} alerts, \
-             {connections} connections, {events} events, {incidents} incidents, {dead_spans} dead spans, {marks} marks, {sessions} sessions, {callbacks} callbacks, {usage} usage rows, {audit} audit events"
+             {connections} connections, {events} events, {incidents} incidents, {dead_spans} dead spans, {marks} marks, {sessions} sessions, {callbacks} callbacks, {loads} loads, {usage} usage rows, {audit} audit events"
         ))
     }
 }

@@ -1,10 +1,11 @@
 //! What the broker's watching keeps in memory: the last loads, the states of alerts, and who listens to these, to incidents and dead spans.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{IncidentId, NetworkId};
 use crate::domain::alert::Alert;
 use crate::service::background::BackgroundStatus;
@@ -21,6 +22,8 @@ const MOST_STREAMS: usize = 1000;
 /// What watching keeps in memory.
 pub struct Watch {
     loads: watch::Sender<Arc<Loads>>,
+    /// The quarter of an hour that a sample of the loads was kept for last.
+    quarter: Mutex<Timestamp>,
     supplies: Mutex<BTreeMap<NetworkId, Arc<NetworkSupply>>>,
     changes: broadcast::Sender<Arc<Alert>>,
     dead_spans: broadcast::Sender<Arc<DeadSpanView>>,
@@ -37,6 +40,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             loads: watch::Sender::default(),
+            quarter: Mutex::default(),
             supplies: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             dead_spans: broadcast::Sender::new(CHANGES_KEPT),
@@ -77,6 +81,12 @@ impl Watch {
     /// A place for one more stream of loads or alerts, held as long as the stream is; `None`: all are taken.
     pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
         self.streams.clone().try_acquire_owned().ok()
+    }
+
+    /// Whether the quarter of an hour that begins `at` is a new one.
+    pub(super) fn enter_quarter(&self, at: Timestamp) -> bool {
+        let mut last = self.quarter.lock().unwrap_or_else(PoisonError::into_inner);
+        at > std::mem::replace(&mut *last, at)
     }
 
     pub(super) fn tell_loads(&self, loads: Arc<Loads>) {

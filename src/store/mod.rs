@@ -29,6 +29,7 @@ pub mod idempotency;
 pub mod incident;
 pub mod job;
 pub mod lease;
+pub mod load_sample;
 pub mod look;
 pub mod member;
 pub mod meta;
@@ -69,6 +70,7 @@ pub use idempotency::{DuplicateRequest, IdempotencyRecord, IdempotencyStore, Tra
 pub use incident::{IncidentFilter, IncidentStore, SettledToken};
 pub use job::{JobChangeError, JobStore, TokenResult};
 pub use lease::{CloseLease, LeaseFilter, LeaseRow, LeaseStore, OpenLease, OpenLeaseError};
+pub use load_sample::{LoadSample, LoadSampleStore};
 pub use look::{Look, LookStore, PutLook};
 pub use member::{Invitation, InvitationChange, MemberChange, MemberChangeError, MemberFilter, MemberStore};
 pub use meta::{MetaName, MetaStore};
@@ -112,6 +114,7 @@ pub trait Store:
     + AlertStore
     + EventStore
     + JobStore
+    + LoadSampleStore
     + LookStore
     + NoticeStore
     + DestinationStore

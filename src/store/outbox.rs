@@ -175,6 +175,13 @@ pub trait OutboxStore: Send + Sync {
     ) -> Result<Vec<OutboxRow>, StoreError>;
     /// Makes a dead message due at `due_at`, with its attempts counted anew.
     async fn replay(&self, message: OutboxId, due_at: Timestamp, trail: Trail) -> Result<(), StoreError>;
+    /// At most `limit` messages to each of these destinations that were made at `from` or later, the oldest first.
+    async fn messages_to(
+        &self,
+        destinations: Vec<String>,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError>;
     /// Deletes a dead message.
     async fn purge(&self, message: OutboxId, trail: Trail) -> Result<(), StoreError>;
     /// Deletes at most `limit` messages that were sent or dropped before `before`; how many.
@@ -218,6 +225,11 @@ const END_LANE: &str = "DELETE FROM lane WHERE destination = $1
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND destination = $1)";
 const LIST_OUTBOX: &str =
     concat!("SELECT ", columns!(), " FROM outbox WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3");
+const TO: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM outbox WHERE destination = $1 AND made_at_us >= $2 ORDER BY made_at_us LIMIT $3"
+);
 const REPLAY: &str = "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0, first_tried_at_us = NULL,
     ended_at_us = NULL WHERE id = $1 AND state = 'dead' RETURNING destination";
 const PURGE: &str = "DELETE FROM outbox WHERE id = $1 AND state = 'dead'";
@@ -291,6 +303,26 @@ impl<D: Database> OutboxStore for D {
         let values = values![state.as_str(), after, limit];
         self.read(move |tx| {
             Box::pin(async move { tx.rows(LIST_OUTBOX, values).await?.into_iter().map(message).collect() })
+        })
+        .await
+    }
+
+    async fn messages_to(
+        &self,
+        destinations: Vec<String>,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut found = Vec::new();
+                for destination in &destinations {
+                    for row in tx.rows(TO, values![&**destination, from, limit]).await? {
+                        found.push(message(row)?);
+                    }
+                }
+                Ok(found)
+            })
         })
         .await
     }

@@ -15,6 +15,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
 use crate::domain::incident::{Closed, Incident, Outcome};
+use crate::domain::member::Action;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{IncidentFilter, StoreError};
@@ -80,6 +82,26 @@ impl Broker {
         let mut views = Vec::new();
         for incident in self.store.list_incidents(wanted, limit).await? {
             views.push(self.view_incident(incident).await?);
+        }
+        Ok(views)
+    }
+
+    /// Those of the last `limit` incidents that hit tokens of a team, the newest first. What they did to other teams is left out.
+    pub async fn list_team_incidents(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        limit: u32,
+    ) -> Result<Vec<IncidentView>, IncidentError> {
+        self.must_permit(caller, Action::See, team, On::Team)?;
+        let mut views = Vec::new();
+        for incident in self.store.list_incidents(IncidentFilter::default(), limit).await? {
+            let mut view = self.view_incident(incident).await?;
+            view.teams.retain(|(hit, _)| hit == team);
+            view.examples.retain(|(hit, _)| hit == team);
+            if !view.teams.is_empty() {
+                views.push(view);
+            }
         }
         Ok(views)
     }

@@ -18,6 +18,7 @@ mod operators;
 mod push;
 mod target;
 mod tell;
+mod told;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use destinations::{CreateDestination, DestinationError, TestSent, UpdateDest
 pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage, NoticesRead, UpdateSettings};
 pub use operators::{OperatorDestination, OperatorError};
 pub use push::{PushError, Subscribe};
+pub use told::ToldOf;
 
 use crate::base::secret::Secret;
 use crate::config::{self, Config};

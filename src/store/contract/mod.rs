@@ -20,6 +20,7 @@ pub(crate) mod doctor;
 pub(crate) mod incident;
 pub(crate) mod job;
 pub(crate) mod lease;
+pub(crate) mod load_sample;
 pub(crate) mod member;
 pub(crate) mod notice;
 pub(crate) mod outbox;
@@ -93,6 +94,7 @@ macro_rules! suite {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found
             }
             notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
+            load_sample { samples_are_kept_once_and_forgotten }
             destination { destinations_are_kept }
             push { a_browser_is_subscribed_once }
             outbox {

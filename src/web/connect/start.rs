@@ -80,8 +80,10 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     if !wanted.token.is_empty() {
         return heal(&broker, &stay, &wanted.token).await;
     }
-    if wanted.network.is_empty() {
-        return page::page(&NetworksPage { kinds: connectable(&broker) }, StatusCode::OK, None);
+    if wanted.kind.is_empty() {
+        let mut kinds = connectable(&broker);
+        kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
+        return page::page(&NetworksPage { kinds }, StatusCode::OK, None);
     }
     let found = broker.catalogue.network(&wanted.network);
     let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));

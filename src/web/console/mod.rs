@@ -4,8 +4,11 @@
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
 //! refuse what the page should not have offered. The words are in [`text`](crate::web::text).
 
+mod alerts;
 mod filter;
+mod jobs;
 mod live;
+mod load;
 mod refused;
 mod shell;
 mod tokens;
@@ -25,6 +28,15 @@ pub(in crate::web) const HOME: &str = "/tokens";
 pub fn routes(broker: Broker) -> Router {
     Router::new()
         .route("/live", get(live::stream))
+        .route("/alerts", get(alerts::show))
+        .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
+        .route("/jobs", post(jobs::begin))
+        .route("/jobs/{job}", get(jobs::show))
+        .route("/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/jobs/{job}/resume", post(jobs::resume))
+        .route("/load", get(load::show))
+        .route("/load/history", get(load::history))
+        .route("/load/estimate", get(load::estimate))
         .route("/tokens", get(tokens::list))
         .route("/tokens/act", post(tokens::act_on_many))
         .route("/tokens/revoke", post(tokens::revoke_many))

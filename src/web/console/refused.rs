@@ -5,11 +5,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Shell;
+use crate::service::incidents::IncidentError;
 use crate::service::jobs::JobError;
 use crate::service::probe::ProbeError;
 use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
+use crate::service::{AlertError, LoadHistoryError, TeamLoadError};
 use crate::web::page::{sentence, shown};
 
 /// An error that a page tells.
@@ -94,6 +96,49 @@ impl Refusal for ProfileError {
         match self {
             Self::TeamNotFound(_) | Self::UnknownNetwork(_) | Self::NoMember(_) => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for TeamLoadError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TeamNotFound(_)
+            | Self::UnknownNetwork(_)
+            | Self::UnknownOperation { .. }
+            | Self::UnknownKind { .. } => StatusCode::NOT_FOUND,
+        }
+    }
+}
+
+impl Refusal for AlertError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TeamNotFound(_) | Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Acknowledge(_) => StatusCode::CONFLICT,
+            Self::Store(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for IncidentError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Closed(_) => StatusCode::CONFLICT,
+            Self::Store(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for LoadHistoryError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Load(error) => error.status(),
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -252,3 +252,134 @@ revoke-text = Collection with it ends at once. It is given back to the network a
 revoke-word = revoke
 revoke-type = Type “{ $word }” to confirm
 revoke-wrong = Type “{ $word }” into the field; nothing was revoked.
+
+# Token load
+
+load-text = What your team's collection asks for, compared with what its tokens can give.
+load-as-of = As of
+load-none = Nothing is collected yet
+load-none-text = As soon as a collector asks for credit, this page shows how heavily it loads your tokens.
+load-gauge = Token load { $percent }
+load-figures = In { $span }, { $demand } credits were asked for; { $tokens ->
+    [0] there is no token to give any
+    [one] one token can give { $supply }
+   *[other] { $tokens } tokens can give { $supply }
+}.
+load-per-token = { $volume } credits per token in { $span }.
+load-no-supply = over
+load-connect = Connect an account
+load-invite = Invite people to connect theirs
+load-spans = Other spans
+load-judged = judged by
+load-range = Span of the chart
+load-chart = Token load, { $range }: { $highest } at most
+load-chart-none = The chart begins with the first quarter of an hour of collecting.
+load-causes = What causes it
+load-causes-none = No collection stands out.
+load-forecast = When tokens end
+load-forecast-none = No known end changes the load.
+load-ending = { $count ->
+    [one] One token ends
+   *[other] { $count } tokens end
+}
+load-what-if = What if …
+load-more-tokens = more tokens:
+load-estimate = Estimate
+load-idle = { $count ->
+    [one] One kind of credit that nobody asks for
+   *[other] { $count } kinds of credit that nobody asks for
+}
+estimate-title = { $count ->
+    [one] With one more token of { $network }:
+   *[other] With { $count } more tokens of { $network }:
+}
+estimate-none = Nothing that is collected now would change.
+level-ok = In order
+level-high = Too high
+level-critical = More than the tokens can give
+level-no-tokens = No usable token
+span-five-minutes = 5 minutes
+span-quarter-hour = 15 minutes
+span-hour = 1 hour
+span-day = 24 hours
+range-day = last 24 hours
+range-week = last 7 days
+chart-demand = Asked for, per hour
+chart-supply = Tokens can give, per hour
+chart-demand-short = Asked for
+chart-supply-short = Can give
+chart-ratio = Load
+chart-open-at = Alert opens
+col-span = Span
+col-share-of-demand = Share of the demand
+col-when = When
+col-ends = What ends
+col-then = Load then
+col-tokens = Tokens
+advice-nothing = The tokens carry what is collected.
+advice-add = { $count ->
+    [one] One more { $network } token{ $whose } brings the load to { $reaches }.
+   *[other] { $count } more { $network } tokens{ $whose } bring the load to { $reaches }.
+}
+advice-add-up-to = { $count ->
+    [one] One more { $network } token{ $whose } brings the load to { $reaches };
+   *[other] { $count } more { $network } tokens{ $whose } bring the load to { $reaches };
+} beyond that { $limit } stands in the way.
+advice-adds-nothing = More tokens do not help: { $limit } is what is short. Collect less, or have that limit raised.
+advice-connect-first = Connect a first { $network } token.
+newcomer-anybody = {""}
+newcomer-other-people = {" "}of people who have none here yet
+newcomer-other-profiles = {" "}of profiles that have none here yet
+limit-token = the limit of each token
+limit-person = the limit of each person
+limit-profile = the limit of each profile
+limit-app = the limit of the app, which all tokens share,
+limit-address = the limit of the broker's own address, which all share,
+
+# Alerts and incidents
+
+alerts-open = Open
+alerts-past = Past
+alerts-none-open = Nothing is wrong.
+alerts-none-past = No alert has cleared yet.
+alerts-since = Since
+alerts-who = Told:
+alerts-nobody = nobody yet.
+alerts-told = { $who } ({ $time })
+alerts-not-told-yet = { $who } (waits)
+alerts-note = Note
+alerts-acknowledge = I have seen it
+alerts-acknowledged = Seen by { $name },
+done-acknowledged = Noted that you have seen it.
+level-warning = Warning
+level-critical-alert = Critical
+incidents = Incidents
+incidents-none = No incident has hit your team's tokens.
+incident-open = Open
+incident-recovered = the tokens work again
+incident-lost = the tokens are lost
+incident-tokens = { $count ->
+    [one] It hit one token of your team.
+   *[other] It hit { $count } tokens of your team.
+}
+col-what = What
+col-opened = Since
+col-over = Over
+col-acknowledged = Seen by
+
+# Renewing all tokens of a network
+
+job-state-running = Under way
+job-state-cancelled = Stopped
+job-state-done = Done
+job-begun-by = begun by { $name },
+job-progress = Progress
+job-counts = { $done } of { $all } tokens: { $renewed } renewed, { $failed } to be tried again, { $person } to be connected by a person
+job-cancel = Stop
+job-resume = Go on
+job-none = No token has been tried yet.
+job-renewed = Renewed
+job-failed = Not now
+job-needs-person = Connect again
+job-nothing = Nothing to renew
+col-result = Result

@@ -1,0 +1,80 @@
+//! What the load would be with more tokens.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::gauge::Gauge;
+use super::show::{level_name, ratio_text};
+use crate::service::{AddedTokens, Broker};
+use crate::web::console::refused::refused;
+use crate::web::console::{Place, Shell, Visit};
+use crate::web::page::shown;
+
+/// The most tokens that the slider adds.
+const MOST: u64 = 1_000;
+
+/// What is asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web::console) struct Asked {
+    network: String,
+    kind: String,
+    tokens: u64,
+}
+
+#[derive(Template)]
+#[template(path = "console/load/estimate.html")]
+struct EstimatePage {
+    shell: Shell,
+    title: String,
+    rows: Vec<Row>,
+}
+
+/// What becomes of a class.
+struct Row {
+    class: String,
+    before: String,
+    after: String,
+    level: &'static str,
+    level_text: String,
+    gauge: Gauge,
+}
+
+/// The page, whose main part is fetched alone while the slider moves.
+pub(in crate::web::console) async fn estimate(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let shell = visit.shell(&broker, Place::Load);
+    let count = asked.tokens.min(MOST);
+    let added =
+        AddedTokens { network: asked.network.clone(), kind: asked.kind.clone(), count, facts: Default::default() };
+    let (caller, team, estimating) = (visit.caller(), visit.team().clone(), broker.clone());
+    // It may look at every token.
+    let work = tokio::task::spawn_blocking(move || estimating.estimate_load(&caller, &team, &[], &[added]));
+    let Ok(estimated) = work.await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let (present, then) = match estimated {
+        Ok(estimated) => estimated,
+        Err(error) => return refused(shell, &error),
+    };
+    let row = |class: &crate::service::ClassLoad| {
+        let before = present.classes.iter().find(|before| before.key == class.key);
+        Row {
+            class: class.key.class.to_string(),
+            before: before.map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, before.load().ratio)),
+            after: ratio_text(&shell, class.load().ratio),
+            level: level_name(class.level),
+            level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
+            gauge: Gauge::of(class.load().ratio.value(), &[broker.config.load.open_at, 1.0]),
+        }
+    };
+    let demanded = then.classes.iter().filter(|class| class.load().demand > 0.0);
+    let rows = demanded.map(row).collect();
+    let name = broker.catalogue.network(&asked.network).map_or(asked.network, |network| network.display_name.clone());
+    let title = shell.say_with("estimate-title", &[("count", count.into()), ("network", name.into())]);
+    shown(StatusCode::OK, &EstimatePage { title, rows, shell })
+}

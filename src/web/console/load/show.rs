@@ -1,0 +1,309 @@
+//! The page of the team's loads.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::chart::{Chart, Range};
+use super::gauge::Gauge;
+use crate::base::ids::{ClassId, NetworkId};
+use crate::domain::load::{Advice, Newcomer, Ratio, Span};
+use crate::domain::member::Action;
+use crate::domain::networks::Owner;
+use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel};
+use crate::web::assets;
+use crate::web::console::filter::{Choice, address};
+use crate::web::console::refused::refused;
+use crate::web::console::{Place, Shell, Visit, When};
+use crate::web::page::shown;
+
+/// What the page's address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web::console) struct Asked {
+    pub(super) network: String,
+    pub(super) class: String,
+    pub(super) range: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/load/show.html")]
+struct LoadPage {
+    shell: Shell,
+    here: String,
+    /// Where there is demand, the worst first.
+    cards: Vec<Card>,
+    /// Where there is none.
+    idle: Vec<Idle>,
+    evaluated: Option<When>,
+    may_connect: bool,
+    may_invite: bool,
+}
+
+/// The load of one class.
+pub(super) struct Card {
+    pub(super) id: String,
+    pub(super) network: String,
+    pub(super) network_id: String,
+    pub(super) mark: Option<String>,
+    pub(super) letter: char,
+    pub(super) class: String,
+    pub(super) level: &'static str,
+    pub(super) level_text: String,
+    pub(super) ratio: String,
+    pub(super) gauge: Gauge,
+    pub(super) gauge_text: String,
+    pub(super) figures: String,
+    pub(super) per_token: String,
+    pub(super) advice: String,
+    /// Whether more people would help.
+    pub(super) asks_for_people: bool,
+    pub(super) spans: Vec<SpanRow>,
+    pub(super) causes: Vec<(String, String)>,
+    pub(super) forecast: Vec<ForecastRow>,
+    pub(super) chart: Chart,
+    pub(super) ranges: Vec<(String, String, bool)>,
+    pub(super) kinds: Vec<Choice>,
+}
+
+/// The load over one span.
+pub(super) struct SpanRow {
+    pub(super) span: String,
+    pub(super) demand: String,
+    pub(super) supply: String,
+    pub(super) ratio: String,
+    pub(super) judged: bool,
+}
+
+/// What known ends make of the load.
+pub(super) struct ForecastRow {
+    at: When,
+    ending: String,
+    ratio: String,
+    level: &'static str,
+    level_text: String,
+}
+
+/// A class that nothing is asked of.
+struct Idle {
+    network: String,
+    class: String,
+    about: String,
+    tokens: u32,
+}
+
+/// The page.
+pub(in crate::web::console) async fn show(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let shell = visit.shell(&broker, Place::Load);
+    let load = match broker.team_load(&visit.caller(), visit.team(), None) {
+        Ok(load) => load,
+        Err(error) => return refused(shell, &error),
+    };
+    let (mut busy, idle): (Vec<&ClassLoad>, Vec<_>) = load.classes.iter().partition(|class| class.load().demand > 0.0);
+    busy.sort_by(|one, other| {
+        other.level.cmp(&one.level).then_with(|| other.load().ratio.value().total_cmp(&one.load().ratio.value()))
+    });
+    let mut cards = Vec::with_capacity(busy.len());
+    for class in busy {
+        match card(&broker, &visit, &shell, class, &asked).await {
+            Ok(card) => cards.push(card),
+            Err(error) => return refused(shell, &error),
+        }
+    }
+    let page = LoadPage {
+        here: address("/load", &[("network", &asked.network), ("class", &asked.class), ("range", &asked.range)]),
+        cards,
+        idle: idle.into_iter().map(|class| idle_class(&broker, class)).collect(),
+        evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
+        may_connect: visit.may(&broker, Action::Connect),
+        may_invite: visit.may(&broker, Action::Invite),
+        shell,
+    };
+    shown(StatusCode::OK, &page)
+}
+
+fn idle_class(broker: &Broker, class: &ClassLoad) -> Idle {
+    let (network, about) = named(broker, &class.key.network, &class.key.class);
+    Idle { network, class: class.key.class.to_string(), about, tokens: class.load().tokens }
+}
+
+/// The name for people of a network, and what a class of it is.
+fn named(broker: &Broker, network: &NetworkId, class: &ClassId) -> (String, String) {
+    let entry = broker.catalogue.network(network.as_str());
+    let class = entry.and_then(|entry| entry.classes.iter().find(|known| known.id == *class));
+    let name = entry.map_or_else(|| network.to_string(), |entry| entry.display_name.clone());
+    (name, class.map(|class| class.about.clone()).unwrap_or_default())
+}
+
+async fn card(
+    broker: &Broker,
+    visit: &Visit,
+    shell: &Shell,
+    class: &ClassLoad,
+    asked: &Asked,
+) -> Result<Card, crate::service::LoadHistoryError> {
+    let (network_id, class_id) = (&class.key.network, &class.key.class);
+    let is_asked = network_id.as_str() == asked.network && class_id.as_str() == asked.class;
+    let range = Range::from_name(if is_asked { &asked.range } else { "" });
+    let from = shell.now - range.length();
+    let samples = broker.load_history(&visit.caller(), visit.team(), (network_id, class_id), from).await?;
+    let thresholds = [broker.config.load.open_at, 1.0];
+    let (network, _) = named(broker, network_id, class_id);
+    let load = class.load();
+    let ranges = Range::ALL.map(|each| {
+        let filters = [("network", network_id.as_str()), ("class", class_id.as_str()), ("range", each.as_str())];
+        (address("/load", &filters), shell.say(each.words()), each == range)
+    });
+    Ok(Card {
+        id: format!("load-{network_id}-{class_id}"),
+        mark: assets::mark(network_id.as_str()),
+        letter: network.chars().next().unwrap_or('?'),
+        network_id: network_id.to_string(),
+        class: class_id.to_string(),
+        level: level_name(class.level),
+        level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
+        ratio: ratio_text(shell, load.ratio),
+        gauge: Gauge::of(load.ratio.value(), &thresholds),
+        gauge_text: shell.say_of("load-gauge", "percent", ratio_text(shell, load.ratio)),
+        figures: shell.say_with(
+            "load-figures",
+            &[
+                ("span", span_words(shell, class.judged).into()),
+                ("demand", amount(load.demand).into()),
+                ("supply", amount(load.supply).into()),
+                ("tokens", u64::from(load.tokens).into()),
+            ],
+        ),
+        per_token: load.volume_per_token().map_or_else(String::new, |volume| {
+            shell.say_with(
+                "load-per-token",
+                &[("volume", amount(volume).into()), ("span", span_words(shell, class.judged).into())],
+            )
+        }),
+        advice: advice(shell, &class.advice, &network),
+        asks_for_people: matches!(
+            class.advice,
+            Advice::AddTokens { .. } | Advice::AddTokensUpTo { .. } | Advice::ConnectFirst
+        ),
+        spans: spans(shell, class),
+        causes: class
+            .causes
+            .iter()
+            .map(|(cause, share)| (cause.to_string(), format!("{:.0} %", share * 100.0)))
+            .collect(),
+        forecast: class.forecast.iter().map(|forecast| forecast_row(shell, forecast)).collect(),
+        chart: Chart::of(shell, &samples, range, &thresholds, &network_id.to_string(), class_id.as_str()),
+        ranges: ranges.into(),
+        kinds: kinds(broker, network_id),
+        network,
+    })
+}
+
+fn kinds(broker: &Broker, network: &NetworkId) -> Vec<Choice> {
+    let Some(entry) = broker.catalogue.network(network.as_str()) else { return Vec::new() };
+    let choice = |kind: &crate::domain::networks::TokenKind| Choice {
+        value: kind.id.to_string(),
+        text: kind.id.to_string(),
+        chosen: false,
+    };
+    entry.kinds.iter().map(choice).collect()
+}
+
+pub(super) fn spans(shell: &Shell, class: &ClassLoad) -> Vec<SpanRow> {
+    let row = |span: Span| {
+        let load = class.spans.of(span);
+        SpanRow {
+            span: span_words(shell, span),
+            demand: amount(load.demand),
+            supply: amount(load.supply),
+            ratio: ratio_text(shell, load.ratio),
+            judged: span == class.judged,
+        }
+    };
+    Span::ALL.map(row).into()
+}
+
+fn forecast_row(shell: &Shell, forecast: &LoadForecast) -> ForecastRow {
+    ForecastRow {
+        at: shell.when(forecast.at),
+        ending: shell.say_of("load-ending", "count", u64::from(forecast.ending)),
+        ratio: ratio_text(shell, forecast.ratio),
+        level: level_name(forecast.level),
+        level_text: shell.say(&format!("level-{}", level_name(forecast.level).replace('_', "-"))),
+    }
+}
+
+pub(super) const fn level_name(level: LoadLevel) -> &'static str {
+    match level {
+        LoadLevel::Ok => "ok",
+        LoadLevel::High => "high",
+        LoadLevel::Critical => "critical",
+        LoadLevel::NoTokens => "no_tokens",
+    }
+}
+
+pub(super) fn ratio_text(shell: &Shell, ratio: Ratio) -> String {
+    match ratio {
+        Ratio::NoSupply => shell.say("load-no-supply"),
+        // Rounded up: what is over a limit is never shown as being on it.
+        Ratio::Of(ratio) => format!("{:.0} %", (ratio * 100.0 - 1e-9).ceil().max(0.0)),
+    }
+}
+
+pub(super) fn span_words(shell: &Shell, span: Span) -> String {
+    shell.say(match span {
+        Span::FiveMinutes => "span-five-minutes",
+        Span::QuarterHour => "span-quarter-hour",
+        Span::Hour => "span-hour",
+        Span::Day => "span-day",
+    })
+}
+
+/// An amount of credit: whole from 10 on, else with one decimal.
+pub(super) fn amount(amount: f64) -> String {
+    let decimals = usize::from(amount > 0.0 && amount < 10.0);
+    format!("{amount:.decimals$}")
+}
+
+pub(super) fn advice(shell: &Shell, advice: &Advice, network: &str) -> String {
+    let with = |name: &str, tokens: u64, newcomer: Newcomer, reaches: Ratio, limit: Option<Owner>| {
+        let whose = shell.say(match newcomer {
+            Newcomer::Anybody => "newcomer-anybody",
+            Newcomer::OtherPeople => "newcomer-other-people",
+            Newcomer::OtherProfiles => "newcomer-other-profiles",
+        });
+        let about = [
+            ("count", tokens.into()),
+            ("network", network.to_owned().into()),
+            ("whose", whose.into()),
+            ("reaches", ratio_text(shell, reaches).into()),
+            ("limit", limit.map_or_else(String::new, |limit| owner(shell, limit)).into()),
+        ];
+        shell.say_with(name, &about)
+    };
+    match advice {
+        Advice::Nothing => shell.say("advice-nothing"),
+        Advice::AddTokens { tokens, newcomer, reaches } => with("advice-add", *tokens, *newcomer, *reaches, None),
+        Advice::AddTokensUpTo { tokens, newcomer, reaches, limit } => {
+            with("advice-add-up-to", *tokens, *newcomer, *reaches, Some(*limit))
+        }
+        Advice::AddsNothing { limit } => shell.say_of("advice-adds-nothing", "limit", owner(shell, *limit)),
+        Advice::ConnectFirst => shell.say_of("advice-connect-first", "network", network.to_owned()),
+    }
+}
+
+fn owner(shell: &Shell, owner: Owner) -> String {
+    shell.say(match owner {
+        Owner::Token => "limit-token",
+        Owner::Person | Owner::AppPerson => "limit-person",
+        Owner::Profile => "limit-profile",
+        Owner::App => "limit-app",
+        Owner::Address => "limit-address",
+    })
+}
