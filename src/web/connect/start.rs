@@ -80,7 +80,8 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     if !wanted.token.is_empty() {
         return heal(&broker, &stay, &wanted.token).await;
     }
-    if wanted.kind.is_empty() {
+    let is_known = wanted.network.is_empty() || broker.catalogue.network(&wanted.network).is_some();
+    if wanted.kind.is_empty() && is_known {
         let mut kinds = connectable(&broker);
         kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
         return page::page(&NetworksPage { kinds }, StatusCode::OK, None);

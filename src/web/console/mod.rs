@@ -7,6 +7,7 @@
 mod alerts;
 mod filter;
 mod jobs;
+mod kept;
 mod live;
 mod load;
 mod refused;
@@ -17,12 +18,15 @@ mod visit;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub(in crate::web) use self::kept::ask_to_send;
 pub(in crate::web) use self::shell::{Place, Shell, When};
 pub(in crate::web) use self::visit::Visit;
 use crate::service::Broker;
 
 /// The page that who has signed in comes to.
 pub(in crate::web) const HOME: &str = "/tokens";
+/// The same, with what the member is to mend.
+pub(in crate::web) const HELLO: &str = "/tokens?hello=yes";
 
 /// The routes.
 pub fn routes(broker: Broker) -> Router {
@@ -45,5 +49,9 @@ pub fn routes(broker: Broker) -> Router {
         .route("/tokens/{token}/usage", get(tokens::usage))
         .route("/tokens/{token}/revoke", get(tokens::confirm_revocation).post(tokens::revoke))
         .route("/tokens/{token}/{action}", post(tokens::act))
+        .layer(axum::middleware::from_fn_with_state(broker.clone(), kept::keep_form))
         .with_state(broker)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,11 @@ use crate::domain::member::Member;
 use crate::web::assets;
 use crate::web::text::{Text, Value};
 
+/// The words of pages that nobody is signed in on.
+pub(super) fn plain_words() -> Text {
+    Text::english()
+}
+
 /// A part of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum Place {

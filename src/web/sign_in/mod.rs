@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
-use crate::web::console::HOME;
+use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
@@ -106,10 +106,36 @@ fn browser_of(broker: &Broker, peer: Option<Extension<PeerAddress>>, headers: &H
 
 /// Leads who was let in to the page that it wanted, with the cookie of the new session.
 fn welcome(begun: &StartedSession, next: &str) -> Response {
-    match cookie::keep(&begun.secret) {
-        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
-        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    let next = if next == HOME { HELLO } else { next };
+    with_session(begun, Redirect::to(next).into_response())
+}
+
+/// An answer that has the browser keep a new session.
+fn with_session(begun: &StartedSession, mut answer: Response) -> Response {
+    let Some(cookie) = cookie::keep(&begun.secret) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    answer.headers_mut().insert(header::SET_COOKIE, cookie);
+    answer
+}
+
+/// A form that was sent after the session had ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(in crate::web) struct Kept {
+    /// Where it was sent to; empty: there is none.
+    #[serde(default, rename = "kept_action")]
+    pub(in crate::web) action: String,
+    /// What was in it, as it was sent.
+    #[serde(default, rename = "kept_form")]
+    pub(in crate::web) form: String,
+}
+
+/// The sign-in page for who has sent a form after the session had ended.
+pub(in crate::web) fn sign_in_again(broker: &Broker, kept: Kept) -> Response {
+    let problem = "Your session has ended. Sign in again: what you entered is kept.";
+    let oidc = oidc_link(broker, HOME);
+    shown(
+        StatusCode::UNAUTHORIZED,
+        &SignInPage { problem: Some(problem), mail: "", team: "", next: HOME, kept: &kept, oidc },
+    )
 }
 
 #[derive(Template)]
@@ -119,6 +145,8 @@ struct SignInPage<'a> {
     mail: &'a str,
     team: &'a str,
     next: &'a str,
+    /// A form that waits for the sign-in.
+    kept: &'a Kept,
     /// What the other service is called by which members sign in, and the address that leads there.
     oidc: Option<(&'a str, String)>,
 }
@@ -132,6 +160,8 @@ struct SignInForm {
     team: String,
     #[serde(default)]
     next: String,
+    #[serde(flatten)]
+    kept: Kept,
 }
 
 /// The other way to sign in; `None`: there is none.
@@ -148,7 +178,14 @@ async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Qu
             let next = own_page(&asked.next);
             shown(
                 StatusCode::OK,
-                &SignInPage { problem: None, mail: "", team: "", next, oidc: oidc_link(&broker, next) },
+                &SignInPage {
+                    problem: None,
+                    mail: "",
+                    team: "",
+                    next,
+                    kept: &Kept::default(),
+                    oidc: oidc_link(&broker, next),
+                },
             )
         }
     }
@@ -160,12 +197,13 @@ async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Response {
-    let SignInForm { mail, password, team, next } = form;
+    let SignInForm { mail, password, team, next, kept } = form;
     let (password, browser) = (Secret::new(password), browser_of(&broker, peer, &headers));
     let named = team.trim();
     let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
     let problem = match meant {
         Ok(team) => match broker.sign_in(SignIn { mail: mail.clone(), team, password, browser }).await {
+            Ok(begun) if own_page(&kept.action) == kept.action => return with_session(&begun, ask_to_send(&kept)),
             Ok(begun) => return welcome(&begun, own_page(&next)),
             Err(error) => error,
         },
@@ -179,7 +217,7 @@ async fn sign_in(
     let problem = sentence(&problem);
     let next = own_page(&next);
     let oidc = oidc_link(&broker, next);
-    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next, oidc })
+    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next, kept: &kept, oidc })
 }
 
 #[cfg(test)]

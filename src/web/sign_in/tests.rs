@@ -78,7 +78,7 @@ async fn a_person_joins_leaves_and_comes_back() {
     assert_eq!(weak.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(weak.body.contains("too easy to guess") && !weak.body.contains("passwordpassword"), "{}", weak.body);
     let joined = post(&test, "/join", "", &format!("invitation={link}&display_name=Ada&password={PASSWORD}")).await;
-    assert_eq!((joined.status, joined.header("location")), (StatusCode::SEE_OTHER, "/tokens"));
+    assert_eq!((joined.status, joined.header("location")), (StatusCode::SEE_OTHER, "/tokens?hello=yes"));
     let cookie = joined.cookie();
     assert!(cookie.starts_with("__Host-session=tbs_"), "{cookie}");
     let account = get(&test, "/account", &cookie).await;
@@ -88,7 +88,7 @@ async fn a_person_joins_leaves_and_comes_back() {
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(get(&test, "/account", &cookie).await.header("location"), "/sign-in", "the broker forgot it, too");
     let back = post(&test, "/sign-in", "", &format!("mail=ada%40example.com&password={PASSWORD}")).await;
-    assert_eq!(back.header("location"), "/tokens");
+    assert_eq!(back.header("location"), "/tokens?hello=yes");
     assert_ne!(back.cookie(), cookie);
     let gone = get(&test, &format!("/join?invitation={link}"), "").await;
     assert_eq!(gone.status, StatusCode::GONE);

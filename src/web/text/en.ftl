@@ -383,3 +383,20 @@ job-failed = Not now
 job-needs-person = Connect again
 job-nothing = Nothing to renew
 col-result = Result
+
+# Signed out in the middle of a form
+
+kept-title = You are signed in again
+kept-text = Your session had ended before you sent the form. Nothing was done yet, and what you entered is still here.
+kept-send = Send it now
+kept-cancel = Leave it
+
+# What a member can mend, after the sign-in
+
+hello-title = { $count ->
+    [one] One of your tokens needs you
+   *[other] { $count } of your tokens need you
+}
+hello-text = They have expired, or will within 7 days. Renew them, and collection goes on.
+hello-later = Later
+hello-off = Don't show this

@@ -22,6 +22,8 @@ use crate::web::page::shown;
 
 /// Tokens on a page.
 const ON_A_PAGE: u32 = 50;
+/// Tokens that a member is asked to mend after its sign-in.
+const AT_RISK: usize = 10;
 /// The longest text that is searched for, in characters.
 const LONGEST_TEXT: usize = 100;
 
@@ -36,6 +38,7 @@ pub(in crate::web::console) struct Asked {
     after: String,
     done: String,
     count: u64,
+    hello: String,
 }
 
 #[derive(Template)]
@@ -58,6 +61,8 @@ struct ListPage {
     /// The network whose tokens can be renewed together, and its name.
     renew_all: Option<(String, String)>,
     may_connect: bool,
+    /// What the member can mend, after its sign-in.
+    at_risk: Vec<Row>,
 }
 
 /// A light with how many tokens it is on for.
@@ -116,6 +121,7 @@ pub(in crate::web::console) async fn list(
         (Err(error), _) | (_, Err(error)) => return refused(shell, &TokenError::from(error)),
     };
     let names = granters(&broker, views.iter().map(|view| &view.token)).await;
+    let at_risk = at_risk(&broker, &visit, &shell, &asked).await;
     let row = |view: &TokenView| Row::of(&broker, &visit, &shell, view, &names, days.get(&view.token.id).copied());
     let rows: Vec<Row> = views.iter().map(row).collect();
     let last = rows.last().map(|row| row.id.to_string()).unwrap_or_default();
@@ -136,10 +142,21 @@ pub(in crate::web::console) async fn list(
             .filter(|_| visit.may(&broker, Action::Renew))
             .map(|it| (it.id.to_string(), it.display_name.clone())),
         may_connect: visit.may(&broker, Action::Connect),
+        at_risk,
         rows,
         shell,
     };
     shown(StatusCode::OK, &page)
+}
+
+/// What the member can mend, where it has just signed in; none where that can't be found out now.
+async fn at_risk(broker: &Broker, visit: &Visit, shell: &Shell, asked: &Asked) -> Vec<Row> {
+    if asked.hello.is_empty() {
+        return Vec::new();
+    }
+    let found = broker.tokens_at_risk(visit.team(), visit.stay.member.id, None, AT_RISK).await;
+    let views = found.map(|page| page.tokens).unwrap_or_default();
+    views.iter().map(|view| Row::of(broker, visit, shell, view, &Default::default(), None)).collect()
 }
 
 /// All lights, and each with its count. Those that are on for nothing are left out, but for the one that is chosen.

@@ -1,0 +1,291 @@
+//! The console's pages, as browsers and people who would do harm meet them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::base::ids::{TeamId, TokenId};
+use crate::domain::member::Role;
+use crate::service::members::InviteMember;
+use crate::service::testing::{TestBroker, x_token};
+use crate::service::tokens::AddToken;
+use crate::web::page::pages;
+
+const PASSWORD: &str = "violet+tractor+humming+sideways";
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn location(&self) -> &str {
+        self.headers.get("location").map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// A console with the team `acme`.
+struct Desk {
+    test: TestBroker,
+    team: TeamId,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        Self { test, team }
+    }
+
+    async fn ask(&self, method: Method, path: &str, cookie: &str, body: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("host", "broker.example");
+        let request = request.header("cookie", cookie).header("sec-fetch-site", "same-origin");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let routes =
+            super::routes(self.test.broker.clone()).merge(crate::web::sign_in::routes(self.test.broker.clone()));
+        let response = pages(routes).oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.ask(Method::GET, path, cookie, "").await
+    }
+
+    async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
+        self.ask(Method::POST, path, cookie, form).await
+    }
+
+    /// A member of a team who has joined; the cookie of its session.
+    async fn member(&self, team: &TeamId, mail: &str, role: Role) -> String {
+        let ask = InviteMember {
+            team: team.clone(),
+            mail: mail.parse().unwrap(),
+            display_name: mail.to_owned(),
+            role,
+            time_zone: "Europe/Vienna".parse().unwrap(),
+            language: Default::default(),
+        };
+        let secret = self.test.broker.invite_member(&self.test.admin, ask).await.unwrap().secret;
+        let joined = self.post("/join", "", &format!("invitation={}&password={PASSWORD}", secret.expose())).await;
+        assert_eq!(joined.status, StatusCode::SEE_OTHER, "{}", joined.body);
+        joined.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    async fn token(&self, label: &str, granted_by: &str) -> TokenId {
+        let given = AddToken { label: label.to_owned(), granted_by: granted_by.to_owned(), ..x_token(label) };
+        self.test.broker.add_token(&self.test.admin, &self.team, given).await.unwrap().token.id
+    }
+}
+
+#[tokio::test]
+async fn each_role_is_offered_and_let_do_what_the_table_says() {
+    let desk = Desk::open().await;
+    let zenith = desk.test.team("zenith").await;
+    let token = desk.token("Shop", "bob@example.com").await;
+    let cases = [
+        (desk.member(&desk.team, "owner@example.com", Role::Owner).await, true, StatusCode::SEE_OTHER),
+        (desk.member(&desk.team, "manager@example.com", Role::Manager).await, true, StatusCode::SEE_OTHER),
+        (desk.member(&desk.team, "bob@example.com", Role::Member).await, true, StatusCode::SEE_OTHER),
+        (desk.member(&desk.team, "eve@example.com", Role::Member).await, false, StatusCode::FORBIDDEN),
+        (desk.member(&zenith, "zoe@example.com", Role::Owner).await, false, StatusCode::NOT_FOUND),
+    ];
+    for (at, (cookie, offered, expected)) in cases.iter().enumerate() {
+        let sees = at < 4;
+        let list = desk.get("/tokens", cookie).await;
+        assert_eq!((list.status, list.body.contains("Shop")), (StatusCode::OK, sees), "{at}");
+        assert_eq!(list.body.contains(&format!("/tokens/{token}/pause")), *offered, "{at}");
+        for page in ["", "/managers", "/usage", "/revoke"] {
+            let shown = desk.get(&format!("/tokens/{token}{page}"), cookie).await.status;
+            let allowed = match (sees, page, at) {
+                (false, ..) => StatusCode::NOT_FOUND,
+                (true, "/usage", 3) => StatusCode::FORBIDDEN,
+                _ => StatusCode::OK,
+            };
+            assert_eq!(shown, allowed, "{at} {page}");
+        }
+        for action in ["pause", "resume"] {
+            assert_eq!(
+                desk.post(&format!("/tokens/{token}/{action}"), cookie, "").await.status,
+                *expected,
+                "{at} {action}"
+            );
+        }
+        for page in ["/load", "/alerts"] {
+            assert_eq!(desk.get(page, cookie).await.status, StatusCode::OK, "{at} {page}");
+        }
+        let revoked = desk.post(&format!("/tokens/{token}/revoke"), cookie, "word=revoke").await;
+        if at == 0 {
+            assert_eq!(revoked.location(), "/tokens?done=revoked&count=1");
+            let again = desk.post(&format!("/tokens/{token}/resume"), cookie, "").await;
+            assert_eq!(again.status, StatusCode::CONFLICT, "what was revoked is gone");
+            return desk.test.stop().await;
+        }
+        assert_ne!(revoked.status, StatusCode::SEE_OTHER, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_sees_anything_without_signing_in() {
+    let desk = Desk::open().await;
+    let token = desk.token("Shop", "").await;
+    for page in ["/tokens", "/load", "/alerts", "/live", "/load/history?network=x&class=search"] {
+        let answer = desk.get(page, "").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
+        assert!(answer.location().starts_with("/sign-in?next=%2F"), "{page}: {}", answer.location());
+    }
+    let pause = desk.post(&format!("/tokens/{token}/pause"), "", "x=1").await;
+    assert_eq!(pause.status, StatusCode::UNAUTHORIZED);
+    let shown = desk.test.broker.show_token(&desk.team, token).await.unwrap().0;
+    assert!(shown.token.is_usable(desk.test.broker.now()), "nothing was done");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_outlives_the_session() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let token = desk.token("Shop", "").await;
+    desk.test.clock.advance(desk.test.broker.config.sign_in.idle * 2);
+    let form = format!("action=pause&token={token}&password=hunter2");
+    let kept = desk.post("/tokens/act", &cookie, &form).await;
+    assert_eq!(kept.status, StatusCode::UNAUTHORIZED);
+    assert!(kept.body.contains("kept_form") && kept.body.contains(&token.to_string()), "{}", kept.body);
+    assert!(!kept.body.contains("hunter2"), "no password is kept");
+    let fields = format!(
+        "mail=owner%40example.com&password={PASSWORD}&kept_action=%2Ftokens%2Fact&kept_form=action%3Dpause%26token%3D{token}"
+    );
+    let back = desk.post("/sign-in", "", &fields).await;
+    assert_eq!(back.status, StatusCode::OK);
+    assert!(
+        back.body.contains("action=\"/tokens/act\"") && back.body.contains(&format!("value=\"{token}\"")),
+        "{}",
+        back.body
+    );
+    let elsewhere = fields.replace("%2Ftokens%2Fact", "https%3A%2F%2Fevil.example%2F");
+    let answer = desk.post("/sign-in", "", &elsewhere).await;
+    assert_eq!(answer.location(), "/tokens?hello=yes", "a form is sent to this host only");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn names_of_others_stay_text() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let long = "x".repeat(200);
+    let names = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "{{ 7*7 }}",
+        "\u{202e}moc.live",
+        "🦊🦊",
+        &long,
+    ];
+    for name in names {
+        let given = AddToken { label: name.to_owned(), ..x_token(&format!("person {}", name.len())) };
+        desk.test.broker.add_token(&desk.test.admin, &desk.team, given).await.unwrap();
+    }
+    let list = desk.get("/tokens", &cookie).await.body;
+    assert!(!list.contains("<script>alert") && !list.contains("<img"), "{list}");
+    assert!(list.contains("&#60;script&#62;alert(1)") && list.contains("<bdi>{{ 7*7 }}</bdi>") && list.contains(&long));
+    let found = desk.get("/tokens?q=%22%3E%3Cimg&network=%3Cb%3E&kind=..%2F..&status=%00&after=tok_x", &cookie).await;
+    assert_eq!(found.status, StatusCode::OK);
+    assert!(!found.body.contains("<img") && !found.body.contains("<b>\u{0}"), "{}", found.body);
+    for path in ["/tokens/..%2F..", "/tokens/tok_zz", "/jobs/nonsense", "/alerts/nonsense/acknowledge"] {
+        let status = desk.get(path, &cookie).await.status;
+        assert!([StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status), "{path}: {status}");
+    }
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn several_tokens_are_changed_together_and_what_fails_is_named() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let (one, two) = (desk.token("One", "").await, desk.token("Two", "").await);
+    let nothing = desk.post("/tokens/act", &cookie, "action=pause").await;
+    assert_eq!(nothing.location(), "/tokens?done=none");
+    let both = desk.post("/tokens/act", &cookie, &format!("action=pause&token={one}&token={two}")).await;
+    assert_eq!(both.location(), "/tokens?done=paused&count=2");
+    assert!(desk.get(both.location(), &cookie).await.body.contains("2 tokens paused"));
+    let asked = desk.post("/tokens/act", &cookie, &format!("action=revoke&token={one}&token={two}")).await;
+    assert!(
+        asked.body.contains("Revoke these 2 tokens?") && asked.body.contains("can&#39;t be undone"),
+        "{}",
+        asked.body
+    );
+    let wrong = desk.post("/tokens/revoke", &cookie, &format!("word=rewoke&token={one}")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let done = desk.post("/tokens/revoke", &cookie, &format!("word=Revoke&token={one}")).await;
+    assert_eq!(done.location(), "/tokens?done=revoked&count=1");
+    let partly = desk.post("/tokens/act", &cookie, &format!("action=resume&token={one}&token={two}")).await;
+    assert_eq!(partly.status, StatusCode::OK);
+    assert!(partly.body.contains("One token was left as it is") && partly.body.contains("revoked"), "{}", partly.body);
+    assert!(
+        !desk.get("/tokens", &cookie).await.body.contains("<bdi>One</bdi>"),
+        "what was given back is not in the way"
+    );
+    assert!(desk.get("/tokens?status=revoked", &cookie).await.body.contains("<bdi>One</bdi>"));
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_is_asked_to_mend_its_tokens_after_the_sign_in() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "bob@example.com", Role::Member).await;
+    let (own, other) = (desk.token("Own", "bob@example.com").await, desk.token("Other", "eve@example.com").await);
+    for token in [own, other] {
+        let reason = crate::domain::token::Reason::PasswordChanged;
+        desk.test.broker.invalidate_token(&desk.test.admin, &desk.team, token, reason, "").await.unwrap();
+    }
+    let hello = desk.get("/tokens?hello=yes", &cookie).await.body;
+    let dialog = hello.split("<dialog").nth(1).unwrap().split("</dialog>").next().unwrap();
+    assert!(dialog.contains("One of your tokens needs you") && dialog.contains("Own") && !dialog.contains("Other"));
+    assert!(dialog.contains(&format!("/tokens/{own}/renew")));
+    assert!(!desk.get("/tokens", &cookie).await.body.contains("<dialog"));
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn pages_of_many_tokens_are_small_and_lead_on() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    for nth in 0..120 {
+        desk.token(&format!("Token {nth:03}"), "").await;
+    }
+    let (mut path, mut seen) = ("/tokens?network=x".to_owned(), 0);
+    loop {
+        let page = desk.get(&path, &cookie).await.body;
+        let rows = page.matches("name=\"token\" value=").count();
+        seen += rows;
+        assert!(rows <= 50 && page.contains("All <b>120</b>"));
+        let next = page.split("<nav class=\"pages\"").nth(1).and_then(|nav| nav.split("Next page").next());
+        let next =
+            next.filter(|nav| nav.contains("after=")).and_then(|nav| nav.rsplit("href=\"").next()?.split('"').next());
+        let Some(next) = next.filter(|next| next.contains("after=")) else { break };
+        path = next.replace("&#38;", "&");
+    }
+    assert_eq!(seen, 120);
+    let one = desk.get("/tokens?q=token+11", &cookie).await.body;
+    assert_eq!(one.matches("name=\"token\" value=").count(), 10);
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_page_ends_with_its_session() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let broker = Arc::new(desk.test.broker.clone());
+    let secret = cookie.split_once('=').unwrap().1;
+    assert!(broker.is_signed_in(secret).await.unwrap());
+    desk.test.clock.advance(desk.test.broker.config.sign_in.idle / 2);
+    assert!(broker.is_signed_in(secret).await.unwrap());
+    desk.test.clock.advance(desk.test.broker.config.sign_in.idle / 2);
+    assert!(!broker.is_signed_in(secret).await.unwrap(), "looking is no use of it");
+    desk.test.stop().await;
+}
