@@ -20,8 +20,6 @@ mod visitor;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header;
-use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 use crate::service::Broker;
@@ -32,7 +30,6 @@ const LONGEST_FORM: usize = 512 * 1024;
 /// The routes.
 pub fn routes(broker: Broker) -> Router {
     Router::new()
-        .route("/connect/style.css", get(style))
         .route("/connect/links/{link}", get(offer::show).post(offer::accept))
         .route("/connect/callback/{network}", get(callback::arrive))
         .route("/connect/start", get(start::show).post(start::start))
@@ -44,11 +41,6 @@ pub fn routes(broker: Broker) -> Router {
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(axum::middleware::from_fn(guard::same_origin))
         .with_state(broker)
-}
-
-async fn style() -> impl IntoResponse {
-    let style = include_str!("../../../templates/connect/style.css");
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], style)
 }
 
 #[cfg(test)]

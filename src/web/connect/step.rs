@@ -10,9 +10,10 @@ use super::page::Message;
 use super::visitor::visitor;
 use super::{error, offer, page};
 use crate::base::ids::ConnectionId;
-use crate::domain::connection::{Connection, Stage};
+use crate::domain::connection::{Connection, Granter, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, Visitor};
+use crate::web::console::HOME;
 use crate::web::page::sentence;
 
 /// The connection, and who comes.
@@ -112,8 +113,15 @@ pub(super) async fn cancel(State(broker): State<Broker>, Path(id): Path<String>,
     }
 }
 
-/// Back to where it was asked for, or to a page that says how it ended.
+/// Back to where it was asked for; a member who connects its own account to the tokens; others to a page that says how it ended.
 fn done(connection: &Connection) -> Response {
-    let end = connection.return_url.clone().unwrap_or_else(|| format!("/connect/{}", connection.id));
-    Redirect::to(&end).into_response()
+    let of_member = || match (&connection.granter, &connection.stage) {
+        (Granter::Member(_), Stage::Connected { tokens, .. }) => {
+            Some(format!("{HOME}?done=connected&count={}", tokens.len()))
+        }
+        (Granter::Member(_), Stage::Cancelled { .. }) => Some(format!("{HOME}?done=not-connected")),
+        _ => None,
+    };
+    let end = connection.return_url.clone().or_else(of_member);
+    Redirect::to(&end.unwrap_or_else(|| format!("/connect/{}", connection.id))).into_response()
 }

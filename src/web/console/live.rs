@@ -87,6 +87,7 @@ impl Open {
                 },
             }
         };
-        Some((Ok(Message::default().event(part).data("")), self))
+        // Browsers drop an event without data.
+        Some((Ok(Message::default().event(part).data(part)), self))
     }
 }

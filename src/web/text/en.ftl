@@ -400,3 +400,9 @@ hello-title = { $count ->
 hello-text = They have expired, or will within 7 days. Renew them, and collection goes on.
 hello-later = Later
 hello-off = Don't show this
+
+done-connected = { $count ->
+    [one] The account is connected.
+   *[other] { $count } accounts are connected.
+}
+done-not-connected = Nothing was connected, and what the network had given was thrown away.

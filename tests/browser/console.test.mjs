@@ -1,0 +1,177 @@
+// The console in a real browser, on the real program with simulated networks.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { AxeBuilder, openBrowser, signedIn } from "./browse.mjs";
+import { Scene, password } from "./scene.mjs";
+
+let scene, browser, owner, ids;
+
+before(async () => {
+  scene = await Scene.open({ settings: { TOKEN_BROKER__LOAD__HOLD: "5s" } });
+  browser = await openBrowser();
+  owner = await signedIn(browser, scene, scene.members.owner);
+  ids = scene.json("token list --team acme").map((token) => token.name.split("/").pop());
+});
+
+after(async () => {
+  await browser?.close();
+  await scene?.close();
+});
+
+// What people see of the table: names with their status.
+async function rows(page) {
+  return page.$$eval("table.tokens tbody tr", (found) => found.map((row) => ({
+    name: row.querySelector(".name a")?.textContent, status: row.querySelector(".light")?.textContent.trim(), why: row.querySelector(".why")?.textContent ?? "",
+  })));
+}
+
+test("an account is connected, and comes back to the table", async () => {
+  await owner.goto("/tokens");
+  await owner.click("text=Add token");
+  await owner.click("a[href='/connect/start?network=x&kind=user']");
+  await owner.click("text=Continue");
+  await owner.click("text=Agree and continue to X");
+  await owner.waitForURL(`${scene.networks}/**`);
+  await owner.click("button[value=allow]");
+  await owner.waitForURL("**/connect/con_*");
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  await owner.waitForURL("**/tokens?done=connected*");
+  assert.match(await owner.textContent("[role=status]"), /The account is connected/);
+});
+
+test("a person who says no at the network is told so", async () => {
+  await owner.goto("/connect/start?network=x&kind=user");
+  await owner.click("text=Continue");
+  await owner.click("text=Agree and continue to X");
+  await owner.waitForURL(`${scene.networks}/**`);
+  await owner.click("button[value=deny]");
+  await owner.waitForURL("**/connect/con_*");
+  assert.match(await owner.textContent("[role=alert]"), /\w/);
+});
+
+test("a token is paused and goes on, and the menu is used by the keyboard alone", async () => {
+  await owner.goto(`/tokens/${ids[2]}`);
+  await owner.click("main button:has-text('Pause')");
+  assert.match(await owner.textContent("[role=status]"), /Paused/);
+  await owner.goto("/tokens?status=paused");
+  assert.deepEqual((await rows(owner)).map((row) => row.status), ["Paused"]);
+  await owner.focus("details.menu summary");
+  await owner.keyboard.press("Enter");
+  for (let tab = 0; tab < 9; tab += 1) {
+    if (await owner.evaluate(() => document.activeElement.textContent.trim()) === "Resume") break;
+    await owner.keyboard.press("Tab");
+  }
+  await owner.keyboard.press("Enter");
+  await owner.waitForURL("**done=resumed*");
+});
+
+test("filters stay in the address, through the back button too", async () => {
+  await owner.goto("/tokens");
+  await owner.selectOption("select[name=network]", "youtube");
+  await owner.fill("input[name=q]", "nord");
+  await owner.click("button:has-text('Filter')");
+  const found = await rows(owner);
+  assert.ok(found.length > 0 && found.every((row) => row.name.includes("Nord")), JSON.stringify(found));
+  await owner.click("table.tokens .name a");
+  await owner.goBack();
+  assert.match(owner.url(), /network=youtube/);
+  assert.equal((await rows(owner)).length, found.length);
+});
+
+test("who may not is neither offered nor let do it", async () => {
+  const member = await signedIn(browser, scene, scene.members.member);
+  await member.goto(`/tokens/${ids[2]}`);
+  assert.equal(await member.locator("main button:has-text('Pause')").count(), 0);
+  const status = await member.evaluate(async (path) => (await fetch(path, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" } })).status, `/tokens/${ids[2]}/pause`);
+  assert.equal(status, 403);
+  await member.context().close();
+});
+
+test("a load alert opens on an open page, is seen by somebody, and clears", async () => {
+  await owner.goto("/alerts");
+  assert.match(await owner.textContent("#alerts"), /Nothing is wrong/);
+  for (let nth = 0; nth < 9; nth += 1) {
+    try { scene.run(`lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand-${nth % 3}`); } catch { /* It is used up in the end: demand is what counts. */ }
+  }
+  await owner.waitForSelector("#alerts button:has-text('I have seen it')", { timeout: 90_000 });
+  await owner.fill("#alerts input[name=comment]", "we connect more");
+  await owner.click("#alerts button:has-text('I have seen it')");
+  assert.match(await owner.textContent("#alerts"), /Seen by/);
+  await owner.goto("/load");
+  assert.match(await owner.textContent("section.load"), /more X tokens/);
+  await owner.locator("section.load input[type=range]").first().fill("50");
+  await owner.waitForSelector("#estimate");
+});
+
+test("a form outlives the session", async () => {
+  const page = await signedIn(browser, scene, scene.members.owner);
+  await page.goto("/tokens");
+  await page.check(`input[value="${ids[5]}"]`);
+  await page.context().clearCookies();
+  await page.click(".bulk button[value=pause]");
+  await page.fill("input[name=mail]", scene.members.owner.mail);
+  await page.fill("input[name=password]", password);
+  await page.click("main button");
+  await page.click("text=Send it now");
+  await page.waitForURL("**done=paused*");
+  await page.context().close();
+});
+
+test("two tabs and a session that ended elsewhere", async () => {
+  const one = await signedIn(browser, scene, scene.members.owner);
+  const other = await one.context().newPage();
+  await other.goto("/load");
+  await one.click("text=Sign out");
+  await other.click("nav.places a[href='/tokens']");
+  await other.waitForURL("**/sign-in?next=*");
+  await one.context().close();
+});
+
+test("pages work without scripts", async () => {
+  const page = await signedIn(browser, scene, scene.members.owner, { javaScriptEnabled: false });
+  await page.goto("/tokens?status=valid");
+  await page.check(`table.tokens input[name=token] >> nth=0`);
+  await page.click(".bulk button[value=pause]");
+  assert.match(await page.textContent("[role=status]"), /Paused/);
+  await page.goto("/load");
+  await page.context().close();
+});
+
+// Every page, with what its address needs.
+const pages = () => [
+  "/tokens", "/tokens?hello=yes", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`, "/load",
+  "/alerts", "/account", "/connect/start", "/connect/start?network=x&kind=user", "/tokens/tok_unknown",
+];
+
+test("axe finds nothing to complain of, light and dark, wide and narrow", async () => {
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
+    await owner.emulateMedia({ colorScheme });
+    await owner.setViewportSize({ width, height: 800 });
+    for (const path of pages()) {
+      await owner.goto(path);
+      const { violations } = await new AxeBuilder({ page: owner }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]).analyze();
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], `${path} ${colorScheme} ${width}`);
+      const wider = await owner.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wider <= 0, `${path} is ${wider} px wider than its window of ${width}`);
+    }
+  }
+  await owner.emulateMedia({ colorScheme: "light" });
+  await owner.setViewportSize({ width: 1280, height: 900 });
+});
+
+test("a page that is first opened is small", async () => {
+  const page = await signedIn(browser, scene, scene.members.owner);
+  const client = await page.context().newCDPSession(page);
+  await client.send("Network.enable");
+  await client.send("Network.setCacheDisabled", { cacheDisabled: true });
+  let bytes = 0;
+  client.on("Network.loadingFinished", (loaded) => { bytes += loaded.encodedDataLength; });
+  for (const path of ["/tokens", "/load"]) {
+    bytes = 0;
+    await page.goto(path, { waitUntil: "load" });
+    await page.waitForTimeout(300);
+    assert.ok(bytes > 5_000 && bytes <= 100_000, `${path}: ${bytes} bytes`);
+  }
+  await page.context().close();
+});
