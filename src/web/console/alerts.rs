@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::actor::name_of;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::AlertId;
@@ -97,8 +98,12 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked
                 None => broker.told_of_alert(visit.team(), alert).await,
                 Some(_) => Ok(Vec::new()),
             };
+            let seen = match &alert.acknowledged {
+                Some(noted) => Some((name_of(&broker, &visit, &noted.by).await, shell.when(noted.at))),
+                None => None,
+            };
             match told {
-                Ok(told) => into.push(alert_row(&shell, alert, told)),
+                Ok(told) => into.push(AlertRow { acknowledged: seen, ..alert_row(&shell, alert, told) }),
                 Err(error) => return refused(shell, &AlertError::from(error)),
             }
         }
@@ -134,7 +139,7 @@ fn alert_row(shell: &Shell, alert: &Alert, told: Vec<ToldOf>) -> AlertRow {
         opened: shell.when(alert.opened_at),
         lasts: shell.far(alert.opened_at),
         cleared: alert.cleared_at.map(|at| shell.when(at)),
-        acknowledged: alert.acknowledged.as_ref().map(|noted| (noted.by.clone(), shell.when(noted.at))),
+        acknowledged: None,
         told: told.into_iter().map(told_row).collect(),
     }
 }

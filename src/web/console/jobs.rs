@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::actor::name_of;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::{JobId, NetworkId};
@@ -102,7 +103,8 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): P
             asks: result.outcome == Outcome::NeedsPerson,
         });
     }
-    shown(StatusCode::OK, &page(&broker, shell, &job, rows))
+    let begun_by = name_of(&broker, &visit, &job.created_by).await;
+    shown(StatusCode::OK, &JobPage { begun_by, ..page(&broker, shell, &job, rows) })
 }
 
 /// What a person must see to first.
@@ -133,7 +135,7 @@ fn page(broker: &Broker, shell: Shell, job: &Job, rows: Vec<ResultRow>) -> JobPa
         cancelled: job.state == JobState::Cancelled,
         state: shell.say(&format!("job-state-{}", job.state.as_str())),
         begun: shell.when(job.created_at),
-        begun_by: job.created_by.clone(),
+        begun_by: String::new(),
         percent: if job.state == JobState::Done {
             100
         } else {

@@ -4,6 +4,7 @@
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
 //! refuse what the page should not have offered. The words are in [`text`](crate::web::text).
 
+mod actor;
 mod alerts;
 mod filter;
 mod jobs;
