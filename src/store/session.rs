@@ -26,12 +26,15 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<Vec<Session>, StoreError>;
     /// Notes that a session was used; one that ended meanwhile stays ended.
     async fn touch_session(&self, session: SessionId, seen_at: Timestamp) -> Result<(), StoreError>;
+    /// Notes that the member proved anew who it is.
+    async fn authenticate_session(&self, session: SessionId, at: Timestamp, trail: Trail) -> Result<(), StoreError>;
     /// Ends one session of a member; [`StoreError::NotFound`] if it is not there.
     async fn end_session(&self, member: MemberId, session: SessionId, trail: Trail) -> Result<(), StoreError>;
     /// Deletes at most `limit` sessions that began before `created` or were not used since `seen`; how many.
     async fn prune_sessions(&self, created: Timestamp, seen: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
+const AUTHENTICATE: &str = "UPDATE session SET authenticated_at_us = $2, seen_at_us = $2 WHERE id = $1";
 const INSERT: &str =
     "INSERT INTO session (id, member, hash, created_at_us, seen_at_us, authenticated_at_us, agent, origin)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -80,6 +83,18 @@ impl<D: Database> SessionStore for D {
 
     async fn touch_session(&self, id: SessionId, seen_at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.execute(TOUCH, values![id, seen_at]).await.map(drop) })).await
+    }
+
+    async fn authenticate_session(&self, id: SessionId, at: Timestamp, trail: Trail) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if tx.execute(AUTHENTICATE, values![id, at]).await? == 0 {
+                    return Err(StoreError::not_found(id));
+                }
+                insert_trail(tx, &trail).await
+            })
+        })
+        .await
     }
 
     async fn end_session(&self, member: MemberId, id: SessionId, trail: Trail) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 //! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
 //! same work. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
 
+mod confirm;
 mod join;
 mod known;
 #[cfg(feature = "oidc")]

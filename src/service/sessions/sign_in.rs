@@ -103,7 +103,7 @@ impl Broker {
     }
 
     /// Notes that a member was refused, behind the answer, which would else come later than that to an address without a member.
-    fn note_refusal(&self, member: &Member, browser: &Browser) {
+    pub(super) fn note_refusal(&self, member: &Member, browser: &Browser) {
         let detail = format!("origin={}", origin_of(browser.address));
         let audit = self.member_audit(&Caller::Broker, "session.refuse", member, detail);
         let store = self.store.clone();

@@ -6,6 +6,7 @@
 
 mod actor;
 mod alerts;
+mod confirm;
 mod filter;
 mod jobs;
 mod kept;
@@ -17,6 +18,7 @@ mod tokens;
 mod visit;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub(in crate::web) use self::kept::ask_to_send;
@@ -31,11 +33,18 @@ pub(in crate::web) const HELLO: &str = "/tokens?hello=yes";
 
 /// The routes.
 pub fn routes(broker: Broker) -> Router {
+    // What would do most harm at a browser that was left open asks once more who it is.
+    let guarded = Router::new()
+        .route("/tokens/act", post(tokens::act_on_many))
+        .route("/tokens/revoke", post(tokens::revoke_many))
+        .route("/tokens/{token}/revoke", get(tokens::confirm_revocation).post(tokens::revoke))
+        .route("/jobs", post(jobs::begin))
+        .layer(from_fn_with_state(broker.clone(), confirm::ask_again));
     Router::new()
+        .merge(guarded)
         .route("/live", get(live::stream))
         .route("/alerts", get(alerts::show))
         .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
-        .route("/jobs", post(jobs::begin))
         .route("/jobs/{job}", get(jobs::show))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
         .route("/jobs/{job}/resume", post(jobs::resume))
@@ -43,14 +52,11 @@ pub fn routes(broker: Broker) -> Router {
         .route("/load/history", get(load::history))
         .route("/load/estimate", get(load::estimate))
         .route("/tokens", get(tokens::list))
-        .route("/tokens/act", post(tokens::act_on_many))
-        .route("/tokens/revoke", post(tokens::revoke_many))
         .route("/tokens/{token}", get(tokens::show))
         .route("/tokens/{token}/managers", get(tokens::managers))
         .route("/tokens/{token}/usage", get(tokens::usage))
-        .route("/tokens/{token}/revoke", get(tokens::confirm_revocation).post(tokens::revoke))
         .route("/tokens/{token}/{action}", post(tokens::act))
-        .layer(axum::middleware::from_fn_with_state(broker.clone(), kept::keep_form))
+        .layer(from_fn_with_state(broker.clone(), kept::keep_form))
         .with_state(broker)
 }
 

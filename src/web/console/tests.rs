@@ -277,6 +277,35 @@ async fn pages_of_many_tokens_are_small_and_lead_on() {
 }
 
 #[tokio::test]
+async fn what_reaches_far_asks_for_the_password_once_more() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let token = desk.token("Shop", "").await;
+    // The session is used all the time, but who it is was proven long ago.
+    for _ in 0..3 {
+        desk.test.clock.advance(desk.test.broker.config.sign_in.idle / 2);
+        assert_eq!(desk.get("/tokens", &cookie).await.status, StatusCode::OK);
+    }
+    let form = format!("action=pause&token={token}");
+    let asked = desk.post("/tokens/act", &cookie, &form).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.body.contains("confirm_password") && asked.body.contains(&token.to_string()), "{}", asked.body);
+    let wrong = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_password=guessed")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!wrong.body.contains("guessed"), "{}", wrong.body);
+    let usable = async || {
+        let view = desk.test.broker.show_token(&desk.team, token).await.unwrap().0;
+        view.token.is_usable(desk.test.broker.now())
+    };
+    assert!(usable().await, "nothing was done");
+    let done = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_password={PASSWORD}")).await;
+    assert_eq!((done.location(), usable().await), ("/tokens?done=paused&count=1", false));
+    let again = desk.post("/tokens/act", &cookie, &form.replace("pause", "resume")).await;
+    assert_eq!(again.location(), "/tokens?done=resumed&count=1", "once is enough for a while");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
 async fn an_open_page_ends_with_its_session() {
     let desk = Desk::open().await;
     let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;

@@ -89,7 +89,11 @@ pub(in crate::web) fn out_of_order(error: &dyn std::error::Error) -> Response {
 
 /// The browser that asks. Behind proxies that are trusted, its address is the last one of `X-Forwarded-For` that is no such proxy: what
 /// stands before it anybody may have written.
-fn browser_of(broker: &Broker, peer: Option<Extension<PeerAddress>>, headers: &HeaderMap) -> Browser {
+pub(in crate::web) fn browser_of(
+    broker: &Broker,
+    peer: Option<Extension<PeerAddress>>,
+    headers: &HeaderMap,
+) -> Browser {
     let unknown = IpAddr::from([0, 0, 0, 0]);
     let peer = peer.map_or(unknown, |Extension(PeerAddress(address))| SocketAddr::ip(&address));
     let is_proxy = |address: IpAddr| broker.config.http.trusted_proxies.iter().any(|range| range.contains(address));

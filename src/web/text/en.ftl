@@ -406,3 +406,12 @@ done-connected = { $count ->
    *[other] { $count } accounts are connected.
 }
 done-not-connected = Nothing was connected, and what the network had given was thrown away.
+
+# Asked for the password once more
+
+confirm-title = Is it still you?
+confirm-text = This reaches far, so type your password once more. Nothing was done yet.
+confirm-password = Password
+confirm-go-on = Go on
+confirm-wrong = This is not your password. Nothing was done.
+confirm-no-password = If you sign in without a password here, sign out and in again: then you are not asked for 15 minutes.

@@ -1,0 +1,32 @@
+//! A member proves once more who it is, before what would do most harm if its browser were left open.
+
+use std::time::Duration;
+
+use crate::base::secret::Secret;
+use crate::service::Broker;
+use crate::service::sessions::{Browser, SignInError, Stay};
+
+/// A proof is good for so long.
+const FRESH: Duration = Duration::from_secs(15 * 60);
+
+impl Broker {
+    /// Whether the member proved lately who it is.
+    pub fn is_fresh(&self, stay: &Stay) -> bool {
+        self.now().since(stay.session.authenticated_at) < FRESH
+    }
+
+    /// Takes a member's password as the proof. Tries are limited as those to sign in.
+    pub async fn confirm_session(&self, stay: &Stay, password: Secret, browser: &Browser) -> Result<(), SignInError> {
+        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(SignInError::TooOften)?;
+        self.desk.members.check(stay.member.mail.key()).map_err(SignInError::TooOften)?;
+        let kept = self.store.find_password(stay.member.id).await?;
+        if !self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)? {
+            self.note_refusal(&stay.member, browser);
+            return Err(SignInError::Wrong);
+        }
+        let detail = format!("session={}", stay.session.id);
+        let audit = self.member_audit(&stay.caller(), "session.confirm", &stay.member, detail);
+        self.store.authenticate_session(stay.session.id, self.now(), audit.into()).await?;
+        Ok(())
+    }
+}
