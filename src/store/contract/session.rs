@@ -38,10 +38,11 @@ pub(crate) async fn sessions_are_kept_and_end(fixture: &dyn Fixture) {
     store.touch_session(SessionId::from_u128(2), at(30)).await.unwrap();
     store.touch_session(SessionId::from_u128(2), at(25)).await.unwrap();
     assert_eq!(store.session_by_hash([2; 32]).await.unwrap().unwrap().seen_at, at(30), "the later use stays");
-    store.authenticate_session(SessionId::from_u128(2), at(40), trail()).await.unwrap();
+    let confirmed = || event("session.confirm", "session").into();
+    store.authenticate_session(SessionId::from_u128(2), at(40), confirmed()).await.unwrap();
     let anew = store.session_by_hash([2; 32]).await.unwrap().unwrap();
     assert_eq!((anew.authenticated_at, anew.seen_at), (at(40), at(40)));
-    let gone = store.authenticate_session(SessionId::from_u128(77), at(40), trail()).await;
+    let gone = store.authenticate_session(SessionId::from_u128(77), at(40), confirmed()).await;
     assert!(matches!(gone, Err(StoreError::NotFound { .. })), "{gone:?}");
     let of_another = store.end_session(ada, SessionId::from_u128(3), trail()).await;
     assert!(matches!(of_another, Err(StoreError::NotFound { .. })), "{of_another:?}");

@@ -8,9 +8,11 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::base::ids::{TeamId, TokenId};
+use crate::config::Config;
 use crate::domain::member::Role;
+use crate::service::AcquireLease;
 use crate::service::members::InviteMember;
-use crate::service::testing::{TestBroker, x_token};
+use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
 use crate::web::page::pages;
 
@@ -36,7 +38,11 @@ struct Desk {
 
 impl Desk {
     async fn open() -> Self {
-        let test = TestBroker::start().await;
+        Self::with(Config::default()).await
+    }
+
+    async fn with(config: Config) -> Self {
+        let test = TestBroker::start_with(config).await;
         let team = test.team("acme").await;
         Self { test, team }
     }
@@ -302,6 +308,89 @@ async fn what_reaches_far_asks_for_the_password_once_more() {
     assert_eq!((done.location(), usable().await), ("/tokens?done=paused&count=1", false));
     let again = desk.post("/tokens/act", &cookie, &form.replace("pause", "resume")).await;
     assert_eq!(again.location(), "/tokens?done=resumed&count=1", "once is enough for a while");
+    desk.test.stop().await;
+}
+
+/// Asks for what the tokens can't give, until the load has been evaluated.
+async fn overload(desk: &Desk) {
+    for nth in 0..4 {
+        let wanted = AcquireLease {
+            operation: "users.get".to_owned(),
+            purpose: crate::domain::networks::Purpose::CollectStatistics,
+            collection: format!("<b>brand {nth}</b>"),
+            ..ask(&desk.team, 500)
+        };
+        // The last ones find nothing left: the demand is what counts.
+        let _ = desk.test.broker.acquire_lease(&desk.test.admin, wanted).await;
+    }
+    for _ in 0..2 {
+        desk.test.clock.advance(std::time::Duration::from_secs(30));
+        desk.test.broker.watch_loads().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
+    let mut config = Config::default();
+    config.load.hold = std::time::Duration::ZERO;
+    let desk = Desk::with(config).await;
+    let zenith = desk.test.team("zenith").await;
+    let member = desk.member(&desk.team, "eve@example.com", Role::Member).await;
+    let stranger = desk.member(&zenith, "zoe@example.com", Role::Owner).await;
+    desk.token("Shop", "").await;
+    assert!(desk.get("/load", &member).await.body.contains("Nothing is collected yet"));
+    overload(&desk).await;
+    let load = desk.get("/load?network=x&class=users_get&range=7d", &member).await.body;
+    assert!(load.contains("More than the tokens can give") && load.contains("&#60;b&#62;brand 0"), "{load}");
+    assert!(load.contains("more X tokens of people who have none here yet") && load.contains("stroke-dasharray"));
+    assert!(!load.contains("Invite people"), "a member invites nobody");
+    let history = desk.get("/load/history?network=x&class=users_get", &member).await;
+    let figures: serde_json::Value = serde_json::from_str(&history.body).unwrap();
+    assert_eq!(figures["times"].as_array().unwrap().len(), 1, "{figures}");
+    assert!(figures["ratio"][0].as_f64().unwrap() > 1.0, "{figures}");
+    let foreign = desk.get("/load/history?network=x&class=users_get", &stranger).await.body;
+    assert!(foreign.contains("\"times\":[]"), "{foreign}");
+    assert_eq!(desk.get("/load/history?network=..&class=", &member).await.status, StatusCode::NOT_FOUND);
+    let more = desk.get("/load/estimate?network=x&kind=user&tokens=9", &member).await.body;
+    assert!(more.contains("With 9 more tokens of X") && more.contains("users_get"), "{more}");
+    let nowhere = desk.get("/load/estimate?network=nowhere&kind=user&tokens=9", &member).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+
+    let alerts = desk.get("/alerts", &member).await.body;
+    let alert = alerts.split("/alerts/alr_").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let path = format!("/alerts/alr_{alert}/acknowledge");
+    assert!(!desk.get("/alerts", &stranger).await.body.contains("alr_"), "nothing crosses teams");
+    assert_eq!(desk.post(&path, &stranger, "comment=mine").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.post(&path, &member, "comment=%3Cb%3Eseen").await.location(), "/alerts?done=acknowledged");
+    let seen = desk.get("/alerts?done=acknowledged", &member).await.body;
+    assert!(seen.contains("Seen by eve@example.com") && !seen.contains(&path), "{seen}");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_network_are_renewed_by_who_may() {
+    let desk = Desk::open().await;
+    let zenith = desk.test.team("zenith").await;
+    let manager = desk.member(&desk.team, "manager@example.com", Role::Manager).await;
+    let member = desk.member(&desk.team, "eve@example.com", Role::Member).await;
+    let stranger = desk.member(&zenith, "zoe@example.com", Role::Owner).await;
+    desk.token("<i>Shop</i>", "").await;
+    assert!(desk.get("/tokens?network=x", &manager).await.body.contains("Try renewing all of X"));
+    assert!(!desk.get("/tokens?network=x", &member).await.body.contains("Try renewing all of X"));
+    assert_eq!(desk.post("/jobs", &member, "network=x").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.post("/jobs", &manager, "network=nowhere").await.status, StatusCode::NOT_FOUND);
+    let begun = desk.post("/jobs", &manager, "network=x").await;
+    let job = begun.location().to_owned();
+    assert!(job.starts_with("/jobs/job_"), "{job}");
+    assert_eq!(desk.post("/jobs", &manager, "network=x").await.location(), job, "it is under way already");
+    assert_eq!(desk.get(&job, &stranger).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.post(&format!("{job}/cancel"), &member, "").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.post(&format!("{job}/cancel"), &manager, "").await.location(), job);
+    assert!(desk.get(&job, &manager).await.body.contains("Stopped"));
+    assert_eq!(desk.post(&format!("{job}/resume"), &manager, "").await.location(), job);
+    let running = desk.get(&job, &member).await.body;
+    assert!(running.contains("Under way") && running.contains("every 2s"), "{running}");
+    assert!(running.contains("begun by manager@example.com"), "{running}");
     desk.test.stop().await;
 }
 
