@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod http;
+pub mod jws;
 pub mod key_service;
 pub mod mail;
 pub mod oauth;

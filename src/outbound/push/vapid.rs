@@ -1,21 +1,19 @@
 //! The key by which push services know the broker (RFC 8292), and what it signs.
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::outbound::jws::SigningKey;
 
 /// How long a signature holds: half of what push services take at most, so that clocks may differ.
 const HOLDS_SECONDS: i64 = 12 * 3600;
 
 /// The key. It has no `Debug` and is not cloned.
-pub struct PushKey(EcdsaKeyPair);
+pub struct PushKey(SigningKey);
 
 /// The text is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,20 +23,17 @@ pub struct PushKeyError;
 impl PushKey {
     /// A new key, as a text to seal.
     pub fn generate() -> Result<Secret, PushKeyError> {
-        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        Ok(Secret::new(URL_SAFE_NO_PAD.encode(key.map_err(|_| PushKeyError)?)))
+        SigningKey::generate().map_err(|_| PushKeyError)
     }
 
     /// Reads the text of a key.
     pub fn parse(text: &Secret) -> Result<Self, PushKeyError> {
-        let pkcs8 = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.expose()).map_err(|_| PushKeyError)?);
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8);
-        key.map(Self).map_err(|_| PushKeyError)
+        SigningKey::parse(text).map(Self).map_err(|_| PushKeyError)
     }
 
     /// The public key, as browsers want it (`applicationServerKey`): base64url of the uncompressed point.
     pub fn public(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref())
+        URL_SAFE_NO_PAD.encode(self.0.public_point())
     }
 
     /// The header that tells a push service who sends: a token for its origin alone, and the key that signed it.
@@ -48,10 +43,7 @@ impl PushKey {
             "exp": now.secs() + HOLDS_SECONDS,
             "sub": contact,
         });
-        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&json!({ "typ": "JWT", "alg": "ES256" })), part(&claims));
-        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).expect("a key of P-256 signs everything");
-        format!("vapid t={signed}.{}, k={}", URL_SAFE_NO_PAD.encode(signature), self.public())
+        format!("vapid t={}, k={}", self.0.sign(json!({ "typ": "JWT" }), &claims), self.public())
     }
 }
 
