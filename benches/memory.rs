@@ -114,7 +114,13 @@ async fn fill_store(network: &Arc<Network>, folder: PathBuf) -> Value {
             NewToken {
                 given_refresh: None,
                 consent: None,
-                stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
+                stored: StoredToken {
+                    token,
+                    sealed_access,
+                    sealed_refresh,
+                    sealed_key: None,
+                    renewal: StoredRenewal::default(),
+                },
                 trail: event("token.add", &team).into(),
             }
         };

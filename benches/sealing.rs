@@ -111,7 +111,13 @@ async fn populate(broker: &Broker, team: &TeamId) {
             NewToken {
                 given_refresh: None,
                 consent: None,
-                stored: StoredToken { token, sealed_access, sealed_refresh, renewal: StoredRenewal::default() },
+                stored: StoredToken {
+                    token,
+                    sealed_access,
+                    sealed_refresh,
+                    sealed_key: None,
+                    renewal: StoredRenewal::default(),
+                },
                 trail,
             }
         };

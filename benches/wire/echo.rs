@@ -43,6 +43,10 @@ impl LeaseService for Echo {
         refused()
     }
 
+    async fn sign_proof(&self, _: Request<pb::SignProofRequest>) -> Answer<pb::SignProofResponse> {
+        refused()
+    }
+
     async fn get_lease(&self, _: Request<pb::GetLeaseRequest>) -> Answer<pb::GetLeaseResponse> {
         refused()
     }

@@ -178,7 +178,13 @@ async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow
             version: u64::from(token.version),
         };
         let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
-        let stored = StoredToken { token, sealed_access, sealed_refresh: None, renewal: StoredRenewal::default() };
+        let stored = StoredToken {
+            token,
+            sealed_access,
+            sealed_refresh: None,
+            sealed_key: None,
+            renewal: StoredRenewal::default(),
+        };
         rows.push(NewToken { stored, given_refresh: None, consent: None, trail: event(broker, "token.add").into() });
     }
     broker.store.insert_tokens(rows.clone(), None).await?;

@@ -26,6 +26,7 @@ use crate::grpc::listener::{ClientAuthority, GrpcServer, Limits, Listen, Tls};
 use crate::service::Broker;
 use crate::telemetry::{install_panic_hook, start_log};
 use crate::web::callbacks::routes as callback_routes;
+use crate::web::clients::routes as client_routes;
 use crate::web::connect::routes as connect_routes;
 use crate::web::console;
 use crate::web::health::{NotReady, Probes, routes as health_routes};
@@ -142,6 +143,7 @@ async fn start_http(broker: &Broker, tasks: &Tasks, stopping: &Arc<AtomicBool>) 
     }
     let limits = HttpLimits { connections: *max_connections, header_timeout: *header_timeout, ..HttpLimits::default() };
     routes = routes.merge(connect_routes(broker.clone())).merge(callback_routes(broker.clone()));
+    routes = routes.merge(client_routes(broker.clone()));
     let open = broker.metrics.connections("http");
     let started = HttpServer::start("http", *listen, limits, routes, open, tasks).await;
     started.with_context(|| format!("can't listen on {listen} for HTTP; stop what listens there, or set http.listen"))

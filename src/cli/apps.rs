@@ -37,7 +37,8 @@ pub enum AppsCommand {
     },
     /// Change an app. Limits that are worked out from a fact follow at once.
     #[command(
-        after_help = "Example:\n  token-broker apps update facebook/default --client-id 1234 --client-secret-from app.secret --fact app_users=4000"
+        after_help = "Example:\n  token-broker apps update facebook/default --client-id 1234 --client-secret-from app.secret --fact app_users=4000\n  \
+        token-broker apps update bluesky/default --generate-key"
     )]
     Update {
         /// The app, as NETWORK/APP.
@@ -76,6 +77,10 @@ pub struct Fields {
     /// Where the client secret at the network is read from: '-' for stdin, 'env:NAME', or a file. It is never shown again.
     #[arg(long, value_name = "SOURCE")]
     client_secret_from: Option<SecretSource>,
+    /// Make a new key in the broker, at networks whose apps show who they are by one (bluesky). It never leaves; the app's client id, unless it has
+    /// one, is the address at which the network reads the public half. Tokens that were granted with another key end.
+    #[arg(long, conflicts_with = "client_secret_from")]
+    generate_key: bool,
     /// A number from which the network works limits out; may be repeated.
     #[arg(long = "fact", value_name = "NAME=NUMBER", value_parser = parse_fact)]
     facts: Vec<(String, i64)>,
@@ -88,7 +93,10 @@ impl Fields {
             ("client_id", self.client_id.is_some()),
             ("client_secret", self.client_secret_from.is_some()),
         ];
-        update_mask(&fields, &self.facts)
+        match self.generate_key && self.facts.is_empty() && fields.iter().all(|(_, given)| !given) {
+            true => Ok(prost_types::FieldMask::default()),
+            false => update_mask(&fields, &self.facts),
+        }
     }
 
     fn message(self, name: String) -> Result<pb::App, Failure> {
@@ -163,14 +171,17 @@ pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Fail
             let name = whole_name(&app)?;
             let Some((parent, app_id)) = name.split_once("/apps/") else { return Err(not_an_app(&app)) };
             let (parent, app_id) = (parent.to_owned(), app_id.to_owned());
+            let generate_key = fields.generate_key;
             let app = Some(fields.message(String::new())?);
-            let request = pb::CreateAppRequest { parent, app_id, app, request_id: session.request_id() };
+            let request_id = session.request_id();
+            let request = pb::CreateAppRequest { parent, app_id, app, request_id, generate_key };
             part(client.create_app(session.request(request)).await?, |answer| answer.app)?
         }
         AppsCommand::Update { app, fields } => {
-            let update_mask = Some(fields.mask()?);
-            let app = fields.message(whole_name(&app)?)?;
-            let request = pb::UpdateAppRequest { app: Some(app), update_mask, request_id: session.request_id() };
+            let (update_mask, generate_key) = (Some(fields.mask()?), fields.generate_key);
+            let app = Some(fields.message(whole_name(&app)?)?);
+            let request_id = session.request_id();
+            let request = pb::UpdateAppRequest { app, update_mask, request_id, generate_key };
             part(client.update_app(session.request(request)).await?, |answer| answer.app)?
         }
     };

@@ -30,7 +30,7 @@ named! {
     AcquireLeaseResponse Alert App AuditEvent Budget Collector Connection Consent CreateKeyResponse DeadLetter
     DeadSpan Departure Destination EstimateLoadResponse ExtendLeaseResponse GetTokenUsageStatementResponse Incident
     InviteMemberResponse Job JobResult Key Lease Manager Member Network Notice NoticeSettings Profile
-    PushSubscription ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session
+    PushSubscription ReleaseLeaseResponse ReportUsageResponse ResendInvitationResponse Sealing Session SignProofResponse
     StartConnectionResponse Team TeamLoad Token TokenUsageRow
 }
 

@@ -209,6 +209,7 @@ service! { LeaseService {
     report_usage: ReportUsageRequest => ReportUsageResponse,
     extend_lease: ExtendLeaseRequest => ExtendLeaseResponse,
     release_lease: ReleaseLeaseRequest => ReleaseLeaseResponse,
+    sign_proof: SignProofRequest => SignProofResponse,
     get_lease: GetLeaseRequest => GetLeaseResponse,
     list_leases: ListLeasesRequest => ListLeasesResponse,
 }

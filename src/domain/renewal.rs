@@ -32,10 +32,9 @@ const LONGEST_WAIT: Duration = DAY;
 /// Whether a token of this kind and state is worth asking for. `refreshable`: its refresh token is here.
 ///
 /// One that is paused or in doubt is renewed, too. One whose access token is not accepted any more may live again by its refresh token.
-/// Clients that must sign an assertion, and with it tokens bound to a key, are not supported.
+/// Clients of OAuth 1.0a are not supported.
 pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> bool {
-    let supported = |auth| matches!(auth, ClientAuth::Basic | ClientAuth::Post);
-    if !kind.oauth.as_ref().is_some_and(|oauth| supported(oauth.client_auth)) {
+    if kind.oauth.as_ref().is_none_or(|oauth| oauth.client_auth == ClientAuth::OAuth1) {
         return false;
     }
     let by_refresh_token = match kind.renewal {

@@ -34,6 +34,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("LeaseService/AcquireLease", Rule::Holder),
     ("LeaseService/ReportUsage", Rule::Holder),
     ("LeaseService/ExtendLease", Rule::Holder),
+    ("LeaseService/SignProof", Rule::Holder),
     ("LeaseService/ReleaseLease", Rule::LastReport),
     ("LeaseService/GetLease", Rule::OfTeam),
     ("LeaseService/ListLeases", Rule::Operator),

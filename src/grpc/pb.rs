@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_mutation_takes_a_request_id_and_every_update_a_mask() {
         let api = Api::read();
-        let reads = ["Get", "List", "Watch", "Estimate"];
+        let reads = ["Get", "List", "Watch", "Estimate", "Sign"];
         for (_, method) in &api.methods {
             let name = method.name();
             if method.client_streaming() || reads.iter().any(|read| name.starts_with(read)) {

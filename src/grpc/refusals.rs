@@ -224,6 +224,7 @@ pub fn reason_of(rejected: &Rejected) -> ErrorReason {
         Rejected::UnknownNetwork(_) => ErrorReason::UnknownNetwork,
         Rejected::UnknownKind { .. } => ErrorReason::UnknownKind,
         Rejected::AppNotFound { .. } => ErrorReason::AppNotFound,
+        Rejected::BoundToAKey(_) => ErrorReason::BoundToAKey,
         Rejected::Scopes(_)
         | Rejected::Purposes { .. }
         | Rejected::Fact { .. }
@@ -248,6 +249,7 @@ impl From<Rejected> for Refusal {
             | Rejected::Purposes { .. }
             | Rejected::Fact { .. }
             | Rejected::Over(_)
+            | Rejected::BoundToAKey(_)
             | Rejected::Consent => refuse(Code::InvalidArgument, reason, message).field(rejected.field()),
         }
     }
@@ -376,7 +378,8 @@ impl From<ConnectError> for Refusal {
                 refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("purposes")
             }
             ConnectError::OtherKind => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("kind"),
-            ConnectError::NoClient { network, app } => {
+            ConnectError::NotPushed { .. } => refuse(Code::Unavailable, ErrorReason::PushedRequestRefused, message),
+            ConnectError::NoClient { network, app } | ConnectError::NoClientKey { network, app } => {
                 refuse(Code::FailedPrecondition, ErrorReason::AppClientMissing, message)
                     .with("network", network)
                     .with("app", app)
@@ -417,6 +420,11 @@ impl From<AppError> for Refusal {
                     .with("credit_class", class)
             }
             AppError::Units { .. } => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("units"),
+            AppError::Random => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
+            AppError::ClientKey(_) | AppError::NoClientKeys(_) => {
+                refuse(Code::InvalidArgument, ErrorReason::AppClientKey, message).field("app.client_secret")
+            }
+            AppError::NoPublicUrl => refuse(Code::FailedPrecondition, ErrorReason::PublicUrlMissing, message),
             AppError::Store(error) => Refusal::from(error),
         }
     }

@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, LeaseId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::lease::Priority;
-use crate::domain::networks::{Binding, Network, Operation, Purpose};
+use crate::domain::networks::{Network, Operation, Purpose, TokenKind};
 use crate::domain::pool::{AcquireRequest, LeaseView, NoToken, Pool, Unusable};
 use crate::domain::team::ScopeError;
 use crate::engine::{Acquire, AcquireError, Leased};
@@ -69,6 +69,10 @@ pub struct LeasedToken {
     pub access_token: Secret,
     /// What a call must carry beside it.
     pub parameters: BTreeMap<String, String>,
+    /// Where the API is called with it, without a slash at the end.
+    pub api_base: String,
+    /// Whether it is bound to a key, so that each call needs a proof ([`Broker::sign_proof`]).
+    pub is_bound: bool,
     /// Calls granted.
     pub calls: u64,
     /// Calls granted and not reported.
@@ -134,9 +138,6 @@ pub enum AcquireLeaseError {
         /// What to do.
         hint: String,
     },
-    /// The tokens of this kind are bound to a key that stays here.
-    #[error("a token of kind '{0}' is bound to a key that never leaves the broker, so it can't be leased")]
-    NotLeasable(KindId),
     /// No token of the team may serve.
     #[error("no token of the team may serve this request")]
     NoUsableToken {
@@ -175,10 +176,10 @@ impl Broker {
         match self.acquire_again(&network, acquire).await {
             Ok(Answer::New(leased)) => {
                 metrics.lease_opened();
-                self.unseal(&network, operation, &team, leased)
+                self.hand_over(&network, operation, &team, leased).await
             }
             Ok(Answer::Repeated(leased, view)) => {
-                let token = self.unseal(&network, operation, &team, leased)?;
+                let token = self.hand_over(&network, operation, &team, leased).await?;
                 let (calls, opened_at) = (view.calls_granted, view.opened_at);
                 Ok(LeasedToken { calls, calls_left: view.calls_left, opened_at, ..token })
             }
@@ -260,6 +261,46 @@ impl Broker {
         }
     }
 
+    /// The leased token with its secret open. The key that it is bound to, if it is, is held for its proofs.
+    async fn hand_over(
+        &self,
+        network: &Arc<Network>,
+        operation: usize,
+        team: &TeamId,
+        leased: Leased,
+    ) -> Result<LeasedToken, AcquireLeaseError> {
+        let (lease, token) = (leased.lease, leased.token);
+        let mut handed = self.unseal(network, operation, team, leased)?;
+        if !handed.is_bound {
+            return Ok(handed);
+        }
+        let stored = self.store.find_token(token).await;
+        let bond = match stored.map(|stored| stored.map(|stored| self.bond_of(&stored))) {
+            Ok(Some(Ok(Some(bond)))) => bond,
+            Ok(_) => {
+                self.quarantine(team, token);
+                let _ = self.engine.release(lease);
+                return Err(AcquireLeaseError::Sealed);
+            }
+            Err(error) => {
+                let _ = self.engine.release(lease);
+                return Err(AcquireError::Store(error).into());
+            }
+        };
+        handed.api_base = self.proofs.hold(lease, bond, &handed.access_token, &handed.api_base);
+        Ok(handed)
+    }
+
+    /// Looks in the background whether a token's secrets are damaged, and takes it out of use if they are.
+    fn quarantine(&self, team: &TeamId, token: TokenId) {
+        let (broker, team) = (self.clone(), team.clone());
+        self.tasks.spawn("quarantine", async move {
+            if let Err(error) = broker.quarantine_token(&team, token).await {
+                tracing::error!(%token, %error, "a token whose secret does not open could not be taken out of use");
+            }
+        });
+    }
+
     fn unseal(
         &self,
         network: &Arc<Network>,
@@ -271,16 +312,12 @@ impl Broker {
         let place = Place::of_token(&leased.token, team, *version, "access");
         let opened = self.vault.open_sealed(&place, sealed);
         let Ok(access_token) = opened else {
-            let (broker, team, token) = (self.clone(), team.clone(), leased.token);
-            self.tasks.spawn("quarantine", async move {
-                if let Err(error) = broker.quarantine_token(&team, token).await {
-                    tracing::error!(%token, %error, "a token whose secret does not open could not be taken out of use");
-                }
-            });
+            self.quarantine(team, leased.token);
             let _ = self.engine.release(leased.lease);
             return Err(AcquireLeaseError::Sealed);
         };
-        let parameters = network.kind(leased.kind.as_str()).map_or_else(
+        let kind = network.kind(leased.kind.as_str());
+        let parameters = kind.map_or_else(
             || Ok(BTreeMap::new()),
             |kind| self.call_parameters(&network.id, kind, &leased.app, &access_token),
         );
@@ -296,10 +333,12 @@ impl Broker {
             lease: leased.lease,
             network: network.clone(),
             token: leased.token,
-            kind: leased.kind,
             profile: leased.profile,
             access_token,
             parameters,
+            api_base: network.api_base_for(leased.kind.as_str()).to_owned(),
+            is_bound: kind.is_some_and(TokenKind::is_bound),
+            kind: leased.kind,
             calls: leased.calls,
             calls_left: leased.calls,
             grants,
@@ -375,22 +414,12 @@ fn check_operation(network: &Network, ask: &AcquireLease) -> Result<usize, Acqui
 }
 
 fn check_kind(network: &Network, operation: &Operation, ask: &AcquireLease) -> Result<(), AcquireLeaseError> {
-    let leasable = |kind: &&crate::domain::networks::TokenKind| !kind.bindings.contains(&Binding::Dpop);
-    let Some(wanted) = &ask.kind else {
-        let allowed: Vec<_> = network.kinds.iter().filter(|kind| operation.allows(&kind.id)).collect();
-        return match allowed.first() {
-            Some(kind) if !allowed.iter().any(leasable) => Err(AcquireLeaseError::NotLeasable(kind.id.clone())),
-            _ => Ok(()),
-        };
-    };
+    let Some(wanted) = &ask.kind else { return Ok(()) };
     let Some(kind) = network.kind(wanted) else {
         return Err(AcquireLeaseError::UnknownKind { network: ask.network.clone(), kind: wanted.clone() });
     };
     if !operation.allows(&kind.id) {
         return Err(AcquireLeaseError::KindNotServed { operation: ask.operation.clone(), kind: wanted.clone() });
-    }
-    if !leasable(&kind) {
-        return Err(AcquireLeaseError::NotLeasable(kind.id.clone()));
     }
     Ok(())
 }

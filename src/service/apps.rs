@@ -16,10 +16,12 @@ use crate::config::Config;
 use crate::domain::app::{App, Budget, DEFAULT_APP};
 use crate::domain::networks::{Binding, Network, TokenKind, Window};
 use crate::domain::pool::AppTerms;
+use crate::outbound::jws::KeyError;
+use crate::outbound::oauth::{check_client_key, new_client_key};
 use crate::service::networks::NetworkError;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{Rejected, check_facts};
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, client_metadata};
 use crate::store::{DeleteAppError, StoreError, StoredApp, TopUpBudget as StoredTopUp};
 use crate::vault::{OpenOwnError, OwnPlace};
 
@@ -75,6 +77,8 @@ pub struct UpdateApp {
     pub facts: Option<BTreeMap<String, u64>>,
     /// Single facts; `None` within forgets one.
     pub single_facts: BTreeMap<String, Option<u64>>,
+    /// Whether a new key takes the place of its client secret; without a client id it gets that of its document.
+    pub generate_key: bool,
 }
 
 /// Units to add to a budget.
@@ -143,6 +147,18 @@ pub enum AppError {
         /// Units in all, before.
         total: u64,
     },
+    /// The client secret is not what the network takes.
+    #[error("apps of this network show who they are by a key, and the client secret can't be one: {0}")]
+    ClientKey(#[source] KeyError),
+    /// No key can be made.
+    #[error("the machine gives no random numbers, so no key can be made; try again")]
+    Random,
+    /// A key is asked for where none is used.
+    #[error("apps of network '{0}' have a client secret, which the network gives out, and no key; set that secret")]
+    NoClientKeys(NetworkId),
+    /// The app would be known by an address of the broker, which has none.
+    #[error("the broker does not know under which address networks reach it; set http.public_url, or give a client id")]
+    NoPublicUrl,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -288,6 +304,7 @@ impl Broker {
         said: UpdateApp,
     ) -> Result<AppView, AppError> {
         let network = self.network(&before.app.network)?;
+        let said = self.with_client_key(&network, &before.app, said)?;
         let detail = detail_of(&said);
         let stored = self.changed_app(before, said);
         check_facts(&network, &stored.app.facts)?;
@@ -296,6 +313,24 @@ impl Broker {
         self.store.put_app(stored.clone(), attempt.trail(audit, &view)).await?;
         self.hold_app(stored);
         Ok(view)
+    }
+
+    /// What is said of an app, with the key that is asked for; a key that is given must be one.
+    fn with_client_key(&self, network: &Network, before: &App, mut said: UpdateApp) -> Result<UpdateApp, AppError> {
+        if said.generate_key {
+            if !network.takes_client_keys() {
+                return Err(AppError::NoClientKeys(network.id.clone()));
+            }
+            said.client_secret = Some(Some(new_client_key().map_err(|_| AppError::Random)?));
+            if said.client_id.as_ref().unwrap_or(&before.client_id).is_empty() {
+                let address = self.page_url(&client_metadata::path(network.id.as_str(), before.id.as_str()));
+                said.client_id = Some(address.map_err(|_| AppError::NoPublicUrl)?);
+            }
+        }
+        if let (true, Some(Some(key))) = (network.takes_client_keys(), &said.client_secret) {
+            check_client_key(key).map_err(AppError::ClientKey)?;
+        }
+        Ok(said)
     }
 
     fn changed_app(&self, before: &StoredApp, said: UpdateApp) -> StoredApp {

@@ -239,7 +239,7 @@ impl Import {
 
     fn new_token(&self, given: &AddToken) -> Result<NewToken, TokenError> {
         let stored = match self.begin.validate_only {
-            true => self.broker.unsealed_token(&self.begin.team, given)?,
+            true => self.broker.given_token(&self.begin.team, given)?,
             false => self.broker.new_token(&self.begin.team, given)?,
         };
         let mut audit = self.broker.token_added(&self.caller, &stored.token);

@@ -22,6 +22,8 @@ pub struct LeaseRecord {
     pub calls_granted: u64,
     /// Calls granted and not reported; 0 once it has ended.
     pub calls_left: u64,
+    /// The server where its token is used, where that is the account's own and the lease is held.
+    pub server: Option<String>,
 }
 
 /// Why leases were not shown.
@@ -108,7 +110,14 @@ impl Broker {
         };
         let (calls_granted, calls_left) = (view.calls_granted, view.calls_left);
         let kind = kind.map(|kind| network.kinds[kind].id.clone());
-        Some(LeaseRecord { lease, ended_at: None, kind, calls_granted, calls_left })
+        Some(LeaseRecord {
+            server: self.proofs.server_of(lease.id),
+            lease,
+            ended_at: None,
+            kind,
+            calls_granted,
+            calls_left,
+        })
     }
 
     fn ended_record(&self, row: LeaseRow) -> LeaseRecord {
@@ -125,6 +134,6 @@ impl Broker {
             .engine
             .look(&lease.network, |pool| pool.kind_of(lease.token).map(|kind| pool.network().kinds[kind].id.clone()));
         let calls_granted = lease.calls.max(used);
-        LeaseRecord { lease, ended_at, kind: kind.flatten(), calls_granted, calls_left: 0 }
+        LeaseRecord { lease, ended_at, kind: kind.flatten(), calls_granted, calls_left: 0, server: None }
     }
 }

@@ -13,6 +13,7 @@ mod background;
 pub mod callbacks;
 mod caller;
 pub mod changes;
+mod client_metadata;
 mod clock;
 pub mod collectors;
 pub mod connect;
@@ -34,6 +35,7 @@ pub mod notices;
 pub mod page;
 pub mod probe;
 pub mod profiles;
+mod proofs;
 mod prune;
 pub mod renew;
 mod report_usage;
@@ -99,6 +101,7 @@ pub use directory::Directory;
 pub use estimate_load::{AddedCollection, AddedTokens};
 pub use list_leases::{LeaseRecord, ListLeasesError};
 pub use load_history::{LoadHistoryError, LoadSample};
+pub use proofs::{ProofError, Proofs, SignProof};
 pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
 pub use streams::{OpenStream, Streams, TooManyStreams};
@@ -155,6 +158,8 @@ pub struct Parts {
     pub probes: Probes,
     /// Imports that are known.
     pub imports: Imports,
+    /// The keys of the tokens that are leased.
+    pub proofs: Proofs,
 }
 
 impl std::ops::Deref for Broker {

@@ -36,6 +36,7 @@ impl Broker {
         let audit = in_rounds(|| store.prune_audit(now - keep.audit, AT_ONCE)).await?;
         let callbacks = in_rounds(|| store.prune_callbacks(now - keep.audit, AT_ONCE)).await?;
         let sessions = in_rounds(|| self.prune_sessions(AT_ONCE)).await?;
+        self.forget_keys();
         Ok(format!(
             "{leases} leases, {credit} blocks, {requests} requests, {imports} imports, {jobs} jobs, {revocations} revocations, {messages} messages, {alerts} alerts, \
              {connections} connections, {events} events, {incidents} incidents, {dead_spans} dead spans, {marks} marks, {sessions} sessions, {callbacks} callbacks, {loads} loads, {usage} usage rows, {audit} audit events"

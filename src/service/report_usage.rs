@@ -460,6 +460,7 @@ impl Broker {
             }
         }
         returned += self.engine.release(lease).map_err(|error| failed(lease, error.into()))?;
+        self.proofs.forget(lease);
         self.metrics.network(&network).lease_closed();
         Ok(returned)
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
+use crate::domain::networks::TokenKind;
 use crate::domain::token::Reason;
 use crate::service::key_source::{KeySource, KeySourceError};
 use crate::service::requests::Attempt;
@@ -96,9 +97,6 @@ impl Sealing {
         change(&mut self.progress());
     }
 }
-
-/// An access token and a refresh token, sealed.
-type SealedAnew = (Vec<u8>, Option<Vec<u8>>);
 
 impl Broker {
     /// Changes the sealing key. When this returns, the old one opens nothing of the store; secrets are sealed anew from then on.
@@ -218,7 +216,7 @@ impl Broker {
         for token in part {
             match self.sealed_anew(&token) {
                 Ok(None) => {}
-                Ok(Some((access, refresh))) => older.push(Resealed { before: token, access, refresh }),
+                Ok(Some(anew)) => older.push(anew),
                 Err(error) => {
                     tracing::warn!(token = %token.token, %error, "a stored secret does not open");
                     damaged.push((token.team, token.token));
@@ -238,23 +236,26 @@ impl Broker {
         Ok((last, damaged))
     }
 
-    /// A token's access and refresh token sealed with the newest data key; `None`: they are already.
-    fn sealed_anew(&self, token: &SealedToken) -> Result<Option<SealedAnew>, ResealError> {
+    /// A token's secrets sealed with the newest data key; `None`: they are already.
+    fn sealed_anew(&self, token: &SealedToken) -> Result<Option<Resealed>, ResealError> {
         let is_new = |sealed: &[u8]| self.vault.is_of_newest(&token.team, sealed);
-        if is_new(&token.access) && token.refresh.as_deref().is_none_or(is_new) {
+        let others = [&token.refresh, &token.key];
+        if is_new(&token.access) && others.into_iter().flatten().all(|sealed| is_new(sealed)) {
             self.must_open(token)?;
             return Ok(None);
         }
         let anew = |column, sealed: &[u8]| self.vault.reseal(&place(token, column), sealed);
         let access = anew("access", &token.access)?;
         let refresh = token.refresh.as_deref().map(|sealed| anew("refresh", sealed)).transpose()?;
-        Ok(Some((access, refresh)))
+        let key = token.key.as_deref().map(|sealed| anew("key", sealed)).transpose()?;
+        Ok(Some(Resealed { before: token.clone(), access, refresh, key }))
     }
 
     fn must_open(&self, token: &SealedToken) -> Result<(), OpenError> {
         let open = |column, sealed: &[u8]| self.vault.open_sealed(&place(token, column), sealed).map(drop);
         open("access", &token.access)?;
-        token.refresh.as_deref().map_or(Ok(()), |sealed| open("refresh", sealed))
+        token.refresh.as_deref().map_or(Ok(()), |sealed| open("refresh", sealed))?;
+        token.key.as_deref().map_or(Ok(()), |sealed| open("key", sealed))
     }
 
     /// Deletes data keys that nothing needs any more.
@@ -279,8 +280,13 @@ impl Broker {
     /// Takes a token out of use if its stored secrets do not open. Where they do, only the copy in the pool was not right.
     pub(super) async fn quarantine_token(&self, team: &TeamId, id: TokenId) -> Result<(), StoreError> {
         let Some(stored) = self.store.find_token(id).await? else { return Ok(()) };
+        let kind =
+            self.catalogue.network(stored.token.network.as_str()).and_then(|of| of.kind(stored.token.kind.as_str()));
+        let is_keyless = kind.is_some_and(TokenKind::is_bound) && !matches!(self.bond_of(&stored), Ok(Some(_)));
         let token = SealedToken::from(stored);
-        let Err(error) = self.must_open(&token) else {
+        let error = self.must_open(&token).err().map(|error| error.to_string());
+        let Some(error) = error.or_else(|| is_keyless.then(|| "the key that it is bound to is not here".to_owned()))
+        else {
             self.engine.reseal(&token.network, id, token.version, token.access);
             return Ok(());
         };

@@ -20,7 +20,7 @@ use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::outbound::http::{HttpClient, HttpSetupError, NetworkClient};
-use crate::outbound::oauth::Pace;
+use crate::outbound::oauth::{Pace, SigningClient};
 use crate::service::audit::audit_key;
 use crate::service::callbacks::Callbacks;
 use crate::service::changes::Changes;
@@ -37,7 +37,7 @@ use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
 use crate::service::tell::OutOfBand;
-use crate::service::{Broker, Directory, Parts, Streams, Watch, apps};
+use crate::service::{Broker, Directory, Parts, Proofs, Streams, Watch, apps};
 use crate::store::{MetaName, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{HashError, Vault, VaultError, WrappedOwnKey};
@@ -122,6 +122,7 @@ impl Broker {
         let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
         let whole = |rate: usize| u32::try_from(rate).unwrap_or(u32::MAX);
         let config::Renewals { per_second, network_per_second, .. } = config.renewals;
+        let signing = Arc::new(SigningClient::new(endpoint, clock.clone()));
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
@@ -143,12 +144,13 @@ impl Broker {
             watch: Watch::default(),
             notices,
             jobs: Jobs::default(),
-            renewals: Renewals::new(endpoint, pace),
+            renewals: Renewals::new(signing, pace),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
             callbacks: Callbacks::new(callbacks_at),
             probes: Probes::default(),
             imports: Imports::default(),
+            proofs: Proofs::default(),
         });
         broker.restore_alerts().await?;
         broker.restore_incidents().await?;

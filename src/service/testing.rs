@@ -7,22 +7,27 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::base::clock::{ManualClock, Timestamp};
-use crate::base::ids::{CollectorId, KeyId, TeamId, TokenId};
+use crate::base::ids::{CollectorId, KeyId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::Config;
+use crate::domain::app::DEFAULT_APP;
+use crate::domain::connection::Stage;
+use crate::domain::consent::NEWEST;
 use crate::domain::lease::Priority;
-use crate::domain::networks::{Catalogue, Purpose, Purposes};
+use crate::domain::networks::{Catalogue, Purpose, Purposes, TokenKind};
 use crate::domain::team::{Collector, CollectorScope, KeyHolder};
 use crate::domain::token::Clocks;
 use crate::outbound::http::{FakeClient, NetworkClient};
+use crate::service::apps::{UpdateApp, default_app};
 use crate::service::caller::Shown;
 use crate::service::collectors::CreateCollector;
+use crate::service::connect::{CallbackQuery, Offer, StartConnection, Visitor};
 use crate::service::keys::CreateKey;
 use crate::service::teams::CreateTeam;
 use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Broker, Caller, Started};
-use crate::sim::{Simulation, redirected};
+use crate::sim::{Simulation, Unwired, redirected};
 use crate::store::{SqliteOptions, SqliteStore, Store};
 use crate::telemetry::Metrics;
 
@@ -191,6 +196,63 @@ pub(crate) fn catalogue_of(simulation: &Simulation, address: std::net::SocketAdd
         (name, text)
     });
     Catalogue::load(&served.collect::<Vec<_>>()).unwrap()
+}
+
+/// Gives the app of a network whose apps show who they are by a key a new one, and tells the network of it.
+pub(crate) async fn set_client_key(test: &TestBroker, simulation: &Simulation, network: &NetworkId) {
+    let said = UpdateApp { generate_key: true, ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, network, &default_app(), said).await.unwrap();
+    let document = test.broker.client_metadata(network.as_str(), DEFAULT_APP).unwrap().unwrap();
+    simulation.know_client(network, &document).unwrap();
+}
+
+/// Connects the account of `person` as its browser would, which a token that is bound to a key needs: it can't be added. `healed`: the token to
+/// heal. `Err`: the network did not let it happen now.
+pub(crate) async fn connect_bound(
+    test: &TestBroker,
+    simulation: &Arc<Simulation>,
+    team: &TeamId,
+    kind: (&NetworkId, &TokenKind),
+    person: &str,
+    healed: Option<TokenId>,
+) -> Result<TokenId, String> {
+    let (network, kind) = kind;
+    let served = Purpose::ALL.into_iter().filter(|purpose| kind.scopes_for(*purpose).is_some());
+    let ask = StartConnection {
+        network: network.to_string(),
+        kind: kind.id.to_string(),
+        purposes: served.collect(),
+        token: healed,
+        ..StartConnection::default()
+    };
+    let started = test.broker.start_connection(&test.admin, team, ask).await.unwrap();
+    let link = started.link.expose().rsplit('/').next().unwrap();
+    let sent = test.broker.begin_connection(Offer::Link(link), &Visitor::default(), NEWEST).await;
+    let mut sent = sent.map_err(|error| error.to_string())?;
+    sent.url.query_pairs_mut().append_pair("login_hint", person);
+    let networks = Unwired::new(simulation.clone(), ([127, 0, 0, 1], 1).into());
+    let request = http::Request::get(sent.url.as_str()).body(Vec::new()).unwrap();
+    let answer = networks.answer(request).await.ok_or("the page did not come")?;
+    let location = answer.headers().get("location").ok_or("the network failed")?.to_str().unwrap();
+    let back: BTreeMap<_, _> = url::Url::parse(location).unwrap().query_pairs().into_owned().collect();
+    let query = CallbackQuery {
+        code: back.get("code").cloned().map(Secret::new),
+        state: back["state"].clone(),
+        issuer: back.get("iss").cloned(),
+        ..CallbackQuery::default()
+    };
+    let visitor = Visitor { browser: Some(sent.browser), ..Visitor::default() };
+    let id = started.connection.id;
+    test.broker.finish_consent(network.clone(), query, &visitor).await.map_err(|error| error.to_string())?;
+    let arrived = test.broker.show_connection(team, id).await.unwrap();
+    if let Some(problem) = arrived.problem {
+        return Err(problem.message);
+    }
+    let done = test.broker.complete_connection(&test.admin, team, id, &[], NEWEST).await;
+    match done.map_err(|error| error.to_string())?.stage {
+        Stage::Connected { tokens, .. } => Ok(tokens[0]),
+        stage => Err(format!("{stage:?}")),
+    }
 }
 
 /// A token of a person at X, for collecting content.

@@ -91,8 +91,15 @@ pub fn redirected(network: &Network, text: &str, address: SocketAddr) -> String 
     for kind in &network.kinds {
         if let Some(oauth) = &kind.oauth {
             urls.push(oauth.token_url.as_str());
-            let others =
-                [&oauth.authorize_url, &oauth.revoke_url, &oauth.introspect_url, &oauth.exchange_url, &oauth.renew_url];
+            let others = [
+                &oauth.authorize_url,
+                &oauth.pushed_url,
+                &oauth.did_directory,
+                &oauth.revoke_url,
+                &oauth.introspect_url,
+                &oauth.exchange_url,
+                &oauth.renew_url,
+            ];
             urls.extend(others.into_iter().flatten().map(String::as_str));
         }
         let lookups = [

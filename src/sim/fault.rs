@@ -147,6 +147,9 @@ pub enum FaultError {
     /// A share is not between 0 and 1, or a status not that of a server error.
     #[error("{0}")]
     OutOfRange(&'static str),
+    /// What a client tells of itself is not taken.
+    #[error("the client's document is not taken: {0}")]
+    Client(String),
 }
 
 /// How one answer is spoilt.

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::possession::Unproved;
 use super::simulation::Simulation;
 use super::token::{Denial, Registered, TokenSpec};
 use crate::base::clock::Timestamp;
@@ -23,6 +24,8 @@ pub(super) enum Refused {
     Type,
     /// Something is missing.
     Request(&'static str),
+    /// A key is not proved.
+    Proof(Unproved),
     /// The token that should renew itself is dead.
     Dead(Denial),
 }
@@ -42,6 +45,8 @@ pub(super) struct Consent {
     pub(super) is_hashed: bool,
     /// Where the code was sent.
     pub(super) redirect_uri: String,
+    /// The thumbprint of the key that it was asked for with.
+    pub(super) key: Option<String>,
 }
 
 /// What is shown for a code.
@@ -55,6 +60,8 @@ pub(super) struct Shown<'a> {
     pub(super) redirect_uri: Option<&'a str>,
     /// What answers the challenge.
     pub(super) verifier: Option<&'a str>,
+    /// The thumbprint of the key that proves it.
+    pub(super) key: Option<&'a str>,
 }
 
 /// What is issued for a grant.
@@ -104,7 +111,9 @@ impl Simulation {
                 // A verifier without a challenge is as wrong as the other way round (RFC 9700, section 4.8.2).
                 (Some(_), None) | (None, Some(_)) => false,
             };
-            let same = consent.app == shown.app && Some(&*consent.redirect_uri) == shown.redirect_uri;
+            let same = consent.app == shown.app
+                && Some(&*consent.redirect_uri) == shown.redirect_uri
+                && consent.key.as_deref() == shown.key;
             if ends <= now || !verified || !same || consent.kind != kind.id {
                 return Err(Refused::Grant);
             }
@@ -120,6 +129,7 @@ impl Simulation {
                 facts: state.tokens.values().next().map(|other| other.spec.facts.clone()).unwrap_or_default(),
                 refresh_secret: may_refresh(kind, &consent.scopes).then(|| made_up("refresh", &mut state.random)),
                 scopes: consent.scopes,
+                key: consent.key,
                 expires_at: life.map(|life| now + life),
             })
         });
@@ -133,8 +143,14 @@ impl Simulation {
         self.with_state(network, |state| state.declined.get(person).cloned()).flatten().unwrap_or_default()
     }
 
-    /// Renews with a refresh token. One that works once and is used again ends the whole grant.
-    pub(super) fn refresh(&self, network: &NetworkId, kind: &TokenKind, refresh: &str) -> Result<Issued, Refused> {
+    /// Renews with a refresh token, which may be bound to a key. One that works once and is used again ends the whole grant.
+    pub(super) fn refresh(
+        &self,
+        network: &NetworkId,
+        kind: &TokenKind,
+        refresh: &str,
+        key: Option<&str>,
+    ) -> Result<Issued, Refused> {
         let Renewal::RefreshToken { rotation, .. } = kind.renewal else { return Err(Refused::Type) };
         let now = self.now();
         let renewed = self.with_state(network, |state| {
@@ -148,6 +164,9 @@ impl Simulation {
             let token = state.tokens.values().find(held).ok_or(Refused::Grant)?;
             let lives = refresh_ends(kind, token).is_none_or(|end| end > now);
             let dead = token.dead.is_some_and(|denial| denial != Denial::TokenExpired);
+            if token.spec.key.as_deref() != key {
+                return Err(Refused::Proof(Unproved::Wrong("the token is bound to another key")));
+            }
             if !lives || dead || state.locked.contains(&token.spec.person) {
                 return Err(Refused::Grant);
             }

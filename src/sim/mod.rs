@@ -4,7 +4,8 @@
 //! Nothing here uses the broker's own credit rules, header reading or error reading: the simulation keeps its own books with the
 //! simplest exact code, so that an error on one side shows as a disagreement. A call travels through the files in this order:
 //! `server` (HTTP), `simulation` and `state` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
-//! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens, `whose` tells whose they are. `serve` runs everything alone, with made-up tokens.
+//! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens, `possession` checks keys and
+//! proofs, `whose` tells whose they are. `serve` runs everything alone, with made-up tokens.
 
 #[cfg(test)]
 mod agreement_tests;
@@ -18,6 +19,7 @@ mod headers;
 mod http_answer;
 mod meter;
 mod oauth;
+mod possession;
 mod refusal;
 mod report;
 mod route;

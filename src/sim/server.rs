@@ -2,7 +2,8 @@
 //!
 //! A call carries its token as the network wants it: `Authorization: Bearer …` (also `DPoP`, and `OAuth` with `oauth_token`), or for
 //! the Graph family the query parameter `access_token`. `x-sim-operation` names the operation where several share one path.
-//! Bodies are read at the OAuth endpoints only. The control API is `POST /_sim/faults`, `GET /_sim/networks` and `GET /_sim/report`.
+//! Bodies are read at the OAuth endpoints only. The control API is `POST /_sim/faults`, `POST /_sim/clients/{network}` (the document at the client
+//! id of an app that shows who it is by a key), `GET /_sim/networks` and `GET /_sim/report`.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,6 +28,7 @@ use super::description::{ServedNetwork, describe};
 use super::fault::{FaultError, NetworkFault};
 use super::http_answer::HttpAnswer;
 use super::oauth;
+use super::possession::{self, Unproved};
 use super::refusal::Family;
 use super::report::Report;
 use super::route::{self, Route};
@@ -67,6 +69,8 @@ pub fn serve_on(listener: TcpListener, simulation: Arc<Simulation>, tasks: &Task
 fn router(simulation: Arc<Simulation>, address: SocketAddr) -> Router {
     Router::new()
         .route("/_sim/faults", post(inject))
+        .route("/_sim/clients/{network}", post(know_client))
+        .route("/.well-known/oauth-protected-resource/{*server}", get(resource))
         .route("/_sim/report", get(report))
         .route("/_sim/networks", get(move |State(simulation): State<Arc<Simulation>>| networks(simulation, address)))
         .fallback(call)
@@ -178,6 +182,30 @@ async fn inject(State(simulation): State<Arc<Simulation>>, order: Bytes) -> Resp
     }
 }
 
+/// Takes the document in which a client tells of itself.
+async fn know_client(
+    State(simulation): State<Arc<Simulation>>,
+    Path(network): Path<String>,
+    document: Bytes,
+) -> Response {
+    let known = network.parse::<NetworkId>().ok().zip(serde_json::from_slice(&document).ok());
+    let Some((network, document)) = known else {
+        let hint = "send what is at the client's id, a JSON object, to /_sim/clients/NETWORK";
+        return (StatusCode::BAD_REQUEST, Json(serde_json::json!({ "error": hint }))).into_response();
+    };
+    match simulation.know_client(&network, &document) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Tells who grants the tokens of a server (RFC 9728).
+async fn resource(Path(server): Path<String>, request: Request) -> Response {
+    let at = address_of(request.uri(), request.headers());
+    let base = at.split("/.well-known").next().unwrap_or_default();
+    Json(whose::resource(base, &server)).into_response()
+}
+
 const EXAMPLE_ORDER: &str = r#"{"network":"x","fault":{"kind":"drop_replies","share":0.1}}"#;
 
 fn refuse(error: &FaultError) -> Response {
@@ -186,7 +214,7 @@ fn refuse(error: &FaultError) -> Response {
         | FaultError::Nobody(_)
         | FaultError::NoSuchClass(_)
         | FaultError::NoSuchScope { .. } => StatusCode::NOT_FOUND,
-        FaultError::OutOfRange(_) => StatusCode::BAD_REQUEST,
+        FaultError::OutOfRange(_) | FaultError::Client(_) => StatusCode::BAD_REQUEST,
     };
     (status, Json(serde_json::json!({ "error": error.to_string() }))).into_response()
 }
@@ -202,6 +230,9 @@ async fn call(
         let hint = "the path must begin with the id of a simulated network, as in /x/users/me";
         return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": hint }))).into_response();
     };
+    if let Some(document) = whose::document(network, path, &address_of(request.uri(), request.headers())) {
+        return Json(document).into_response();
+    }
     let answered = match oauth::endpoint(network, request.method().as_str(), path) {
         // Where the check of a token is a call like any other, it is counted as one; unless an app asks, which has no limits here.
         Some((purpose, kind))
@@ -246,8 +277,18 @@ async fn at_endpoint(
     parameters.extend(form_of(&body));
     let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wants_page = accept.contains("text/html");
-    let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let ask = oauth::Ask { purpose, kind, parameters: &parameters, authorization, wants_page };
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let url = address_of(&head.uri, &head.headers);
+    let ask = oauth::Ask {
+        purpose,
+        kind,
+        parameters: &parameters,
+        authorization: header("authorization"),
+        method: head.method.as_str(),
+        url: &url,
+        proof: header("dpop"),
+        wants_page,
+    };
     let (answer, millis) = oauth::answer(simulation, network, &ask);
     (answer, Duration::from_millis(millis).min(MAX_DELAY))
 }
@@ -274,6 +315,9 @@ fn answer(
     let found = route::find(network, request.method().as_str(), path, &query, kind.as_ref(), named);
     let values: Vec<&str> = path.split('/').chain(query.iter().map(|(_, value)| value.as_str())).collect();
     let profile = simulation.profile_in(&network.id, &secret, &values);
+    if let Some(refused) = unproved(simulation, network, request, &secret) {
+        return Ok((Some(simulation.with_nonce(network, refused)), Duration::ZERO));
+    }
     let answer = simulation.call(&CallRequest {
         network: &network.id,
         secret: &secret,
@@ -299,7 +343,36 @@ fn answer(
     if let (Some(http), Some(token)) = (http.as_mut().filter(|http| http.status == 200), checked) {
         http.body = oauth::seen(simulation, network, token).1.to_string();
     }
+    if kind.is_some_and(|kind| network.kind(kind.as_str()).is_some_and(TokenKind::is_bound)) {
+        http = http.map(|http| simulation.with_nonce(network, http));
+    }
     Ok((http, delay))
+}
+
+/// What is answered to a call whose token is bound to a key, and that is not proved by it.
+fn unproved(simulation: &Simulation, network: &Network, request: &Request, secret: &str) -> Option<HttpAnswer> {
+    let key = simulation.key_of(&network.id, secret)?;
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let url = address_of(request.uri(), request.headers());
+    let method = request.method().as_str();
+    let checked = possession::Request { proof: header("dpop"), method, url: &url, token: Some(secret) };
+    let is_dpop = header("authorization").is_some_and(|sent| sent.starts_with("DPoP "));
+    let proved = match is_dpop {
+        true => simulation.check_proof(network, &checked),
+        false => Err(Unproved::Wrong("the token is bound to a key: its scheme is DPoP")),
+    };
+    let proved = proved.and_then(|by| match by == key {
+        true => Ok(()),
+        false => Err(Unproved::Wrong("the token is bound to another key")),
+    });
+    proved.err().map(possession::refused_call)
+}
+
+/// The whole address of a request, without query: a request that came over a socket has its host in a header.
+fn address_of(uri: &axum::http::Uri, headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = uri.authority().map_or(host, |authority| authority.as_str());
+    format!("http://{host}{}", uri.path())
 }
 
 fn dropped() -> Response {

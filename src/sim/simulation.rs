@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::{Fault, FaultError, NetworkFault, Spoilt};
+use super::grant::{Refused, made_up};
 use super::http_answer::HttpAnswer;
 use super::meter::UnknownZone;
+use super::oauth::PUSHED_LIFE;
+use super::possession::{Pushed, Request, Unproved};
 use super::report::{Report, WindowReport};
 use super::state::{State, check_class, nobody};
 use super::token::{Denial, Registered, TokenSpec};
@@ -299,6 +302,98 @@ impl Simulation {
             None => done,
         };
         (answer, chance.delay_millis)
+    }
+
+    /// Tells a network of a client that shows who it is by a key: the document that is at its client id.
+    ///
+    /// # Errors
+    /// When the network is not simulated, or would not take the document: what is wrong with it.
+    pub fn know_client(&self, network: &NetworkId, document: &serde_json::Value) -> Result<(), FaultError> {
+        let known = self.state(network)?.1.possession.know_client(document);
+        known.map_err(|why| FaultError::Client(why.to_owned()))
+    }
+
+    pub(super) fn check_proof(&self, network: &Network, request: &Request<'_>) -> Result<String, Unproved> {
+        let now = self.now();
+        let checked = self.with_state(&network.id, |state| state.possession.check_proof(request, now));
+        checked.unwrap_or(Err(Unproved::Wrong("there is no such network")))
+    }
+
+    pub(super) fn check_assertion(
+        &self,
+        network: &Network,
+        assertion: &str,
+        client_id: &str,
+        issuer: &str,
+    ) -> Result<(), Unproved> {
+        let now = self.now();
+        let check = |state: &mut State| state.possession.check_assertion(assertion, client_id, issuer, now);
+        self.with_state(&network.id, check).unwrap_or(Err(Unproved::Wrong("there is no such network")))
+    }
+
+    /// The answer with the nonce that is handed out now.
+    pub(super) fn with_nonce(&self, network: &Network, mut answer: HttpAnswer) -> HttpAnswer {
+        let now = self.now();
+        let nonce = self.with_state(&network.id, |state| state.possession.nonce(now));
+        answer.headers.extend(nonce.map(|nonce| ("dpop-nonce".to_owned(), nonce)));
+        answer
+    }
+
+    /// Remembers what an app will ask; its name.
+    pub(super) fn push(
+        &self,
+        network: &Network,
+        app: &str,
+        parameters: Vec<(String, String)>,
+        key: Option<String>,
+    ) -> Result<String, Refused> {
+        let until = self.now() + PUSHED_LIFE;
+        let given = |name: &str| parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+        let (back, scope) = (given("redirect_uri").to_owned(), given("scope").to_owned());
+        let pushed = self.with_state(&network.id, |state| {
+            // Apps that show themselves by a secret are not known by a document.
+            if let Some(client) = state.possession.client(app) {
+                if !client.redirect_uris.contains(&back) {
+                    return Err(Refused::Request("redirect_uri is not one of the client's"));
+                }
+                if !scope.split_whitespace().all(|scope| client.scopes.iter().any(|own| own == scope)) {
+                    return Err(Refused::Request("the client's document does not name that scope"));
+                }
+            }
+            let name = format!("urn:ietf:params:oauth:request_uri:{}", made_up("pushed", &mut state.random));
+            state.possession.pushed.retain(|_, pushed| pushed.until > until - PUSHED_LIFE);
+            state.possession.pushed.insert(name.clone(), Pushed { parameters, key, until });
+            Ok(name)
+        });
+        pushed.unwrap_or(Err(Refused::Request("there is no such network")))
+    }
+
+    /// What was pushed under the name that a browser brings, with what the person decides there; `None`: nothing, or nothing any more, or for
+    /// another app.
+    pub(super) fn pushed(&self, network: &Network, brought: &[(String, String)]) -> Option<Pushed> {
+        let now = self.now();
+        let given = |name: &str| brought.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let (name, app) = (given("request_uri")?, given("client_id")?);
+        let mut pushed = self.with_state(&network.id, |state| state.possession.pushed.get(name).cloned())??;
+        let is_its_own = pushed.parameters.iter().any(|(name, value)| name == "client_id" && value == app);
+        if pushed.until <= now || !is_its_own {
+            return None;
+        }
+        let decided = ["person", "login_hint", "decision", "decline", "request_uri"];
+        pushed.parameters.extend(brought.iter().filter(|(name, _)| decided.contains(&name.as_str())).cloned());
+        Some(pushed)
+    }
+
+    /// Forgets what was pushed: it is taken once.
+    pub(super) fn take_pushed(&self, network: &Network, name: Option<&str>) {
+        if let Some(name) = name {
+            self.with_state(&network.id, |state| state.possession.pushed.remove(name));
+        }
+    }
+
+    /// The thumbprint of the key that a token is bound to.
+    pub(super) fn key_of(&self, network: &NetworkId, secret: &str) -> Option<String> {
+        self.with_state(network, |state| state.tokens.get(secret)?.spec.key.clone())?
     }
 
     /// The kind of a registered token, to tell operations of one path apart.

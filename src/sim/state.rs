@@ -10,6 +10,7 @@ use super::book::Books;
 use super::fault::{Chance, FaultError, Spoiling, Spoilt};
 use super::grant::Consent;
 use super::meter::UnknownZone;
+use super::possession::Possession;
 use super::refusal::Family;
 use super::report::NetworkReport;
 use super::simulation::{CallRequest, Ruling};
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) declined: BTreeMap<String, Vec<String>>,
     /// Persons who are locked out.
     pub(super) locked: BTreeSet<String>,
+    /// Keys, proofs, and what was pushed.
+    pub(super) possession: Possession,
     pub(super) spoiling: Spoiling,
     pub(super) random: StdRng,
     tally: Tally,
@@ -58,6 +61,7 @@ impl State {
             codes: BTreeMap::new(),
             declined: BTreeMap::new(),
             locked: BTreeSet::new(),
+            possession: Possession::new(seed),
             spoiling: Spoiling::default(),
             random: StdRng::seed_from_u64(seed),
             tally: Tally::default(),

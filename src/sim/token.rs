@@ -24,6 +24,8 @@ pub struct TokenSpec {
     pub profiles: Vec<String>,
     /// The refresh token, if it has one.
     pub refresh_secret: Option<String>,
+    /// The thumbprint of the key that it is bound to; `None`: it works without one, as made-up tokens of every kind do.
+    pub key: Option<String>,
     /// The scopes that were granted.
     pub scopes: Vec<String>,
     /// Facts that formulas are computed from (`engaged_users`), true of its profiles, its person and its app.
@@ -52,6 +54,7 @@ impl TokenSpec {
             person: person.to_owned(),
             profiles: Vec::new(),
             refresh_secret: None,
+            key: None,
             scopes: scopes.into_iter().collect(),
             facts: BTreeMap::new(),
             expires_at: None,

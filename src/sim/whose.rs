@@ -1,6 +1,8 @@
 //! Whose a token is, as each simulated network tells it: the account, its pages or channels, and which permissions were given. Written from
 //! the networks' documentation and not from the catalogue's look-ups, so that the two check each other.
 //!
+//! At Bluesky the identity document of a person, and who grants its tokens, are told to everybody.
+//!
 //! A person has three profiles where a network has lists: one with all rights, one to read only, one without any. The beginning of a person's
 //! id makes an exception: `lonely-…` has no profile, `personal-…` is no professional account, `ads-…` has none at TikTok.
 
@@ -39,6 +41,7 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::TikTok, "user/info", Question::Account),
         (Family::Reddit, "api/v1/me", Question::Account),
         (Family::Tumblr, "user/info", Question::Account),
+        (Family::Bluesky, "com.atproto.server.getSession", Question::Account),
         (Family::Mastodon, "accounts/verify_credentials", Question::Account),
         (Family::GitHub, "user", Question::Account),
         (Family::GitHub, "rate_limit", Question::Limits),
@@ -79,6 +82,7 @@ fn account(family: Family, token: &TokenSpec) -> Value {
         Family::TikTok => {
             json!({ "data": { "user": { "open_id": id, "display_name": name } }, "error": { "code": "ok", "message": "" } })
         }
+        Family::Bluesky => json!({ "did": did_of(id), "handle": format!("{id}.example"), "active": true }),
         Family::Pinterest => json!({ "username": id, "account_type": kind }),
         Family::Tumblr => {
             json!({ "meta": { "status": 200, "msg": "OK" }, "response": { "user": { "name": id, "blogs": [] } } })
@@ -87,6 +91,33 @@ fn account(family: Family, token: &TokenSpec) -> Value {
         Family::GitHub => json!({ "login": id, "id": id }),
         _ => json!({ "id": id, "name": id }),
     }
+}
+
+/// The identifier of a person's account at Bluesky.
+pub(super) fn did_of(person: &str) -> String {
+    let id: String = person.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    format!("did:plc:{id}")
+}
+
+/// The identity document of an account, where `path` asks for one. Whose identifier begins with `elsewhere` lives on a server of others.
+pub(super) fn document(network: &Network, path: &str, url: &str) -> Option<Value> {
+    let did = path.strip_prefix("did:plc:").filter(|_| Family::of(network) == Family::Bluesky)?;
+    let base = url.strip_suffix(path)?.trim_end_matches('/');
+    let server = if did.starts_with("elsewhere") { format!("{base}/elsewhere") } else { base.to_owned() };
+    Some(json!({
+        "id": path,
+        "alsoKnownAs": [format!("at://{did}.example")],
+        "service": [{ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": server }],
+    }))
+}
+
+/// Who grants the tokens of a server below `base`.
+pub(super) fn resource(base: &str, server: &str) -> Value {
+    let issuer = match server.split_once('/') {
+        Some(_) => "https://others.example".to_owned(),
+        None => format!("{base}/{server}"),
+    };
+    json!({ "resource": format!("{base}/{server}"), "authorization_servers": [issuer] })
 }
 
 fn permissions(simulation: &Simulation, network: &Network, token: &TokenSpec) -> Value {

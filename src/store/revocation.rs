@@ -33,6 +33,8 @@ pub struct StoredRevocation {
     pub sealed_access: Option<Vec<u8>>,
     /// The refresh token, sealed in the same way.
     pub sealed_refresh: Option<Vec<u8>>,
+    /// The key that they are bound to, sealed likewise.
+    pub sealed_key: Option<Vec<u8>>,
     /// When it was asked for.
     pub asked_at: Timestamp,
     /// How often it was tried.
@@ -98,13 +100,15 @@ pub trait RevocationStore: Send + Sync {
 
 macro_rules! columns {
     () => {
-        "token, team, network, app, kind, person, sealed_access, sealed_refresh, asked_at_us, attempts, standing, message, ended_at_us"
+        "token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key, asked_at_us, attempts, standing, message,
+         ended_at_us"
     };
 }
 
 const INSERT: &str =
-    "INSERT INTO revocation (token, team, network, app, kind, person, sealed_access, sealed_refresh, asked_at_us,
-        due_at_us, attempts, standing, message) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 0, 'pending', '')
+    "INSERT INTO revocation (token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key,
+        asked_at_us, due_at_us, attempts, standing, message)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, 'pending', '')
     ON CONFLICT (token) DO NOTHING";
 /// The outer condition is checked again after waiting for another claim, so PostgreSQL claims nothing twice.
 const CLAIM: &str = concat!(
@@ -117,7 +121,8 @@ const CLAIM: &str = concat!(
 const POSTPONE: &str = "UPDATE revocation SET due_at_us = $3, message = $4
     WHERE token = $1 AND attempts = $2 AND standing = 'pending'";
 const END: &str =
-    "UPDATE revocation SET standing = $3, message = $4, ended_at_us = $5, sealed_access = NULL, sealed_refresh = NULL
+    "UPDATE revocation SET standing = $3, message = $4, ended_at_us = $5, sealed_access = NULL, sealed_refresh = NULL,
+        sealed_key = NULL
     WHERE token = $1 AND attempts = $2 AND standing = 'pending'";
 const FIND: &str = concat!("SELECT ", columns!(), " FROM revocation WHERE token = $1");
 const COUNT_OF_PERSON: &str = "SELECT COUNT(*) FROM token
@@ -205,10 +210,10 @@ impl<D: Database> RevocationStore for D {
 
 /// Queues a revocation in the caller's transaction.
 pub(crate) async fn insert_revocation(tx: &mut dyn Tx, revocation: &StoredRevocation) -> Result<(), StoreError> {
-    let StoredRevocation { token, team, network, app, kind, person, sealed_access, sealed_refresh, asked_at, .. } =
-        revocation;
+    let StoredRevocation { token, team, network, app, kind, person, asked_at, .. } = revocation;
+    let StoredRevocation { sealed_access, sealed_refresh, sealed_key, .. } = revocation.clone();
     let values =
-        values![*token, team, network, app, kind, &**person, sealed_access.clone(), sealed_refresh.clone(), *asked_at,];
+        values![*token, team, network, app, kind, &**person, sealed_access, sealed_refresh, sealed_key, *asked_at];
     tx.execute(INSERT, values).await.map(drop)
 }
 
@@ -222,6 +227,7 @@ fn revocation(mut row: Row) -> Result<StoredRevocation, StoreError> {
         person: row.text()?,
         sealed_access: row.maybe_blob()?,
         sealed_refresh: row.maybe_blob()?,
+        sealed_key: row.maybe_blob()?,
         asked_at: row.time()?,
         attempts: row.count()?,
         standing: Standing::from_name(&row.text()?)

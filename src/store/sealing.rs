@@ -54,13 +54,15 @@ pub struct SealedToken {
     pub access: Vec<u8>,
     /// The refresh token, sealed.
     pub refresh: Option<Vec<u8>>,
+    /// The key that they are bound to, sealed.
+    pub key: Option<Vec<u8>>,
 }
 
 impl From<StoredToken> for SealedToken {
     fn from(stored: StoredToken) -> Self {
-        let StoredToken { token, sealed_access, sealed_refresh, .. } = stored;
+        let StoredToken { token, sealed_access, sealed_refresh, sealed_key, .. } = stored;
         let (id, team, network, version) = (token.id, token.team, token.network, token.version);
-        Self { token: id, team, network, version, access: sealed_access, refresh: sealed_refresh }
+        Self { token: id, team, network, version, access: sealed_access, refresh: sealed_refresh, key: sealed_key }
     }
 }
 
@@ -72,6 +74,8 @@ pub struct Resealed {
     pub access: Vec<u8>,
     /// The refresh token.
     pub refresh: Option<Vec<u8>>,
+    /// The key that they are bound to.
+    pub key: Option<Vec<u8>>,
 }
 
 /// How many secrets are sealed with one data key.
@@ -120,19 +124,21 @@ static PUT_DATA_KEYS: ManyRows = ManyRows::insert(
     "ON CONFLICT (team, id) DO UPDATE SET wrapped = excluded.wrapped",
 );
 
-const SEALED_TOKENS: &str = "SELECT id, team, network, version, sealed_access, sealed_refresh FROM token
+const SEALED_TOKENS: &str = "SELECT id, team, network, version, sealed_access, sealed_refresh, sealed_key FROM token
     WHERE id > $1 AND length(sealed_access) > 0 AND COALESCE(reason, '') <> 'secret_damaged' ORDER BY id LIMIT $2";
 static RESEAL_TOKENS: ManyRows = ManyRows::new(
-    "UPDATE token SET sealed_access = v.column4, sealed_refresh = v.column5 FROM",
-    5,
+    "UPDATE token SET sealed_access = v.column4, sealed_refresh = v.column5, sealed_key = v.column6 FROM",
+    6,
     "WHERE token.id = v.column1 AND token.version = v.column2 AND token.sealed_access = v.column3 RETURNING token.id",
 );
 const RETIRE_DATA_KEYS: &str = "DELETE FROM data_key WHERE team = $1 AND id < $2 AND NOT EXISTS (
     SELECT 1 FROM token WHERE token.team = $1 AND length(sealed_access) > 0 AND COALESCE(reason, '') <> 'secret_damaged'
-        AND (substr(sealed_access, 1, 5) <> $3 OR substr(sealed_refresh, 1, 5) <> $3)
+        AND (substr(sealed_access, 1, 5) <> $3 OR substr(sealed_refresh, 1, 5) <> $3
+            OR substr(sealed_key, 1, 5) <> $3)
     UNION ALL SELECT 1 FROM connection WHERE connection.team = $1 AND sealed IS NOT NULL AND substr(sealed, 1, 5) <> $3)";
 const COUNT_SEALED: &str = "SELECT team, substr(sealed, 1, 5), COUNT(*) FROM (
         SELECT team, sealed_access AS sealed FROM token UNION ALL SELECT team, sealed_refresh FROM token
+        UNION ALL SELECT team, sealed_key FROM token
         UNION ALL SELECT team, sealed FROM connection
     ) AS secrets WHERE length(sealed) > 0 GROUP BY 1, 2 ORDER BY 1, 2";
 
@@ -175,8 +181,8 @@ impl<D: Database> SealingStore for D {
     }
 
     async fn reseal_tokens(&self, tokens: Vec<Resealed>) -> Result<Vec<TokenId>, StoreError> {
-        let row = |Resealed { before, access, refresh }: Resealed| {
-            values![before.token, before.version, before.access, access, refresh]
+        let row = |Resealed { before, access, refresh, key }: Resealed| {
+            values![before.token, before.version, before.access, access, refresh, key]
         };
         let rows = tokens.into_iter().map(row).collect();
         self.write(move |tx| {
@@ -213,6 +219,7 @@ fn sealed_token(mut row: Row) -> Result<SealedToken, StoreError> {
         version: row.count()?,
         access: row.blob()?,
         refresh: row.maybe_blob()?,
+        key: row.maybe_blob()?,
     })
 }
 

@@ -30,6 +30,8 @@ pub struct StoredToken {
     pub sealed_access: Vec<u8>,
     /// The refresh token, sealed.
     pub sealed_refresh: Option<Vec<u8>>,
+    /// The key that they are bound to, sealed, where the network binds them to one.
+    pub sealed_key: Option<Vec<u8>>,
     /// When it is renewed. Of a new token only the due time is kept.
     pub renewal: StoredRenewal,
 }
@@ -48,12 +50,23 @@ pub struct SealedSecrets {
     pub access: Vec<u8>,
     /// The refresh token.
     pub refresh: Option<Vec<u8>>,
+    /// The key that they are bound to.
+    pub key: Option<Vec<u8>>,
     /// The keyed hash of the refresh token, where it was given to the broker and not issued to it.
     pub given_refresh: Option<[u8; 32]>,
     /// When they are to be renewed; `None`: never. Takes the place of the schedule of the secrets before them.
     pub renew_at: Option<Timestamp>,
     /// Kinds that are derived from this one: the tokens of the same team, app and person are due with it, to be derived anew.
     pub derived: Vec<KindId>,
+}
+
+impl SealedSecrets {
+    /// The token that they are those of, as it is stored when it is new.
+    pub fn stored_with(self, token: Token) -> StoredToken {
+        let renewal = StoredRenewal { due_at: self.renew_at, ..StoredRenewal::default() };
+        let Self { access, refresh, key, .. } = self;
+        StoredToken { token, sealed_access: access, sealed_refresh: refresh, sealed_key: key, renewal }
+    }
 }
 
 /// A token to keep, with what its keeping leaves beside it.

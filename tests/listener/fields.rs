@@ -41,6 +41,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ProbeTokenResponse.token", "a check asks a network; `service::probe` tests it"),
     ("Token.last_check_time", "as ProbeTokenResponse.token"),
     ("Token.last_check_outcome", "as ProbeTokenResponse.token"),
+    ("SignProofResponse.proof", "needs a token that is bound to a key: see `tests/program/bound.rs`"),
+    ("Lease.proof_required", "as SignProofResponse.proof"),
     ("App.client_secret", "is read and never shown"),
     ("CompleteConnectionResponse.connection", "needs a person's consent at a network: see `tests/program/connect.rs`"),
     ("ConnectableProfile.", "as CompleteConnectionResponse.connection"),

@@ -86,6 +86,7 @@ const CALLS: &[(&str, Who, &str)] = &[
     ("LeaseService/Collect", Who::Lessee, r#"tag: 1 acquire { team: "<team>" <search> }"#),
     ("LeaseService/ReportUsage", Who::Holder, r#"lease: "<lease>" sequence: 1 calls { ok: 1 }"#),
     ("LeaseService/ExtendLease", Who::Holder, r#"lease: "<lease>""#),
+    ("LeaseService/SignProof", Who::Holder, r#"lease: "<lease>" method: "GET" url: "https://api.x.com/2/users/me""#),
     ("LeaseService/GetLease", Who::OfHolder, r#"name: "<lease>""#),
     ("LeaseService/ListLeases", Who::Reader, r#"team: "<team>" token: "<token>""#),
     ("LoadService/GetTeamLoad", Who::OfTeam, r#"name: "<team>/load""#),

@@ -14,7 +14,7 @@ use crate::support::{Broker, Ended, Launch, Ready, Simulated, cli, installed, ru
 /// Where browsers think that the broker is.
 pub(crate) const PUBLIC: &str = "http://localhost:9";
 /// The text that persons agree to.
-const TEXT: &str = "2026-11";
+pub(crate) const TEXT: &str = "2026-11";
 
 /// A broker that people reach at [`PUBLIC`], with its operator.
 pub(crate) struct Desk {
@@ -25,7 +25,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// With the catalogue files of `networks` below `home`.
-    fn open(home: tempfile::TempDir, networks: &str) -> Self {
+    pub fn open(home: tempfile::TempDir, networks: &str) -> Self {
         let launch = Launch::new(&home.path().join("data"))
             .set("CATALOGUE__DIR", home.path().join(networks).display())
             .set("HTTP__PUBLIC_URL", PUBLIC);
@@ -40,7 +40,7 @@ impl Desk {
         desk
     }
 
-    fn run(&self, line: &str, input: &str) -> Ended {
+    pub fn run(&self, line: &str, input: &str) -> Ended {
         let mut command = cli(self.home.path());
         command.args(line.split_whitespace()).args(["--team", "acme"]);
         command.env("TOKEN_BROKER_SERVER", self.broker.url()).env("TOKEN_BROKER_KEY", &self.key);
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     /// Starts a connection; its id and its link.
-    fn start(&self, what: &str) -> (String, String) {
+    pub fn start(&self, what: &str) -> (String, String) {
         let started = self.json(&format!("connection start {what}"));
         let name = started["connection"]["name"].as_str().unwrap();
         (name.rsplit('/').next().unwrap().to_owned(), started["connectLink"].as_str().unwrap().to_owned())
@@ -67,7 +67,7 @@ impl Desk {
 
 /// A browser with a jar of cookies for each host; it follows nothing by itself.
 pub(crate) struct Browser {
-    client: reqwest::Client,
+    pub client: reqwest::Client,
     broker: String,
     jar: Mutex<BTreeMap<(String, String), String>>,
 }
@@ -88,7 +88,7 @@ impl Browser {
         self.send(self.client.get(self.address(url)), url).await
     }
 
-    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
+    pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.client.post(self.address(url)).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(form), url).await

@@ -7,6 +7,7 @@
 
 mod audit;
 mod bad_input;
+mod bound;
 mod canary;
 mod cli;
 mod clients;

@@ -34,6 +34,7 @@ pub const FIELDS: &[Column<pb::Lease>] = &[
     Column::text("kind", |lease, _| lease.kind.as_str().into()),
     Column::text("profile", |lease, _| lease.profile.as_str().into()),
     Column::text("api base", |lease, _| lease.api_base.as_str().into()),
+    Column::text("proof", |lease, _| if lease.proof_required { "required for each call" } else { "" }.into()),
     Column::text("collection", |lease, _| lease.collection.as_str().into()),
     Column::text("holder", |lease, _| lease.holder.as_str().into()),
     Column::text("credit", |lease, _| credit(lease).into()),
@@ -65,6 +66,9 @@ pub const EXTENSION: &[Column<pb::ExtendLeaseResponse>] = &[
     Column::text("use by", |answer, view| view.time(answer.use_by.as_ref())),
     Column::text("ends", |answer, view| view.time(answer.expire_time.as_ref())),
 ];
+
+/// A proof for one call.
+pub const PROOF: &[Column<pb::SignProofResponse>] = &[Column::text("proof", |answer, _| answer.proof.as_str().into())];
 
 /// The answer to a release.
 pub const RELEASE: &[Column<pb::ReleaseLeaseResponse>] =

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use self::columns::{COLUMNS, EXTENSION, FIELDS, RELEASE, REPORT};
+use self::columns::{COLUMNS, EXTENSION, FIELDS, PROOF, RELEASE, REPORT};
 use self::options::{AcquireArgs, ListArgs, ReleaseArgs, ReportArgs};
 use super::failure::Failure;
 use super::names::top;
@@ -46,6 +46,23 @@ pub enum LeaseCommand {
         #[arg(long, value_name = "SPAN", value_parser = parse_span)]
         ttl: Option<Duration>,
     },
+    /// Sign a proof of possession for one call, where a lease says that it is required.
+    #[command(after_help = "Example:\n  url=https://pds.example/xrpc/app.bsky.actor.getProfile?actor=bsky.app\n  \
+        curl -H @<(sed 's/^/authorization: DPoP /' access) \\\n    \
+        -H \"dpop: $(token-broker lease prove lse_0192… --url $url --output json | jq -r .proof)\" $url")]
+    Prove {
+        /// The lease's id, `lse_…`.
+        lease: String,
+        /// The whole address of the call.
+        #[arg(long)]
+        url: String,
+        /// The method of the call.
+        #[arg(long, default_value = "GET")]
+        method: String,
+        /// The nonce that the server sent last, in its header `DPoP-Nonce`.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        nonce: String,
+    },
     /// Show one lease.
     Show {
         /// The lease's id, `lse_…`.
@@ -78,6 +95,11 @@ pub async fn run(command: LeaseCommand, session: &mut Session) -> Result<(), Fai
                 pb::ExtendLeaseRequest { lease: top("leases", &lease), ttl, request_id: session.request_id() };
             let answer = client.extend_lease(session.request(request)).await?.into_inner();
             session.terminal.record(&answer, EXTENSION)
+        }
+        LeaseCommand::Prove { lease, url, method, nonce } => {
+            let request = pb::SignProofRequest { lease: top("leases", &lease), method, url, nonce };
+            let answer = client.sign_proof(session.request(request)).await?.into_inner();
+            session.terminal.record(&answer, PROOF)
         }
         LeaseCommand::Show { lease } => {
             let request = pb::GetLeaseRequest { name: top("leases", &lease) };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::networks::{Binding, ClientAuth, Network, OAuth, OAuthQuirk, Purpose, Purposes, Renewal, TokenKind};
+use crate::domain::networks::{ClientAuth, Network, OAuth, Purpose, Purposes, Renewal, TokenKind};
 
 /// Why a kind of token can't be connected in a browser. Each says what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,11 +13,6 @@ pub enum NotConnectable {
     /// OAuth 1.0a.
     #[error("its consent is that of OAuth 1.0a, which is not supported; add such tokens with their secrets")]
     OAuth1,
-    /// Tokens that are bound to a key, or clients that sign.
-    #[error(
-        "it needs pushed requests and proofs of possession (PAR, DPoP), which are not supported; such tokens could not be leased either"
-    )]
-    BoundToAKey,
     /// No source names the endpoint.
     #[error("nobody has published where its consent is given; name it in a catalogue file of your own")]
     NoEndpoint,
@@ -33,15 +28,8 @@ pub fn consent_of<'n>(network: &'n Network, kind: &'n TokenKind) -> Result<(&'n 
         _ => kind,
     };
     let oauth = granted.oauth.as_ref().ok_or(NotConnectable::NotGranted)?;
-    let bound = [OAuthQuirk::PushedAuthorization, OAuthQuirk::DemonstratedPossession];
     if oauth.client_auth == ClientAuth::OAuth1 {
         return Err(NotConnectable::OAuth1);
-    }
-    if oauth.client_auth == ClientAuth::PrivateKeyJwt
-        || granted.bindings.contains(&Binding::Dpop)
-        || bound.iter().any(|quirk| oauth.quirks.contains(quirk))
-    {
-        return Err(NotConnectable::BoundToAKey);
     }
     let authorize = oauth.authorize_url.as_ref().ok_or(NotConnectable::NoEndpoint)?;
     if [authorize, &oauth.token_url].into_iter().any(|url| url.contains('{')) {

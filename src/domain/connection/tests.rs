@@ -81,7 +81,7 @@ fn what_can_not_be_connected_in_a_browser_says_why() {
         ("x", "oauth1", Some(NotConnectable::OAuth1)),
         ("x", "app", Some(NotConnectable::NotGranted)),
         ("xing", "partner", Some(NotConnectable::NoEndpoint)),
-        ("bluesky", "user", Some(NotConnectable::BoundToAKey)),
+        ("bluesky", "user", None),
         ("mastodon", "user", Some(NotConnectable::Instances)),
     ];
     for (network, kind, expected) in cases {

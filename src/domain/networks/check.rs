@@ -165,6 +165,8 @@ impl Check<'_, '_> {
             ("introspect_url", oauth.introspect_url.as_ref()),
             ("exchange_url", oauth.exchange_url.as_ref()),
             ("renew_url", oauth.renew_url.as_ref()),
+            ("pushed_url", oauth.pushed_url.as_ref()),
+            ("did_directory", oauth.did_directory.as_ref()),
         ];
         for (key, url) in urls {
             if let Some(url) = url {
@@ -175,6 +177,8 @@ impl Check<'_, '_> {
         let needs = [
             ("request_token_url", oauth.client_auth == ClientAuth::OAuth1, oauth.request_token_url.is_some()),
             ("revoke_url", oauth.quirks.contains(&OAuthQuirk::RevokeByDelete), oauth.revoke_url.is_some()),
+            ("authorize_url", oauth.pushed_url.is_some(), oauth.authorize_url.is_some()),
+            ("issuer", oauth.did_directory.is_some(), oauth.issuer.is_some()),
             ("exchange_url", oauth.exchange_grant_type.is_some(), oauth.exchange_url.is_some()),
             ("exchange_grant_type", oauth.exchange_url.is_some(), oauth.exchange_grant_type.is_some()),
         ];
@@ -182,6 +186,9 @@ impl Check<'_, '_> {
             if needed && !there {
                 self.document.note(&place.key(key), "is missing: another key of this table needs it");
             }
+        }
+        if oauth.did_directory.as_ref().is_some_and(|url| !url.contains("{did}")) {
+            self.document.note(&place.key("did_directory"), "must hold '{did}', where the account's identifier stands");
         }
         if oauth.scope_separator.is_empty() {
             self.document.note(&place.key("scope_separator"), "is empty: write ' ' or ','");

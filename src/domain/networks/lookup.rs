@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::model::{
-    Amount, Binding, Cost, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose, Renewal,
-    TokenKind, Verified, Window,
+    Amount, Binding, ClientAuth, Cost, CreditClass, LimitRule, Network, Operation, OperationScopes, Owner, Purpose,
+    Renewal, TokenKind, Verified, Window,
 };
 use crate::base::ids::KindId;
 
@@ -41,6 +41,13 @@ impl Network {
     /// The position of a kind in `kinds`.
     pub fn kind_index(&self, id: &str) -> Option<usize> {
         self.kinds.iter().position(|kind| kind.id.as_str() == id)
+    }
+
+    /// Whether its apps show who they are by a key, so that a client secret is one.
+    pub fn takes_client_keys(&self) -> bool {
+        let by_key =
+            |kind: &TokenKind| kind.oauth.as_ref().is_some_and(|oauth| oauth.client_auth == ClientAuth::PrivateKeyJwt);
+        self.kinds.iter().any(by_key)
     }
 
     /// Where the API is called with a token of `kind`, without a slash at the end.
@@ -120,9 +127,13 @@ impl Network {
 impl TokenKind {
     /// Whether the broker can check a token of this kind: there is a check, and nothing is needed for it that the broker does not have.
     pub fn is_probed(&self) -> bool {
-        let signed = [Binding::Dpop, Binding::OAuth1Signature];
         let complete = self.probe.as_ref().is_some_and(|probe| !probe.request.contains('{'));
-        complete && !signed.iter().any(|binding| self.bindings.contains(binding))
+        complete && !self.bindings.contains(&Binding::OAuth1Signature)
+    }
+
+    /// Whether its tokens are bound to a key, so that every call needs a proof.
+    pub fn is_bound(&self) -> bool {
+        self.bindings.contains(&Binding::Dpop)
     }
 
     /// The scopes that it needs for `purpose`; `None` where it can't serve it.

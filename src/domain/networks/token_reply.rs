@@ -16,6 +16,10 @@ const LONGEST_BODY: usize = 64 * 1024;
 const LONGEST_TOKEN: usize = 16 * 1024;
 /// No token lives longer than this, whatever a network says: 10 years.
 const LONGEST_LIFE: Duration = Duration::from_secs(315_576_000);
+/// A longer text names no account, in bytes.
+const LONGEST_SUBJECT: usize = 512;
+/// A longer text names nothing that was pushed, in bytes.
+const LONGEST_REQUEST_URI: usize = 2048;
 const MOST_SCOPES: usize = 256;
 const LONGEST_SCOPE: usize = 256;
 
@@ -31,6 +35,10 @@ pub struct TokenReply {
     pub refresh_life: Option<Duration>,
     /// The scopes that it has; `None`: not said, which means those that were asked for.
     pub scopes: Option<Vec<String>>,
+    /// Whose account it is (`sub`); `None`: not said.
+    pub subject: Option<String>,
+    /// Whether it is said to be bound to the key that proved the request (RFC 9449, section 5).
+    pub bound: bool,
 }
 
 /// Why a text is no such reply. Repeats nothing of it.
@@ -59,6 +67,10 @@ struct Raw {
     refresh_token_expires_in: Value,
     #[serde(default)]
     scope: Value,
+    #[serde(default)]
+    sub: Option<Text>,
+    #[serde(default)]
+    token_type: Value,
 }
 
 /// A text; anything else is as good as nothing.
@@ -86,7 +98,27 @@ pub fn read_token_reply(body: &[u8]) -> Result<TokenReply, TokenReplyError> {
         access_life: life(&raw.expires_in),
         refresh_life: life(&raw.refresh_token_expires_in),
         scopes: scopes(&raw.scope),
+        subject: raw.sub.and_then(subject),
+        bound: raw.token_type.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP")),
     })
+}
+
+fn subject(text: Text) -> Option<String> {
+    let Text::Is(text) = text else { return None };
+    let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    (clean && (1..=LONGEST_SUBJECT).contains(&text.len())).then_some(text)
+}
+
+/// Reads the reply to a pushed authorization request (RFC 9126, section 2.2): the name of what was pushed. `None`: it is none.
+pub fn read_pushed_reply(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Pushed {
+        request_uri: String,
+    }
+    let body = Some(body).filter(|body| body.len() <= LONGEST_BODY)?;
+    let Pushed { request_uri } = serde_json::from_slice(body).ok()?;
+    let clean = !request_uri.chars().any(|c| c.is_control() || c.is_whitespace());
+    (clean && (1..=LONGEST_REQUEST_URI).contains(&request_uri.len())).then_some(request_uri)
 }
 
 fn token(text: Text) -> Option<Secret> {
@@ -232,6 +264,25 @@ mod tests {
                 let told = life(&value);
                 prop_assert!(told.is_none_or(|told| told >= Duration::from_secs(1) && told <= LONGEST_LIFE));
             }
+        }
+    }
+
+    #[test]
+    fn it_is_said_whose_the_token_is_and_whether_it_is_bound() {
+        let said = read(&json!({ "access_token": "a", "token_type": "dpop", "sub": "did:plc:a" }));
+        assert_eq!((said.subject.as_deref(), said.bound), (Some("did:plc:a"), true));
+        for (kind, sub) in [(json!("bearer"), json!("")), (json!(7), json!("a b")), (json!(null), json!(["a"]))] {
+            let said = read(&json!({ "access_token": "a", "token_type": kind, "sub": sub }));
+            assert_eq!((said.subject, said.bound), (None, false));
+        }
+    }
+
+    #[test]
+    fn a_pushed_request_has_a_name() {
+        let named = |text: &str| read_pushed_reply(text.as_bytes());
+        assert_eq!(named(r#"{"request_uri":"urn:a:b","expires_in":90}"#).as_deref(), Some("urn:a:b"));
+        for bad in ["", "{}", r#"{"request_uri":""}"#, r#"{"request_uri":"a b"}"#, r#"{"request_uri":7}"#, "<html>"] {
+            assert_eq!(named(bad), None, "{bad}");
         }
     }
 }

@@ -48,7 +48,15 @@ fn token(access: Option<Duration>, refresh: Option<Duration>) -> Token {
 
 fn reply(refresh: Option<&str>, access_life: Option<Duration>, refresh_life: Option<Duration>) -> TokenReply {
     let refresh = refresh.map(|text| Secret::new(text.to_owned()));
-    TokenReply { access: Secret::new("new".to_owned()), refresh, access_life, refresh_life, scopes: None }
+    TokenReply {
+        access: Secret::new("new".to_owned()),
+        refresh,
+        access_life,
+        refresh_life,
+        scopes: None,
+        subject: None,
+        bound: false,
+    }
 }
 
 fn invalid(reason: Reason) -> TokenState {
@@ -80,8 +88,7 @@ fn each_family_has_its_time() {
         ("github", "oauth_app", Some(HOUR), None, None),
         ("x", "oauth1", None, None, None),
         ("xing", "partner", None, None, None),
-        // Its requests must be signed with a key that is not here.
-        ("bluesky", "user", Some(15 * MINUTE), None, None),
+        ("bluesky", "user", Some(15 * MINUTE), Some(90 * DAY), Some(5 * MINUTE)),
     ];
     for (network, of, access, refresh, expected) in cases {
         let due = due_at(&kind(network, of), &token(access, refresh), true, NOW, 0);

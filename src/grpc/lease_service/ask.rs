@@ -12,7 +12,7 @@ use crate::domain::networks::Purpose;
 use crate::grpc::convert::{from_duration, from_timestamp, name_in, purpose};
 use crate::grpc::pb;
 use crate::grpc::status::{FieldMistakes, Refusal};
-use crate::service::{AcquireLease, Answered, ReportUsage};
+use crate::service::{AcquireLease, Answered, ReportUsage, SignProof};
 
 const MOST_CALLS: i32 = 1_000_000;
 const MOST_KEYS: usize = 100;
@@ -26,6 +26,9 @@ const LONGEST_TTL: Duration = Duration::from_secs(3600);
 const MOST_HEADERS: usize = 64;
 const LONGEST_HEADER: usize = 8 * 1024;
 const LONGEST_BODY: usize = 64 * 1024;
+const LONGEST_METHOD: usize = 16;
+const LONGEST_URL: usize = 4096;
+const LONGEST_NONCE: usize = 512;
 
 /// What is asked for, and the lease of the answer as far as the request tells it.
 pub fn acquire(mut request: pb::AcquireLeaseRequest) -> Result<(AcquireLease, pb::Lease), Refusal> {
@@ -141,6 +144,23 @@ pub fn extend(request: pb::ExtendLeaseRequest) -> Result<(LeaseId, Option<Durati
         request_id(request.request_id, &mut mistakes);
     }
     finish(lease, ttl, mistakes)
+}
+
+/// The call that is to be proved, and the lease that it is made with.
+pub fn proof(request: pb::SignProofRequest) -> Result<(LeaseId, SignProof), Refusal> {
+    let mut mistakes = FieldMistakes::default();
+    let lease = lease("lease", &request.lease, &mut mistakes);
+    let pb::SignProofRequest { method, url, nonce, .. } = request;
+    if !(1..=LONGEST_METHOD).contains(&method.len()) || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        mistakes.note("method", "must be the method of HTTP in capitals, such as GET");
+    }
+    if url.is_empty() || url.len() > LONGEST_URL {
+        mistakes.note("url", "must be the whole address of the call, at most 4096 bytes");
+    }
+    if nonce.len() > LONGEST_NONCE || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
+        mistakes.note("nonce", "must be as the server sent it: at most 512 printable ASCII characters");
+    }
+    finish(lease, SignProof { method, url, nonce }, mistakes)
 }
 
 /// The lease in a field that holds nothing else.

@@ -97,6 +97,15 @@ impl LeaseService for LeaseServer {
         }
     }
 
+    async fn sign_proof(&self, request: Request<pb::SignProofRequest>) -> Answer<pb::SignProofResponse> {
+        let caller = authorize(&self.broker, &request, "LeaseService/SignProof")?;
+        let (lease, ask) = ask::proof(request.into_inner()).map_err(Refusal::status)?;
+        match self.broker.sign_proof(&caller, lease, ask).await {
+            Ok(proof) => Ok(Response::new(pb::SignProofResponse { proof })),
+            Err(error) => Err(refusals::of_proof(error).status()),
+        }
+    }
+
     async fn get_lease(&self, request: Request<pb::GetLeaseRequest>) -> Answer<pb::GetLeaseResponse> {
         let caller = authorize(&self.broker, &request, "LeaseService/GetLease")?;
         let lease = ask::lease_named("name", &request.into_inner().name).map_err(Refusal::status)?;

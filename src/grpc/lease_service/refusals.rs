@@ -11,7 +11,7 @@ use crate::domain::team::ScopeError;
 use crate::domain::token::Reason;
 use crate::grpc::pb::{ErrorReason, Lease};
 use crate::grpc::status::{Refusal, refuse};
-use crate::service::{AcquireError, AcquireLeaseError, LeaseCallError, ListLeasesError};
+use crate::service::{AcquireError, AcquireLeaseError, LeaseCallError, ListLeasesError, ProofError};
 
 /// How long to wait where the broker has too much to do.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -33,9 +33,6 @@ pub fn of_acquire(error: AcquireLeaseError, asked: &Lease, now: Timestamp) -> Re
         }
         AcquireLeaseError::KindNotServed { operation, kind } => {
             wrong(ErrorReason::KindNotServed).with("operation", operation).with("kind", kind)
-        }
-        AcquireLeaseError::NotLeasable(kind) => {
-            wrong(ErrorReason::KindNotServed).with("operation", &asked.operation).with("kind", kind)
         }
         AcquireLeaseError::PurposeNotServed { network, operation, purpose, .. } => wrong(ErrorReason::PurposeNotServed)
             .with("network", network)
@@ -132,6 +129,21 @@ fn what_to_do(reason: Reason) -> &'static str {
             "its stored secret does not open any more; have the person connect again, and an operator run the doctor"
         }
         Reason::NotAccepted => "the network does not accept it and does not say why; have the person connect again",
+    }
+}
+
+/// Why no proof was signed.
+pub fn of_proof(error: ProofError) -> Refusal {
+    let message = error.to_string();
+    match error {
+        ProofError::Lease(error) => of_call(error),
+        ProofError::TooLate(_) => refuse(Code::FailedPrecondition, ErrorReason::LeaseExpired, message),
+        ProofError::NotBound(_) => refuse(Code::FailedPrecondition, ErrorReason::ProofNotNeeded, message),
+        ProofError::Forgotten(_) => refuse(Code::FailedPrecondition, ErrorReason::ProofKeyForgotten, message),
+        ProofError::OtherServer { server } => {
+            refuse(Code::InvalidArgument, ErrorReason::ProofServer, message).with("server", server).field("url")
+        }
+        ProofError::Random => refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::domain::lease::LeaseState;
-use crate::domain::networks::Network;
+use crate::domain::networks::{Network, TokenKind};
 use crate::domain::pool::{LeaseView, Verdict};
 use crate::domain::token::Reason;
 use crate::grpc::convert::{from_purpose, optional_timestamp};
@@ -20,7 +20,8 @@ pub fn leased(lease: pb::Lease, leased: LeasedToken, caller: &Caller) -> pb::Lea
         kind: leased.kind.to_string(),
         profile: leased.profile.as_deref().unwrap_or_default().to_owned(),
         request_parameters: leased.parameters,
-        api_base: leased.network.api_base_for(leased.kind.as_str()).to_owned(),
+        api_base: leased.api_base,
+        proof_required: leased.is_bound,
         grants: leased.grants.into_iter().map(grant).collect(),
         calls_granted: calls(leased.calls),
         calls_left: calls(leased.calls_left),
@@ -43,15 +44,16 @@ fn class_name(class: crate::base::ids::ClassId) -> String {
 
 /// A lease as people see it: without its access token. `network`: its network's entry, if the catalogue still has it.
 pub fn record(record: LeaseRecord, network: Option<&Network>) -> pb::Lease {
-    let LeaseRecord { lease, ended_at, kind, calls_granted, calls_left } = record;
+    let LeaseRecord { lease, ended_at, kind, calls_granted, calls_left, server } = record;
     let costs =
         network.and_then(|network| network.operation(lease.operation.as_str())).map(|operation| &operation.costs);
     let grants = costs.into_iter().flatten().map(|cost| pb::Grant {
         credit_class: cost.class.to_string(),
         credits: saturated(cost.units.saturating_mul(calls_granted)),
     });
-    let api_base =
-        network.map(|network| network.api_base_for(kind.as_ref().map_or("", |kind| kind.as_str())).to_owned());
+    let named = kind.as_ref().map_or("", |kind| kind.as_str());
+    let api_base = server.or_else(|| network.map(|network| network.api_base_for(named).to_owned()));
+    let is_bound = network.and_then(|network| network.kind(named)).is_some_and(TokenKind::is_bound);
     let state = match lease.state {
         LeaseState::Open => pb::LeaseState::Active,
         LeaseState::Released => pb::LeaseState::Released,
@@ -82,6 +84,7 @@ pub fn record(record: LeaseRecord, network: Option<&Network>) -> pb::Lease {
         create_time: at(lease.opened_at),
         state: state.into(),
         end_time: optional_timestamp(ended_at),
+        proof_required: is_bound,
     }
 }
 

@@ -205,6 +205,7 @@ impl Bench {
             token: token.clone(),
             sealed_access: sealed_access.clone(),
             sealed_refresh: None,
+            sealed_key: None,
             renewal: StoredRenewal::default(),
         };
         let new = NewToken { stored, given_refresh: None, consent: None, trail: event("token.add").into() };

@@ -28,6 +28,8 @@ pub fn read_parent(parent: &str, mistakes: &mut FieldMistakes) -> Option<Option<
     }
 }
 
+const ONE_OF_BOTH: &str = "takes the place of a client secret: give one of the two";
+
 /// An app to make.
 pub fn read_create(request: &pb::CreateAppRequest, mistakes: &mut FieldMistakes) -> Option<CreateApp> {
     let network = name_in("parent", "networks", &request.parent, mistakes);
@@ -38,8 +40,12 @@ pub fn read_create(request: &pb::CreateAppRequest, mistakes: &mut FieldMistakes)
         client_id: Some(client_id(&app, mistakes)),
         client_secret: client_secret(&app, mistakes).map(Some),
         facts: Some(facts("app.facts", &app.facts, mistakes)),
+        generate_key: request.generate_key,
         ..UpdateApp::default()
     };
+    if said.generate_key && said.client_secret.is_some() {
+        mistakes.note("generate_key", ONE_OF_BOTH);
+    }
     Some(CreateApp { network: network?, id: id?, said })
 }
 
@@ -52,8 +58,13 @@ pub fn read_change(
     let named = read_app_name("app.name", &app.name, mistakes);
     let known = ["display_name", "client_id", "client_secret", "facts"];
     let given = facts("app.facts", &app.facts, mistakes);
-    let mut change = UpdateApp::default();
-    for path in mask(request.update_mask.as_ref(), &known, &["facts"], mistakes) {
+    let mut change = UpdateApp { generate_key: request.generate_key, ..UpdateApp::default() };
+    let is_empty = request.update_mask.as_ref().is_none_or(|mask| mask.paths.is_empty());
+    let paths = match request.generate_key && is_empty {
+        true => Vec::new(),
+        false => mask(request.update_mask.as_ref(), &known, &["facts"], mistakes),
+    };
+    for path in paths {
         match path.as_str() {
             "display_name" => change.display_name = Some(display_name(&app, mistakes)),
             "client_id" => change.client_id = Some(client_id(&app, mistakes)),
@@ -65,6 +76,9 @@ pub fn read_change(
                 }
             }
         }
+    }
+    if change.generate_key && change.client_secret.is_some() {
+        mistakes.note("generate_key", ONE_OF_BOTH);
     }
     let (network, app) = named?;
     Some((network, app, change))
@@ -94,8 +108,16 @@ fn client_id(app: &pb::App, mistakes: &mut FieldMistakes) -> String {
 
 fn client_secret(app: &pb::App, mistakes: &mut FieldMistakes) -> Option<Secret> {
     let secret = &app.client_secret;
-    if secret.len() > CLIENT_SECRET || secret.chars().any(|c| c.is_control() || c == ' ') {
-        mistakes.note("app.client_secret", "must have at most 4096 bytes, without spaces and line breaks");
+    let is_pem = secret.starts_with("-----BEGIN ");
+    let is_foreign = |c: char| match c {
+        ' ' | '\n' | '\r' => !is_pem,
+        c => c.is_control(),
+    };
+    if secret.len() > CLIENT_SECRET || secret.chars().any(is_foreign) {
+        mistakes.note(
+            "app.client_secret",
+            "must have at most 4096 bytes, without spaces and line breaks unless it is a key in PEM",
+        );
     }
     (!secret.is_empty()).then(|| Secret::new(secret.clone()))
 }

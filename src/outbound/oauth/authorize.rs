@@ -1,13 +1,20 @@
-//! Where a person's browser is sent to give consent (RFC 6749, section 4.1.1; RFC 7636).
+//! Where a person's browser is sent to give consent (RFC 6749, section 4.1.1; RFC 7636), with what is asked or, where that was pushed before, with
+//! its name.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use url::Url;
+use url::form_urlencoded::Serializer;
 
 use crate::base::secret::Secret;
-use crate::domain::networks::{OAuth, Pkce};
+use crate::domain::networks::{ClientAuth, OAuth, Pkce};
+use crate::outbound::http::NetworkRequest;
+use crate::outbound::oauth::request::{basic, signed_by};
+use crate::outbound::oauth::{Bond, Client};
 
 /// What is asked of a person.
 pub struct AuthorizationRequest<'a> {
@@ -48,6 +55,36 @@ pub fn authorization_url(oauth: &OAuth, ask: &AuthorizationRequest<'_>) -> Optio
     };
     let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (own_name(name), value.into_owned())).collect();
     url.query_pairs_mut().clear().extend_pairs(pairs);
+    Some(url)
+}
+
+/// The request that pushes what is asked to the authorization server (RFC 9126), proved by the session's key where there is one; `None` where
+/// the entry of the network has no place for it, or the client can't show who it is.
+pub fn pushed_request(
+    oauth: &OAuth,
+    client: &Client,
+    ask: &AuthorizationRequest<'_>,
+    bond: Option<&Arc<Bond>>,
+) -> Option<NetworkRequest> {
+    let asked = authorization_url(oauth, ask)?;
+    let mut form = Serializer::new(String::new());
+    form.extend_pairs(asked.query_pairs());
+    let request = http::Request::post(oauth.pushed_url.as_ref()?).header(ACCEPT, "application/json");
+    let mut request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    match (oauth.client_auth, &client.secret) {
+        (ClientAuth::Basic, Some(secret)) => request = request.header(AUTHORIZATION, basic(&client.id, secret)),
+        (ClientAuth::Post, Some(secret)) => drop(form.append_pair("client_secret", secret.expose())),
+        _ => {}
+    }
+    let request = request.body(form.finish().into_bytes()).ok().map(NetworkRequest::of)?;
+    signed_by(oauth, client, bond, request)
+}
+
+/// Where the browser is sent after that.
+pub fn pushed_url(oauth: &OAuth, client_id: &str, request_uri: &str) -> Option<Url> {
+    let mut url = Url::parse(oauth.authorize_url.as_ref()?).ok()?;
+    let pairs = [(oauth.client_id_parameter.as_str(), client_id), ("request_uri", request_uri)];
+    url.query_pairs_mut().extend_pairs(pairs);
     Some(url)
 }
 

@@ -1,6 +1,7 @@
 //! The request that checks a token: a call with it, or a question about it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -8,7 +9,7 @@ use url::form_urlencoded::Serializer;
 use crate::base::secret::Secret;
 use crate::domain::networks::{AskedBy, Introspection, Probe};
 use crate::outbound::http::NetworkRequest;
-use crate::outbound::oauth::Client;
+use crate::outbound::oauth::{Bond, Client};
 
 /// What a check shows.
 pub struct ProbeCredential<'a> {
@@ -18,6 +19,8 @@ pub struct ProbeCredential<'a> {
     pub access: &'a Secret,
     /// What a call with it must carry beside it.
     pub parameters: &'a BTreeMap<String, String>,
+    /// The key that it is bound to, if it is.
+    pub bond: Option<&'a Arc<Bond>>,
 }
 
 /// Whether the client must be known to ask.
@@ -25,15 +28,15 @@ pub fn probe_needs_client(probe: &Probe) -> bool {
     probe.introspection.as_ref().is_some_and(|introspection| introspection.asked_by != AskedBy::Anybody)
 }
 
-/// The request that checks a token; `None` if it can't be made with what is here.
-pub fn probe(probe: &Probe, with: &ProbeCredential<'_>) -> Option<NetworkRequest> {
+/// The request that checks a token of a kind that is called below `base`; `None` if it can't be made with what is here.
+pub fn probe(probe: &Probe, base: &str, with: &ProbeCredential<'_>) -> Option<NetworkRequest> {
     let (method, url) = probe.method_and_url()?;
     let mut url = Url::parse(url).ok()?;
     let Some(introspection) = &probe.introspection else {
         if !with.parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(with.parameters);
         }
-        return NetworkRequest::read(url.as_str(), with.access);
+        return NetworkRequest::read_with(base, url.as_str(), with.access, with.bond);
     };
     let asked = asked(introspection, with)?;
     let request = http::Request::builder().method(method).header(http::header::ACCEPT, "application/json");
@@ -93,8 +96,8 @@ mod tests {
         for (network, kind, expected) in cases {
             let kind = catalogue.network(network).unwrap().kind(kind).unwrap();
             let (access, parameters) = (secret("a/1"), BTreeMap::new());
-            let with = ProbeCredential { client: &client, access: &access, parameters: &parameters };
-            assert_eq!(probe(kind.probe.as_ref().unwrap(), &with).unwrap().shown(), expected);
+            let with = ProbeCredential { client: &client, access: &access, parameters: &parameters, bond: None };
+            assert_eq!(probe(kind.probe.as_ref().unwrap(), "", &with).unwrap().shown(), expected);
         }
     }
 }

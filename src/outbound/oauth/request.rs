@@ -4,6 +4,7 @@
 //! renews itself is asked where its entry says: at the token endpoint by an extension grant (section 4.5), elsewhere by a `GET`.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,7 @@ use url::form_urlencoded::{Serializer, byte_serialize, parse};
 use crate::base::secret::Secret;
 use crate::domain::networks::{ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, TokenKind};
 use crate::outbound::http::NetworkRequest;
+use crate::outbound::oauth::{Assertion, Bond};
 
 /// Our registration at a network, as a request shows it.
 pub struct Client {
@@ -32,6 +34,8 @@ pub struct Credential {
     pub access: Secret,
     /// The refresh token, if there is one.
     pub refresh: Option<Secret>,
+    /// The key that both are bound to, if they are.
+    pub bond: Option<Arc<Bond>>,
 }
 
 /// A code that a person brought back.
@@ -42,13 +46,18 @@ pub struct Redemption<'a> {
     pub verifier: &'a Secret,
     /// The redirect URI of its request.
     pub redirect_uri: &'a str,
+    /// The key that its tokens will be bound to, if they will.
+    pub bond: Option<&'a Arc<Bond>>,
 }
 
 /// The request that renews a token of `kind`; `None` if it can't be renewed with what is here.
 pub fn renewal(kind: &TokenKind, client: &Client, credential: &Credential) -> Option<NetworkRequest> {
     let oauth = kind.oauth.as_ref()?;
+    if kind.is_bound() && credential.bond.is_none() {
+        return None;
+    }
     match &kind.renewal {
-        Renewal::RefreshToken { .. } => refresh(oauth, client, credential.refresh.as_ref()?),
+        Renewal::RefreshToken { .. } => refresh(oauth, client, credential),
         Renewal::SelfRenewing { grant_type, .. } if is_grant(oauth) => {
             extension_grant(oauth, client, grant_type, &credential.access)
         }
@@ -68,7 +77,7 @@ pub fn needs_client(kind: &TokenKind) -> bool {
     }
 }
 
-/// The request that redeems a code; `None` where clients must sign an assertion.
+/// The request that redeems a code; `None` where the client can't show who it is.
 pub fn redemption(oauth: &OAuth, client: &Client, code: &Redemption<'_>) -> Option<NetworkRequest> {
     let made = made(oauth, client)?;
     let back = RedirectUrl::new(code.redirect_uri.to_owned()).ok()?;
@@ -77,7 +86,8 @@ pub fn redemption(oauth: &OAuth, client: &Client, code: &Redemption<'_>) -> Opti
     if oauth.pkce != Pkce::Unsupported {
         request = request.set_pkce_verifier(PkceCodeVerifier::new(code.verifier.expose().to_owned()));
     }
-    Some(departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned))
+    let request = departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned);
+    signed_by(oauth, client, code.bond, request)
 }
 
 /// The request that changes a short-lived token for a long-lived one; `None` where the network has no such exchange.
@@ -108,16 +118,32 @@ pub fn revocation(oauth: &OAuth, client: &Client, credential: &Credential, perso
     let request = made.revoke_token(token).ok()?;
     let mut taken = taken(|take| drop(request.request(take)))?;
     *taken.uri_mut() = oauth.revoke_url.as_ref()?.parse().ok()?;
-    Some(departed(oauth, taken, str::to_owned))
+    signed_by(oauth, client, credential.bond.as_ref(), departed(oauth, taken, str::to_owned))
 }
 
-fn refresh(oauth: &OAuth, client: &Client, refresh: &Secret) -> Option<NetworkRequest> {
-    let (made, token) = (made(oauth, client)?, RefreshToken::new(refresh.expose().to_owned()));
+fn refresh(oauth: &OAuth, client: &Client, credential: &Credential) -> Option<NetworkRequest> {
+    let (made, token) = (made(oauth, client)?, RefreshToken::new(credential.refresh.as_ref()?.expose().to_owned()));
     let mut request = made.exchange_refresh_token(&token);
     if oauth.quirks.contains(&OAuthQuirk::ContinuousRefresh) {
         request = request.add_extra_param("continuous_refresh", "true");
     }
-    Some(departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned))
+    let request = departed(oauth, taken(|take| drop(request.request(take)))?, str::to_owned);
+    signed_by(oauth, client, credential.bond.as_ref(), request)
+}
+
+/// The request with what is signed when it is sent: the app's assertion where its network wants one, and the proof of a session's key.
+pub(super) fn signed_by(
+    oauth: &OAuth,
+    client: &Client,
+    bond: Option<&Arc<Bond>>,
+    request: NetworkRequest,
+) -> Option<NetworkRequest> {
+    let asserts = oauth.client_auth == ClientAuth::PrivateKeyJwt;
+    let assertion = match asserts {
+        true => Some(Assertion::of(oauth, &client.id, client.secret.as_ref()?)?),
+        false => None,
+    };
+    Some(request.asserted(assertion).proved(bond, None))
 }
 
 /// A token is shown as a refresh token would be, under the name of the grant.
@@ -146,13 +172,18 @@ fn by_delete(url: &str, client: &Client, credential: &Credential, person: &str) 
     let (authorization, body) = match of_person {
         true => (format!("Bearer {}", credential.access.expose()), Vec::new()),
         false => {
-            let pair = format!("{}:{}", segment(&client.id), segment(client.secret.as_ref()?.expose()));
             let body = serde_json::json!({ "access_token": credential.access.expose() });
-            (format!("Basic {}", STANDARD.encode(pair)), body.to_string().into_bytes())
+            (basic(&client.id, client.secret.as_ref()?), body.to_string().into_bytes())
         }
     };
     let request = request.header(http::header::AUTHORIZATION, authorization);
     request.body(body).ok().map(NetworkRequest::of)
+}
+
+/// The client in a header of HTTP Basic.
+pub(super) fn basic(id: &str, secret: &Secret) -> String {
+    let coded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", coded(id), coded(secret.expose()))))
 }
 
 fn is_grant(oauth: &OAuth) -> bool {
@@ -161,16 +192,17 @@ fn is_grant(oauth: &OAuth) -> bool {
 
 type Made = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// A client of the crate. One without a secret shows its id only.
+/// A client of the crate. One without a secret shows its id only, and so does one that signs an assertion.
 fn made(oauth: &OAuth, client: &Client) -> Option<Made> {
     let auth_type = match oauth.client_auth {
         ClientAuth::Basic => AuthType::BasicAuth,
-        ClientAuth::Post => AuthType::RequestBody,
-        ClientAuth::PrivateKeyJwt | ClientAuth::OAuth1 => return None,
+        ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
+        ClientAuth::OAuth1 => return None,
     };
     let made = BasicClient::new(ClientId::new(client.id.clone())).set_auth_type(auth_type);
     let made = made.set_token_uri(TokenUrl::new(oauth.token_url.clone()).ok()?);
-    Some(match &client.secret {
+    let shown = client.secret.as_ref().filter(|_| oauth.client_auth != ClientAuth::PrivateKeyJwt);
+    Some(match shown {
         Some(secret) => made.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
         None => made,
     })
@@ -233,7 +265,7 @@ mod tests {
     fn request(network: &str, kind: &str, client_secret: Option<&str>) -> NetworkRequest {
         let catalogue = Catalogue::embedded();
         let client = Client { id: "id:1".to_owned(), secret: client_secret.map(secret) };
-        let credential = Credential { access: secret("a/1"), refresh: Some(secret("r 1")) };
+        let credential = Credential { access: secret("a/1"), refresh: Some(secret("r 1")), bond: None };
         renewal(catalogue.network(network).unwrap().kind(kind).unwrap(), &client, &credential).unwrap()
     }
 
@@ -310,7 +342,7 @@ mod tests {
         for (network, kind, expected) in cases {
             let client = Client { id: "id:1".to_owned(), secret: Some(secret("s/1")) };
             let refresh = (network == "x").then(|| secret("r 1"));
-            let credential = Credential { access: secret("a/1"), refresh };
+            let credential = Credential { access: secret("a/1"), refresh, bond: None };
             let oauth = catalogue.network(network).unwrap().kind(kind).unwrap().oauth.as_ref().unwrap();
             assert_eq!(revocation(oauth, &client, &credential, "ann/1").unwrap().shown(), expected);
             if network == "facebook" {
@@ -331,7 +363,8 @@ mod tests {
         let cases =
             [("facebook", "page"), ("mastodon", "user"), ("x", "oauth1"), ("bluesky", "user"), ("reddit", "user")];
         for (network, kind) in cases {
-            let credential = Credential { access: secret("a"), refresh: (network != "reddit").then(|| secret("r")) };
+            let credential =
+                Credential { access: secret("a"), refresh: (network != "reddit").then(|| secret("r")), bond: None };
             let kind = catalogue.network(network).unwrap().kind(kind).unwrap();
             assert!(renewal(kind, &client, &credential).is_none(), "{network}");
         }

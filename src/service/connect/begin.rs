@@ -1,4 +1,4 @@
-//! A browser comes with a connect link, and is sent to the network.
+//! A browser comes with a connect link, and is sent to the network, which may want to be told before what is asked.
 
 use url::Url;
 
@@ -6,10 +6,13 @@ use crate::base::ids::ConnectionId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, StageError, consent_of, scopes_to_ask};
 use crate::domain::consent;
-use crate::outbound::oauth::{AuthorizationRequest, authorization_url};
-use crate::service::Broker;
+use crate::domain::networks::{Answer, ErrorClass, Network, classify_renewal, read_pushed_reply};
+use crate::outbound::http::{NetworkAnswer, NetworkRequest};
+use crate::outbound::oauth::{AuthorizationRequest, Bond, Client, authorization_url, pushed_request, pushed_url};
 use crate::service::connect::visitor::must_be_granter;
+use crate::service::connect::waiting::Waiting;
 use crate::service::connect::{ConnectError, Mark, Visitor, random_text};
+use crate::service::{Broker, Caller};
 use crate::store::StoredConnection;
 
 /// What a browser shows to be let on.
@@ -49,7 +52,7 @@ impl Broker {
     }
 
     /// Binds the connection to the browser and to who is signed in there, and says where it is to go. `text_version`: the text that was shown
-    /// and agreed to.
+    /// and agreed to. Can't be cancelled by the browser.
     pub async fn begin_connection(
         &self,
         offer: Offer<'_>,
@@ -64,40 +67,85 @@ impl Broker {
         let until = (now + self.config.connections.consent_lifetime).min(stored.connection.ends_at);
         let connection =
             stored.connection.clone().ask(now, until, text_version, visitor.member_for(&stored.connection))?;
-        let (state, verifier) = (random_text()?, random_text()?);
         let browser = match &visitor.browser {
             Some(known) => Secret::new(known.expose().to_owned()),
             None => random_text()?,
         };
-        let url = self.consent_url(&connection, &state, &verifier)?;
+        let (broker, caller, id) = (self.clone(), visitor.caller(), connection.id);
+        let sent = self.finish(async move { broker.send_away(&caller, &stored, connection, browser).await }).await;
+        sent.unwrap_or(Err(ConnectError::Contended(id)))
+    }
+
+    async fn send_away(
+        &self,
+        caller: &Caller,
+        stored: &StoredConnection,
+        connection: Connection,
+        browser: Secret,
+    ) -> Result<SentAway, ConnectError> {
+        let state = random_text()?;
+        let (url, waiting) = self.consent_url(&connection, &state).await?;
         self.ensure_data_key(&connection.team).await?;
         let next = StoredConnection {
             browser_hash: Some(self.mark_hash(Mark::Browser, browser.expose())),
             state_hash: Some(self.mark_hash(Mark::State, state.expose())),
-            sealed: Some(self.seal_for(&connection, &verifier)?),
+            sealed: Some(self.seal_for(&connection, &waiting.text())?),
             connection,
             ..stored.clone()
         };
-        let gives_back = self.given_back(&stored);
-        self.step(&visitor.caller(), "connection.ask", next, gives_back).await?;
+        let gives_back = self.given_back(stored);
+        self.step(caller, "connection.ask", next, gives_back).await?;
         Ok(SentAway { url, browser })
     }
 
-    fn consent_url(&self, connection: &Connection, state: &Secret, verifier: &Secret) -> Result<Url, ConnectError> {
+    /// Where the browser is to go, and what waits for its return.
+    async fn consent_url(&self, connection: &Connection, state: &Secret) -> Result<(Url, Waiting), ConnectError> {
         let Connection { network, kind, app, purposes, scopes, .. } = connection;
         let gone = || ConnectError::Stage(StageError::Ended("its network left the catalogue"));
         let found = self.catalogue.network(network.as_str()).ok_or_else(gone)?;
         let kind = found.kind(kind.as_str()).ok_or_else(gone)?;
         let no = |why| ConnectError::NotConnectable { network: network.clone(), kind: kind.id.clone(), why };
         let (granted, oauth) = consent_of(found, kind).map_err(no)?;
-        let (client_id, _) = self.client_of(network, app)?;
+        let (id, secret) = self.client_of(network, app)?;
+        let client = Client { id, secret };
+        let bond = if granted.is_bound() { Some(Bond::make()?) } else { None };
+        let waiting = Waiting { verifier: random_text()?, bond };
         let ask = AuthorizationRequest {
-            client_id: &client_id,
+            client_id: &client.id,
             redirect_uri: &self.redirect_uri(network)?,
             state,
-            verifier,
+            verifier: &waiting.verifier,
             scopes: &scopes_to_ask(granted, kind, *purposes, scopes),
         };
-        authorization_url(oauth, &ask).ok_or_else(gone)
+        let url = match &oauth.pushed_url {
+            None => authorization_url(oauth, &ask),
+            Some(_) => {
+                let request = pushed_request(oauth, &client, &ask, waiting.bond.as_ref());
+                let request =
+                    request.ok_or_else(|| ConnectError::NoClientKey { network: network.clone(), app: app.clone() })?;
+                pushed_url(oauth, &client.id, &self.push(found, &request).await?)
+            }
+        };
+        Ok((url.ok_or_else(gone)?, waiting))
+    }
+
+    /// Tells a network what is asked; by what name it knows it from then on.
+    async fn push(&self, network: &Network, request: &NetworkRequest) -> Result<String, ConnectError> {
+        let refused = |why: String| ConnectError::NotPushed { network: network.display_name.clone(), why };
+        let again = "open the connect link again in some minutes";
+        let answer = self.renewals.network().ask(request).await;
+        let NetworkAnswer { status, headers, body } = answer.map_err(|error| refused(format!("{error}; {again}")))?;
+        if (200..300).contains(&status) {
+            return read_pushed_reply(&body).ok_or_else(|| refused(format!("its answer can't be read; {again}")));
+        }
+        let said = classify_renewal(network, &Answer { status, headers: &headers, body: &body });
+        tracing::warn!(network = %network.id, status, class = ?said.class, "a network did not take a pushed authorization request");
+        Err(refused(match said.class {
+            ErrorClass::Transient | ErrorClass::RetryWithNonce => format!("it answered {status}; {again}"),
+            _ => format!(
+                "it answered {status}. An operator must look at the app: the network reads its document at its client id, which must be reachable from \
+                 there and name this key and redirect address"
+            ),
+        }))
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
 use crate::domain::networks::{OAuth, OAuthQuirk};
 use crate::service::connect::redeem::{Subject, Unkept};
 use crate::service::connect::visitor::must_be_granter;
+use crate::service::connect::waiting::Waiting;
 use crate::service::connect::{ConnectError, Mark, Visitor};
 use crate::service::{Broker, Caller};
 use crate::store::StoredConnection;
@@ -90,7 +91,11 @@ impl Broker {
         let found = self.catalogue.network(redeeming.network.as_str()).ok_or_else(gone)?.clone();
         let kind = found.kind(redeeming.kind.as_str()).ok_or_else(gone)?;
         let (granted, oauth) = consent_of(&found, kind).map_err(|_| gone())?;
-        let verifier = self.open_for(&stored)?;
+        let unreadable = || {
+            let why = "it was written by another version; open the connect link again";
+            ConnectError::Sealed(why.to_owned())
+        };
+        let waiting = Waiting::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
         let next = StoredConnection { connection: redeeming, sealed: None, ..stored };
         // The state is spent before anything else is done: an answer that comes twice is used once.
         match self.step(caller, "connection.answer", next.clone(), None).await {
@@ -100,7 +105,7 @@ impl Broker {
         let outcome = match code_of(oauth, &found.display_name, query) {
             Ok(code) => {
                 let of = Subject { connection: &next.connection, network: &found, kind, granted, oauth };
-                self.redeem(of, &code, &verifier).await
+                self.redeem(of, &code, &waiting).await
             }
             Err(problem) => Err(Unkept { problem, grant: None }),
         };
@@ -132,13 +137,16 @@ impl Broker {
     }
 }
 
-/// The code, unless the network says no, or somebody else speaks in its name.
+/// The code, unless the network says no, or somebody else speaks in its name. Where accounts live on many servers (`did_directory`), who answers
+/// must be said.
 fn code_of(oauth: &OAuth, network: &str, query: CallbackQuery) -> Result<Secret, Problem> {
-    if let Some(issuer) = &query.issuer
-        && !is_issuer(oauth, issuer)
-    {
+    let strange = match &query.issuer {
+        Some(issuer) => (!is_issuer(oauth, issuer)).then_some("says that it comes from somebody else than"),
+        None => oauth.did_directory.as_ref().map(|_| "does not say that it comes from"),
+    };
+    if let Some(says) = strange {
         let message = format!(
-            "The answer says that it comes from somebody else than {network}. Nothing was connected. Open the connect link again; if it \
+            "The answer {says} {network}. Nothing was connected. Open the connect link again; if it \
              happens again, tell whoever sent it."
         );
         return Err(Problem { kind: ProblemKind::NetworkRefused, message });

@@ -123,20 +123,21 @@ impl Broker {
             return Ok(vec![Wanted {
                 token: one,
                 profiles: chosen.iter().map(|one| one.id.clone()).collect(),
+                bond: grant.bond(),
                 healed,
             }]);
         }
         let own = |profile: &&Profile| {
             let access = grant.of_profiles.get(&profile.id)?;
             let one = token(kind, access, &profile.name);
-            Some(Wanted { token: one, profiles: vec![profile.id.clone()], healed })
+            Some(Wanted { token: one, profiles: vec![profile.id.clone()], bond: None, healed })
         };
         let mut wanted: Vec<_> = chosen.iter().filter_map(own).collect();
         if self.config.connections.keep_user_tokens {
             let mut parent = token(granted, &grant.access, &found.name);
             // It is kept to derive from: for no purpose of collecting.
             parent.purposes = derives(granted);
-            wanted.push(Wanted { token: parent, profiles: Vec::new(), healed: None });
+            wanted.push(Wanted { token: parent, profiles: Vec::new(), bond: grant.bond(), healed: None });
         }
         Ok(wanted)
     }

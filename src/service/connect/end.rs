@@ -89,8 +89,11 @@ impl Broker {
             kind: granted.id.clone(),
             person: person.to_owned(),
         };
-        let credential =
-            Credential { access: Secret::new(grant.access.clone()), refresh: grant.refresh.clone().map(Secret::new) };
+        let credential = Credential {
+            access: Secret::new(grant.access.clone()),
+            refresh: grant.refresh.clone().map(Secret::new),
+            bond: grant.bond(),
+        };
         Some(self.queued_revocation(of, &credential))
     }
 }

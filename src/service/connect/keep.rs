@@ -3,12 +3,15 @@
 //! One grant of one team is one record, by whichever member it is given and however often. Another team that is given the same has a record
 //! of its own, which draws from the same person's and profile's limits: the network keeps these by account, and so do the pools.
 
+use std::sync::Arc;
+
 use crate::base::ids::{EventId, MemberId, TokenId};
 use crate::domain::connection::Connection;
 use crate::domain::consent::Consent;
 use crate::domain::networks::{Purposes, Renewal};
 use crate::domain::notice::{Event, Fact};
 use crate::domain::token::{Token, TokenState};
+use crate::outbound::oauth::Bond;
 use crate::service::connect::{ConnectError, name_of};
 use crate::service::tokens::{ATTEMPTS, AddToken, TokenError, UNKNOWN_PERSON};
 use crate::service::{Broker, Caller};
@@ -22,6 +25,8 @@ pub(super) struct Wanted {
     pub token: AddToken,
     /// The profiles that it speaks for.
     pub profiles: Vec<String>,
+    /// The key that it is bound to.
+    pub bond: Option<Arc<Bond>>,
     /// The token that it heals.
     pub healed: Option<TokenId>,
 }
@@ -31,6 +36,7 @@ pub(super) struct Wanted {
 struct Kept<'a> {
     connection: &'a Connection,
     given: &'a AddToken,
+    bond: Option<&'a Bond>,
     agreed: &'a Consent,
 }
 
@@ -57,7 +63,7 @@ impl Broker {
             text_version: connection.text_version.clone(),
             member: granter,
         };
-        let kept = Kept { connection, given: &wanted.token, agreed: &agreed };
+        let kept = Kept { connection, given: &wanted.token, bond: wanted.bond.as_deref(), agreed: &agreed };
         for _ in 0..ATTEMPTS {
             let held = match wanted.healed {
                 Some(id) => Some(id),
@@ -97,14 +103,14 @@ impl Broker {
     async fn heal(
         &self,
         caller: &Caller,
-        Kept { connection, given, agreed }: Kept<'_>,
+        Kept { connection, given, bond, agreed }: Kept<'_>,
         id: TokenId,
         new: &Token,
     ) -> Result<Option<TokenId>, ConnectError> {
         let _changes = self.changes.token(id).await;
         let before = self.stored_token(&connection.team, id).await?.token;
         let token = healed(&before, new);
-        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref())?;
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), bond)?;
         let access = sealed.access.clone();
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let mut audit = self.token_added(caller, &token);
@@ -141,17 +147,16 @@ impl Broker {
     async fn insert_connected(
         &self,
         caller: &Caller,
-        Kept { connection, given, agreed }: Kept<'_>,
+        Kept { connection, given, bond, agreed }: Kept<'_>,
         new: &StoredToken,
     ) -> Result<Option<TokenId>, ConnectError> {
         let token = new.token.clone();
         let _changes = self.changes.token(token.id).await;
-        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref())?;
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), bond)?;
         let mut audit = self.token_added(caller, &token);
         audit.action = "token.connect";
         audit.detail = format!("{} {}", audit.detail, kept_by(connection));
-        let renewal = crate::store::StoredRenewal { due_at: sealed.renew_at, ..Default::default() };
-        let stored = StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh, renewal };
+        let stored = sealed.stored_with(token);
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let trail = Trail::from(audit).telling([self.connected_event(connection, &stored.token, false)]);
         let kept = NewToken { stored: stored.clone(), given_refresh, consent: Some(agreed.clone()), trail };

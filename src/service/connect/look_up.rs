@@ -1,11 +1,14 @@
 //! The network is asked whose a new token is: the account, its profiles and the person's roles there. What is asked, and where the answer
 //! stands, the catalogue says.
 
+use std::sync::Arc;
+
 use crate::base::ids::AppId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles};
 use crate::domain::networks::{AccountLookup, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
+use crate::outbound::oauth::Bond;
 use crate::service::Broker;
 use crate::service::connect::redeem::{Grant, Subject};
 use crate::service::tokens::UNKNOWN_PERSON;
@@ -24,19 +27,39 @@ pub(in crate::service) struct Asking<'n> {
     pub app: &'n AppId,
 }
 
+/// A token with what its calls need beside it.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct Access<'a> {
+    /// The access token.
+    pub token: &'a Secret,
+    /// The key that it is bound to.
+    pub bond: Option<&'a Arc<Bond>>,
+}
+
+impl<'a> Access<'a> {
+    /// One that is bound to no key.
+    pub(in crate::service) fn free(token: &'a Secret) -> Self {
+        Self { token, bond: None }
+    }
+}
+
 impl Broker {
     /// Finds who gave consent, and which profiles can be connected: as far as it comes, where there is a problem. Tokens of profiles are put
     /// into `grant`.
     pub(super) async fn look_up(
         &self,
         of: Subject<'_>,
-        access: &Secret,
+        access: Access<'_>,
         found: &mut Found,
         grant: &mut Grant,
     ) -> Result<(), Problem> {
         let Subject { connection, network, kind, granted, .. } = of;
         if let Some(lookup) = &granted.account {
             let account = self.account(of.asking(), lookup, access).await?;
+            // Where the token reply said whose it is, nobody else may.
+            if !found.person.is_empty() && found.person != account.id {
+                return Err(not_its_own(network));
+            }
             found.person = account.id;
             found.name = account.name;
         }
@@ -64,7 +87,7 @@ impl Broker {
     pub(super) async fn granted_scopes(
         &self,
         of: Subject<'_>,
-        access: &Secret,
+        access: Access<'_>,
     ) -> Result<Option<Vec<String>>, Problem> {
         let asking = of.asking();
         let Some(lookup) = &of.granted.granted else { return Ok(None) };
@@ -73,7 +96,7 @@ impl Broker {
     }
 
     /// Who gave a consent that is not kept, where the network says it; empty: not known.
-    pub(super) async fn person_behind(&self, of: Subject<'_>, access: &Secret) -> String {
+    pub(super) async fn person_behind(&self, of: Subject<'_>, access: Access<'_>) -> String {
         let Some(lookup) = &of.granted.account else { return String::new() };
         let answer = self.read(of.asking(), &lookup.request, None, access).await.ok();
         let account = answer.and_then(|answer| lookup.read(&answer.body));
@@ -84,7 +107,7 @@ impl Broker {
         &self,
         asking: Asking<'_>,
         lookup: &AccountLookup,
-        access: &Secret,
+        access: Access<'_>,
     ) -> Result<FoundAccount, Problem> {
         let answer = self.read(asking, &lookup.request, None, access).await?;
         let otherwise = || lookup.otherwise.clone().unwrap_or_else(|| "Sign in with another account.".to_owned());
@@ -108,7 +131,7 @@ impl Broker {
         &self,
         asking: Asking<'_>,
         lookup: &ProfilesLookup,
-        access: &Secret,
+        access: Access<'_>,
     ) -> Result<Vec<FoundProfile>, Problem> {
         let (mut all, mut mark): (Vec<FoundProfile>, Option<String>) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
@@ -132,7 +155,7 @@ impl Broker {
         Asking { network, kind, app }: Asking<'_>,
         request: &str,
         page: Option<(&str, &str)>,
-        access: &Secret,
+        access: Access<'_>,
     ) -> Result<NetworkAnswer, Problem> {
         let silent = |why: String| Problem {
             kind: ProblemKind::NetworkSilent,
@@ -143,13 +166,14 @@ impl Broker {
         };
         let address = request.strip_prefix("GET ").unwrap_or(request);
         let mut url = url::Url::parse(address).map_err(|error| silent(error.to_string()))?;
-        let more = self.call_parameters(&network.id, kind, app.as_str(), access);
+        let more = self.call_parameters(&network.id, kind, app.as_str(), access.token);
         url.query_pairs_mut().extend_pairs(more.map_err(|error| silent(error.to_string()))?);
         url.query_pairs_mut().extend_pairs(page);
         if url.query() == Some("") {
             url.set_query(None);
         }
-        let request = NetworkRequest::read(url.as_str(), access);
+        let base = network.api_base_for(kind.id.as_str());
+        let request = NetworkRequest::read_with(base, url.as_str(), access.token, access.bond);
         let request = request.ok_or_else(|| silent("its token can't be sent".to_owned()))?;
         self.renewals.network().ask(&request).await.map_err(|error| silent(error.to_string()))
     }
@@ -204,6 +228,14 @@ fn no_profile(network: &Network, kind: &TokenKind, obstacle: Option<&str>) -> Pr
         network.display_name
     );
     Problem { kind: ProblemKind::PermissionMissing, message }
+}
+
+fn not_its_own(network: &Network) -> Problem {
+    let message = format!(
+        "{} and the account's server say different things about whose account it is. Nothing was connected; tell an operator.",
+        network.display_name
+    );
+    Problem { kind: ProblemKind::NetworkRefused, message }
 }
 
 fn unreadable(network: &str, status: u16) -> Problem {

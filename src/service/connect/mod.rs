@@ -13,6 +13,7 @@
 mod begin;
 mod callback;
 mod complete;
+mod discover;
 mod end;
 mod keep;
 mod list;
@@ -22,6 +23,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod visitor;
+mod waiting;
 
 use crate::base::hex::push_hex;
 use crate::base::ids::{AppId, ConnectionId, KindId, MemberId, NetworkId, TeamId};
@@ -29,6 +31,7 @@ use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{ChoiceError, Connection, NotConnectable, StageError};
 use crate::domain::token::TransitionError;
+use crate::outbound::jws::KeyError;
 use crate::service::tokens::{Rejected, TokenError};
 use crate::service::{Broker, Caller};
 use crate::store::{StoreError, StoredConnection, StoredRevocation};
@@ -37,7 +40,7 @@ use crate::vault::{OpenError, OpenOwnError, Place, SealError};
 pub use begin::{Offer, SentAway};
 pub use callback::{Arrived, CallbackError, CallbackQuery};
 pub use list::ListConnections;
-pub(in crate::service) use look_up::Asking;
+pub(in crate::service) use look_up::{Access, Asking};
 pub use start::{StartConnection, StartedConnection};
 pub use visitor::Visitor;
 
@@ -115,6 +118,24 @@ pub enum ConnectError {
         network: NetworkId,
         /// The app.
         app: AppId,
+    },
+    /// The client secret is no key, and the app can't show who it is without one.
+    #[error(
+        "app '{app}' at '{network}' shows who it is by a key, and has none; make one with `apps update {network}/{app} --generate-key`"
+    )]
+    NoClientKey {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+    },
+    /// The network was to be told what is asked before the browser is sent there, and did not take it.
+    #[error("{network} does not let anybody be sent there now: {why}")]
+    NotPushed {
+        /// The network, for people.
+        network: String,
+        /// Why, and what to do.
+        why: String,
     },
     /// The choice is not taken.
     #[error(transparent)]
@@ -201,7 +222,7 @@ impl Broker {
     }
 
     /// The address of a page. Without a public URL the broker's own address serves on this very machine only.
-    fn page_url(&self, path: &str) -> Result<String, ConnectError> {
+    pub(super) fn page_url(&self, path: &str) -> Result<String, ConnectError> {
         let http = &self.config.http;
         match &http.public_url {
             Some(_) => Ok(http.link(path)),
@@ -211,7 +232,7 @@ impl Broker {
     }
 
     /// Where a network sends browsers back to. One path for each network, so that the answer of one is not taken for another's.
-    fn redirect_uri(&self, network: &NetworkId) -> Result<String, ConnectError> {
+    pub(super) fn redirect_uri(&self, network: &NetworkId) -> Result<String, ConnectError> {
         self.page_url(&format!("/connect/callback/{network}"))
     }
 
@@ -267,6 +288,12 @@ impl Broker {
             true => Ok(()),
             false => Err(ConnectError::Contended(id)),
         }
+    }
+}
+
+impl From<KeyError> for ConnectError {
+    fn from(_: KeyError) -> Self {
+        Self::Random
     }
 }
 

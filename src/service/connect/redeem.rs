@@ -1,6 +1,7 @@
 //! A code is redeemed, at once: for tokens, long-lived ones where they must be exchanged, and for the scopes that were granted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +12,10 @@ use crate::domain::networks::{
     Answer, ErrorClass, Network, OAuth, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
-use crate::outbound::oauth::{self, Client, Redemption};
+use crate::outbound::oauth::{self, Bond, Client, Redemption};
 use crate::service::Broker;
-use crate::service::connect::Asking;
+use crate::service::connect::waiting::Waiting;
+use crate::service::connect::{Access, Asking};
 
 /// What consent gave.
 pub(super) struct Redeemed {
@@ -50,6 +52,9 @@ pub(super) struct Grant {
     pub refresh_ends_us: Option<i64>,
     /// When the person agreed.
     pub consented_us: i64,
+    /// The key that they are bound to, with the account's server, as [`Bond::text`] gives it.
+    #[serde(default)]
+    pub bond: Option<String>,
     /// The tokens of profiles of their own, by profile.
     pub of_profiles: BTreeMap<String, String>,
 }
@@ -65,8 +70,18 @@ impl Grant {
             consented_us: consented.micros(),
             access: reply.access.expose().to_owned(),
             refresh: reply.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
+            bond: None,
             of_profiles: BTreeMap::new(),
         }
+    }
+
+    fn bound(self, bond: Option<&Arc<Bond>>) -> Self {
+        Self { bond: bond.map(|bond| bond.text().expose().to_owned()), ..self }
+    }
+
+    /// The key that the tokens are bound to.
+    pub(super) fn bond(&self) -> Option<Arc<Bond>> {
+        Bond::read(&Secret::new(self.bond.clone()?)).ok()
     }
 
     pub(super) fn read(text: &Secret) -> Option<Self> {
@@ -102,15 +117,16 @@ impl<'n> Subject<'n> {
 
 impl Broker {
     /// Redeems a code, and asks whose the tokens are. Those that do not suffice come back with the problem, to be given back.
-    pub(super) async fn redeem(&self, of: Subject<'_>, code: &Secret, verifier: &Secret) -> Result<Redeemed, Unkept> {
+    pub(super) async fn redeem(&self, of: Subject<'_>, code: &Secret, waiting: &Waiting) -> Result<Redeemed, Unkept> {
         let Subject { connection, network, granted, oauth, .. } = of;
         let client = self.client_for(connection)?;
         let redirect_uri = self.redirect_uri(&connection.network).map_err(|error| of_broker(&error))?;
-        let redemption = Redemption { code, verifier, redirect_uri: &redirect_uri };
+        let bond = waiting.bond.as_ref();
+        let redemption = Redemption { code, verifier: &waiting.verifier, redirect_uri: &redirect_uri, bond };
         let request = oauth::redemption(oauth, &client, &redemption).ok_or_else(|| unaskable(network))?;
         let consented = self.now();
         let short = self.issued(network, &request).await?;
-        let mut grant = Grant::of(granted, &short, consented, self.now());
+        let mut grant = Grant::of(granted, &short, consented, self.now()).bound(bond);
         let mut found = Found::default();
         let settled = async {
             let reply = match oauth::long_lived(oauth, &client, &short.access) {
@@ -119,7 +135,7 @@ impl Broker {
                     let long = self.issued(network, &request).await?;
                     let scopes = long.scopes.or(short.scopes);
                     let reply = TokenReply { scopes, refresh: long.refresh.or(short.refresh), ..long };
-                    grant = Grant::of(granted, &reply, consented, asked_at);
+                    grant = Grant::of(granted, &reply, consented, asked_at).bound(bond);
                     reply
                 }
                 None => short,
@@ -130,7 +146,10 @@ impl Broker {
             Ok(()) => Ok(Redeemed { found, grant: grant.sealed_text() }),
             Err(problem) => {
                 let person = match found.person.is_empty() {
-                    true => self.person_behind(of, &Secret::new(grant.access.clone())).await,
+                    true => {
+                        let (token, bond) = (Secret::new(grant.access.clone()), grant.bond());
+                        self.person_behind(of, Access { token: &token, bond: bond.as_ref() }).await
+                    }
                     false => found.person,
                 };
                 Err(Unkept { problem, grant: Some((person, grant)) })
@@ -146,11 +165,23 @@ impl Broker {
         found: &mut Found,
         grant: &mut Grant,
     ) -> Result<(), Problem> {
-        let Subject { connection, kind, granted, .. } = of;
+        let Subject { connection, network, kind, granted, oauth } = of;
+        let mut bond = grant.bond();
+        if granted.is_bound() && !(reply.bound && bond.is_some()) {
+            return Err(unbound(network));
+        }
+        if let Some(directory) = &oauth.did_directory {
+            let subject = reply.subject.as_deref().ok_or_else(|| nobody(network))?;
+            subject.clone_into(&mut found.person);
+            let server = self.server_of(network, oauth, directory, subject).await?;
+            bond = bond.map(|bond| bond.at(&server)).transpose().map_err(|error| of_broker(&error))?;
+            grant.bond = bond.as_ref().map(|bond| bond.text().expose().to_owned());
+        }
+        let access = Access { token: &reply.access, bond: bond.as_ref() };
         let asked = scopes_to_ask(granted, kind, connection.purposes, &connection.scopes);
         let scopes = match &reply.scopes {
             Some(scopes) => scopes.clone(),
-            None => self.granted_scopes(of, &reply.access).await?.unwrap_or_else(|| asked.clone()),
+            None => self.granted_scopes(of, access).await?.unwrap_or_else(|| asked.clone()),
         };
         let missing = missing_scopes(&asked, &scopes);
         if !missing.is_empty() {
@@ -163,7 +194,7 @@ impl Broker {
             return Err(Problem { kind: ProblemKind::ScopesDeclined, message });
         }
         found.scopes = scopes;
-        self.look_up(of, &reply.access, found, grant).await
+        self.look_up(of, access, found, grant).await
     }
 
     /// Makes a request of a token endpoint, and reads the tokens in its answer.
@@ -205,6 +236,20 @@ fn unaskable(network: &Network) -> Problem {
         "{} can't be asked for tokens as it is described in the catalogue. Tell an operator.",
         network.display_name
     );
+    Problem { kind: ProblemKind::NetworkRefused, message }
+}
+
+/// A token that works without its key is a secret like any other: not what was asked for (RFC 9449, section 5).
+fn unbound(network: &Network) -> Problem {
+    let message = format!(
+        "{} gave tokens that are bound to no key, though they must be. Nothing was connected. Tell an operator.",
+        network.display_name
+    );
+    Problem { kind: ProblemKind::NetworkRefused, message }
+}
+
+fn nobody(network: &Network) -> Problem {
+    let message = format!("{} did not say whose account it is. Nothing was connected.", network.display_name);
     Problem { kind: ProblemKind::NetworkRefused, message }
 }
 

@@ -22,7 +22,7 @@ impl Import {
         }
         // An import brings nothing back that the person withdrew.
         let token = broker.kept_to_consent(merged(&before.token, &candidate.new.stored.token)).await?;
-        let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref())?;
+        let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref(), None)?;
         let sealed = SealedSecrets { given_refresh: candidate.new.given_refresh, ..sealed };
         let SealedSecrets { access, .. } = sealed.clone();
         let detail = format!("comment=import {}", self.begin.import_id);

@@ -22,8 +22,8 @@ use crate::service::{Broker, Caller};
 use crate::store::{StoredToken, TokenChange, TokenChangeError};
 use crate::vault::Place;
 
-/// How long the lease of a check lasts: longer than the call may take.
-const LEASE: Duration = Duration::from_secs(30);
+/// How long the lease of a check lasts: longer than the call, and its repetition with another nonce, may take.
+const LEASE: Duration = Duration::from_secs(45);
 /// When a check is tried again that found the broker or the token busy.
 const BUSY: Duration = Duration::from_secs(60);
 /// An end is told earlier than was known if it is by more than this: clocks differ, and answers take their time.
@@ -54,7 +54,7 @@ impl Broker {
         let leased = leased.map_err(|error| self.not_yet(error))?;
         self.metrics.network(&network.id).lease_opened();
         let lease = leased.lease;
-        let answer = match self.request(network, kind, probe, token, &client, &leased) {
+        let answer = match self.request(network, kind, probe, stored, &client, &leased) {
             Ok(request) => self.renewals.network().ask(&request).await,
             Err(error) => {
                 self.end_probe(network, lease);
@@ -121,17 +121,22 @@ impl Broker {
         network: &Network,
         kind: &TokenKind,
         probe: &Probe,
-        token: &Token,
+        stored: &StoredToken,
         client: &Client,
         leased: &Leased,
     ) -> Result<NetworkRequest, ProbeError> {
+        let token = &stored.token;
+        let bond = self.bond_of(stored).map_err(RenewError::from)?;
+        if kind.is_bound() && bond.is_none() {
+            return Err(super::not_probed(stored));
+        }
         let (sealed, version) = &leased.sealed;
         let place = Place::of_token(&token.id, &token.team, *version, "access");
         let access: Secret = self.vault.open_sealed(&place, sealed).map_err(RenewError::from)?;
         let parameters: BTreeMap<String, String> =
             self.call_parameters(&network.id, kind, &leased.app, &access).map_err(RenewError::from)?;
-        let with = ProbeCredential { client, access: &access, parameters: &parameters };
-        oauth::probe(probe, &with)
+        let with = ProbeCredential { client, access: &access, parameters: &parameters, bond: bond.as_ref() };
+        oauth::probe(probe, network.api_base_for(kind.id.as_str()), &with)
             .ok_or_else(|| ProbeError::NotProbed { network: network.id.clone(), kind: kind.id.to_string() })
     }
 

@@ -193,7 +193,7 @@ impl Stage {
             World { catalogue: catalogue_of(&simulation, address), endpoint: Arc::new(HttpClient::new().unwrap()) };
         let test = TestBroker::start_in(world, Config::default(), clock).await;
         let team = test.team("acme").await;
-        for network in simulation.networks() {
+        for network in simulation.networks().filter(|network| !network.takes_client_keys()) {
             let said = UpdateApp {
                 client_id: Some("app".to_owned()),
                 client_secret: Some(Some(Secret::new(SECRET.to_owned()))),
@@ -210,12 +210,16 @@ impl Stage {
         Self { test, team, simulation, serving }
     }
 
-    /// Every kind that can be checked.
+    /// Every kind that can be checked, and lives for a day by itself: those that are bound to a key are judged over a year of their lives.
     fn kinds(&self) -> Vec<(Arc<Network>, KindId)> {
         let of = |network: &Arc<Network>| {
             let network = network.clone();
-            let kinds: Vec<_> =
-                network.kinds.iter().filter(|kind| kind.is_probed()).map(|kind| kind.id.clone()).collect();
+            let kinds: Vec<_> = network
+                .kinds
+                .iter()
+                .filter(|kind| kind.is_probed() && !kind.is_bound())
+                .map(|kind| kind.id.clone())
+                .collect();
             kinds.into_iter().map(move |kind| (network.clone(), kind)).collect::<Vec<_>>()
         };
         self.test.broker.catalogue.iter().flat_map(of).collect()

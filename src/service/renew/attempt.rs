@@ -42,7 +42,7 @@ struct Begun {
 
 /// How the network is asked.
 enum Ask {
-    Renewal(NetworkRequest),
+    Renewal(Box<NetworkRequest>),
     Derivation(Parent),
 }
 
@@ -156,7 +156,7 @@ impl Broker {
     async fn ask_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<Ask, RenewError> {
         match &kind.renewal {
             Renewal::Derived { from } => self.parent_of(&stored.token, from).await.map(Ask::Derivation),
-            _ => self.request_for(stored, kind).map(Ask::Renewal),
+            _ => self.request_for(stored, kind).map(|request| Ask::Renewal(Box::new(request))),
         }
     }
 
@@ -168,6 +168,7 @@ impl Broker {
         let credential = Credential {
             access: open("access", &stored.sealed_access)?,
             refresh: stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?,
+            bond: self.bond_of(stored)?,
         };
         let (id, secret) = self.client_of(&token.network, &token.app)?;
         if id.is_empty() && oauth::needs_client(kind) {
@@ -293,7 +294,8 @@ impl Broker {
         Ok(self.view_token(token))
     }
 
-    /// Seals the new access token, and the new refresh token or else the one that was used: a sealed text is bound to its version.
+    /// Seals the new access token, the new refresh token or else the one that was used, and the key again: a sealed text is bound to its
+    /// version.
     fn sealed_renewal(
         &self,
         before: &StoredToken,
@@ -307,7 +309,8 @@ impl Broker {
             }
             _ => None,
         };
-        Ok(self.seal_token(token, &reply.access, reply.refresh.as_ref().or(old.as_ref()))?)
+        let bond = self.bond_of(before)?;
+        Ok(self.seal_token(token, &reply.access, reply.refresh.as_ref().or(old.as_ref()), bond.as_deref())?)
     }
 
     fn renewal_audit(&self, order: &Order, before: &Token, after: &Token) -> AuditEvent {

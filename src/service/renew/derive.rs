@@ -9,7 +9,7 @@ use crate::domain::networks::{ErrorClass, TokenReply};
 use crate::domain::renewal::Failure;
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::service::Broker;
-use crate::service::connect::Asking;
+use crate::service::connect::{Access, Asking};
 use crate::service::renew::Outcome;
 use crate::service::renew::RenewError;
 use crate::store::TokenFilter;
@@ -54,7 +54,7 @@ impl Broker {
             Some((Asking { network, kind, app: &token.app }, kind.profiles.as_ref()?))
         });
         let Some((asking, lookup)) = asked else { return not_done("the catalogue does not say how it is derived") };
-        let Ok(profiles) = self.profiles(asking, lookup, &parent.access).await else {
+        let Ok(profiles) = self.profiles(asking, lookup, Access::free(&parent.access)).await else {
             return not_done("the network did not list the person's profiles");
         };
         let own = profiles.into_iter().find(|profile| token.profiles.contains(&profile.id));
@@ -65,6 +65,8 @@ impl Broker {
                 access_life: None,
                 refresh_life: None,
                 scopes: None,
+                subject: None,
+                bound: false,
             }),
             None => Outcome::Gone,
         }

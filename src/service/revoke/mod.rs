@@ -11,7 +11,7 @@ use crate::domain::connection::Stage;
 use crate::domain::networks::{Answer, ErrorClass, RevokeReach, TokenKind, classify_renewal};
 use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
-use crate::outbound::oauth::{Client, Credential, revocation};
+use crate::outbound::oauth::{Bond, Client, Credential, revocation};
 use crate::service::luck::luck;
 use crate::service::tokens::name_of;
 use crate::service::{Broker, Caller};
@@ -23,8 +23,8 @@ use crate::vault::{OpenOwnError, OwnPlace, Place};
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Revocations claimed at once.
 const AT_ONCE: u32 = 16;
-/// How long a claim lasts: longer than all of them may take, one after the other.
-const CLAIM: Duration = Duration::from_secs(300);
+/// How long a claim lasts: longer than all of them may take, one after the other, each with a repetition.
+const CLAIM: Duration = Duration::from_secs(600);
 /// How long a revocation waits for its network to be asked again, where that was asked too often.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a revocation waits for a consent that waits for its choice.
@@ -73,6 +73,7 @@ impl Broker {
         let credential = Credential {
             access: open("access", &stored.sealed_access)?,
             refresh: stored.sealed_refresh.as_deref().and_then(|sealed| open("refresh", sealed)),
+            bond: self.bond_of(stored).ok()?,
         };
         let (team, network, app) = (token.team.clone(), token.network.clone(), token.app.clone());
         let of =
@@ -94,6 +95,7 @@ impl Broker {
             person,
             sealed_access: Some(sealed("access", &credential.access)),
             sealed_refresh: credential.refresh.as_ref().map(|refresh| sealed("refresh", refresh)),
+            sealed_key: credential.bond.as_ref().map(|bond| sealed("key", &bond.text())),
             asked_at: self.now(),
             attempts: 0,
             standing: Standing::Pending,
@@ -186,7 +188,10 @@ impl Broker {
         let opened = || -> Result<Option<Credential>, OpenOwnError> {
             let Some(access) = &stored.sealed_access else { return Ok(None) };
             let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?;
-            Ok(Some(Credential { access: open("access", access)?, refresh }))
+            let key = stored.sealed_key.as_deref().map(|sealed| open("key", sealed)).transpose()?;
+            // A key that can't be read proves nothing; the network may take the token back without a proof.
+            let bond = key.and_then(|key| Bond::read(&key).ok());
+            Ok(Some(Credential { access: open("access", access)?, refresh, bond }))
         };
         let credential = opened().ok().flatten().ok_or("its stored secret does not open")?;
         let (id, secret) = self

@@ -74,7 +74,7 @@ impl Bench {
     async fn damage(&self, before: SealedToken) {
         let (mut access, refresh) = (before.access.clone(), before.refresh.clone());
         *access.last_mut().unwrap() ^= 1;
-        self.broker().store.reseal_tokens(vec![Resealed { before, access, refresh }]).await.unwrap();
+        self.broker().store.reseal_tokens(vec![Resealed { before, access, refresh, key: None }]).await.unwrap();
     }
 }
 
@@ -217,7 +217,7 @@ async fn a_late_secret_keeps_the_older_data_key() {
     let now = bench.sealed().await.remove(0);
     bench.test.clock.advance(LONG_ENOUGH);
     let SealedToken { access, refresh, .. } = late;
-    bench.broker().store.reseal_tokens(vec![Resealed { before: now, access, refresh }]).await.unwrap();
+    bench.broker().store.reseal_tokens(vec![Resealed { before: now, access, refresh, key: None }]).await.unwrap();
     let done = bench.broker().reseal().await.unwrap();
     assert_eq!(done, "2 tokens looked at, 1 sealed anew, 0 damaged, 1 data keys deleted");
     let bench = bench.restart().await;

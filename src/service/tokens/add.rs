@@ -9,6 +9,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
 use crate::domain::renewal::due_at;
 use crate::domain::token::{Clocks, Token, TokenState};
+use crate::outbound::oauth::Bond;
 use crate::service::apps::default_app;
 use crate::service::luck::luck;
 use crate::service::requests::Attempt;
@@ -98,10 +99,19 @@ impl Broker {
 
     /// The token that is given, checked and sealed, with an id of its own. The team has a data key.
     pub(in crate::service) fn new_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, TokenError> {
-        let StoredToken { token, .. } = self.unsealed_token(team, ask)?;
-        let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref())?;
-        let renewal = StoredRenewal { due_at: sealed.renew_at, ..StoredRenewal::default() };
-        Ok(StoredToken { token, sealed_access: sealed.access, sealed_refresh: sealed.refresh, renewal })
+        let StoredToken { token, .. } = self.given_token(team, ask)?;
+        let sealed = self.seal_token(&token, &ask.access, ask.refresh.as_ref(), None)?;
+        Ok(sealed.stored_with(token))
+    }
+
+    /// The token that is given with its secrets, checked, without them. Of a kind that is bound to a key none can be given: its key was made by
+    /// another client, and never leaves that.
+    pub(in crate::service) fn given_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, Rejected> {
+        let kind = self.catalogue.network(&ask.network).and_then(|network| network.kind(&ask.kind));
+        match kind {
+            Some(kind) if kind.is_bound() => Err(Rejected::BoundToAKey(kind.id.to_string())),
+            _ => self.unsealed_token(team, ask),
+        }
     }
 
     /// The token that is given, checked, without its secrets.
@@ -130,7 +140,7 @@ impl Broker {
             version: 1,
         };
         let renewal = StoredRenewal::default();
-        Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None, renewal })
+        Ok(StoredToken { token, sealed_access: Vec::new(), sealed_refresh: None, sealed_key: None, renewal })
     }
 
     /// The audit event of a token's keeping.
@@ -147,18 +157,20 @@ impl Broker {
         token: &Token,
         access: &Secret,
         refresh: Option<&Secret>,
+        bond: Option<&Bond>,
     ) -> Result<SealedSecrets, TokenError> {
         let seal = |column, secret: &Secret| {
             let place = Place::of_token(&token.id, &token.team, token.version, column);
             self.vault.seal(&place, secret.expose().as_bytes())
         };
         let refresh = refresh.map(|secret| seal("refresh", secret)).transpose()?;
+        let key = bond.map(|bond| seal("key", &bond.text())).transpose()?;
         let network = self.catalogue.network(token.network.as_str());
         let kind = network.and_then(|of| of.kind(token.kind.as_str()));
         let derived = network.map(|network| network.derived_from(&token.kind)).unwrap_or_default();
         let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
         let renew_at = kind.and_then(due);
-        Ok(SealedSecrets { access: seal("access", access)?, refresh, given_refresh: None, renew_at, derived })
+        Ok(SealedSecrets { access: seal("access", access)?, refresh, key, given_refresh: None, renew_at, derived })
     }
 
     /// The keyed hash by which a refresh token that was given is known again.

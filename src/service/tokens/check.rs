@@ -55,6 +55,12 @@ pub enum Rejected {
     /// Its time is over.
     #[error("its time was over at {0}; connect the account anew")]
     Over(Timestamp),
+    /// Its key can't be given.
+    #[error(
+        "a token of kind '{0}' is bound to a key that was made with it and never leaves its client, so it can't be added with its secrets; \
+         connect the account instead"
+    )]
+    BoundToAKey(String),
     /// The consent lies in the future.
     #[error("the consent can't lie in the future")]
     Consent,
@@ -65,7 +71,7 @@ impl Rejected {
     pub fn field(&self) -> &'static str {
         match self {
             Rejected::UnknownNetwork(_) => "token.network",
-            Rejected::UnknownKind { .. } => "token.kind",
+            Rejected::UnknownKind { .. } | Rejected::BoundToAKey(_) => "token.kind",
             Rejected::AppNotFound { .. } => "token.app",
             Rejected::Scopes(_) => "token.scopes",
             Rejected::Purposes { .. } => "token.purposes",

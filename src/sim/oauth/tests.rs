@@ -32,6 +32,9 @@ impl Stage {
             kind,
             parameters: &parameters,
             authorization: Some("Basic YXBwOnNlY3JldA=="),
+            method: "POST",
+            url: "http://127.0.0.1/net/token",
+            proof: None,
             wants_page: false,
         };
         answer(&self.simulation, &self.network, &ask).0.unwrap()
@@ -39,12 +42,7 @@ impl Stage {
 
     fn token(&self, parameters: &[(&str, &str)]) -> HttpAnswer {
         let id = self.network.kinds[0].oauth.as_ref().unwrap().client_id_parameter.clone();
-        let shown = [
-            (id.as_str(), "app"),
-            ("client_secret", "s"),
-            ("client_assertion", "s"),
-            ("redirect_uri", "http://127.0.0.1/back"),
-        ];
+        let shown = [(id.as_str(), "app"), ("client_secret", "s"), ("redirect_uri", "http://127.0.0.1/back")];
         self.ask(Purpose::Token, &[&shown[..], parameters].concat())
     }
 
@@ -85,12 +83,14 @@ fn body(answer: &HttpAnswer) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// The networks whose first kind of token is granted by OAuth 2.
+/// The networks whose first kind of token is granted by OAuth 2 to who shows a secret; keys are judged in `possession`.
 fn granting() -> Vec<Stage> {
     let catalogue = Catalogue::embedded();
     let grants = |network: &&Arc<Network>| {
         let oauth = network.kinds[0].oauth.as_ref();
-        oauth.is_some_and(|oauth| oauth.authorize_url.is_some() && oauth.client_auth != ClientAuth::OAuth1)
+        oauth.is_some_and(|oauth| {
+            oauth.authorize_url.is_some() && matches!(oauth.client_auth, ClientAuth::Basic | ClientAuth::Post)
+        })
     };
     catalogue.iter().filter(grants).map(|network| Stage::set(network.id.as_str())).collect()
 }
@@ -206,6 +206,9 @@ fn the_authorization_endpoint_keeps_the_networks_rules() {
         kind: &x.network.kinds[0],
         parameters: &[],
         authorization: None,
+        method: "POST",
+        url: "http://127.0.0.1/net/token",
+        proof: None,
         wants_page: false,
     };
     assert_eq!(answer(&x.simulation, &x.network, &without).0.unwrap().status, 401);

@@ -17,6 +17,7 @@ fn revocation(n: u128) -> StoredRevocation {
         person: format!("person {n}"),
         sealed_access: Some(vec![1]),
         sealed_refresh: Some(vec![2]),
+        sealed_key: Some(vec![3]),
         asked_at: at(10),
         attempts: 0,
         standing: Standing::Pending,
@@ -83,6 +84,7 @@ pub(crate) async fn a_revocation_that_is_over_has_no_secrets(fixture: &dyn Fixtu
     let over = StoredRevocation {
         sealed_access: None,
         sealed_refresh: None,
+        sealed_key: None,
         attempts: 1,
         standing: Standing::Done,
         message: "told".to_owned(),

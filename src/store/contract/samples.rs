@@ -118,7 +118,13 @@ pub(crate) fn token(n: u128) -> Token {
 pub(crate) fn stored(token: Token) -> StoredToken {
     let number = i64::try_from(token.id.as_u128()).unwrap();
     let renewal = StoredRenewal { due_at: Some(at(500 + number)), ..StoredRenewal::default() };
-    StoredToken { token, sealed_access: vec![1, 2, 3], sealed_refresh: Some(vec![4, 5]), renewal }
+    StoredToken {
+        token,
+        sealed_access: vec![1, 2, 3],
+        sealed_refresh: Some(vec![4, 5]),
+        sealed_key: Some(vec![6]),
+        renewal,
+    }
 }
 
 pub(crate) fn new_token(token: Token) -> NewToken {

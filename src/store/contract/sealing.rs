@@ -50,7 +50,7 @@ async fn sealed(store: &dyn Store) -> Vec<SealedToken> {
 }
 
 fn anew(before: SealedToken) -> Resealed {
-    Resealed { before, access: vec![9, 9], refresh: Some(vec![8]) }
+    Resealed { before, access: vec![9, 9], refresh: Some(vec![8]), key: Some(vec![7]) }
 }
 
 /// Changes a token's state, and its secrets.
@@ -74,6 +74,7 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     let before = sealed(&*store).await;
     assert_eq!(before.iter().map(|token| token.token).collect::<Vec<_>>(), [1, 2, 3, 4].map(TokenId::from_u128));
     assert!(before[0].access == [1, 2, 3] && before[0].refresh == Some(vec![4, 5]) && before[0].team == acme());
+    assert!(before[0].key == Some(vec![6]));
     let renewed = SealedSecrets { access: vec![7], ..SealedSecrets::default() };
     change(&*store, 2, TokenState::Live, Some(renewed)).await;
     let changed = store.reseal_tokens(before.into_iter().map(anew).collect()).await.unwrap();
@@ -81,7 +82,8 @@ pub(crate) async fn secrets_are_sealed_anew_where_they_are_as_they_were(fixture:
     assert!(!changed.contains(&TokenId::from_u128(2)));
     let after = sealed(&*store).await;
     assert!(after[0].access == [9, 9] && after[0].refresh == Some(vec![8]) && after[0].version == 1);
-    assert!(after[1].access == [7] && after[1].refresh.is_none());
+    assert!(after[0].key == Some(vec![7]));
+    assert!(after[1].access == [7] && after[1].refresh.is_none() && after[1].key.is_none());
     let damaged = TokenState::Invalid { reason: Reason::SecretDamaged, since: at(5) };
     change(&*store, 3, damaged, None).await;
     change(&*store, 4, TokenState::Revoked { since: at(5) }, Some(SealedSecrets::default())).await;
@@ -96,21 +98,27 @@ pub(crate) async fn data_keys_go_when_no_secret_needs_them(fixture: &dyn Fixture
     for id in 1..=3 {
         store.insert_data_key(data_key(&acme(), id, 0)).await.unwrap();
     }
-    let with = |n, access: &[u8], refresh: Option<&[u8]>| {
+    let with = |n, access: &[u8], refresh: Option<&[u8]>, key: Option<&[u8]>| {
         let NewToken { stored, trail, .. } = new_token(token(n));
         let (sealed_access, sealed_refresh) = (access.to_vec(), refresh.map(<[u8]>::to_vec));
+        let sealed_key = key.map(<[u8]>::to_vec);
         NewToken {
-            stored: StoredToken { sealed_access, sealed_refresh, ..stored },
+            stored: StoredToken { sealed_access, sealed_refresh, sealed_key, ..stored },
             given_refresh: None,
             consent: None,
             trail,
         }
     };
-    let tokens = vec![with(1, b"newest1", None), with(2, b"newest2", Some(b"older1")), with(3, b"older2", None)];
+    let tokens = vec![
+        with(1, b"newest1", None, Some(b"newest2")),
+        with(2, b"newest3", Some(b"older1"), None),
+        with(3, b"older2", None, None),
+        with(4, b"newest4", None, Some(b"older3")),
+    ];
     store.insert_tokens(tokens, None).await.unwrap();
     let counts = store.count_sealed().await.unwrap();
     let counts: Vec<_> = counts.iter().map(|count| (&*count.header, count.secrets)).collect();
-    assert_eq!(counts, [(&b"newes"[..], 2), (&b"older"[..], 2)]);
+    assert_eq!(counts, [(&b"newes"[..], 4), (&b"older"[..], 3)]);
     let team = acme();
     let retire = || store.retire_data_keys(&team, 3, b"newes".to_vec());
     assert_eq!(retire().await.unwrap(), 0);
@@ -119,8 +127,11 @@ pub(crate) async fn data_keys_go_when_no_secret_needs_them(fixture: &dyn Fixture
         before: token.clone(),
         access: b"newest3".to_vec(),
         refresh: token.refresh.as_ref().map(|_| b"newest4".to_vec()),
+        key: token.key.as_ref().map(|_| b"newest5".to_vec()),
     };
     store.reseal_tokens(vec![fresh(&part[1])]).await.unwrap();
+    assert_eq!(retire().await.unwrap(), 0);
+    store.reseal_tokens(vec![fresh(&part[3])]).await.unwrap();
     assert_eq!(retire().await.unwrap(), 0);
     let damaged = TokenState::Invalid { reason: Reason::SecretDamaged, since: at(5) };
     change(&*store, 3, damaged, None).await;

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 24] = [
+const MIGRATIONS: [&str; 25] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -31,6 +31,7 @@ const MIGRATIONS: [&str; 24] = [
     include_str!("../migrations/sqlite/0021_dead_spans_of_teams.sql"),
     include_str!("../migrations/sqlite/0022_identities.sql"),
     include_str!("../migrations/sqlite/0023_load_samples.sql"),
+    include_str!("../migrations/sqlite/0024_keys_of_sessions.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -33,6 +33,7 @@ pub(super) fn parameters(stored: &StoredToken, now: Timestamp) -> Vec<Value> {
     row.extend(values![
         &stored.sealed_access[..],
         stored.sealed_refresh.clone(),
+        stored.sealed_key.clone(),
         stored.renewal.due_at,
         token.created_at
     ]);
@@ -160,7 +161,7 @@ pub(in crate::store) fn state(row: &mut Row) -> Result<TokenState, StoreError> {
 /// The columns that [`stored_token`] reads after those of `columns!`.
 macro_rules! sealed_columns {
     () => {
-        "sealed_access, sealed_refresh, renew_at_us, renewal_begun_at_us, renewal_failures"
+        "sealed_access, sealed_refresh, sealed_key, renew_at_us, renewal_begun_at_us, renewal_failures"
     };
 }
 pub(super) use sealed_columns;
@@ -171,6 +172,7 @@ pub(super) fn stored_token(mut row: Row) -> Result<StoredToken, StoreError> {
         token: token(&mut row)?,
         sealed_access: row.blob()?,
         sealed_refresh: row.maybe_blob()?,
+        sealed_key: row.maybe_blob()?,
         renewal: StoredRenewal { due_at: row.maybe_time()?, begun_at: row.maybe_time()?, failures: row.count()? },
     })
 }

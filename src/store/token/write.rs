@@ -23,8 +23,8 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
     "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, granted_by, closed, grantor, created_at_us,
-        version, sealed_access, sealed_refresh, renew_at_us, secrets_since_us, look_at_us)",
-    33,
+        version, sealed_access, sealed_refresh, sealed_key, renew_at_us, secrets_since_us, look_at_us)",
+    34,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
@@ -59,7 +59,8 @@ const CHANGE_TOKEN: &str =
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
 const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,
-        renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL, look_at_us = $6
+        renewal_begun_at_us = NULL, renewal_failures = 0, secrets_since_us = $5, incident = NULL, look_at_us = $6,
+        sealed_key = $7
     WHERE id = $1";
 
 const DERIVE_ANEW: &str = "UPDATE token SET renew_at_us = $6, renewal_failures = 0
@@ -141,7 +142,8 @@ pub(in crate::store) async fn change_token(
     if let Some(secrets) = &change.secrets {
         let at = change.trail.audit.at;
         let look_at = if secrets.renew_at.is_some() { looks.renewing } else { looks.fixed };
-        let values = values![token.id, &secrets.access[..], secrets.refresh.clone(), secrets.renew_at, at, look_at];
+        let (refresh, key) = (secrets.refresh.clone(), secrets.key.clone());
+        let values = values![token.id, &secrets.access[..], refresh, secrets.renew_at, at, look_at, key];
         tx.execute(PUT_SECRETS, values).await?;
         for kind in &secrets.derived {
             let Token { team, network, app, person, .. } = token;

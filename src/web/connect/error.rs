@@ -29,6 +29,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::OldText
         | ConnectError::OtherText { .. }
         | ConnectError::Contended(_) => ("Not now", StatusCode::CONFLICT),
+        ConnectError::NotPushed { .. } => ("Not now", StatusCode::BAD_GATEWAY),
         ConnectError::NoPurpose => ("What shall it be used for?", StatusCode::UNPROCESSABLE_ENTITY),
         ConnectError::Rejected(_)
         | ConnectError::NotConnectable { .. }
@@ -36,6 +37,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::ReturnUrl
         | ConnectError::OtherKind
         | ConnectError::NoMember { .. }
+        | ConnectError::NoClientKey { .. }
         | ConnectError::NoClient { .. } => ("An operator must look at this", StatusCode::CONFLICT),
         ConnectError::Token(_) | ConnectError::Random | ConnectError::Sealed(_) => {
             tracing::error!(%error, "an account could not be connected");

@@ -1,5 +1,6 @@
 //! Accounts are connected over real sockets: a browser, the pages, and the simulated networks as strict judges.
 
+mod bound;
 mod browser;
 mod callbacks;
 mod outcomes;

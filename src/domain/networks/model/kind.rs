@@ -58,6 +58,11 @@ pub struct OAuth {
     pub issuer: Option<String>,
     /// The authorization endpoint; `None` where no source names it.
     pub authorize_url: Option<String>,
+    /// Where what is asked is pushed first (RFC 9126): the browser is then sent on with its name alone. `None`: it is not.
+    pub pushed_url: Option<String>,
+    /// Where an account's identity document is read, with `{did}` in it, at networks where accounts live on servers of their own. The token
+    /// reply names the account (`sub`), its document the server, and that who grants its tokens.
+    pub did_directory: Option<String>,
     /// The token endpoint.
     pub token_url: String,
     /// The revocation endpoint (RFC 7009 or like it).
@@ -128,7 +133,8 @@ pub enum ClientAuth {
     Basic,
     /// In the body.
     Post,
-    /// A signed assertion (`private_key_jwt`).
+    /// A signed assertion (`private_key_jwt`): the client secret is a private key on P-256, as PKCS#8 in PEM, and the client id the address at
+    /// which the broker tells of the app.
     PrivateKeyJwt,
     /// OAuth 1.0a: every request is signed (HMAC-SHA1).
     #[serde(rename = "oauth1")]
@@ -145,10 +151,6 @@ pub enum OAuthQuirk {
     ScopesNotReturned,
     /// Endpoints differ per account or instance and are discovered.
     EndpointsDiscovered,
-    /// Pushed authorization requests are mandatory (RFC 9126).
-    PushedAuthorization,
-    /// Tokens are bound to a key (RFC 9449).
-    DemonstratedPossession,
     /// The token endpoint takes its parameters from the query.
     ParametersInQuery,
     /// A refresh must ask for a continuous refresh token.
@@ -203,7 +205,7 @@ pub enum Rotation {
 pub enum Binding {
     /// `appsecret_proof`: HMAC-SHA256 of the access token under the app secret, lower-case hex.
     AppSecretProof,
-    /// A DPoP proof per request (RFC 9449). The key never leaves the broker, so such a token can't be leased.
+    /// A DPoP proof per request (RFC 9449). The key never leaves the broker, which signs a proof for each call of a lease.
     Dpop,
     /// An OAuth 1.0a signature per request.
     #[serde(rename = "oauth1_signature")]

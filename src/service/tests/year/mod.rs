@@ -6,7 +6,8 @@
 //! and 1 days and when it came, exactly once, and nothing that is not so.
 //!
 //! `YEAR_TOKENS` (two of each kind; of more there are fewer of the kinds that live for hours), `YEAR_DAYS` (30) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
-//! world does; the broker has its own luck. Kinds that are bound to a key or signed as in OAuth 1.0a are left out: nothing renews or checks them.
+//! world does; the broker has its own luck. Kinds that are signed as in OAuth 1.0a are left out: nothing renews or checks them. Kinds that are bound to
+//! a key are connected in a browser, since they can't be added.
 
 mod people;
 mod told;
@@ -27,7 +28,7 @@ use crate::domain::networks::Catalogue;
 use crate::domain::notice::{DestinationKind, Kind};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::notices::CreateDestination;
-use crate::service::testing::{START, TestBroker, World, catalogue_of};
+use crate::service::testing::{START, TestBroker, World, catalogue_of, set_client_key};
 use crate::sim::{NetworkFault, Simulation};
 use crate::store::IncidentFilter;
 
@@ -96,6 +97,10 @@ impl Year {
     async fn open_teams(&mut self) {
         let broker = &self.test.broker;
         for network in broker.catalogue.iter() {
+            if network.takes_client_keys() {
+                set_client_key(&self.test, &self.simulation, &network.id).await;
+                continue;
+            }
             let client = UpdateApp {
                 client_id: Some("app".to_owned()),
                 client_secret: Some(Some(Secret::new("client-secret".to_owned()))),

@@ -17,7 +17,7 @@ use crate::domain::networks::{Catalogue, ClientAuth, Network, Renewal, TokenKind
 use crate::domain::token::Clocks;
 use crate::service::Broker;
 use crate::service::import_tokens::{BeginImport, ImportRow, Outcome};
-use crate::service::testing::{START, TestBroker, x_token};
+use crate::service::testing::{START, TestBroker, connect_bound, x_token};
 use crate::service::tokens::AddToken;
 use crate::sim::{Fault, NetworkFault, Simulation, TokenSpec};
 use crate::store::StoredToken;
@@ -305,10 +305,15 @@ impl People {
     }
 
     /// People come, change passwords, and do what is to be done.
-    pub async fn live(&mut self, test: &TestBroker, teams: &[TeamId], simulation: &Simulation) {
+    pub async fn live(&mut self, test: &TestBroker, teams: &[TeamId], simulation: &Arc<Simulation>) {
         let now = test.clock.now();
         for account in &mut self.accounts {
-            if account.token.is_none() && account.joins_at <= now {
+            if account.token.is_none() && account.joins_at <= now && account.kind().is_bound() {
+                // Where the network has trouble the person tries again later.
+                if account.connect(test, &teams[account.team], simulation, now).await {
+                    self.counts.joined += 1;
+                }
+            } else if account.token.is_none() && account.joins_at <= now {
                 let given = account.grant(simulation, now, self.random.random_range(2..10));
                 let added = test.broker.add_token(&test.admin, &teams[account.team], given).await.unwrap();
                 account.token = Some(added.token.id);
@@ -321,7 +326,12 @@ impl People {
                 account.kill(now);
                 self.counts.passwords_changed += 1;
             }
-            if account.acts_at.is_some_and(|at| at <= now) {
+            if account.acts_at.is_some_and(|at| at <= now) && account.kind().is_bound() {
+                if account.connect(test, &teams[account.team], simulation, now).await {
+                    account.acts_at = None;
+                    self.counts.granted_anew += 1;
+                }
+            } else if account.acts_at.is_some_and(|at| at <= now) {
                 account.acts_at = None;
                 account.grant_anew(test, &teams[account.team], simulation, now).await;
                 self.counts.granted_anew += 1;
@@ -340,7 +350,7 @@ fn few_of_short_lives<'c>(kinds: &[(&'c Arc<Network>, &'c TokenKind)]) -> Vec<(&
 /// Whether the broker can do anything for tokens of this kind.
 fn is_lived(kind: &TokenKind) -> bool {
     let auth = kind.oauth.as_ref().map(|oauth| oauth.client_auth);
-    !matches!(auth, Some(ClientAuth::OAuth1 | ClientAuth::PrivateKeyJwt))
+    !matches!(auth, Some(ClientAuth::OAuth1))
 }
 
 impl Account {
@@ -389,6 +399,26 @@ impl Account {
         self.killed_at = None;
         self.grants.push(Grant { from: now, ends: fixed.into_iter().flatten().min(), until: None });
         given
+    }
+
+    /// The person agrees in a browser. Returns whether that went well.
+    async fn connect(
+        &mut self,
+        test: &TestBroker,
+        team: &TeamId,
+        simulation: &Arc<Simulation>,
+        now: Timestamp,
+    ) -> bool {
+        let of = (&self.network.id, self.kind());
+        let Ok(token) = connect_bound(test, simulation, team, of, &self.person, self.token).await else { return false };
+        assert_eq!(self.token.unwrap_or(token), token, "the same token is healed");
+        self.token = Some(token);
+        if let Some(grant) = self.grants.last_mut() {
+            grant.until = grant.until.or(Some(now));
+        }
+        self.killed_at = None;
+        self.grants.push(Grant { from: now, ends: None, until: None });
+        true
     }
 
     async fn grant_anew(&mut self, test: &TestBroker, team: &TeamId, simulation: &Simulation, now: Timestamp) {

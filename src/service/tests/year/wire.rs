@@ -81,6 +81,10 @@ impl Wire {
         books.arrived.extend(["access_token", "refresh_token"].into_iter().filter_map(secret).map(mark));
         let Some(shown) = refresh.map(|refresh| mark(refresh)) else { return };
         books.at_once.remove(&shown);
+        if answer.is_some_and(wants_nonce) {
+            // The network has not looked at it.
+            return;
+        }
         if given.is_none() {
             books.unanswered.insert(shown);
             return;
@@ -93,6 +97,12 @@ impl Wire {
     }
 }
 
+/// Whether the network wants another nonce, and has looked at nothing else.
+fn wants_nonce(answer: &NetworkAnswer) -> bool {
+    let body = serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
+    body.is_some_and(|body| body["error"] == "use_dpop_nonce")
+}
+
 #[async_trait::async_trait]
 impl NetworkClient for Wire {
     async fn ask(&self, request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
@@ -102,7 +112,6 @@ impl NetworkClient for Wire {
         let refresh = form.get("refresh_token").filter(|_| refreshes);
         let renews =
             form.contains_key("grant_type") || request.uri().query().unwrap_or_default().contains("grant_type=");
-        self.books.lock().unwrap().counts.checked += u64::from(!renews);
         self.show(refresh);
         // Others may ask while this one is on its way.
         tokio::task::yield_now().await;
@@ -116,6 +125,8 @@ impl NetworkClient for Wire {
             body: Zeroizing::new(response.body().to_vec()),
         });
         tokio::task::yield_now().await;
+        let counts = !renews && !answer.as_ref().is_some_and(wants_nonce);
+        self.books.lock().unwrap().counts.checked += u64::from(counts);
         self.answered(refresh, answer.as_ref());
         answer.ok_or(NoAnswer::Lost)
     }

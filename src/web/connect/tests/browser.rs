@@ -37,7 +37,7 @@ pub(super) struct Stage {
     pub simulation: Arc<Simulation>,
     /// Where the pages are served.
     pub pages: String,
-    serving: Tasks,
+    pub serving: Tasks,
 }
 
 /// What is to be connected.
@@ -81,13 +81,19 @@ impl Stage {
 
     /// Tells the broker its client at a network.
     async fn register(&self, network: &NetworkId) {
+        let (app, broker) = ("default".parse().unwrap(), &self.test.broker);
+        if broker.network(network).unwrap().takes_client_keys() {
+            let said = UpdateApp { generate_key: true, ..UpdateApp::default() };
+            broker.update_app(&self.test.admin, network, &app, said).await.unwrap();
+            let document = broker.client_metadata(network.as_str(), "default").unwrap().unwrap();
+            return self.simulation.know_client(network, &document).unwrap();
+        }
         let said = UpdateApp {
             client_id: Some("app:1".to_owned()),
             client_secret: Some(Some(Secret::new("client secret/1".to_owned()))),
             ..UpdateApp::default()
         };
-        let app = "default".parse().unwrap();
-        self.test.broker.update_app(&self.test.admin, network, &app, said).await.unwrap();
+        broker.update_app(&self.test.admin, network, &app, said).await.unwrap();
     }
 
     /// Starts a connection; its link.

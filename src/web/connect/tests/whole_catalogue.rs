@@ -26,6 +26,7 @@ async fn every_network_with_a_code_flow_is_connected_and_its_token_is_leased() {
         }
     }
     let expected = [
+        "bluesky/user",
         "facebook/page",
         "facebook/user",
         "github/oauth_app",
