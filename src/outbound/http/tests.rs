@@ -88,3 +88,30 @@ async fn the_fake_answers_in_turn() {
     assert_eq!(fake.ask(&request).await.err(), Some(NoAnswer::NotSent));
     assert_eq!(fake.asked(), 2);
 }
+
+#[tokio::test]
+async fn a_host_that_somebody_else_named_must_be_a_public_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = HttpClient::new().unwrap();
+    let hosts = ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1"];
+    for host in hosts {
+        let request = NetworkRequest::read_public("https://net.example", &format!("https://{host}:{port}/a")).unwrap();
+        assert_eq!(client.ask(&request).await.err(), Some(NoAnswer::NotSent), "{host}");
+    }
+    let plain = NetworkRequest::read_public("https://net.example", "http://net.example/a").unwrap();
+    assert_eq!(client.ask(&plain).await.err(), Some(NoAnswer::NotSent), "without TLS");
+    let own =
+        NetworkRequest::read_public(&format!("http://127.0.0.1:{port}/net"), &format!("http://127.0.0.1:{port}/a"));
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "the request ended early");
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+    };
+    let own = own.unwrap();
+    let (got, ()) = tokio::join!(client.ask(&own), serve);
+    assert_eq!(got.ok().unwrap().status, 200, "the first that calls is the one that may");
+}

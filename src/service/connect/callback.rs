@@ -78,7 +78,7 @@ impl Broker {
         done.ok_or(CallbackError::Connect(ConnectError::Contended(id)))?
     }
 
-    async fn take_answer(
+    pub(super) async fn take_answer(
         &self,
         caller: &Caller,
         stored: StoredConnection,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
@@ -39,7 +40,7 @@ impl From<Problem> for Unkept {
     }
 }
 
-/// The tokens of a consent. It has no `Debug`: it is secrets.
+/// The tokens of a consent. It has no `Debug`: it is secrets, and is overwritten when it is dropped.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Grant {
     /// The access token.
@@ -75,8 +76,9 @@ impl Grant {
         }
     }
 
-    fn bound(self, bond: Option<&Arc<Bond>>) -> Self {
-        Self { bond: bond.map(|bond| bond.text().expose().to_owned()), ..self }
+    fn bound(mut self, bond: Option<&Arc<Bond>>) -> Self {
+        self.bond = bond.map(|bond| bond.text().expose().to_owned());
+        self
     }
 
     /// The key that the tokens are bound to.
@@ -90,6 +92,15 @@ impl Grant {
 
     fn sealed_text(&self) -> Secret {
         Secret::new(serde_json::to_string(self).expect("texts and numbers always serialize"))
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.access.zeroize();
+        self.refresh.zeroize();
+        self.bond.zeroize();
+        self.of_profiles.values_mut().for_each(Zeroize::zeroize);
     }
 }
 

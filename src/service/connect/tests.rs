@@ -1,5 +1,7 @@
 //! Token replies that are not as they should be, through a network that answers as it is told.
 
+mod bound;
+
 use zeroize::Zeroizing;
 
 use super::*;

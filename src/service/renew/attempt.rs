@@ -7,7 +7,9 @@ use crate::base::ids::TokenId;
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::evidence::{Blame, Evidence};
-use crate::domain::networks::{Answer, ErrorClass, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply};
+use crate::domain::networks::{
+    Answer, ErrorClass, Network, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply,
+};
 use crate::domain::renewal::{
     self, Failure, Verdict, after_failure, deferred_to, is_derived_anew, is_renewable, unless_shared,
 };
@@ -193,7 +195,10 @@ impl Broker {
         let said = classify_renewal(network, &Answer { status: *status, headers, body });
         if said.class == ErrorClass::Ok {
             return match read_token_reply(body) {
-                Ok(reply) => Outcome::Renewed(reply),
+                Ok(reply) => match strange_to(token, network, &reply) {
+                    None => Outcome::Renewed(reply),
+                    Some(why) => Outcome::Failed(Failure::Unknown, why.to_owned()),
+                },
                 Err(error) => Outcome::Failed(Failure::Unknown, error.to_string()),
             };
         }
@@ -405,6 +410,17 @@ impl Broker {
         self.renewals.changed(&stored.token);
         Ok(())
     }
+}
+
+/// Why what a network gave can't be that token's.
+fn strange_to(token: &Token, network: &Network, reply: &TokenReply) -> Option<&'static str> {
+    let kind = network.kind(token.kind.as_str())?;
+    let names_accounts = kind.oauth.as_ref().is_some_and(|oauth| oauth.did_directory.is_some());
+    if kind.is_bound() && !reply.bound {
+        return Some("the network gave a token that is bound to no key");
+    }
+    let is_another = names_accounts && reply.subject.as_ref().is_some_and(|subject| *subject != token.person);
+    is_another.then_some("the network gave a token of another account")
 }
 
 /// The name of a class in logs and errors.
