@@ -40,7 +40,7 @@ async fn what_is_old_is_forgotten_and_every_run_is_noted() {
     let watched = plain().await;
     assert_eq!(
         watched.broker.prune().await.unwrap(),
-        "0 leases, 0 blocks, 0 requests, 0 imports, 0 jobs, 0 revocations, 0 messages, 0 alerts, 0 connections, 0 events, 0 incidents, 0 dead spans, 0 marks, 0 sessions, 0 callbacks, 0 usage rows, 0 audit events"
+        "0 leases, 0 blocks, 0 requests, 0 imports, 0 jobs, 0 revocations, 0 messages, 0 alerts, 0 connections, 0 events, 0 incidents, 0 dead spans, 0 marks, 0 sessions, 0 callbacks, 0 loads, 0 usage rows, 0 audit events"
     );
     let began = watched.clock.now();
     watched.broker.watch.status.note("prune", began, began, Ok("first".to_owned()));
