@@ -90,6 +90,7 @@ fn read_query(request: &pb::ListAuditEventsRequest, mistakes: &mut FieldMistakes
         action: given(&request.action),
         from: request.start_time.as_ref().map(from_timestamp),
         until: request.end_time.as_ref().map(from_timestamp),
+        without_leases: false,
     })
 }
 

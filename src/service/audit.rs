@@ -33,6 +33,8 @@ pub struct AuditQuery {
     pub from: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
+    /// No leases, which are most of it; of one team only.
+    pub without_leases: bool,
 }
 
 /// A page of the audit.
@@ -84,6 +86,7 @@ impl Broker {
             from: query.from,
             until: query.until,
             after: None,
+            without_leases: query.without_leases,
         };
         let mut page = AuditPage { events: Vec::new(), next: before };
         let mut looked_at = 0;

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ClassId, TeamId, TokenId};
+use crate::base::ids::{ClassId, CollectorId, TeamId, TokenId};
 use crate::domain::networks::Window;
 use crate::service::Broker;
 use crate::service::tokens::TokenError;
-use crate::store::{StoreError, UsageRow};
+use crate::store::{CollectorDay, StoreError, UsageRow};
 
 pub use crate::store::UsageRow as UsageEntry;
 
+/// Rows of the ledger that are summed up for one collector: each is of one token, collection and purpose on a day.
+const MOST_SUMMED: u32 = 20_000;
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 /// What one token was used for.
@@ -49,6 +51,17 @@ impl Broker {
     /// The last day on which each of these tokens was used, of those that were.
     pub async fn last_uses(&self, tokens: &[TokenId]) -> Result<BTreeMap<TokenId, i32>, StoreError> {
         self.store.last_uses(tokens).await
+    }
+
+    /// The last day on which each of these collectors made a call, of those that did.
+    pub async fn last_uses_by(&self, collectors: &[CollectorId]) -> Result<BTreeMap<CollectorId, i32>, StoreError> {
+        self.store.last_uses_by(collectors).await
+    }
+
+    /// What a collector did in the last `days` days, the newest first. Of a very busy one, of its newest [`MOST_SUMMED`] rows.
+    pub async fn uses_by(&self, collector: CollectorId, days: i32) -> Result<Vec<CollectorDay>, StoreError> {
+        self.engine.write_back().await?;
+        self.store.uses_by(collector, day_of(self.now()) - days + 1, MOST_SUMMED).await
     }
 
     /// The tightest limit of each class, over a day, as far as the token's buckets show it.

@@ -58,6 +58,8 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
     /// After this sequence number: the last one of the page before.
     pub after: Option<i64>,
+    /// No leases, which are most of it; of one team only.
+    pub without_leases: bool,
 }
 
 /// The audit, for reading and for events that belong to no other change.
@@ -107,6 +109,11 @@ macro_rules! list_audit {
 
 const LIST_ALL: [&str; 2] = [list_audit!("$3 IS NULL", "ASC"), list_audit!("$3 IS NULL", "DESC")];
 const LIST_OF_TEAM: [&str; 2] = [list_audit!("team = $3", "ASC"), list_audit!("team = $3", "DESC")];
+/// Along an index in which leases are not.
+const LIST_CHANGES_OF_TEAM: [&str; 2] = [
+    list_audit!("team = $3 AND action <> 'lease.open'", "ASC"),
+    list_audit!("team = $3 AND action <> 'lease.open'", "DESC"),
+];
 
 const OLDEST: &str = "SELECT at_us, seq, mac, id, at_us, actor, role, action, team, subject, detail FROM audit
     WHERE seq > $1 ORDER BY seq LIMIT $2";
@@ -174,7 +181,12 @@ async fn list(
     backwards: bool,
     limit: u32,
 ) -> Result<Vec<AuditRow>, StoreError> {
-    let sql = if filter.team.is_some() { LIST_OF_TEAM } else { LIST_ALL }[usize::from(backwards)];
+    let statements = match (filter.team.is_some(), filter.without_leases) {
+        (true, true) => LIST_CHANGES_OF_TEAM,
+        (true, false) => LIST_OF_TEAM,
+        (false, _) => LIST_ALL,
+    };
+    let sql = statements[usize::from(backwards)];
     let values = parameters(filter, before, limit);
     database
         .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(audit_row).collect() }))

@@ -89,7 +89,7 @@ pub use token::{
     DuplicateToken, ImportCounts, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken, TokenChange,
     TokenChangeError, TokenChunk, TokenFilter, TokenStore,
 };
-pub use usage::{UsageKey, UsageRow, UsageStore};
+pub use usage::{CollectorDay, UsageKey, UsageRow, UsageStore};
 
 /// Everything that is kept, of every noun. `Arc<dyn Store>` is what the layers above hold.
 pub trait Store:

@@ -44,6 +44,21 @@ pub struct UsageKey {
     pub purpose: Purpose,
 }
 
+/// What a collector did on one day at one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorDay {
+    /// The day: days since 1970-01-01, in UTC.
+    pub day: i32,
+    /// The network.
+    pub network: NetworkId,
+    /// How many calls were made.
+    pub calls: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// Calls that the network refused for its limits.
+    pub throttled: u64,
+}
+
 /// The usage ledger.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
@@ -53,6 +68,10 @@ pub trait UsageStore: Send + Sync {
     async fn list_usage(&self, token: TokenId, from: i32, to: i32) -> Result<Vec<UsageRow>, StoreError>;
     /// The last day on which each of these tokens was used, of those that were.
     async fn last_uses(&self, tokens: &[TokenId]) -> Result<BTreeMap<TokenId, i32>, StoreError>;
+    /// The last day on which each of these collectors made a call, of those that did.
+    async fn last_uses_by(&self, collectors: &[CollectorId]) -> Result<BTreeMap<CollectorId, i32>, StoreError>;
+    /// What a collector did from `day` on, the newest day first; of at most `most` rows, the newest ones.
+    async fn uses_by(&self, collector: CollectorId, day: i32, most: u32) -> Result<Vec<CollectorDay>, StoreError>;
     /// Deletes at most `limit` rows of days before `day`; how many.
     async fn prune_usage(&self, day: i32, limit: u32) -> Result<u64, StoreError>;
 }
@@ -70,6 +89,12 @@ const LIST_USAGE: &str =
     FROM usage WHERE token = $1 AND day >= $2 AND day <= $3
     ORDER BY token, day, collection, collector, class, network, purpose";
 const LAST_USE: &str = "SELECT MAX(day) FROM usage WHERE token = $1";
+const LAST_USE_BY: &str = "SELECT MAX(day) FROM usage WHERE collector = $1";
+/// Each call is counted once in the rows without a class.
+const USES_BY: &str = "SELECT day, network, SUM(calls), SUM(errors), SUM(throttled) FROM (
+        SELECT day, network, calls, errors, throttled FROM usage
+        WHERE collector = $1 AND day >= $2 AND class = '' ORDER BY day DESC LIMIT $3) AS lately
+    GROUP BY day, network ORDER BY day DESC, network";
 const PRUNE_USAGE: &str = "DELETE FROM usage WHERE (token, day, collection, collector, class, network, purpose) IN (
     SELECT token, day, collection, collector, class, network, purpose FROM usage WHERE day < $1 LIMIT $2)";
 
@@ -118,6 +143,42 @@ impl<D: Database> UsageStore for D {
                     days.extend(day.map(|day| (token, day)));
                 }
                 Ok(days)
+            })
+        })
+        .await
+    }
+
+    async fn last_uses_by(&self, collectors: &[CollectorId]) -> Result<BTreeMap<CollectorId, i32>, StoreError> {
+        let collectors = collectors.to_vec();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut days = BTreeMap::new();
+                for collector in collectors {
+                    let found = first(tx, LAST_USE_BY, values![collector]).await?;
+                    let day = found.map(|mut row| row.maybe_count()).transpose()?.flatten();
+                    days.extend(day.map(|day| (collector, day)));
+                }
+                Ok(days)
+            })
+        })
+        .await
+    }
+
+    async fn uses_by(&self, collector: CollectorId, day: i32, most: u32) -> Result<Vec<CollectorDay>, StoreError> {
+        let values = values![collector, i64::from(day), most];
+        self.read(move |tx| {
+            Box::pin(async move {
+                let day = |mut row: Row| {
+                    let (day, network) = (row.count()?, row.slug()?);
+                    Ok(CollectorDay {
+                        day,
+                        network,
+                        calls: row.count()?,
+                        errors: row.count()?,
+                        throttled: row.count()?,
+                    })
+                };
+                tx.rows(USES_BY, values).await?.into_iter().map(day).collect()
             })
         })
         .await

@@ -31,6 +31,7 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
     let cases = [
         (all(), vec![0, 1, 2, 3]),
         (AuditFilter { team: Some("acme".parse().unwrap()), ..all() }, vec![0, 1, 3]),
+        (AuditFilter { team: Some("acme".parse().unwrap()), without_leases: true, ..all() }, vec![1, 3]),
         (AuditFilter { subject_prefix: Some("teams/acme/tokens/".to_owned()), ..all() }, vec![1, 3]),
         (AuditFilter { subject_prefix: Some("teams/%".to_owned()), ..all() }, vec![]),
         (AuditFilter { action: Some("key.add".to_owned()), ..all() }, vec![2]),
