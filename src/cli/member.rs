@@ -60,6 +60,9 @@ pub enum MemberCommand {
     Remove {
         /// The member's id, `mem_…`, or mail address.
         member: String,
+        /// Revoke the collectors' keys that the member made, too; else the report lists them.
+        #[arg(long)]
+        revoke_keys: bool,
         #[command(flatten)]
         comment: Comment,
     },
@@ -167,10 +170,13 @@ const DEPARTURE: &[Column<pb::Departure>] = &[
         let named = done.profiles.iter().map(|profile| format!("{}:{}", short(&profile.network), profile.profile));
         named.collect::<Vec<_>>().join(", ").into()
     }),
-    Column::text("KEYS TO LOOK AT", |done, _| {
-        done.keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ").into()
-    }),
+    Column::text("KEYS TO REPLACE", |done, _| keys(&done.keys).into()),
+    Column::text("KEYS REVOKED", |done, _| keys(&done.revoked_keys).into()),
 ];
+
+fn keys(names: &[String]) -> String {
+    names.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ")
+}
 
 fn tokens(done: &pb::Departure, handed_on: bool) -> String {
     let meant = done.tokens.iter().filter(|left| left.heir.is_empty() != handed_on);
@@ -216,9 +222,9 @@ pub async fn run(command: MemberCommand, session: &mut Session) -> Result<(), Fa
             let (member, link) = (answer.member.clone().unwrap_or_default(), answer.link.clone());
             return show_link(session, &answer, &member, &link);
         }
-        MemberCommand::Remove { member, comment } => {
+        MemberCommand::Remove { member, revoke_keys, comment } => {
             let (name, request_id) = (named(session, &member).await?, session.request_id());
-            let request = pb::RemoveMemberRequest { name, comment: comment.comment, request_id };
+            let request = pb::RemoveMemberRequest { name, comment: comment.comment, request_id, revoke_keys };
             let done = part(client.remove_member(session.request(request)).await?, |answer| answer.departure)?;
             return session.terminal.record(&done, DEPARTURE);
         }

@@ -1,7 +1,7 @@
 //! Teams and their collectors: who may ask for what.
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{CollectorId, KeyId, NetworkId, TeamId};
+use crate::base::ids::{CollectorId, KeyId, MemberId, NetworkId, TeamId};
 use crate::domain::certificate::CertificateName;
 use crate::domain::networks::{Purpose, Purposes};
 
@@ -102,6 +102,8 @@ pub struct Key {
     pub display_name: String,
     /// What its holder has to show.
     pub proof: KeyProof,
+    /// The member who made it, and has seen its secret; `None`: an operator, or the broker.
+    pub made_by: Option<MemberId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends by itself; `None`: never.

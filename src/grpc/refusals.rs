@@ -46,6 +46,7 @@ impl From<CollectorError> for Refusal {
     fn from(error: CollectorError) -> Self {
         let message = error.to_string();
         match error {
+            CollectorError::Forbidden(error) => Refusal::from(error),
             CollectorError::TeamNotFound(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
             CollectorError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::CollectorNotFound, message),
             CollectorError::Exists(_) => refuse(Code::AlreadyExists, ErrorReason::CollectorExists, message),
@@ -81,6 +82,7 @@ impl From<KeyError> for Refusal {
     fn from(error: KeyError) -> Self {
         let message = error.to_string();
         match error {
+            KeyError::Forbidden(error) => Refusal::from(error),
             KeyError::NotFound(_) => refuse(Code::NotFound, ErrorReason::KeyNotFound, message),
             KeyError::CollectorNotFound { .. } => refuse(Code::NotFound, ErrorReason::CollectorNotFound, message),
             KeyError::CertificateTaken(_) => refuse(Code::AlreadyExists, ErrorReason::CertificateTaken, message),
@@ -147,6 +149,7 @@ impl From<DestinationError> for Refusal {
             | DestinationError::Url(_)
             | DestinationError::Secret(_)
             | DestinationError::Secrets => refuse(Code::InvalidArgument, ErrorReason::DestinationTarget, message),
+            DestinationError::Random => refuse(Code::Internal, ErrorReason::Internal, message),
             DestinationError::Sealed(_) => refuse(Code::FailedPrecondition, ErrorReason::DestinationTarget, message),
             DestinationError::Contended => {
                 refuse(Code::Unavailable, ErrorReason::Overloaded, message).retry_in(PATIENCE)

@@ -105,6 +105,14 @@ impl Caller {
         }
     }
 
+    /// The member who calls.
+    pub fn member(&self) -> Option<&Arc<Member>> {
+        match self {
+            Caller::Member { member, .. } => Some(member),
+            Caller::Collector { .. } | Caller::Operator { .. } | Caller::Broker => None,
+        }
+    }
+
     /// The collector that calls.
     pub fn collector(&self) -> Option<&Arc<Collector>> {
         match self {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use crate::base::ids::{CollectorId, NetworkId, TeamId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::certificate::CertificateName;
+use crate::domain::member::Action;
 use crate::domain::networks::Purposes;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder};
 use crate::service::directory::CertificateHolder;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, Forbidden};
 use crate::store::StoreError;
 
 /// Leases that a collector may hold at once, where nothing else is said.
@@ -50,6 +52,9 @@ pub struct UpdateCollector {
 /// Why nothing was done about a collector.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CollectorError {
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// There is no such team.
     #[error("there is no team '{0}'; see the list of teams")]
     TeamNotFound(TeamId),
@@ -119,6 +124,7 @@ impl Broker {
         if self.directory.team(&team).is_none() {
             return Err(CollectorError::TeamNotFound(team));
         }
+        self.must_permit(&attempt.caller, Action::ChangeCollectors, &team, On::Team)?;
         self.check_networks(&scope)?;
         self.check_name(&team, &display_name, None)?;
         let id = CollectorId::generate();
@@ -142,6 +148,7 @@ impl Broker {
     ) -> Result<Arc<Collector>, CollectorError> {
         let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
+        self.must_permit(&attempt.caller, Action::ChangeCollectors, team, On::Team)?;
         let mut collector = (*self.collector(team, id)?).clone();
         if let Some(name) = change.display_name {
             self.check_name(team, &name, Some(id))?;
@@ -172,6 +179,7 @@ impl Broker {
     ) -> Result<Arc<Collector>, CollectorError> {
         let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
+        self.must_permit(&attempt.caller, Action::ChangeCollectors, team, On::Team)?;
         let before = self.collector(team, id)?;
         if before.disabled {
             self.note_unchanged(&attempt, &before).await?;
@@ -200,6 +208,7 @@ impl Broker {
     ) -> Result<Arc<Collector>, CollectorError> {
         let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
+        self.must_permit(&attempt.caller, Action::ChangeCollectors, team, On::Team)?;
         let before = self.collector(team, id)?;
         if !before.disabled {
             self.note_unchanged(&attempt, &before).await?;

@@ -1,21 +1,27 @@
-//! Keys of collectors and operators: made, listed, revoked.
+//! Keys of collectors and operators: made, listed, revoked. Members make and revoke those of their team's collectors, never an operator's; who made
+//! a key is noted, since that person has seen it.
 
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::base::ids::{CollectorId, KeyId, MemberId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::certificate::CertificateName;
 use crate::domain::key::ApiKey;
+use crate::domain::member::Action;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::service::collectors::comment_detail;
+use crate::service::members::On;
 use crate::service::requests::Attempt;
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, Forbidden};
 use crate::store::StoreError;
 
 /// Why nothing was done about a key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyError {
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// There is no such key.
     #[error("there is no key '{0}'; see the list of keys")]
     NotFound(KeyId),
@@ -102,6 +108,7 @@ impl Broker {
     pub async fn create_key(&self, attempt: impl Into<Attempt<MadeKey>>, ask: CreateKey) -> Result<MadeKey, KeyError> {
         let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
+        self.must_permit_key(&attempt.caller, &ask.holder)?;
         if let KeyHolder::Collector(team, id) = &ask.holder {
             self.must_have_collector(team, *id)?;
         }
@@ -111,6 +118,7 @@ impl Broker {
             return Err(KeyError::CertificateTaken(name.clone()));
         }
         let (key, secret) = self.make_key(ask).ok_or(KeyError::Random)?;
+        let key = Key { made_by: attempt.caller.member().map(|member| member.id), ..key };
         let audit = self.key_audit(&attempt.caller, "key.create", &key, detail_of(&key));
         let made = (key, secret);
         self.store.insert_key(made.0.clone(), attempt.trail(audit, &made)).await?;
@@ -151,6 +159,7 @@ impl Broker {
         let attempt = attempt.into();
         let _one_at_a_time = self.changes.directory.lock().await;
         let before = self.directory.key(id).ok_or(KeyError::NotFound(id))?;
+        self.must_permit_key(&attempt.caller, &before.holder)?;
         if before.revoked_at.is_some() {
             self.note_unchanged(&attempt, &before).await?;
             return Ok(before);
@@ -188,6 +197,19 @@ impl Broker {
             return Err(error.into());
         }
         Ok(revoked)
+    }
+
+    /// The keys that a member made, also those that do not work any more.
+    pub fn keys_made_by(&self, member: MemberId) -> Vec<Arc<Key>> {
+        self.directory.keys().into_iter().filter(|key| key.made_by == Some(member)).collect()
+    }
+
+    /// Requires that the caller may make or end a key of `holder`: a member those of its team's collectors only.
+    fn must_permit_key(&self, caller: &Caller, holder: &KeyHolder) -> Result<(), Forbidden> {
+        match holder {
+            KeyHolder::Collector(team, _) => self.must_permit(caller, Action::ChangeCollectors, team, On::Team),
+            KeyHolder::Operator(_) => caller.must_be_admin(),
+        }
     }
 
     fn is_last_admin(&self, key: &Key) -> bool {

@@ -205,7 +205,8 @@ impl Broker {
                 (KeyProof::Secret(self.vault.key_hash(id, made.secret())), Some(made.text()))
             }
         };
-        Some((Key { id, holder, display_name, proof, created_at: self.now(), expires_at, revoked_at: None }, text))
+        let (made_by, created_at, revoked_at) = (None, self.now(), None);
+        Some((Key { id, holder, display_name, proof, made_by, created_at, expires_at, revoked_at }, text))
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{CollectorId, KeyId, TeamId};
+use crate::base::ids::{CollectorId, KeyId, MemberId, TeamId};
 use crate::domain::certificate::CertificateName;
 use crate::domain::networks::Purposes;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, OperatorRole, Team};
@@ -96,7 +96,8 @@ const LIST_COLLECTORS: &str = "SELECT id, team, display_name, networks, all_netw
 macro_rules! select_keys {
     ($where:literal) => {
         concat!(
-            "SELECT id, team, collector, role, display_name, hash, certificate, created_at_us, expires_at_us, revoked_at_us
+            "SELECT id, team, collector, role, display_name, hash, certificate, created_at_us, expires_at_us, revoked_at_us,
+                    made_by
              FROM key ",
             $where
         )
@@ -104,7 +105,7 @@ macro_rules! select_keys {
 }
 
 const INSERT_KEY: &str = "INSERT INTO key (id, team, collector, role, display_name, hash, certificate, created_at_us,
-        expires_at_us, revoked_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        expires_at_us, revoked_at_us, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const REVOKE_KEY: &str = "UPDATE key SET revoked_at_us = COALESCE(revoked_at_us, $2) WHERE id = $1";
 const FIND_KEY: &str = select_keys!("WHERE id = $1");
 const LIST_KEYS: &str = select_keys!("WHERE ($1 IS NULL OR collector = $1) ORDER BY id");
@@ -195,7 +196,8 @@ impl<D: Database> TeamStore for D {
             certificate,
             key.created_at,
             key.expires_at,
-            key.revoked_at
+            key.revoked_at,
+            key.made_by
         ];
         write_one(self, INSERT_KEY, values, trail, String::new()).await
     }
@@ -320,7 +322,8 @@ fn key(mut row: Row) -> Result<Key, StoreError> {
         None => KeyProof::Secret(hash.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"))?),
     };
     let (created_at, expires_at, revoked_at) = (row.time()?, row.maybe_time()?, row.maybe_time()?);
-    Ok(Key { id, holder, display_name, proof, created_at, expires_at, revoked_at })
+    let made_by = row.maybe_id(MemberId::from_slice)?;
+    Ok(Key { id, holder, display_name, proof, made_by, created_at, expires_at, revoked_at })
 }
 
 fn certificate(name: &str) -> Result<CertificateName, StoreError> {

@@ -22,8 +22,14 @@ pub struct Departure {
     pub tokens: Vec<LeftToken>,
     /// Profiles that it owned or administered, by network and id, and does no more.
     pub profiles: Vec<(NetworkId, String)>,
-    /// Keys that it made. They go on: whoever uses them must be asked first.
+    /// Whether the keys that it made are revoked, too.
+    #[serde(default)]
+    pub revokes_keys: bool,
+    /// Keys that it made and that go on: they are to be replaced, since it has seen them.
     pub keys: Vec<KeyId>,
+    /// Keys that it made and that were revoked.
+    #[serde(default)]
+    pub revoked_keys: Vec<KeyId>,
 }
 
 /// What becomes of a token whose member leaves.
@@ -38,8 +44,18 @@ pub struct LeftToken {
 impl Departure {
     /// One that begins.
     pub fn begin(member: MemberId, at: Timestamp, sessions: u64, invitation: bool) -> Self {
-        let (tokens, profiles, keys) = (Vec::new(), Vec::new(), Vec::new());
-        Self { member, begun_at: at, finished_at: None, sessions, invitation, tokens, profiles, keys }
+        Self {
+            member,
+            begun_at: at,
+            finished_at: None,
+            sessions,
+            invitation,
+            tokens: Vec::new(),
+            profiles: Vec::new(),
+            revokes_keys: false,
+            keys: Vec::new(),
+            revoked_keys: Vec::new(),
+        }
     }
 
     /// How many tokens were handed on, and how many revoked.

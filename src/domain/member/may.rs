@@ -1,7 +1,7 @@
 //! What a member may do: one table of role × action × how the member stands to the thing it would do it to.
 //!
 //! Only what is of the member's own team is asked here; nothing of another team can be reached at all. What is in no row (teams,
-//! collectors, keys, apps, the sealing key) is the operators'.
+//! operators' keys, apps, the sealing key) is the operators'.
 
 use crate::domain::member::Role;
 
@@ -40,6 +40,10 @@ pub enum Action {
     Remove,
     /// See and end a member's sessions.
     Sessions,
+    /// Make, change, disable and enable collectors, and make and revoke their keys.
+    ChangeCollectors,
+    /// See, add, change, try and delete the places where the whole team is told.
+    ChangeDestinations,
 }
 
 /// How a member stands to the thing it would do something to.
@@ -55,7 +59,7 @@ pub enum Standing {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 18] = [
         Action::See,
         Action::SeeUsage,
         Action::SeeAudit,
@@ -72,6 +76,8 @@ impl Action {
         Action::ChangeRole,
         Action::Remove,
         Action::Sessions,
+        Action::ChangeCollectors,
+        Action::ChangeDestinations,
     ];
 
     /// What it is, for people: "you may not …".
@@ -93,6 +99,8 @@ impl Action {
             Action::ChangeRole => "change roles",
             Action::Remove => "take this member out of the team",
             Action::Sessions => "see or end these sessions",
+            Action::ChangeCollectors => "make or change collectors and their keys",
+            Action::ChangeDestinations => "change where the team is told",
         }
     }
 }
@@ -123,7 +131,7 @@ const fn row(role: Role, action: Action) -> [bool; 3] {
             Role::Owner | Role::Manager => ALL,
             Role::Member => OWN,
         },
-        Action::SeeAudit | Action::Invite => match role {
+        Action::SeeAudit | Action::Invite | Action::ChangeCollectors | Action::ChangeDestinations => match role {
             Role::Owner | Role::Manager => ALL,
             Role::Member => NONE,
         },
@@ -144,7 +152,7 @@ mod tests {
     use super::*;
 
     /// The whole table once more, apart from the rules: `own profile other` of owner, manager, member; `-` is no.
-    const TABLE: [(Action, [&str; 3]); 16] = [
+    const TABLE: [(Action, [&str; 3]); 18] = [
         (Action::See, ["opo", "opo", "opo"]),
         (Action::SeeUsage, ["opo", "opo", "op-"]),
         (Action::SeeAudit, ["opo", "opo", "---"]),
@@ -161,6 +169,8 @@ mod tests {
         (Action::ChangeRole, ["opo", "---", "---"]),
         (Action::Remove, ["opo", "o--", "o--"]),
         (Action::Sessions, ["opo", "o--", "o--"]),
+        (Action::ChangeCollectors, ["opo", "opo", "---"]),
+        (Action::ChangeDestinations, ["opo", "opo", "---"]),
     ];
 
     #[test]

@@ -94,6 +94,7 @@ pub fn departure_message(view: &DepartureView) -> pb::Departure {
             })
             .collect(),
         keys: departure.keys.iter().map(|key| format!("keys/{key}")).collect(),
+        revoked_keys: departure.revoked_keys.iter().map(|key| format!("keys/{key}")).collect(),
     }
 }
 

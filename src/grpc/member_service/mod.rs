@@ -13,6 +13,7 @@ use crate::grpc::page::Page;
 use crate::grpc::pb::{self, member_service_server::MemberService};
 use crate::grpc::status::Refusal;
 use crate::service::Broker;
+use crate::service::members::RemoveMember;
 
 pub use message::member_message;
 use message::{departure_message, session_message};
@@ -110,11 +111,12 @@ impl MemberService for MemberServer {
         let read = |request: &pb::RemoveMemberRequest, mistakes: &mut _| {
             check_text("comment", &request.comment, COMMENT, mistakes);
             let (team, id) = read_member_name(&request.name, mistakes)?;
-            Some((team, id, request.comment.clone()))
+            let how = RemoveMember { comment: request.comment.clone(), revoke_keys: request.revoke_keys };
+            Some((team, id, how))
         };
         let call = "MemberService/RemoveMember";
-        change(&self.0, request, call, read, |broker, attempt, (team, id, comment)| async move {
-            broker.remove_member(attempt, &team, id, &comment).await
+        change(&self.0, request, call, read, |broker, attempt, (team, id, how)| async move {
+            broker.remove_member(attempt, &team, id, &how).await
         })
         .await
     }

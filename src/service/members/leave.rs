@@ -1,28 +1,35 @@
 //! A member leaves its team: one action, done to its end.
 //!
 //! It begins with one transaction, in which the member is out: it left, its sessions, link and password are gone, and the leaving is noted. What
-//! follows is done step by step, each step noted before it is done and harmless if it is done again: its tokens are revoked or handed on, and
-//! its profiles let go. Whatever crash comes in between, the background goes on from the note.
+//! follows is done step by step, each step noted before it is done and harmless if it is done again: its tokens are revoked or handed on, its
+//! profiles let go, and the keys that it made revoked, or listed as to be replaced. Whatever crash comes in between, the background goes on from the note.
 
-use crate::base::ids::{KeyId, MemberId, TeamId, TokenId};
-use crate::domain::audit::Actor;
+use crate::base::ids::{MemberId, TeamId, TokenId};
 use crate::domain::member::{Action, Departure, LeftToken, Member};
 use crate::domain::profile::Profile;
 use crate::domain::token::Token;
 use crate::service::collectors::comment_detail;
+use crate::service::keys::KeyError;
 use crate::service::members::{ATTEMPTS, MemberError, On, change_error};
 use crate::service::requests::Attempt;
 use crate::service::tokens::{TokenError, UpdateToken};
 use crate::service::{Broker, Caller};
-use crate::store::{
-    AuditFilter, InvitationChange, MemberChange, MemberChangeError, MemberFilter, StoreError, TokenFilter,
-};
+use crate::store::{InvitationChange, MemberChange, MemberChangeError, MemberFilter, StoreError, TokenFilter};
 
-/// What is read at once of tokens, members and audit events.
+/// What is read at once of tokens and members.
 const CHUNK: u32 = 1_000;
 /// Leavings that are taken up in one run of the background.
 const AT_ONCE: u32 = 100;
 const WHY: &str = "its member left the team";
+
+/// How a member is taken out of its team.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoveMember {
+    /// Why, for the audit.
+    pub comment: String,
+    /// Whether the keys that it made are revoked at once; else they go on, and the report lists them.
+    pub revoke_keys: bool,
+}
 
 /// A leaving, with the team that the member left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +42,20 @@ pub struct DepartureView {
 
 impl Broker {
     /// Takes a member out of its team: its sessions and its link end, its tokens are revoked, or handed on to another member whose account
-    /// it is, too, and its profiles are let go. For one who left it finishes that, and returns the report again.
+    /// it is, too, and its profiles are let go; the keys that it made are revoked if that is asked for. For one who left it finishes that, and
+    /// returns the report again.
     pub async fn remove_member(
         &self,
         attempt: impl Into<Attempt<DepartureView>>,
         team: &TeamId,
         id: MemberId,
-        comment: &str,
+        how: &RemoveMember,
     ) -> Result<DepartureView, MemberError> {
         let attempt = attempt.into();
         let member = self.stored_member(team, id).await?;
         self.must_permit(&attempt.caller, Action::Remove, team, On::Member(id))?;
         if !member.has_left() {
-            self.begin_departure(&attempt.caller, member, comment).await?;
+            self.begin_departure(&attempt.caller, member, how).await?;
         }
         let done = DepartureView { team: team.clone(), departure: self.finish_departure(id).await? };
         self.note_unchanged(&attempt, &done).await?;
@@ -76,17 +84,25 @@ impl Broker {
         Ok(format!("{} leavings", open.len()))
     }
 
-    async fn begin_departure(&self, caller: &Caller, mut before: Member, comment: &str) -> Result<(), MemberError> {
+    async fn begin_departure(
+        &self,
+        caller: &Caller,
+        mut before: Member,
+        how: &RemoveMember,
+    ) -> Result<(), MemberError> {
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let sessions = self.store.list_sessions(before.id, None, CHUNK).await?.len() as u64;
             let invited = self.store.find_invitation(before.id).await?.is_some();
             let member = Member { state: before.state.leave(now), version: before.version + 1, ..before.clone() };
-            let audit = self.member_audit(caller, "member.leave", &member, comment_detail(comment));
+            let audit = self.member_audit(caller, "member.leave", &member, comment_detail(&how.comment));
             let change = MemberChange {
                 invitation: InvitationChange::End,
                 ends_sessions: true,
-                departure: Some(Departure::begin(member.id, now, sessions, invited)),
+                departure: Some(Departure {
+                    revokes_keys: how.revoke_keys,
+                    ..Departure::begin(member.id, now, sessions, invited)
+                }),
                 ..MemberChange::of(member, audit.into())
             };
             match self.store.change_member(change).await {
@@ -124,7 +140,7 @@ impl Broker {
             }
             self.put_profile(&Attempt::from(&Caller::Broker), profile.without(id)).await?;
         }
-        departure.keys = self.keys_made_by(&member).await?;
+        self.settle_keys(&member, &mut departure).await?;
         departure.finished_at = Some(self.now());
         let audit = self.member_audit(&Caller::Broker, "member.left", &member, detail_of(&departure));
         self.store.put_departure(departure.clone(), Some(audit.into())).await?;
@@ -177,28 +193,35 @@ impl Broker {
         }
     }
 
-    async fn keys_made_by(&self, member: &Member) -> Result<Vec<KeyId>, MemberError> {
-        let mut keys = Vec::new();
-        let mut after = None;
-        loop {
-            let (team, action) = (Some(member.team.clone()), Some("key.create".to_owned()));
-            let filter = AuditFilter { team, action, after, ..AuditFilter::default() };
-            let events = self.store.list_audit(filter, CHUNK).await?;
-            let Some(last) = events.last() else { return Ok(keys) };
-            after = Some(last.seq);
-            let own = events.iter().filter(|event| event.actor == Actor::Member(member.id));
-            keys.extend(own.filter_map(|event| event.subject.strip_prefix("keys/")?.parse::<KeyId>().ok()));
+    /// Revokes the keys that the member made, if that was asked for; else they are noted as to be replaced. Doing it again changes nothing.
+    async fn settle_keys(&self, member: &Member, departure: &mut Departure) -> Result<(), MemberError> {
+        for key in self.keys_made_by(member.id) {
+            let ended_before = key.revoked_at.is_some_and(|at| at < departure.begun_at);
+            if ended_before || (key.revoked_at.is_none() && !key.works(self.now())) {
+                continue;
+            }
+            if !departure.revokes_keys {
+                departure.keys.push(key.id);
+                continue;
+            }
+            match self.revoke_key(&Caller::Broker, key.id, WHY).await {
+                Ok(_) | Err(KeyError::NotFound(_)) => departure.revoked_keys.push(key.id),
+                Err(KeyError::Store(error)) => return Err(error.into()),
+                Err(_) => return Err(MemberError::Contended(member.id)),
+            }
         }
+        Ok(())
     }
 }
 
 fn detail_of(departure: &Departure) -> String {
     let (handed_on, revoked) = departure.counts();
     format!(
-        "sessions={} tokens_revoked={revoked} tokens_handed_on={handed_on} profiles={} keys={}",
+        "sessions={} tokens_revoked={revoked} tokens_handed_on={handed_on} profiles={} keys={} keys_revoked={}",
         departure.sessions,
         departure.profiles.len(),
-        departure.keys.len()
+        departure.keys.len(),
+        departure.revoked_keys.len()
     )
 }
 

@@ -12,7 +12,7 @@ mod permit;
 
 pub use change::UpdateMember;
 pub use invite::{InviteMember, MadeInvitation};
-pub use leave::DepartureView;
+pub use leave::{DepartureView, RemoveMember};
 pub use list::{MemberListFilter, MemberView};
 pub use permit::On;
 

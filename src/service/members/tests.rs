@@ -1,14 +1,17 @@
 //! Members and invitations, on a whole broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::base::ids::{AlertId, CollectorId, SessionId, TokenId};
 use crate::domain::member::{Departure, LeftToken, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::{CanRenew, Evidence};
+use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::domain::token::Reason;
 use crate::service::alerts::AlertError;
+use crate::service::keys::{CreateKey, KeyError};
 use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
 use crate::service::testing::{TestBroker, ask as lease_of, x_token};
@@ -251,9 +254,10 @@ async fn leaving_a_team_is_one_action_with_a_report() {
     };
     broker.update_profile(&owner, &page(&team, "bob"), owns).await.unwrap();
 
-    let by_member = broker.remove_member(&heir, &team, id_of(&bob), "").await;
+    let bye = RemoveMember { comment: "bye".to_owned(), revoke_keys: false };
+    let by_member = broker.remove_member(&heir, &team, id_of(&bob), &RemoveMember::default()).await;
     assert!(matches!(by_member, Err(MemberError::Forbidden(_))), "members take nobody out");
-    let report = broker.remove_member(&owner, &team, id_of(&bob), "bye").await.unwrap().departure;
+    let report = broker.remove_member(&owner, &team, id_of(&bob), &bye).await.unwrap().departure;
     assert!(report.finished_at.is_some() && report.invitation);
     let became = |token| report.tokens.iter().find(|left| left.token == token).map(|left| left.heir);
     assert_eq!((became(own), became(shared)), (Some(None), Some(Some(id_of(&heir)))));
@@ -270,12 +274,37 @@ async fn leaving_a_team_is_one_action_with_a_report() {
     let bobs = broker.show_member(&team, id_of(&bob)).await.unwrap();
     assert!(bobs.member.has_left() && bobs.invited_until.is_none());
 
-    let again = broker.remove_member(&owner, &team, id_of(&bob), "bye").await.unwrap().departure;
+    let again = broker.remove_member(&owner, &team, id_of(&bob), &bye).await.unwrap().departure;
     assert_eq!(again, report, "twice is no error, and says the same");
     assert_eq!(broker.show_departure(&team, id_of(&bob)).await.unwrap().departure, report);
-    let last = broker.remove_member(&test.admin, &team, id_of(&owner), "").await;
+    let last = broker.remove_member(&test.admin, &team, id_of(&owner), &bye).await;
     assert!(matches!(last, Err(MemberError::LastOwner(_))));
     assert!(matches!(broker.show_departure(&team, id_of(&owner)).await, Err(MemberError::NotLeft(_))));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn keys_that_a_member_made_are_revoked_or_listed_when_it_leaves() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let worker = test.collector(&team, "worker").await;
+    let holder = KeyHolder::Collector(team.clone(), worker.id);
+    for (mail, revoke_keys) in [("ada@example.com", false), ("bob@example.com", true)] {
+        let manager = joined(&test, &team, mail, Role::Manager).await;
+        let make = async |by: &Caller| test.broker.create_key(by, CreateKey::of(holder.clone())).await.unwrap().0.id;
+        let (ended, made, other) = (make(&manager).await, make(&manager).await, make(&owner).await);
+        test.broker.revoke_key(&manager, ended, "").await.unwrap();
+        test.clock.advance(Duration::from_secs(1));
+        let how = RemoveMember { revoke_keys, ..RemoveMember::default() };
+        let report = test.broker.remove_member(&owner, &team, id_of(&manager), &how).await.unwrap().departure;
+        let expected = if revoke_keys { (vec![], vec![made]) } else { (vec![made], vec![]) };
+        assert_eq!((report.keys, report.revoked_keys), expected, "{mail}");
+        let works = |key| test.broker.directory.key(key).unwrap().works(test.broker.now());
+        assert_eq!((works(made), works(other)), (!revoke_keys, true), "{mail}");
+    }
+    let operators = test.broker.create_key(&owner, CreateKey::of(KeyHolder::Operator(OperatorRole::Reader))).await;
+    assert!(matches!(operators, Err(KeyError::Forbidden(_))), "members make no operator's key");
     test.stop().await;
 }
 

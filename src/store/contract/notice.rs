@@ -133,7 +133,7 @@ pub(crate) async fn what_a_member_chose_is_kept(fixture: &dyn Fixture) {
     seed_members(&*store, &[ada.clone(), bob.clone(), gone]).await;
     let choice = Choice { kind: Kind::TokenExpired, channel: Channel::Mail, profile: Some("p".to_owned()), on: false };
     let quiet = Some(QuietHours { from: 60, until: 120 });
-    let chosen = NoticeSettings { choices: vec![choice], quiet };
+    let chosen = NoticeSettings { choices: vec![choice], quiet, hides_dialog: true };
     assert_eq!(store.notice_settings(ada.id).await.unwrap(), NoticeSettings::default());
     let first = NoticeSettings { quiet: None, ..chosen.clone() };
     let put = async |before: &NoticeSettings, settings: &NoticeSettings| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, TeamId, TokenId};
+use crate::base::ids::{AlertId, AuditId, BlockId, CollectorId, KeyId, LeaseId, MemberId, TeamId, TokenId};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::credit::BlockTake;
 use crate::domain::lease::{Lease, LeaseState};
@@ -83,6 +83,7 @@ pub(crate) fn key(n: u128, holder: KeyHolder) -> Key {
         holder,
         display_name: format!("key {n}"),
         proof: KeyProof::Secret([7; 32]),
+        made_by: n.is_multiple_of(2).then(|| MemberId::from_u128(n)),
         created_at: at(1),
         expires_at: Some(at(100)),
         revoked_at: None,
