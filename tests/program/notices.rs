@@ -244,7 +244,7 @@ fn what_happens_reaches_destinations_that_were_made_over_the_command_line() {
         assert_eq!((&first.id, &first.body), (&again.id, &again.body));
         let data = &first.body["data"];
         assert_eq!((data["kind"].as_str(), data["token"].as_str()), (Some("token_invalid"), Some(&*token)));
-        assert_eq!(data["link"], format!("https://tokens.example.com/teams/acme/tokens/{token}"));
+        assert_eq!(data["link"], format!("https://tokens.example.com/tokens/{token}"));
     }
     // Mails to the operators and to the team.
     let mails = [2, 3].map(|nth| serde_json::from_str::<Value>(&server.said(nth)).unwrap());
@@ -252,7 +252,7 @@ fn what_happens_reaches_destinations_that_were_made_over_the_command_line() {
     assert_eq!(to, ["all@example.com", "ops@example.com"].into());
     for mail in &mails {
         let whole = mail["content"].as_str().unwrap().replace("=\r\n", "");
-        assert!(whole.contains(&format!("https://tokens.example.com/teams/acme/tokens/{token}")), "{whole}");
+        assert!(whole.contains(&format!("https://tokens.example.com/tokens/{token}")), "{whole}");
     }
     assert!(!office.broker.stop().text().contains("url-canary"));
 }
@@ -326,7 +326,7 @@ fn a_member_sees_what_it_was_told_and_what_to_mend() {
     let list = || office.done("notice list ada@example.com --team acme --unread --output jsonl", "");
     let notice: Value = serde_json::from_str(&list()).unwrap();
     assert_eq!(notice["kind"], "NOTICE_KIND_TOKEN_INVALID");
-    assert_eq!(notice["pageUrl"], format!("https://tokens.example.com/teams/acme/tokens/{token}"));
+    assert_eq!(notice["pageUrl"], format!("https://tokens.example.com/tokens/{token}"));
     for part in ["subject", "happened", "why", "stops", "todo"] {
         assert!(!notice[part].as_str().unwrap().is_empty(), "{notice}");
     }
@@ -369,7 +369,7 @@ fn a_browser_is_told_in_messages_that_only_it_can_read() {
     );
     let message = &said["message"];
     assert!(message["title"].as_str().unwrap().contains("does not work any more"), "{message}");
-    assert_eq!(message["url"], format!("https://tokens.example.com/teams/acme/tokens/{token}"));
+    assert_eq!(message["url"], format!("https://tokens.example.com/tokens/{token}"));
     assert_eq!((said["urgency"].as_str(), said["ttl"].as_str()), (Some("normal"), Some("259200")));
     // Once the push service says that it is gone, it is.
     assert!(list().contains(&id));

@@ -57,6 +57,15 @@ pub struct NoticeSettings {
     pub choices: Vec<Choice>,
     /// When the member is not disturbed.
     pub quiet: Option<QuietHours>,
+    /// Whether the console leaves out the dialog after the sign-in that lists the tokens which need the member.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub hides_dialog: bool,
+}
+
+/// What is off is not written, as it was before there was the switch: settings are compared as they are written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_off(switch: &bool) -> bool {
+    !*switch
 }
 
 /// Settings that can't be.
@@ -83,6 +92,20 @@ pub struct Stands {
     pub owner: bool,
     /// The token is its own: it granted it, or looks after its profile.
     pub own: bool,
+}
+
+impl Channel {
+    /// All channels.
+    pub const ALL: [Channel; 3] = [Channel::Mail, Channel::InApp, Channel::WebPush];
+
+    /// The name used in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::Mail => "mail",
+            Channel::InApp => "in_app",
+            Channel::WebPush => "web_push",
+        }
+    }
 }
 
 impl NoticeSettings {
@@ -200,9 +223,10 @@ mod tests {
         let profiles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let off_but_one = NoticeSettings {
             choices: vec![choice(expired, mail, None, false), choice(expired, mail, Some("shop"), true)],
-            quiet: None,
+            ..NoticeSettings::default()
         };
-        let on_but_one = NoticeSettings { choices: vec![choice(expired, mail, Some("shop"), false)], quiet: None };
+        let choices = vec![choice(expired, mail, Some("shop"), false)];
+        let on_but_one = NoticeSettings { choices, ..NoticeSettings::default() };
         let cases: [(&NoticeSettings, &[&str], Stands, bool); 9] = [
             (&off_but_one, &[], OWNER, false),
             (&off_but_one, &["blog"], OWNER, false),
@@ -224,7 +248,7 @@ mod tests {
     #[test]
     fn settings_that_can_not_be_are_refused() {
         let twice = choice(Kind::TokenExpired, Channel::Mail, Some("a"), true);
-        let settings = |choices| NoticeSettings { choices, quiet: None };
+        let settings = |choices| NoticeSettings { choices, ..NoticeSettings::default() };
         assert_eq!(
             settings(vec![twice.clone(), Choice { on: false, ..twice.clone() }]).checked(),
             Err(SettingsError::Twice)

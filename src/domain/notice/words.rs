@@ -99,21 +99,16 @@ impl Words {
 }
 
 impl Told<'_> {
+    /// The page of the console where it is done.
     fn link(&self) -> Option<Link> {
-        let (pages, event) = (self.pages?, self.event);
-        let team = event.team.as_ref().map_or_else(String::new, |team| format!("/teams/{team}"));
-        let network = event.fact.network();
-        let (text, path) = match &event.fact {
-            Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. } => {
-                ("Look at the incident", format!("{team}/incidents/{incident}"))
+        let (pages, fact) = (self.pages?, &self.event.fact);
+        let (text, path) = match (fact, fact.token()) {
+            (Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. }, _) => {
+                ("Look at the incident", "/alerts".to_owned())
             }
-            fact => match fact.token() {
-                Some(token) if fact.kind().asks_for_action() => {
-                    ("Reconnect the account", format!("{team}/tokens/{token}"))
-                }
-                Some(token) => ("Look at the token", format!("{team}/tokens/{token}")),
-                None => ("Look at the load", format!("{team}/load/{network}")),
-            },
+            (_, Some(token)) if fact.kind().asks_for_action() => ("Reconnect the account", format!("/tokens/{token}")),
+            (_, Some(token)) => ("Look at the token", format!("/tokens/{token}")),
+            (_, None) => ("Look at the load", format!("/load?network={}", fact.network())),
         };
         Some(Link { text, url: format!("{pages}{path}") })
     }
@@ -165,7 +160,7 @@ mod tests {
             }
             assert_eq!(words.asks, kind.asks_for_action());
             assert_eq!(words.todo.starts_with("Nothing."), !words.asks && kind != Kind::IncidentClosed, "{kind:?}");
-            assert!(words.link.as_ref().unwrap().url.starts_with("https://t.example/teams/acme/"), "{words:?}");
+            assert!(words.link.as_ref().unwrap().url.starts_with("https://t.example/"), "{words:?}");
             // Whatever the channel, there is that one link and no other.
             let links = |text: String| text.matches("https://").count();
             let one = [words];
@@ -216,7 +211,7 @@ mod tests {
         let words = words(fact, "Acme");
         assert_eq!(words.subject, "Instagram token \"Acme\" ends within 1 day");
         assert_eq!(words.happened, "The Instagram token \"Acme\" ends on Thursday, 28 May 2026, 22:26 CEST.");
-        assert_eq!(words.link.unwrap().url, "https://t.example/teams/acme/tokens/tok_00000000000000000000000000000007");
+        assert_eq!(words.link.unwrap().url, "https://t.example/tokens/tok_00000000000000000000000000000007");
     }
 
     #[test]

@@ -5,13 +5,17 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::rand::fill;
+use zeroize::Zeroizing;
+
 use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::PrivateHost;
-use crate::domain::member::{MailAddress, MailAddressError};
+use crate::domain::member::{Action, MailAddress, MailAddressError};
 use crate::domain::notice::{Destination, DestinationKind, Kind, MOST_DESTINATIONS};
 use crate::outbound::post::DeliveryError;
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
+use crate::service::members::On;
 use crate::service::notices::address::Address;
 use crate::service::notices::target::{checked_target, is_let_in};
 use crate::service::requests::Attempt;
@@ -78,6 +82,9 @@ pub enum DestinationError {
     /// The URL can't be used.
     #[error(transparent)]
     Url(#[from] DeliveryError),
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers, so no signing secret can be made; check the machine")]
+    Random,
     /// A signing secret is none.
     #[error("{0}")]
     Secret(#[from] SigningSecretError),
@@ -134,6 +141,7 @@ impl Broker {
         let attempt = attempt.into();
         let CreateDestination { team, display_name, kind, target, secrets, events } = ask;
         self.directory.team(&team).ok_or_else(|| DestinationError::TeamNotFound(team.clone()))?;
+        self.must_permit(&attempt.caller, Action::ChangeDestinations, &team, On::Team)?;
         let shown = shown(kind, &target, &self.config.alerts.private_hosts)?;
         let secrets = joined(kind, &secrets)?;
         let events = events.unwrap_or_else(Destination::usual_events);
@@ -149,6 +157,13 @@ impl Broker {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A new signing secret for a webhook.
+    pub fn make_signing_secret(&self) -> Result<Secret, DestinationError> {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        fill(bytes.as_mut_slice()).map_err(|_| DestinationError::Random)?;
+        Ok(SigningSecret::text(&bytes))
     }
 
     fn sealed_destination(
@@ -226,6 +241,7 @@ impl Broker {
         ask: UpdateDestination,
     ) -> Result<Destination, DestinationError> {
         let attempt = attempt.into();
+        self.must_permit(&attempt.caller, Action::ChangeDestinations, team, On::Team)?;
         let before = self.stored_destination(team, id).await?;
         let (old_target, old_secrets) = self.opened_destination(&before)?;
         let mut destination = before.destination;
@@ -255,6 +271,7 @@ impl Broker {
         id: DestinationId,
     ) -> Result<Destination, DestinationError> {
         let attempt = attempt.into();
+        self.must_permit(&attempt.caller, Action::ChangeDestinations, team, On::Team)?;
         let destination = self.stored_destination(team, id).await?.destination;
         let trail = self.destination_trail(&attempt, &destination, "destination.delete");
         match self.store.delete_destination(team, id, trail).await {
@@ -273,6 +290,7 @@ impl Broker {
         id: DestinationId,
     ) -> Result<TestSent, DestinationError> {
         let attempt = attempt.into();
+        self.must_permit(&attempt.caller, Action::ChangeDestinations, team, On::Team)?;
         let stored = self.stored_destination(team, id).await?;
         let address = self.address_of(&stored)?;
         let sent = self.send_test(&address).await;

@@ -13,6 +13,8 @@ use crate::store::StoreError;
 const CHUNK: u32 = 200;
 /// The most events that are looked at for one page.
 const MOST_LOOKED_AT: usize = 2000;
+/// The most events that are looked at to count those that were not read.
+const LOOKED_AT_TO_COUNT: u32 = 100;
 
 /// A notice in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +47,8 @@ pub struct UpdateSettings {
     pub choices: Option<Vec<Choice>>,
     /// When it is not disturbed.
     pub quiet: Option<Option<QuietHours>>,
+    /// Whether the dialog after the sign-in is left out.
+    pub hides_dialog: Option<bool>,
 }
 
 /// What a member chose, with whose it is.
@@ -128,6 +132,22 @@ impl Broker {
         }
     }
 
+    /// How many of its newest notices a member has not read, up to `most`. Few events are looked at, since every open page asks.
+    pub async fn count_unread(&self, member: &Member, most: usize) -> Result<usize, NoticeError> {
+        let events = self.store.list_events(&member.team, None, LOOKED_AT_TO_COUNT).await?;
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let marks = self.store.read_marks(member.id, &ids).await?;
+        let settings = self.store.notice_settings(member.id).await?;
+        let mut unread = 0;
+        for event in events.into_iter().filter(|event| !marks.has(event.id)) {
+            unread += usize::from(self.seen(member, &settings, event).await?.is_some());
+            if unread == most {
+                break;
+            }
+        }
+        Ok(unread)
+    }
+
     /// The notice of an event, if the member sees it in the app.
     async fn seen(
         &self,
@@ -198,7 +218,9 @@ impl Broker {
         let member = self.stored_member(team, member).await?;
         let before = self.store.notice_settings(member.id).await?;
         let choices = change.choices.unwrap_or_else(|| before.choices.clone());
-        let settings = NoticeSettings { choices, quiet: change.quiet.unwrap_or(before.quiet) }.checked()?;
+        let quiet = change.quiet.unwrap_or(before.quiet);
+        let hides_dialog = change.hides_dialog.unwrap_or(before.hides_dialog);
+        let settings = NoticeSettings { choices, quiet, hides_dialog }.checked()?;
         let detail = format!("choices={} quiet={}", settings.choices.len(), settings.quiet.is_some());
         let audit = self.audit(&attempt.caller, "notice.settings", member.name(), detail);
         let audit = AuditEvent { team: Some(team.clone()), ..audit };

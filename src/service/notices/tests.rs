@@ -97,7 +97,8 @@ impl Told {
     }
 
     async fn choose(&self, member: &Member, settings: NoticeSettings) {
-        let change = UpdateSettings { choices: Some(settings.choices), quiet: Some(settings.quiet) };
+        let (choices, quiet) = (Some(settings.choices), Some(settings.quiet));
+        let change = UpdateSettings { choices, quiet, ..UpdateSettings::default() };
         self.watched.broker.update_notice_settings(&Caller::Broker, &acme(), member.id, change).await.unwrap();
     }
 
@@ -221,7 +222,7 @@ async fn owners_and_who_granted_a_token_hear_of_it_and_nobody_else() {
     told.member(4, Role::Member).await;
     told.watched.broker.directory.put_profile(shop);
     let off = Choice { kind: Kind::TokenInvalid, channel: Channel::Mail, profile: None, on: false };
-    told.choose(&owner, NoticeSettings { choices: vec![off], quiet: None }).await;
+    told.choose(&owner, NoticeSettings { choices: vec![off], ..NoticeSettings::default() }).await;
     let token = told.watched.add_token_for("shop").await.token;
     told.invalidate(token.id, Reason::PasswordChanged).await;
     told.work().await;
@@ -242,7 +243,7 @@ async fn quiet_hours_end_with_one_mail_about_the_night() {
     let local = local.to_zoned(owner.time_zone.zone());
     let minute = local.hour() as u16 * 60 + local.minute() as u16;
     let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + 240) % 1440 });
-    told.choose(&owner, NoticeSettings { choices: Vec::new(), quiet }).await;
+    told.choose(&owner, NoticeSettings { quiet, ..NoticeSettings::default() }).await;
     for _ in 0..3 {
         let token = told.watched.add_token(Clocks::default()).await.token;
         told.invalidate(token.id, Reason::PasswordChanged).await;
@@ -400,7 +401,7 @@ async fn a_member_reads_its_notices_in_the_app() {
     assert_eq!(at_risk.iter().map(|view| view.token.id).collect::<Vec<_>>(), [tokens[0], tokens[1]]);
     assert_eq!(rest.after, None);
     let off = Choice { kind: Kind::TokenInvalid, channel: Channel::InApp, profile: None, on: false };
-    told.choose(&member, NoticeSettings { choices: vec![off], quiet: None }).await;
+    told.choose(&member, NoticeSettings { choices: vec![off], ..NoticeSettings::default() }).await;
     assert_eq!(list(None).await.notices, []);
 }
 
@@ -456,7 +457,7 @@ async fn a_member_chooses_what_its_browsers_hear() {
     let owner = told.member(1, Role::Owner).await;
     told.subscribe(&owner, "https://one.example.com/a").await.unwrap();
     let off = Choice { kind: Kind::TokenInvalid, channel: Channel::WebPush, profile: None, on: false };
-    told.choose(&owner, NoticeSettings { choices: vec![off], quiet: None }).await;
+    told.choose(&owner, NoticeSettings { choices: vec![off], ..NoticeSettings::default() }).await;
     let token = told.watched.add_granted_token("somebody").await.token;
     told.invalidate(token.id, Reason::PasswordChanged).await;
     told.work().await;
