@@ -138,10 +138,65 @@ test("pages work without scripts", async () => {
   await page.context().close();
 });
 
+test("a collector's key is shown once, and copied by a button", async () => {
+  await owner.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await owner.goto("/collectors/new");
+  await owner.fill("input[name=name]", "worker 1");
+  await owner.check("input[value=x]");
+  await owner.check("input[value=collect_statistics]");
+  await owner.click("text=Make the collector");
+  await owner.fill("form[action$='/keys'] input[name=name]", "laptop");
+  await owner.click("button:has-text('Make a key')");
+  await owner.click("button[data-copy=key]");
+  const key = await owner.evaluate(() => navigator.clipboard.readText());
+  assert.match(key, /^tbk_[0-9a-f_]+$/);
+  assert.match(await owner.textContent("#grpcurl"), /-plaintext .*authorization/);
+  await owner.click("text=To the collector");
+  assert.ok(!(await owner.content()).includes(key));
+  await owner.click("text=Revoke");
+  await owner.fill("input[name=word]", "revoke");
+  await owner.click("main form button");
+  assert.match(await owner.textContent("[role=status]"), /Whoever shows this key is refused/);
+});
+
+test("a person comes by a link and leaves once its address was typed", async () => {
+  await owner.goto("/members/invite");
+  await owner.fill("input[name=mail]", "bob@example.com");
+  await owner.fill("input[name=display_name]", "Bob");
+  await owner.click("text=Make the link");
+  const bob = { mail: "bob@example.com", name: "Bob", link: (await owner.textContent("#link")).trim() };
+  const his = await signedIn(browser, scene, bob);
+  assert.match(await his.textContent(".who"), /Bob/);
+  await owner.goto("/members");
+  await owner.click("main a:has-text('Bob')");
+  await owner.click("text=Remove from the team");
+  await owner.fill("input[name=mail]", "bob@example.com");
+  await owner.click("main button.danger");
+  assert.match(await owner.textContent("main"), /All is done/);
+  await his.goto("/tokens");
+  assert.match(his.url(), /sign-in/);
+  await his.context().close();
+  await owner.goto("/activity?action=member.");
+  assert.match(await owner.textContent("table"), /Taken out of the team/);
+});
+
+test("the bell counts what is unread, and a choice is kept", async () => {
+  await owner.goto("/notices");
+  await owner.waitForSelector(".unread:not(:empty)");
+  await owner.click("text=Mark all as read");
+  await owner.waitForFunction(() => document.querySelector(".unread").textContent === "");
+  await owner.goto("/notifications");
+  await owner.selectOption("select[name=token_expired-mail]", "off");
+  await owner.click("main form[action='/notifications'][method=post] button");
+  assert.equal(await owner.inputValue("select[name=token_expired-mail]"), "off");
+});
+
 // Every page, with what its address needs.
 const pages = () => [
   "/tokens", "/tokens?hello=yes", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`, "/load",
   "/alerts", "/account", "/connect/start", "/connect/start?network=x&kind=user", "/tokens/tok_unknown",
+  "/notices", "/notices?unread=1", "/notifications", "/notifications/destinations/new", "/activity", "/activity?from=nonsense", "/members", "/members?state=invited",
+  "/members/invite", "/collectors", "/collectors/new",
 ];
 
 test("axe finds nothing to complain of, light and dark, wide and narrow", async () => {

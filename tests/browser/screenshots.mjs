@@ -22,7 +22,8 @@ try {
   const shots = {
     tokens: "/tokens", "tokens-none-fit": "/tokens?q=nothing", token: `/tokens/${ids[3]}`, managers: `/tokens/${ids[3]}/managers`, usage: `/tokens/${ids[0]}/usage`,
     revoke: `/tokens/${ids[3]}/revoke`, load: "/load", alerts: "/alerts", account: "/account", connect: "/connect/start", "connect-x": "/connect/start?network=x&kind=user",
-    "not-found": "/tokens/tok_unknown",
+    "not-found": "/tokens/tok_unknown", notices: "/notices", notifications: "/notifications", destination: "/notifications/destinations/new", activity: "/activity",
+    members: "/members", invite: "/members/invite", collectors: "/collectors", collector: "/collectors/new",
   };
   for (const [name, path] of Object.entries(shots)) {
     for (const [look, colorScheme, width] of [["light", "light", 1280], ["dark", "dark", 1280], ["phone", "light", 360]]) {

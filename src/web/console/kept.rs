@@ -17,8 +17,8 @@ use crate::web::sign_in::{Kept, sign_in_again};
 
 /// The longest form that is kept, in bytes.
 const LONGEST: usize = 16 * 1024;
-/// Fields that are not kept.
-const SECRET: [&str; 1] = ["password"];
+/// Fields that are not kept: secrets, and addresses that are as good as one.
+const SECRET: [&str; 6] = ["password", "secret", "target", "endpoint", "p256dh", "auth"];
 
 /// Keeps the form of a POST of nobody who is signed in.
 pub(super) async fn keep_form(State(broker): State<Broker>, request: Request, next: Next) -> Response {

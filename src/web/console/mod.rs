@@ -4,16 +4,23 @@
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
 //! refuse what the page should not have offered. The words are in [`text`](crate::web::text).
 
+mod activity;
 mod actor;
 mod alerts;
+mod collectors;
 mod confirm;
 mod filter;
 mod jobs;
 mod kept;
 mod live;
 mod load;
+mod members;
+mod notices;
+mod notifications;
 mod refused;
 mod shell;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod visit;
 
@@ -38,6 +45,12 @@ pub fn routes(broker: Broker) -> Router {
         .route("/tokens/act", post(tokens::act_on_many))
         .route("/tokens/revoke", post(tokens::revoke_many))
         .route("/tokens/{token}/revoke", get(tokens::confirm_revocation).post(tokens::revoke))
+        .route("/collectors/{collector}/keys", post(collectors::create_key))
+        .route(
+            "/collectors/{collector}/keys/{key}/revoke",
+            get(collectors::confirm_key_revocation).post(collectors::revoke_key),
+        )
+        .route("/members/{member}/remove", get(members::confirm_leaving).post(members::remove))
         .route("/jobs", post(jobs::begin))
         .layer(from_fn_with_state(broker.clone(), confirm::ask_again));
     Router::new()
@@ -56,6 +69,42 @@ pub fn routes(broker: Broker) -> Router {
         .route("/tokens/{token}/managers", get(tokens::managers))
         .route("/tokens/{token}/usage", get(tokens::usage))
         .route("/tokens/{token}/{action}", post(tokens::act))
+        .route("/collectors", get(collectors::list))
+        .route("/collectors/new", get(collectors::ask_for_collector).post(collectors::create))
+        .route("/collectors/{collector}", get(collectors::show).post(collectors::update))
+        .route("/collectors/{collector}/disable", post(collectors::disable))
+        .route("/collectors/{collector}/enable", post(collectors::enable))
+        .route("/members", get(members::list))
+        .route("/members/invite", get(members::ask_for_person).post(members::invite))
+        .route("/members/{member}", get(members::show).post(members::update))
+        .route("/members/{member}/resend", post(members::resend))
+        .route("/members/{member}/withdraw", post(members::withdraw))
+        .route("/members/{member}/end-session", post(members::end_session))
+        .route("/members/{member}/departure", get(members::departure))
+        .route("/notices", get(notices::list))
+        .route("/notices/read", post(notices::read))
+        .route("/notices/unread", get(notices::unread))
+        .route("/activity", get(activity::list))
+        .route("/activity/{file}", get(activity::export))
+        .route("/notifications", get(notifications::show).post(notifications::choose))
+        .route("/notifications/quiet", post(notifications::set_quiet_hours))
+        .route("/notifications/dialog", post(notifications::switch_dialog))
+        .route("/notifications/browsers", post(notifications::subscribe))
+        .route("/notifications/browsers/{browser}/unsubscribe", post(notifications::unsubscribe))
+        .route(
+            "/notifications/destinations/new",
+            get(notifications::ask_for_destination).post(notifications::add_destination),
+        )
+        .route(
+            "/notifications/destinations/{destination}",
+            get(notifications::show_destination).post(notifications::update_destination),
+        )
+        .route("/notifications/destinations/{destination}/test", post(notifications::test_destination))
+        .route(
+            "/notifications/destinations/{destination}/delete",
+            get(notifications::confirm_deletion).post(notifications::delete_destination),
+        )
+        .route("/push-worker.js", get(notifications::worker))
         .layer(from_fn_with_state(broker.clone(), kept::keep_form))
         .with_state(broker)
 }

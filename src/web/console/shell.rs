@@ -99,6 +99,11 @@ impl Shell {
         self.text.say(name)
     }
 
+    /// The words of that name, or `other` where there are none.
+    pub(in crate::web) fn say_or(&self, name: &str, other: &str) -> String {
+        if self.text.has(name) { self.text.say(name) } else { other.to_owned() }
+    }
+
     /// The words of that name, with what they are about.
     pub(in crate::web) fn say_with(&self, name: &str, about: &[(&'static str, Value)]) -> String {
         self.text.say_with(name, about)

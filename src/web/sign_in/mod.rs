@@ -29,8 +29,18 @@ use crate::web::server::PeerAddress;
 /// A member's own page.
 const ACCOUNT: &str = "/account";
 /// What the addresses of pages begin with that somebody may be led to.
-const OWN_PAGES: [&str; 9] =
-    ["/connect/", ACCOUNT, "/tokens", "/load", "/alerts", "/notices", "/activity", "/members", "/collectors"];
+const OWN_PAGES: [&str; 10] = [
+    "/connect/",
+    ACCOUNT,
+    "/tokens",
+    "/load",
+    "/alerts",
+    "/notices",
+    "/notifications",
+    "/activity",
+    "/members",
+    "/collectors",
+];
 /// The longest address of a page to go on to, in bytes.
 const LONGEST_NEXT: usize = 512;
 

@@ -154,6 +154,10 @@ async fn at_risk(broker: &Broker, visit: &Visit, shell: &Shell, asked: &Asked) -
     if asked.hello.is_empty() {
         return Vec::new();
     }
+    let settings = broker.notice_settings(visit.team(), visit.stay.member.id).await;
+    if settings.is_ok_and(|settings| settings.hides_dialog) {
+        return Vec::new();
+    }
     let found = broker.tokens_at_risk(visit.team(), visit.stay.member.id, None, AT_RISK).await;
     let views = found.map(|page| page.tokens).unwrap_or_default();
     views.iter().map(|view| Row::of(broker, visit, shell, view, &Default::default(), None)).collect()

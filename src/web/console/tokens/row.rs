@@ -78,15 +78,13 @@ impl Row {
         let network = broker.catalogue.network(token.network.as_str());
         let name = network.map_or_else(|| token.network.to_string(), |network| network.display_name.clone());
         let profiles = profile_names(broker, token);
-        let person = if token.person.is_empty() { token.id.to_string() } else { token.person.clone() };
-        let shown = if token.label.is_empty() { profiles.clone() } else { token.label.clone() };
         Self {
             id: token.id,
             mark: assets::mark(token.network.as_str()),
             letter: name.chars().next().unwrap_or('?'),
             network: name,
             profiles: if token.label.is_empty() { String::new() } else { profiles },
-            name: if shown.is_empty() { person } else { shown },
+            name: name_of_token(broker, token),
             kind: token.kind.to_string(),
             granted_by: granters.get(&token.granted_by).unwrap_or(&token.granted_by).clone(),
             purposes: purposes(shell, token),
@@ -186,6 +184,12 @@ pub(super) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// What people call a token: its label, else the names of its profiles, else its person.
+pub(in crate::web::console) fn name_of_token(broker: &Broker, token: &Token) -> String {
+    let names = [token.label.clone(), profile_names(broker, token), token.person.clone(), token.id.to_string()];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
 /// The names of a token's profiles, else their ids.

@@ -1,0 +1,86 @@
+//! The team's collectors: the programs that lease its tokens, what each may ask for, its keys, and what it did lately.
+
+mod change;
+mod keys;
+mod list;
+mod show;
+mod snippet;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+pub(super) use self::change::{ask_for_collector, create, disable, enable, update};
+pub(super) use self::keys::{confirm_key_revocation, create_key, revoke_key};
+pub(super) use self::list::list;
+pub(super) use self::show::show;
+
+use std::sync::Arc;
+
+use super::refused::{Refusal, refused};
+use super::{Shell, Visit};
+use crate::base::ids::CollectorId;
+use crate::domain::networks::Purpose;
+use crate::domain::team::Collector;
+use crate::service::Broker;
+use crate::service::collectors::CollectorError;
+use crate::service::keys::KeyError;
+use crate::service::usage::{day_of, start_of};
+
+/// The collector of that id, if it is of the visitor's team.
+fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, Arc<Collector>), Box<Response>> {
+    let id = id.parse().unwrap_or(CollectorId::from_u128(0));
+    match broker.collector(visit.team(), id) {
+        Ok(collector) => Ok((shell, collector)),
+        Err(error) => Err(Box::new(refused(shell, &error))),
+    }
+}
+
+/// The networks that a collector may use, by name; `None`: all.
+fn networks_of(broker: &Broker, collector: &Collector) -> Option<Vec<String>> {
+    let name = |id: &crate::base::ids::NetworkId| {
+        broker.catalogue.network(id.as_str()).map_or_else(|| id.to_string(), |network| network.display_name.clone())
+    };
+    (!collector.scope.all_networks).then(|| collector.scope.networks.iter().map(name).collect())
+}
+
+fn purpose_name(shell: &Shell, purpose: Purpose) -> String {
+    shell.say(&format!("purpose-{}", purpose.as_str().replace('_', "-")))
+}
+
+/// A day on which something was used, in words.
+fn day_in_words(shell: &Shell, day: Option<i32>) -> String {
+    let today = day_of(shell.now);
+    match day {
+        None => shell.say("used-never"),
+        Some(day) if day >= today => shell.say("used-today"),
+        Some(day) if day == today - 1 => shell.say("used-yesterday"),
+        Some(day) => start_of(day).to_string().chars().take(10).collect(),
+    }
+}
+
+impl Refusal for CollectorError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TeamNotFound(_) | Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::UnknownNetwork(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Exists(_) | Self::CertificateTaken(_) | Self::NotIdle(_) => StatusCode::CONFLICT,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Refusal for KeyError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) | Self::CollectorNotFound { .. } => StatusCode::NOT_FOUND,
+            Self::CertificateTaken(_) | Self::LastAdmin => StatusCode::CONFLICT,
+            Self::Random => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
