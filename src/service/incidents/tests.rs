@@ -129,7 +129,8 @@ async fn what_was_only_in_doubt_heals_when_the_network_is_back() {
     let scene = Scene::of(40).await;
     scene.live(Mood::Refuses, 30).await;
     assert!(scene.states().await.iter().any(|state| matches!(state, TokenState::Suspect { .. })));
-    scene.live(Mood::Good, 400).await;
+    // One time in seventy the share of these tokens is empty, and ten quiet minutes stand for its calls.
+    scene.live(Mood::Good, 800).await;
     let [view] = &scene.incidents().await[..] else { panic!("one incident") };
     let closed = view.incident.closed.clone().unwrap();
     assert_eq!((closed.outcome, closed.by.as_str()), (Outcome::Recovered, "broker"));
@@ -217,7 +218,7 @@ async fn an_open_incident_survives_a_restart() {
     scene.test = scene.test.restart().await;
     assert_eq!(scene.incidents().await, before);
     assert!(scene.work(Mood::Good).await <= 1, "a canary at most");
-    scene.live(Mood::Good, 400).await;
+    scene.live(Mood::Good, 800).await;
     assert!(scene.incidents().await[0].incident.closed.is_some());
     scene.test.stop().await;
 }
