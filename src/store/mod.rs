@@ -86,8 +86,8 @@ pub use session::SessionStore;
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
 pub use token::{
-    DuplicateToken, ImportCounts, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken, TokenChange,
-    TokenChangeError, TokenChunk, TokenFilter, TokenStore,
+    DuplicateToken, EndsWhen, ImportCounts, ImportProgress, InsertedTokens, NewToken, SealedSecrets, StoredToken,
+    TokenChange, TokenChangeError, TokenChunk, TokenFilter, TokenStore,
 };
 pub use usage::{CollectorDay, UsageKey, UsageRow, UsageStore};
 

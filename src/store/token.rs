@@ -202,6 +202,19 @@ pub struct TokenFilter {
     pub text: Option<String>,
 }
 
+/// When a token ends, before or after two marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndsWhen {
+    /// It has no end.
+    Never,
+    /// Before the first mark.
+    BeforeNear,
+    /// From the first mark on, before the second.
+    BeforeFar,
+    /// At the second mark or later.
+    Later,
+}
+
 /// A part of all tokens.
 #[derive(Debug, Clone, Default)]
 pub struct TokenChunk {
@@ -230,6 +243,13 @@ pub trait TokenStore: Send + Sync {
     async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;
     /// At most `limit` tokens of a team, by id.
     async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError>;
+    /// How many tokens of a team are wanted, by the name of their state and by when they end (see [`Token::ends_at`]).
+    async fn count_by_end(
+        &self,
+        team: &TeamId,
+        filter: TokenFilter,
+        marks: (Timestamp, Timestamp),
+    ) -> Result<Vec<(String, EndsWhen, u64)>, StoreError>;
     /// How many tokens of a team the filter wants; `after` is not looked at.
     async fn count_tokens(&self, team: &TeamId, filter: TokenFilter) -> Result<u64, StoreError>;
     /// At most `limit` tokens of all teams after `after`, by id.

@@ -1,6 +1,7 @@
 //! Tokens are shown and listed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
@@ -10,7 +11,10 @@ use crate::domain::reach::{NeedsReconnecting, RetentionClock, needs_reconnecting
 use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
 use crate::service::Broker;
 use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
-use crate::store::{StoreError, TokenFilter};
+use crate::store::{EndsWhen, StoreError, TokenFilter};
+
+/// An end that has come is before this much after now.
+const TICK: Duration = Duration::from_micros(1);
 
 /// How a token's state is shown: with what only its clocks and its pool know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,14 +184,13 @@ impl Broker {
         team: &TeamId,
         filter: &TokenListFilter,
     ) -> Result<BTreeMap<Light, u64>, StoreError> {
-        let mut counts = BTreeMap::new();
-        for light in Light::ALL {
-            let filter = TokenListFilter { light: Some(light), ..filter.clone() };
-            let mut count = 0;
-            for part in self.store_filters(&filter) {
-                count += self.store.count_tokens(team, part).await?;
+        let mut counts: BTreeMap<Light, u64> = Light::ALL.into_iter().map(|light| (light, 0)).collect();
+        let all = TokenListFilter { light: None, held: false, ..filter.clone() };
+        let over = self.now() + TICK;
+        for part in self.store_filters(&all) {
+            for (state, ends, count) in self.store.count_by_end(team, part, (over, over + EXPIRING_WITHIN)).await? {
+                *counts.entry(light_of(&state, ends)).or_default() += count;
             }
-            counts.insert(light, count);
         }
         Ok(counts)
     }
@@ -243,8 +246,7 @@ impl Broker {
             ..TokenFilter::default()
         };
         let of_state = |state| TokenFilter { state: Some(state), ..base.clone() };
-        let tick = std::time::Duration::from_micros(1);
-        let over = self.now() + tick;
+        let over = self.now() + TICK;
         let soon = over + EXPIRING_WITHIN;
         let alive = TokenFilter { not_states: &["invalid", "revoked"], ..base.clone() };
         let at_work = TokenFilter { not_states: &["invalid", "revoked", "paused"], ..base.clone() };
@@ -301,6 +303,18 @@ impl Broker {
             check: None,
             token,
         }
+    }
+}
+
+/// What tokens of a state that end then are at a glance.
+fn light_of(state: &str, ends: EndsWhen) -> Light {
+    match (state, ends) {
+        ("revoked", _) => Light::Revoked,
+        ("paused", _) => Light::Paused,
+        ("invalid", _) | (_, EndsWhen::BeforeNear) => Light::Dead,
+        (_, EndsWhen::BeforeFar) => Light::Expiring,
+        (_, EndsWhen::Later) => Light::Valid,
+        (_, EndsWhen::Never) => Light::NoExpiry,
     }
 }
 

@@ -6,8 +6,8 @@ use super::samples::{acme, alert, at, audited, event, new_token, seed, stored, t
 use crate::base::ids::TokenId;
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::store::{
-    AlertFilter, DuplicateToken, ImportCounts, ImportProgress, SealedSecrets, Store, TokenChange, TokenChangeError,
-    TokenFilter, Trail,
+    AlertFilter, DuplicateToken, EndsWhen, ImportCounts, ImportProgress, SealedSecrets, Store, TokenChange,
+    TokenChangeError, TokenFilter, Trail,
 };
 
 fn change(token: Token, expected_version: u32, expected_state: TokenState) -> TokenChange {
@@ -172,6 +172,13 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
         assert!(after || count == expected.len() as u64, "{what}");
     }
     assert_eq!(store.list_tokens(&acme(), all(), 2).await.unwrap().len(), 2);
+    let mut counts = store.count_by_end(&acme(), all(), (at(11), at(100_000_000))).await.unwrap();
+    counts.sort_by_key(|(state, _, count)| (state.clone(), *count));
+    let summed: u64 = counts.iter().map(|(_, _, count)| count).sum();
+    assert_eq!(summed, 5);
+    assert!(counts.contains(&("live".to_owned(), EndsWhen::BeforeNear, 1)), "{counts:?}");
+    assert!(counts.contains(&("live".to_owned(), EndsWhen::Never, 1)), "{counts:?}");
+    assert!(counts.iter().any(|(state, ..)| state == "paused"), "{counts:?}");
     store.close().await;
 }
 

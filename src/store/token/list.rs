@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::rows::{columns, sealed_columns, stored_token, token};
 use super::write::{change_token, insert_tokens};
 use super::{
-    ImportCounts, ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError, TokenChunk,
-    TokenFilter, TokenStore,
+    EndsWhen, ImportCounts, ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError,
+    TokenChunk, TokenFilter, TokenStore,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
@@ -68,6 +68,12 @@ macro_rules! wanted {
 }
 
 const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $16");
+const COUNT_BY_END: &str = concat!(
+    "SELECT state, CASE WHEN ends_at_us IS NULL THEN 0 WHEN ends_at_us < $16 THEN 1 WHEN ends_at_us < $17 THEN 2 ELSE 3 END,
+        COUNT(*)",
+    wanted!(),
+    " GROUP BY 1, 2"
+);
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
 const FIND_IMPORT: &str =
     "SELECT id, last_row, updated_at_us, added, updated, unchanged, rejected FROM import WHERE id = $1";
@@ -110,6 +116,32 @@ impl<D: Database> TokenStore for D {
         let values = parameters(team, filter, Vec::new());
         self.read(move |tx| {
             Box::pin(async move { first(tx, COUNT_TOKENS, values).await?.map_or(Ok(0), |mut row| row.count()) })
+        })
+        .await
+    }
+
+    async fn count_by_end(
+        &self,
+        team: &TeamId,
+        filter: TokenFilter,
+        (near, far): (Timestamp, Timestamp),
+    ) -> Result<Vec<(String, EndsWhen, u64)>, StoreError> {
+        let mut values = parameters(team, filter, Vec::new());
+        values.extend(values![near, far]);
+        self.read(move |tx| {
+            Box::pin(async move {
+                let count = |mut row: Row| {
+                    let (state, ends) = (row.text()?, row.int()?);
+                    let ends = match ends {
+                        0 => EndsWhen::Never,
+                        1 => EndsWhen::BeforeNear,
+                        2 => EndsWhen::BeforeFar,
+                        _ => EndsWhen::Later,
+                    };
+                    Ok((state, ends, row.count()?))
+                };
+                tx.rows(COUNT_BY_END, values).await?.into_iter().map(count).collect()
+            })
         })
         .await
     }
