@@ -224,8 +224,10 @@ test("a page that is first opened is small", async () => {
   client.on("Network.loadingFinished", (loaded) => { bytes += loaded.encodedDataLength; });
   for (const path of ["/tokens", "/load"]) {
     bytes = 0;
+    const bell = page.waitForResponse("**/notices/unread");
     await page.goto(path, { waitUntil: "load" });
-    await page.waitForTimeout(300);
+    // The bell is filled last.
+    await (await bell).finished();
     assert.ok(bytes > 5_000 && bytes <= 100_000, `${path}: ${bytes} bytes`);
   }
   await page.context().close();
