@@ -52,7 +52,9 @@ impl SecretSource {
         let trimmed = text.trim().to_owned();
         text.zeroize();
         if trimmed.is_empty() {
-            return Err(Failure::Usage(format!("{what} is empty")));
+            return Err(Failure::Usage(format!(
+                "{what} is empty there; name a source that holds it: '-' for stdin, 'env:NAME', or a file"
+            )));
         }
         Ok(Secret::new(trimmed))
     }
@@ -93,7 +95,7 @@ mod tests {
         std::fs::write(&path, "\n").expect("written");
         assert_eq!(
             SecretSource::File(path).read("the token").err().expect("refused").to_string(),
-            "the token is empty"
+            "the token is empty there; name a source that holds it: '-' for stdin, 'env:NAME', or a file"
         );
     }
 

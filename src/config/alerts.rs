@@ -58,7 +58,7 @@ impl PrivateHost {
 /// What operators hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// What many tokens are the matter of: loads, missing tokens, incidents.
+    /// What operators look after: loads, missing tokens, incidents, and secrets that were damaged in the store.
     Alerts,
     /// Everything, single tokens too.
     All,

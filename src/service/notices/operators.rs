@@ -7,7 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::base::secret::Secret;
 use crate::config::{self, Heard};
 use crate::domain::member::{MailAddress, MailAddressError};
-use crate::domain::notice::{Event, Kind};
+use crate::domain::notice::{Event, Fact, Kind};
+use crate::domain::token::Reason;
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
 
 /// A destination of operators.
@@ -76,15 +77,18 @@ pub(super) fn of_config(alerts: &config::Alerts) -> Result<Vec<OperatorDestinati
 }
 
 impl OperatorDestination {
-    /// Whether it hears of an event. Of an incident there is one event for operators; those for the teams say the same.
+    /// Whether it hears of an event. Of an incident there is one event for operators; those for the teams say the same. A damaged secret is
+    /// the operators' own trouble: a store or a key went wrong.
     pub(super) fn hears(&self, event: &Event) -> bool {
-        let of_many = match event.fact.kind() {
-            Kind::IncidentOpened | Kind::IncidentClosed => return event.team.is_none(),
-            kind => {
-                matches!(kind, Kind::LoadTooHigh | Kind::LoadCleared | Kind::NoAccessTokens | Kind::AccessTokensAgain)
-            }
+        let theirs = match &event.fact {
+            Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. } => return event.team.is_none(),
+            Fact::TokenInvalid { reason, .. } => *reason == Reason::SecretDamaged,
+            fact => matches!(
+                fact.kind(),
+                Kind::LoadTooHigh | Kind::LoadCleared | Kind::NoAccessTokens | Kind::AccessTokensAgain
+            ),
         };
-        of_many || self.events == Heard::All
+        theirs || self.events == Heard::All
     }
 }
 

@@ -26,7 +26,7 @@ use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A broker that mails everything to its operators.
+/// A broker that mails its operators.
 struct Told {
     watched: Watched,
     mails: Arc<FakeMail>,
@@ -35,12 +35,16 @@ struct Told {
 
 impl Told {
     async fn start() -> Told {
+        Told::hearing(Heard::All).await
+    }
+
+    async fn hearing(events: Heard) -> Told {
         let (mails, posts) = (Arc::new(FakeMail::default()), Arc::new(FakePost::default()));
-        let everything = |config: &mut Config| {
+        let set = |config: &mut Config| {
             config.http.public_url = Some("https://tokens.example.com".parse().unwrap());
-            config.alerts.mails.push(MailTo { address: "ops@example.com".to_owned(), events: Heard::All });
+            config.alerts.mails.push(MailTo { address: "ops@example.com".to_owned(), events });
         };
-        let watched = Watched::start(everything).await;
+        let watched = Watched::start(set).await;
         watched.broker.notices.mail_by(mails.clone());
         assert!(watched.broker.notices.post.set(posts.clone()).is_ok());
         Told { watched, mails, posts }
@@ -184,6 +188,19 @@ async fn a_mail_says_which_token_why_and_what_to_do() {
     {
         assert!(mail.text.contains(part) && mail.html.contains(part), "{part}: {}", mail.text);
     }
+}
+
+#[tokio::test]
+async fn operators_hear_of_damaged_secrets_whatever_they_chose() {
+    let mut told = Told::hearing(Heard::Alerts).await;
+    let lost = told.watched.add_token(Clocks::default()).await.token;
+    let damaged = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(lost.id, Reason::PasswordChanged).await;
+    told.invalidate(damaged.id, Reason::SecretDamaged).await;
+    told.work().await;
+    let mails = told.mails.sent();
+    assert_eq!(mails.len(), 1, "{:?}", told.subjects());
+    assert!(mails[0].text.contains("have an operator look at the store"), "{}", mails[0].text);
 }
 
 #[tokio::test]
