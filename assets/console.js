@@ -21,13 +21,18 @@ document.body.addEventListener("htmx:sseOpen", (opened) => {
   for (const kind of ["loads", "alerts", "notices", "tick"]) source.addEventListener(kind, () => refresh(kind));
 });
 
+// What an open page fetches by itself is no use of the session.
+document.body.addEventListener("htmx:configRequest", (asked) => {
+  if (asked.detail.triggeringEvent?.type === "refresh") asked.detail.headers["x-by-itself"] = "yes";
+});
+
 // Who types is there: the session goes on, so that nobody is signed out in the middle of a form.
 const aliveEvery = 60_000;
 let aliveAt = Date.now();
 document.addEventListener("input", () => {
   if (Date.now() - aliveAt < aliveEvery) return;
   aliveAt = Date.now();
-  fetch("/account/alive", { method: "POST" }).catch(() => {});
+  fetch(document.body.dataset.alive, { method: "POST" }).catch(() => {});
 });
 
 document.addEventListener("change", (changed) => {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ClassId, KindId, LeaseId, NetworkId, TokenId};
+use crate::base::ids::{ClassId, CollectorId, KindId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{Owner, Purposes};
 use crate::domain::pool::{AcquireRequest, CallReport, Effect, NoToken, ReportError, Verdict};
+use crate::engine::cell::Waiting;
 use crate::store::{IdempotencyRecord, StoreError};
 
 /// What is asked of the engine.
@@ -33,6 +34,43 @@ pub struct Acquire {
     pub audit: AuditEvent,
     /// What makes a retry of the request safe; its response is filled in by the engine: the lease's 16 bytes.
     pub idempotency: Option<IdempotencyRecord>,
+}
+
+/// A request that waits, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingView {
+    /// The team.
+    pub team: TeamId,
+    /// Who asks; `None`: an operator by hand.
+    pub collector: Option<CollectorId>,
+    /// The operation, by its place in the catalogue.
+    pub operation: usize,
+    /// Calls wanted.
+    pub calls: u64,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The collection.
+    pub collection: Arc<str>,
+    /// Since when it waits.
+    pub asked_at: Timestamp,
+    /// Until when it may wait.
+    pub until: Timestamp,
+}
+
+impl WaitingView {
+    pub(super) fn of(waiting: &Waiting) -> Self {
+        let Acquire { request, priority, wait, .. } = &waiting.request;
+        Self {
+            team: request.team.clone(),
+            collector: request.collector,
+            operation: request.operation,
+            calls: request.calls,
+            priority: *priority,
+            collection: request.collection.clone(),
+            asked_at: waiting.asked_at,
+            until: waiting.asked_at + *wait,
+        }
+    }
 }
 
 impl Acquire {

@@ -32,7 +32,7 @@ use crate::domain::pool::{AppTerms, LeaseView, NoToken, Pool, PoolSettings, Verd
 use crate::domain::token::{Token, TokenState};
 use crate::store::Store;
 
-pub use ask::{Acquire, AcquireError, Leased, Limit, ReportFailure, ReportOutcome, UsageReport};
+pub use ask::{Acquire, AcquireError, Leased, Limit, ReportFailure, ReportOutcome, UsageReport, WaitingView};
 pub use background::Tick;
 pub use report::PendingTopUp;
 pub use restore::Restored;
@@ -284,6 +284,15 @@ impl Engine {
     /// Requests that wait, per network.
     pub fn waiting(&self, network: &NetworkId) -> usize {
         self.0.cells.get(network).map_or(0, |cell| cell.lock().queue.len())
+    }
+
+    /// At most `most` requests that wait for a network's credit, the longest waiting first. Looks at every one that waits.
+    pub fn list_waiting(&self, network: &NetworkId, most: usize) -> Vec<WaitingView> {
+        let Some(cell) = self.0.cells.get(network) else { return Vec::new() };
+        let mut waiting: Vec<_> = cell.lock().waiting.values().map(WaitingView::of).collect();
+        waiting.sort_by_key(|waiting| waiting.asked_at);
+        waiting.truncate(most);
+        waiting
     }
 
     /// The lease as its pool holds it.

@@ -33,6 +33,7 @@ pub mod members;
 pub mod networks;
 pub mod notices;
 pub mod page;
+pub mod pools;
 pub mod probe;
 pub mod profiles;
 mod proofs;
@@ -114,6 +115,8 @@ pub struct Broker(Arc<Parts>);
 
 /// What a broker is made of.
 pub struct Parts {
+    /// When it was started.
+    pub started_at: Timestamp,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Settings.

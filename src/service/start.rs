@@ -126,8 +126,9 @@ impl Broker {
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
-        let callbacks_at = clock.clone();
+        let (callbacks_at, started_at) = (clock.clone(), clock.now());
         let broker = Broker::new(Parts {
+            started_at,
             desk,
             clock,
             config,

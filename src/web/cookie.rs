@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use crate::base::secret::Secret;
 
 const NAME: &str = "__Host-session";
+/// The cookie of an operator's session: whoever is a member too is both in one browser.
+const OPERATOR: &str = "__Host-operator";
 
 /// The secret in a request's cookie; empty if there is none.
 pub fn session_of(headers: &HeaderMap) -> &str {
@@ -18,10 +20,24 @@ fn value_of<'h>(headers: &'h HeaderMap, wanted: &str) -> &'h str {
     pairs.find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
 }
 
+/// The secret of an operator's session; empty if there is none.
+pub fn operator_session_of(headers: &HeaderMap) -> &str {
+    value_of(headers, OPERATOR)
+}
+
 /// What makes a browser keep the secret, until it is closed or the session ends.
 pub fn keep(secret: &Secret) -> Option<HeaderValue> {
-    let mut value =
-        HeaderValue::from_str(&format!("{NAME}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose())).ok()?;
+    kept(NAME, secret, "Lax")
+}
+
+/// The same for an operator. No other site leads into its pages with it.
+pub fn keep_operator(secret: &Secret) -> Option<HeaderValue> {
+    kept(OPERATOR, secret, "Strict")
+}
+
+fn kept(name: &str, secret: &Secret, same_site: &str) -> Option<HeaderValue> {
+    let text = format!("{name}={}; Path=/; Secure; HttpOnly; SameSite={same_site}", secret.expose());
+    let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -29,6 +45,11 @@ pub fn keep(secret: &Secret) -> Option<HeaderValue> {
 /// What makes a browser forget it.
 pub fn forget() -> HeaderValue {
     HeaderValue::from_static("__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
+/// What makes a browser forget an operator's session.
+pub fn forget_operator() -> HeaderValue {
+    HeaderValue::from_static("__Host-operator=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
 /// The cookie of a browser that is at an OpenID Connect provider.
@@ -74,5 +95,6 @@ mod tests {
         assert_eq!(kept.to_str().unwrap(), "__Host-session=tbs_1; Path=/; Secure; HttpOnly; SameSite=Lax");
         assert!(kept.is_sensitive());
         assert!(forget().to_str().unwrap().starts_with("__Host-session=; ") && NAME == "__Host-session");
+        assert!(forget_operator().to_str().unwrap().starts_with(&format!("{OPERATOR}=; ")));
     }
 }

@@ -17,7 +17,7 @@ pub use link::LinkKind;
 pub use mail::{MailAddress, MailAddressError};
 pub use may::{Action, Standing, may};
 pub use password::{LONGEST, PasswordRefused, SHORTEST, judge_password};
-pub use session::{Session, SessionLimits, agent_of, origin_of};
+pub use session::{Session, SessionLimits, SessionOf, agent_of, origin_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

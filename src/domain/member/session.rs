@@ -1,4 +1,4 @@
-//! Sessions: stays of a member in the web console.
+//! Sessions: stays of a member or an operator in the web console.
 //!
 //! A session ends by itself when it was not used for a while, and in any case some time after the sign-in. The browser has its secret, the
 //! store its keyed hash.
@@ -7,30 +7,39 @@ use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{MemberId, SessionId};
+use crate::base::ids::{KeyId, MemberId, SessionId};
 
 /// The longest name of a browser that is kept, in characters.
 const AGENT: usize = 200;
 
-/// A stay of a member.
+/// A stay of a member or an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its id, by which it is shown and ended.
     pub id: SessionId,
     /// Whose it is.
-    pub member: MemberId,
+    pub whose: SessionOf,
     /// The keyed hash of its secret.
     pub hash: [u8; 32],
-    /// When the member signed in.
+    /// When its person signed in.
     pub created_at: Timestamp,
     /// When it was used last, to the minute.
     pub seen_at: Timestamp,
-    /// When the member proved last who it is: by the sign-in, or again before something grave.
+    /// When its person proved last who it is: by the sign-in, or again before something grave.
     pub authenticated_at: Timestamp,
     /// The browser, as it calls itself; bounded, without control characters.
     pub agent: String,
     /// From where, coarsely: a network of addresses.
     pub origin: String,
+}
+
+/// Whose a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionOf {
+    /// A member's.
+    Member(MemberId),
+    /// An operator's, who showed this key.
+    Operator(KeyId),
 }
 
 /// How long sessions last.
@@ -83,7 +92,7 @@ mod tests {
         let limits = SessionLimits { idle: Duration::from_secs(10), whole: Duration::from_secs(100) };
         let session = |seen| Session {
             id: SessionId::from_u128(1),
-            member: MemberId::from_u128(1),
+            whose: SessionOf::Member(MemberId::from_u128(1)),
             hash: [0; 32],
             created_at: at(1000),
             seen_at: at(seen),

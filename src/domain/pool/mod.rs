@@ -42,7 +42,7 @@ pub use ask::{AcquireRequest, Acquired};
 pub use incident::{RenewalNoted, RenewalsOf};
 pub use refusal::{NoToken, Refusal};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
-pub use survey::{BucketSurvey, SurveyedToken, sustained_length};
+pub use survey::{BucketSurvey, ClassBooks, SurveyedToken, sustained_length};
 pub use top_up::{TopUp, TopUpFate};
 pub use view::{BucketView, LeaseView, PoolCounts, SupplyView, TokenView, Unusable};
 

@@ -39,6 +39,23 @@ pub struct SurveyedToken {
     pub serves: Vec<(usize, Vec<SupplyView>)>,
 }
 
+/// What the buckets of one class hold together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClassBooks {
+    /// How many buckets.
+    pub buckets: u64,
+    /// Their limits less the owners' reserves.
+    pub cap: u64,
+    /// Reported or assumed as used.
+    pub spent: u64,
+    /// Held by leases.
+    pub outstanding: u64,
+    /// What may still be granted.
+    pub left: u64,
+    /// Buckets that must not be used for a while.
+    pub cooling: u64,
+}
+
 /// Sums over a range of buckets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketSurvey {
@@ -148,6 +165,20 @@ impl Pool {
             length: sustained_length(&rule.limit.window, limit),
             rule: index,
         })
+    }
+
+    /// What the buckets of a range, which is cut to those there are, hold together, by class.
+    pub fn sum_buckets(&self, range: Range<usize>, now: Timestamp, sums: &mut BTreeMap<usize, ClassBooks>) {
+        let end = range.end.min(self.buckets.len());
+        for held in &self.buckets[range.start.min(end)..end] {
+            let (bucket, sum) = (&held.bucket, sums.entry(self.rules[held.rule as usize].class).or_default());
+            sum.buckets += 1;
+            sum.cap = sum.cap.saturating_add(bucket.cap());
+            sum.spent = sum.spent.saturating_add(bucket.spent());
+            sum.outstanding = sum.outstanding.saturating_add(bucket.outstanding());
+            sum.left = sum.left.saturating_add(bucket.left());
+            sum.cooling += u64::from(bucket.cooling.until().is_some_and(|until| until > now));
+        }
     }
 
     /// Sums over a range of buckets, which is cut to those there are.

@@ -1,6 +1,7 @@
 //! What people and metrics see of a pool. Copies; nothing here changes anything.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
@@ -177,7 +178,13 @@ impl Pool {
 
     /// Every bucket that has been drawn from.
     pub fn all_buckets(&self) -> Vec<BucketView> {
-        self.buckets.iter().map(|held| self.view(held)).collect()
+        self.buckets(0..self.buckets.len())
+    }
+
+    /// The buckets of a range, which is cut to those there are.
+    pub fn buckets(&self, range: Range<usize>) -> Vec<BucketView> {
+        let end = range.end.min(self.buckets.len());
+        self.buckets[range.start.min(end)..end].iter().map(|held| self.view(held)).collect()
     }
 
     /// The buckets of an app's budgets, as far as they were drawn from.

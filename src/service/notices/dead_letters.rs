@@ -27,6 +27,12 @@ impl DeadLetterError {
 }
 
 impl Broker {
+    /// How many messages wait to be sent, and how many were given up.
+    pub async fn count_messages(&self) -> Result<(u64, u64), StoreError> {
+        let facts = self.store.outbox_facts().await?;
+        Ok((facts.pending, facts.dead))
+    }
+
     /// At most `limit` messages that were given up after `after`, the oldest first.
     pub async fn list_dead_letters(&self, after: Option<OutboxId>, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::secret::Secret;
+use crate::domain::member::Session;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignInError, Stay};
 
@@ -10,9 +11,9 @@ use crate::service::sessions::{Browser, SignInError, Stay};
 const FRESH: Duration = Duration::from_secs(15 * 60);
 
 impl Broker {
-    /// Whether the member proved lately who it is.
-    pub fn is_fresh(&self, stay: &Stay) -> bool {
-        self.now().since(stay.session.authenticated_at) < FRESH
+    /// Whether it was proved lately whose a session is.
+    pub fn is_fresh(&self, session: &Session) -> bool {
+        self.now().since(session.authenticated_at) < FRESH
     }
 
     /// Takes a member's password as the proof. Tries are limited as those to sign in.

@@ -3,14 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::rand::fill;
+use zeroize::Zeroizing;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, SessionId, TeamId};
-use crate::domain::member::{Action, LinkKind, Member, Session};
+use crate::base::secret::Secret;
+use crate::domain::member::{Action, LinkKind, Member, Session, SessionOf, agent_of, origin_of};
 use crate::service::members::{MemberError, On};
 use crate::service::requests::Attempt;
+use crate::service::sessions::{Browser, SignInError};
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
 
+const LABEL: &str = "session";
 /// The use of a session is noted at most once in this time.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -40,30 +46,65 @@ impl Stay {
 }
 
 impl Broker {
-    /// Who is signed in with that secret; `None`: nobody. Notes the use.
+    /// The member who is signed in with that secret; `None`: none. Notes the use.
     pub async fn find_stay(&self, secret: &str) -> Result<Option<Stay>, StoreError> {
         let stay = self.look_at_stay(secret).await?;
-        let now = self.now();
-        if let Some(Stay { session, .. }) = &stay
-            && now.since(session.seen_at) >= NOTED_EVERY
-        {
-            self.store.touch_session(session.id, now).await?;
+        if let Some(stay) = &stay {
+            self.note_use(&stay.session).await?;
         }
         Ok(stay)
     }
 
-    /// Whether somebody is signed in with that secret. It is no use of the session: a page that is merely open does not prolong it.
-    pub async fn is_signed_in(&self, secret: &str) -> Result<bool, StoreError> {
-        Ok(self.look_at_stay(secret).await?.is_some())
+    /// As [`Broker::find_stay`], for what a page that is merely open does by itself: it is no use of the session, and does not prolong it.
+    pub async fn look_at_stay(&self, secret: &str) -> Result<Option<Stay>, StoreError> {
+        let Some(session) = self.lasting_session(secret).await? else { return Ok(None) };
+        let SessionOf::Member(member) = session.whose else { return Ok(None) };
+        let member = self.store.find_member(member).await?.filter(Member::is_active);
+        Ok(member.map(|member| Stay { member: Arc::new(member), session }))
     }
 
-    async fn look_at_stay(&self, secret: &str) -> Result<Option<Stay>, StoreError> {
+    /// Whether a member or an operator is signed in with that secret. It is no use of the session.
+    pub async fn is_signed_in(&self, secret: &str) -> Result<bool, StoreError> {
+        Ok(self.look_at_stay(secret).await?.is_some() || self.look_at_operator_stay(secret).await?.is_some())
+    }
+
+    /// Notes that somebody uses a session, which prolongs it.
+    pub(super) async fn note_use(&self, session: &Session) -> Result<(), StoreError> {
+        let now = self.now();
+        if now.since(session.seen_at) < NOTED_EVERY {
+            return Ok(());
+        }
+        self.store.touch_session(session.id, now).await
+    }
+
+    /// The session with that secret, while it lasts.
+    pub(super) async fn lasting_session(&self, secret: &str) -> Result<Option<Session>, StoreError> {
         let Some(secret) = LinkKind::Session.read(secret) else { return Ok(None) };
         let found = self.store.session_by_hash(self.session_hash(&secret)).await?;
+        let (limits, now) = (self.desk.limits(), self.now());
+        Ok(found.filter(|session| session.lasts(limits, now)))
+    }
+
+    /// A session that begins now, with its secret for the browser.
+    pub(super) fn new_session(&self, whose: SessionOf, browser: &Browser) -> Result<(Session, Secret), SignInError> {
+        let mut secret = Zeroizing::new([0_u8; 32]);
+        fill(secret.as_mut_slice()).map_err(|_| SignInError::Random)?;
         let now = self.now();
-        let Some(session) = found.filter(|session| session.lasts(self.desk.limits(), now)) else { return Ok(None) };
-        let member = self.store.find_member(session.member).await?.filter(Member::is_active);
-        Ok(member.map(|member| Stay { member: Arc::new(member), session }))
+        let session = Session {
+            id: SessionId::generate(),
+            whose,
+            hash: self.session_hash(&secret),
+            created_at: now,
+            seen_at: now,
+            authenticated_at: now,
+            agent: agent_of(&browser.agent),
+            origin: origin_of(browser.address),
+        };
+        Ok((session, LinkKind::Session.text(&secret)))
+    }
+
+    fn session_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
+        self.vault.mac_key(LABEL).sign(&[secret])
     }
 
     /// At most `limit` sessions of a member that go on, the newest first, older than `before` (the last one of the page before), and
@@ -98,7 +139,7 @@ impl Broker {
         let member = self.stored_member(team, member).await?;
         self.must_permit_sessions(&attempt.caller, &member, false)?;
         let audit = self.member_audit(&attempt.caller, "session.end", &member, format!("session={session}"));
-        match self.store.end_session(member.id, session, attempt.trail(audit, &())).await {
+        match self.store.end_session(SessionOf::Member(member.id), session, attempt.trail(audit, &())).await {
             Err(StoreError::NotFound { .. }) => Ok(self.note_unchanged(&attempt, &()).await?),
             other => Ok(other?),
         }

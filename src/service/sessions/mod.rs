@@ -1,4 +1,4 @@
-//! Members sign in, join by an invitation, and their sessions are known, listed and ended.
+//! Members sign in, join by an invitation, and their sessions are known, listed and ended. Operators sign in by their keys.
 //!
 //! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
 //! same work. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
@@ -8,6 +8,7 @@ mod join;
 mod known;
 #[cfg(feature = "oidc")]
 mod oidc;
+mod operator;
 mod sign_in;
 mod throttle;
 
@@ -15,6 +16,7 @@ pub use join::{InvitedTo, Join, JoinError};
 pub use known::{SessionView, Stay};
 #[cfg(feature = "oidc")]
 pub use oidc::{OidcAnswer, OidcSignInError, SentToSignIn};
+pub use operator::OperatorStay;
 pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
 
 use std::sync::Arc;

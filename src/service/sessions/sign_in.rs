@@ -3,13 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use aws_lc_rs::rand::fill;
-use zeroize::Zeroizing;
-
-use crate::base::clock::Timestamp;
-use crate::base::ids::{MemberId, SessionId, TeamId};
+use crate::base::ids::{MemberId, TeamId};
 use crate::base::secret::Secret;
-use crate::domain::member::{LinkKind, MailAddress, Member, Session, agent_of, origin_of};
+use crate::domain::member::{MailAddress, Member, Session, SessionOf, origin_of};
 use crate::service::members::MemberError;
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
@@ -18,7 +14,6 @@ use crate::store::StoreError;
 const TEAMS: u32 = 32;
 /// No member has this id.
 const NOBODY: MemberId = MemberId::from_u128(0);
-const SESSION: &str = "session";
 
 /// Who asks, as far as the connection tells.
 #[derive(Debug, Clone)]
@@ -60,6 +55,12 @@ pub enum SignInError {
          forgot the password, ask an owner of your team for a new link"
     )]
     Wrong,
+    /// What was shown is no key of an operator, or not the one that signed in.
+    #[error(
+        "this is no operator's key that works; check that all of it was pasted. An operator who may change things makes one with \
+         `token-broker key create --role reader`"
+    )]
+    WrongKey,
     /// It was tried too often.
     #[error("there were too many tries; wait {} s, then try again", .0.as_secs().max(1))]
     TooOften(Duration),
@@ -129,28 +130,12 @@ impl Broker {
         browser: &Browser,
         action: &'static str,
     ) -> Result<StartedSession, SignInError> {
-        let mut secret = Zeroizing::new([0_u8; 32]);
-        fill(secret.as_mut_slice()).map_err(|_| SignInError::Random)?;
-        let now: Timestamp = self.now();
-        let session = Session {
-            id: SessionId::generate(),
-            member: member.id,
-            hash: self.session_hash(&secret),
-            created_at: now,
-            seen_at: now,
-            authenticated_at: now,
-            agent: agent_of(&browser.agent),
-            origin: origin_of(browser.address),
-        };
+        let (session, secret) = self.new_session(SessionOf::Member(member.id), browser)?;
         let caller = Caller::Member { member: member.clone().into(), session: session.id };
         let detail = format!("session={} origin={}", session.id, session.origin);
         let audit = self.member_audit(&caller, action, &member, detail);
         self.store.insert_session(session.clone(), audit.into()).await?;
-        Ok(StartedSession { session, member, secret: LinkKind::Session.text(&secret) })
-    }
-
-    pub(super) fn session_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
-        self.vault.mac_key(SESSION).sign(&[secret])
+        Ok(StartedSession { session, member, secret })
     }
 }
 

@@ -75,7 +75,7 @@ macro_rules! suite {
                 meta_is_set_once_or_replaced
             }
             member { members_are_kept, an_address_has_one_member_of_a_team, a_team_keeps_an_owner, a_member_has_one_invitation }
-            session { sessions_are_kept_and_end, a_change_ends_sessions_with_it }
+            session { sessions_are_kept_and_end, sessions_of_operators_are_kept_and_end, a_change_ends_sessions_with_it }
             people { profiles_are_kept, a_leaving_begins_with_its_change_and_goes_on, consents_are_kept_with_their_change }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
                 an_app_with_tokens_stays }

@@ -1,4 +1,4 @@
-//! Asks who is signed in for the password once more, before what would do most harm at a browser that was left open: keys, and many tokens at
+//! Asks who is signed in for the proof once more, before what would do most harm at a browser that was left open: keys, and many tokens at
 //! once. What was sent waits on the page that asks, and goes on with the answer.
 
 use askama::Template;
@@ -9,18 +9,39 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::{self, Serializer};
 
-use super::{Place, Shell, Visit};
+use super::Shell;
 use crate::base::secret::Secret;
+use crate::domain::member::Session;
 use crate::service::Broker;
-use crate::service::sessions::SignInError;
+use crate::service::sessions::{Browser, SignInError};
 use crate::web::page::{sentence, shown};
 use crate::web::server::PeerAddress;
 use crate::web::sign_in::{browser_of, out_of_order};
 
 /// The longest form that waits, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// The field of the password.
-const PASSWORD: &str = "confirm_password";
+/// The field of the proof.
+const PROOF: &str = "confirm_proof";
+
+/// A visitor who can prove once more who it is.
+pub(super) trait Proves: Send + Sync {
+    /// What it proves it by: `password` or `key`.
+    const SECRET: &'static str;
+
+    /// Its session.
+    fn session(&self) -> &Session;
+
+    /// Takes the proof.
+    fn prove(
+        &self,
+        broker: &Broker,
+        secret: Secret,
+        browser: &Browser,
+    ) -> impl Future<Output = Result<(), SignInError>> + Send;
+
+    /// What stands around the page that asks.
+    fn shell(&self, broker: &Broker) -> Shell;
+}
 
 #[derive(Template)]
 #[template(path = "console/confirm.html")]
@@ -29,33 +50,36 @@ struct ConfirmPage {
     action: String,
     fields: Vec<(String, String)>,
     problem: Option<String>,
+    text: String,
+    /// What is asked for.
+    label: String,
 }
 
-/// Lets a POST through where the member proved lately who it is, or proves it now.
-pub(super) async fn ask_again(
+/// Lets a POST through where the visitor proved lately who it is, or proves it now.
+pub(super) async fn ask_again<V: Proves>(
     State(broker): State<Broker>,
-    visit: Visit,
+    visit: V,
     peer: Option<Extension<PeerAddress>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method() != Method::POST || broker.is_fresh(&visit.stay) {
+    if request.method() != Method::POST || broker.is_fresh(visit.session()) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let (given, fields): (Vec<_>, Vec<_>) =
-        form_urlencoded::parse(&body).into_owned().partition(|(name, _)| name == PASSWORD);
+        form_urlencoded::parse(&body).into_owned().partition(|(name, _)| name == PROOF);
     let problem = match given.into_iter().next() {
         None => None,
-        Some((_, password)) => {
+        Some((_, proof)) => {
             let browser = browser_of(&broker, peer, &parts.headers);
-            match broker.confirm_session(&visit.stay, Secret::new(password), &browser).await {
+            match visit.prove(&broker, Secret::new(proof), &browser).await {
                 Ok(()) => {
                     let form = Serializer::new(String::new()).extend_pairs(&fields).finish();
                     return next.run(Request::from_parts(parts, Body::from(form))).await;
                 }
-                Err(SignInError::Wrong) => Some(None),
+                Err(SignInError::Wrong | SignInError::WrongKey) => Some(None),
                 Err(error @ SignInError::TooOften(_)) => Some(Some(sentence(&error))),
                 Err(error @ (SignInError::Random | SignInError::Stopping | SignInError::Store(_))) => {
                     return out_of_order(&error);
@@ -63,8 +87,12 @@ pub(super) async fn ask_again(
             }
         }
     };
-    let shell = visit.shell(&broker, Place::Account);
+    let shell = visit.shell(&broker);
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let problem = problem.map(|said| said.unwrap_or_else(|| shell.say("confirm-wrong")));
-    shown(status, &ConfirmPage { action: parts.uri.path().to_owned(), fields, problem, shell })
+    let secret = V::SECRET;
+    let problem = problem.map(|said| said.unwrap_or_else(|| shell.say(&format!("confirm-wrong-{secret}"))));
+    let (text, label) = (shell.say(&format!("confirm-text-{secret}")), shell.say(&format!("confirm-{secret}")));
+    // What the address says beside the path is part of what was asked for.
+    let action = parts.uri.path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
+    shown(status, &ConfirmPage { action, fields, problem, text, label, shell })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -15,11 +15,12 @@ use tokio::sync::broadcast::{self};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::Visit;
+use super::{OperatorVisit, Visit};
 use crate::base::ids::TeamId;
 use crate::domain::alert::Alert;
 use crate::domain::notice::Event;
 use crate::service::{Broker, Loads};
+use crate::web::cookie::{operator_session_of, session_of};
 
 /// How often a page is brought up to date though nothing was told, and whether its session goes on is looked at.
 const EVERY: Duration = Duration::from_secs(30);
@@ -27,7 +28,8 @@ const EVERY: Duration = Duration::from_secs(30);
 /// What an open page listens to.
 struct Open {
     broker: Broker,
-    team: TeamId,
+    /// Of which team it hears; `None`: of all.
+    team: Option<TeamId>,
     secret: String,
     loads: watch::Receiver<Arc<Loads>>,
     alerts: broadcast::Receiver<Arc<Alert>>,
@@ -37,7 +39,20 @@ struct Open {
 }
 
 /// The events of a page that is open. They end with the session.
-pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: axum::http::HeaderMap) -> Response {
+pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: HeaderMap) -> Response {
+    events(broker, Some(visit.team().clone()), session_of(&headers))
+}
+
+/// The same for an operator.
+pub(super) async fn stream_of_operator(
+    State(broker): State<Broker>,
+    _visit: OperatorVisit,
+    headers: HeaderMap,
+) -> Response {
+    events(broker, None, operator_session_of(&headers))
+}
+
+fn events(broker: Broker, team: Option<TeamId>, secret: &str) -> Response {
     let Some(place) = broker.watch.stream_place() else {
         // Browsers try again by themselves.
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -46,8 +61,8 @@ pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: 
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.reset();
     let open = Open {
-        team: visit.team().clone(),
-        secret: crate::web::cookie::session_of(&headers).to_owned(),
+        team,
+        secret: secret.to_owned(),
         loads: broker.watch.watch_loads(),
         alerts: broker.watch.watch_alerts(),
         notices: broker.notices.watch(),
@@ -61,20 +76,20 @@ pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: 
 impl Open {
     async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
         let part = loop {
-            let of_team = |team: Option<&TeamId>| team == Some(&self.team);
+            let hears = |team: Option<&TeamId>| self.team.is_none() || team == self.team.as_ref();
             tokio::select! {
                 changed = self.loads.changed() => match changed {
                     Ok(()) => break "loads",
                     Err(_) => return None,
                 },
                 alert = self.alerts.recv() => match alert {
-                    Ok(alert) if alert.key.load.team == self.team => break "alerts",
+                    Ok(alert) if hears(Some(&alert.key.load.team)) => break "alerts",
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => break "alerts",
                     Err(RecvError::Closed) => return None,
                 },
                 event = self.notices.recv() => match event {
-                    Ok(event) if of_team(event.team.as_ref()) => break "notices",
+                    Ok(event) if hears(event.team.as_ref()) => break "notices",
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => break "notices",
                     Err(RecvError::Closed) => return None,

@@ -1,4 +1,4 @@
-//! The console: the pages on which members look after their team's tokens.
+//! The console: the pages on which members look after their team's tokens, and operators after the broker.
 //!
 //! Pages are made here whole and work without a script; scripts only keep them up to date, draw charts and spare clicks. Whatever changes
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
@@ -17,11 +17,13 @@ mod load;
 mod members;
 mod notices;
 mod notifications;
+mod operator;
 mod refused;
 mod shell;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod typed;
 mod visit;
 
 use axum::Router;
@@ -29,8 +31,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub(in crate::web) use self::kept::ask_to_send;
-pub(in crate::web) use self::shell::{Place, Shell, When};
-pub(in crate::web) use self::visit::Visit;
+pub(in crate::web) use self::shell::{Place, Reader, Shell, When};
+pub(in crate::web) use self::visit::{AdminVisit, OperatorVisit, Visit};
 use crate::service::Broker;
 
 /// The page that who has signed in comes to.
@@ -52,7 +54,7 @@ pub fn routes(broker: Broker) -> Router {
         )
         .route("/members/{member}/remove", get(members::confirm_leaving).post(members::remove))
         .route("/jobs", post(jobs::begin))
-        .layer(from_fn_with_state(broker.clone(), confirm::ask_again));
+        .layer(from_fn_with_state(broker.clone(), confirm::ask_again::<Visit>));
     Router::new()
         .merge(guarded)
         .route("/live", get(live::stream))
@@ -106,6 +108,7 @@ pub fn routes(broker: Broker) -> Router {
         )
         .route("/push-worker.js", get(notifications::worker))
         .layer(from_fn_with_state(broker.clone(), kept::keep_form))
+        .merge(operator::routes(&broker))
         .with_state(broker)
 }
 

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
 use crate::domain::member::Member;
+use crate::domain::team::OperatorRole;
 use crate::web::assets;
 use crate::web::text::{Text, Value};
 
@@ -33,12 +34,27 @@ pub(in crate::web) enum Place {
     Collectors,
     /// The member's own account.
     Account,
+    /// For operators: the process, its tasks, incidents.
+    Overview,
+    /// For operators: networks and our apps there.
+    Networks,
+    /// For operators: the books of the live pools.
+    Pools,
+    /// For operators: leases that are held, and who waits.
+    Leases,
+    /// For operators: messages that were given up.
+    DeadLetters,
+    /// For operators: keys.
+    Keys,
 }
 
 impl Place {
-    /// Those that the navigation shows, in its order: the others are in the head of the page.
-    const SHOWN: [Place; 6] =
+    /// Those that the navigation of members shows, in its order: the others are in the head of the page.
+    const OF_MEMBERS: [Place; 6] =
         [Place::Tokens, Place::Load, Place::Alerts, Place::Activity, Place::Members, Place::Collectors];
+    /// Those that the navigation of operators shows.
+    const OF_OPERATORS: [Place; 6] =
+        [Place::Overview, Place::Networks, Place::Pools, Place::Leases, Place::DeadLetters, Place::Keys];
 
     const fn name(self) -> &'static str {
         match self {
@@ -50,6 +66,20 @@ impl Place {
             Place::Members => "members",
             Place::Collectors => "collectors",
             Place::Account => "account",
+            Place::Overview => "overview",
+            Place::Networks => "networks",
+            Place::Pools => "pools",
+            Place::Leases => "leases",
+            Place::DeadLetters => "dead-letters",
+            Place::Keys => "keys",
+        }
+    }
+
+    fn path(self) -> String {
+        match self {
+            Place::Overview => super::operator::HOME.to_owned(),
+            place if Place::OF_OPERATORS.contains(&place) => format!("{}/{}", super::operator::HOME, place.name()),
+            place => format!("/{}", place.name()),
         }
     }
 }
@@ -73,6 +103,25 @@ pub(in crate::web) struct When {
     pub(in crate::web) text: String,
 }
 
+/// Who looks at a page.
+#[derive(Debug, Clone)]
+pub(in crate::web) enum Reader {
+    /// A member.
+    Member {
+        /// The member.
+        member: Arc<Member>,
+        /// Its team's name for people.
+        team_name: String,
+    },
+    /// An operator.
+    Operator {
+        /// What it may do.
+        role: OperatorRole,
+        /// Its key's name for people.
+        name: String,
+    },
+}
+
 /// What stands around a page.
 pub(in crate::web) struct Shell {
     text: Text,
@@ -80,18 +129,52 @@ pub(in crate::web) struct Shell {
     /// The time at which the page is made.
     pub(in crate::web) now: Timestamp,
     place: Place,
-    member: Arc<Member>,
-    /// The team's name for people.
-    pub(in crate::web) team_name: String,
+    reader: Reader,
     /// What the last action did, in words.
     pub(in crate::web) done: Option<String>,
 }
 
 impl Shell {
-    /// Around a page of `place` for `member`.
-    pub(in crate::web) fn new(place: Place, member: Arc<Member>, team_name: String, now: Timestamp) -> Self {
-        let zone = member.time_zone.zone();
-        Self { text: Text::english(), zone, now, place, member, team_name, done: None }
+    /// Around a page of `place`. Members see times as they are where they live, operators those of the log.
+    pub(in crate::web) fn new(place: Place, reader: Reader, now: Timestamp) -> Self {
+        let zone = match &reader {
+            Reader::Member { member, .. } => member.time_zone.zone(),
+            Reader::Operator { .. } => TimeZone::UTC,
+        };
+        Self { text: Text::english(), zone, now, place, reader, done: None }
+    }
+
+    /// Whether a member looks at it.
+    pub(in crate::web) fn is_of_member(&self) -> bool {
+        matches!(self.reader, Reader::Member { .. })
+    }
+
+    /// What the pages are about: the team, or the broker.
+    pub(in crate::web) fn scope(&self) -> String {
+        match &self.reader {
+            Reader::Member { team_name, .. } => team_name.clone(),
+            Reader::Operator { .. } => self.say("operators"),
+        }
+    }
+
+    /// The page to begin with.
+    pub(in crate::web) fn home(&self) -> &'static str {
+        if self.is_of_member() { super::HOME } else { super::operator::HOME }
+    }
+
+    /// What leads back to it, in words.
+    pub(in crate::web) fn back_home(&self) -> String {
+        self.say(if self.is_of_member() { "back-to-tokens" } else { "back-to-overview" })
+    }
+
+    /// Where open pages hear of changes.
+    pub(in crate::web) fn live(&self) -> &'static str {
+        if self.is_of_member() { "/live" } else { "/operator/live" }
+    }
+
+    /// Where the session is ended.
+    pub(in crate::web) fn sign_out(&self) -> &'static str {
+        if self.is_of_member() { "/sign-out" } else { "/operator/sign-out" }
     }
 
     /// The words of that name.
@@ -146,12 +229,19 @@ impl Shell {
 
     /// The name of who is signed in.
     pub(in crate::web) fn name(&self) -> &str {
-        self.member.name_for_people()
+        match &self.reader {
+            Reader::Member { member, .. } => member.name_for_people(),
+            Reader::Operator { name, .. } => name,
+        }
     }
 
     /// The role of who is signed in.
     pub(in crate::web) fn role(&self) -> String {
-        self.say(&format!("role-{}", self.member.role.as_str()))
+        match &self.reader {
+            Reader::Member { member, .. } => self.say(&format!("role-{}", member.role.as_str())),
+            Reader::Operator { role: OperatorRole::Admin, .. } => self.say("role-admin"),
+            Reader::Operator { role: OperatorRole::Reader, .. } => self.say("role-reader"),
+        }
     }
 
     /// Where an asset is.
@@ -161,7 +251,8 @@ impl Shell {
 
     /// The navigation.
     pub(in crate::web) fn links(&self) -> Vec<Link> {
-        Place::SHOWN.into_iter().map(|place| self.link(place)).collect()
+        let places = if self.is_of_member() { Place::OF_MEMBERS } else { Place::OF_OPERATORS };
+        places.into_iter().map(|place| self.link(place)).collect()
     }
 
     /// The way to what the member was told.
@@ -175,7 +266,7 @@ impl Shell {
     }
 
     fn link(&self, place: Place) -> Link {
-        let name = place.name();
-        Link { href: format!("/{name}"), text: self.say(&format!("place-{name}")), here: place == self.place }
+        let text = self.say(&format!("place-{}", place.name()));
+        Link { href: place.path(), text, here: place == self.place }
     }
 }

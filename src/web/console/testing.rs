@@ -123,6 +123,11 @@ impl Browser {
         Self { broker: scene.broker().clone(), cookie: String::new(), member: MemberId::from_u128(0) }
     }
 
+    /// Keeps a cookie that an answer set.
+    pub(super) fn keep(&mut self, set: &str) {
+        self.cookie = set.split(';').next().unwrap_or_default().to_owned();
+    }
+
     pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], "").await
     }

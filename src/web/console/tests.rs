@@ -295,8 +295,8 @@ async fn what_reaches_far_asks_for_the_password_once_more() {
     let form = format!("action=pause&token={token}");
     let asked = desk.post("/tokens/act", &cookie, &form).await;
     assert_eq!(asked.status, StatusCode::OK);
-    assert!(asked.body.contains("confirm_password") && asked.body.contains(&token.to_string()), "{}", asked.body);
-    let wrong = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_password=guessed")).await;
+    assert!(asked.body.contains("confirm_proof") && asked.body.contains(&token.to_string()), "{}", asked.body);
+    let wrong = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_proof=guessed")).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!wrong.body.contains("guessed"), "{}", wrong.body);
     let usable = async || {
@@ -304,7 +304,7 @@ async fn what_reaches_far_asks_for_the_password_once_more() {
         view.token.is_usable(desk.test.broker.now())
     };
     assert!(usable().await, "nothing was done");
-    let done = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_password={PASSWORD}")).await;
+    let done = desk.post("/tokens/act", &cookie, &format!("{form}&confirm_proof={PASSWORD}")).await;
     assert_eq!((done.location(), usable().await), ("/tokens?done=paused&count=1", false));
     let again = desk.post("/tokens/act", &cookie, &form.replace("pause", "resume")).await;
     assert_eq!(again.location(), "/tokens?done=resumed&count=1", "once is enough for a while");

@@ -75,9 +75,14 @@ pub fn page_before(page: &str) -> String {
 
 /// A page of this host that somebody may be led to after the sign-in: what it says is foreign text, which may name any address.
 fn own_page(said: &str) -> &str {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&".contains(c);
     let known = OWN_PAGES.into_iter().any(|start| said.starts_with(start));
-    if known && said.len() <= LONGEST_NEXT && said.chars().all(plain) { said } else { HOME }
+    if known && is_plain(said) { said } else { HOME }
+}
+
+/// Whether an address is short and has nothing in it by which it could lead elsewhere.
+pub(in crate::web) fn is_plain(address: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&".contains(c);
+    address.len() <= LONGEST_NEXT && address.chars().all(plain)
 }
 
 /// Who is signed in by a request's cookie. `Err`: what to answer instead, which leads to the sign-in where nobody is.
@@ -224,7 +229,7 @@ async fn sign_in(
         Err(_) => SignInError::Wrong,
     };
     let status = match &problem {
-        SignInError::Wrong => StatusCode::UNAUTHORIZED,
+        SignInError::Wrong | SignInError::WrongKey => StatusCode::UNAUTHORIZED,
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
     };

@@ -20,6 +20,17 @@ place-members = Members
 place-collectors = Collectors
 place-account = Your account
 
+place-overview = Overview
+place-networks = Networks and apps
+place-pools = Pools
+place-leases = Leases and queue
+place-dead-letters = Dead letters
+place-keys = Keys
+operators = Operators
+back-to-overview = To the overview
+
+role-admin = Admin, may change things · times in UTC
+role-reader = Reader, may only look · times in UTC
 role-owner = Owner
 role-manager = Manager
 role-member = Member
@@ -250,8 +261,8 @@ revoke-title = { $count ->
 }
 revoke-text = Collection with it ends at once. It is given back to the network and its secrets are destroyed: that can't be undone. To go on later, the account must be connected anew.
 revoke-word = revoke
-revoke-type = Type “{ $word }” to confirm
-revoke-wrong = Type “{ $word }” into the field; nothing was revoked.
+type-wrong = Type “{ $word }” into the field; nothing was done.
+type-word = Type “{ $word }” to confirm
 
 # Token load
 
@@ -410,10 +421,13 @@ done-not-connected = Nothing was connected, and what the network had given was t
 # Asked for the password once more
 
 confirm-title = Is it still you?
-confirm-text = This reaches far, so type your password once more. Nothing was done yet.
+confirm-text-password = This reaches far, so type your password once more. Nothing was done yet.
+confirm-text-key = This reaches far, so show your key once more. Nothing was done yet.
 confirm-password = Password
+confirm-key = Key
 confirm-go-on = Go on
-confirm-wrong = This is not your password. Nothing was done.
+confirm-wrong-password = This is not your password. Nothing was done.
+confirm-wrong-key = This is not the key that you signed in with. Nothing was done.
 confirm-no-password = If you sign in without a password here, sign out and in again: then you are not asked for 15 minutes.
 
 notices-unread = unread
@@ -663,9 +677,10 @@ key-environment = Environment
 key-proto = The programs below read the key from the environment. They need the broker's .proto files.
 key-back = To the collector
 key-revoke-one = Revoke { $name }
-key-revoke-title = Revoke the key
-key-revoke-text = Programs that use it are refused at once. This can't be undone; give them a new key first.
-key-revoke-go = Revoke
+deed-title-key-revoke = Revoke the key
+deed-text-key-revoke = Programs that use it are refused at once. This can't be undone; give them a new key first.
+deed-go-key-revoke = Revoke
+deed-word-key-revoke = revoke
 lately-title = In the last { $days } days
 lately-none = It made no calls.
 lately-errors = Failed
@@ -759,12 +774,174 @@ destination-events = Hears of
 destination-test = Send a test
 destination-test-text = A test message shows whether this destination can be reached. It takes a few seconds.
 destination-delete = Delete …
-destination-delete-title = Delete
-destination-delete-text = Nothing is sent there any more, also not what waits to be sent. To go on later, add it anew.
-delete-word = delete
-delete-wrong = Type “{ $word }” into the field; nothing was deleted.
-delete-go = Delete
+deed-title-destination-delete = Delete
+deed-text-destination-delete = Nothing is sent there any more, also not what waits to be sent. To go on later, add it anew.
+deed-word-destination-delete = delete
+deed-go-destination-delete = Delete
 secret-title = The webhook's signing secret
 secret-text = Messages to it are signed with this secret. Its receiver checks the signatures with it.
 secret-once = Copy it now: it is not shown again.
 secret-back = To the destination
+
+operator-sign-in = Operators: sign in
+operator-sign-in-text = Show the key of an operator, which begins with tbk_. The browser keeps a session of it, not the key.
+operator-sign-in-member = Sign in as a member of a team
+sign-in = Sign in
+
+figure-teams = Teams
+figure-tokens = Tokens
+figure-leases = Leases held
+figure-waiting = Requests waiting
+figure-messages = Messages to send
+figure-given-up = Messages given up
+replicas = Processes on this store
+replicas-text = One process at a time works on the embedded store: a second one that is started on it is refused.
+process-grpc = gRPC at { $address }
+process-http = HTTP at { $address }
+store-writes = accepts changes
+store-refuses = refuses changes
+col-process = Process
+col-version = Version
+col-store = Store
+col-since = Since
+incident-teams = { $count ->
+    [one] in 1 team
+   *[other] in { $count } teams
+}
+incident-over = Over
+incident-acknowledged = seen
+deed-title-incident-close = Close: they work again
+deed-text-incident-close = All its tokens are let through at once, though it was not seen that they work. What fails then is judged token by token.
+deed-go-incident-close = Close the incident
+deed-word-incident-close = close
+deed-title-incident-lose = Close: they are lost
+deed-text-incident-lose = All its tokens are given up: nobody gets them any more, and their people are asked to connect them again.
+deed-go-incident-lose = Give the tokens up
+deed-word-incident-lose = lost
+done-incident-closed = The incident is closed.
+tasks = Background tasks
+task-failed = Failed
+col-task = Task
+col-last-run = Last run
+col-took = Took
+col-runs = Runs
+col-failures = Failures
+
+networks-text = The networks of the catalogue, and the apps by which people connect accounts.
+network-operations = What can be leased
+col-connecting = Connecting
+col-apps = Apps
+col-operation = Operation
+app-ready = People can connect
+app-not-ready = Client id and secret are missing
+app-none = none
+app-id = Id here
+app-name = Name for people
+app-client-id = Client id at the network
+app-secret = Client secret
+app-secret-kept = kept sealed, never shown
+app-secret-new = New client secret (empty: it stays as it is)
+app-budget = Budget { $class }
+app-budget-left = { $left } of { $total } left
+app-topped-up = topped up
+app-change = Change
+app-new = Add an app
+app-new-text = Register it at the network first. Tokens belong to the app by which they were granted.
+app-make = Add the app
+app-wrong-id = The id is a short name of small letters, digits and hyphens, such as “agency-two”.
+app-wrong-text = Name and client id have at most { $most } characters, in one line.
+app-wrong-secret = A client secret has at most 4096 bytes, without spaces and line breaks unless it is a key in PEM.
+done-app-kept = Kept. It holds from now on.
+
+pools-text = What the broker may still grant, network by network, as it is in memory now.
+pool-classes = By credit class
+pool-buckets = Buckets
+pool-unused = Nothing was drawn from yet.
+pool-token = Only those of the token
+pool-no-token = There is no such token in this pool.
+col-buckets = Buckets
+col-bucket = Bucket
+col-cap = Limits, less reserves
+col-limit = Limit
+col-held = Held by leases
+col-cooling = Cooling
+col-resets = Resets
+bucket-limit = { $cap } of { $limit }
+bucket-over = granted more than the limit
+bucket-cooling = cooling, ends
+
+leases-waiting = { $count ->
+    [0] Nothing waits for credit
+    [one] 1 request waits for credit
+   *[other] { $count } requests wait for credit
+}
+leases-none-wait = Every request was answered at once.
+leases-held = Leases that are held, the newest first
+leases-none = No lease is held.
+lease-calls = { $used } of { $granted } calls reported
+lease-recalled = recalled
+col-team = Team
+col-lease = Lease
+col-priority = Priority
+col-waits = Waits for
+col-waits-until = Gives up in
+priority-low = low
+priority-normal = normal
+priority-high = high
+
+letters-text = Messages that could not be sent for three days. Sent again, each is checked for truth once more and dropped if nothing of it still holds.
+letters-none = No message was given up.
+letters-replay = { $count ->
+    [one] Send it again
+   *[other] Send these { $count } again
+}
+letter-tells = { $count ->
+    [one] 1 event
+   *[other] { $count } events
+}
+letter-replay = Send again
+letter-replay-one = Send again to { $to }
+letter-delete-one = Delete the message to { $to }
+deed-title-letter-delete = Delete the message
+deed-text-letter-delete = Nobody is told what it says. This can't be undone.
+deed-go-letter-delete = Delete
+deed-word-letter-delete = delete
+done-replayed = { $count ->
+    [one] The message is sent again.
+   *[other] { $count } messages are sent again.
+}
+done-letter-deleted = The message is deleted.
+col-destination = Destination
+col-tells = Tells of
+col-made = Made
+col-attempts = Attempts
+col-last-error = Last error
+
+keys-working = Only keys that work
+keys-ended = Also keys that have ended
+key-of-collector = Collector { $name } of { $team }
+key-secret = a secret
+key-own = this session's
+key-never-ends = never
+key-new-operator = A key for an operator
+key-new-operator-text = Give every person and program its own: then the audit tells them apart, and one can be revoked alone. Keys of collectors are made by their teams.
+key-title-operator = A key for an operator
+back-to-keys = To the keys
+col-key = Key
+col-holder = Holder
+col-shown-by = Shown as
+col-role = Role
+sealing-title = The sealing key
+sealing-text = It wraps the keys by which secrets are stored. After a change everything is sealed anew while the broker serves.
+sealing-fingerprint = Fingerprint
+sealing-state = Pass over all secrets
+sealing-under-way = under way
+sealing-done = done
+sealing-looked-at = Tokens looked at
+sealing-resealed = Sealed anew
+sealing-damaged = That do not open
+deed-title-sealing-rotate = Change the sealing key
+deed-text-sealing-rotate = The old key opens nothing from then on. Have a backup of the new one: it is where the present one is kept.
+deed-go-sealing-rotate = Change it
+deed-word-sealing-rotate = change
+done-sealing-rotated = The sealing key is changed. Secrets are being sealed anew.

@@ -18,6 +18,7 @@ use crate::service::Broker;
 use crate::service::keys::{CreateKey, KeyError};
 use crate::service::members::On;
 use crate::web::console::refused::refused;
+use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
 
@@ -35,13 +36,6 @@ pub(in crate::web::console) struct KeyForm {
     days: String,
 }
 
-/// The word that confirms the end of a key.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::web::console) struct WordForm {
-    word: String,
-}
-
 #[derive(Template)]
 #[template(path = "console/collectors/key.html")]
 struct MadeKeyPage {
@@ -53,18 +47,6 @@ struct MadeKeyPage {
     environment: String,
     ends: Option<When>,
     snippets: Snippets,
-}
-
-#[derive(Template)]
-#[template(path = "console/collectors/revoke.html")]
-struct RevokePage {
-    shell: Shell,
-    collector: String,
-    href: String,
-    id: KeyId,
-    name: String,
-    word: String,
-    wrong: bool,
 }
 
 /// Makes a key, and shows it this once.
@@ -132,22 +114,19 @@ pub(in crate::web::console) async fn confirm_key_revocation(
         return refused(shell, &error);
     }
     match key_of(&broker, &collector, &key) {
-        Ok(key) => ask_for_word(shell, &collector, &key, false),
+        Ok(key) => ask_to_type(shell, deed(&collector, &key), false),
         Err(error) => refused(shell, &error),
     }
 }
 
-fn ask_for_word(shell: Shell, collector: &Collector, key: &Key, wrong: bool) -> Response {
-    let page = RevokePage {
-        collector: collector.display_name.clone(),
-        href: format!("/collectors/{}", collector.id),
-        id: key.id,
-        name: if key.display_name.is_empty() { key.id.to_string() } else { key.display_name.clone() },
-        word: shell.say("revoke-word"),
-        wrong,
-        shell,
-    };
-    shown(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &page)
+fn deed(collector: &Collector, key: &Key) -> Deed {
+    let href = format!("/collectors/{}", collector.id);
+    Deed {
+        what: "key-revoke",
+        to: if key.display_name.is_empty() { key.id.to_string() } else { key.display_name.clone() },
+        action: format!("{href}/keys/{}/revoke", key.id),
+        back: (href, collector.display_name.clone()),
+    }
 }
 
 /// Revokes a key, once the word was typed.
@@ -166,9 +145,8 @@ pub(in crate::web::console) async fn revoke_key(
         Ok(key) => key,
         Err(error) => return refused(shell, &error),
     };
-    let typed = form.word.trim().eq_ignore_ascii_case(&shell.say("revoke-word"));
-    if !typed && visit.may(&broker, Action::ChangeCollectors) {
-        return ask_for_word(shell, &collector, &key, true);
+    if !form.confirms(&shell, "key-revoke") && visit.may(&broker, Action::ChangeCollectors) {
+        return ask_to_type(shell, deed(&collector, &key), true);
     }
     match broker.revoke_key(&visit.caller(), key.id, "").await {
         Ok(_) => Redirect::to(&format!("/collectors/{}?done=key-revoked", collector.id)).into_response(),

@@ -17,6 +17,7 @@ use crate::service::members::On;
 use crate::service::notices::{CreateDestination, DestinationError, UpdateDestination};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
+use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::{sentence, shown};
 
@@ -49,13 +50,6 @@ struct DestinationForm {
     events: BTreeSet<Kind>,
 }
 
-/// The word that confirms the deletion.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::web::console) struct WordForm {
-    word: String,
-}
-
 #[derive(Template)]
 #[template(path = "console/notifications/new.html")]
 struct NewPage {
@@ -84,15 +78,6 @@ struct SecretPage {
     shell: Shell,
     listed: Listed,
     secret: String,
-}
-
-#[derive(Template)]
-#[template(path = "console/notifications/delete.html")]
-struct DeletePage {
-    shell: Shell,
-    listed: Listed,
-    word: String,
-    wrong: bool,
 }
 
 impl Listed {
@@ -326,15 +311,18 @@ pub(in crate::web::console) async fn confirm_deletion(
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
     match found(&broker, &visit, shell, &id).await {
-        Ok((shell, destination)) => ask_for_word(shell, &destination, false),
+        Ok((shell, destination)) => {
+            let deed = deed(&shell, &destination);
+            ask_to_type(shell, deed, false)
+        }
         Err(answer) => answer,
     }
 }
 
-fn ask_for_word(shell: Shell, destination: &Destination, wrong: bool) -> Response {
-    let (listed, word) = (Listed::of(&shell, destination), shell.say("delete-word"));
-    let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    shown(status, &DeletePage { shell, listed, word, wrong })
+fn deed(shell: &Shell, destination: &Destination) -> Deed {
+    let (listed, href) = (Listed::of(shell, destination), format!("/notifications/destinations/{}", destination.id));
+    let action = format!("{href}/delete");
+    Deed { what: "destination-delete", to: listed.name.clone(), action, back: (href, listed.name) }
 }
 
 /// Deletes a destination, once the word was typed.
@@ -349,8 +337,9 @@ pub(in crate::web::console) async fn delete_destination(
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    if !form.word.trim().eq_ignore_ascii_case(&shell.say("delete-word")) {
-        return ask_for_word(shell, &destination, true);
+    if !form.confirms(&shell, "destination-delete") {
+        let deed = deed(&shell, &destination);
+        return ask_to_type(shell, deed, true);
     }
     match broker.delete_destination(&visit.caller(), visit.team(), destination.id).await {
         Ok(_) => Redirect::to("/notifications?done=destination-deleted").into_response(),

@@ -174,7 +174,7 @@ pub(super) fn bucket_in_words(shell: &Shell, bucket: &BucketView, unit: Unit) ->
 }
 
 /// A number with a thin space between its thousands.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::web::console) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -1,0 +1,223 @@
+//! The operators' pages: who is let in, what each shows, and what it does.
+
+use axum::http::StatusCode;
+
+use crate::domain::member::Role;
+use crate::domain::team::{KeyHolder, OperatorRole};
+use crate::service::testing::{ask, x_token};
+use crate::service::tokens::AddToken;
+use crate::web::console::testing::{Browser, HOSTILE, Scene};
+
+/// Every page that only looks, and whether a reader may see it.
+const PAGES: [(&str, bool); 9] = [
+    ("/operator", true),
+    ("/operator/networks", true),
+    ("/operator/networks/x", true),
+    ("/operator/pools", true),
+    ("/operator/pools/x", true),
+    ("/operator/leases", true),
+    ("/operator/dead-letters", true),
+    ("/operator/keys", false),
+    ("/operator/keys/rotate", false),
+];
+
+/// Everything that changes something, with a form that would do.
+const CHANGES: [(&str, &str); 9] = [
+    ("/operator/keys/new", "role=admin"),
+    ("/operator/keys/key_01hzzzzzzzzzzzzzzzzzzzzzzz/revoke", "word=revoke"),
+    ("/operator/keys/rotate", "word=change"),
+    ("/operator/networks/x/apps", "id=agency"),
+    ("/operator/networks/x/apps/default", "client_id=stolen&secret=stolen"),
+    ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz/close", "word=close"),
+    ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz/acknowledge", ""),
+    ("/operator/dead-letters/replay", ""),
+    ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", "word=delete"),
+];
+
+async fn signed_in(scene: &Scene, role: OperatorRole) -> Browser {
+    let key = scene.test.key(KeyHolder::Operator(role)).await;
+    let mut browser = Browser::of_nobody(scene);
+    let answer = browser.post("/operator/sign-in", &format!("key={key}")).await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/operator"), "{}", answer.body);
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-operator=") && cookie.contains("SameSite=Strict"), "{cookie}");
+    browser.keep(cookie);
+    browser
+}
+
+#[tokio::test]
+async fn each_page_is_for_operators_and_each_change_for_admins() {
+    let scene = Scene::start().await;
+    let (admin, reader) = (signed_in(&scene, OperatorRole::Admin).await, signed_in(&scene, OperatorRole::Reader).await);
+    let (owner, nobody) = (scene.member("Ada", Role::Owner).await, Browser::of_nobody(&scene));
+    for (page, for_readers) in PAGES {
+        assert_eq!(admin.get(page).await.status, StatusCode::OK, "{page}");
+        let expected = if for_readers { StatusCode::OK } else { StatusCode::FORBIDDEN };
+        assert_eq!(reader.get(page).await.status, expected, "{page}");
+        for other in [&owner, &nobody] {
+            let answer = other.get(page).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
+            assert!(answer.header("location").starts_with("/operator/sign-in?next=%2Foperator"), "{page}");
+        }
+    }
+    let before = scene.broker().list_keys(&Default::default(), 100).unwrap().0.len();
+    for (path, form) in CHANGES {
+        assert_eq!(reader.post(path, form).await.status, StatusCode::FORBIDDEN, "{path}");
+        for other in [&owner, &nobody] {
+            let answer = other.post(path, form).await;
+            assert_eq!(
+                (answer.status, answer.header("location")),
+                (StatusCode::SEE_OTHER, "/operator/sign-in?next=%2Foperator"),
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(scene.broker().list_keys(&Default::default(), 100).unwrap().0.len(), before, "nothing was done");
+    let app = scene.broker().app(&"x".parse().unwrap(), &"default".parse().unwrap()).unwrap();
+    assert!(app.app.client_id.is_empty() && !app.has_secret);
+    // Nor is an operator a member.
+    assert_eq!(admin.get("/tokens").await.status, StatusCode::SEE_OTHER);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn only_an_operators_key_that_works_signs_in_and_a_session_ends_with_its_key() {
+    let scene = Scene::start().await;
+    let broker = scene.broker();
+    let collector = scene.test.collector(&scene.team, "crawler").await.id;
+    let of_collector = scene.test.key(KeyHolder::Collector(scene.team.clone(), collector)).await;
+    let browser = Browser::of_nobody(&scene);
+    for key in [&*of_collector, "tbk_nonsense", "", "%00"] {
+        let answer = browser.post("/operator/sign-in", &format!("key={key}&next=https://evil.example")).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{key}");
+        assert!(
+            answer.body.contains("no operator&#39;s key that works") && !answer.body.contains("evil"),
+            "{}",
+            answer.body
+        );
+        assert!(answer.header("set-cookie").is_empty());
+    }
+    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    assert!(reader.get("/operator").await.body.contains("Reader"));
+    let key = broker.list_keys(&Default::default(), 1).unwrap().0[0].id;
+    broker.revoke_key(scene.admin(), key, "").await.unwrap();
+    assert_eq!(reader.get("/operator").await.status, StatusCode::SEE_OTHER, "the key was revoked");
+    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let out = admin.post("/operator/sign-out", "").await;
+    assert!(out.header("set-cookie").starts_with("__Host-operator=; "), "{}", out.header("set-cookie"));
+    assert_eq!(admin.get("/operator").await.status, StatusCode::SEE_OTHER, "signed out at the broker, too");
+    let idle = signed_in(&scene, OperatorRole::Admin).await;
+    scene.test.clock.advance(broker.config.sign_in.idle);
+    assert_eq!(idle.get("/operator").await.status, StatusCode::SEE_OTHER);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn what_reaches_far_asks_for_the_key_again() {
+    let scene = Scene::start().await;
+    let key = scene.test.key(KeyHolder::Operator(OperatorRole::Admin)).await;
+    let mut admin = Browser::of_nobody(&scene);
+    let kept = admin.post("/operator/sign-in", &format!("key={key}")).await.header("set-cookie").to_owned();
+    admin.keep(&kept);
+    // The session is used all the time, but whose it is was proven long ago.
+    for _ in 0..3 {
+        scene.test.clock.advance(scene.broker().config.sign_in.idle / 2);
+        assert_eq!(admin.get("/operator").await.status, StatusCode::OK);
+    }
+    let asked = admin.post("/operator/keys/new", "role=reader&name=Rita").await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.body.contains("confirm_proof") && asked.value_of("name") == "Rita", "{}", asked.body);
+    let other = scene.test.key(KeyHolder::Operator(OperatorRole::Admin)).await;
+    for wrong in ["guessed", &other] {
+        let refused = admin.post("/operator/keys/new", &format!("role=reader&name=Rita&confirm_proof={wrong}")).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let form = format!("role=reader&name=Rita&confirm_proof={key}");
+    let done = admin.post("/operator/keys/new", &form).await;
+    assert!(done.status == StatusCode::OK && done.body.contains("tbk_"), "{}", done.body);
+    let keys = admin.get("/operator/keys").await.body;
+    assert!(keys.contains("Rita") && !keys.contains("tbk_"), "no page shows a key again");
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_by_typing_and_the_last_admin_stays() {
+    let scene = Scene::start().await;
+    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let _reader = signed_in(&scene, OperatorRole::Reader).await;
+    let key = scene.broker().list_keys(&Default::default(), 1).unwrap().0[0].id;
+    let path = format!("/operator/keys/{key}/revoke");
+    assert!(admin.get(&path).await.body.contains("Type “revoke” to confirm"));
+    assert_eq!(admin.post(&path, "word=yes").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(admin.post(&path, "word=Revoke").await.header("location"), "/operator/keys?done=key-revoked");
+    let missing = admin.post("/operator/keys/nothing/revoke", "word=revoke").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    let wrong = admin.post("/operator/keys/new", "role=reader&days=0").await;
+    assert!(
+        wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.body.contains("a number from 1"),
+        "{}",
+        wrong.body
+    );
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn apps_are_made_and_changed_and_their_secrets_are_never_shown() {
+    let scene = Scene::start().await;
+    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let hostile = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
+    let form = format!("id=agency&name={hostile}&client_id=c-1&secret=s3cr3t");
+    let made = admin.post("/operator/networks/x/apps", &form).await;
+    assert_eq!(made.header("location"), "/operator/networks/x?done=app-kept", "{}", made.body);
+    admin.get("/operator/networks/x").await.must_be_tame();
+    let page = admin.get("/operator/networks/x").await.body;
+    assert!(page.contains("c-1") && page.contains("kept sealed") && !page.contains("s3cr3t"), "{page}");
+    let again = admin.post("/operator/networks/x/apps", "id=agency").await;
+    assert!(again.status == StatusCode::CONFLICT && again.body.contains("already"), "{}", again.body);
+    for (form, expected) in
+        [("id=No+Id", "short name"), ("id=two&client_id=a%0Ab", "in one line"), ("id=two&secret=a+b", "without spaces")]
+    {
+        let wrong = admin.post("/operator/networks/x/apps", form).await;
+        assert!(
+            wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.body.contains(expected),
+            "{form}: {}",
+            wrong.body
+        );
+    }
+    let kept = admin.post("/operator/networks/x/apps/agency", "name=Agency&client_id=c-2").await;
+    assert_eq!(kept.status, StatusCode::SEE_OTHER);
+    let app = scene.broker().app(&"x".parse().unwrap(), &"agency".parse().unwrap()).unwrap();
+    assert!(app.app.client_id == "c-2" && app.has_secret, "a secret that was left empty stays");
+    assert_eq!(admin.get("/operator/networks/nowhere").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(admin.post("/operator/networks/x/apps/nothing", "client_id=c").await.status, StatusCode::NOT_FOUND);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn books_leases_and_tasks_are_shown_as_they_are() {
+    let scene = Scene::start().await;
+    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    assert!(reader.get("/operator/pools/x").await.body.contains("Nothing was drawn from yet"));
+    let given = AddToken { label: HOSTILE.to_owned(), ..x_token("4711") };
+    let token = scene.broker().add_token(scene.admin(), &scene.team, given).await.unwrap().token.id;
+    let collector = scene.test.collector(&scene.team, "crawler").await.id;
+    let leased = scene.broker().acquire_lease(&scene.test.caller(collector), ask(&scene.team, 7)).await.unwrap();
+    let books = reader.get("/operator/pools/x").await.body;
+    assert!(books.contains("/4711</bdi>"), "{books}");
+    let of_token = reader.get(&format!("/operator/pools/x?token={token}")).await.body;
+    assert!(of_token.contains("<td class=\"number\" data-name=\"Held by leases\">7</td>"), "{of_token}");
+    for wrong in ["nonsense", "tok_01hzzzzzzzzzzzzzzzzzzzzzzz"] {
+        let none = reader.get(&format!("/operator/pools/x?token={wrong}")).await.body;
+        assert!(none.contains("There is no such token"), "{wrong}");
+    }
+    let leases = reader.get("/operator/leases").await.body;
+    assert!(leases.contains(&leased.lease.to_string()) && leases.contains("0 of 7 calls"), "{leases}");
+    assert!(!reader.get("/operator/leases?network=youtube").await.body.contains(&leased.lease.to_string()));
+    assert!(!reader.get("/operator/leases?team=zenith").await.body.contains(&leased.lease.to_string()));
+    let began = scene.broker().now();
+    scene.broker().watch.status.note("renewals", began, began, Err("the store is away".to_owned()));
+    let overview = reader.get("/operator").await.body;
+    assert!(overview.contains("renewals") && overview.contains("the store is away"), "{overview}");
+    assert!(!overview.contains("/operator/incidents/"), "a reader is offered nothing that it may not");
+    scene.stop().await;
+}
