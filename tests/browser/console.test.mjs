@@ -50,6 +50,54 @@ test("a person who says no at the network is told so", async () => {
   assert.match(await owner.textContent("[role=alert]"), /\w/);
 });
 
+// Goes through the sign-in of the simulated network as `person`, who takes the scope `declined` out.
+async function consent(page, start, { person = "person-1", declined, fault } = {}) {
+  await page.goto(start);
+  if (await page.locator("text=Agree and continue").count() === 0) await page.click("text=Continue");
+  await page.click("text=/Agree and continue to/");
+  await page.waitForURL(`${scene.networks}/**`);
+  await page.fill("input[name=person]", person);
+  if (declined) await page.check(`input[name=decline][value="${declined}"]`);
+  // The network goes wrong between the consent and the broker's question for the token.
+  if (fault) {
+    await page.route(`${scene.networks}/**`, async (route) => {
+      const response = await route.fetch({ maxRedirects: 0 });
+      await scene.fault("x", fault);
+      await route.fulfill({ response });
+    });
+  }
+  await page.click("button[value=allow]");
+  await page.waitForURL("**/connect/con_*");
+  await page.unroute(`${scene.networks}/**`);
+}
+
+test("a permission that was taken out is named, and what to do", async () => {
+  await consent(owner, "/connect/start?network=x&kind=user", { person: "person-2", declined: "tweet.read" });
+  assert.match(await owner.textContent("[role=alert]"), /tweet\.read/);
+  // The same page leads on: nothing has to be looked for.
+  await consent(owner, owner.url(), { person: "person-2" });
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  await owner.waitForURL("**/tokens?done=connected*");
+});
+
+test("a reconnection by another account heals nothing, and says who is meant", async () => {
+  const dead = ids[5];
+  scene.run(`token invalidate ${dead} --reason password-changed --team acme`);
+  await consent(owner, `/connect/start?token=${dead}`, { person: "somebody-else" });
+  assert.match(await owner.textContent("[role=alert]"), /another account/);
+  await owner.goto(`/tokens/${dead}`);
+  assert.match(await owner.textContent("main .light"), /Invalid|Not valid|no longer/i);
+});
+
+test("a network that fails is told as that, and the way goes on once it answers", async () => {
+  const fault = { kind: "server_errors", share: 1, status: 503, counted: false };
+  await consent(owner, "/connect/start?network=x&kind=user", { person: "person-3", fault }).finally(() => scene.fault("x", { kind: "calm" }));
+  assert.match(await owner.textContent("[role=alert]"), /\w/);
+  await consent(owner, "/connect/start?network=x&kind=user", { person: "person-3" });
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  await owner.waitForURL("**/tokens?done=connected*");
+});
+
 test("a token is paused and goes on, and the menu is used by the keyboard alone", async () => {
   await owner.goto(`/tokens/${ids[2]}`);
   await owner.click("main button:has-text('Pause')");
@@ -91,7 +139,7 @@ test("who may not is neither offered nor let do it", async () => {
 test("a load alert opens on an open page, is seen by somebody, and clears", async () => {
   await owner.goto("/alerts");
   assert.match(await owner.textContent("#alerts"), /Nothing is wrong/);
-  for (let nth = 0; nth < 9; nth += 1) {
+  for (let nth = 0; nth < 24; nth += 1) {
     try { scene.run(`lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand-${nth % 3}`); } catch { /* It is used up in the end: demand is what counts. */ }
   }
   await owner.waitForSelector("#alerts button:has-text('I have seen it')", { timeout: 90_000 });
@@ -102,12 +150,42 @@ test("a load alert opens on an open page, is seen by somebody, and clears", asyn
   assert.match(await owner.textContent("section.load"), /more X tokens/);
   await owner.locator("section.load input[type=range]").first().fill("50");
   await owner.waitForSelector("#estimate");
+  // What the page advised is done: more tokens.
+  await owner.goto("/alerts");
+  scene.importTokens(2_000, (network) => network === "x", 1_000);
+  await owner.waitForFunction(() => /Nothing is wrong/.test(document.querySelector("#alerts").textContent), null, { timeout: 90_000 });
+  assert.match(await owner.textContent("#alerts table"), /X|users_get/);
+});
+
+test("a setting leads to a mail, whose link leads to the token, and another setting to none", async () => {
+  const person = scene.join("mia@example.com", "Mia", "manager");
+  const mia = await signedIn(browser, scene, person);
+  const choose = async (choice) => {
+    await mia.goto("/notifications");
+    await mia.selectOption("select[name=token_invalid-mail]", choice);
+    await mia.click("main form[action='/notifications'][method=post] button");
+  };
+  await choose("on");
+  scene.run(`token invalidate ${ids[8]} --reason password-changed --team acme`);
+  const told = await scene.mail(person.mail, ids[8]);
+  await mia.goto(told.content.match(new RegExp(`${scene.url}\\S*/tokens/${ids[8]}`))[0]);
+  assert.match(await mia.textContent("main"), /The account's password was changed\s+Renew\s+Connect again/);
+  await choose("off");
+  scene.run(`token invalidate ${ids[9]} --reason password-changed --team acme`);
+  // Once others were told of it, it is too late for her. What is told later to the same address shows that nothing was.
+  await owner.goto("/notices");
+  await owner.waitForSelector(`main a[href*="${ids[9]}"]`, { timeout: 20_000 });
+  await choose("on");
+  scene.run(`token invalidate ${ids[10]} --reason password-changed --team acme`);
+  await scene.mail(person.mail, ids[10]);
+  assert.deepEqual(scene.mailsTo(person.mail).filter(({ content }) => content.includes(ids[9])), []);
+  await mia.context().close();
 });
 
 test("a form outlives the session", async () => {
   const page = await signedIn(browser, scene, scene.members.owner);
   await page.goto("/tokens");
-  await page.check(`input[value="${ids[5]}"]`);
+  await page.check(`input[value="${ids[7]}"]`);
   await page.context().clearCookies();
   await page.click(".bulk button[value=pause]");
   await page.fill("input[name=mail]", scene.members.owner.mail);

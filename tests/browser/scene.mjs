@@ -24,8 +24,8 @@ async function freePort() {
 }
 
 // A process that says with a line that it is ready.
-async function start(args, env, isReady) {
-  const child = spawn(program, args, { env: { PATH: process.env.PATH, HOME: tmpdir(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
+async function start(args, env, isReady, run = program) {
+  const child = spawn(run, args, { env: { PATH: process.env.PATH, HOME: tmpdir(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const written = [];
   const ready = new Promise((resolve, reject) => {
     for (const pipe of [child.stdout, child.stderr]) {
@@ -50,6 +50,8 @@ export class Scene {
       ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--catalogue-out", join(scene.home, "networks"), ...chosen],
       {}, (line) => line.startsWith("{"));
     scene.networks = JSON.parse(scene.simulated.line).url;
+    const python = join(root, "target/tools/python/bin/python");
+    scene.mails = await start([join(root, "tests/program/notices/smtp_server.py"), "none"], {}, (line) => line.startsWith("{"), python);
     scene.url = `http://localhost:${http}`;
     scene.broker = await start(["serve"], {
       TOKEN_BROKER__STORE__DIR: join(scene.home, "data"),
@@ -57,6 +59,10 @@ export class Scene {
       TOKEN_BROKER__HTTP__LISTEN: `127.0.0.1:${http}`,
       TOKEN_BROKER__HTTP__PUBLIC_URL: scene.url,
       TOKEN_BROKER__CATALOGUE__DIR: join(scene.home, "networks"),
+      TOKEN_BROKER__MAIL__HOST: "127.0.0.1",
+      TOKEN_BROKER__MAIL__PORT: `${JSON.parse(scene.mails.line).port}`,
+      TOKEN_BROKER__MAIL__SECURITY: "none",
+      TOKEN_BROKER__MAIL__FROM: "Token Broker <tokens@example.com>",
       ...settings,
     }, (line) => line.includes("the broker serves"));
     scene.key = scene.broker.written.join("\n").match(/tbk_\S+/)[0];
@@ -66,6 +72,31 @@ export class Scene {
     scene.members = { owner: scene.join("ada@example.com", "Ada Lovelace", "owner"), member: scene.join("eve@example.com", "Eve Moneypenny", "member") };
     if (tokens > 0) scene.importTokens(tokens);
     return scene;
+  }
+
+  // What goes wrong at the simulated networks from now on.
+  async fault(network, fault) {
+    const sent = await fetch(`${this.networks}/_sim/faults`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ network, fault }),
+    });
+    if (!sent.ok) throw new Error(`the fault is not taken: ${await sent.text()}`);
+  }
+
+  // The mails to an address that the real mail server took, in plain text.
+  mailsTo(address) {
+    const plain = (text) => text.replaceAll("=\r\n", "").replaceAll("=3D", "=");
+    const mails = this.mails.written.slice(1).map((line) => JSON.parse(line)).filter((mail) => mail.to.includes(address));
+    return mails.map((mail) => ({ ...mail, content: plain(mail.content) }));
+  }
+
+  // The first mail to an address in which `wanted` stands, once it is there.
+  async mail(address, wanted) {
+    for (let tries = 0; tries < 300; tries += 1) {
+      const found = this.mailsTo(address).find((mail) => mail.content.includes(wanted));
+      if (found) return found;
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+    throw new Error(`no mail to ${address} says ${wanted}; there are ${this.mailsTo(address).map((mail) => mail.content.match(/Subject: .*/)[0]).join(", ")}`);
   }
 
   run(line, last, input = "") {
@@ -86,7 +117,7 @@ export class Scene {
   }
 
   // Tokens of every status. Their secrets mean nothing to the networks.
-  importTokens(count) {
+  importTokens(count, wanted = () => true, first = 0) {
     const kinds = [
       ["x", "user", "tweet.read users.read like.read list.read offline.access"],
       ["facebook", "page", "pages_show_list pages_read_engagement read_insights"],
@@ -96,8 +127,9 @@ export class Scene {
     ];
     const names = ["Acme", "Acme Deutschland", "Zenith Coffee", "Nord Sport", "مقهى القاهرة", "Grün & Söhne", "🦊 Fox Media", "Bluewave", "Kaffeehaus", "Studio 54"];
     const rows = ["network,kind,person,profile,display_name,scopes,purposes,access_token,access_expire_time"];
-    for (let nth = 0; nth < count; nth += 1) {
+    for (let nth = first; nth < first + count; nth += 1) {
       const [network, kind, scopes] = kinds[nth % kinds.length];
+      if (!wanted(network)) continue;
       const left = [2, 5, 30, 58, 0][nth % 5];
       const end = left === 0 ? "" : new Date(Date.now() + left * day).toISOString();
       const name = `${names[nth % names.length]}${nth >= names.length ? ` ${Math.floor(nth / names.length) + 1}` : ""}`;
@@ -108,7 +140,7 @@ export class Scene {
   }
 
   async close() {
-    for (const { child } of [this.broker, this.simulated]) {
+    for (const { child } of [this.broker, this.simulated, this.mails]) {
       if (child.exitCode !== null) continue;
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), 20_000);

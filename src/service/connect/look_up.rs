@@ -199,12 +199,10 @@ impl Broker {
             );
             Problem { kind: ProblemKind::OtherAccount, message }
         };
-        if held.profiles.is_empty() {
+        // Where the network lists no profiles, who gave consent tells it.
+        if held.profiles.is_empty() || found.profiles.is_empty() {
             let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
             return if is_known && held.person != found.person { Err(other(&found.person)) } else { Ok(()) };
-        }
-        if found.profiles.is_empty() {
-            return Ok(());
         }
         if !found.profiles.iter().any(|profile| held.profiles.contains(&profile.id)) {
             return Err(other(&found.person));

@@ -117,7 +117,7 @@ pub(in crate::web) enum Reader {
     Operator {
         /// What it may do.
         role: OperatorRole,
-        /// Its key's name for people.
+        /// Its key's name for people; may be empty.
         name: String,
     },
 }
@@ -228,10 +228,11 @@ impl Shell {
     }
 
     /// The name of who is signed in.
-    pub(in crate::web) fn name(&self) -> &str {
+    pub(in crate::web) fn name(&self) -> String {
         match &self.reader {
-            Reader::Member { member, .. } => member.name_for_people(),
-            Reader::Operator { name, .. } => name,
+            Reader::Member { member, .. } => member.name_for_people().to_owned(),
+            Reader::Operator { name, .. } if name.is_empty() => self.say("operator"),
+            Reader::Operator { name, .. } => name.clone(),
         }
     }
 

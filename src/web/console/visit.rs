@@ -91,8 +91,7 @@ impl OperatorVisit {
 
     /// What stands around a page of `place`.
     pub(in crate::web) fn shell(&self, broker: &Broker, place: Place) -> Shell {
-        let key = &self.stay.key;
-        let name = if key.display_name.is_empty() { key.id.to_string() } else { key.display_name.clone() };
+        let name = self.stay.key.display_name.clone();
         Shell::new(place, Reader::Operator { role: self.stay.role, name }, broker.now())
     }
 }

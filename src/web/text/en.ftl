@@ -26,11 +26,12 @@ place-pools = Pools
 place-leases = Leases and queue
 place-dead-letters = Dead letters
 place-keys = Keys
-operators = Operators
+operators = Operators · times in UTC
+operator = Operator
 back-to-overview = To the overview
 
-role-admin = Admin, may change things · times in UTC
-role-reader = Reader, may only look · times in UTC
+role-admin = Admin
+role-reader = Reader
 role-owner = Owner
 role-manager = Manager
 role-member = Member
@@ -809,6 +810,7 @@ incident-teams = { $count ->
    *[other] in { $count } teams
 }
 incident-over = Over
+incidents-none-anywhere = There was no incident.
 incident-acknowledged = seen
 deed-title-incident-close = Close: they work again
 deed-text-incident-close = All its tokens are let through at once, though it was not seen that they work. What fails then is judged token by token.
@@ -924,7 +926,7 @@ key-secret = a secret
 key-own = this session's
 key-never-ends = never
 key-new-operator = A key for an operator
-key-new-operator-text = Give every person and program its own: then the audit tells them apart, and one can be revoked alone. Keys of collectors are made by their teams.
+key-new-operator-text = A reader looks at everything but keys; an admin changes things, too. Give every person and program its own: then the audit tells them apart, and one can be revoked alone. Keys of collectors are made by their teams.
 key-title-operator = A key for an operator
 back-to-keys = To the keys
 col-key = Key

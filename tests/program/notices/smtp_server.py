@@ -1,6 +1,6 @@
-"""A mail server: STARTTLS or TLS with a given certificate, sign-in required, each mail as one line of JSON on the standard output.
+"""A mail server: each mail is one line of JSON on the standard output.
 
-Arguments: certificate, key, user, password, "starttls" or "tls".
+Arguments: certificate, key, user, password, "starttls" or "tls": with TLS, sign-in required. Or "none" alone: neither.
 """
 
 import asyncio
@@ -25,6 +25,17 @@ class Inbox:
         return "250 OK"
 
 
+async def listen(protocol, context):
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=context)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await asyncio.sleep(600)
+
+
+async def serve_open(_mode):
+    await listen(lambda: SMTP(Inbox()), None)
+
+
 async def serve(certificate, key, user, password, mode):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -45,11 +56,8 @@ async def serve(certificate, key, user, password, mode):
             tls_context=context if starttls else None,
         )
 
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=None if starttls else context)
-    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
-    await asyncio.sleep(600)
+    await listen(protocol, None if starttls else context)
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-asyncio.run(serve(*sys.argv[1:]))
+asyncio.run((serve_open if sys.argv[1:] == ["none"] else serve)(*sys.argv[1:]))

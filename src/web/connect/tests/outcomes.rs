@@ -6,7 +6,7 @@ use crate::domain::connection::{Granter, ProblemKind, Stage as Progress};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::token::{Reason, TokenState};
 use crate::service::connect::StartConnection;
-use crate::service::tokens::UpdateToken;
+use crate::service::tokens::{AddToken, UpdateToken};
 
 /// Tries to connect as `person`; what went wrong, and the page.
 async fn problem(stage: &Stage, wanted: StartConnection, person: &str, more: &[(&str, &str)]) -> (ProblemKind, Answer) {
@@ -193,6 +193,18 @@ async fn a_grant_is_not_given_back_that_a_token_lives_on() {
     let alive = issued.iter().filter(|one| stage.simulation.is_alive(&network, &one.secret)).count();
     assert_eq!(alive, issued.len());
     assert_eq!(stage.token(token).await.token.state, TokenState::Live);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn another_account_does_not_heal_a_token_whose_profile_the_network_does_not_list() {
+    let stage = Stage::set().await;
+    let given = AddToken { profiles: vec!["shop".to_owned()], ..crate::service::testing::x_token("person-1") };
+    let token = stage.test.broker.add_token(&stage.test.admin, &stage.team, given).await.unwrap().token.id;
+    let heal = StartConnection { token: Some(token), ..StartConnection::default() };
+    let (kind, _) = problem(&stage, heal.clone(), "person-2", &[]).await;
+    assert_eq!(kind, ProblemKind::OtherAccount);
+    assert_eq!(stage.connect(&stage.team, heal, "person-1").await, [token]);
     stage.stop().await;
 }
 

@@ -106,7 +106,7 @@ fn key_row(broker: &Broker, visit: &OperatorVisit, shell: &Shell, key: &Key) -> 
     let ends = [key.revoked_at, key.expires_at].into_iter().flatten().min();
     KeyRow {
         id: key.id.to_string(),
-        name: name_of(key),
+        name: key.display_name.clone(),
         holder: match &key.holder {
             KeyHolder::Operator(OperatorRole::Admin) => shell.say("role-admin"),
             KeyHolder::Operator(OperatorRole::Reader) => shell.say("role-reader"),
