@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::page::Message;
+use crate::web::text::Text;
 
 /// Refuses what another site posts, and sets the headers that every answer has.
 ///
@@ -15,8 +16,8 @@ pub(super) async fn same_origin(request: Request, next: Next) -> Response {
     let from = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_foreign = from.is_some_and(|from| from != b"same-origin" && from != b"none");
     let mut response = if request.method() == Method::POST && is_foreign {
-        let text = "This was sent from another site. Nothing was done. Open the connect link again.";
-        Message::new("Not from here", text).with(StatusCode::FORBIDDEN).into_response()
+        let text = Text::english().say("trouble-foreign-text");
+        Message::new("trouble-foreign", text).with(StatusCode::FORBIDDEN).into_response()
     } else {
         next.run(request).await
     };

@@ -3,13 +3,17 @@
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use jiff::tz::TimeZone;
 use url::Url;
 
+use crate::base::clock::Timestamp;
 use crate::domain::connection::{Connection, Found, Granter, Profile, consent_of};
 use crate::domain::consent::{NEWEST, text_of};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::service::Broker;
 use crate::service::connect::Visitor;
+use crate::service::sessions::Stay;
+use crate::web::text::Text;
 
 /// Nothing but our own style; forms go nowhere.
 pub(super) const CLOSED: &str =
@@ -31,6 +35,7 @@ pub(super) fn page(template: &impl Template, status: StatusCode, leads_to: Optio
 #[derive(Template)]
 #[template(path = "connect/offer.html")]
 struct OfferPage {
+    text: Text,
     network: String,
     team: String,
     granter: String,
@@ -38,8 +43,8 @@ struct OfferPage {
     heals: bool,
     native: String,
     about: String,
-    will: Vec<&'static str>,
-    will_not: Vec<&'static str>,
+    will: Vec<String>,
+    will_not: Vec<String>,
     consent: Vec<&'static str>,
     text_version: &'static str,
     problem: Option<String>,
@@ -63,21 +68,23 @@ pub(super) fn offer(
     // Tokens are checked whatever they are for, and where there are profiles, their list is read.
     let lists = kind.filter(|kind| kind.profiles.is_some()).map(|_| Purpose::ListPages);
     let used: Purposes = connection.purposes.iter().chain([Purpose::Validate]).chain(lists).collect();
+    let text = Text::english();
     let offer = OfferPage {
+        text,
         network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
         team: team_name(broker, connection),
         granter: granter_name(connection, visitor),
         is_member: matches!(connection.granter, Granter::Member(_)),
         heals: connection.token.is_some(),
-        native: native.unwrap_or_else(|| "The account itself".to_owned()),
+        native: native.unwrap_or_else(|| text.say("connect-account-itself")),
         about: kind.map(|kind| kind.about.clone()).unwrap_or_default(),
-        will: words(used),
-        will_not: words(Purpose::ALL.into_iter().filter(|one| !used.contains(*one)).collect()),
+        will: words(text, used),
+        will_not: words(text, Purpose::ALL.into_iter().filter(|one| !used.contains(*one)).collect()),
         consent: text_of(NEWEST).unwrap_or_default().split("\n\n").collect(),
         text_version: NEWEST,
         problem: problem.or_else(|| connection.problem.as_ref().map(|problem| problem.message.clone())),
         action,
-        until: connection.ends_at.to_string(),
+        until: time_in_words(connection.ends_at, visitor.stay.as_ref()),
     };
     page(&offer, StatusCode::OK, leads_to.as_ref())
 }
@@ -86,6 +93,7 @@ pub(super) fn offer(
 #[derive(Template)]
 #[template(path = "connect/choose.html")]
 struct ChoosePage {
+    text: Text,
     id: String,
     network: String,
     team: String,
@@ -102,6 +110,7 @@ pub(super) fn choose(broker: &Broker, connection: &Connection, found: &Found, pr
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let account = if found.name.is_empty() { &found.person } else { &found.name };
     let choose = ChoosePage {
+        text: Text::english(),
         id: connection.id.to_string(),
         network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
         team: team_name(broker, connection),
@@ -122,14 +131,15 @@ pub(super) struct Message {
     title: String,
     text: String,
     next: Option<String>,
-    next_text: &'static str,
+    next_text: String,
     status: StatusCode,
 }
 
 impl Message {
-    /// A page of this title and text.
-    pub(super) fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { title: title.into(), text: text.into(), next: None, next_text: "", status: StatusCode::OK }
+    /// A page whose title has this name among the words, and this text.
+    pub(super) fn new(title: &str, text: String) -> Self {
+        let title = Text::english().say(title);
+        Self { title, text, next: None, next_text: String::new(), status: StatusCode::OK }
     }
 
     /// With an HTTP status.
@@ -137,9 +147,9 @@ impl Message {
         Self { status, ..self }
     }
 
-    /// With a link to go on by.
-    pub(super) fn leading_to(self, next_text: &'static str, next: Option<String>) -> Self {
-        Self { next, next_text, ..self }
+    /// With a link to go on by, whose words have that name.
+    pub(super) fn leading_to(self, next_text: &str, next: Option<String>) -> Self {
+        Self { next, next_text: Text::english().say(next_text), ..self }
     }
 }
 
@@ -165,17 +175,17 @@ fn team_name(broker: &Broker, connection: &Connection) -> String {
     named.filter(|name| !name.is_empty()).unwrap_or_else(|| connection.team.to_string())
 }
 
-fn words(purposes: Purposes) -> Vec<&'static str> {
-    purposes.iter().map(in_words).collect()
+fn words(text: Text, purposes: Purposes) -> Vec<String> {
+    purposes.iter().map(|purpose| in_words(text, purpose)).collect()
 }
 
-pub(super) fn in_words(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::CollectStatistics => "Reading numbers: reach, followers, engagement",
-        Purpose::CollectContent => "Reading posts, comments and mentions",
-        Purpose::Publish => "Writing posts and answers in your name",
-        Purpose::Activate => "Paid promotion",
-        Purpose::Validate => "Checking that the connection still works",
-        Purpose::ListPages => "Listing the pages and profiles that you may act for",
-    }
+/// A time as the member reads it; who is not signed in is told it in UTC.
+pub(super) fn time_in_words(at: Timestamp, stay: Option<&Stay>) -> String {
+    let zone = stay.map_or(TimeZone::UTC, |stay| stay.member.time_zone.zone());
+    let told = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(zone));
+    told.map(|at| at.strftime("%Y-%m-%d %H:%M %Z").to_string()).unwrap_or_default()
+}
+
+pub(super) fn in_words(text: Text, purpose: Purpose) -> String {
+    text.say(&format!("for-{}", purpose.as_str().replace('_', "-")))
 }

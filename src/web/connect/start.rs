@@ -17,6 +17,7 @@ use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::sessions::Stay;
 use crate::service::tokens::Rejected;
 use crate::web::cookie::session_of;
+use crate::web::text::Text;
 
 /// The longest name of a colleague, in characters.
 const LONGEST_NAME: usize = 128;
@@ -35,6 +36,7 @@ pub(super) struct Wanted {
 #[derive(Template)]
 #[template(path = "connect/networks.html")]
 struct NetworksPage {
+    text: Text,
     kinds: Vec<KindRow>,
 }
 
@@ -49,6 +51,7 @@ struct KindRow {
 #[derive(Template)]
 #[template(path = "connect/start.html")]
 struct StartPage {
+    text: Text,
     network: String,
     kind: String,
     token: String,
@@ -60,13 +63,14 @@ struct StartPage {
 /// A purpose that can be ticked.
 struct PurposeRow {
     id: &'static str,
-    words: &'static str,
+    words: String,
     ticked: bool,
 }
 
 #[derive(Template)]
 #[template(path = "connect/link.html")]
 struct LinkPage {
+    text: Text,
     link: String,
     until: String,
 }
@@ -84,7 +88,7 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     if wanted.kind.is_empty() && is_known {
         let mut kinds = connectable(&broker);
         kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
-        return page::page(&NetworksPage { kinds }, StatusCode::OK, None);
+        return page::page(&NetworksPage { text: Text::english(), kinds }, StatusCode::OK, None);
     }
     let found = broker.catalogue.network(&wanted.network);
     let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));
@@ -98,20 +102,22 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
 }
 
 fn start_page(network: &Network, kind: &TokenKind) -> StartPage {
+    let text = Text::english();
     let served = Purpose::ALL.into_iter().filter(|purpose| kind.scopes_for(*purpose).is_some());
     // The others are for the broker itself.
     let for_people = served.filter(|purpose| !matches!(purpose, Purpose::Validate | Purpose::ListPages));
     let purposes = for_people.map(|purpose| PurposeRow {
         id: purpose.as_str(),
-        words: page::in_words(purpose),
+        words: page::in_words(text, purpose),
         ticked: matches!(purpose, Purpose::CollectStatistics | Purpose::CollectContent),
     });
     StartPage {
+        text,
         network: network.id.to_string(),
         kind: kind.id.to_string(),
         token: String::new(),
         name: network.display_name.clone(),
-        native: kind.native_permission.clone().unwrap_or_else(|| "The account itself".to_owned()),
+        native: kind.native_permission.clone().unwrap_or_else(|| text.say("connect-account-itself")),
         purposes: purposes.collect(),
     }
 }
@@ -189,8 +195,9 @@ pub(super) async fn start(
     };
     match broker.start_connection(&stay.caller(), &stay.member.team, ask).await {
         Ok(started) if for_colleague => {
-            let until = started.connection.ends_at.to_string();
-            page::page(&LinkPage { link: started.link.expose().to_owned(), until }, StatusCode::OK, None)
+            let until = page::time_in_words(started.connection.ends_at, Some(&stay));
+            let page = LinkPage { text: Text::english(), link: started.link.expose().to_owned(), until };
+            page::page(&page, StatusCode::OK, None)
         }
         Ok(started) => Redirect::to(started.link.expose()).into_response(),
         Err(error) => error::refused(&error, None),

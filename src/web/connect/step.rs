@@ -15,6 +15,7 @@ use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, Visitor};
 use crate::web::console::HOME;
 use crate::web::page::sentence;
+use crate::web::text::Text;
 
 /// The connection, and who comes.
 async fn asked(broker: &Broker, id: &str, headers: &HeaderMap) -> Result<(ConnectionId, Visitor), Response> {
@@ -44,19 +45,16 @@ fn standing(broker: &Broker, connection: &Connection, visitor: &Visitor) -> Resp
             page::offer(broker, connection, visitor, format!("/connect/{}/begin", connection.id), None)
         }
         Stage::Choosing(found) => page::choose(broker, connection, found, None),
-        Stage::Connected { .. } => {
-            let text = "The account is connected. You can close this window.";
-            Message::new("Connected", text).leading_to("Go back", connection.return_url.clone()).into_response()
-        }
-        Stage::Cancelled { .. } => {
-            let text =
-                "Nothing was connected, and what the network had given was thrown away. You can close this window.";
-            Message::new("Not connected", text).leading_to("Go back", connection.return_url.clone()).into_response()
-        }
-        Stage::Lapsed { .. } => {
-            Message::new("Too late", "The time for this is over. Ask for a new connect link.").into_response()
-        }
+        Stage::Connected { .. } => ended("connected", connection),
+        Stage::Cancelled { .. } => ended("cancelled", connection),
+        Stage::Lapsed { .. } => ended("lapsed", connection),
     }
+}
+
+fn ended(how: &str, connection: &Connection) -> Response {
+    let text = Text::english().say(&format!("ended-text-{how}"));
+    let message = Message::new(&format!("ended-{how}"), text);
+    message.leading_to("go-back", connection.return_url.clone()).into_response()
 }
 
 /// Sends the browser to the network once more.

@@ -9,11 +9,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
-use super::shell::plain_words;
 use crate::service::Broker;
 use crate::web::cookie::session_of;
 use crate::web::page::shown;
 use crate::web::sign_in::{Kept, sign_in_again};
+use crate::web::text::Text;
 
 /// The longest form that is kept, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -54,7 +54,7 @@ struct KeptPage {
 
 /// The page after the sign-in, from which the form may be sent once more.
 pub(in crate::web) fn ask_to_send(kept: &Kept) -> Response {
-    let say = plain_words();
+    let say = Text::english();
     let page = KeptPage {
         title: say.say("kept-title"),
         text: say.say("kept-text"),

@@ -10,11 +10,6 @@ use crate::domain::team::OperatorRole;
 use crate::web::assets;
 use crate::web::text::{Text, Value};
 
-/// The words of pages that nobody is signed in on.
-pub(super) fn plain_words() -> Text {
-    Text::english()
-}
-
 /// A part of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum Place {
@@ -194,7 +189,7 @@ impl Shell {
 
     /// The words of that name, about one thing.
     pub(in crate::web) fn say_of(&self, name: &str, thing: &'static str, is: impl Into<Value>) -> String {
-        self.text.say_with(name, &[(thing, is.into())])
+        self.text.say_of(name, thing, is)
     }
 
     /// Says what the last action did, which the page's address names; what it should not name is not said.

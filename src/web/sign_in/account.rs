@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{ACCOUNT, out_of_order, signed_in};
 use crate::base::ids::SessionId;
 use crate::service::Broker;
-use crate::service::sessions::{SessionView, Stay};
+use crate::service::sessions::SessionView;
+use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::cookie;
 use crate::web::page::shown;
 
@@ -18,11 +19,9 @@ const SHOWN: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "sign_in/account.html")]
-struct AccountPage<'a> {
-    name: &'a str,
-    mail: &'a str,
-    role: &'a str,
-    team_name: &'a str,
+struct AccountPage {
+    shell: Shell,
+    mail: String,
     sessions: Vec<Row>,
 }
 
@@ -30,8 +29,8 @@ struct Row {
     id: String,
     agent: String,
     origin: String,
-    begun: String,
-    used: String,
+    begun: When,
+    used: When,
     is_this: bool,
 }
 
@@ -41,42 +40,22 @@ pub(super) struct EndForm {
     session: String,
 }
 
-pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap) -> Response {
-    let stay = match signed_in(&broker, &headers).await {
-        Ok(stay) => stay,
-        Err(answer) => return answer,
-    };
-    let member = &stay.member;
-    let sessions = match broker.list_sessions(&stay.caller(), (&member.team, member.id), None, SHOWN).await {
+pub(super) async fn show(State(broker): State<Broker>, visit: Visit) -> Response {
+    let (shell, member) = (visit.shell(&broker, Place::Account), &visit.stay.member);
+    let sessions = match broker.list_sessions(&visit.caller(), (&member.team, member.id), None, SHOWN).await {
         Ok((sessions, _)) => sessions,
         Err(error) => return out_of_order(&error),
     };
-    let team = broker.directory.team(&member.team);
-    let page = AccountPage {
-        name: member.name_for_people(),
-        mail: member.mail.as_str(),
-        role: member.role.as_str(),
-        team_name: team.as_ref().map_or("", |team| team.display_name.as_str()),
-        sessions: sessions.iter().map(|view| row(view, &stay)).collect(),
+    let row = |view: &SessionView| Row {
+        id: view.session.id.to_string(),
+        agent: view.session.agent.clone(),
+        origin: view.session.origin.clone(),
+        begun: shell.when(view.session.created_at),
+        used: shell.when(view.session.seen_at),
+        is_this: view.session.id == visit.stay.session.id,
     };
-    shown(StatusCode::OK, &page)
-}
-
-fn row(view: &SessionView, stay: &Stay) -> Row {
-    let session = &view.session;
-    let zone = stay.member.time_zone.zone();
-    let told = |at: crate::base::clock::Timestamp| {
-        let at = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(zone.clone()));
-        at.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
-    };
-    Row {
-        id: session.id.to_string(),
-        agent: session.agent.clone(),
-        origin: session.origin.clone(),
-        begun: told(session.created_at),
-        used: told(session.seen_at),
-        is_this: session.id == stay.session.id,
-    }
+    let sessions = sessions.iter().map(row).collect();
+    shown(StatusCode::OK, &AccountPage { mail: member.mail.to_string(), sessions, shell })
 }
 
 pub(super) async fn end_session(

@@ -14,12 +14,14 @@ use crate::service::sessions::{InvitedTo, Join, JoinError};
 use crate::web::console::HOME;
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
+use crate::web::text::Text;
 
 const NAME: usize = 128;
 
 #[derive(Template)]
 #[template(path = "sign_in/join.html")]
 struct JoinPage<'a> {
+    text: Text,
     problem: Option<&'a str>,
     joins: bool,
     team_name: &'a str,
@@ -85,6 +87,7 @@ pub(super) async fn join(
 
 fn page(status: StatusCode, to: &InvitedTo, display_name: &str, secret: &Secret, problem: Option<&str>) -> Response {
     let page = JoinPage {
+        text: Text::english(),
         problem,
         joins: to.member.state == MemberState::Invited,
         team_name: &to.team_name,
@@ -104,7 +107,7 @@ fn refused(error: &JoinError) -> Response {
             return out_of_order(error);
         }
     };
-    let problem = sentence(error);
-    let page = ProblemPage { title: "This did not work", problem: &problem, next: "/sign-in", next_text: "Sign in" };
-    shown(status, &page)
+    let (text, problem) = (Text::english(), sentence(error));
+    let (title, next_text) = (text.say("join-failed"), text.say("sign-in"));
+    shown(status, &ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &next_text })
 }

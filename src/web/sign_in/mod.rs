@@ -25,6 +25,7 @@ use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
+use crate::web::text::Text;
 
 /// A member's own page.
 const ACCOUNT: &str = "/account";
@@ -97,8 +98,9 @@ pub async fn signed_in(broker: &Broker, headers: &HeaderMap) -> Result<Stay, Res
 /// The page where the store can't answer.
 pub(in crate::web) fn out_of_order(error: &dyn std::error::Error) -> Response {
     tracing::warn!(%error, "a page could not be shown");
-    let problem = "The broker can't answer at the moment. Try again shortly; if it stays so, tell an operator.";
-    let page = ProblemPage { title: "Out of order", problem, next: "/sign-in", next_text: "Try again" };
+    let text = Text::english();
+    let (title, problem) = (text.say("refused-broken"), text.say("refused-broken-text"));
+    let page = ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &text.say("try-again") };
     shown(StatusCode::SERVICE_UNAVAILABLE, &page)
 }
 
@@ -149,17 +151,16 @@ pub(in crate::web) struct Kept {
 
 /// The sign-in page for who has sent a form after the session had ended.
 pub(in crate::web) fn sign_in_again(broker: &Broker, kept: Kept) -> Response {
-    let problem = "Your session has ended. Sign in again: what you entered is kept.";
-    let oidc = oidc_link(broker, HOME);
-    shown(
-        StatusCode::UNAUTHORIZED,
-        &SignInPage { problem: Some(problem), mail: "", team: "", next: HOME, kept: &kept, oidc },
-    )
+    let text = Text::english();
+    let (problem, oidc) = (text.say("sign-in-again"), oidc_link(broker, HOME));
+    let page = SignInPage { text, problem: Some(&problem), mail: "", team: "", next: HOME, kept: &kept, oidc };
+    shown(StatusCode::UNAUTHORIZED, &page)
 }
 
 #[derive(Template)]
 #[template(path = "sign_in/sign_in.html")]
 struct SignInPage<'a> {
+    text: Text,
     problem: Option<&'a str>,
     mail: &'a str,
     team: &'a str,
@@ -195,17 +196,8 @@ async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Qu
         Ok(_) => Redirect::to(own_page(&asked.next)).into_response(),
         Err(_) => {
             let next = own_page(&asked.next);
-            shown(
-                StatusCode::OK,
-                &SignInPage {
-                    problem: None,
-                    mail: "",
-                    team: "",
-                    next,
-                    kept: &Kept::default(),
-                    oidc: oidc_link(&broker, next),
-                },
-            )
+            let (text, kept, oidc) = (Text::english(), &Kept::default(), oidc_link(&broker, next));
+            shown(StatusCode::OK, &SignInPage { text, problem: None, mail: "", team: "", next, kept, oidc })
         }
     }
 }
@@ -236,7 +228,8 @@ async fn sign_in(
     let problem = sentence(&problem);
     let next = own_page(&next);
     let oidc = oidc_link(&broker, next);
-    shown(status, &SignInPage { problem: Some(&problem), mail: &mail, team: named, next, kept: &kept, oidc })
+    let (text, problem) = (Text::english(), Some(&*problem));
+    shown(status, &SignInPage { text, problem, mail: &mail, team: named, next, kept: &kept, oidc })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignIn
 use crate::web::cookie::{keep_oidc, oidc_browser_of};
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
+use crate::web::text::Text;
 
 /// The routes.
 pub(super) fn routes() -> Router<Broker> {
@@ -33,6 +34,7 @@ struct Asked {
 #[derive(Template)]
 #[template(path = "sign_in/teams.html")]
 struct TeamsPage {
+    text: Text,
     teams: Vec<(String, String)>,
 }
 
@@ -88,7 +90,7 @@ fn refused(broker: &Broker, error: OidcSignInError) -> Response {
                     broker.directory.team(id).map(|team| team.display_name.clone()).filter(|name| !name.is_empty());
                 (id.to_string(), name.unwrap_or_else(|| id.to_string()))
             });
-            return shown(StatusCode::OK, &TeamsPage { teams: named.collect() });
+            return shown(StatusCode::OK, &TeamsPage { text: Text::english(), teams: named.collect() });
         }
         OidcSignInError::SignIn(SignInError::TooOften(_)) => StatusCode::TOO_MANY_REQUESTS,
         OidcSignInError::SignIn(error) => return out_of_order(error),
@@ -100,8 +102,7 @@ fn refused(broker: &Broker, error: OidcSignInError) -> Response {
         | OidcSignInError::NoMember
         | OidcSignInError::BoundToAnother => StatusCode::FORBIDDEN,
     };
-    let problem = sentence(&error);
-    let page =
-        ProblemPage { title: "You are not signed in", problem: &problem, next: "/sign-in", next_text: "Sign in" };
-    shown(status, &page)
+    let (text, problem) = (Text::english(), sentence(&error));
+    let (title, next_text) = (text.say("oidc-failed"), text.say("sign-in"));
+    shown(status, &ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &next_text })
 }

@@ -82,11 +82,12 @@ async fn a_person_joins_leaves_and_comes_back() {
     let cookie = joined.cookie();
     assert!(cookie.starts_with("__Host-session=tbs_"), "{cookie}");
     let account = get(&test, "/account", &cookie).await;
-    assert!(account.body.contains("owner of") && account.body.contains("this one"), "{}", account.body);
+    assert!(account.body.contains("Owner") && account.body.contains("this one"), "{}", account.body);
     assert!(!account.body.contains("tbs_"), "no secret stands on a page");
     let out = post(&test, "/sign-out", &cookie, "").await;
     assert!(out.header("set-cookie").contains("Max-Age=0"));
-    assert_eq!(get(&test, "/account", &cookie).await.header("location"), "/sign-in", "the broker forgot it, too");
+    let forgotten = get(&test, "/account", &cookie).await;
+    assert_eq!(forgotten.header("location"), "/sign-in?next=%2Faccount", "the broker forgot it, too");
     let back = post(&test, "/sign-in", "", &format!("mail=ada%40example.com&password={PASSWORD}")).await;
     assert_eq!(back.header("location"), "/tokens?hello=yes");
     assert_ne!(back.cookie(), cookie);
@@ -105,7 +106,7 @@ async fn a_session_is_ended_from_another() {
     let session = page.split("value=\"ses_").nth(1).unwrap().split('"').next().unwrap();
     let ended = post(&test, "/account/end-session", &other, &format!("session=ses_{session}")).await;
     assert_eq!(ended.header("location"), "/account");
-    assert_eq!(get(&test, "/account", &one).await.header("location"), "/sign-in");
+    assert_eq!(get(&test, "/account", &one).await.header("location"), "/sign-in?next=%2Faccount");
     assert_eq!(get(&test, "/account", &other).await.status, StatusCode::OK);
     test.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The words of the console. They stand in one file for each language, by a name that says where they are used; pages and code hold names only.
+//! The words of all pages. They stand in one file for each language, by a name that says where they are used; pages and code hold names only.
 //!
 //! A file is in the format of Project Fluent, in which a translator says plurals and cases as the language has them. There is English so far:
 //! another language is another file beside it, and a line here.
@@ -37,6 +37,11 @@ impl Text {
     /// The words of that name.
     pub fn say(self, name: &str) -> String {
         self.say_with(name, &[])
+    }
+
+    /// The words of that name, about one thing.
+    pub fn say_of(self, name: &str, thing: &'static str, is: impl Into<Value>) -> String {
+        self.say_with(name, &[(thing, is.into())])
     }
 
     /// The words of that name, with what they are about.

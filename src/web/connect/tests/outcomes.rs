@@ -199,7 +199,7 @@ async fn a_grant_is_not_given_back_that_a_token_lives_on() {
 #[tokio::test]
 async fn another_account_does_not_heal_a_token_whose_profile_the_network_does_not_list() {
     let stage = Stage::set().await;
-    let given = AddToken { profiles: vec!["shop".to_owned()], ..crate::service::testing::x_token("person-1") };
+    let given = AddToken { profile: "shop".to_owned(), ..crate::service::testing::x_token("person-1") };
     let token = stage.test.broker.add_token(&stage.test.admin, &stage.team, given).await.unwrap().token.id;
     let heal = StartConnection { token: Some(token), ..StartConnection::default() };
     let (kind, _) = problem(&stage, heal.clone(), "person-2", &[]).await;

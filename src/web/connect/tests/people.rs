@@ -105,7 +105,7 @@ async fn what_a_member_connects_is_its_own() {
     let ada = stage.member("ada@acme.example", Role::Member).await;
     let browser = Browser::of_member(&stage, &ada);
     let link = started(&browser, &[]).await;
-    assert!(browser.get(&link).await.text.contains("You are signed in as ada"));
+    assert!(browser.get(&link).await.text.contains("You are signed in as <bdi>ada"));
     let page = browser.consent(&link, "person-1", &[]).await;
     let choose = page.text.split("action=\"").find(|rest| rest.contains("/choose\"")).unwrap();
     let done = browser.post(choose.split('"').next().unwrap(), &[]).await;
