@@ -91,7 +91,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
-pub use crate::engine::{AcquireError, Recall};
+pub use crate::engine::{AcquireError, Recall, WaitingView};
 pub use crate::store::{DeadSpanFilter, IncidentFilter, LeaseFilter, StoreError};
 pub use acquire_lease::{AcquireLease, AcquireLeaseError, LeasedToken};
 pub use alerts::{AlertError, AlertStanding, ListAlerts, standing};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::ids::NetworkId;
+use crate::base::ids::{NetworkId, TokenId};
 use crate::domain::networks::Network;
 use crate::domain::pool::{BucketView, ClassBooks, Pool, PoolCounts};
 use crate::engine::WaitingView;
@@ -70,6 +70,18 @@ impl Broker {
         let network = self.network(network)?;
         let range = from..from.saturating_add(limit);
         Ok(self.engine.look(&network.id, |pool| pool.buckets(range)).unwrap_or_default())
+    }
+
+    /// The buckets that the calls of one token draw from; empty: the network's pool has no such token.
+    pub fn list_buckets_of(
+        &self,
+        caller: &Caller,
+        network: &NetworkId,
+        token: TokenId,
+    ) -> Result<Vec<BucketView>, PoolError> {
+        caller.must_be_operator()?;
+        let network = self.network(network)?;
+        Ok(self.engine.look(&network.id, |pool| pool.token_buckets(token)).unwrap_or_default())
     }
 
     /// At most `limit` requests that wait for a network's credit, the longest waiting first.

@@ -9,8 +9,7 @@ use serde::Deserialize;
 use crate::base::ids::CollectorId;
 use crate::domain::lease::{LeaseState, Priority};
 use crate::domain::networks::Network;
-use crate::engine::WaitingView;
-use crate::service::{Broker, LeaseFilter, LeaseRecord};
+use crate::service::{Broker, LeaseFilter, LeaseRecord, WaitingView};
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::refused::refused;
 use crate::web::console::{OperatorVisit, Place, Shell, When};
@@ -85,10 +84,14 @@ pub(super) async fn list(State(broker): State<Broker>, visit: OperatorVisit, Que
     };
     let wanted = |network: &Network| filter.network.as_ref().is_none_or(|wanted| *wanted == network.id);
     let (mut waiting, mut in_all) = (Vec::new(), 0);
-    for network in broker.engine.networks().into_iter().filter(|network| wanted(network)) {
-        in_all += broker.engine.waiting(&network.id);
-        match broker.list_waiting(&caller, &network.id, WAITING) {
-            Ok(found) => waiting.extend(found.into_iter().map(|waiting| (network.clone(), waiting))),
+    let pools = match broker.list_pools(&caller) {
+        Ok(pools) => pools,
+        Err(error) => return refused(shell, &error),
+    };
+    for pool in pools.into_iter().filter(|pool| wanted(&pool.network)) {
+        in_all += pool.waiting;
+        match broker.list_waiting(&caller, &pool.network.id, WAITING) {
+            Ok(found) => waiting.extend(found.into_iter().map(|waiting| (pool.network.clone(), waiting))),
             Err(error) => return refused(shell, &error),
         }
     }

@@ -132,22 +132,18 @@ pub(super) async fn show(
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
     let token = asked.token.trim();
-    let (mut found, unknown) = match token.parse::<TokenId>() {
-        Ok(token) => {
-            let buckets = broker.engine.look(&network, |pool| pool.token_buckets(token)).unwrap_or_default();
-            (Ok(buckets.clone()), buckets.is_empty())
-        }
-        Err(_) if token.is_empty() => (broker.list_buckets(&caller, &network, asked.from, ON_A_PAGE + 1), false),
-        Err(_) => (Ok(Vec::new()), true),
+    let found = match token.parse::<TokenId>() {
+        Ok(token) => broker.list_buckets_of(&caller, &network, token),
+        Err(_) if token.is_empty() => broker.list_buckets(&caller, &network, asked.from, ON_A_PAGE + 1),
+        Err(_) => Ok(Vec::new()),
     };
-    let buckets = match &mut found {
+    let buckets = match found {
         Ok(buckets) => buckets,
-        Err(error) => return refused(shell, error),
+        Err(error) => return refused(shell, &error),
     };
+    let unknown = buckets.is_empty() && !token.is_empty();
     let more = token.is_empty() && buckets.len() > ON_A_PAGE;
-    if more {
-        buckets.truncate(ON_A_PAGE);
-    }
+    let shown_buckets = if more { &buckets[..ON_A_PAGE] } else { &buckets[..] };
     let path = format!("/operator/pools/{network}");
     let page_from = |from: usize| address(&path, &[("from", &from.to_string())]);
     let class_row = |(class, sum): (&usize, &ClassBooks)| {
@@ -169,7 +165,7 @@ pub(super) async fn show(
             &[("token", token), ("from", &if asked.from > 0 { asked.from.to_string() } else { String::new() })],
         ),
         classes: sums.iter().map(class_row).collect(),
-        buckets: buckets.iter().map(|bucket| bucket_row(&shell, &pool, bucket)).collect(),
+        buckets: shown_buckets.iter().map(|bucket| bucket_row(&shell, &pool, bucket)).collect(),
         first: (asked.from > 0).then(|| path.clone()),
         next: more.then(|| page_from(asked.from + ON_A_PAGE)),
         token: token.to_owned(),
