@@ -143,9 +143,22 @@ impl Simulation {
     /// # Errors
     /// When the network is not simulated.
     pub fn add_token(&self, network: &NetworkId, spec: TokenSpec) -> Result<(), FaultError> {
+        self.add_granted_token(network, spec, self.now())
+    }
+
+    /// As [`Simulation::add_token`], of a grant that was given at `granted_at`.
+    ///
+    /// # Errors
+    /// When the network is not simulated.
+    pub fn add_granted_token(
+        &self,
+        network: &NetworkId,
+        spec: TokenSpec,
+        granted_at: Timestamp,
+    ) -> Result<(), FaultError> {
         let now = self.now();
         let (_, mut state) = self.state(network)?;
-        let registered = Registered::new(spec, now);
+        let registered = Registered { granted_at, ..Registered::new(spec, now) };
         registered.each_caller(|caller| {
             for (fact, value) in &registered.spec.facts {
                 state.books.set_fact(caller, fact, *value);
