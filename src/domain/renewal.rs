@@ -84,7 +84,7 @@ fn old_enough(kind: &TokenKind, end: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// The token that a reply makes. Its version is one higher. A refresh token that did not come with the reply stays as it is, and so
-/// do clocks that it tells nothing of, scopes, and whatever a person decided.
+/// do clocks that it tells nothing of, ends that it tells again, scopes, and whatever a person decided.
 pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: Timestamp) -> Token {
     let mut token = before.clone();
     token.version += 1;
@@ -93,6 +93,7 @@ pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: T
     if let Some(life) = reply.refresh_life.or(slid) {
         token.clocks.refresh_expires_at = Some(asked_at + life);
     }
+    token.clocks = token.clocks.keeping_ends(before.clocks);
     token.state = match before.state {
         TokenState::Suspect { .. } | TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => {
             TokenState::Live

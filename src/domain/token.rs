@@ -71,6 +71,31 @@ pub struct Clocks {
     pub consented_at: Option<Timestamp>,
 }
 
+/// Ends that are told with less than this between them are one: clocks differ, and answers take their time.
+const SAME_END_WITHIN: Duration = Duration::from_secs(120);
+
+/// Whether two ends are the same one, told at different times.
+pub fn is_same_end(one: Timestamp, other: Timestamp) -> bool {
+    one.since(other).max(other.since(one)) < SAME_END_WITHIN
+}
+
+impl Clocks {
+    /// These clocks, in which an end that was known `before` stays as it was known. A network that tells the remaining life moves the end a
+    /// little each time it is asked, and people are told of it once.
+    pub fn keeping_ends(self, before: Clocks) -> Clocks {
+        let kept = |told: Option<Timestamp>, known: Option<Timestamp>| match (told, known) {
+            (Some(told), Some(known)) if is_same_end(told, known) => Some(known),
+            (told, _) => told,
+        };
+        Clocks {
+            access_expires_at: kept(self.access_expires_at, before.access_expires_at),
+            refresh_expires_at: kept(self.refresh_expires_at, before.refresh_expires_at),
+            data_access_expires_at: kept(self.data_access_expires_at, before.data_access_expires_at),
+            consented_at: self.consented_at,
+        }
+    }
+}
+
 /// Whether a token may be leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenState {

@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::domain::alert::Level;
 use crate::domain::notice::expiry::within;
 use crate::domain::notice::{Clock, Event, Fact, Turn};
-use crate::domain::token::{Token, TokenState};
+use crate::domain::token::{Token, TokenState, is_same_end};
 
 /// What is known of a fact's matter at the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,7 +87,7 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
     match &event.fact {
         Fact::TokenExpiring { .. } if invalid => Err(Untrue::Ended),
         Fact::TokenExpiring { clock, ends_at, within_days, .. } => match end_of(token, *clock) {
-            Some(end) if end == *ends_at => match within(end, now) {
+            Some(end) if is_same_end(end, *ends_at) => match within(end, now) {
                 Some(days) if days == *within_days => Ok(()),
                 _ => Err(Untrue::Outrun),
             },
@@ -161,6 +161,10 @@ mod tests {
         let renewed =
             Token { clocks: Clocks { access_expires_at: Some(end + DAY), ..Clocks::default() }, ..live.clone() };
         assert_eq!(of(ahead(7), Some(&renewed), NOW), Err(Untrue::Healed));
+        let retold = Duration::from_micros(999_999);
+        let told_again =
+            Token { clocks: Clocks { access_expires_at: Some(end + retold), ..Clocks::default() }, ..live.clone() };
+        assert_eq!(of(ahead(7), Some(&told_again), NOW + DAY), Ok(()), "it is the same end");
         let dead = Token { state: TokenState::Invalid { reason: Reason::PasswordChanged, since: NOW }, ..live.clone() };
         assert_eq!(of(ahead(7), Some(&dead), NOW), Err(Untrue::Ended));
         let revoked = Token { state: TokenState::Revoked { since: NOW }, ..live.clone() };

@@ -128,6 +128,18 @@ fn a_reply_never_replaces_something_by_nothing() {
 }
 
 #[test]
+fn an_end_that_is_told_again_stays_as_it_was() {
+    let linkedin = kind("linkedin", "user");
+    let before = token(Some(9 * DAY), Some(9 * DAY));
+    let asked_at = NOW + 40 * MINUTE + Duration::from_micros(654_321);
+    let left = Duration::from_secs(before.clocks.refresh_expires_at.unwrap().since(asked_at).as_secs());
+    let after = renewed(&linkedin, &before, &reply(None, Some(left), Some(left)), asked_at);
+    assert_eq!(after.clocks, before.clocks);
+    let earlier = renewed(&linkedin, &before, &reply(None, Some(left), Some(left - 3 * MINUTE)), asked_at);
+    assert_eq!(earlier.clocks.refresh_expires_at, Some(asked_at + left - 3 * MINUTE), "it is another one");
+}
+
+#[test]
 fn a_reply_brings_back_to_life_but_undoes_no_decision() {
     let x = kind("x", "user");
     let after = |state| renewed(&x, &Token { state, ..token(None, None) }, &reply(None, None, None), NOW).state;

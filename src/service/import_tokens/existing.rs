@@ -129,6 +129,7 @@ fn merged(held: &Token, given: &Token) -> Token {
     Token {
         id: held.id,
         state,
+        clocks: given.clocks.keeping_ends(held.clocks),
         cooling_until: held.cooling_until,
         created_at: held.created_at,
         version: held.version + 1,

@@ -11,7 +11,7 @@ use crate::domain::networks::{
 };
 use crate::domain::pool::{AcquireRequest, CallReport, NoToken};
 use crate::domain::probe::CheckOutcome;
-use crate::domain::token::Token;
+use crate::domain::token::{Token, is_same_end};
 use crate::engine::{Acquire, AcquireError, Leased};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::outbound::oauth::{self, Client, ProbeCredential};
@@ -26,8 +26,6 @@ use crate::vault::Place;
 const LEASE: Duration = Duration::from_secs(45);
 /// When a check is tried again that found the broker or the token busy.
 const BUSY: Duration = Duration::from_secs(60);
-/// An end is told earlier than was known if it is by more than this: clocks differ, and answers take their time.
-const TOLERANCE: Duration = Duration::from_secs(120);
 
 /// What a network said.
 struct Said {
@@ -245,7 +243,7 @@ fn narrowed(before: &Token, told: &Introspected) -> Token {
     let earlier =
         |known: Option<crate::base::clock::Timestamp>, told: Option<crate::base::clock::Timestamp>| match (known, told)
         {
-            (Some(known), Some(told)) if told + TOLERANCE < known => Some(told),
+            (Some(known), Some(told)) if told < known && !is_same_end(told, known) => Some(told),
             (None, told) => told,
             (known, _) => known,
         };
