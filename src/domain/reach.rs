@@ -21,6 +21,16 @@ pub struct NeedsReconnecting {
     pub why: String,
     /// Until when it goes on as it is; `None`: not known.
     pub by: Option<Timestamp>,
+    cause: String,
+}
+
+impl NeedsReconnecting {
+    /// By what it is known again: what people agreed to, the cause, and the day until when. Renewals change none of them.
+    pub fn key(&self, token: &Token) -> String {
+        let consent = token.clocks.consented_at.unwrap_or(token.created_at).micros();
+        let day = self.by.map_or_else(|| "-".to_owned(), |by| (by.micros() / DAY.as_micros() as i64).to_string());
+        format!("{}/needs_reconnecting/{consent}/{}/{day}", token.id, self.cause)
+    }
 }
 
 /// Whether a person must connect a token again that is not dead: its network newly requires what was not granted, or its grant ends soon
@@ -34,7 +44,8 @@ pub fn needs_reconnecting(network: &Network, token: &Token, now: Timestamp) -> O
         let missing: Vec<&str> =
             rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();
         let why = format!("{} requires {}: {}", network.display_name, missing.join(", "), rule.about);
-        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from })
+        let cause = format!("scopes {}", missing.join(" "));
+        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from, cause })
     });
     let all = missing.chain(grant_ends(network, token, now));
     all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
@@ -47,6 +58,7 @@ fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsR
     (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
         why: format!("{} ends the grant at {end}, and no renewal prolongs it", network.display_name),
         by: Some(end),
+        cause: "grant ends".to_owned(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Looks at all tokens once an hour, and tells what people must do in time: connect again what will not go on, and heal what is dead before
 //! what was collected with it must be deleted.
 //!
-//! Everything is worked out anew each time; an event's key makes sure that it is told once. A new version of the catalogue comes with a
-//! start, and a start looks at once.
+//! Everything is worked out anew each time; an event's key makes sure that it is told once. What an open incident covers waits until it is over,
+//! since its notice would be dropped. A new version of the catalogue comes with a start, and a start looks at once.
 
 use crate::base::ids::TokenId;
 use crate::domain::notice::{Event, Fact};
@@ -21,7 +21,14 @@ impl Broker {
         let (mut told, mut after): (u64, Option<TokenId>) = (0, None);
         loop {
             let part = self.store.all_tokens(after, AT_ONCE).await?;
-            let events: Vec<Event> = part.tokens.iter().flat_map(|stored| self.to_tell(&stored.token)).collect();
+            let mut events = Vec::new();
+            for token in part.tokens.iter().map(|stored| &stored.token) {
+                let found = self.to_tell(token);
+                // In an incident nobody is told of single tokens, but after it.
+                if !found.is_empty() && !self.rests_in_incident(token).await? {
+                    events.extend(found);
+                }
+            }
             if !events.is_empty() {
                 told += self.store.append_events(events).await?;
             }
@@ -32,13 +39,18 @@ impl Broker {
         }
     }
 
+    async fn rests_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
+        let Token { id, network, app, .. } = token;
+        let open = self.engine.renewals_rest(network, app);
+        Ok(self.engine.is_in_incident(network, *id) || (open && self.store.is_covered(*id).await?))
+    }
+
     fn to_tell(&self, token: &Token) -> Vec<Event> {
         let now = self.now();
         let Some(network) = self.catalogue.network(token.network.as_str()) else { return Vec::new() };
         let (id, team) = (token.id, Some(token.team.clone()));
         let needs = needs_reconnecting(network, token, now).map(|needs| {
-            let by = needs.by.map_or_else(|| "-".to_owned(), |by| by.secs().to_string());
-            let key = format!("{id}/needs_reconnecting/{}/{by}", token.version);
+            let key = needs.key(token);
             let (network, why) = (token.network.clone(), needs.why);
             event(now, team.clone(), Fact::NeedsReconnecting { network, token: id, why, by: needs.by }, key)
         });

@@ -83,6 +83,36 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
 }
 
 #[test]
+fn why_a_person_must_come_is_known_again_whatever_is_renewed() {
+    let requirement = |scope: &str, from| Requirement {
+        kinds: Vec::new(),
+        scopes: vec![scope.to_owned()],
+        about: "posts are read with it".to_owned(),
+        from,
+        verified: Verified::Documented,
+    };
+    let mut x = network("x");
+    let key = |network: &Network, token: &Token| needs_reconnecting(network, token, NOW).unwrap().key(token);
+    x.requirements = vec![requirement("new.read", None)];
+    let held = token(&x, "user", TokenState::Live);
+    let known = key(&x, &held);
+    let clocks = Clocks { access_expires_at: Some(NOW + DAY), ..Clocks::default() };
+    assert_eq!(key(&x, &Token { version: 22, clocks, ..held.clone() }), known);
+    let anew = Clocks { consented_at: Some(NOW + DAY), ..clocks };
+    assert_ne!(key(&x, &Token { clocks: anew, ..held.clone() }), known, "it was granted anew, and lacks it still");
+    for other in [requirement("new.read", Some(NOW + 20 * DAY)), requirement("more.read", None)] {
+        x.requirements = vec![other];
+        assert_ne!(key(&x, &held), known, "there is more to say");
+    }
+    let linkedin = network("linkedin");
+    let of_grant = |end| {
+        let clocks = Clocks { refresh_expires_at: Some(end), consented_at: Some(NOW), ..Clocks::default() };
+        key(&linkedin, &Token { clocks, ..token(&linkedin, "user", TokenState::Live) })
+    };
+    assert_eq!(of_grant(NOW + 9 * DAY), of_grant(NOW + 9 * DAY + Duration::from_micros(999_999)));
+}
+
+#[test]
 fn a_dead_span_begins_with_the_death_and_ends_with_new_secrets() {
     let (hour, at) = (Duration::from_secs(3600), NOW);
     let span = |from, reason| Some(DeadSpan { from, until: at, reason });
