@@ -14,6 +14,7 @@ use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
 use crate::domain::token::{Reason, Token, TokenState};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The shortest lead, the time that is left when a token is renewed: a network that is down for so long ends no token.
 const SHORTEST_LEAD: Duration = Duration::from_secs(10 * 60);
@@ -70,9 +71,19 @@ pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp
         return Some(now);
     }
     let left = end.since(now);
-    let lead = (left / 3).clamp(SHORTEST_LEAD, LONGEST_LEAD);
+    let lead = shortest_lead(left);
     let lead = (lead + scaled(lead / SPREAD, luck)).min(left * 2 / 3);
     Some((end - lead).max(now + SHORTEST_AGE).max(old_enough(kind, end, now)))
+}
+
+fn shortest_lead(life: Duration) -> Duration {
+    (life / 3).clamp(SHORTEST_LEAD, LONGEST_LEAD).min(life * 2 / 3)
+}
+
+/// How long before its end people are told that a token of this kind can't be renewed: when half of the time is gone that the schedule leaves
+/// for trouble. What passes before that is nobody's business; what lasts so long may well outlive the token.
+pub fn told_before_end(kind: &TokenKind) -> Duration {
+    kind.access_validity.map_or(HOUR, shortest_lead) / 2
 }
 
 /// From when on a network renews a token of the self-renewing family. One that ends soon is old enough, whenever it came here.

@@ -15,10 +15,10 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, NetworkId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
-use crate::domain::notice::Fact;
+use crate::domain::notice::{Fact, of_change};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::probe::SETTLED_AFTER;
-use crate::domain::token::{Finding, Reason, Token};
+use crate::domain::token::{Finding, Reason, Token, TokenState};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 use crate::service::tokens::{ATTEMPTS, TokenError};
 use crate::service::{Broker, Caller, Forbidden, tell};
@@ -362,7 +362,9 @@ impl Broker {
             audit.team = Some(stored.token.team.clone());
             // An incident speaks for all its tokens.
             let own = !self.engine.is_in_incident(&stored.token.network, token);
-            let events = tell::of_state(&stored.token, &after, self.now()).filter(|_| own);
+            let lives = stored.token.state != TokenState::Live && after.state == TokenState::Live;
+            let recovery = if lives { self.recovery(&after).await? } else { None };
+            let events = of_change(stored.token.state, &after, self.now()).filter(|_| own).or(recovery);
             let change = TokenChange {
                 expected_version: version,
                 expected_state: stored.token.state,

@@ -5,24 +5,21 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, EventId, TeamId, TokenId};
-use crate::domain::notice::{Event, Fact, of_change};
-use crate::domain::token::{Token, TokenState};
+use crate::domain::notice::{Event, Fact, of_recovery};
+use crate::domain::token::Token;
+use crate::service::Broker;
+use crate::store::StoreError;
 
 /// An event; `key` names the fact, so that it is told once.
 pub(super) fn event(at: Timestamp, team: Option<TeamId>, fact: Fact, key: String) -> Event {
     Event { id: EventId::generate(), at, team, fact, dedup_key: key }
 }
 
-/// What is told when a token's state changes: that it does not work any more, or that it works again by new secrets.
-pub(super) fn of_state(before: &Token, after: &Token, at: Timestamp) -> Option<Event> {
-    let Token { id, team, network, version, .. } = after;
-    let (token, network) = (*id, network.clone());
-    match (before.state, after.state) {
-        (TokenState::Invalid { .. } | TokenState::Suspect { .. }, TokenState::Live) if before.version < *version => {
-            let key = format!("{id}/renewed/{version}");
-            Some(event(at, Some(team.clone()), Fact::TokenRenewed { network, token }, key))
-        }
-        _ => of_change(before.state, after, at),
+impl Broker {
+    /// That a token works again by a change that makes it what it is `after`, if people were told that it does not, or soon will not.
+    pub(super) async fn recovery(&self, after: &Token) -> Result<Option<Event>, StoreError> {
+        let told = self.store.troubles_told(after.id).await?;
+        Ok(of_recovery(&told, after, self.now()))
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{EventId, TeamId};
+use crate::base::ids::{EventId, TeamId, TokenId};
 use crate::domain::notice::Event;
 use crate::store::StoreError;
 use crate::store::database::Database;
@@ -18,6 +18,8 @@ pub trait EventStore: Send + Sync {
     async fn untold_events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
     /// At most `limit` events of a team from before `before` (`None`: the newest), the newest first.
     async fn list_events(&self, team: &TeamId, before: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
+    /// The events that told of trouble of a token's present secrets (that they end, ended or do not work), the oldest first.
+    async fn troubles_told(&self, token: TokenId) -> Result<Vec<Event>, StoreError>;
     /// Deletes at most `limit` events that happened before `before` and were told; how many.
     async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -32,6 +34,10 @@ const UNTOLD: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE t
     ORDER BY id LIMIT $2";
 const OF_TEAM: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE team = $1 AND id < $2
     ORDER BY id DESC LIMIT $3";
+const TROUBLES: &str =
+    "SELECT event.id, at_us, event.team, fact, dedup_key FROM event JOIN token ON token.id = event.token
+    WHERE event.token = $1 AND at_us > secrets_since_us
+        AND event.kind IN ('token_expiring', 'token_expired', 'token_invalid') ORDER BY at_us";
 const PRUNE: &str = "DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL LIMIT $2)";
 
@@ -54,6 +60,13 @@ impl<D: Database> EventStore for D {
         let values = values![team, before.unwrap_or(EventId::from_u128(u128::MAX)), limit];
         self.read(move |tx| Box::pin(async move { tx.rows(OF_TEAM, values).await?.into_iter().map(event).collect() }))
             .await
+    }
+
+    async fn troubles_told(&self, token: TokenId) -> Result<Vec<Event>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(TROUBLES, values![token]).await?.into_iter().map(event).collect() })
+        })
+        .await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

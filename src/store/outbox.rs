@@ -5,6 +5,8 @@
 //! attempt of its oldest due message, so a sender that dies gives both back by doing nothing. What a sender says of a message counts only while the
 //! attempt is its own. A message that is to be tried again holds up its lane, and no other.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
@@ -16,6 +18,9 @@ use crate::store::sql::{Row, Value, first, values};
 use crate::store::{StoreError, Trail};
 
 mod tell;
+
+/// Events come into messages that were made at most so long before them: a message waits for a quiet night, or for a receiver that fails.
+const GATHERED_WITHIN: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// A message to the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +187,8 @@ pub trait OutboxStore: Send + Sync {
         from: Timestamp,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError>;
+    /// Whether a message about an event was sent to a destination before `before`; `None`: there is none, so it does not hear of such events.
+    async fn was_told(&self, destination: &str, event: &Event, before: Timestamp) -> Result<Option<bool>, StoreError>;
     /// Deletes a dead message.
     async fn purge(&self, message: OutboxId, trail: Trail) -> Result<(), StoreError>;
     /// Deletes at most `limit` messages that were sent or dropped before `before`; how many.
@@ -230,6 +237,8 @@ const TO: &str = concat!(
     columns!(),
     " FROM outbox WHERE destination = $1 AND made_at_us >= $2 ORDER BY made_at_us LIMIT $3"
 );
+const WAS_TOLD: &str = "SELECT MAX(CASE WHEN state = 'sent' AND ended_at_us < $4 THEN 1 ELSE 0 END) FROM outbox
+    WHERE destination = $1 AND made_at_us >= $2 AND events LIKE $3";
 const REPLAY: &str = "UPDATE outbox SET state = 'pending', due_at_us = $2, attempts = 0, first_tried_at_us = NULL,
     ended_at_us = NULL WHERE id = $1 AND state = 'dead' RETURNING destination";
 const PURGE: &str = "DELETE FROM outbox WHERE id = $1 AND state = 'dead'";
@@ -322,6 +331,17 @@ impl<D: Database> OutboxStore for D {
                     }
                 }
                 Ok(found)
+            })
+        })
+        .await
+    }
+
+    async fn was_told(&self, destination: &str, event: &Event, before: Timestamp) -> Result<Option<bool>, StoreError> {
+        let values = values![destination, event.at - GATHERED_WITHIN, format!("%{}%", event.id), before];
+        self.read(move |tx| {
+            Box::pin(async move {
+                let told = first(tx, WAS_TOLD, values).await?.map(|mut row| row.maybe_int()).transpose()?;
+                Ok(told.flatten().map(|told| told == 1))
             })
         })
         .await

@@ -48,6 +48,8 @@ pub struct PutRenewal {
     pub version: u32,
     /// Its schedule.
     pub renewal: StoredRenewal,
+    /// When the token is looked at at the latest, if people may have to hear of its end.
+    pub look_at: Option<Timestamp>,
 }
 
 /// What is kept of renewals.
@@ -80,7 +82,8 @@ const NEXT_RENEWALS: &str = "SELECT id, renew_at_us FROM token
 const HASTEN_RENEWAL: &str = "UPDATE token SET renew_at_us = $3 WHERE id = $1 AND version = $2 AND renew_at_us > $4";
 const BEGIN_RENEWAL: &str = "UPDATE token SET renew_at_us = $3, renewal_begun_at_us = COALESCE(renewal_begun_at_us, $4)
     WHERE id = $1 AND version = $2 AND COALESCE(renew_at_us, -1) = COALESCE($5, -1)";
-const PUT_RENEWAL: &str = "UPDATE token SET renew_at_us = $3, renewal_begun_at_us = $4, renewal_failures = $5
+const PUT_RENEWAL: &str = "UPDATE token SET renew_at_us = $3, renewal_begun_at_us = $4, renewal_failures = $5,
+        look_at_us = CASE WHEN look_at_us > $6 THEN $6 ELSE look_at_us END
     WHERE id = $1 AND version = $2";
 
 #[async_trait]
@@ -119,8 +122,8 @@ impl<D: Database> RenewalStore for D {
     }
 
     async fn put_renewal(&self, put: PutRenewal) -> Result<bool, StoreError> {
-        let PutRenewal { token, version, renewal: StoredRenewal { due_at, begun_at, failures } } = put;
-        let values = values![token, version, due_at, begun_at, failures];
+        let PutRenewal { token, version, renewal: StoredRenewal { due_at, begun_at, failures }, look_at } = put;
+        let values = values![token, version, due_at, begun_at, failures, look_at];
         self.write(move |tx| Box::pin(async move { Ok(tx.execute(PUT_RENEWAL, values).await? > 0) })).await
     }
 }

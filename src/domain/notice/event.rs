@@ -25,7 +25,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// A clock that no renewal turns back ends within some days.
+    /// A clock ends within some days, and no renewal turns it back, or none goes well.
     TokenExpiring {
         /// Its network.
         network: NetworkId,
@@ -65,12 +65,15 @@ pub enum Fact {
         /// Until when; `None`: not known.
         by: Option<Timestamp>,
     },
-    /// A token that was in trouble was renewed and works.
+    /// A token of whose trouble people were told works again.
     TokenRenewed {
         /// Its network.
         network: NetworkId,
         /// The token.
         token: TokenId,
+        /// The events that told of the trouble. Whoever heard of none of them does not hear of its end.
+        #[serde(default)]
+        troubles: Vec<EventId>,
     },
     /// A person connected an account.
     TokenConnected {
@@ -167,6 +170,8 @@ pub enum Fact {
 pub enum Clock {
     /// Of the access token, where nothing renews it.
     Access,
+    /// Of the access token, where renewals should turn it back, and fail.
+    Unrenewed,
     /// Of the refresh token, or of the grant as a whole.
     Refresh,
     /// Of the access to the person's data.

@@ -1,14 +1,15 @@
 //! Ends that are told ahead: 7, 3 and 1 days before, and when it came.
 //!
 //! Only what no renewal turns back is told ahead. Of a token that is renewed by itself that is its refresh token's end and the end of the access to
-//! data; the access token's own end counts only where its renewals fail, or are overdue.
+//! data; the access token's own end counts only where its renewals fail, or are overdue. In its last day that is told when the end is near, whatever
+//! the thresholds: most of these tokens live no longer than a day, and most failures pass.
 
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::EventId;
 use crate::domain::notice::{Clock, Event, Fact};
-use crate::domain::token::{Token, TokenState};
+use crate::domain::token::{Clocks, Token, TokenState, is_same_end};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How many days ahead an end is told, the farthest first.
@@ -59,6 +60,34 @@ fn ends(token: &Token, access: Option<Timestamp>) -> impl Iterator<Item = (Clock
         .chain(of(Clock::DataAccess, token.clocks.data_access_expires_at))
 }
 
+/// How it stands with a token that is renewed by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewing {
+    /// Renewals that failed in a row by now.
+    pub failures: u32,
+    /// When the next one is due.
+    pub due_at: Option<Timestamp>,
+    /// How long before its end people are told of failures.
+    pub told_before: Duration,
+}
+
+impl Renewing {
+    /// Whether renewals fail, and not only by chance.
+    fn fail(self, end: Timestamp, now: Timestamp) -> bool {
+        is_trouble(self.failures) || self.due_at.is_some_and(|due| due + GRACE <= now) || end + GRACE <= now
+    }
+
+    /// Whether an access token's end counts, though renewals should turn it back.
+    fn lets_end(self, end: Timestamp, now: Timestamp) -> bool {
+        self.fail(end, now) && (end > now + DAY || end <= now + self.told_before)
+    }
+}
+
+/// Whether so many failures in a row are trouble: then the token is looked at.
+pub fn is_trouble(failures: u32) -> bool {
+    failures >= TROUBLE
+}
+
 /// What is to be told of a token's end now, and when to look again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
@@ -69,24 +98,25 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// Looks at a token. `renews`: it is renewed by itself, with that many `failures` in a row by now, and next at `due_at`.
-    pub fn of(token: &Token, renews: bool, failures: u32, due_at: Option<Timestamp>, now: Timestamp) -> Expiry {
+    /// Looks at a token. `renewing`: how it stands with its renewals; `None`: nothing renews it.
+    pub fn of(token: &Token, renewing: Option<Renewing>, now: Timestamp) -> Expiry {
         if matches!(token.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
             return Expiry { event: None, next: None };
         }
         let access = token.clocks.access_expires_at;
-        let overdue = due_at.is_some_and(|due| due + GRACE <= now);
-        let in_trouble = failures >= TROUBLE || overdue;
-        let counts = access.filter(|_| !renews || in_trouble);
+        let counts = access.filter(|end| renewing.is_none_or(|renewing| renewing.lets_end(*end, now)));
         let nearest = ends(token, counts).min_by_key(|(_, end)| *end);
-        let event = nearest.and_then(|(clock, end)| {
-            let told_at = if clock == Clock::Access && renews { end + GRACE } else { end };
-            Self::fact(token, clock, end, told_at, now)
+        let event = nearest.and_then(|(clock, end)| match renewing {
+            Some(_) if clock == Clock::Access => Self::fact(token, Clock::Unrenewed, end, end + GRACE, now),
+            _ => Self::fact(token, clock, end, end, now),
         });
         let later = |end: Timestamp| moments(end).find(|moment| *moment > now);
-        let next = ends(token, access).filter_map(|(_, end)| later(end)).min();
-        let grace = access.filter(|_| renews).map(|end| end + GRACE).filter(|moment| *moment > now);
-        Expiry { event, next: next.into_iter().chain(grace).min() }
+        let next = ends(token, access).filter_map(|(_, end)| later(end));
+        let of_renewals = access.zip(renewing).into_iter().flat_map(|(end, renewing)| {
+            let near = renewing.fail(end, now).then(|| end - renewing.told_before);
+            near.into_iter().chain([end + GRACE]).filter(|moment| *moment > now)
+        });
+        Expiry { event, next: next.chain(of_renewals).min() }
     }
 
     fn fact(token: &Token, clock: Clock, end: Timestamp, told_at: Timestamp, now: Timestamp) -> Option<Event> {
@@ -100,9 +130,15 @@ impl Expiry {
                 format!("expiring/{within_days}d"),
             )
         };
-        let dedup_key = format!("{id}/{name}/{}", end.micros());
+        let dedup_key = format!("{id}/{name}/{}", name_of_end(&token.clocks, end));
         Some(Event { id: EventId::generate(), at: now, team: Some(token.team.clone()), fact, dedup_key })
     }
+}
+
+/// By what an end is known again. Where a grant's end is the access token's, too, it is known by the grant's, which each renewal leaves as it is.
+pub(super) fn name_of_end(clocks: &Clocks, end: Timestamp) -> i64 {
+    let named = [clocks.refresh_expires_at, clocks.data_access_expires_at].into_iter().flatten();
+    named.into_iter().find(|other| is_same_end(*other, end)).unwrap_or(end).micros()
 }
 
 /// The smallest threshold that an end has passed; `None`: it is farther away than all, or it came.
@@ -125,13 +161,20 @@ mod tests {
         NOW + DAY * days
     }
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Renewals of a token that lives for months, or for two hours.
+    fn renewing(failures: u32, told_before: Duration) -> Option<Renewing> {
+        Some(Renewing { failures, due_at: None, told_before })
+    }
+
     /// Every fact of a token's end, in days from now, as a reconciler finds them that looks when it was told to.
-    fn told(token: &Token, renews: bool, failures: u32) -> Vec<(u64, String)> {
+    fn told(token: &Token, renewing: Option<Renewing>) -> Vec<(u64, String)> {
         let looks = next_looks(token, NOW);
-        let mut next = if renews { looks.renewing } else { looks.fixed };
+        let mut next = if renewing.is_some() { looks.renewing } else { looks.fixed };
         let mut told = Vec::new();
         while let Some(now) = next {
-            let found = Expiry::of(token, renews, failures, None, now);
+            let found = Expiry::of(token, renewing, now);
             let name = |event: Event| event.dedup_key.split('/').skip(1).take(2).collect::<Vec<_>>().join("/");
             told.extend(found.event.map(|event| (now.since(NOW).as_secs() / 86_400, name(event))));
             assert!(found.next.is_none_or(|later| later > now));
@@ -144,7 +187,7 @@ mod tests {
     #[test]
     fn an_end_is_told_7_3_and_1_days_ahead_and_when_it_came() {
         let access = ending(Clocks { access_expires_at: Some(days(60)), ..Clocks::default() });
-        let names: Vec<_> = told(&access, false, 0);
+        let names: Vec<_> = told(&access, None);
         let days: Vec<u64> = names.iter().map(|(day, _)| *day).collect();
         assert_eq!(days, [53, 57, 59, 60]);
         assert!(names[0].1.starts_with("expiring/7d") && names[3].1.starts_with("expired"), "{names:?}");
@@ -153,7 +196,7 @@ mod tests {
     #[test]
     fn what_ends_soon_is_told_at_once_and_only_the_most_urgent() {
         let soon = ending(Clocks { access_expires_at: Some(days(2)), ..Clocks::default() });
-        let told = told(&soon, false, 0);
+        let told = told(&soon, None);
         assert_eq!(told.iter().map(|(day, _)| *day).collect::<Vec<_>>(), [0, 1, 2]);
         assert!(told[0].1.starts_with("expiring/3d"), "{told:?}");
     }
@@ -161,33 +204,61 @@ mod tests {
     #[test]
     fn a_clock_that_renewals_turn_back_is_told_only_when_they_fail() {
         let access = ending(Clocks { access_expires_at: Some(days(60)), ..Clocks::default() });
-        assert_eq!(told(&access, true, 0), []);
-        let failing = told(&access, true, TROUBLE);
-        assert_eq!(failing.iter().map(|(day, _)| *day).collect::<Vec<_>>(), [53, 57, 59, 60]);
-        let overdue = Expiry::of(&access, true, 0, Some(NOW), days(54)).event;
-        assert_eq!(overdue.map(|event| event.fact.kind().as_str()), Some("token_expiring"));
+        let of = |failures| told(&access, renewing(failures, DAY * 10)).into_iter().map(|(day, _)| day);
+        assert_eq!(of(TROUBLE).collect::<Vec<_>>(), [53, 57, 59, 60]);
+        assert_eq!(of(TROUBLE - 1).collect::<Vec<_>>(), [60], "that it is over is told however it came");
+        let overdue = Renewing { failures: 0, due_at: Some(NOW), told_before: DAY * 10 };
+        let told = Expiry::of(&access, Some(overdue), days(54)).event.unwrap();
+        assert!(matches!(told.fact, Fact::TokenExpiring { clock: Clock::Unrenewed, within_days: 7, .. }));
+    }
+
+    #[test]
+    fn failures_in_a_short_life_are_told_when_the_end_is_near() {
+        let end = NOW + HOUR * 2;
+        let short = ending(Clocks { access_expires_at: Some(end), ..Clocks::default() });
+        let near = HOUR / 3;
+        let found = Expiry::of(&short, renewing(TROUBLE, near), NOW + HOUR);
+        assert_eq!((found.event, found.next), (None, Some(end - near)), "it may pass");
+        let found = Expiry::of(&short, renewing(TROUBLE, near), end - near);
+        assert!(
+            matches!(found.event.unwrap().fact, Fact::TokenExpiring { clock: Clock::Unrenewed, ends_at, .. } if ends_at == end)
+        );
+        assert_eq!(found.next, Some(end));
+        assert_eq!(Expiry::of(&short, renewing(TROUBLE, near), end), Expiry { event: None, next: Some(end + GRACE) });
+        assert_eq!(Expiry::of(&short, renewing(TROUBLE - 1, near), end - near).event, None);
+    }
+
+    #[test]
+    fn an_end_that_is_the_grants_too_is_known_by_it() {
+        let clocks = |later: u64| Clocks {
+            access_expires_at: Some(days(1) + Duration::from_secs(later)),
+            refresh_expires_at: Some(days(1)),
+            ..Clocks::default()
+        };
+        let key = |later| Expiry::of(&ending(clocks(later)), None, days(2)).event.unwrap().dedup_key;
+        assert_eq!(key(0), key(90));
     }
 
     #[test]
     fn a_short_life_that_is_renewed_is_never_looked_at_before_its_end() {
-        let hour = NOW + Duration::from_secs(3600);
+        let hour = NOW + HOUR;
         let short = ending(Clocks { access_expires_at: Some(hour), ..Clocks::default() });
         assert_eq!(next_looks(&short, NOW).renewing, Some(hour + GRACE));
         let long =
             ending(Clocks { access_expires_at: Some(hour), refresh_expires_at: Some(days(365)), ..Clocks::default() });
         assert_eq!(next_looks(&long, NOW).renewing, Some(hour + GRACE));
-        let found = Expiry::of(&long, true, 0, None, hour);
+        let found = Expiry::of(&long, renewing(0, HOUR / 6), hour);
         assert_eq!((found.event, found.next), (None, Some(hour + GRACE)));
     }
 
     #[test]
     fn the_refresh_tokens_end_and_that_of_the_data_are_nobodys_to_renew() {
         let clocks =
-            Clocks { access_expires_at: Some(days(1)), refresh_expires_at: Some(days(365)), ..Clocks::default() };
-        let renewed = told(&ending(clocks), true, 0);
+            Clocks { access_expires_at: Some(days(366)), refresh_expires_at: Some(days(365)), ..Clocks::default() };
+        let renewed = told(&ending(clocks), renewing(0, DAY));
         assert_eq!(renewed.iter().map(|(day, _)| *day).collect::<Vec<_>>(), [358, 362, 364, 365]);
         let clocks = Clocks { data_access_expires_at: Some(days(90)), ..Clocks::default() };
-        let found = Expiry::of(&ending(clocks), true, 0, None, days(84)).event.unwrap();
+        let found = Expiry::of(&ending(clocks), renewing(0, DAY), days(84)).event.unwrap();
         assert!(matches!(found.fact, Fact::TokenExpiring { clock: Clock::DataAccess, within_days: 7, .. }));
     }
 
@@ -195,7 +266,7 @@ mod tests {
     fn nothing_is_told_of_the_end_of_what_ended_before() {
         let clocks = Clocks { access_expires_at: Some(days(1)), ..Clocks::default() };
         let dead = Token { clocks, ..token(TokenState::Invalid { reason: Reason::PasswordChanged, since: NOW }) };
-        assert_eq!(Expiry::of(&dead, false, 0, None, NOW), Expiry { event: None, next: None });
+        assert_eq!(Expiry::of(&dead, None, NOW), Expiry { event: None, next: None });
         assert_eq!(next_looks(&dead, NOW), LookAt { renewing: None, fixed: None });
         let endless = ending(Clocks::default());
         assert_eq!(next_looks(&endless, NOW), LookAt { renewing: None, fixed: None });

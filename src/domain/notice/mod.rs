@@ -3,7 +3,7 @@
 //! An [`Event`] is a fact that happened, kept with the change that made it true. Who hears of it, where, and whether it still holds by
 //! then is decided later, so that nobody is told of what is over:
 //!
-//! * [`of_change`] and [`Expiry`] find the facts in what becomes of tokens.
+//! * [`of_change`], [`of_recovery`] and [`Expiry`] find the facts in what becomes of tokens.
 //! * [`gather`] bounds the messages to one destination, whatever happens.
 //! * [`still_holds`] looks at a fact once more when it is about to be told.
 //! * [`Words`] say it; [`Page`], [`Plain`] and the others write it in the form of a channel.
@@ -25,13 +25,13 @@ mod words;
 pub use chat::{slack, summary, teams};
 pub use destination::{Destination, DestinationKind, MOST_DESTINATIONS};
 pub use event::{Clock, Event, Fact, Kind, RetentionStage, Turn};
-pub use expiry::{Expiry, LookAt, next_looks};
+pub use expiry::{Expiry, LookAt, Renewing, is_trouble, next_looks};
 pub use gather::{Budget, Gathered, OpenMessage, gather};
 pub use neutral::neutral;
 pub use page::{html, plain};
 pub use push::{MOST_SUBSCRIPTIONS, PushSubscription, push_body};
 pub use settings::{Channel, Choice, MOST_CHOICES, NoticeSettings, QuietHours, SettingsError, Stands};
-pub use state::{SETTLES_WITHIN, of_change, tell_from};
+pub use state::{SETTLES_WITHIN, of_change, of_recovery, tell_from};
 pub use truth::{Known, Untrue, still_holds};
 pub use webhook::{LISTED, digest_body, event_body};
 pub use words::{Link, Told, Words};
@@ -99,7 +99,7 @@ pub(crate) mod tests {
             Fact::TokenExpired { network: of(&network), token },
             Fact::TokenInvalid { network: of(&network), token, reason: Reason::PasswordChanged },
             Fact::NeedsReconnecting { network: of(&network), token, why: "A new scope.".to_owned(), by: Some(NOW) },
-            Fact::TokenRenewed { network: of(&network), token },
+            Fact::TokenRenewed { network: of(&network), token, troubles: Vec::new() },
             Fact::TokenConnected { network: of(&network), token, healed: true },
             Fact::OutOfBandSpending { network: of(&network), token, class: class.clone(), credits: 12 },
             Fact::RetentionClock { network: of(&network), token, stage: RetentionStage::OneDay, deadline: NOW },

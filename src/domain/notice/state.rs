@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::EventId;
-use crate::domain::notice::{Event, Fact};
+use crate::domain::notice::expiry::name_of_end;
+use crate::domain::notice::{Clock, Event, Fact, Known, Untrue, still_holds};
 use crate::domain::token::{Reason, Token, TokenState};
 
 /// What a renewal may heal is told only after this time, in which it mostly has been tried.
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 
-/// What people may want to hear of a change from a state to the token as it is then. Nothing of what they did themselves.
+/// What people may want to hear of a change from a state to the token as it is then. Nothing of what they did themselves, and nothing of what is
+/// well again, which is up to what they were told ([`of_recovery`]).
 pub fn of_change(before: TokenState, after: &Token, at: Timestamp) -> Option<Event> {
     let (network, token) = (after.network.clone(), after.id);
     let (fact, key) = match (before, after.state) {
@@ -20,25 +22,35 @@ pub fn of_change(before: TokenState, after: &Token, at: Timestamp) -> Option<Eve
                 [after.clocks.access_expires_at, after.clocks.refresh_expires_at, after.clocks.data_access_expires_at];
             // The end that a look at the clocks tells of, so that both are one fact.
             let end = ends.into_iter().flatten().filter(|end| *end <= at).min().unwrap_or(since);
-            (Fact::TokenExpired { network, token }, format!("{token}/expired/{}", end.micros()))
+            (Fact::TokenExpired { network, token }, format!("{token}/expired/{}", name_of_end(&after.clocks, end)))
         }
         (_, TokenState::Invalid { reason, since }) => {
             let key = format!("{token}/invalid/{}/{}", reason.as_str(), since.micros());
             (Fact::TokenInvalid { network, token, reason }, key)
-        }
-        // Shorter trouble was told to nobody.
-        (TokenState::Invalid { since, .. }, TokenState::Live) if since + SETTLES_WITHIN <= at => {
-            (Fact::TokenRenewed { network, token }, format!("{token}/renewed/{}", since.micros()))
         }
         _ => return None,
     };
     Some(Event { id: EventId::generate(), at, team: Some(after.team.clone()), fact, dedup_key: key })
 }
 
+/// That trouble is over that people were told of. `told`: the events that told of the trouble of a token's present secrets, before the change that
+/// made it what it is `after`. `None`: nothing of that is over, or nobody was told of it yet.
+pub fn of_recovery(told: &[Event], after: &Token, at: Timestamp) -> Option<Event> {
+    let known = Known { token: Some(after), ..Known::default() };
+    let is_over = |event: &&Event| tell_from(event) <= at && still_holds(event, known, at) == Err(Untrue::Healed);
+    let troubles: Vec<EventId> = told.iter().filter(is_over).map(|event| event.id).collect();
+    let last = troubles.last()?;
+    let dedup_key = format!("{}/renewed/{last}", after.id);
+    let fact = Fact::TokenRenewed { network: after.network.clone(), token: after.id, troubles };
+    Some(Event { id: EventId::generate(), at, team: Some(after.team.clone()), fact, dedup_key })
+}
+
 /// From when on a fact is told.
 pub fn tell_from(event: &Event) -> Timestamp {
     match event.fact {
-        Fact::TokenExpired { .. } | Fact::TokenInvalid { reason: Reason::NotAccepted, .. } => event.at + SETTLES_WITHIN,
+        Fact::TokenExpired { .. }
+        | Fact::TokenExpiring { clock: Clock::Unrenewed, .. }
+        | Fact::TokenInvalid { reason: Reason::NotAccepted, .. } => event.at + SETTLES_WITHIN,
         _ => event.at,
     }
 }
@@ -51,7 +63,7 @@ mod tests {
     use crate::domain::token::Clocks;
 
     #[test]
-    fn the_end_and_the_return_of_a_token_are_facts() {
+    fn the_end_of_a_token_is_a_fact() {
         let invalid = |reason| TokenState::Invalid { reason, since: NOW };
         let of = |before, after| {
             of_change(before, &token(after), NOW + SETTLES_WITHIN).map(|event| event.fact.kind().as_str())
@@ -61,7 +73,7 @@ mod tests {
             (TokenState::Paused { since: NOW }, invalid(Reason::Expired), Some("token_expired")),
             (TokenState::Suspect { since: NOW }, invalid(Reason::NotAccepted), Some("token_invalid")),
             (invalid(Reason::Expired), invalid(Reason::PasswordChanged), None),
-            (invalid(Reason::Expired), TokenState::Live, Some("token_renewed")),
+            (invalid(Reason::Expired), TokenState::Live, None),
             (TokenState::Suspect { since: NOW }, TokenState::Live, None),
             (TokenState::Live, TokenState::Paused { since: NOW }, None),
             (TokenState::Live, TokenState::Revoked { since: NOW }, None),
@@ -74,9 +86,33 @@ mod tests {
     #[test]
     fn what_was_healed_before_it_was_told_is_no_news() {
         let expired = TokenState::Invalid { reason: Reason::Expired, since: NOW };
-        assert_eq!(of_change(expired, &token(TokenState::Live), NOW + Duration::from_secs(119)), None);
-        let told = of_change(TokenState::Live, &token(expired), NOW).unwrap();
-        assert_eq!(tell_from(&told), NOW + SETTLES_WITHIN);
+        let told = [of_change(TokenState::Live, &token(expired), NOW).unwrap()];
+        assert_eq!(tell_from(&told[0]), NOW + SETTLES_WITHIN);
+        let live = token(TokenState::Live);
+        assert_eq!(of_recovery(&told, &live, NOW + Duration::from_secs(119)), None);
+        assert_eq!(of_recovery(&[], &live, NOW + SETTLES_WITHIN), None);
+        let over = of_recovery(&told, &live, NOW + SETTLES_WITHIN).unwrap();
+        assert!(matches!(over.fact, Fact::TokenRenewed { troubles, .. } if troubles == [told[0].id]));
+        assert_eq!(of_recovery(&told, &token(expired), NOW + SETTLES_WITHIN), None, "it is not over");
+    }
+
+    #[test]
+    fn an_end_that_a_renewal_did_not_move_is_not_over() {
+        let clocks = Clocks {
+            access_expires_at: Some(NOW + SETTLES_WITHIN * 9),
+            refresh_expires_at: Some(NOW + SETTLES_WITHIN * 99),
+            ..Clocks::default()
+        };
+        let live = Token { clocks, ..token(TokenState::Live) };
+        let of_grant =
+            Expiry::of(&Token { clocks: Clocks { access_expires_at: None, ..clocks }, ..live.clone() }, None, NOW);
+        let of_access = Expiry::of(&live, None, NOW);
+        let told = [of_grant.event.unwrap(), of_access.event.unwrap()];
+        let at = NOW + SETTLES_WITHIN;
+        let renewed = Clocks { access_expires_at: Some(NOW + SETTLES_WITHIN * 90), ..clocks };
+        assert_eq!(of_recovery(&told, &live, at), None);
+        let over = of_recovery(&told, &Token { clocks: renewed, ..live }, at).unwrap();
+        assert!(matches!(over.fact, Fact::TokenRenewed { troubles, .. } if troubles == [told[1].id]));
     }
 
     #[test]
@@ -87,7 +123,7 @@ mod tests {
             ..Clocks::default()
         };
         let live = Token { clocks, ..token(TokenState::Live) };
-        let by_clock = Expiry::of(&live, false, 0, None, NOW).event.unwrap();
+        let by_clock = Expiry::of(&live, None, NOW).event.unwrap();
         let expired = TokenState::Invalid { reason: Reason::Expired, since: NOW + SETTLES_WITHIN };
         let by_report = of_change(live.state, &Token { state: expired, ..live.clone() }, NOW + SETTLES_WITHIN).unwrap();
         assert_eq!(by_clock.dedup_key, by_report.dedup_key);

@@ -18,6 +18,8 @@ pub struct Known<'k> {
     pub incident: bool,
     /// Whether the incident that it concerns is open.
     pub open: bool,
+    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    pub unheard: bool,
 }
 
 /// Why a fact is not told.
@@ -38,6 +40,9 @@ pub enum Untrue {
     /// What was wrong is over.
     #[error("it is over")]
     Over,
+    /// The trouble was over before the receiver heard of it.
+    #[error("the trouble that it ends was not told")]
+    Unheard,
     /// An incident is told of in its place.
     #[error("it is part of an incident")]
     Covered,
@@ -56,6 +61,7 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
         Fact::IncidentOpened { .. } => holds(known.open, Untrue::Over),
         Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } | Fact::IncidentClosed { .. } => Ok(()),
+        Fact::TokenRenewed { .. } if known.unheard => Err(Untrue::Unheard),
         Fact::TokenConnected { .. } | Fact::TokenRenewed { .. } => of_living(known),
         Fact::OutOfBandSpending { .. } => known.token.map(|_| ()).ok_or(Untrue::Gone),
         Fact::TokenExpiring { .. }
@@ -111,7 +117,7 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
 
 fn end_of(token: &Token, clock: Clock) -> Option<Timestamp> {
     match clock {
-        Clock::Access => token.clocks.access_expires_at,
+        Clock::Access | Clock::Unrenewed => token.clocks.access_expires_at,
         Clock::Refresh => token.clocks.refresh_expires_at,
         Clock::DataAccess => token.clocks.data_access_expires_at,
     }
@@ -189,7 +195,9 @@ mod tests {
         assert_eq!(of(expired.clone(), Some(&live), NOW), Err(Untrue::Healed));
         let over = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
         assert_eq!(of(expired, Some(&over), NOW), Ok(()));
-        let renewed = Fact::TokenRenewed { network: "x".parse().unwrap(), token: id };
+        let renewed = Fact::TokenRenewed { network: "x".parse().unwrap(), token: id, troubles: Vec::new() };
+        let unheard = Known { token: Some(&live), unheard: true, ..Known::default() };
+        assert_eq!(still_holds(&event(renewed.clone()), unheard, NOW), Err(Untrue::Unheard));
         assert_eq!(of(renewed.clone(), Some(&live), NOW), Ok(()));
         assert_eq!(of(renewed, Some(&dead), NOW), Err(Untrue::Ended));
         let again = Fact::NeedsReconnecting { network: "x".parse().unwrap(), token: id, why: String::new(), by: None };

@@ -140,6 +140,14 @@ fn an_end_that_is_told_again_stays_as_it_was() {
 }
 
 #[test]
+fn people_hear_of_failing_renewals_when_half_of_the_time_for_them_is_gone() {
+    let cases = [("x", 20 * MINUTE), ("youtube", 10 * MINUTE), ("bluesky", 5 * MINUTE), ("tiktok", 4 * HOUR)];
+    for (network, before) in cases {
+        assert_eq!(told_before_end(&kind(network, "user")), before, "{network}");
+    }
+}
+
+#[test]
 fn a_reply_brings_back_to_life_but_undoes_no_decision() {
     let x = kind("x", "user");
     let after = |state| renewed(&x, &Token { state, ..token(None, None) }, &reply(None, None, None), NOW).state;

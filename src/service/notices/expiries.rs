@@ -1,6 +1,7 @@
 //! Ends of tokens that are told ahead: a reconciler that looks at the tokens that are due for it.
 
-use crate::domain::notice::Expiry;
+use crate::domain::notice::{Expiry, Renewing};
+use crate::domain::renewal::told_before_end;
 use crate::service::Broker;
 use crate::store::{PutLook, StoreError, StoredToken};
 
@@ -32,8 +33,15 @@ impl Broker {
 
     /// What is to be told of a token's end now.
     pub(super) fn expiry_of(&self, stored: &StoredToken) -> Expiry {
-        let renewal = stored.renewal;
+        let (token, renewal) = (&stored.token, stored.renewal);
+        let network = self.catalogue.network(token.network.as_str());
+        let kind = network.and_then(|network| network.kind(token.kind.as_str()));
         let renews = renewal.due_at.is_some() && self.config.renewals.enabled;
-        Expiry::of(&stored.token, renews, renewal.failures, renewal.due_at, self.now())
+        let renewing = kind.filter(|_| renews).map(|kind| Renewing {
+            failures: renewal.failures,
+            due_at: renewal.due_at,
+            told_before: told_before_end(kind),
+        });
+        Expiry::of(token, renewing, self.now())
     }
 }

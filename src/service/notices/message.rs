@@ -24,6 +24,8 @@ pub(super) struct Holding {
     open: bool,
     /// Whether an incident is told of in its place.
     covered: bool,
+    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    unheard: bool,
 }
 
 /// What is sent.
@@ -88,7 +90,8 @@ impl Broker {
     pub(super) async fn holding(&self, message: &OutboxRow) -> Result<Held, StoreError> {
         let (mut holding, mut why) = (Vec::new(), Vec::new());
         for event in self.store.find_events(&message.events).await? {
-            let held = self.known(event).await?;
+            let mut held = self.known(event).await?;
+            held.unheard = self.is_unheard(&message.destination, &held.event).await?;
             match self.holds(&held) {
                 Ok(()) => holding.push(held),
                 Err(untrue) => why.push(untrue.to_string()),
@@ -109,6 +112,7 @@ impl Broker {
             alert: held.alert.as_ref().filter(|alert| alert.cleared_at.is_none()).map(|alert| alert.level),
             incident: held.covered,
             open: held.open,
+            unheard: held.unheard,
         };
         still_holds(&held.event, known, self.now())
     }
@@ -132,7 +136,20 @@ impl Broker {
             Some(token) => self.store.is_covered(token.id).await?,
             None => false,
         };
-        Ok(Holding { event, token, alert, open, covered })
+        Ok(Holding { event, token, alert, open, covered, unheard: false })
+    }
+
+    /// Whether a destination would have heard of the trouble that is over by an event, and was not told of any of it in time.
+    async fn is_unheard(&self, destination: &str, event: &Event) -> Result<bool, StoreError> {
+        let Fact::TokenRenewed { troubles, .. } = &event.fact else { return Ok(false) };
+        let mut unheard = false;
+        for trouble in self.store.find_events(troubles).await? {
+            match self.store.was_told(destination, &trouble, event.at).await? {
+                Some(true) => return Ok(false),
+                told => unheard |= told.is_some(),
+            }
+        }
+        Ok(unheard)
     }
 
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {

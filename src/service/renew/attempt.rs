@@ -10,6 +10,7 @@ use crate::domain::evidence::{Blame, Evidence};
 use crate::domain::networks::{
     Answer, ErrorClass, Network, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
+use crate::domain::notice::{is_trouble, of_change};
 use crate::domain::renewal::{
     self, Failure, Verdict, after_failure, deferred_to, is_derived_anew, is_renewable, unless_shared,
 };
@@ -20,7 +21,7 @@ use crate::service::luck::luck;
 use crate::service::renew::derive::{Parent, with_consent};
 use crate::service::renew::{Order, Outcome, RenewError};
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
-use crate::service::{Broker, Caller, tell};
+use crate::service::{Broker, Caller};
 use crate::store::{
     BeginRenewal, PutRenewal, SealedSecrets, StoreError, StoredRenewal, StoredToken, TokenChange, TokenChangeError,
     Trail,
@@ -254,6 +255,7 @@ impl Broker {
             if let Ask::Derivation(parent) = &begun.ask {
                 token = with_consent(token, parent, begun.kind.data_access_validity);
             }
+            let recovery = self.recovery(&token).await?;
             let secrets = self.sealed_renewal(&stored, &token, reply)?;
             let access = secrets.access.clone();
             let made = self.view_token(token.clone());
@@ -267,7 +269,7 @@ impl Broker {
                     Order::Schedule | Order::Job(_) => Trail::from(audit),
                     Order::Hand(attempt) => attempt.trail(audit, &made),
                 }
-                .telling(tell::of_state(&stored.token, &token, self.now())),
+                .telling(recovery),
                 revocation: None,
                 alerts: Vec::new(),
             };
@@ -372,7 +374,7 @@ impl Broker {
         let mut audit = self.audit(&Caller::Broker, "token.state", name_of(&token.team, token.id), detail);
         audit.team = Some(token.team.clone());
         let own = !self.engine.is_in_incident(&token.network, token.id);
-        let events = tell::of_state(before, &token, now).filter(|_| own);
+        let events = of_change(before.state, &token, now).filter(|_| own);
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,
             expected_state: before.state,
@@ -399,12 +401,15 @@ impl Broker {
 
     /// A token is not asked for any more by the schedule, unless it has other secrets by now.
     async fn forget_schedule(&self, token: &Token) -> Result<(), StoreError> {
-        let put = PutRenewal { token: token.id, version: token.version, renewal: StoredRenewal::default() };
+        let renewal = StoredRenewal::default();
+        let put = PutRenewal { token: token.id, version: token.version, renewal, look_at: None };
         self.store.put_renewal(put).await.map(|_| ())
     }
 
     async fn put_schedule(&self, stored: &StoredToken, renewal: StoredRenewal) -> Result<(), StoreError> {
-        let put = PutRenewal { token: stored.token.id, version: stored.token.version, renewal };
+        // People may have to hear of trouble before the token ends.
+        let look_at = is_trouble(renewal.failures).then(|| self.now());
+        let put = PutRenewal { token: stored.token.id, version: stored.token.version, renewal, look_at };
         // Other secrets have a schedule of their own.
         self.store.put_renewal(put).await?;
         self.renewals.changed(&stored.token);

@@ -1,5 +1,7 @@
-//! Renewals on a whole broker: with an endpoint that answers as it is told, and (`world`) against the simulated networks.
+//! Renewals on a whole broker: with an endpoint that answers as it is told, what is told of them (`told`), and (`world`) against the
+//! simulated networks.
 
+mod told;
 mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -248,6 +250,7 @@ async fn tokens_of_an_earlier_version_are_given_their_time() {
         token,
         version: 1,
         renewal: crate::store::StoredRenewal { due_at: Some(Timestamp::EPOCH), ..Default::default() },
+        look_at: None,
     };
     test.broker.store.put_renewal(put).await.unwrap();
     renew_due(&test).await;

@@ -4,12 +4,13 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::Action;
+use crate::domain::notice::of_change;
 use crate::domain::token::{Reason, Token, TokenState, TransitionError};
+use crate::service::Broker;
 use crate::service::collectors::comment_detail;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, change_error, name_of};
-use crate::service::{Broker, tell};
 use crate::store::{SealedSecrets, StoredToken, TokenChange, TokenChangeError};
 
 /// One change of a token's state.
@@ -158,8 +159,8 @@ impl Broker {
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,
             expected_state: before.state,
-            trail: change.attempt.trail(self.state_audit(&before, state, change), &made).telling(tell::of_state(
-                &before,
+            trail: change.attempt.trail(self.state_audit(&before, state, change), &made).telling(of_change(
+                before.state,
                 &token,
                 self.now(),
             )),

@@ -93,13 +93,13 @@ macro_rules! suite {
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found
             }
-            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
+            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, trouble_is_known_until_there_are_new_secrets, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
             load_sample { samples_are_kept_once_and_forgotten }
             destination { destinations_are_kept }
             push { a_browser_is_subscribed_once }
             outbox {
                 telling_is_all_or_nothing, a_lane_is_claimed_once_at_a_time, a_failing_lane_holds_up_no_other, a_late_result_does_not_count,
-                a_dead_message_is_replayed_or_purged, many_events_make_few_messages
+                a_dead_message_is_replayed_or_purged, many_events_make_few_messages, it_is_known_who_was_told
             }
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {

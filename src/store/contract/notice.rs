@@ -5,12 +5,15 @@ use std::time::Duration;
 use super::Fixture;
 use super::member::{member, seed as seed_members};
 use super::samples::{acme, at, event, new_token, seed, team, token};
-use crate::base::ids::{EventId, TokenId};
+use crate::base::ids::{EventId, NetworkId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, QuietHours};
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
-use crate::store::{AtRisk, NewToken, PutLook, RiskPlace, StoreError, StoredRenewal, StoredToken, Trail};
+use crate::store::{
+    AtRisk, NewToken, PutLook, PutRenewal, RiskPlace, SealedSecrets, StoreError, StoredRenewal, StoredToken,
+    TokenChange, Trail,
+};
 
 /// The `n`th fact of a team, under a key.
 pub(crate) fn fact(n: u128, key: &str) -> Event {
@@ -79,6 +82,52 @@ pub(crate) async fn a_token_is_looked_at_when_it_is_due(fixture: &dyn Fixture) {
     assert_eq!(looked(at(0) + DAY).await, [1]);
     assert_eq!(store.put_looks(vec![PutLook { due_at: at(0) + DAY, next: None, ..put }], vec![]).await.unwrap(), 0);
     assert_eq!(looked(at(0) + DAY * 60).await, [2]);
+    // Renewals that fail may have to be told sooner, never later.
+    for look_at in [None, Some(at(5)), Some(at(9))] {
+        let renewal = StoredRenewal { due_at: Some(at(2)), failures: 3, ..StoredRenewal::default() };
+        let put = PutRenewal { token: TokenId::from_u128(2), version: 1, renewal, look_at };
+        assert!(store.put_renewal(put).await.unwrap());
+    }
+    assert_eq!((looked(at(4)).await, looked(at(5)).await), (vec![], vec![2]));
+    store.close().await;
+}
+
+pub(crate) async fn trouble_is_known_until_there_are_new_secrets(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 2).await;
+    let about = |n: u128, token: u128, seconds, fact: fn(NetworkId, TokenId) -> Fact| Event {
+        at: at(seconds),
+        fact: fact("x".parse().unwrap(), TokenId::from_u128(token)),
+        ..self::fact(n, &n.to_string())
+    };
+    let expired = |network, token| Fact::TokenExpired { network, token };
+    let connected = |network, token| Fact::TokenConnected { network, token, healed: true };
+    let events = vec![
+        about(1, 1, 700, expired),
+        about(2, 1, 701, connected),
+        about(3, 2, 702, expired),
+        about(4, 1, 1_703, expired),
+    ];
+    store.append_events(events).await.unwrap();
+    let told = async || {
+        let found = store.troubles_told(TokenId::from_u128(1)).await.unwrap();
+        found.into_iter().map(|event| event.id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [1, 4]);
+    let held = store.find_token(TokenId::from_u128(1)).await.unwrap().unwrap().token;
+    let mut trail = Trail::from(event("token.renew", "token"));
+    trail.audit.at = at(1_000);
+    let change = TokenChange {
+        expected_version: held.version,
+        expected_state: held.state,
+        token: Token { version: held.version + 1, ..held },
+        secrets: Some(SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
+        trail,
+        revocation: None,
+        alerts: Vec::new(),
+    };
+    store.change_token(change).await.unwrap();
+    assert_eq!(told().await, [4]);
     store.close().await;
 }
 

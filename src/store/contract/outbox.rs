@@ -63,6 +63,26 @@ pub(crate) async fn telling_is_all_or_nothing(fixture: &dyn Fixture) {
     store.close().await;
 }
 
+pub(crate) async fn it_is_known_who_was_told(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    tell(&*store, 0, vec![hearing(1, "ops", at(0)), hearing(2, "ada", at(0))]).await;
+    let was_told = async |destination: &str, n, before| {
+        store.was_told(destination, &fact(n, &n.to_string()), at(before)).await.unwrap()
+    };
+    assert_eq!(was_told("ops", 1, 90).await, Some(false), "it waits");
+    for message in claim(&*store, 0, false).await {
+        let result = match message.destination.as_str() {
+            "ops" => SendResult::Sent,
+            _ => SendResult::Dropped { why: "it is over".to_owned() },
+        };
+        assert!(store.mark(message.id, message.attempts, result, at(20)).await.unwrap());
+    }
+    assert_eq!((was_told("ops", 1, 21).await, was_told("ops", 1, 20).await), (Some(true), Some(false)));
+    assert_eq!(was_told("ada", 2, 90).await, Some(false), "it was dropped");
+    assert_eq!((was_told("ops", 2, 90).await, was_told("ada", 1, 90).await), (None, None), "they do not hear of it");
+    store.close().await;
+}
+
 pub(crate) async fn a_lane_is_claimed_once_at_a_time(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     tell(&*store, 0, vec![hearing(1, "ops", at(5)), hearing(2, "ada", at(0))]).await;

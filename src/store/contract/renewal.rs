@@ -22,7 +22,7 @@ fn claim(n: u128, version: u32, seen: i64) -> BeginRenewal {
 }
 
 fn put(n: u128, version: u32, renewal: StoredRenewal) -> PutRenewal {
-    PutRenewal { token: TokenId::from_u128(n), version, renewal }
+    PutRenewal { token: TokenId::from_u128(n), version, renewal, look_at: None }
 }
 
 pub(crate) async fn due_renewals_come_earliest_first(fixture: &dyn Fixture) {

@@ -17,12 +17,27 @@ impl Told<'_> {
 
     pub(super) fn expiring(&self, clock: Clock, ends_at: Timestamp, within_days: u8) -> Parts {
         let (network, token) = self.names();
+        if clock == Clock::Unrenewed {
+            return self.unrenewed(&network, &token, ends_at);
+        }
         [
             format!("{network} token \"{token}\" ends within {}", days(within_days)),
             format!("The {network} token \"{token}\" ends on {}.", self.time(ends_at)),
             why_it_ends(clock).to_owned(),
             "From then on nothing is collected with it.".to_owned(),
             "Reconnect the account before that. Its settings, collections and history stay as they are.".to_owned(),
+        ]
+    }
+
+    fn unrenewed(&self, network: &str, token: &str, ends_at: Timestamp) -> Parts {
+        let ends_at = self.time(ends_at);
+        [
+            format!("{network} token \"{token}\" can't be renewed now, and ends soon"),
+            format!("The {network} token \"{token}\" can't be renewed now, and ends on {ends_at}."),
+            why_it_ends(Clock::Unrenewed).to_owned(),
+            "From then on nothing is collected with it, unless it is renewed meanwhile.".to_owned(),
+            "Look whether the network has trouble. If it has none, reconnect the account: its settings, collections and history stay as they are."
+                .to_owned(),
         ]
     }
 
@@ -65,8 +80,8 @@ impl Told<'_> {
         let (network, token) = self.names();
         [
             format!("{network} token \"{token}\" works again"),
-            format!("The {network} token \"{token}\" was renewed and works again."),
-            "The network took up renewals again.".to_owned(),
+            format!("The {network} token \"{token}\" works again."),
+            "The trouble that you were told of is over: it was renewed, or the network accepts it again.".to_owned(),
             GOES_ON.to_owned(),
             "Nothing.".to_owned(),
         ]
@@ -133,6 +148,7 @@ fn days(days: u8) -> String {
 const fn why_it_ends(clock: Clock) -> &'static str {
     match clock {
         Clock::Access => "The network gave it for a fixed time, and nothing renews it by itself.",
+        Clock::Unrenewed => "Renewing it has not gone well so far. It is tried further.",
         Clock::Refresh => "The network ends each permission after a fixed time; only a person can give it again.",
         Clock::DataAccess => {
             "The network ends the access to a person's data when the person has not used the app for long."
