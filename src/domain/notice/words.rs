@@ -7,7 +7,8 @@ mod of_token;
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
-use crate::domain::notice::{Event, Fact};
+use crate::domain::notice::{Clock, Event, Fact, RetentionStage};
+use crate::domain::token::Reason;
 
 /// The longest name that is shown.
 const NAME: usize = 80;
@@ -106,8 +107,7 @@ impl Told<'_> {
             (Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. }, _) => {
                 ("Look at the incident", "/alerts".to_owned())
             }
-            (_, Some(token)) if fact.kind().asks_for_action() => ("Reconnect the account", format!("/tokens/{token}")),
-            (_, Some(token)) => ("Look at the token", format!("/tokens/{token}")),
+            (_, Some(token)) => (what_to_do(fact), format!("/tokens/{token}")),
             (_, None) => ("Look at the load", format!("/load?network={}", fact.network())),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -119,13 +119,25 @@ impl Told<'_> {
     }
 }
 
+/// What the page of a token is opened for.
+const fn what_to_do(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::OutOfBandSpending { .. } => "See what the broker used",
+        // The network first: its trouble, or that of the app, is not mended by connecting again.
+        Fact::TokenExpiring { clock: Clock::Unrenewed, .. }
+        | Fact::TokenInvalid { reason: Reason::AppDisabled, .. }
+        | Fact::RetentionClock { stage: RetentionStage::Over, .. } => "Look at the token",
+        fact if fact.kind().asks_for_action() => "Reconnect the account",
+        _ => "Look at the token",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::ids::EventId;
     use crate::domain::notice::tests::{NOW, facts};
-    use crate::domain::notice::{Clock, Kind, RetentionStage, Turn, html, plain, push_body, slack};
-    use crate::domain::token::Reason;
+    use crate::domain::notice::{Kind, Turn, html, plain, push_body, slack};
 
     fn words(fact: Fact, token: &str) -> Words {
         let event = Event {
@@ -181,7 +193,7 @@ mod tests {
                 Fact::TokenInvalid { network, token, .. } => variants
                     .extend(Reason::ALL.map(|reason| Fact::TokenInvalid { network: network.clone(), token, reason })),
                 Fact::TokenExpiring { network, token, ends_at, within_days, .. } => {
-                    variants.extend([Clock::Access, Clock::Refresh, Clock::DataAccess].map(|clock| {
+                    variants.extend([Clock::Access, Clock::Unrenewed, Clock::Refresh, Clock::DataAccess].map(|clock| {
                         Fact::TokenExpiring { network: network.clone(), token, clock, ends_at, within_days }
                     }))
                 }
@@ -201,6 +213,17 @@ mod tests {
             }
         }
         variants
+    }
+
+    #[test]
+    fn a_link_offers_what_the_notice_advises() {
+        for fact in facts().into_iter().chain(variants()).filter(|fact| fact.token().is_some()) {
+            let words = words(fact.clone(), "Acme Shop");
+            let first = words.todo.split(". ").next().unwrap_or_default().to_lowercase();
+            let advised = first.contains("reconnect") && !first.contains("helps only");
+            let link = words.link.unwrap().text;
+            assert_eq!(link == "Reconnect the account", advised, "{fact:?}: {link}: {}", words.todo);
+        }
     }
 
     #[test]
