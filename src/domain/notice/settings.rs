@@ -1,7 +1,8 @@
 //! What one member hears, where, and when not.
 //!
 //! A choice names a kind of event and a channel, for all profiles or for one; the one for the profile counts more. Where nothing was chosen,
-//! owners, whoever granted the token and who looks after its profile hear what needs them and that it is over, and everybody finds everything in the app.
+//! owners, whoever granted the token and who looks after its profile hear what needs them and that it is over, owners also that somebody else connected
+//! an account, and everybody finds everything in the app.
 
 use std::time::Duration;
 
@@ -92,6 +93,8 @@ pub struct Stands {
     pub owner: bool,
     /// The token is its own: it granted it, or looks after its profile.
     pub own: bool,
+    /// It granted the token.
+    pub granted: bool,
 }
 
 impl Channel {
@@ -161,10 +164,11 @@ impl NoticeSettings {
 fn by_default(kind: Kind, channel: Channel, stands: Stands) -> bool {
     match channel {
         Channel::InApp => true,
-        Channel::Mail | Channel::WebPush => {
-            let concerned = stands.owner || stands.own;
-            concerned && kind != Kind::TokenConnected
-        }
+        Channel::Mail | Channel::WebPush => match kind {
+            // Somebody else's account in the pool may be nobody's wish. What it did itself is no news.
+            Kind::TokenConnected => stands.owner && !stands.granted,
+            _ => stands.owner || stands.own,
+        },
     }
 }
 
@@ -195,23 +199,24 @@ impl QuietHours {
 mod tests {
     use super::*;
 
-    const OWNER: Stands = Stands { owner: true, own: false };
-    const OWN: Stands = Stands { owner: false, own: true };
-    const OTHER: Stands = Stands { owner: false, own: false };
+    const OWNER: Stands = Stands { owner: true, own: false, granted: false };
+    const OWN: Stands = Stands { owner: false, own: true, granted: false };
+    const OTHER: Stands = Stands { owner: false, own: false, granted: false };
 
     fn choice(kind: Kind, channel: Channel, profile: Option<&str>, on: bool) -> Choice {
         Choice { kind, channel, profile: profile.map(str::to_owned), on }
     }
 
     #[test]
-    fn at_first_owners_and_grantors_hear_what_needs_them_and_the_others_look() {
+    fn at_first_owners_and_grantors_hear_what_needs_them_owners_what_others_connect_and_the_others_look() {
         let settings = NoticeSettings::default();
         for kind in Kind::ALL {
             let heard = |channel, stands| settings.hears(kind, channel, &[], stands);
-            let mailed = kind != Kind::TokenConnected;
-            assert_eq!(heard(Channel::Mail, OWNER), mailed, "{kind:?}");
-            assert_eq!(heard(Channel::Mail, OWN), mailed, "{kind:?}");
-            assert_eq!(heard(Channel::WebPush, OWNER), mailed, "{kind:?}");
+            let connected = kind == Kind::TokenConnected;
+            let granter = Stands { own: true, granted: true, ..OWNER };
+            assert!(heard(Channel::Mail, OWNER) && heard(Channel::WebPush, OWNER), "{kind:?}");
+            assert_eq!(heard(Channel::Mail, OWN), !connected, "{kind:?}");
+            assert_eq!(heard(Channel::Mail, granter), !connected, "{kind:?}");
             assert!(!heard(Channel::Mail, OTHER) && !heard(Channel::WebPush, OTHER), "{kind:?}");
             assert!(heard(Channel::InApp, OTHER), "{kind:?}");
         }

@@ -140,8 +140,9 @@ impl Broker {
         tokens: &Tokens,
     ) -> bool {
         let token = event.fact.token().and_then(|id| tokens.get(&id));
-        let is_own = |token: &Token| member.granted(token) || self.directory.is_of_profiles(member.id, token);
-        let stands = Stands { owner: member.role == Role::Owner, own: token.is_some_and(is_own) };
+        let granted = token.is_some_and(|token| member.granted(token));
+        let own = granted || token.is_some_and(|token| self.directory.is_of_profiles(member.id, token));
+        let stands = Stands { owner: member.role == Role::Owner, own, granted };
         let profiles = token.map_or(&[][..], |token| &token.profiles);
         settings.hears(event.fact.kind(), channel, profiles, stands)
     }

@@ -10,7 +10,7 @@ use crate::config::{Config, Heard, MailTo};
 use crate::domain::incident::{Detected, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{
-    Channel, Choice, DestinationKind, Kind, MOST_SUBSCRIPTIONS, NoticeSettings, PushSubscription, QuietHours,
+    Channel, Choice, DestinationKind, Fact, Kind, MOST_SUBSCRIPTIONS, NoticeSettings, PushSubscription, QuietHours,
     SETTLES_WITHIN,
 };
 use crate::domain::profile::Profile;
@@ -249,6 +249,30 @@ async fn owners_and_who_granted_a_token_hear_of_it_and_nobody_else() {
     told.work().await;
     let all = ["member1@example.com", "member2@example.com", "member3@example.com", "member4@example.com"];
     assert_eq!(told.mailed(), all);
+}
+
+#[tokio::test]
+async fn owners_hear_by_mail_that_somebody_else_connected_an_account() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    let night = told.member(2, Role::Owner).await;
+    let local = jiff::Timestamp::from_microsecond(told.watched.clock.now().micros()).unwrap();
+    let local = local.to_zoned(night.time_zone.zone());
+    let minute = local.hour() as u16 * 60 + local.minute() as u16;
+    let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + 90) % 1440 });
+    told.choose(&night, NoticeSettings { quiet, ..NoticeSettings::default() }).await;
+    told.member(3, Role::Manager).await;
+    told.member(4, Role::Member).await;
+    for granter in ["member4@example.com", "member1@example.com"] {
+        let token = told.watched.add_granted_token(granter).await.token.id;
+        let fact = Fact::TokenConnected { network: "net".parse().unwrap(), token, healed: false };
+        let connected = crate::service::tell::event(told.watched.clock.now(), Some(acme()), fact, token.to_string());
+        told.watched.broker.store.append_events(vec![connected]).await.unwrap();
+        told.work().await;
+    }
+    assert_eq!(told.mailed(), ["member1@example.com"], "not of its own connection, nor in the other's night");
+    told.pass(Duration::from_secs(7200)).await;
+    assert_eq!(told.mailed(), ["member1@example.com", "member2@example.com"], "both in one, in its morning");
 }
 
 #[tokio::test]

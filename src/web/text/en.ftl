@@ -714,6 +714,7 @@ channel-in-app = In the app
 channel-web-push = Push
 choice-usual-on = As usual: on
 choice-usual-own = As usual: my own
+choice-usual-others = As usual: those of others
 choice-usual-off = As usual: off
 choice-as-for-all = As for all
 choice-on = On

@@ -154,9 +154,11 @@ fn options(
         Some(_) => shell.say("choice-as-for-all"),
         None => {
             let nothing = NoticeSettings::default();
-            let hears = |own| nothing.hears(kind, channel, &[], Stands { owner: role == Role::Owner, own });
+            let owner = role == Role::Owner;
+            let hears = |own| nothing.hears(kind, channel, &[], Stands { owner, own, granted: own });
             shell.say(match (hears(false), hears(true)) {
-                (true, _) => "choice-usual-on",
+                (true, true) => "choice-usual-on",
+                (true, false) => "choice-usual-others",
                 (false, true) => "choice-usual-own",
                 (false, false) => "choice-usual-off",
             })
