@@ -190,10 +190,19 @@ async fn stop(broker: &Broker, tasks: &Tasks) {
 
 /// The catalogue, with the addresses of `simulation` in place of those of the world.
 pub(crate) fn catalogue_of(simulation: &Simulation, address: std::net::SocketAddr) -> Catalogue {
+    catalogue_with(simulation, address, |_| "")
+}
+
+/// As [`catalogue_of`], with `more` at the end of each network's file.
+pub(crate) fn catalogue_with(
+    simulation: &Simulation,
+    address: std::net::SocketAddr,
+    more: impl Fn(&NetworkId) -> &'static str,
+) -> Catalogue {
     let served = simulation.networks().map(|network| {
         let name = format!("{}.toml", network.id);
         let text = redirected(network, Catalogue::built_in(&name).unwrap(), address);
-        (name, text)
+        (name, text + more(&network.id))
     });
     Catalogue::load(&served.collect::<Vec<_>>()).unwrap()
 }

@@ -3,7 +3,9 @@
 //!
 //! Three judges look on. The networks (`wire`) see every refresh token that is shown: never by two at once, and never again once its answer
 //! has arrived. `people` knows the truth of each token: what can live must live. `told` compares everything that is told with that truth: each end at 7, 3
-//! and 1 days and when it came, exactly once, and nothing that is not so.
+//! and 1 days and when it came, exactly once, that a grant must be given again once for each cause, that trouble is over once for each trouble that was
+//! told, and nothing that is not so. Networks fail, and forget access tokens before their time. No moment of the clock is a whole second, and one network
+//! requires a scope that nobody granted.
 //!
 //! `YEAR_TOKENS` (two of each kind; of more there are fewer of the kinds that live for hours), `YEAR_DAYS` (30) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
 //! world does; the broker has its own luck. Kinds that are signed as in OAuth 1.0a are left out: nothing renews or checks them. Kinds that are bound to
@@ -16,7 +18,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use people::People;
+use people::{Account, People};
 use told::{Ears, Told};
 use wire::Wire;
 
@@ -28,7 +30,7 @@ use crate::domain::networks::Catalogue;
 use crate::domain::notice::{DestinationKind, Kind};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::notices::CreateDestination;
-use crate::service::testing::{START, TestBroker, World, catalogue_of, set_client_key};
+use crate::service::testing::{START, TestBroker, World, catalogue_with, set_client_key};
 use crate::sim::{NetworkFault, Simulation};
 use crate::store::IncidentFilter;
 
@@ -38,6 +40,14 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const STEP: Duration = Duration::from_secs(600);
 /// So long after a network's trouble its tokens must have recovered.
 const RECOVERY: Duration = Duration::from_secs(24 * 3600);
+/// This network newly requires a scope, which nobody grants.
+const REQUIRING: &str = "x";
+const REQUIREMENT: &str = r#"
+[[requirements]]
+scopes = ["new.read"]
+about = "Posts are read with it."
+verified = "documented"
+"#;
 /// Tokens of a team: its messages never list less than they tell.
 const TOKENS_OF_A_TEAM: usize = 10;
 
@@ -70,6 +80,7 @@ struct Year {
     people: People,
     told: Told,
     teams: Vec<TeamId>,
+    steps: u32,
 }
 
 impl Year {
@@ -79,7 +90,8 @@ impl Year {
         let simulation = Arc::new(Simulation::new(simulated.iter().cloned(), clock.clone(), size.seed).unwrap());
         let address = ([127, 0, 0, 1], 1).into();
         let wire = Arc::new(Wire::new(simulation.clone(), address));
-        let world = World { catalogue: catalogue_of(&simulation, address), endpoint: wire.clone() };
+        let more = |network: &NetworkId| if network.as_str() == REQUIRING { REQUIREMENT } else { "" };
+        let world = World { catalogue: catalogue_with(&simulation, address, more), endpoint: wire.clone() };
         let mut config = Config::default();
         // As many in one look as would be in ten minutes of looks.
         (config.renewals.per_second, config.renewals.network_per_second) = (1_000, 10_000);
@@ -89,7 +101,7 @@ impl Year {
         test.broker.notices.post_through(ears.clone());
         let people = People::of(&simulated, size);
         let told = Told::default();
-        let mut year = Self { size, test, clock, simulation, wire, ears, people, told, teams: Vec::new() };
+        let mut year = Self { size, test, clock, simulation, wire, ears, people, told, teams: Vec::new(), steps: 0 };
         year.open_teams().await;
         year
     }
@@ -134,7 +146,8 @@ impl Year {
 
     /// The world moves, then the broker.
     async fn step(&mut self) {
-        self.clock.advance(STEP);
+        self.steps += 1;
+        self.clock.set(START + STEP * self.steps + uneven(self.steps));
         let now = self.now();
         for (network, fault) in self.people.faults(now) {
             self.simulation.inject(&NetworkFault { network, fault }).unwrap();
@@ -180,9 +193,11 @@ impl Year {
         self.people.troubled(now)
     }
 
-    /// What can live lives, for the network and for the broker.
+    /// What can live lives, for the network, for the broker and for its people.
     async fn look_at_everybody(&self, troubled: &[NetworkId]) {
-        for account in self.people.joined().filter(|account| !troubled.contains(&account.network.id)) {
+        let now = self.now();
+        let is_calm = |account: &&Account| !troubled.contains(&account.network.id) && !account.was_forgotten(now);
+        for account in self.people.joined().filter(is_calm) {
             let (truth, place) = (account.truth(&self.simulation, &self.wire, self.now()), self.place());
             let stored = self.test.broker.store.find_token(account.token.unwrap()).await.unwrap().unwrap();
             let state = stored.token.state;
@@ -191,6 +206,8 @@ impl Year {
                 let serves = self.simulation.is_alive(&account.network.id, &held);
                 assert!(serves, "{place}: {} can live and does not: {state:?} {truth:?}", account.person);
                 assert_eq!(state.as_str(), "live", "{place}: {} is buried alive: {truth:?}", account.person);
+                let feared = self.told.is_feared(account, self.now());
+                assert!(!feared, "{place}: nobody was told that {} works again: {truth:?}", account.person);
             } else {
                 let known = truth.ended_at.is_some_and(|ended| ended + 2 * DAY < self.now());
                 let believed = state.as_str() == "live" && stored.token.ends_at().is_none_or(|end| end > self.now());
@@ -201,6 +218,11 @@ impl Year {
             }
         }
     }
+}
+
+/// The part of a second by which a step is late: another one for each step.
+fn uneven(step: u32) -> Duration {
+    Duration::from_micros(u64::from(step) * 7_919 % 1_000_000)
 }
 
 #[tokio::test]

@@ -7,14 +7,14 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::told::Notice;
+use super::told::{Notice, UNSEEN};
 use super::wire::Wire;
 use super::{DAY, HOUR, RECOVERY, Size, TOKENS_OF_A_TEAM};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::networks::{Catalogue, ClientAuth, Network, Renewal, TokenKind};
-use crate::domain::token::Clocks;
+use crate::domain::token::{Clocks, Reason, TokenState};
 use crate::service::Broker;
 use crate::service::import_tokens::{BeginImport, ImportRow, Outcome};
 use crate::service::testing::{START, TestBroker, connect_bound, x_token};
@@ -27,6 +27,19 @@ use crate::vault::Place;
 const JOIN_WITHIN: u64 = 8;
 /// A token that nothing renews is granted anew by hand only where that is not every day's work.
 const SHORTEST_BY_HAND: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How often a network forgets an access token before its time.
+const FORGOTTEN_EVERY: Duration = Duration::from_secs(9 * 24 * 3600);
+
+/// Whether a network may do that to tokens of a kind. Where it is asked about them by name, it says that they were revoked, which is believed.
+fn is_forgotten(kind: &TokenKind) -> bool {
+    kind.probe.as_ref().is_some_and(|probe| probe.introspection.is_none())
+}
+
+/// When that happens first to the account of that number.
+fn first_forgotten(nth: usize) -> Timestamp {
+    START + FORGOTTEN_EVERY / 2 + HOUR * u32::try_from(nth * 5 % 100).unwrap()
+}
 
 /// A grant: from when, what ends it by time, and when it was over.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +64,9 @@ pub struct Account {
     joins_at: Timestamp,
     /// When the person changes the password; far away for most.
     changes_at: Timestamp,
+    /// When the network forgets the access token before its time, but not the grant; far away for those that have no refresh token.
+    forgets_at: Timestamp,
+    forgotten_at: Option<Timestamp>,
     /// When the person does what is to be done.
     acts_at: Option<Timestamp>,
     killed_at: Option<Timestamp>,
@@ -72,6 +88,8 @@ pub struct Truth {
     pub is_held: bool,
     /// The answer of a renewal was lost, and the network has replaced what the broker holds.
     pub lost: bool,
+    /// The network serves calls with the access token.
+    pub works: bool,
 }
 
 impl Account {
@@ -116,7 +134,29 @@ impl Account {
         let can_live =
             !lost && newest.is_some() && ended_at.is_none() && (renews || access_ends.is_none_or(|end| end > now));
         let is_held = newest.is_some_and(|spec| spec.secret.starts_with("access-") || wire.has_arrived(&spec.secret));
-        Truth { can_live, ended_at, access_ends, ends: grant.ends, is_held, lost }
+        let works = newest.is_some_and(|spec| simulation.is_alive(&self.network.id, &spec.secret));
+        Truth { can_live, ended_at, access_ends, ends: grant.ends, is_held, lost, works }
+    }
+
+    /// Whether the network forgot the access token so lately that the broker may not know it yet, or not be done with it.
+    pub fn was_forgotten(&self, now: Timestamp) -> bool {
+        self.forgotten_at.is_some_and(|at| at + UNSEEN > now)
+    }
+
+    /// The network forgets the access token, and a collector that uses it says so.
+    async fn forget(&mut self, test: &TestBroker, team: &TeamId, simulation: &Simulation, now: Timestamp) {
+        self.forgets_at = now + FORGOTTEN_EVERY;
+        self.forgotten_at = Some(now);
+        for held in self.known(simulation) {
+            let fault = Fault::ExpireToken { secret: held.secret };
+            simulation.inject(&NetworkFault { network: self.network.id.clone(), fault }).unwrap();
+        }
+        let (id, broker) = (self.token.unwrap(), &test.broker);
+        let stored = broker.store.find_token(id).await.unwrap().unwrap().token;
+        if stored.state == TokenState::Live {
+            broker.invalidate_token(&test.admin, team, id, Reason::Expired, "").await.unwrap();
+            broker.hasten_renewal(&stored).await.unwrap();
+        }
     }
 }
 
@@ -135,6 +175,7 @@ pub struct Counts {
     pub joined: u64,
     pub granted_anew: u64,
     pub passwords_changed: u64,
+    pub forgotten: u64,
     pub killed_by_reset: u64,
     pub mishaps: u64,
 }
@@ -177,6 +218,8 @@ impl People {
                 refreshes,
                 joins_at: START + HOUR * random.random_range(0..(days * 24 / JOIN_WITHIN).max(1)) as u32,
                 changes_at,
+                forgets_at: if refreshes && is_forgotten(kind) { first_forgotten(nth) } else { Timestamp::NEVER },
+                forgotten_at: None,
                 acts_at: None,
                 killed_at: None,
                 grants: Vec::new(),
@@ -326,6 +369,10 @@ impl People {
                 account.kill(now);
                 self.counts.passwords_changed += 1;
             }
+            if account.forgets_at <= now && account.token.is_some() && account.killed_at.is_none() {
+                account.forget(test, &teams[account.team], simulation, now).await;
+                self.counts.forgotten += 1;
+            }
             if account.acts_at.is_some_and(|at| at <= now) && account.kind().is_bound() {
                 if account.connect(test, &teams[account.team], simulation, now).await {
                     account.acts_at = None;
@@ -370,7 +417,13 @@ impl Account {
         // What ends by itself was granted some time before it came here.
         let left = |life: Duration| if nth == 0 { life / 10 * tenths } else { life };
         let access_ends = kind.access_validity.map(|life| now + if renews { life } else { left(life) });
-        let refresh_ends = kind.refresh_validity.filter(|_| self.refreshes).map(|life| now + life);
+        let refresh_life = kind.refresh_validity.filter(|_| self.refreshes);
+        // Where renewals do not prolong a grant, the first one is in its last weeks when it comes here.
+        let granted_at = match refresh_life {
+            Some(life) if nth == 0 && !kind.refresh_slides => now + DAY * tenths * 3 - life,
+            _ => now,
+        };
+        let refresh_ends = refresh_life.map(|life| granted_at + life);
         let data_ends = kind.data_access_validity.map(|life| now + left(life));
         let mut spec = TokenSpec::of_kind(&self.network, &self.kind, &access, &self.person);
         spec.profiles = vec![format!("profile-of-{}", self.person)];
@@ -386,13 +439,13 @@ impl Account {
                 access_expires_at: access_ends,
                 refresh_expires_at: refresh_ends,
                 data_access_expires_at: data_ends,
-                consented_at: Some(now),
+                consented_at: Some(granted_at),
             },
             access: Secret::new(access),
             refresh: self.refreshes.then(|| Secret::new(refresh)),
             ..x_token(&self.person)
         };
-        simulation.add_token(&self.network.id, spec).unwrap();
+        simulation.add_granted_token(&self.network.id, spec, granted_at).unwrap();
         if let Some(grant) = self.grants.last_mut() {
             grant.until = grant.until.or(Some(now));
         }

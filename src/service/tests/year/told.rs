@@ -7,14 +7,17 @@ use serde_json::Value;
 
 use super::people::{Account, People, Truth};
 use super::wire::Wire;
-use super::{DAY, HOUR};
+use super::{DAY, HOUR, REQUIRING};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TokenId};
 use crate::outbound::post::{DeliveryError, Post, PostSender};
 use crate::sim::Simulation;
 
 /// The broker may not know for so long what happened to a token that nobody uses: it is checked once a day.
-const UNSEEN: std::time::Duration = std::time::Duration::from_secs(26 * 3600);
+pub const UNSEEN: std::time::Duration = std::time::Duration::from_secs(26 * 3600);
+
+/// Ends that are told with so many microseconds between them are one.
+const SAME_END_US: u64 = 120_000_000;
 
 /// A receiver of all teams' webhooks.
 #[derive(Default)]
@@ -32,6 +35,9 @@ pub struct Notice {
     network: NetworkId,
     days: u64,
     ends_at: Option<Timestamp>,
+    /// Of an end: which clock's.
+    clock: String,
+    why: String,
 }
 
 impl Ears {
@@ -69,7 +75,18 @@ fn notice(to: &str, body: &Value) -> Notice {
         network: data["network"].as_str().unwrap().parse().unwrap(),
         days: data["within_days"].as_u64().unwrap_or_default(),
         ends_at: data["ends_at"].as_str().map(time),
+        clock: data["clock"].as_str().unwrap_or_default().to_owned(),
+        why: data["why"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// Trouble that a renewal may heal, as it was told.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    /// Of which of the person's grants.
+    grant: usize,
+    since: Timestamp,
+    expired: bool,
 }
 
 /// All that was told.
@@ -78,6 +95,11 @@ pub struct Told {
     keys: HashSet<(String, String)>,
     /// Thresholds of ends: by the token, the days (0: it came), and which of its grants.
     ends: HashMap<(TokenId, u64, usize), Timestamp>,
+    /// Ends by the token, the clock and the days. The same end may be known a little differently from time to time.
+    told_ends: HashMap<(TokenId, String, u64), Vec<Timestamp>>,
+    /// That a grant must be given again, by the token, which of its grants, and the cause.
+    reconnects: HashSet<(TokenId, usize, &'static str)>,
+    troubles: HashMap<TokenId, Trouble>,
     counts: BTreeMap<String, u64>,
 }
 
@@ -100,10 +122,58 @@ impl Told {
         };
         let account = people.of_token(token).ok_or("nobody has this token")?;
         self.note_end(notice, account, now)?;
+        self.note_reconnecting(notice, account)?;
+        self.note_trouble(notice, account, now)?;
         is_so(notice, account.truth(simulation, wire, now), now)
     }
 
+    fn note_reconnecting(&mut self, notice: &Notice, account: &Account) -> Result<(), String> {
+        if notice.kind != "needs_reconnecting" {
+            return Ok(());
+        }
+        let cause = if notice.why.contains(" requires ") { "scopes" } else { "the grant ends" };
+        let is_new = self.reconnects.insert((account.token.unwrap(), account.grants.len(), cause));
+        if is_new { Ok(()) } else { Err(format!("of this grant it was told already, since {cause}")) }
+    }
+
+    /// Trouble is told until it is over, then that it is over; neither of them twice.
+    fn note_trouble(&mut self, notice: &Notice, account: &Account, now: Timestamp) -> Result<(), String> {
+        let (token, grant) = (account.token.unwrap(), account.grants.len());
+        let told = self.troubles.get(&token).copied().filter(|trouble| trouble.grant == grant);
+        let expired = notice.kind == "token_expired";
+        let is_trouble = expired || notice.kind == "token_invalid" || notice.clock == "unrenewed";
+        match told {
+            _ if notice.kind == "token_renewed" => {
+                self.troubles.remove(&token);
+                told.map(|_| ()).ok_or_else(|| "nobody was told of trouble".to_owned())
+            }
+            Some(before) if expired && before.expired => Err(format!("its end was told already, since {before:?}")),
+            Some(before) if is_trouble => {
+                self.troubles.insert(token, Trouble { expired: before.expired || expired, ..before });
+                Ok(())
+            }
+            None if is_trouble => {
+                self.troubles.insert(token, Trouble { grant, since: now, expired });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether people believe that a token is in trouble that works: they were told so, and not that it is over.
+    pub fn is_feared(&self, account: &Account, now: Timestamp) -> bool {
+        let told = self.troubles.get(&account.token.unwrap());
+        told.is_some_and(|trouble| trouble.grant == account.grants.len() && trouble.since + DAY < now)
+    }
+
     fn note_end(&mut self, notice: &Notice, account: &Account, now: Timestamp) -> Result<(), String> {
+        if let Some(end) = notice.ends_at {
+            let told = self.told_ends.entry((account.token.unwrap(), notice.clock.clone(), notice.days)).or_default();
+            if let Some(before) = told.iter().find(|before| before.micros().abs_diff(end.micros()) < SAME_END_US) {
+                return Err(format!("the end at {before} was told already, {} days ahead", notice.days));
+            }
+            told.push(end);
+        }
         let days = match notice.kind.as_str() {
             "token_expiring" => notice.days,
             // That an access token was not renewed in time is told besides; only what nothing prolongs counts here.
@@ -171,12 +241,13 @@ fn is_so(notice: &Notice, truth: Truth, now: Timestamp) -> Result<(), String> {
         "token_expired" => {
             let ended = truth.ends.is_some_and(|end| end <= now);
             let unrenewed = truth.access_ends.is_none_or(|end| end <= now);
-            or(ended || unrenewed || !truth.is_held, "it has not expired")
+            or(ended || unrenewed || !truth.works || !truth.is_held, "it has not expired")
         }
-        "token_invalid" | "retention_clock" => or(dead, "it lives"),
+        "token_invalid" => or(dead || !truth.works, "it works"),
+        "retention_clock" => or(dead, "it lives"),
         "needs_reconnecting" => {
             let soon = truth.ends.is_some_and(|end| end <= now + DAY * 31);
-            or(soon, "it need not be connected again")
+            or(soon || notice.network.as_str() == REQUIRING, "it need not be connected again")
         }
         "token_renewed" | "token_connected" => or(truth.can_live || lately, "it does not live"),
         other => Err(format!("nobody expects '{other}'")),
