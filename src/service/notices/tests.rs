@@ -106,6 +106,15 @@ impl Told {
         self.watched.broker.update_notice_settings(&Caller::Broker, &acme(), member.id, change).await.unwrap();
     }
 
+    /// Lets a member want quiet for so many minutes from now on, at any time of the day.
+    async fn sleeps(&self, member: &Member, minutes: u16) {
+        let local = jiff::Timestamp::from_microsecond(self.watched.clock.now().micros()).unwrap();
+        let local = local.to_zoned(member.time_zone.zone());
+        let minute = local.hour() as u16 * 60 + local.minute() as u16;
+        let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + minutes) % 1440 });
+        self.choose(member, NoticeSettings { quiet, ..NoticeSettings::default() }).await;
+    }
+
     /// Adds a destination to the team.
     async fn destination(&self, kind: DestinationKind, target: &str, secrets: &[&str]) -> Result<(), DestinationError> {
         let ask = CreateDestination {
@@ -256,11 +265,7 @@ async fn owners_hear_by_mail_that_somebody_else_connected_an_account() {
     let mut told = Told::start().await;
     told.member(1, Role::Owner).await;
     let night = told.member(2, Role::Owner).await;
-    let local = jiff::Timestamp::from_microsecond(told.watched.clock.now().micros()).unwrap();
-    let local = local.to_zoned(night.time_zone.zone());
-    let minute = local.hour() as u16 * 60 + local.minute() as u16;
-    let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + 90) % 1440 });
-    told.choose(&night, NoticeSettings { quiet, ..NoticeSettings::default() }).await;
+    told.sleeps(&night, 90).await;
     told.member(3, Role::Manager).await;
     told.member(4, Role::Member).await;
     for granter in ["member4@example.com", "member1@example.com"] {
@@ -279,12 +284,7 @@ async fn owners_hear_by_mail_that_somebody_else_connected_an_account() {
 async fn quiet_hours_end_with_one_mail_about_the_night() {
     let mut told = Told::start().await;
     let owner = told.member(1, Role::Owner).await;
-    // Quiet at any time but for the minute before it begins anew.
-    let local = jiff::Timestamp::from_microsecond(told.watched.clock.now().micros()).unwrap();
-    let local = local.to_zoned(owner.time_zone.zone());
-    let minute = local.hour() as u16 * 60 + local.minute() as u16;
-    let quiet = Some(QuietHours { from: (minute + 1440 - 60) % 1440, until: (minute + 240) % 1440 });
-    told.choose(&owner, NoticeSettings { quiet, ..NoticeSettings::default() }).await;
+    told.sleeps(&owner, 240).await;
     for _ in 0..3 {
         let token = told.watched.add_token(Clocks::default()).await.token;
         told.invalidate(token.id, Reason::PasswordChanged).await;
