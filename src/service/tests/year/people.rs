@@ -147,7 +147,8 @@ impl Account {
     async fn forget(&mut self, test: &TestBroker, team: &TeamId, simulation: &Simulation, now: Timestamp) {
         self.forgets_at = now + FORGOTTEN_EVERY;
         self.forgotten_at = Some(now);
-        for held in self.known(simulation) {
+        let intact = |spec: &TokenSpec| simulation.is_intact(&self.network.id, &spec.secret);
+        for held in self.known(simulation).into_iter().filter(intact) {
             let fault = Fault::ExpireToken { secret: held.secret };
             simulation.inject(&NetworkFault { network: self.network.id.clone(), fault }).unwrap();
         }
