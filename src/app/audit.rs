@@ -1,5 +1,7 @@
 //! `audit verify` and `audit export`: read the audit out of the store, also while a broker runs on it.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use crate::config::Config;
@@ -30,7 +32,7 @@ pub(super) async fn look_over(
     anchor: Option<AuditAnchor>,
 ) -> anyhow::Result<Vec<Finding>> {
     let key = key_of(config, store).await?;
-    Ok(findings(&store.verify_audit(&key, anchor).await?, anchor))
+    Ok(findings(&store.verify_audit(&key, anchor, Duration::ZERO).await?, anchor))
 }
 
 /// Hands every event after the number `after` to `show`, the oldest first, for as long as it wants more.

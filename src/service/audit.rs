@@ -1,12 +1,13 @@
-//! The audit is read.
+//! The audit is read, and looked at whether it is whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{CollectorId, TeamId};
 use crate::domain::audit::Actor;
 use crate::service::Broker;
-use crate::store::{AuditFilter, AuditKey, StoreError};
+use crate::store::{AuditAnchor, AuditFault, AuditFilter, AuditKey, StoreError};
 use crate::vault::Vault;
 
 pub use crate::store::AuditRow as AuditEntry;
@@ -15,6 +16,13 @@ pub use crate::store::AuditRow as AuditEntry;
 const BATCH: u32 = 1_000;
 /// Rows looked at for one page. A page may be short, or empty, and still have a next one.
 const MOST_LOOKED_AT: usize = 20_000;
+
+/// How long others are let in after each thousand events while the audit is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The event with which the audit ended when it was last found whole in this run: it must still be there later.
+#[derive(Default)]
+pub struct AuditSeen(Mutex<Option<AuditAnchor>>);
 
 /// Which events are wanted. What is set must hold.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +80,28 @@ pub fn token_of(row: &AuditEntry) -> Option<String> {
 }
 
 impl Broker {
+    /// Looks whether the audit holds together from its beginning to its end, and still holds the event with which it ended last time. Reads it a
+    /// part at a time. Returns what was found, for people; what does not fit is an error, which is logged and shown in the metrics.
+    pub async fn verify_audit(&self) -> Result<String, StoreError> {
+        let anchor = *self.audit_seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = audit_key(&self.vault);
+        let proof = tokio::select! {
+            proof = self.store.verify_audit(&key, anchor, PAUSE) => proof?,
+            () = self.tasks.stopped() => return Ok("the process is stopping".to_owned()),
+        };
+        // What was pruned in order proves nothing any more.
+        let fault = proof.fault.filter(|fault| !matches!(fault, AuditFault::PrunedAnchor(_)));
+        self.metrics.set_audit_broken(fault.is_some());
+        if let Some(fault) = fault {
+            tracing::error!(%fault, "the audit does not hold together: somebody changed the store; see `token-broker audit verify`");
+            return Err(StoreError::corrupt(format!("the audit: {fault}")));
+        }
+        if let Some(head) = proof.head {
+            *self.audit_seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        }
+        Ok(format!("{} events hold together", proof.events))
+    }
+
     /// At most `limit` events before the sequence number `before`, newest first.
     pub async fn list_audit(
         &self,
@@ -144,6 +174,56 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::background::LastRun;
+    use crate::service::testing::TestBroker;
+
+    /// The result of the background's look at the audit that is the `runs`th of this run.
+    async fn looked(test: &TestBroker, runs: u64) -> Result<String, String> {
+        loop {
+            match test.broker.watch.status.last_runs().remove("audit") {
+                Some(LastRun { result, runs: made, .. }) if made == runs => return result,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    fn is_shown_as_broken(test: &TestBroker) -> bool {
+        test.broker.metrics.render().contains("token_broker_audit_broken 1")
+    }
+
+    #[tokio::test]
+    async fn the_background_finds_what_was_changed_at_the_start_and_each_day() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        test.token(&team, "ann").await;
+        test.broker.start_background(&test.tasks);
+        let whole = looked(&test, 1).await.unwrap();
+        assert!(whole.ends_with("events hold together") && !is_shown_as_broken(&test), "{whole}");
+        test.sql("UPDATE audit SET detail = detail || '!' WHERE seq = 2").await;
+        test.clock.advance(Duration::from_secs(24 * 3600));
+        let found = looked(&test, 2).await.unwrap_err();
+        assert!(found.contains("event 2 was changed") && is_shown_as_broken(&test), "{found}");
+        let test = test.restart().await;
+        test.broker.start_background(&test.tasks);
+        assert_eq!(looked(&test, 1).await.unwrap_err(), found, "a start looks, too");
+        test.stop().await;
+    }
+
+    #[tokio::test]
+    async fn an_audit_that_was_set_back_while_the_broker_runs_is_found() {
+        let test = TestBroker::start().await;
+        test.team("acme").await;
+        test.team("globex").await;
+        test.broker.verify_audit().await.unwrap();
+        test.sql(
+            "DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit);
+             UPDATE audit_chain SET head_seq = (SELECT MAX(seq) FROM audit),
+                 head_mac = (SELECT mac FROM audit ORDER BY seq DESC LIMIT 1)",
+        )
+        .await;
+        assert!(test.broker.verify_audit().await.is_err());
+        test.stop().await;
+    }
 
     #[test]
     fn details_are_pairs_and_a_comment() {

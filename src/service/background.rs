@@ -31,6 +31,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 const CALLBACKS_EVERY: Duration = Duration::from_secs(10);
 /// How often what is old is forgotten, on the broker's clock.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether the audit is whole, on the broker's clock; at each start, too.
+const VERIFY_AUDIT_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How often it is looked whether secrets must be sealed anew, on the broker's clock.
 const LEAVE_EVERY: Duration = Duration::from_secs(60);
 const RESEAL_EVERY: Duration = Duration::from_secs(1);
@@ -106,6 +108,7 @@ impl Broker {
             |broker| async move { broker.end_overdue_connections().await },
         );
         self.every(tasks, "expiries", EXPIRIES_EVERY, |broker| async move { broker.look_at_expiries().await });
+        self.every(tasks, "audit", VERIFY_AUDIT_EVERY, |broker| async move { broker.verify_audit().await });
         self.every(tasks, "tell", TELL_EVERY, |broker| async move { broker.tell_events().await });
         self.every(tasks, "messages", SHOW_EVERY, |broker| async move { broker.show_messages().await });
         self.start_metrics(tasks);

@@ -149,6 +149,8 @@ pub struct Parts {
     pub jobs: Jobs,
     /// Renewals that are under way.
     pub renewals: Renewals,
+    /// How far the audit was found whole.
+    pub audit_seen: audit::AuditSeen,
     /// Which out-of-band spending was told today.
     pub out_of_band: tell::OutOfBand,
     /// Incidents that are open.

@@ -21,7 +21,7 @@ use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
 use crate::outbound::http::{HttpClient, HttpSetupError, NetworkClient};
 use crate::outbound::oauth::{Pace, SigningClient};
-use crate::service::audit::audit_key;
+use crate::service::audit::{AuditSeen, audit_key};
 use crate::service::callbacks::Callbacks;
 use crate::service::changes::Changes;
 use crate::service::clock::follow_clock;
@@ -146,6 +146,7 @@ impl Broker {
             notices,
             jobs: Jobs::default(),
             renewals: Renewals::new(signing, pace),
+            audit_seen: AuditSeen::default(),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
             callbacks: Callbacks::new(callbacks_at),

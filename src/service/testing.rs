@@ -72,8 +72,13 @@ impl TestBroker {
 
     /// Starts one on an empty store, with settings and a clock.
     pub async fn start_by(config: Config, clock: Arc<ManualClock>) -> Self {
+        Self::start_among(Catalogue::embedded(), config, clock).await
+    }
+
+    /// Starts one on an empty store, with settings and a clock, among networks of the test's own that answer what they are told.
+    pub async fn start_among(catalogue: Catalogue, config: Config, clock: Arc<ManualClock>) -> Self {
         let endpoint = Arc::new(FakeClient::default());
-        let world = World { catalogue: Catalogue::embedded(), endpoint: endpoint.clone() };
+        let world = World { catalogue, endpoint: endpoint.clone() };
         Self { endpoint, ..Self::start_in(world, config, clock).await }
     }
 
@@ -116,6 +121,16 @@ impl TestBroker {
     /// Stops it in order; nothing may be left over.
     pub async fn stop(self) {
         stop(&self.broker, &self.tasks).await;
+    }
+
+    /// Runs statements on its store, past it.
+    pub async fn sql(&self, statements: &'static str) {
+        use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+        let file = SqliteConnectOptions::new().filename(self.folder().join("broker.db"));
+        let patient = file.busy_timeout(Duration::from_secs(10));
+        let mut connection = SqliteConnection::connect_with(&patient).await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// Makes a team.

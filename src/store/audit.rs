@@ -3,6 +3,8 @@
 //! Rows are numbered without gaps and chained by keyed hashes (`chain`), so that a change of them is found out (`verify`). Nothing
 //! here changes a row; the oldest are forgotten when their time is over.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
@@ -68,8 +70,13 @@ pub trait AuditStore: Send + Sync {
     /// Takes the audit up with the key that chains it. Must come before the first change.
     async fn start_audit(&self, key: AuditKey) -> Result<(), StoreError>;
     /// Whether the audit is whole as of now, and whether it still holds the event of `anchor`. Reads all of it, a part at a time; a
-    /// broker may go on writing meanwhile.
-    async fn verify_audit(&self, key: &AuditKey, anchor: Option<AuditAnchor>) -> Result<AuditProof, StoreError>;
+    /// broker may go on writing meanwhile. `pause`: how long others are let in after each part; zero: it is read as fast as may be.
+    async fn verify_audit(
+        &self,
+        key: &AuditKey,
+        anchor: Option<AuditAnchor>,
+        pause: Duration,
+    ) -> Result<AuditProof, StoreError>;
     /// Writes events that come with no other change.
     async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError>;
     /// At most `limit` rows, the oldest first.
@@ -132,8 +139,13 @@ impl<D: Database> AuditStore for D {
         .await
     }
 
-    async fn verify_audit(&self, key: &AuditKey, anchor: Option<AuditAnchor>) -> Result<AuditProof, StoreError> {
-        verify::verify(self, key, anchor).await
+    async fn verify_audit(
+        &self,
+        key: &AuditKey,
+        anchor: Option<AuditAnchor>,
+        pause: Duration,
+    ) -> Result<AuditProof, StoreError> {
+        verify::verify(self, key, anchor, pause).await
     }
 
     async fn append_audit(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {

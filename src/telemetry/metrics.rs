@@ -41,6 +41,8 @@ struct Inner {
     commit_batch: Histogram,
     clock_skew: Gauge,
     quarantined: Counter,
+    unstored: Counter,
+    audit_broken: Gauge,
 }
 
 /// The metrics of one network, ready to record.
@@ -109,6 +111,8 @@ impl Metrics {
             commit_batch: recorder.register_histogram(&key(table::COMMIT_BATCH, &[]), &METADATA),
             clock_skew: recorder.register_gauge(&key(table::CLOCK_SKEW, &[]), &METADATA),
             quarantined: recorder.register_counter(&key(table::QUARANTINED, &[]), &METADATA),
+            unstored: recorder.register_counter(&key(table::UNSTORED, &[]), &METADATA),
+            audit_broken: recorder.register_gauge(&key(table::AUDIT_BROKEN, &[]), &METADATA),
             recorder,
         }));
         metrics.gauge(table::BUILD_INFO, &[env!("CARGO_PKG_VERSION").into()]).set(1.0);
@@ -156,6 +160,16 @@ impl Metrics {
     /// A token was taken out of use, since its stored secret does not open.
     pub fn token_quarantined(&self) {
         self.0.quarantined.increment(1);
+    }
+
+    /// The store did not take the secrets of a renewal: they are in memory only for now.
+    pub fn renewal_unstored(&self) {
+        self.0.unstored.increment(1);
+    }
+
+    /// Whether the audit was found not to hold together.
+    pub fn set_audit_broken(&self, is_broken: bool) {
+        self.0.audit_broken.set(f64::from(u8::from(is_broken)));
     }
 
     /// An attempt to send a message by a channel (`mail`) ended with that outcome (`sent`).

@@ -54,6 +54,10 @@ table! {
     TOKENS = "tokens", Kind::Gauge, "tokens", ["network", "status"], "Tokens held, by status.";
     QUARANTINED = "quarantined_tokens_total", Kind::Counter, "tokens", [],
         "Tokens taken out of use because their stored secret does not open. Somebody changed the store, or it is damaged.";
+    UNSTORED = "unstored_renewals_total", Kind::Counter, "renewals", [],
+        "Renewals whose new secrets the store did not take at first. They are kept in memory and tried again; a crash would lose them.";
+    AUDIT_BROKEN = "audit_broken", Kind::Gauge, "audits", [],
+        "Whether the last look at the audit, made at each start and daily, found that it does not hold together: 1, else 0.";
     LEASES_ACTIVE = "leases_active", Kind::Gauge, "leases", ["network"], "Leases that are open.";
     LEASES_OPENED = "leases_opened_total", Kind::Counter, "leases", ["network"], "Leases opened.";
     LEASES_REFUSED = "leases_refused_total", Kind::Counter, "requests", ["network", "reason"], "Requests for a lease refused, by reason.";

@@ -1,5 +1,7 @@
 //! The sealing key is changed on a whole broker, in every order in which that can be broken off.
 
+use std::time::Duration;
+
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -117,7 +119,7 @@ async fn everything_is_sealed_anew_while_leases_go_on() {
     assert!(bench.broker().authenticate(Some(&format!("Bearer {}", bench.test.admin_key))).is_ok());
     bench.must_lease().await;
     let key = crate::service::audit::audit_key(&bench.broker().vault);
-    assert_eq!(bench.broker().store.verify_audit(&key, None).await.unwrap().fault, None);
+    assert_eq!(bench.broker().store.verify_audit(&key, None, Duration::ZERO).await.unwrap().fault, None);
     let events = bench.broker().store.list_audit(AuditFilter::default(), 10_000).await.unwrap();
     let event = events.iter().find(|event| event.action == "sealing_key.rotate").unwrap();
     assert_eq!(event.detail, format!("from={old} to={new}"));

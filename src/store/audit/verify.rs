@@ -1,5 +1,7 @@
 //! Whether the audit is whole: walks the chain from its beginning to its end and names the first place that does not fit.
 
+use std::time::Duration;
+
 use crate::store::StoreError;
 use crate::store::audit::chain::{AuditAnchor, AuditKey, Chain, FOREIGN_HEAD, link};
 use crate::store::database::Database;
@@ -142,11 +144,12 @@ const READ_PART: &str =
 /// The columns of the chain in [`READ_PART`].
 const CHAIN_COLUMNS: usize = 7;
 
-/// Reads the whole audit, a part at a time.
+/// Reads the whole audit, a part at a time, with a pause after each.
 pub(super) async fn verify(
     database: &impl Database,
     key: &AuditKey,
     anchor: Option<AuditAnchor>,
+    pause: Duration,
 ) -> Result<AuditProof, StoreError> {
     let mut proof = AuditProof { events: 0, unchained: 0, pruned: 0, head: None, fault: None };
     let mut walk: Option<Walk> = None;
@@ -170,6 +173,9 @@ pub(super) async fn verify(
         if at_end {
             let fault = anchor.and_then(|anchor| holds(&chain, anchor).err());
             return Ok(AuditProof { head: Some(chain.head).filter(|head| head.seq > 0), fault, ..proof });
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The audit: everything comes back, in order, by filter and page, and holds together.
 
+use std::time::Duration;
+
 use super::Fixture;
 use super::samples::{at, audit_key, event, open, seed};
 use crate::base::ids::{CollectorId, KeyId};
@@ -78,7 +80,7 @@ pub(crate) async fn the_oldest_are_forgotten(fixture: &dyn Fixture) {
 }
 
 async fn proof(store: &dyn Store, anchor: Option<AuditAnchor>) -> AuditProof {
-    store.verify_audit(&audit_key("test"), anchor).await.unwrap()
+    store.verify_audit(&audit_key("test"), anchor, Duration::ZERO).await.unwrap()
 }
 
 pub(crate) async fn what_was_written_holds_together(fixture: &dyn Fixture) {
@@ -100,7 +102,7 @@ pub(crate) async fn what_was_written_holds_together(fixture: &dyn Fixture) {
     assert_eq!((later.events, later.fault), (82, None));
     let rows = store.list_audit(AuditFilter::default(), 100).await.unwrap();
     assert_eq!(rows[77].mac, Some(anchor.mac));
-    let foreign = store.verify_audit(&audit_key("another"), None).await.unwrap();
+    let foreign = store.verify_audit(&audit_key("another"), None, Duration::ZERO).await.unwrap();
     assert!(matches!(foreign.fault, Some(AuditFault::Earlier(_))), "{foreign:?}");
     let wrong = [
         (AuditAnchor { mac: [7; 32], ..anchor }, AuditFault::AnotherAnchor(78)),

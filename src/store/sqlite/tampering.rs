@@ -1,5 +1,7 @@
 //! What somebody does to the audit who can write to the file but has not the key: it is found, and stays found.
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -24,7 +26,7 @@ async fn append(dir: &Path, events: usize) {
 
 async fn proof(dir: &Path, anchor: Option<AuditAnchor>) -> AuditProof {
     let store = SqliteStore::open_to_read(dir).await.unwrap();
-    let proof = store.verify_audit(&audit_key("test"), anchor).await.unwrap();
+    let proof = store.verify_audit(&audit_key("test"), anchor, Duration::ZERO).await.unwrap();
     store.close().await;
     proof
 }
