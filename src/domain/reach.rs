@@ -39,7 +39,7 @@ pub fn needs_reconnecting(network: &Network, token: &Token, now: Timestamp) -> O
     if matches!(token.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
         return None;
     }
-    let required = network.requirements.iter().filter(|rule| rule.kinds.is_empty() || rule.kinds.contains(&token.kind));
+    let required = network.requirements.iter().filter(|rule| rule.concerns(&token.kind));
     let missing = required.filter_map(|rule| {
         let missing: Vec<&str> =
             rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();

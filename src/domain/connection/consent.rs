@@ -39,9 +39,15 @@ pub fn consent_of<'n>(network: &'n Network, kind: &'n TokenKind) -> Result<(&'n 
 }
 
 /// The scopes to ask for: those of the purposes, those without which there would be no renewal, or it could not be seen whose
-/// token it is, and `more`.
+/// token it is, those that the network newly requires or has announced to, and `more`.
 /// In the order of the alphabet, each once.
-pub fn scopes_to_ask(granted: &TokenKind, kind: &TokenKind, purposes: Purposes, more: &[String]) -> Vec<String> {
+pub fn scopes_to_ask(
+    network: &Network,
+    granted: &TokenKind,
+    kind: &TokenKind,
+    purposes: Purposes,
+    more: &[String],
+) -> Vec<String> {
     let of_purposes = purposes.iter().filter_map(|purpose| kind.scopes_for(purpose));
     let of_list = kind.profiles.as_ref().and_then(|_| granted.scopes_for(Purpose::ListPages));
     let of_account = granted.account.as_ref().and_then(|_| granted.scopes_for(Purpose::Validate));
@@ -49,7 +55,9 @@ pub fn scopes_to_ask(granted: &TokenKind, kind: &TokenKind, purposes: Purposes, 
         Renewal::RefreshToken { needs_scope, .. } => needs_scope.as_slice(),
         _ => &[],
     };
-    let all = of_purposes.chain(of_list).chain(of_account).flatten().chain(of_renewal).chain(more);
+    let required = network.requirements.iter().filter(|rule| rule.concerns(&kind.id) || rule.concerns(&granted.id));
+    let required = required.flat_map(|rule| &rule.scopes);
+    let all = of_purposes.chain(of_list).chain(of_account).flatten().chain(of_renewal).chain(required).chain(more);
     all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 

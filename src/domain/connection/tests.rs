@@ -98,7 +98,7 @@ fn only_the_scopes_that_are_needed_are_asked_for() {
         let kind = network.kind(kind).unwrap();
         let (granted, _) = consent_of(network, kind).unwrap();
         let more: Vec<_> = more.iter().map(|scope| (*scope).to_owned()).collect();
-        scopes_to_ask(granted, kind, [purpose].into_iter().collect(), &more)
+        scopes_to_ask(network, granted, kind, [purpose].into_iter().collect(), &more)
     };
     assert_eq!(
         asked("x", "user", Purpose::CollectContent, &["like.read"]),

@@ -115,7 +115,7 @@ impl Broker {
             redirect_uri: &self.redirect_uri(network)?,
             state,
             verifier: &waiting.verifier,
-            scopes: &scopes_to_ask(granted, kind, *purposes, scopes),
+            scopes: &scopes_to_ask(found, granted, kind, *purposes, scopes),
         };
         let url = match &oauth.pushed_url {
             None => authorization_url(oauth, &ask),

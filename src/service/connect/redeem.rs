@@ -189,7 +189,7 @@ impl Broker {
             grant.bond = bond.as_ref().map(|bond| bond.text().expose().to_owned());
         }
         let access = Access { token: &reply.access, bond: bond.as_ref() };
-        let asked = scopes_to_ask(granted, kind, connection.purposes, &connection.scopes);
+        let asked = scopes_to_ask(network, granted, kind, connection.purposes, &connection.scopes);
         let scopes = match &reply.scopes {
             Some(scopes) => scopes.clone(),
             None => self.granted_scopes(of, access).await?.unwrap_or_else(|| asked.clone()),

@@ -2,6 +2,8 @@
 
 mod bound;
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::*;
@@ -9,7 +11,7 @@ use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::config::Config;
 use crate::domain::connection::Stage;
 use crate::domain::consent;
-use crate::domain::networks::Purpose;
+use crate::domain::networks::{Catalogue, Purpose};
 use crate::outbound::http::NetworkAnswer;
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{START, TestBroker};
@@ -17,9 +19,13 @@ use crate::service::testing::{START, TestBroker};
 const SCOPES: &str = "offline.access tweet.read users.read";
 
 async fn scene() -> (TestBroker, TeamId) {
+    scene_among(Catalogue::embedded()).await
+}
+
+async fn scene_among(catalogue: Catalogue) -> (TestBroker, TeamId) {
     let text = "[http]\npublic_url = \"https://broker.example\"";
     let config = Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
-    let test = TestBroker::start_by(config, std::sync::Arc::new(ManualClock::at(START))).await;
+    let test = TestBroker::start_among(catalogue, config, Arc::new(ManualClock::at(START))).await;
     let team = test.team("acme").await;
     let said = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
     test.broker.update_app(&test.admin, &"x".parse().unwrap(), &default_app(), said).await.unwrap();
@@ -31,18 +37,33 @@ fn answer(test: &TestBroker, status: u16, body: &str) {
     test.endpoint.answer_next(Ok(NetworkAnswer { status, headers: Vec::new(), body }));
 }
 
-/// Goes through the network with a token reply; the connection after it.
-async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str) -> Connection {
-    let ask = StartConnection {
+fn of_x() -> StartConnection {
+    StartConnection {
         network: "x".to_owned(),
         kind: "user".to_owned(),
         purposes: [Purpose::CollectContent].into_iter().collect(),
         ..StartConnection::default()
-    };
+    }
+}
+
+/// Goes through the network with a token reply; the connection after it.
+async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str) -> Connection {
+    connected_as(test, team, of_x(), status, reply).await.0
+}
+
+/// The same, of a connection that is asked for so; also the scopes that the person was asked for.
+async fn connected_as(
+    test: &TestBroker,
+    team: &TeamId,
+    ask: StartConnection,
+    status: u16,
+    reply: &str,
+) -> (Connection, String) {
     let started = test.broker.start_connection(&test.admin, team, ask).await.unwrap();
     let link = started.link.expose().rsplit('/').next().unwrap().to_owned();
     let sent = test.broker.begin_connection(Offer::Link(&link), &Visitor::default(), consent::NEWEST).await.unwrap();
-    let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let asked = |wanted: &str| sent.url.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned();
+    let (state, scopes) = (asked("state"), asked("scope"));
     answer(test, status, reply);
     answer(test, 200, r#"{"data":{"id":"7","username":"ann"}}"#);
     let code = Some(Secret::new("code".to_owned()));
@@ -51,7 +72,7 @@ async fn connected_by(test: &TestBroker, team: &TeamId, status: u16, reply: &str
         .finish_consent("x".parse().unwrap(), query, &Visitor { browser: Some(sent.browser), stay: None })
         .await
         .unwrap();
-    test.broker.show_connection(team, started.connection.id).await.unwrap()
+    (test.broker.show_connection(team, started.connection.id).await.unwrap(), scopes)
 }
 
 #[tokio::test]
@@ -101,5 +122,28 @@ async fn an_answer_without_a_token_connects_nothing_and_says_so() {
         // The look-up was not made: its answer is still there.
         assert!(test.endpoint.take_next());
     }
+    test.stop().await;
+}
+
+/// X, as it would be if it newly required a scope.
+fn stricter_x() -> Catalogue {
+    let announced = "\n[[requirements]]\nkinds = [\"user\"]\nscopes = [\"space.read\"]\nabout = \"Spaces are read with a scope of their own.\"\n\
+                     from = \"2027-12-01\"\nverified = \"documented\"\n";
+    let text = format!("{}{announced}", Catalogue::built_in("x.toml").unwrap());
+    Catalogue::load(&[("x.toml".to_owned(), text)]).unwrap()
+}
+
+#[tokio::test]
+async fn reconnecting_asks_for_what_the_network_newly_requires_and_the_mark_is_gone() {
+    let (test, team) = scene_among(stricter_x()).await;
+    let token = test.token(&team, "7").await;
+    let marked = async || test.broker.show_token(&team, token).await.unwrap().0.needs_reconnecting;
+    assert!(marked().await.is_some_and(|needs| needs.why.contains("space.read")), "the grant lacks it");
+    let heal = StartConnection { token: Some(token), ..of_x() };
+    let reply = format!(r#"{{"access_token":"a","refresh_token":"r","scope":"{SCOPES} space.read"}}"#);
+    let (connection, asked) = connected_as(&test, &team, heal, 200, &reply).await;
+    assert!(asked.contains("space.read"), "{asked}");
+    test.broker.complete_connection(&test.admin, &team, connection.id, &[], consent::NEWEST).await.unwrap();
+    assert_eq!(marked().await, None);
     test.stop().await;
 }

@@ -70,6 +70,13 @@ pub struct Requirement {
     pub verified: Verified,
 }
 
+impl Requirement {
+    /// Whether it concerns tokens of a kind.
+    pub fn concerns(&self, kind: &KindId) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(kind)
+    }
+}
+
 /// How far back an operation reaches: what is older can't be fetched by it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
