@@ -23,6 +23,11 @@ use crate::vault::{SealError, VaultError};
 
 /// What a person who is not named by the network is called; the rest tells such persons apart. No network's id begins so.
 pub(in crate::service) const UNKNOWN_PERSON: char = '~';
+
+/// A token's person as far as it is known at the network; empty: it is not.
+pub(in crate::service) fn known_person(person: &str) -> &str {
+    if person.starts_with(UNKNOWN_PERSON) { "" } else { person }
+}
 /// How often a change that was overtaken is decided anew.
 pub(in crate::service) const ATTEMPTS: usize = 5;
 

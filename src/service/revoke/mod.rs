@@ -13,7 +13,7 @@ use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
 use crate::outbound::oauth::{Bond, Client, Credential, revocation};
 use crate::service::luck::luck;
-use crate::service::tokens::name_of;
+use crate::service::tokens::{known_person, name_of};
 use crate::service::{Broker, Caller};
 pub use crate::store::StoredRevocation;
 use crate::store::{ConnectionFilter, StoreError, StoredToken};
@@ -131,12 +131,18 @@ impl Broker {
             let message = "the network left the catalogue; the person can remove the app there";
             return self.end_revocation(&revocation, Standing::GivenUp, message.to_owned()).await;
         };
-        let others = self.store.count_of_person(&revocation.network, &revocation.app, &revocation.person).await?;
+        let person = known_person(&revocation.person);
+        let others = self.store.count_of_person(&revocation.network, &revocation.app, person).await?;
         let reach = kind.oauth.as_ref().map_or(RevokeReach::Grant, |oauth| oauth.revoke_reach);
         if !may_revoke(reach, others) {
-            let message = format!(
-                "the network would end {others} other tokens of the same person, too; it is told with the last of them"
-            );
+            let message = match person {
+                "" => "whose it was is not known, and the network would end the person's other tokens of this app, too; the person can remove \
+                       the app there"
+                    .to_owned(),
+                _ => format!(
+                    "the network would end {others} other tokens of the same person, too; it is told with the last of them"
+                ),
+            };
             return self.end_revocation(&revocation, Standing::Shared, message).await;
         }
         if reach == RevokeReach::Grant && self.is_being_granted(&revocation).await? {
@@ -174,7 +180,7 @@ impl Broker {
         let found = self.store.list_connections(waiting, CHOOSING).await?;
         Ok(found.iter().any(|connection| {
             let Stage::Choosing(found) = &connection.stage else { return false };
-            let known = !found.person.is_empty() && !revocation.person.is_empty();
+            let known = !found.person.is_empty() && !known_person(&revocation.person).is_empty();
             connection.network == revocation.network
                 && connection.app == revocation.app
                 && (!known || found.person == revocation.person)

@@ -7,7 +7,8 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::outbound::http::{NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
-use crate::service::testing::{TestBroker, ask};
+use crate::service::testing::{TestBroker, ask, x_token};
+use crate::service::tokens::{AddToken, UNKNOWN_PERSON};
 
 struct Bench {
     test: TestBroker,
@@ -96,4 +97,36 @@ async fn what_the_network_does_not_accept_any_more_is_not_shown_to_it() {
     bench.revoke().await;
     assert_eq!(bench.test.broker.store.find_revocation(bench.token).await.unwrap(), None);
     bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn of_an_account_that_is_not_known_no_token_ends_with_another() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let client = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, &"youtube".parse().unwrap(), &default_app(), client).await.unwrap();
+    // Two channels of one Google account, which YouTube does not name.
+    let mut tokens = Vec::new();
+    for channel in ["UC-one", "UC-two"] {
+        let given = AddToken {
+            network: "youtube".to_owned(),
+            profile: channel.to_owned(),
+            scopes: vec!["https://www.googleapis.com/auth/youtube.readonly".to_owned()],
+            access: Secret::new(format!("access-of-{channel}")),
+            refresh: Some(Secret::new(format!("refresh-of-{channel}"))),
+            ..x_token(&format!("{UNKNOWN_PERSON}{channel}"))
+        };
+        tokens.push(test.broker.add_token(&test.admin, &team, given).await.unwrap().token);
+    }
+    let mut standings = Vec::new();
+    for token in &tokens {
+        let body = Zeroizing::new(b"{}".to_vec());
+        test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+        test.broker.revoke_token(&test.admin, &team, token.id, "").await.unwrap();
+        test.broker.revoke_due().await.unwrap();
+        let over = test.broker.store.find_revocation(token.id).await.unwrap().unwrap();
+        standings.push((over.standing, test.endpoint.asked()));
+    }
+    assert_eq!(standings, [(Standing::Shared, 0), (Standing::Done, 1)], "the network is told with the last of them");
+    test.stop().await;
 }
