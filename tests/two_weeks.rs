@@ -329,7 +329,7 @@ impl World {
         match self.random.random_range(0..10) {
             0 => self.inject(Fault::DropReplies { share }),
             1 => self.inject(Fault::ServerErrors { share, status: 502, counted }),
-            2 => self.inject(Fault::HtmlPages { share, counted }),
+            2 => self.inject(Fault::HtmlPages { share, status: 503, counted }),
             3 => self.inject(Fault::Calm),
             4 => self.change_a_password(),
             5 if self.random.random_bool(0.05) => self.reset_all_tokens(),

@@ -31,7 +31,7 @@ pub enum LocalCommand {
     /// and tokens are under /_sim/networks, their books under /_sim/report; faults are sent to /_sim/faults.
     #[command(after_help = "Examples:\n  token-broker simulate --network x --network youtube\n  \
         token-broker simulate --network x --speed 60 --fault x:server_errors,share=0.1,status=503,counted=true\n\n\
-        Faults: drop_replies,share · server_errors,share,status,counted · html_pages,share,counted · delays,share,millis · calm ·\n\
+        Faults: drop_replies,share · server_errors,share,status,counted · html_pages,share,status,counted · delays,share,millis · calm ·\n\
         reset_tokens · change_password,person · lose_scope,person,scope · revoke_token,secret · expire_token,secret ·\n\
         lock_person,person · unlock_person,person · spend_elsewhere,class,owner,of,units · reset_early,class")]
     Simulate(SimulateArgs),

@@ -74,7 +74,7 @@ fn every_other_refusal_is_understood() {
 #[test]
 fn what_the_weather_does_to_an_answer_ends_no_token() {
     for network in Catalogue::embedded().iter() {
-        let spoilt = (500..=599).map(Spoilt::ServerError).chain([Spoilt::Html]);
+        let spoilt = (500..=599).map(Spoilt::ServerError).chain([502, 503].map(Spoilt::Html));
         for spoilt in spoilt {
             let http = HttpAnswer::of(network, None, &decided(Ruling::NotCounted, Some(spoilt))).unwrap();
             assert_eq!(class_of(network, &http), ErrorClass::Transient, "{} {spoilt:?}: {http:?}", network.id);

@@ -56,10 +56,13 @@ pub enum Fault {
         /// Whether the call was counted before it failed.
         counted: bool,
     },
-    /// A page for people (503) instead of an answer, as a proxy sends it.
+    /// A page for people instead of an answer, as a proxy sends it.
     HtmlPages {
         /// The part of the calls.
         share: f64,
+        /// The HTTP status, of an error.
+        #[serde(default = "unavailable")]
+        status: u16,
         /// Whether the call was counted before it failed.
         counted: bool,
     },
@@ -152,6 +155,11 @@ pub enum FaultError {
     Client(String),
 }
 
+/// The status of a page that says nothing else.
+const fn unavailable() -> u16 {
+    503
+}
+
 /// How one answer is spoilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spoilt {
@@ -159,8 +167,8 @@ pub enum Spoilt {
     Dropped,
     /// A server error of this status.
     ServerError(u16),
-    /// A page for people.
-    Html,
+    /// A page for people, of this status.
+    Html(u16),
 }
 
 /// What happens to one call by chance.
@@ -194,6 +202,9 @@ impl Spoiling {
         if matches!(fault, Fault::ServerErrors { status, .. } if !(500..=599).contains(status)) {
             return Err(FaultError::OutOfRange("the status of a server error must be from 500 to 599"));
         }
+        if matches!(fault, Fault::HtmlPages { status, .. } if !(400..=599).contains(status)) {
+            return Err(FaultError::OutOfRange("the status of a page must be from 400 to 599"));
+        }
         self.faults.retain(|old| std::mem::discriminant(old) != std::mem::discriminant(fault));
         self.faults.push(fault.clone());
         Ok(())
@@ -212,8 +223,8 @@ impl Spoiling {
                     chance.spoilt = Some(Spoilt::ServerError(*status));
                     chance.counted = *counted;
                 }
-                Fault::HtmlPages { counted, .. } => {
-                    chance.spoilt = Some(Spoilt::Html);
+                Fault::HtmlPages { status, counted, .. } => {
+                    chance.spoilt = Some(Spoilt::Html(*status));
                     chance.counted = *counted;
                 }
                 _ => {}
@@ -248,6 +259,11 @@ mod tests {
             (
                 "x:server_errors,share=1,status=503,counted=true",
                 at(Fault::ServerErrors { share: 1.0, status: 503, counted: true }),
+            ),
+            ("x:html_pages,share=1,counted=false", at(Fault::HtmlPages { share: 1.0, status: 503, counted: false })),
+            (
+                "x:html_pages,share=1,status=429,counted=false",
+                at(Fault::HtmlPages { share: 1.0, status: 429, counted: false }),
             ),
             ("x:change_password,person=anna", at(Fault::ChangePassword { person: anna() })),
             (

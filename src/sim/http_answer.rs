@@ -24,7 +24,7 @@ pub struct HttpAnswer {
 }
 
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Sorry, something went wrong.</title></head>\
-    <body><h1>Service Unavailable</h1></body></html>";
+    <body><h1>Please try again later.</h1></body></html>";
 
 impl HttpAnswer {
     /// Writes an answer about `operation` down; `None` if it is dropped.
@@ -39,8 +39,8 @@ impl HttpAnswer {
     pub(super) fn spoilt(network: &Network, spoilt: Spoilt) -> Option<Self> {
         match spoilt {
             Spoilt::Dropped => None,
-            Spoilt::Html => {
-                Some(Self { status: 503, headers: Vec::new(), content_type: "text/html", body: PAGE.to_owned() })
+            Spoilt::Html(status) => {
+                Some(Self { status, headers: Vec::new(), content_type: "text/html", body: PAGE.to_owned() })
             }
             Spoilt::ServerError(status) => {
                 let failed = Refusal::server_error(Family::of(network), status);

@@ -21,7 +21,7 @@ use crate::outbound::address::{Lookup, SystemLookup, is_public};
 use crate::outbound::oauth::{Assertion, Bond, ProvedRequest, token_hash};
 
 /// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 /// An answer is read up to this many bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
 

@@ -130,6 +130,11 @@ fn refresh_tokens_stay_rotate_or_work_once() {
     }
 }
 
+/// Whether a renewal that was answered so is believed to be dead.
+fn refused_for_good(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::RefreshRejected | ErrorClass::TokenInvalid | ErrorClass::TokenRevoked)
+}
+
 #[test]
 fn a_dead_grant_is_refused_as_one_and_a_lost_reply_is_not() {
     for stage in granting().into_iter().filter(|stage| stage.rotation().is_some()) {
@@ -138,16 +143,18 @@ fn a_dead_grant_is_refused_as_one_and_a_lost_reply_is_not() {
         let inject = |fault| {
             stage.simulation.inject(&NetworkFault { network: stage.network.id.clone(), fault }).unwrap();
         };
-        inject(Fault::HtmlPages { share: 1.0, counted: false });
+        inject(Fault::HtmlPages { share: 1.0, status: 503, counted: false });
         assert_eq!(stage.class(&stage.refresh(refresh)), ErrorClass::Transient);
+        inject(Fault::HtmlPages { share: 1.0, status: 429, counted: false });
+        let throttled = stage.class(&stage.refresh(refresh));
+        assert!(!refused_for_good(throttled), "{}: {throttled:?}", stage.network.id);
         inject(Fault::Calm);
         inject(Fault::ExpireToken { secret: issued["access_token"].as_str().unwrap().to_owned() });
         let renewed = body(&stage.refresh(refresh));
         assert!(renewed["access_token"].is_string(), "{}: also after the access token died", stage.network.id);
         inject(Fault::ChangePassword { person: "person-7".to_owned() });
         let dead = stage.refresh(renewed["refresh_token"].as_str().unwrap());
-        let refused = [ErrorClass::RefreshRejected, ErrorClass::TokenInvalid];
-        assert!(refused.contains(&stage.class(&dead)), "{}: {dead:?}", stage.network.id);
+        assert!(refused_for_good(stage.class(&dead)), "{}: {dead:?}", stage.network.id);
     }
 }
 

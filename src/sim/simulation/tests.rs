@@ -162,7 +162,7 @@ fn spoilt_answers_say_whether_they_counted() {
         (Fault::DropReplies { share: certain }, Spoilt::Dropped, 1),
         (Fault::ServerErrors { share: certain, status: 502, counted: true }, Spoilt::ServerError(502), 1),
         (Fault::ServerErrors { share: certain, status: 503, counted: false }, Spoilt::ServerError(503), 0),
-        (Fault::HtmlPages { share: certain, counted: false }, Spoilt::Html, 0),
+        (Fault::HtmlPages { share: certain, status: 429, counted: false }, Spoilt::Html(429), 0),
     ];
     for (fault, spoilt, used) in cases {
         let stage = Stage::set("x", 1);

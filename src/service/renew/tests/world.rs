@@ -1,14 +1,17 @@
 //! Renewals against the simulated networks, over HTTP: they judge what the broker does with refresh tokens.
 
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::base::ids::KindId;
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Renewal, Rotation};
-use crate::outbound::http::HttpClient;
+use crate::outbound::http::{HttpClient, TIMEOUT};
 use crate::service::testing::{catalogue_of, connect_bound, set_client_key};
-use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, serve_on};
+use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, Unwired, serve_on};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,14 +42,21 @@ impl Held {
 impl Stage {
     /// Sets the stage with the tokens that `wanted` picks.
     async fn set(wanted: impl Fn(&Network, &TokenKind) -> bool) -> Self {
+        Self::set_by(wanted, |_, _| Arc::new(HttpClient::new().unwrap())).await
+    }
+
+    /// The same, with the broker asking the networks, which are as if behind an address, by what `by` makes.
+    async fn set_by(
+        wanted: impl Fn(&Network, &TokenKind) -> bool,
+        by: impl FnOnce(&Arc<Simulation>, SocketAddr) -> Arc<dyn NetworkClient>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let simulated = Catalogue::embedded();
         let simulation = Arc::new(Simulation::new(simulated.iter().cloned(), clock.clone(), 5).unwrap());
         let serving = Tasks::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = serve_on(listener, simulation.clone(), &serving).unwrap();
-        let world =
-            World { catalogue: catalogue_of(&simulation, address), endpoint: Arc::new(HttpClient::new().unwrap()) };
+        let world = World { catalogue: catalogue_of(&simulation, address), endpoint: by(&simulation, address) };
         let test = TestBroker::start_in(world, Config::default(), clock).await;
         let team = test.team("acme").await;
         let mut stage = Self { test, team, simulation, serving, tokens: Vec::new() };
@@ -197,7 +207,7 @@ async fn long_lived_tokens_live_for_ten_months() {
 async fn no_page_and_no_error_of_a_server_ends_a_token() {
     let stage = Stage::set(|_, kind| kind.access_validity.is_some()).await;
     for held in &stage.tokens {
-        stage.fault(held, Fault::HtmlPages { share: 0.5, counted: false });
+        stage.fault(held, Fault::HtmlPages { share: 0.5, status: 503, counted: false });
         stage.fault(held, Fault::ServerErrors { share: 0.5, status: 500, counted: false });
     }
     stage.live_until(START + DAY / 2).await;
@@ -210,6 +220,106 @@ async fn no_page_and_no_error_of_a_server_ends_a_token() {
         assert!(stage.is_served(held).await, "{} {}", held.network.id, held.kind);
     }
     stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_says_too_many_requests_ends_no_token_and_costs_no_grant() {
+    let stage = Stage::set(|_, kind| kind.access_validity.is_some()).await;
+    for held in &stage.tokens {
+        stage.fault(held, Fault::HtmlPages { share: 1.0, status: 429, counted: false });
+        assert!(stage.next_renewal(held).await.is_err_and(|retry| retry.is_some()), "{}", held.network.id);
+        let after = stored(&stage.test, held.token).await;
+        // One that is tried again at once has failed twice by now.
+        assert!(after.token.state == TokenState::Live && after.renewal.failures > 0, "{}: {after:?}", held.network.id);
+        stage.fault(held, Fault::Calm);
+        stage.next_renewal(held).await.unwrap_or_else(|retry| panic!("{} {retry:?}", held.network.id));
+        assert!(stage.is_served(held).await, "{} {}", held.network.id, held.kind);
+    }
+    stage.stop().await;
+}
+
+/// The way to networks that answer late: it waits as long as the real one, on a clock that runs only while nothing else is done. It judges who
+/// shows which refresh token when.
+struct Late {
+    networks: Unwired,
+    one: tokio::sync::Mutex<()>,
+    under_way: Mutex<Vec<String>>,
+    shown: Mutex<Vec<String>>,
+}
+
+#[async_trait::async_trait]
+impl NetworkClient for Late {
+    async fn ask(&self, request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
+        let request = request.written();
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(request.body()).into_owned().collect();
+        let refresh = form.into_iter().find(|(name, _)| name == "refresh_token").map(|(_, value)| value);
+        if let Some(refresh) = &refresh {
+            let mut under_way = self.under_way.lock().unwrap();
+            assert!(!under_way.contains(refresh), "a refresh token is shown by two at once");
+            under_way.push(refresh.clone());
+            self.shown.lock().unwrap().push(refresh.clone());
+        }
+        // Others may ask while this one is on its way.
+        tokio::task::yield_now().await;
+        let one = self.one.lock().await;
+        tokio::time::pause();
+        let answer = tokio::time::timeout(TIMEOUT, self.networks.answer(request)).await;
+        tokio::time::resume();
+        drop(one);
+        self.under_way.lock().unwrap().retain(|other| Some(other) != refresh.as_ref());
+        let response = answer.ok().flatten().ok_or(NoAnswer::Lost)?;
+        let body = Zeroizing::new(response.body().to_vec());
+        Ok(NetworkAnswer { status: response.status().as_u16(), headers: Vec::new(), body })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_the_wait_for_it_is_as_good_as_lost() {
+    for (network, stays) in [("youtube", true), ("x", false)] {
+        let late: Arc<std::sync::OnceLock<Arc<Late>>> = Arc::default();
+        let wire = late.clone();
+        let stage = Stage::set_by(
+            |of, _| of.id.as_str() == network,
+            move |simulation, address| {
+                let networks = Unwired::new(simulation.clone(), address);
+                wire.get_or_init(|| {
+                    Arc::new(Late {
+                        networks,
+                        one: Default::default(),
+                        under_way: Mutex::default(),
+                        shown: Mutex::default(),
+                    })
+                })
+                .clone()
+            },
+        )
+        .await;
+        let (held, shown) = (&stage.tokens[0], || late.get().unwrap().shown.lock().unwrap().clone());
+        let end = stored(&stage.test, held.token).await.token.clocks.access_expires_at.unwrap();
+        stage.fault(held, Fault::Delays { share: 1.0, millis: 60_000 });
+        let retry = stage.next_renewal(held).await.unwrap_err().unwrap();
+        let begun = stored(&stage.test, held.token).await;
+        assert_eq!((begun.token.state, begun.renewal.begun_at.is_some()), (TokenState::Live, true), "{network}");
+        assert_eq!(shown().len(), 1);
+        stage.fault(held, Fault::Calm);
+        if stays {
+            assert!(retry.since(stage.test.clock.now()) <= Duration::from_secs(1), "within any grace");
+            stage.next_renewal(held).await.unwrap();
+            assert!(stage.is_served(held).await);
+            assert_eq!(shown().len(), 2);
+        } else {
+            // It was renewed meanwhile, and works once: the access token serves as long as it may, then it is tried once more.
+            assert_eq!(retry, end - Duration::from_secs(600));
+            stage.live_until(end - Duration::from_secs(601)).await;
+            let waiting = stored(&stage.test, held.token).await.token.state;
+            assert_eq!((shown().len(), waiting), (1, TokenState::Live));
+            stage.live_until(end + DAY).await;
+            let dead = stored(&stage.test, held.token).await.token.state;
+            assert!(matches!(dead, TokenState::Invalid { reason: Reason::RefreshRejected, .. }), "{dead:?}");
+            assert_eq!(shown().iter().filter(|refresh| **refresh == shown()[0]).count(), shown().len());
+        }
+        stage.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -245,7 +355,7 @@ async fn a_lost_answer_is_asked_for_again_at_once_where_they_rotate() {
 
 #[tokio::test]
 async fn what_works_once_is_not_shown_again_while_the_access_token_serves() {
-    for lost in [Fault::DropReplies { share: 1.0 }, Fault::HtmlPages { share: 1.0, counted: false }] {
+    for lost in [Fault::DropReplies { share: 1.0 }, Fault::HtmlPages { share: 1.0, status: 503, counted: false }] {
         let stage = Stage::set(|network, _| network.id.as_str() == "x").await;
         let held = &stage.tokens[0];
         let was_renewed = matches!(lost, Fault::DropReplies { .. });

@@ -239,7 +239,7 @@ impl People {
                 let share = random.random_range(0.2..1.0);
                 let (fault, hours) = match random.random_range(0..8) {
                     0..=2 => (Fault::ServerErrors { share, status: 503, counted: false }, random.random_range(1..6)),
-                    3 | 4 => (Fault::HtmlPages { share, counted: true }, random.random_range(1..6)),
+                    3 | 4 => (Fault::HtmlPages { share, status: 503, counted: true }, random.random_range(1..6)),
                     5 | 6 => (Fault::DropReplies { share: share / 2.0 }, random.random_range(1..4)),
                     _ => (Fault::ServerErrors { share: 1.0, status: 500, counted: false }, random.random_range(10..26)),
                 };
