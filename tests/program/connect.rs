@@ -212,6 +212,11 @@ client_auth = "basic"
 scope_separator = " "
 authorize_parameters = {{ prompt = "consent" }}
 
+[kinds.probe]
+request = "POST {issuer}/token/introspection"
+introspection = {{ token = "token", asked_by = "client", active = "active", expires_at = "exp", scopes = "scope" }}
+verified = "documented"
+
 [kinds.account]
 request = "GET {issuer}/me"
 id = "sub"
@@ -302,4 +307,18 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     let told: Value = soon(told).await.unwrap().json().await.unwrap();
     assert_eq!(told["grant.revoked"], 1, "what was not kept was given back");
     assert_eq!(me(&renewed).await.status(), 200, "and nothing else");
+    // The server is asked about the token, by the client that it knows.
+    let checked = || desk.json(&format!("token test {token}"));
+    let live = checked();
+    assert_eq!(live["lastCheckOutcome"], "CHECK_OUTCOME_WORKS", "{live}");
+    let revoked = browser.client.post(format!("{issuer}/token/revocation"));
+    let revoked = revoked.basic_auth("app%3A1", Some("client-secret%2F1%2B2")).form(&[("token", &renewed)]);
+    assert_eq!(revoked.send().await.unwrap().status(), 200);
+    let ended = checked();
+    assert_eq!(ended["lastCheckOutcome"], "CHECK_OUTCOME_IN_DOUBT", "it may be a moment's trouble: {ended}");
+    // What is in doubt is settled by a renewal, which such a server refuses for good.
+    let refused = desk.run(&format!("token renew {token}"), "");
+    assert_ne!(refused.status.code(), Some(0), "{}", refused.text());
+    let dead = desk.json(&format!("token show {token}"));
+    assert_eq!(dead["state"], "TOKEN_STATE_INVALID", "{dead}");
 }

@@ -21,6 +21,8 @@ const provider = new Provider(issuer, {
   }],
   pkce: { required: () => true },
   features: { devInteractions: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+  // Whatever token of a grant is revoked, all of it ends.
+  revokeGrantPolicy: () => true,
   rotateRefreshToken: true,
   ttl: { AccessToken: 3600, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 600 },
 });

@@ -7,14 +7,17 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::base::secret::Secret;
-use crate::domain::networks::{AskedBy, Introspection, Probe};
+use crate::domain::networks::{AskedBy, ClientAuth, Introspection, Probe};
 use crate::outbound::http::NetworkRequest;
+use crate::outbound::oauth::request::basic;
 use crate::outbound::oauth::{Bond, Client};
 
 /// What a check shows.
 pub struct ProbeCredential<'a> {
     /// The app's client.
     pub client: &'a Client,
+    /// How it shows itself.
+    pub client_auth: ClientAuth,
     /// The access token.
     pub access: &'a Secret,
     /// What a call with it must carry beside it.
@@ -39,7 +42,11 @@ pub fn probe(probe: &Probe, base: &str, with: &ProbeCredential<'_>) -> Option<Ne
         return NetworkRequest::read_with(base, url.as_str(), with.access, with.bond);
     };
     let asked = asked(introspection, with)?;
-    let request = http::Request::builder().method(method).header(http::header::ACCEPT, "application/json");
+    let mut request = http::Request::builder().method(method).header(http::header::ACCEPT, "application/json");
+    if introspection.asked_by == AskedBy::Client && with.client_auth == ClientAuth::Basic {
+        let shown = basic(&with.client.id, with.client.secret.as_ref()?);
+        request = request.header(http::header::AUTHORIZATION, shown);
+    }
     let request = if method == "GET" {
         url.query_pairs_mut().extend_pairs(asked);
         request.uri(url.as_str()).body(Vec::new())
@@ -56,6 +63,7 @@ fn asked(introspection: &Introspection, with: &ProbeCredential<'_>) -> Option<Ve
     let client = with.client;
     match introspection.asked_by {
         AskedBy::Anybody => {}
+        AskedBy::Client if with.client_auth == ClientAuth::Basic => {}
         AskedBy::Client => {
             asked.push(("client_id".to_owned(), client.id.clone()));
             asked.push(("client_secret".to_owned(), client.secret.as_ref()?.expose().to_owned()));
@@ -96,7 +104,9 @@ mod tests {
         for (network, kind, expected) in cases {
             let kind = catalogue.network(network).unwrap().kind(kind).unwrap();
             let (access, parameters) = (secret("a/1"), BTreeMap::new());
-            let with = ProbeCredential { client: &client, access: &access, parameters: &parameters, bond: None };
+            let client_auth = kind.oauth.as_ref().map_or(ClientAuth::Post, |oauth| oauth.client_auth);
+            let with =
+                ProbeCredential { client: &client, client_auth, access: &access, parameters: &parameters, bond: None };
             assert_eq!(probe(kind.probe.as_ref().unwrap(), "", &with).unwrap().shown(), expected);
         }
     }

@@ -7,7 +7,8 @@ use crate::base::ids::LeaseId;
 use crate::base::secret::Secret;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{
-    Answer, ErrorClass, Introspected, Network, PROBE_OPERATION, Probe, Purpose, TokenKind, classify, read_usage,
+    Answer, ClientAuth, ErrorClass, Introspected, Network, PROBE_OPERATION, Probe, Purpose, TokenKind, classify,
+    read_usage,
 };
 use crate::domain::pool::{AcquireRequest, CallReport, NoToken};
 use crate::domain::probe::CheckOutcome;
@@ -133,7 +134,9 @@ impl Broker {
         let access: Secret = self.vault.open_sealed(&place, sealed).map_err(RenewError::from)?;
         let parameters: BTreeMap<String, String> =
             self.call_parameters(&network.id, kind, &leased.app, &access).map_err(RenewError::from)?;
-        let with = ProbeCredential { client, access: &access, parameters: &parameters, bond: bond.as_ref() };
+        let client_auth = kind.oauth.as_ref().map_or(ClientAuth::Post, |oauth| oauth.client_auth);
+        let with =
+            ProbeCredential { client, client_auth, access: &access, parameters: &parameters, bond: bond.as_ref() };
         oauth::probe(probe, network.api_base_for(kind.id.as_str()), &with)
             .ok_or_else(|| ProbeError::NotProbed { network: network.id.clone(), kind: kind.id.to_string() })
     }
