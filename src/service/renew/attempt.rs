@@ -228,6 +228,7 @@ impl Broker {
                     if !self.tasks.is_stopping() =>
                 {
                     if !std::mem::replace(&mut told, true) {
+                        self.metrics.renewal_unstored();
                         tracing::error!(token = %id, %error, "renewed secrets can't be stored; they are kept in memory and tried again");
                     }
                     tokio::time::sleep(STORE_AGAIN).await;

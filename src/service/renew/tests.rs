@@ -369,24 +369,19 @@ async fn a_token_that_is_paused_meanwhile_is_renewed_and_stays_paused() {
     test.stop().await;
 }
 
-/// Runs a statement on the store of a broker, past the broker.
-async fn sql(test: &TestBroker, statement: &'static str) {
-    use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-    let file = SqliteConnectOptions::new().filename(test.folder().join("broker.db"));
-    let mut connection = SqliteConnection::connect_with(&file.busy_timeout(Duration::from_secs(10))).await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
 const BREAK: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sealed_access ON token
     BEGIN SELECT RAISE(ABORT, 'broken'); END";
 
 #[tokio::test]
 async fn secrets_that_the_store_does_not_take_are_kept_until_it_does() {
     let (test, _, token, gate) = gated(200, GOOD).await;
-    sql(&test, BREAK).await;
+    test.sql(BREAK).await;
     gate.open.add_permits(1);
-    sql(&test, "DROP TRIGGER broken").await;
+    while !test.broker.metrics.render().contains("token_broker_unstored_renewals_total 1") {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(opened(&test, &stored(&test, token).await).0, "access-of-ann", "the store did not take them");
+    test.sql("DROP TRIGGER broken").await;
     test.broker.renewals.idle().await;
     assert_eq!(opened(&test, &stored(&test, token).await).0, "access-2");
     assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
@@ -396,10 +391,10 @@ async fn secrets_that_the_store_does_not_take_are_kept_until_it_does() {
 #[tokio::test]
 async fn after_a_crash_before_the_commit_it_is_known_that_the_secrets_may_have_been_used() {
     let (test, team, token, gate) = gated(200, GOOD).await;
-    sql(&test, BREAK).await;
+    test.sql(BREAK).await;
     gate.open.add_permits(1);
     let test = test.restart().await;
-    sql(&test, "DROP TRIGGER broken").await;
+    test.sql("DROP TRIGGER broken").await;
     let begun = stored(&test, token).await;
     assert_eq!((begun.renewal.begun_at, begun.token.version), (Some(START + 3 * HOUR / 2), 1));
     // X lets a refresh token be used once: the access token serves on, and the refresh token is shown again shortly before its end.
