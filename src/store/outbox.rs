@@ -171,6 +171,9 @@ pub trait OutboxStore: Send + Sync {
         result: SendResult,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Gathers what waits for a destination behind a message that fails: all messages that are due and were never tried become one, the
+    /// oldest events first.
+    async fn gather_waiting(&self, destination: &str, now: Timestamp) -> Result<(), StoreError>;
     /// At most `limit` messages in that state after `after`, by id.
     async fn list_outbox(
         &self,
@@ -300,6 +303,11 @@ impl<D: Database> OutboxStore for D {
             })
         })
         .await
+    }
+
+    async fn gather_waiting(&self, destination: &str, now: Timestamp) -> Result<(), StoreError> {
+        let destination = destination.to_owned();
+        self.write(move |tx| Box::pin(async move { tell::gather_waiting(tx, &destination, now).await })).await
     }
 
     async fn list_outbox(

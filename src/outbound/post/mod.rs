@@ -214,7 +214,9 @@ pub struct FakePost(Mutex<FakeState>);
 #[derive(Default)]
 struct FakeState {
     posted: Vec<Posted>,
+    arrived: Vec<Posted>,
     next: VecDeque<DeliveryError>,
+    is_down: bool,
 }
 
 /// What a fake was told to post.
@@ -234,6 +236,16 @@ impl FakePost {
         self.state().next.push_back(error);
     }
 
+    /// From now on nobody answers, or everybody again.
+    pub fn be_down(&self, is_down: bool) {
+        self.state().is_down = is_down;
+    }
+
+    /// What arrived so far.
+    pub fn arrived(&self) -> Vec<Posted> {
+        self.state().arrived.clone()
+    }
+
     /// Every attempt so far, also those that failed.
     pub fn attempts(&self) -> Vec<Posted> {
         self.state().posted.clone()
@@ -249,8 +261,16 @@ impl PostSender for FakePost {
     async fn post(&self, post: &Post) -> Result<(), DeliveryError> {
         let Post { url, headers, body, .. } = post;
         let mut state = self.state();
-        state.posted.push(Posted { url: url.clone(), headers: headers.clone(), body: body.clone() });
-        state.next.pop_front().map_or(Ok(()), Err)
+        let posted = Posted { url: url.clone(), headers: headers.clone(), body: body.clone() };
+        state.posted.push(posted.clone());
+        if state.is_down {
+            return Err(DeliveryError::Timeout);
+        }
+        if let Some(error) = state.next.pop_front() {
+            return Err(error);
+        }
+        state.arrived.push(posted);
+        Ok(())
     }
 }
 

@@ -25,6 +25,9 @@ use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
 const MOST: usize = 64;
 /// Of these, how many may be of lanes whose last attempt failed: receivers that hang leave the other places free.
 const MOST_FAILING: usize = 16;
+/// After so many attempts a message is given up. So many that it is the time that ends them: a receiver that is down for all of it, and
+/// then comes back, has missed nothing.
+const MOST_ATTEMPTS: u32 = 30;
 /// How long a claim lasts beyond the time that sending may take.
 const MARGIN: Duration = Duration::from_secs(60);
 /// How often lanes are looked at although nobody said that something is there, in real time.
@@ -136,7 +139,7 @@ impl Broker {
                 sending.failing += usize::from(failing);
                 let broker = self.clone();
                 sending.messages.push(Box::pin(async move {
-                    if let Err(error) = broker.deliver(&message).await {
+                    if let Err(error) = broker.deliver(&message, failing).await {
                         tracing::warn!(message = %message.id, %error, "what came of a message could not be noted; it may be sent again");
                     }
                     failing
@@ -146,10 +149,17 @@ impl Broker {
         Ok(begun)
     }
 
-    async fn deliver(&self, message: &OutboxRow) -> Result<(), StoreError> {
+    /// `failing`: the last attempt at its destination failed. What came for people meanwhile is one message then, so that a receiver that was
+    /// away for days is not flooded when it is back; machines get each fact by itself.
+    async fn deliver(&self, message: &OutboxRow, failing: bool) -> Result<(), StoreError> {
         let (channel, result) = match self.resolve(&message.destination).await? {
             None => ("none", SendResult::Dropped { why: "its destination is gone".to_owned() }),
-            Some(address) => (address.channel(), self.attempt(message, &address).await?),
+            Some(address) => {
+                if failing && !matches!(address, Address::Webhook { .. }) {
+                    self.store.gather_waiting(&message.destination, self.now()).await?;
+                }
+                (address.channel(), self.attempt(message, &address).await?)
+            }
         };
         self.metrics.message_ended(channel, outcome(&result));
         self.store.mark(message.id, message.attempts, result, self.now()).await?;
@@ -217,7 +227,7 @@ impl Broker {
             tracing::error!(%destination, message = %message.id, "a message is given up: {error}");
             return SendResult::Dead { error };
         }
-        let rule = RetryRule { within: self.config.alerts.retry_for, ..RetryRule::default() };
+        let rule = RetryRule { within: self.config.alerts.retry_for, attempts: MOST_ATTEMPTS, ..RetryRule::default() };
         let (attempts, now) = (message.attempts, self.now());
         let first_tried_at = message.first_tried_at.unwrap_or(now);
         match rule.judge(&Failure { attempts, first_tried_at, now, asked_wait: failed.asked_wait }, luck()) {

@@ -379,7 +379,7 @@ async fn so_is_one_that_hangs_for_days() {
 async fn given_up(error: impl Fn() -> DeliveryError, says: &str) {
     let mut told = Told::start().await;
     told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
-    for _ in 0..12 {
+    for _ in 0..30 {
         told.posts.fail_next(error());
     }
     let token = told.watched.add_token(Clocks::default()).await.token;
@@ -389,7 +389,7 @@ async fn given_up(error: impl Fn() -> DeliveryError, says: &str) {
     assert_eq!(dead.len(), 1);
     assert!(dead[0].last_error.as_ref().is_some_and(|error| error.contains(says)), "{dead:?}");
     let attempts = told.posts.attempts().len();
-    assert!((5..=12).contains(&attempts), "{attempts}");
+    assert!((5..=30).contains(&attempts), "{attempts}");
     let bodies: std::collections::BTreeSet<_> = told.posts.attempts().into_iter().map(|post| post.body).collect();
     assert_eq!(bodies.len(), 1, "each attempt says the same, and has the same id");
     told.watched.broker.replay_dead_letter(&Caller::Broker, dead[0].id).await.unwrap();
@@ -399,6 +399,58 @@ async fn given_up(error: impl Fn() -> DeliveryError, says: &str) {
     assert_eq!(told.watched.broker.list_dead_letters(None, 10).await.unwrap(), []);
     let unknown = told.watched.broker.purge_dead_letter(&Caller::Broker, dead[0].id).await;
     assert!(unknown.is_err_and(|error| error.to_string().contains("given up")));
+}
+
+/// Receivers that do not answer for 71 hours, while a token ends each hour; then all that waits is sent. Returns the tokens, and whether what is
+/// told of each still holds by then: every other one is revoked.
+async fn away_for_days(told: &mut Told) -> Vec<(TokenId, bool)> {
+    let mut tokens = Vec::new();
+    told.posts.be_down(true);
+    for hour in 0..71 {
+        let token = told.watched.add_token(Clocks::default()).await.token;
+        told.invalidate(token.id, Reason::PasswordChanged).await;
+        tokens.push((token.id, hour % 2 == 0));
+        told.pass(Duration::from_secs(3600)).await;
+    }
+    for (token, _) in tokens.iter().filter(|(_, kept)| !kept) {
+        told.watched.broker.revoke_token(&Caller::Broker, &acme(), *token, "").await.unwrap();
+    }
+    told.posts.be_down(false);
+    told.pass(Duration::from_secs(13 * 3600)).await;
+    assert_eq!(told.in_state(OutboxState::Dead).await, 0, "nothing is given up in that time");
+    assert_eq!(told.in_state(OutboxState::Pending).await, 0);
+    tokens
+}
+
+#[tokio::test]
+async fn a_chat_that_was_away_for_days_gets_one_digest_of_what_still_holds() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    let tokens = away_for_days(&mut told).await;
+    let arrived = told.posts.arrived();
+    assert_eq!(arrived.len(), 2, "the one that was tried, and all others together");
+    let said = String::from_utf8_lossy(&arrived[1].body).into_owned();
+    let places: Vec<Option<usize>> = tokens[1..].iter().map(|(token, _)| said.find(&token.to_string())).collect();
+    let told_of: Vec<usize> = places.iter().flatten().copied().collect();
+    assert!(told_of.is_sorted() && told_of.len() == 10, "a chat shows ten, the oldest first: {said}");
+    for ((_, kept), place) in tokens[1..].iter().zip(&places) {
+        assert!(*kept || place.is_none(), "what is over is not told");
+    }
+    // Of 71 every other was kept; one of them was in the message that was tried.
+    assert!(said.contains("25 more"), "{said}");
+}
+
+#[tokio::test]
+async fn a_machine_that_was_away_for_days_gets_each_fact_that_still_holds() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
+    let tokens = away_for_days(&mut told).await;
+    let bodies =
+        told.posts.arrived().into_iter().map(|post| serde_json::from_slice::<serde_json::Value>(&post.body).unwrap());
+    let told_of: Vec<String> =
+        bodies.map(|body| body["data"]["token"].as_str().unwrap_or("several").to_owned()).collect();
+    let kept = tokens.iter().filter(|(_, kept)| *kept).map(|(token, _)| token.to_string());
+    assert_eq!(told_of, kept.collect::<Vec<_>>());
 }
 
 #[tokio::test]

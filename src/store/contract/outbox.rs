@@ -200,6 +200,32 @@ pub(crate) async fn many_events_make_few_messages(fixture: &dyn Fixture) {
     store.close().await;
 }
 
+pub(crate) async fn what_waits_behind_a_failure_becomes_one_message(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let first = tell_and_claim(&*store, 1).await;
+    let retry = SendResult::Retry { due_at: at(100), error: "503".to_owned() };
+    assert!(store.mark(first.id, 1, retry, at(1)).await.unwrap());
+    for n in 2..=6 {
+        tell(&*store, n, vec![hearing(n as u128, "ops", at(n)), hearing(n as u128 + 10, "ada", at(n))]).await;
+    }
+    tell(&*store, 7, vec![hearing(7, "ops", at(9_000))]).await;
+    store.gather_waiting("ops", at(100)).await.unwrap();
+    store.gather_waiting("ops", at(100)).await.unwrap();
+    assert_eq!(told(&claim(&*store, 100, true).await), [("ops", vec![1])], "what was tried stays as it is");
+    assert!(store.mark(first.id, 2, SendResult::Sent, at(101)).await.unwrap());
+    let next = claim(&*store, 101, false).await;
+    assert_eq!(
+        told(&next),
+        [("ada", vec![12]), ("ops", vec![2, 3, 4, 5, 6])],
+        "oldest first, and no other destination's"
+    );
+    assert!(store.mark(next[1].id, 1, SendResult::Sent, at(102)).await.unwrap());
+    let waiting = store.list_outbox(OutboxState::Pending, None, 100).await.unwrap();
+    let ops: Vec<_> = waiting.iter().filter(|message| message.destination == "ops").collect();
+    assert_eq!((ops.len(), ops[0].due_at), (1, at(9_000)), "what is not due yet waits for its time");
+    store.close().await;
+}
+
 fn told_alone(claimed: &[OutboxRow], event: u128) -> bool {
     claimed.iter().any(|message| message.events == [EventId::from_u128(event)])
 }

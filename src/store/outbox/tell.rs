@@ -19,6 +19,12 @@ const MADE: &str = "SELECT COUNT(*) FROM outbox WHERE destination = $1 AND made_
 const OPEN: &str = "SELECT id, events, more, due_at_us FROM outbox
     WHERE state = 'pending' AND destination = $1 AND gathers = 1 AND attempts = 0 ORDER BY id DESC LIMIT 1";
 const PUT_EVENTS: &str = "UPDATE outbox SET events = $2, more = $3 WHERE id = $1";
+const WAITING: &str = "SELECT id, events, more FROM outbox
+    WHERE state = 'pending' AND destination = $1 AND attempts = 0 AND due_at_us <= $2 ORDER BY id LIMIT $3";
+const PUT_GATHERED: &str = "UPDATE outbox SET events = $2, more = $3, gathers = 1 WHERE id = $1";
+const DELETE: &str = "DELETE FROM outbox WHERE id = $1";
+/// Messages that are gathered into one at a time.
+const MOST_GATHERED: u32 = 1_000;
 const OPEN_LANE: &str = "INSERT INTO lane (destination, due_at_us, failures) VALUES ($1, $2, 0)
     ON CONFLICT (destination) DO UPDATE SET due_at_us = CASE WHEN lane.failures = 0 AND excluded.due_at_us < lane.due_at_us
         THEN excluded.due_at_us ELSE lane.due_at_us END";
@@ -121,6 +127,31 @@ async fn put_drafts(tx: &mut dyn Tx, destination: &str, drafts: Vec<Draft>, now:
         }
     }
     INSERT_MESSAGES.execute(tx, rows).await?;
+    Ok(())
+}
+
+/// Makes one message of those of a destination that are due and were never tried.
+pub(super) async fn gather_waiting(tx: &mut dyn Tx, destination: &str, now: Timestamp) -> Result<(), StoreError> {
+    let rows = tx.rows(WAITING, values![destination, now, MOST_GATHERED]).await?;
+    if rows.len() < 2 {
+        return Ok(());
+    }
+    let (mut into, mut gone) = (None::<Draft>, Vec::new());
+    for mut row in rows {
+        let (id, events, more): (_, Vec<EventId>, u32) = (row.id(OutboxId::from_slice)?, row.json()?, row.count()?);
+        match &mut into {
+            None => into = Some(Draft { id, events, more, gathers: true, due_at: now, stored: true }),
+            Some(into) => {
+                events.into_iter().for_each(|event| into.add(event));
+                into.more += more;
+                gone.push((DELETE, values![id]));
+            }
+        }
+    }
+    if let Some(Draft { id, events, more, .. }) = into {
+        tx.execute(PUT_GATHERED, values![id, json(&events), more]).await?;
+        tx.execute_all(gone).await?;
+    }
     Ok(())
 }
 
