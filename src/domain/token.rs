@@ -152,6 +152,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it is one cause that ends many tokens at once.
+    pub const fn hits_many(self) -> bool {
+        matches!(self, Reason::PlatformReset | Reason::AppDisabled)
+    }
+
     /// All reasons.
     pub const ALL: [Reason; 10] = [
         Reason::Expired,

@@ -54,9 +54,9 @@ impl Engine {
         self.tell(recalled, super::verdict_of(state));
     }
 
-    /// Whether an open incident concerns a token.
-    pub fn is_in_incident(&self, network: &NetworkId, token: TokenId) -> bool {
-        self.look(network, |pool| pool.is_in_incident(token)).unwrap_or(false)
+    /// Whether an open incident speaks for a token, so that it has no event of its own.
+    pub fn incident_speaks_for(&self, network: &NetworkId, token: TokenId) -> bool {
+        self.look(network, |pool| pool.incident_speaks_for(token)).unwrap_or(false)
     }
 
     /// Ends an app's incident: its tokens may all be leased.

@@ -360,8 +360,7 @@ impl Broker {
             let subject = format!("teams/{}/tokens/{token}", stored.token.team);
             let mut audit = self.audit(&Caller::Broker, "token.state", subject, detail);
             audit.team = Some(stored.token.team.clone());
-            // An incident speaks for all its tokens.
-            let own = !self.engine.is_in_incident(&stored.token.network, token);
+            let own = !self.engine.incident_speaks_for(&stored.token.network, token);
             let lives = stored.token.state != TokenState::Live && after.state == TokenState::Live;
             let recovery = if lives { self.recovery(&after).await? } else { None };
             let events = of_change(stored.token.state, &after, self.now()).filter(|_| own).or(recovery);

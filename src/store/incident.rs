@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{IncidentId, NetworkId, TeamId, TokenId};
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress, Recovery, SeenIn, Stage};
-use crate::domain::token::TokenState;
+use crate::domain::notice::Event;
+use crate::domain::token::{Reason, TokenState};
 use crate::store::database::Database;
+use crate::store::event::insert_events;
 use crate::store::idempotency::insert_trail;
-use crate::store::sql::{Row, Value, first, values};
+use crate::store::sql::{Row, Tx, Value, first, values};
 use crate::store::{StoreError, Trail};
 
 /// Which incidents are wanted. The default wants all.
@@ -49,8 +51,8 @@ pub trait IncidentStore: Send + Sync {
     async fn list_incidents(&self, filter: IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError>;
     /// Incidents that are over and whose tokens are not all settled.
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError>;
-    /// Whether an open incident of its app covers a token: not one whose secrets came after the incident began.
-    async fn is_covered(&self, token: TokenId) -> Result<bool, StoreError>;
+    /// The open incident of its app that covers a token: not one whose secrets came after the incident began.
+    async fn find_covering(&self, token: TokenId) -> Result<Option<Incident>, StoreError>;
     /// Takes at most `limit` tokens of an incident's app into it that came into trouble at its start or later; how many.
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError>;
     /// How many tokens an incident hit, by team.
@@ -61,8 +63,8 @@ pub trait IncidentStore: Send + Sync {
         incident: IncidentId,
         limit: u32,
     ) -> Result<Vec<(TeamId, TokenId)>, StoreError>;
-    /// Settles at most `limit` tokens of an incident: healed, they leave it; lost, they stay in it, invalid for its reason. Returns those that
-    /// changed. None left: the incident is noted as settled.
+    /// Settles at most `limit` tokens of an incident: healed, they leave it; lost, they stay in it, invalid for its reason, and it is an event
+    /// that each is. Returns those that changed. None left: the incident is noted as settled.
     async fn settle_incident_tokens(
         &self,
         incident: &Incident,
@@ -102,8 +104,13 @@ const LIST: &str = concat!(
 );
 const UNSETTLED: &str =
     concat!("SELECT ", columns!(), " FROM incident WHERE settled = 0 AND closed_at_us IS NOT NULL ORDER BY id");
-const COVERED: &str = "SELECT 1 FROM token, incident WHERE token.id = $1 AND incident.network = token.network
-    AND incident.app = token.app AND incident.closed_at_us IS NULL AND token.secrets_since_us < incident.started_at_us";
+const COVERING: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM incident WHERE closed_at_us IS NULL AND network = (SELECT network FROM token WHERE id = $1)
+      AND app = (SELECT app FROM token WHERE id = $1)
+      AND started_at_us > (SELECT secrets_since_us FROM token WHERE id = $1)"
+);
 const TAKE_IN: &str = "UPDATE token SET incident = $1 WHERE id IN (
     SELECT id FROM token WHERE network = $2 AND app = $3 AND state_since_us >= $4 AND incident IS NULL
         AND state IN ('suspect', 'invalid') AND secrets_since_us < $4 LIMIT $5)";
@@ -121,7 +128,7 @@ const LEAVE: &str = "UPDATE token SET incident = NULL
 const LOSE: &str = "UPDATE token SET state = 'invalid', reason = $2, state_since_us = COALESCE(state_since_us, $3)
     WHERE id IN (SELECT id FROM token WHERE incident = $1
         AND (state = 'suspect' OR (state = 'invalid' AND reason <> $2)) LIMIT $4)
-    RETURNING id, version, state, reason, state_since_us";
+    RETURNING id, version, state, reason, state_since_us, team";
 const SETTLED: &str = "UPDATE incident SET settled = 1 WHERE id = $1 AND closed_at_us IS NOT NULL";
 const OUTSIDE: &str = "SELECT id FROM token WHERE network = $1 AND app = $2 AND secrets_since_us >= $3";
 const PRUNE: &str = "DELETE FROM incident WHERE id IN (
@@ -176,8 +183,11 @@ impl<D: Database> IncidentStore for D {
             .await
     }
 
-    async fn is_covered(&self, token: TokenId) -> Result<bool, StoreError> {
-        self.read(move |tx| Box::pin(async move { Ok(first(tx, COVERED, values![token]).await?.is_some()) })).await
+    async fn find_covering(&self, token: TokenId) -> Result<Option<Incident>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move { first(tx, COVERING, values![token]).await?.map(incident).transpose() })
+        })
+        .await
     }
 
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError> {
@@ -213,24 +223,24 @@ impl<D: Database> IncidentStore for D {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<SettledToken>, StoreError> {
-        let (id, reason) = (incident.id, incident.progress.kind.reason());
+        let (id, network, reason) = (incident.id, incident.network.clone(), incident.progress.kind.reason());
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = match (outcome, reason) {
-                    (Outcome::Lost, Some(reason)) => tx.rows(LOSE, values![id, reason.as_str(), now, limit]).await?,
+                let settled = match (outcome, reason) {
+                    (Outcome::Lost, Some(reason)) => lose(tx, id, &network, reason, now, limit).await?,
                     _ => {
                         let left = tx.execute(LEAVE, values![id, limit]).await?;
                         let rows = tx.rows(HEAL, values![id, now, limit]).await?;
                         if left > 0 && rows.is_empty() {
                             return Ok(Vec::new());
                         }
-                        rows
+                        rows.into_iter().map(|mut row| settled(&mut row)).collect::<Result<_, _>>()?
                     }
                 };
-                if rows.is_empty() {
+                if settled.is_empty() {
                     tx.execute(SETTLED, values![id]).await?;
                 }
-                rows.into_iter().map(settled).collect()
+                Ok(settled)
             })
         })
         .await
@@ -305,10 +315,32 @@ fn named<T>(row: &mut Row, from_name: impl Fn(&str) -> Option<T>) -> Result<T, S
     from_name(&row.text()?).ok_or_else(|| StoreError::corrupt("an unknown word about an incident"))
 }
 
-fn settled(mut row: Row) -> Result<SettledToken, StoreError> {
+fn settled(row: &mut Row) -> Result<SettledToken, StoreError> {
     Ok(SettledToken {
         token: row.id(TokenId::from_slice)?,
         version: row.count()?,
-        state: crate::store::token::state(&mut row)?,
+        state: crate::store::token::state(row)?,
     })
+}
+
+/// Ends at most `limit` tokens of an incident for `reason`, and writes the event of each.
+async fn lose(
+    tx: &mut dyn Tx,
+    id: IncidentId,
+    network: &NetworkId,
+    reason: Reason,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<SettledToken>, StoreError> {
+    let (mut lost, mut events) = (Vec::new(), Vec::new());
+    for mut row in tx.rows(LOSE, values![id, reason.as_str(), now, limit]).await? {
+        let token = settled(&mut row)?;
+        let TokenState::Invalid { since, .. } = token.state else {
+            return Err(StoreError::corrupt("a token that is lost and not invalid"));
+        };
+        events.push(Event::of_loss(row.slug()?, network.clone(), token.token, reason, since, now));
+        lost.push(token);
+    }
+    insert_events(tx, &events).await?;
+    Ok(lost)
 }

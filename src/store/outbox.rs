@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{EventId, OutboxId};
-use crate::domain::notice::{Budget, Event};
+use crate::domain::notice::{Budget, Event, Weight};
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::sql::{Row, Value, first, values};
@@ -100,8 +100,8 @@ pub struct Hearing {
     pub event: EventId,
     /// Not before this time.
     pub from: Timestamp,
-    /// Whether it has a message of its own whatever else there is.
-    pub urgent: bool,
+    /// How it is told beside others.
+    pub weight: Weight,
     /// How many messages the destination may get.
     pub budget: Budget,
 }

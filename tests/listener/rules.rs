@@ -9,7 +9,7 @@ use token_broker::domain::alert::{AlertKind, Detail, Level, LoadDetail, NoToken}
 use token_broker::domain::incident::{Detected, IncidentKind, Progress, SeenIn};
 use token_broker::domain::load::{Advice, Load, Newcomer, Ratio, Span};
 use token_broker::domain::networks::Owner;
-use token_broker::domain::notice::{Budget, Event, Fact};
+use token_broker::domain::notice::{Budget, Event, Fact, Weight};
 use token_broker::grpc::client::{Client, ClientSettings, connect};
 use token_broker::grpc::pb::alert_service_client::AlertServiceClient;
 use token_broker::grpc::pb::audit_service_client::AuditServiceClient;
@@ -164,7 +164,7 @@ impl Bench {
         let later = now + Duration::from_secs(86_400);
         let (destination, event) = (format!("nobody/{team}/{nth}"), EventId::generate());
         let budget = Budget { per_hour: 1000, at_once: 1000 };
-        let hearing = Hearing { destination: destination.clone(), event, from: later, urgent: true, budget };
+        let hearing = Hearing { destination: destination.clone(), event, from: later, weight: Weight::Urgent, budget };
         store.tell(Telling { now, events: Vec::new(), hearings: vec![hearing] }).await.unwrap();
         let claim = ClaimLanes { now: later, until: later, failing: false, limit: 100 };
         let claimed = store.claim_lanes(claim).await.unwrap();

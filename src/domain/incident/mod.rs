@@ -203,6 +203,12 @@ pub struct Closed {
 }
 
 impl Incident {
+    /// Whether it is over, and its tokens are dead.
+    pub fn is_lost(&self) -> bool {
+        let lost = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
+        lost && self.progress.kind.reason().is_some()
+    }
+
     /// What happened and what follows, in one sentence for people.
     pub fn message(&self) -> String {
         let Incident { network, app, progress, .. } = self;

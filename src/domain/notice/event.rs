@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::domain::notice::Weight;
 use crate::domain::token::Reason;
 
 /// A fact that happened.
@@ -19,6 +20,22 @@ pub struct Event {
     pub fact: Fact,
     /// Names the fact: what is written again under this name is the same fact, and is dropped.
     pub dedup_key: String,
+}
+
+impl Event {
+    /// That a token ended with many others by one cause; `since`: when it stopped working.
+    pub fn of_loss(
+        team: TeamId,
+        network: NetworkId,
+        token: TokenId,
+        reason: Reason,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Self {
+        let dedup_key = format!("{token}/invalid/{}/{}", reason.as_str(), since.micros());
+        let fact = Fact::TokenInvalid { network, token, reason };
+        Self { id: EventId::generate(), at, team: Some(team), fact, dedup_key }
+    }
 }
 
 /// What happened.
@@ -161,6 +178,9 @@ pub enum Fact {
         app: AppId,
         /// The incident.
         incident: IncidentId,
+        /// Why its tokens are dead, if it was a loss; `None`: they work again.
+        #[serde(default)]
+        lost: Option<Reason>,
     },
 }
 
@@ -282,7 +302,7 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether somebody should do something about it. [`Fact::asks_for_action`] knows more of an incident's end.
     pub const fn asks_for_action(self) -> bool {
         match self {
             Kind::TokenExpiring
@@ -326,6 +346,28 @@ impl Fact {
             Fact::AccessTokensAgain { .. } => Kind::AccessTokensAgain,
             Fact::IncidentOpened { .. } => Kind::IncidentOpened,
             Fact::IncidentClosed { .. } => Kind::IncidentClosed,
+        }
+    }
+
+    /// Whether somebody should do something about it: also about an incident that ended as a loss.
+    pub const fn asks_for_action(&self) -> bool {
+        matches!(self, Fact::IncidentClosed { lost: Some(_), .. }) || self.kind().asks_for_action()
+    }
+
+    /// Why a token is dead that one cause ended together with many others.
+    pub const fn lost_with_many(&self) -> Option<Reason> {
+        match self {
+            Fact::TokenInvalid { reason, .. } if reason.hits_many() => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// How it is told beside other facts.
+    pub const fn weight(&self) -> Weight {
+        match self.lost_with_many() {
+            Some(_) => Weight::Shared,
+            None if self.kind().is_urgent() => Weight::Urgent,
+            None => Weight::Single,
         }
     }
 

@@ -1,13 +1,20 @@
 //! How many messages one destination gets.
 //!
 //! Each fact has a message of its own as long as there are few. What comes at once, what comes when the hour's messages are used up, and what
-//! comes while a person wants quiet is gathered into one message. So however much happens, a destination gets a bounded number.
+//! comes while a person wants quiet is gathered into one message. What is urgent has a few messages more, and what one cause did to many tokens
+//! is gathered from the first. So however much happens, a destination gets a bounded number.
 
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Messages of an hour beyond its budget that what is urgent may have.
+const URGENT_MORE: u32 = 3;
+/// How long what is urgent is gathered where there is much of it.
+const URGENT_WITHIN: Duration = Duration::from_secs(120);
+/// The facts that a message names, so that they are looked at once more when it is sent; of more it knows how many there are.
+pub const KEPT: usize = 500;
 
 /// How many messages a destination may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +22,28 @@ pub struct Budget {
     /// In an hour, before what follows is gathered.
     pub per_hour: u32,
     /// Of what comes at once, before it is gathered.
+    pub at_once: u32,
+}
+
+/// How a fact is told beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// In a message of its own while there are few.
+    Single,
+    /// The same, and it does not wait behind what is not urgent.
+    Urgent,
+    /// One cause did it to many tokens: together with the others, however few they seem at first.
+    Shared,
+}
+
+/// A fact that comes for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coming {
+    /// It is not told before.
+    pub from: Timestamp,
+    /// How it is told beside others.
+    pub weight: Weight,
+    /// How many facts come at this moment; of an urgent one: how many that are urgent.
     pub at_once: u32,
 }
 
@@ -36,22 +65,21 @@ pub enum Gathered {
     Together(Timestamp),
 }
 
-/// Decides for a fact that is not told before `from`. `at_once`: how many facts come for the destination at this moment; `made`: the messages
-/// made for it in the last hour; `open`: its last message, if it is one that facts are gathered in and was not tried yet.
-pub fn gather(
-    budget: Budget,
-    from: Timestamp,
-    at_once: u32,
-    made: u32,
-    open: Option<OpenMessage>,
-    now: Timestamp,
-) -> Gathered {
-    let used_up = made >= budget.per_hour;
+/// Decides for a fact. `made`: the messages made for its destination in the last hour; `open`: the last of them, if it is one that facts are
+/// gathered in and was not tried yet.
+pub fn gather(budget: Budget, coming: Coming, made: u32, open: Option<OpenMessage>, now: Timestamp) -> Gathered {
+    let Coming { from, weight, at_once } = coming;
+    let more = if weight == Weight::Urgent { URGENT_MORE } else { 0 };
+    let used_up = made >= budget.per_hour + more;
     let due = if used_up { from.max(now + HOUR) } else { from.max(now) };
+    let patience = if weight == Weight::Urgent { URGENT_WITHIN } else { HOUR };
     match open {
-        // Whoever wants quiet gets nothing before its end, and nothing waits longer than an hour beyond its time.
-        Some(open) if open.due_at >= from && open.due_at <= due + HOUR => Gathered::Open,
-        _ if used_up || at_once > budget.at_once || from > now + HOUR => Gathered::Together(due),
+        // Whoever wants quiet gets nothing before its end, and nothing waits longer than its patience beyond its time.
+        Some(open) if open.due_at >= from && open.due_at <= due + patience => Gathered::Open,
+        _ if used_up || at_once > budget.at_once || from > now + HOUR || weight == Weight::Shared => {
+            let gathers_for = if weight == Weight::Urgent && !used_up { URGENT_WITHIN } else { Duration::ZERO };
+            Gathered::Together(due + gathers_for)
+        }
         _ => Gathered::Alone(due),
     }
 }
@@ -63,6 +91,10 @@ mod tests {
 
     const BUDGET: Budget = Budget { per_hour: 10, at_once: 3 };
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn coming(from: Timestamp, at_once: u32, weight: Weight) -> Coming {
+        Coming { from, weight, at_once }
+    }
 
     #[test]
     fn few_facts_have_messages_of_their_own_and_many_share_one() {
@@ -80,26 +112,55 @@ mod tests {
             ("quiet is kept by what is due before", NOW + HOUR * 8, 1, 0, open(1), Gathered::Together(NOW + HOUR * 8)),
         ];
         for (name, from, at_once, made, open, expected) in cases {
-            assert_eq!(gather(BUDGET, from, at_once, made, open, NOW), expected, "{name}");
+            let coming = coming(from, at_once, Weight::Single);
+            assert_eq!(gather(BUDGET, coming, made, open, NOW), expected, "{name}");
         }
     }
 
+    #[test]
+    fn what_is_urgent_waits_behind_nothing_and_is_gathered_when_there_is_much_of_it() {
+        let open = |minutes: u32| Some(OpenMessage { due_at: NOW + HOUR / 60 * minutes });
+        let cases = [
+            ("one", 1, 0, None, Gathered::Alone(NOW)),
+            ("beside one that gathers for later", 1, 11, open(40), Gathered::Alone(NOW)),
+            ("beside one that is about to go", 1, 11, open(0), Gathered::Open),
+            ("the thirteenth message", 1, 12, None, Gathered::Alone(NOW)),
+            ("the fourteenth", 1, 13, None, Gathered::Together(NOW + HOUR)),
+            ("the fifteenth", 1, 14, open(60), Gathered::Open),
+            ("five at once", 5, 0, None, Gathered::Together(NOW + URGENT_WITHIN)),
+            ("five more", 5, 1, open(1), Gathered::Open),
+        ];
+        for (name, at_once, made, open, expected) in cases {
+            assert_eq!(gather(BUDGET, coming(NOW, at_once, Weight::Urgent), made, open, NOW), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_one_cause_did_to_many_is_together_from_the_first() {
+        let from = NOW + HOUR / 4;
+        let one = coming(from, 1, Weight::Shared);
+        assert_eq!(gather(BUDGET, one, 0, None, NOW), Gathered::Together(from));
+        assert_eq!(gather(BUDGET, one, 1, Some(OpenMessage { due_at: from }), NOW), Gathered::Open);
+    }
+
     proptest! {
-        /// Facts come at any times: no hour has more messages than the budget and the one that gathers.
+        /// Facts come at any times: no hour has more messages than the budget, the few for what is urgent, and those that gather.
         #[test]
-        fn no_hour_has_more_than_its_messages(gaps in prop::collection::vec(0_u64..600, 1..400), at_once in 1_u32..6) {
+        fn no_hour_has_more_than_its_messages(gaps in prop::collection::vec((0_u64..600, 0_usize..3), 1..400), at_once in 1_u32..6) {
             let (mut now, mut made, mut open): (_, Vec<Timestamp>, Option<OpenMessage>) = (NOW, Vec::new(), None);
-            for gap in gaps {
+            for (gap, weight) in gaps {
+                let weight = [Weight::Single, Weight::Urgent, Weight::Shared][weight];
                 now = now + Duration::from_secs(gap);
                 open = open.filter(|open| open.due_at > now);
                 let recent = made.iter().filter(|at| **at + HOUR > now).count() as u32;
-                match gather(BUDGET, now, at_once, recent, open, now) {
+                match gather(BUDGET, coming(now, at_once, weight), recent, open, now) {
                     Gathered::Alone(_) => { made.push(now); open = None; }
                     Gathered::Together(due_at) => { made.push(now); open = Some(OpenMessage { due_at }); }
                     Gathered::Open => {}
                 }
                 let within = made.iter().filter(|at| **at + HOUR > now).count();
-                prop_assert!(within <= BUDGET.per_hour as usize + 1, "{within}");
+                // One gathers what is urgent, another the rest.
+                prop_assert!(within <= (BUDGET.per_hour + URGENT_MORE) as usize + 2, "{within}");
             }
         }
     }

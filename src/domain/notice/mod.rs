@@ -26,7 +26,7 @@ pub use chat::{slack, summary, teams};
 pub use destination::{Destination, DestinationKind, MOST_DESTINATIONS};
 pub use event::{Clock, Event, Fact, Kind, RetentionStage, Turn};
 pub use expiry::{Expiry, LookAt, Renewing, is_trouble, next_looks};
-pub use gather::{Budget, Gathered, OpenMessage, gather};
+pub use gather::{Budget, Coming, Gathered, KEPT, OpenMessage, Weight, gather};
 pub use neutral::neutral;
 pub use page::{html, plain};
 pub use push::{MOST_SUBSCRIPTIONS, PushSubscription, push_body};
@@ -108,7 +108,7 @@ pub(crate) mod tests {
             Fact::NoAccessTokens { network: of(&network), class: class.clone(), alert },
             Fact::AccessTokensAgain { network: of(&network), class, alert },
             Fact::IncidentOpened { network: of(&network), app: app.clone(), incident },
-            Fact::IncidentClosed { network, app, incident },
+            Fact::IncidentClosed { network, app, incident, lost: None },
         ];
         assert_eq!(facts.iter().map(Fact::kind).collect::<Vec<_>>(), Kind::ALL);
         facts

@@ -110,6 +110,14 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
             let again = token.clocks.consented_at.is_some_and(|at| at > event.at);
             if again { Err(Untrue::Healed) } else { Ok(()) }
         }
+        Fact::TokenInvalid { reason, .. } => match token.state {
+            // What an incident ended has an event of its own for that.
+            TokenState::Invalid { reason: by_now, .. } if by_now.hits_many() && by_now != *reason => {
+                Err(Untrue::Outrun)
+            }
+            TokenState::Invalid { .. } => Ok(()),
+            _ => Err(Untrue::Healed),
+        },
         _ if invalid => Ok(()),
         _ => Err(Untrue::Healed),
     }
@@ -146,6 +154,17 @@ mod tests {
 
     fn of(fact: Fact, token: Option<&Token>, now: Timestamp) -> Result<(), Untrue> {
         still_holds(&event(fact), Known { token, ..Known::default() }, now)
+    }
+
+    #[test]
+    fn what_an_incident_ended_is_told_for_that_reason_only() {
+        let invalid = |reason| token(TokenState::Invalid { reason, since: NOW });
+        let said = |reason| Fact::TokenInvalid { network: "x".parse().unwrap(), token: TokenId::from_u128(7), reason };
+        let reset = invalid(Reason::PlatformReset);
+        assert_eq!(of(said(Reason::PlatformReset), Some(&reset), NOW), Ok(()));
+        assert_eq!(of(said(Reason::NotAccepted), Some(&reset), NOW), Err(Untrue::Outrun));
+        let unexplained = invalid(Reason::NotAccepted);
+        assert_eq!(of(said(Reason::PasswordChanged), Some(&unexplained), NOW), Ok(()));
     }
 
     #[test]

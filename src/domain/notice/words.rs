@@ -80,9 +80,9 @@ impl Words {
             Fact::NoAccessTokens { class, .. } => told.no_access_tokens(class),
             Fact::AccessTokensAgain { .. } => told.access_tokens_again(),
             Fact::IncidentOpened { app, .. } => told.incident_opened(app),
-            Fact::IncidentClosed { .. } => told.incident_closed(),
+            Fact::IncidentClosed { lost, .. } => told.incident_closed(*lost),
         };
-        Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.kind().asks_for_action() }
+        Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.asks_for_action() }
     }
 
     /// The words of a test message.
@@ -104,6 +104,9 @@ impl Told<'_> {
     fn link(&self) -> Option<Link> {
         let (pages, fact) = (self.pages?, &self.event.fact);
         let (text, path) = match (fact, fact.token()) {
+            (Fact::IncidentClosed { lost: Some(_), .. }, _) => {
+                return Some(of_many::link_to_lost(pages, fact.network()));
+            }
             (Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. }, _) => {
                 ("Look at the incident", "/alerts".to_owned())
             }
@@ -137,7 +140,8 @@ mod tests {
     use super::*;
     use crate::base::ids::EventId;
     use crate::domain::notice::tests::{NOW, facts};
-    use crate::domain::notice::{Kind, Turn, html, plain, push_body, slack};
+    use crate::domain::notice::{Clock, Kind, RetentionStage, Turn, html, plain, push_body, slack};
+    use crate::domain::token::Reason;
 
     fn words(fact: Fact, token: &str) -> Words {
         let event = Event {
@@ -161,7 +165,7 @@ mod tests {
     #[test]
     fn every_fact_says_what_happened_why_what_it_stops_and_what_to_do() {
         for fact in facts().into_iter().chain(variants()) {
-            let kind = fact.kind();
+            let (kind, asks) = (fact.kind(), fact.asks_for_action());
             let words = words(fact, "Acme Shop");
             for part in [&words.subject, &words.happened, &words.why, &words.stops, &words.todo] {
                 assert!(!part.is_empty() && !part.contains(['\n', '\r']), "{kind:?}: {words:?}");
@@ -170,8 +174,8 @@ mod tests {
             for part in [&words.happened, &words.why, &words.stops, &words.todo] {
                 assert!(part.ends_with('.'), "{kind:?}: {part}");
             }
-            assert_eq!(words.asks, kind.asks_for_action());
-            assert_eq!(words.todo.starts_with("Nothing."), !words.asks && kind != Kind::IncidentClosed, "{kind:?}");
+            assert_eq!(words.asks, asks);
+            assert_eq!(words.todo.starts_with("Nothing."), !words.asks, "{kind:?}");
             assert!(words.link.as_ref().unwrap().url.starts_with("https://t.example/"), "{words:?}");
             // Whatever the channel, there is that one link and no other.
             let links = |text: String| text.matches("https://").count();
@@ -209,6 +213,14 @@ mod tests {
                         turn,
                     }))
                 }
+                Fact::IncidentClosed { network, app, incident, .. } => {
+                    variants.extend([Reason::PlatformReset, Reason::AppDisabled].map(|lost| Fact::IncidentClosed {
+                        network: network.clone(),
+                        app: app.clone(),
+                        incident,
+                        lost: Some(lost),
+                    }))
+                }
                 _ => {}
             }
         }
@@ -224,6 +236,33 @@ mod tests {
             let link = words.link.unwrap().text;
             assert_eq!(link == "Reconnect the account", advised, "{fact:?}: {link}: {}", words.todo);
         }
+    }
+
+    #[test]
+    fn the_end_of_an_incident_says_how_it_went_out_and_where_to_mend() {
+        let closed = |lost| {
+            let (network, app) = ("x".parse().unwrap(), "default".parse().unwrap());
+            let incident = crate::base::ids::IncidentId::from_u128(7);
+            words(Fact::IncidentClosed { network, app, incident, lost }, "")
+        };
+        let recovered = closed(None);
+        assert_eq!(recovered.subject, "The incident at Instagram is over: its tokens work again");
+        assert!(recovered.todo.starts_with("Nothing.") && !recovered.asks, "{recovered:?}");
+        let lost = closed(Some(Reason::PlatformReset));
+        assert_eq!(lost.subject, "The incident at Instagram is over: its tokens are lost");
+        assert!(lost.todo.starts_with("Reconnect the accounts") && lost.asks, "{lost:?}");
+        assert_eq!(lost.link.unwrap().url, "https://t.example/tokens?status=expired&network=x");
+        let disabled = closed(Some(Reason::AppDisabled));
+        assert!(disabled.todo.contains("app") && disabled.why != lost.why, "{disabled:?}");
+    }
+
+    #[test]
+    fn what_many_tokens_died_of_is_one_notice() {
+        let network = "x".parse().unwrap();
+        let words = Words::of_loss(1600, &network, "Instagram", Reason::PlatformReset, Some("https://t.example"));
+        assert_eq!(words.subject, "1600 Instagram tokens do not work any more");
+        assert_eq!(words.link.unwrap().url, "https://t.example/tokens?status=expired&network=x");
+        assert!(words.asks && words.todo.starts_with("Reconnect the accounts"), "{}", words.todo);
     }
 
     #[test]

@@ -340,9 +340,10 @@ impl Pool {
         }
     }
 
-    /// Whether an open incident concerns a token.
-    pub fn is_in_incident(&self, token: TokenId) -> bool {
-        self.by_token.get(&token).is_some_and(|slot| self.incident_of(*slot).is_some())
+    /// Whether an open incident speaks for a token. One that is proven to be a loss does not: each person must act then.
+    pub fn incident_speaks_for(&self, token: TokenId) -> bool {
+        let incident = self.by_token.get(&token).and_then(|slot| self.incident_of(*slot));
+        incident.is_some_and(|incident| incident.progress.outcome() == Outcome::Recovered)
     }
 
     /// A token's state after its incident. Returns the leases that can't go on. Secrets of another version are not concerned, nor is what a

@@ -15,15 +15,22 @@ use crate::telemetry::IncidentRow;
 const AT_ONCE: u32 = 500;
 const ROUNDS: usize = 40;
 impl Broker {
-    /// Takes up the incidents that were open when an earlier run ended.
+    /// Takes up the incidents that were open when an earlier run ended, and those of which it had not settled all tokens.
     pub(in crate::service) async fn restore_incidents(&self) -> Result<(), StoreError> {
         let open = IncidentFilter { open: Some(true), ..IncidentFilter::default() };
         let mut book = self.incidents.book.lock().await;
-        for incident in self.store.list_incidents(open, MOST_OPEN).await? {
+        let unsettled = self.store.unsettled_incidents().await?.into_iter().filter(Incident::is_lost);
+        let open = self.store.list_incidents(open, MOST_OPEN).await?;
+        // Of two of an app the one that is open holds.
+        for incident in unsettled.chain(open) {
             let outside = self.store.tokens_outside_incident(&incident).await?;
             self.engine.restore_incident(&incident.network, &incident.app, incident.progress, &outside);
             let key = (incident.network.clone(), incident.app.clone());
-            book.insert(key, Entry { incident, told: BTreeSet::new() });
+            let mut entry = Entry { incident, told: BTreeSet::new() };
+            if entry.incident.closed.is_none() {
+                self.tell_teams(&mut entry).await?;
+            }
+            book.insert(key, entry);
         }
         Ok(())
     }
@@ -39,6 +46,8 @@ impl Broker {
                     let entry = self.open_incident(&key, progress).await?;
                     book.insert(key.clone(), entry);
                 }
+                // Its tokens are being settled.
+                Some(entry) if entry.incident.closed.is_some() => continue,
                 Some(entry) if entry.incident.progress != progress => self.note_progress(entry, progress).await?,
                 Some(_) => {}
             }
@@ -50,7 +59,7 @@ impl Broker {
             }
         }
         let mut hit = 0;
-        for entry in book.values_mut() {
+        for entry in book.values_mut().filter(|entry| entry.incident.closed.is_none()) {
             hit += self.take_tokens_in(entry).await?;
             if entry.incident.progress.outcome() == Outcome::Lost {
                 self.settle_tokens(&entry.incident, Outcome::Lost).await?;
@@ -60,10 +69,17 @@ impl Broker {
             let outcome = closed.closed.as_ref().map_or(Outcome::Recovered, |closed| closed.outcome);
             let limit = u64::from(AT_ONCE);
             while self.store.take_into_incident(&closed, AT_ONCE).await? == limit {}
-            self.settle_tokens(&closed, outcome).await?;
+            let key = (closed.network.clone(), closed.app.clone());
+            if self.settle_tokens(&closed, outcome).await?
+                && book.get(&key).is_some_and(|entry| entry.incident.id == closed.id)
+            {
+                self.engine.end_incident(&key.0, &key.1);
+                book.remove(&key);
+            }
         }
-        self.show_incidents(book.values());
-        Ok(format!("{} open, {hit} tokens came into one", book.len()))
+        let open = book.values().filter(|entry| entry.incident.closed.is_none());
+        self.show_incidents(open.clone());
+        Ok(format!("{} open, {hit} tokens came into one", open.count()))
     }
 
     /// Shows how many incidents of each kind are open at each network.
@@ -95,8 +111,9 @@ impl Broker {
         // Another process was faster.
         let open = IncidentFilter { network: Some(key.0.clone()), open: Some(true), before: None };
         let found = self.store.list_incidents(open, MOST_OPEN).await?.into_iter().find(|found| found.app == key.1);
-        let incident = found.unwrap_or(incident);
-        Ok(Entry { incident, told: BTreeSet::new() })
+        let mut entry = Entry { incident: found.unwrap_or(incident), told: BTreeSet::new() };
+        self.tell_teams(&mut entry).await?;
+        Ok(entry)
     }
 
     async fn note_progress(&self, entry: &mut Entry, progress: Progress) -> Result<(), StoreError> {
@@ -139,29 +156,35 @@ impl Broker {
             }
         }
         if taken > 0 {
-            let teams = self.store.count_incident_tokens(entry.incident.id).await?;
-            let hit = teams.into_iter().map(|(team, _)| team);
-            let new: Vec<TeamId> = hit.filter(|team| !entry.told.contains(team)).collect();
-            let events: Vec<_> = new.iter().map(|team| self.opened(&entry.incident, Some(team))).collect();
-            self.store.append_events(events).await?;
-            entry.told.extend(new);
+            self.tell_teams(entry).await?;
         }
         Ok(taken)
     }
 
-    /// Settles some tokens of an incident, in the store and then in the pool.
-    async fn settle_tokens(&self, incident: &Incident, outcome: Outcome) -> Result<(), StoreError> {
+    /// Tells the teams of an incident's tokens of it, each once: the event's key holds also where an earlier run, or another process, told them.
+    async fn tell_teams(&self, entry: &mut Entry) -> Result<(), StoreError> {
+        let teams = self.store.count_incident_tokens(entry.incident.id).await?;
+        let hit = teams.into_iter().map(|(team, _)| team);
+        let new: Vec<TeamId> = hit.filter(|team| !entry.told.contains(team)).collect();
+        let events: Vec<_> = new.iter().map(|team| self.opened(&entry.incident, Some(team))).collect();
+        self.store.append_events(events).await?;
+        entry.told.extend(new);
+        Ok(())
+    }
+
+    /// Settles some tokens of an incident, in the store and then in the pool. Returns whether none is left.
+    async fn settle_tokens(&self, incident: &Incident, outcome: Outcome) -> Result<bool, StoreError> {
         for _ in 0..ROUNDS {
             let _changes = self.changes.all_tokens().await;
             let settled = self.store.settle_incident_tokens(incident, outcome, self.now(), AT_ONCE).await?;
             if settled.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             for token in settled {
                 self.engine.settle_token(&incident.network, token.token, token.version, token.state);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn opened(&self, incident: &Incident, team: Option<&TeamId>) -> Event {
@@ -174,8 +197,9 @@ impl Broker {
     /// That an incident is over, for the operators and for those that were told that it began.
     pub(super) fn closing_events(&self, incident: &Incident, told: &BTreeSet<TeamId>) -> Vec<Event> {
         let Incident { id, network, app, .. } = incident;
+        let lost = incident.progress.kind.reason().filter(|_| incident.is_lost());
         let closed = |team: Option<&TeamId>| {
-            let fact = Fact::IncidentClosed { network: network.clone(), app: app.clone(), incident: *id };
+            let fact = Fact::IncidentClosed { network: network.clone(), app: app.clone(), incident: *id, lost };
             event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", team.map_or("-", TeamId::as_str)))
         };
         std::iter::once(closed(None)).chain(told.iter().map(|team| closed(Some(team)))).collect()

@@ -5,7 +5,8 @@
 //! tokens are worked off a bounded part at a time, by the store, so that 100,000 of them need no more memory than three.
 //!
 //! While an incident is open for an app its tokens get no event of their own: `IncidentOpened` and `IncidentClosed`, one for the operators and
-//! one for each team that it hit, stand for all of them.
+//! one for each team that it hit, stand for all of them. Once it is a loss, each token that it ended has its event as it is settled, so that
+//! whoever granted it hears of it; whoever hears of many has them in one message.
 
 mod keep;
 #[cfg(test)]
@@ -134,7 +135,8 @@ impl Broker {
         .await
     }
 
-    /// Ends an incident that is open: all its tokens are let through at once. `outcome`: whether they work again or are dead.
+    /// Ends an incident that is open. `outcome`: whether its tokens work again, so that all are let through at once, or are dead: then those that
+    /// it did not hit are let through once these are settled, so that nobody leases one of them meanwhile and finds the same incident anew.
     pub async fn close_incident(
         &self,
         attempt: impl Into<Attempt<IncidentView>>,
@@ -172,7 +174,8 @@ impl Broker {
         change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> bool + Send + Sync + 'static,
     ) -> Result<IncidentView, IncidentError> {
         let mut book = self.incidents.book.lock().await;
-        let Some(entry) = book.values_mut().find(|entry| entry.incident.id == id) else {
+        let Some(entry) = book.values_mut().find(|entry| entry.incident.id == id && entry.incident.closed.is_none())
+        else {
             return match self.store.find_incident(id).await? {
                 Some(_) => Err(IncidentError::Closed(id)),
                 None => Err(IncidentError::NotFound(id)),
@@ -196,7 +199,7 @@ impl Broker {
         self.store.update_incident(incident.clone(), Some(trail)).await?;
         self.watch.tell_incident(id);
         entry.incident = incident;
-        if closes {
+        if closes && !entry.incident.is_lost() {
             let Incident { network, app, .. } = &entry.incident;
             let key = (network.clone(), app.clone());
             self.engine.end_incident(&key.0, &key.1);

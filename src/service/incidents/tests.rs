@@ -157,9 +157,22 @@ async fn an_operator_who_knows_better_closes_it() {
         let lost = |state: &TokenState| matches!(state, TokenState::Invalid { reason: Reason::PlatformReset, .. });
         let states = scene.states().await;
         let (lost, live) = (states.iter().filter(|state| lost(state)).count(), states.len());
+        let facts = scene.facts().await;
+        let told = facts.iter().filter(|fact| fact.lost_with_many() == Some(Reason::PlatformReset)).count();
+        let closings = facts.iter().filter_map(|fact| match fact {
+            Fact::IncidentClosed { lost, .. } => Some(*lost),
+            _ => None,
+        });
         match outcome {
-            Outcome::Recovered => assert_eq!(lost, 0),
-            Outcome::Lost => assert!(lost >= 5 && lost < live, "{states:?}"),
+            Outcome::Recovered => {
+                assert_eq!((lost, told), (0, 0));
+                assert!(closings.eq([None; 3]));
+            }
+            Outcome::Lost => {
+                assert!(lost >= 5 && lost < live, "{states:?}");
+                assert_eq!(told, lost, "each token that it ended is an event");
+                assert!(closings.eq([Some(Reason::PlatformReset); 3]));
+            }
         }
         scene.test.stop().await;
     }
@@ -220,6 +233,13 @@ async fn an_open_incident_survives_a_restart() {
     assert!(scene.work(Mood::Good).await <= 1, "a canary at most");
     scene.live(Mood::Good, 800).await;
     assert!(scene.incidents().await[0].incident.closed.is_some());
+    let facts = scene.facts().await;
+    let of = |is: fn(&Fact) -> bool| facts.iter().filter(|fact| is(fact)).count();
+    let counts = (
+        of(|fact| matches!(fact, Fact::IncidentOpened { .. })),
+        of(|fact| matches!(fact, Fact::IncidentClosed { .. })),
+    );
+    assert_eq!(counts, (3, 3), "who was told before the restart that it began hears that it is over: {facts:?}");
     scene.test.stop().await;
 }
 

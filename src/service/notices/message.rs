@@ -4,11 +4,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::NetworkId;
 use crate::domain::alert::{Alert, Change, payload};
+use crate::domain::incident::Outcome;
 use crate::domain::notice::{
-    Event, Fact, Known, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
+    Event, Fact, Known, LISTED, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
 };
-use crate::domain::token::Token;
+use crate::domain::token::{Reason, Token};
 use crate::outbound::mail::Mail;
 use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
@@ -132,10 +134,12 @@ impl Broker {
             }
             _ => true,
         };
-        let covered = match &token {
-            Some(token) => self.store.is_covered(token.id).await?,
-            None => false,
+        let covering = match &token {
+            Some(token) => self.store.find_covering(token.id).await?,
+            None => None,
         };
+        // Of one that is proven to be a loss its tokens are told, since their persons must act.
+        let covered = covering.is_some_and(|incident| incident.progress.outcome() == Outcome::Recovered);
         Ok(Holding { event, token, alert, open, covered, unheard: false })
     }
 
@@ -172,16 +176,23 @@ impl Broker {
 
     /// What is sent of a message to whom reads times in `zone`.
     pub(super) fn outgoing(&self, message: &OutboxRow, holding: &[Holding], zone: &TimeZone) -> Outgoing {
-        let mut bodies: Vec<Value> = holding.iter().map(|held| self.event_body(held)).collect();
+        let beyond = |shown: usize, all: usize| message.more + u32::try_from(all - shown).unwrap_or(u32::MAX);
+        let mut bodies: Vec<Value> = holding.iter().take(LISTED).map(|held| self.event_body(held)).collect();
         let body = match (bodies.len(), message.more) {
             (1, 0) => bodies.remove(0),
-            _ => digest_body(bodies, message.more, message.made_at),
+            _ => {
+                let more = beyond(bodies.len(), holding.len());
+                digest_body(bodies, more, message.made_at)
+            }
         };
+        let mut words = self.words_of(holding, zone);
+        let all = words.len();
+        words.truncate(LISTED);
         Outgoing {
             id: message.id.to_string(),
             at: message.made_at,
-            words: holding.iter().map(|held| self.words(held, zone)).collect(),
-            more: message.more,
+            more: beyond(words.len(), all),
+            words,
             body,
             about: match holding {
                 [held] if message.more == 0 => about(held),
@@ -189,6 +200,37 @@ impl Broker {
             },
             urgent: holding.iter().any(|held| held.event.fact.kind().is_urgent()),
         }
+    }
+
+    /// The words of each notice. What one cause did to several tokens is one, in the place of the first.
+    fn words_of(&self, holding: &[Holding], zone: &TimeZone) -> Vec<Words> {
+        let cause =
+            |held: &Holding| held.event.fact.lost_with_many().map(|why| (held.event.fact.network().clone(), why));
+        let mut counts: Vec<((NetworkId, Reason), usize)> = Vec::new();
+        for cause in holding.iter().filter_map(cause) {
+            match counts.iter_mut().find(|(other, _)| *other == cause) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((cause, 1)),
+            }
+        }
+        let mut words = Vec::new();
+        for held in holding {
+            let Some(cause) = cause(held) else {
+                words.push(self.words(held, zone));
+                continue;
+            };
+            let Some(at) = counts.iter().position(|(other, _)| *other == cause) else { continue };
+            let ((network, reason), count) = counts.swap_remove(at);
+            words.push(match count {
+                1 => self.words(held, zone),
+                _ => {
+                    let entry = self.catalogue.network(network.as_str());
+                    let name = entry.map_or(network.as_str(), |entry| &entry.display_name);
+                    Words::of_loss(count, &network, name, reason, self.pages().as_deref())
+                }
+            });
+        }
+        words
     }
 
     fn event_body(&self, held: &Holding) -> Value {

@@ -1,11 +1,14 @@
 //! Telling: who hears of an event, and when.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::member::{Member, Role};
-use crate::domain::notice::{Budget, Channel, DestinationKind, Event, NoticeSettings, Stands, tell_from};
+use crate::domain::notice::{
+    Budget, Channel, DestinationKind, Event, NoticeSettings, SETTLES_WITHIN, Stands, Weight, tell_from,
+};
 use crate::domain::token::Token;
 use crate::service::Broker;
 use crate::service::notices::address::{OF_PEOPLE, OF_WEBHOOKS, name_of_destination, name_of_mail, name_of_push};
@@ -14,6 +17,8 @@ use crate::store::{Hearing, StoreError, Telling};
 
 /// Events told in one transaction.
 const AT_ONCE: u32 = 500;
+/// How far apart the messages are about what one cause did to many tokens.
+const TOGETHER_EVERY: Duration = Duration::from_secs(900);
 /// Members looked at together.
 const MEMBERS: u32 = 500;
 
@@ -67,7 +72,7 @@ impl Broker {
     fn of_operators(&self, event: &Event) -> Vec<Hearing> {
         let hearing = |operator: &super::OperatorDestination| {
             let budget = if matches!(operator.place, Place::Webhook { .. }) { OF_WEBHOOKS } else { OF_PEOPLE };
-            hearing(operator.name.clone(), event, tell_from(event), budget)
+            hearing(operator.name.clone(), event, told_from(event), budget)
         };
         let hears = |operator: &&super::OperatorDestination| operator.hears(event);
         self.notices.operators.iter().filter(hears).map(hearing).collect()
@@ -84,7 +89,7 @@ impl Broker {
             let budget = if destination.kind == DestinationKind::Webhook { OF_WEBHOOKS } else { OF_PEOPLE };
             let heard = events.iter().filter(|event| destination.events.contains(&event.fact.kind()));
             let name = name_of_destination(destination.id);
-            hearings.extend(heard.map(|event| hearing(name.clone(), event, tell_from(event), budget)));
+            hearings.extend(heard.map(|event| hearing(name.clone(), event, told_from(event), budget)));
         }
         Ok(())
     }
@@ -107,7 +112,7 @@ impl Broker {
             }
             after = Some(last.id);
             for (member, settings) in &members {
-                let from = |event: &Event| settings.awake(tell_from(event).max(self.now()), &member.time_zone.zone());
+                let from = |event: &Event| settings.awake(told_from(event).max(self.now()), &member.time_zone.zone());
                 let browsers = browsers.remove(&member.id).unwrap_or_default();
                 for (channel, name) in std::iter::once((Channel::Mail, name_of_mail(member.id))).chain(browsers) {
                     let heard = events.iter().filter(|event| self.hears(member, settings, channel, event, &tokens));
@@ -149,5 +154,18 @@ impl Broker {
 }
 
 fn hearing(destination: String, event: &Event, from: Timestamp, budget: Budget) -> Hearing {
-    Hearing { destination, event: event.id, from, urgent: event.fact.kind().is_urgent(), budget }
+    Hearing { destination, event: event.id, from, weight: event.fact.weight(), budget }
+}
+
+/// From when on a fact is told. What one cause did to many tokens waits for the next quarter of an hour, so that it comes in one message.
+fn told_from(event: &Event) -> Timestamp {
+    let from = tell_from(event);
+    match event.fact.weight() {
+        Weight::Shared => {
+            let quarter = i64::try_from(TOGETHER_EVERY.as_micros()).unwrap_or(i64::MAX);
+            let after = (from + SETTLES_WITHIN).micros();
+            Timestamp::from_micros(after + (quarter - after.rem_euclid(quarter)) % quarter)
+        }
+        Weight::Single | Weight::Urgent => from,
+    }
 }

@@ -454,6 +454,34 @@ async fn a_machine_that_was_away_for_days_gets_each_fact_that_still_holds() {
 }
 
 #[tokio::test]
+async fn a_loss_is_one_mail_for_each_who_can_mend_it_and_leads_there() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    told.member(2, Role::Member).await;
+    told.member(3, Role::Member).await;
+    let mut tokens = Vec::new();
+    for nth in 0..70 {
+        let granter = if nth == 0 { "member3@example.com" } else { "member2@example.com" };
+        tokens.push(told.watched.add_granted_token(granter).await.token.id);
+    }
+    for token in &tokens {
+        told.invalidate(*token, Reason::PlatformReset).await;
+        told.work().await;
+    }
+    for _ in 0..20 {
+        told.watched.clock.advance(Duration::from_secs(60));
+        told.work().await;
+    }
+    assert_eq!(told.mailed(), ["member1@example.com", "member2@example.com", "member3@example.com"]);
+    let of = |to: &str| told.mails.sent().into_iter().find(|mail| mail.to == to).unwrap();
+    let (owner, many, one) = (of("member1@example.com"), of("member2@example.com"), of("member3@example.com"));
+    assert_eq!(owner.subject, "70 Net tokens do not work any more");
+    assert_eq!(many.subject, "69 Net tokens do not work any more");
+    assert!(many.text.contains("https://tokens.example.com/tokens?status=expired&network=net"), "{}", many.text);
+    assert!(one.text.contains(&format!("https://tokens.example.com/tokens/{}", tokens[0])), "{}", one.text);
+}
+
+#[tokio::test]
 async fn a_member_reads_its_notices_in_the_app() {
     let mut told = Told::start().await;
     let member = told.member(3, Role::Member).await;
@@ -642,11 +670,48 @@ async fn an_incident_takes_the_place_of_what_is_said_of_its_tokens() {
     broker.close_incident(&Caller::Broker, incident.id, Outcome::Lost, "").await.unwrap();
     broker.watch_incidents().await.unwrap();
     told.pass(Duration::from_secs(7200)).await;
-    assert_eq!(told.subjects()[2..], ["The incident at Net is over"; 2]);
+    let (over, lost) = ("The incident at Net is over: its tokens are lost", "2 Net tokens do not work any more");
+    assert_eq!(told.subjects()[2..], [over, over, lost, lost], "and who must act hears of it");
     // What happens later is said of each again.
     told.invalidate(tokens[2], Reason::PasswordChanged).await;
     told.work().await;
-    assert_eq!(told.subjects().len(), 6);
+    assert_eq!(told.subjects().len(), 8);
+}
+
+#[tokio::test]
+async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_incident_is_open() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    told.member(2, Role::Member).await;
+    let broker = told.watched.broker.clone();
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        tokens.push(told.watched.add_granted_token("member2@example.com").await.token.id);
+    }
+    told.watched.clock.advance(Duration::from_secs(60));
+    let started_at = told.watched.clock.now();
+    let found = Detected { kind: IncidentKind::AppDisabled, started_at, persons: 9 };
+    let mut progress = Progress::begin(found, SeenIn::Calls, started_at);
+    let (network, app) = ("net".parse().unwrap(), "default".parse().unwrap());
+    broker.engine.restore_incident(&network, &app, progress, &[]);
+    for token in &tokens[..2] {
+        told.invalidate(*token, Reason::NotAccepted).await;
+    }
+    broker.watch_incidents().await.unwrap();
+    progress.recovery.final_refusals = 3;
+    broker.engine.restore_incident(&network, &app, progress, &[]);
+    broker.watch_incidents().await.unwrap();
+    told.watched.clock.advance(Duration::from_secs(1200));
+    told.work().await;
+    let incidents = broker.store.list_incidents(IncidentFilter::default(), 10).await.unwrap();
+    assert!(incidents.len() == 1 && incidents[0].closed.is_none(), "{incidents:?}");
+    let mails: Vec<_> = told.mails.sent().into_iter().filter(|mail| mail.to == "member2@example.com").collect();
+    let [mail] = &mails[..] else { panic!("{mails:?}") };
+    assert_eq!(mail.subject, "2 Net tokens do not work any more");
+    for part in ["disabled the app", "Look at the app", "https://tokens.example.com/tokens?status=expired&network=net"]
+    {
+        assert!(mail.text.contains(part), "{part}: {}", mail.text);
+    }
 }
 
 #[tokio::test]

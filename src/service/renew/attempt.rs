@@ -374,7 +374,7 @@ impl Broker {
         let detail = format!("from={from} to={to} reason={} comment={why}", reason.as_str());
         let mut audit = self.audit(&Caller::Broker, "token.state", name_of(&token.team, token.id), detail);
         audit.team = Some(token.team.clone());
-        let own = !self.engine.is_in_incident(&token.network, token.id);
+        let own = !self.engine.incident_speaks_for(&token.network, token.id);
         let events = of_change(before.state, &token, now).filter(|_| own);
         let changed = self.store.change_token(TokenChange {
             expected_version: before.version,

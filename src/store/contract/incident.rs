@@ -111,6 +111,12 @@ pub(crate) async fn tokens_stay_in_an_incident_that_they_are_lost_by(fixture: &d
     let found = [state(&*store, 1).await, state(&*store, 2).await];
     assert_eq!((settled, found), (2, [dead(Reason::PlatformReset, 11), dead(Reason::PlatformReset, 10)]));
     assert_eq!(store.count_incident_tokens(open.id).await.unwrap().len(), 1);
+    let told = store.untold_events(None, 10).await.unwrap();
+    let mut dead: Vec<_> =
+        told.iter().map(|event| (event.fact.token().unwrap().as_u128(), event.fact.lost_with_many())).collect();
+    dead.sort_unstable_by_key(|(token, _)| *token);
+    assert_eq!(dead, [(1, Some(Reason::PlatformReset)), (2, Some(Reason::PlatformReset))], "each is an event");
+    assert!(told.iter().all(|event| event.team.as_ref().is_some_and(|team| team.as_str() == "acme")), "{told:?}");
     store.close().await;
 }
 
@@ -137,7 +143,7 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
     assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 0);
     let covered = async || {
         let [one, two] = [1, 2].map(TokenId::from_u128);
-        (store.is_covered(one).await.unwrap(), store.is_covered(two).await.unwrap())
+        (store.find_covering(one).await.unwrap().is_some(), store.find_covering(two).await.unwrap().is_some())
     };
     assert_eq!(covered().await, (false, false), "nothing is open");
     assert!(store.open_incident(open.clone(), event("incident.open", "i").into()).await.unwrap());

@@ -7,14 +7,14 @@ use super::notice::fact;
 use super::samples::{at, audited, event};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{EventId, OutboxId};
-use crate::domain::notice::Budget;
+use crate::domain::notice::{Budget, KEPT, Weight};
 use crate::store::{ClaimLanes, Hearing, OutboxRow, OutboxState, SendResult, Store, StoreError, Telling};
 
 const BUDGET: Budget = Budget { per_hour: 10, at_once: 3 };
 
 fn hearing(n: u128, destination: &str, from: Timestamp) -> Hearing {
     let (destination, event) = (destination.to_owned(), EventId::from_u128(n));
-    Hearing { destination, event, from, urgent: false, budget: BUDGET }
+    Hearing { destination, event, from, weight: Weight::Single, budget: BUDGET }
 }
 
 /// Writes the events that hearings are of, and tells them at a second.
@@ -192,8 +192,8 @@ pub(crate) async fn many_events_make_few_messages(fixture: &dyn Fixture) {
     assert!((2..=11).contains(&messages.len()), "{}", messages.len());
     let told: usize = messages.iter().map(|message| message.events.len() + message.more as usize).sum();
     assert_eq!(told, 2000, "each is in one of them");
-    assert!(messages.iter().all(|message| message.events.len() <= 50));
-    tell(&*store, 3600, vec![Hearing { urgent: true, ..hearing(5000, "ada", at(3600)) }]).await;
+    assert!(messages.iter().all(|message| message.events.len() <= KEPT));
+    tell(&*store, 3600, vec![Hearing { weight: Weight::Urgent, ..hearing(5000, "ada", at(3600)) }]).await;
     let urgent = claim(&*store, 3600, false).await;
     assert!(told_alone(&urgent, 5000), "{urgent:?}");
     assert!(store.prune_events(at(10_000) + Duration::from_secs(1), 5000).await.unwrap() > 2000);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Hearing, Telling};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{EventId, OutboxId};
-use crate::domain::notice::{Gathered, LISTED, OpenMessage, gather};
+use crate::domain::notice::{Coming, Gathered, KEPT, OpenMessage, Weight, gather};
 use crate::store::StoreError;
 use crate::store::sql::{ManyRows, Tx, first, json, values};
 
@@ -46,7 +46,7 @@ impl Draft {
     }
 
     fn add(&mut self, event: EventId) {
-        match self.events.len() < LISTED {
+        match self.events.len() < KEPT {
             true => self.events.push(event),
             false => self.more += 1,
         }
@@ -85,14 +85,16 @@ async fn drafts(
     let mut made: u32 =
         first(tx, MADE, values![destination, now - HOUR]).await?.map_or(Ok(0), |mut row| row.count())?;
     let mut drafts: Vec<Draft> = open_message(tx, destination).await?.into_iter().collect();
-    let at_once = u32::try_from(hearings.len()).unwrap_or(u32::MAX);
-    for Hearing { event, from, urgent, budget, .. } in hearings {
+    let at_once = |of: Weight| {
+        let with = hearings.iter().filter(|with| of != Weight::Urgent || with.weight == Weight::Urgent);
+        u32::try_from(with.count()).unwrap_or(u32::MAX)
+    };
+    let (all, urgent) = (at_once(Weight::Single), at_once(Weight::Urgent));
+    for Hearing { event, from, weight, budget, .. } in hearings {
         let open = drafts.iter_mut().rfind(|draft| draft.gathers);
         let state = open.as_ref().map(|open| OpenMessage { due_at: open.due_at });
-        let gathered = match urgent {
-            true => Gathered::Alone((*from).max(now)),
-            false => gather(*budget, *from, at_once, made, state, now),
-        };
+        let at_once = if *weight == Weight::Urgent { urgent } else { all };
+        let gathered = gather(*budget, Coming { from: *from, weight: *weight, at_once }, made, state, now);
         match (gathered, open) {
             (Gathered::Open, Some(open)) => open.add(*event),
             (Gathered::Together(due_at), _) => drafts.push(Draft::new(*event, due_at, true)),

@@ -1,8 +1,44 @@
-//! The words of facts about many tokens: loads and incidents.
+//! The words of facts about many tokens: loads, incidents, and what these cost.
 
-use super::{NAME, Parts, TEXT, Told};
-use crate::base::ids::{AppId, ClassId};
+use super::{Link, NAME, Parts, TEXT, Told, Words};
+use crate::base::ids::{AppId, ClassId, NetworkId};
 use crate::domain::notice::{Turn, neutral};
+use crate::domain::token::Reason;
+
+/// Where tokens that are lost can be mended: the console's list of those at a network that do not work.
+pub(super) fn link_to_lost(pages: &str, network: &NetworkId) -> Link {
+    Link { text: "Reconnect the accounts", url: format!("{pages}/tokens?status=expired&network={network}") }
+}
+
+/// Why many tokens are lost, and what to do.
+const fn of_loss(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::AppDisabled => (
+            "The network disabled the app through which they were connected.",
+            "Look at the app at the network first; once it works again, reconnect the accounts.",
+        ),
+        _ => (
+            "The network reset its tokens.",
+            "Reconnect the accounts that do not work. Their settings, collections and history stay as they are.",
+        ),
+    }
+}
+
+impl Words {
+    /// The words for `count` tokens of a network that one cause ended. `name`: the network's name for people; `pages`: as in [`Told`].
+    pub fn of_loss(count: usize, network: &NetworkId, name: &str, reason: Reason, pages: Option<&str>) -> Words {
+        let (name, (why, todo)) = (neutral(name, NAME), of_loss(reason));
+        Words {
+            subject: format!("{count} {name} tokens do not work any more"),
+            happened: format!("{count} {name} tokens stopped working at once, and do not come back by themselves."),
+            why: why.to_owned(),
+            stops: format!("Nothing is collected from {name} with them, and leases for them are refused."),
+            todo: todo.to_owned(),
+            link: pages.map(|pages| link_to_lost(pages, network)),
+            asks: true,
+        }
+    }
+}
 
 impl Told<'_> {
     pub(super) fn load_too_high(&self, class: &ClassId, turn: Turn) -> Parts {
@@ -64,14 +100,25 @@ impl Told<'_> {
         ]
     }
 
-    pub(super) fn incident_closed(&self) -> Parts {
+    pub(super) fn incident_closed(&self, lost: Option<Reason>) -> Parts {
         let network = neutral(self.network, NAME);
+        let Some(reason) = lost else {
+            return [
+                format!("The incident at {network} is over: its tokens work again"),
+                format!("The incident at {network} is over: its tokens work again."),
+                "The network serves them again.".to_owned(),
+                "Nothing more: collecting goes on by itself.".to_owned(),
+                "Nothing. The tokens that had been called dead meanwhile are checked once more; you hear of each that stays so."
+                    .to_owned(),
+            ];
+        };
+        let (why, todo) = of_loss(reason);
         [
-            format!("The incident at {network} is over"),
-            format!("The incident at {network} is over."),
-            "The tokens that can work do so again.".to_owned(),
-            "Nothing more.".to_owned(),
-            "Reconnect the accounts that the incident's page lists, if there are any.".to_owned(),
+            format!("The incident at {network} is over: its tokens are lost"),
+            format!("The incident at {network} is over, and the tokens that it hit do not come back by themselves."),
+            why.to_owned(),
+            format!("Nothing is collected from {network} with them, and leases for them are refused."),
+            todo.to_owned(),
         ]
     }
 }
