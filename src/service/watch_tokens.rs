@@ -42,7 +42,7 @@ impl Broker {
     async fn rests_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
         let Token { id, network, app, .. } = token;
         let open = self.engine.renewals_rest(network, app);
-        Ok(self.engine.is_in_incident(network, *id) || (open && self.store.is_covered(*id).await?))
+        Ok(self.engine.incident_speaks_for(network, *id) || (open && self.is_covered(*id).await?))
     }
 
     fn to_tell(&self, token: &Token) -> Vec<Event> {
@@ -54,11 +54,7 @@ impl Broker {
             let (network, why) = (token.network.clone(), needs.why);
             event(now, team.clone(), Fact::NeedsReconnecting { network, token: id, why, by: needs.by }, key)
         });
-        // What many tokens died of is told as one.
-        let of_many =
-            matches!(token.state, TokenState::Invalid { reason: Reason::PlatformReset | Reason::AppDisabled, .. });
-        let clocks = if of_many { Vec::new() } else { retention_clocks(network, token, now) };
-        let clocks = clocks.into_iter().map(|clock| {
+        let clocks = retention_clocks(network, token, now).into_iter().map(|clock| {
             let stage = clock.stage(now);
             let key = format!("{id}/retention/{}/{stage:?}", clock.deadline.secs());
             let fact =

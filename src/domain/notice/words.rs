@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::base::ids::EventId;
     use crate::domain::notice::tests::{NOW, facts};
-    use crate::domain::notice::{Clock, Kind, RetentionStage, Turn, html, plain, push_body, slack};
+    use crate::domain::notice::{Clock, RetentionStage, Turn, html, plain, push_body, slack};
     use crate::domain::token::Reason;
 
     fn words(fact: Fact, token: &str) -> Words {

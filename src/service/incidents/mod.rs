@@ -114,6 +114,12 @@ impl Broker {
         Ok(self.view_incident(incident).await?)
     }
 
+    /// Whether an open incident speaks for a token. Of one that is proven to be a loss its tokens are told, since their persons must act.
+    pub(in crate::service) async fn is_covered(&self, token: TokenId) -> Result<bool, StoreError> {
+        let covering = self.store.find_covering(token).await?;
+        Ok(covering.is_some_and(|incident| incident.progress.outcome() == Outcome::Recovered))
+    }
+
     async fn view_incident(&self, incident: Incident) -> Result<IncidentView, StoreError> {
         let teams = self.store.count_incident_tokens(incident.id).await?;
         let examples = self.store.sample_incident_tokens(incident.id, SHOWN).await?;

@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::base::clock::Timestamp;
 use crate::base::ids::NetworkId;
 use crate::domain::alert::{Alert, Change, payload};
-use crate::domain::incident::Outcome;
 use crate::domain::notice::{
     Event, Fact, Known, LISTED, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
 };
@@ -134,12 +133,10 @@ impl Broker {
             }
             _ => true,
         };
-        let covering = match &token {
-            Some(token) => self.store.find_covering(token.id).await?,
-            None => None,
+        let covered = match &token {
+            Some(token) => self.is_covered(token.id).await?,
+            None => false,
         };
-        // Of one that is proven to be a loss its tokens are told, since their persons must act.
-        let covered = covering.is_some_and(|incident| incident.progress.outcome() == Outcome::Recovered);
         Ok(Holding { event, token, alert, open, covered, unheard: false })
     }
 
