@@ -464,7 +464,9 @@ impl Account {
         now: Timestamp,
     ) -> bool {
         let of = (&self.network.id, self.kind());
-        let Ok(token) = connect_bound(test, simulation, team, of, &self.person, self.token).await else { return false };
+        let connected = connect_bound(test, simulation, team, of, &self.person, self.token).await;
+        self.give_up_others(test, simulation, connected.as_ref().ok().copied().or(self.token)).await;
+        let Ok(token) = connected else { return false };
         assert_eq!(self.token.unwrap_or(token), token, "the same token is healed");
         self.token = Some(token);
         if let Some(grant) = self.grants.last_mut() {
@@ -473,6 +475,19 @@ impl Account {
         self.killed_at = None;
         self.grants.push(Grant { from: now, ends: None, until: None });
         true
+    }
+
+    /// What a try that failed left at the network, and what was there before, is nobody's: only what the broker holds counts.
+    async fn give_up_others(&self, test: &TestBroker, simulation: &Simulation, held: Option<TokenId>) {
+        let mut secret = None;
+        if let Some(id) = held {
+            let stored = test.broker.store.find_token(id).await.unwrap().unwrap();
+            secret = Some(self.opened(&test.broker, &stored));
+        }
+        for other in self.known(simulation).into_iter().filter(|spec| secret.as_ref() != Some(&spec.secret)) {
+            let fault = Fault::RevokeToken { secret: other.secret };
+            simulation.inject(&NetworkFault { network: self.network.id.clone(), fault }).unwrap();
+        }
     }
 
     async fn grant_anew(&mut self, test: &TestBroker, team: &TeamId, simulation: &Simulation, now: Timestamp) {
