@@ -7,7 +7,7 @@
 use crate::base::ids::TokenId;
 use crate::domain::notice::{Event, Fact};
 use crate::domain::reach::{needs_reconnecting, retention_clocks};
-use crate::domain::token::{Reason, Token, TokenState};
+use crate::domain::token::Token;
 use crate::service::Broker;
 use crate::service::tell::event;
 use crate::store::StoreError;
@@ -73,6 +73,7 @@ mod tests {
     use crate::base::clock::Clock;
     use crate::domain::notice::RetentionStage;
     use crate::domain::token::Clocks;
+    use crate::domain::token::Reason;
     use crate::service::testing::{TestBroker, ask, x_token};
     use crate::service::tokens::{AddToken, TokenListFilter};
     use crate::service::{Answered, ReportUsage};

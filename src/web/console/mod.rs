@@ -19,6 +19,8 @@ mod notices;
 mod notifications;
 mod operator;
 mod refused;
+#[cfg(test)]
+mod route_tests;
 mod shell;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,201 @@
+//! Every route of the console, by who asks: each role of the team, the owner of another team, an operator, and nobody.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+
+use super::testing::{Answer, Browser, Scene};
+use crate::base::secret::Secret;
+use crate::domain::member::Role;
+use crate::domain::team::KeyHolder;
+use crate::service::notices::CreateDestination;
+use crate::service::testing::x_token;
+use crate::service::tokens::AddToken;
+use crate::store::AuditFilter;
+
+/// A name that no page may show to another team.
+const OURS: &str = "Canary of Acme";
+
+/// What a route does for an owner, a manager, a member of the team and an owner of another team: `o` it does what is asked, or says what is
+/// wrong with it; `f` it refuses; `n` there is no such thing. Nobody is let in anywhere, but for the script that shows messages of a browser.
+///
+/// `GET` looks and comes first; what ends something comes last. Where a path names nothing of the team, another team does it for itself.
+const ROUTES: &[(&str, &str, &str, &str)] = &[
+    ("GET", "/live", "", "oooo"),
+    ("GET", "/alerts", "", "oooo"),
+    ("GET", "/jobs/{job}", "", "nnnn"),
+    ("GET", "/load", "", "oooo"),
+    ("GET", "/load/history", "network=x&class=search_recent", "oooo"),
+    ("GET", "/load/estimate", "network=x&kind=user&tokens=2", "oooo"),
+    ("GET", "/tokens", "", "oooo"),
+    ("GET", "/tokens/{token}", "", "ooon"),
+    ("GET", "/tokens/{token}/managers", "", "ooon"),
+    ("GET", "/tokens/{token}/usage", "", "oofn"),
+    ("GET", "/tokens/{token}/revoke", "", "ooon"),
+    ("GET", "/collectors", "", "oooo"),
+    ("GET", "/collectors/new", "", "oofo"),
+    ("GET", "/collectors/{collector}", "", "ooon"),
+    ("GET", "/collectors/{collector}/keys/{key}/revoke", "", "oofn"),
+    ("GET", "/members", "", "oooo"),
+    ("GET", "/members/invite", "", "offo"),
+    ("GET", "/members/{member}", "", "ooon"),
+    ("GET", "/members/{member}/remove", "", "offn"),
+    ("GET", "/members/{member}/departure", "", "nnnn"),
+    ("GET", "/notices", "", "oooo"),
+    ("GET", "/notices/unread", "", "oooo"),
+    ("GET", "/activity", "", "oofo"),
+    ("GET", "/activity/{file}", "", "oofo"),
+    ("GET", "/notifications", "", "oooo"),
+    ("GET", "/notifications/destinations/new", "", "oofo"),
+    ("GET", "/notifications/destinations/{destination}", "", "oofn"),
+    ("GET", "/notifications/destinations/{destination}/delete", "", "oofn"),
+    ("GET", "/push-worker.js", "", "oooo"),
+    ("POST", "/alerts/{alert}/acknowledge", "comment=x", "nnfn"),
+    ("POST", "/jobs", "network=x", "oofo"),
+    ("POST", "/jobs/{job}/cancel", "", "nnfn"),
+    ("POST", "/jobs/{job}/resume", "", "nnfn"),
+    ("POST", "/tokens/act", "action=test&token={token}", "oooo"),
+    ("POST", "/tokens/{token}/{action}", "", "oofn"),
+    ("POST", "/collectors/new", "name=two&networks=x&purpose=collect_statistics", "oofo"),
+    ("POST", "/collectors/{collector}", "name=one&networks=x&purpose=collect_statistics", "oofn"),
+    ("POST", "/collectors/{collector}/keys", "name=k", "oofn"),
+    ("POST", "/collectors/{collector}/disable", "", "oofn"),
+    ("POST", "/collectors/{collector}/enable", "", "oofn"),
+    ("POST", "/members/invite", "mail=new%40example.com&role=member&time_zone=UTC", "offo"),
+    ("POST", "/members/{member}", "display_name=Bob&role=member&time_zone=UTC&mail=bob%40example.com", "offn"),
+    ("POST", "/members/{member}/resend", "", "offn"),
+    ("POST", "/members/{member}/withdraw", "", "offn"),
+    ("POST", "/members/{member}/end-session", "session={session}", "offn"),
+    ("POST", "/notices/read", "event={event}", "oooo"),
+    ("POST", "/notifications", "token_expired-mail=off", "oooo"),
+    ("POST", "/notifications/quiet", "from=22%3A00&until=07%3A00", "oooo"),
+    ("POST", "/notifications/dialog", "dialog=1", "oooo"),
+    ("POST", "/notifications/browsers", "endpoint=https%3A%2F%2Fpush.example%2F1&p256dh=x&auth=x", "oooo"),
+    ("POST", "/notifications/browsers/{browser}/unsubscribe", "", "nnnn"),
+    ("POST", "/notifications/destinations/new", "kind=mail&target=a%40example.com", "oofo"),
+    ("POST", "/notifications/destinations/{destination}", "name=Ops&target=ops%40example.com", "oofn"),
+    ("POST", "/notifications/destinations/{destination}/test", "", "oofn"),
+    ("POST", "/notifications/destinations/{destination}/delete", "word=delete", "oofn"),
+    ("POST", "/collectors/{collector}/keys/{key}/revoke", "word=revoke", "oofn"),
+    ("POST", "/tokens/revoke", "token={token}&word=revoke", "ooon"),
+    ("POST", "/tokens/{token}/revoke", "word=revoke", "oofn"),
+    ("POST", "/members/{member}/remove", "mail=bob%40example.com", "offn"),
+];
+
+/// A team with one thing of each kind, and who may ask for it.
+struct Things {
+    scene: Scene,
+    names: Vec<(&'static str, String)>,
+}
+
+impl Things {
+    async fn make() -> Self {
+        let scene = Scene::start().await;
+        let (broker, admin, team) = (scene.broker(), scene.admin(), &scene.team);
+        let given = AddToken { label: OURS.to_owned(), granted_by: "carol@example.com".to_owned(), ..x_token("4711") };
+        let token = broker.add_token(admin, team, given).await.unwrap().token.id;
+        let collector = scene.test.collector(team, OURS).await.id;
+        scene.test.key(KeyHolder::Collector(team.clone(), collector)).await;
+        let key = broker.list_keys(&Default::default(), 1).unwrap().0[0].id;
+        let member = scene.member("Bob", Role::Member).await.member;
+        let ask = CreateDestination {
+            team: team.clone(),
+            display_name: OURS.to_owned(),
+            kind: crate::domain::notice::DestinationKind::Mail,
+            target: Secret::new("ops@example.com".to_owned()),
+            secrets: Vec::new(),
+            events: None,
+        };
+        let destination = broker.create_destination(admin, ask).await.unwrap().id;
+        let names = vec![
+            ("{token}", token.to_string()),
+            ("{collector}", collector.to_string()),
+            ("{key}", key.to_string()),
+            ("{member}", member.to_string()),
+            ("{destination}", destination.to_string()),
+            ("{action}", "pause".to_owned()),
+            ("{file}", "export.csv".to_owned()),
+            ("{job}", "job_01hzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
+            ("{alert}", "alr_01hzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
+            ("{browser}", "psh_01hzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
+            ("{session}", "ses_01hzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
+            ("{event}", "evt_01hzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
+        ];
+        Self { scene, names }
+    }
+
+    fn named(&self, text: &str) -> String {
+        self.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+
+    async fn ask(&self, browser: &Browser, (method, path, form, _): &(&str, &str, &str, &str)) -> Answer {
+        let (path, form) = (self.named(path), self.named(form));
+        match *method {
+            "GET" if form.is_empty() => browser.get(&path).await,
+            "GET" => browser.get(&format!("{path}?{form}")).await,
+            _ => browser.post(&path, &form).await,
+        }
+    }
+}
+
+fn letter(answer: &Answer) -> char {
+    match answer.status {
+        StatusCode::FORBIDDEN => 'f',
+        StatusCode::NOT_FOUND => 'n',
+        status if status.is_server_error() && status != StatusCode::BAD_GATEWAY => '!',
+        StatusCode::SEE_OTHER if answer.header("location").contains("/sign-in") => 's',
+        StatusCode::UNAUTHORIZED => 's',
+        _ => 'o',
+    }
+}
+
+#[test]
+fn the_table_has_every_route() {
+    let source = include_str!("mod.rs");
+    let routes = source.split(".route(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let routed: BTreeSet<&str> = routes.collect();
+    let listed: BTreeSet<&str> = ROUTES.iter().map(|(_, path, ..)| *path).collect();
+    assert_eq!(routed, listed);
+}
+
+#[tokio::test]
+async fn each_route_does_for_each_role_what_the_table_says() {
+    for (at, role) in [Role::Owner, Role::Manager, Role::Member].into_iter().enumerate() {
+        let things = Things::make().await;
+        let browser = things.scene.member("Ada", role).await;
+        let mut wrong = Vec::new();
+        for route in ROUTES {
+            let answer = things.ask(&browser, route).await;
+            let (is, expected) = (letter(&answer), route.3.chars().nth(at).unwrap());
+            if is != expected {
+                wrong.push(format!("{} {}: {is} ({}), not {expected}", route.0, route.1, answer.status));
+            }
+        }
+        assert!(wrong.is_empty(), "{role:?}:\n{}", wrong.join("\n"));
+        things.scene.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_route_shows_or_changes_anything_of_another_team_or_for_nobody() {
+    let things = Things::make().await;
+    let (broker, team) = (things.scene.broker(), &things.scene.team);
+    let (stranger, nobody) = (things.scene.stranger().await, Browser::of_nobody(&things.scene));
+    let of_team = || AuditFilter { team: Some(team.clone()), ..AuditFilter::default() };
+    let before = broker.store.list_audit(of_team(), 10_000).await.unwrap().len();
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let open = if route.1 == "/push-worker.js" { 'o' } else { 's' };
+        for (browser, expected) in [(&stranger, route.3.chars().nth(3).unwrap()), (&nobody, open)] {
+            let answer = things.ask(browser, route).await;
+            let is = letter(&answer);
+            if is != expected || answer.body.contains(OURS) {
+                wrong.push(format!("{} {}: {is} ({}), not {expected}", route.0, route.1, answer.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let after = broker.store.list_audit(of_team(), 10_000).await.unwrap().len();
+    assert!(before > 0 && after == before, "nothing was done to the team: {before}, {after}");
+    things.scene.stop().await;
+}
