@@ -8,6 +8,7 @@ import { Scene } from "./scene.mjs";
 
 const folder = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 mkdirSync(folder, { recursive: true });
+const looks = [["light", "light", 1280], ["dark", "dark", 1280], ["phone", "light", 360]];
 const scene = await Scene.open({ tokens: 24, settings: { TOKEN_BROKER__LOAD__HOLD: "5s" } });
 const browser = await openBrowser();
 try {
@@ -26,12 +27,30 @@ try {
     members: "/members", invite: "/members/invite", collectors: "/collectors", collector: "/collectors/new",
   };
   for (const [name, path] of Object.entries(shots)) {
-    for (const [look, colorScheme, width] of [["light", "light", 1280], ["dark", "dark", 1280], ["phone", "light", 360]]) {
+    for (const [look, colorScheme, width] of looks) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 800 });
       await page.goto(path);
       await page.waitForTimeout(250);
       await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: look !== "dark" });
+    }
+  }
+  const operator = await (await browser.newContext({ baseURL: scene.url, viewport: { width: 1280, height: 800 } })).newPage();
+  await operator.goto("/operator");
+  await operator.screenshot({ path: `${folder}operator-sign-in.png` });
+  await operator.fill("input[name=key]", scene.key);
+  await operator.click("main button");
+  await operator.waitForURL("**/operator");
+  const operators = {
+    overview: "", networks: "/networks", network: "/networks/x", pools: "/pools", pool: "/pools/x", leases: "/leases", "dead-letters": "/dead-letters", keys: "/keys", rotate: "/keys/rotate",
+  };
+  for (const [name, path] of Object.entries(operators)) {
+    for (const [look, colorScheme, width] of looks) {
+      await operator.emulateMedia({ colorScheme });
+      await operator.setViewportSize({ width, height: 800 });
+      await operator.goto(`/operator${path}`);
+      await operator.waitForTimeout(250);
+      await operator.screenshot({ path: `${folder}operator-${name}-${look}.png`, fullPage: look !== "dark" });
     }
   }
   const nobody = await (await browser.newContext({ baseURL: scene.url })).newPage();
