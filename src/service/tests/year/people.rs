@@ -370,7 +370,9 @@ impl People {
                 account.kill(now);
                 self.counts.passwords_changed += 1;
             }
-            if account.forgets_at <= now && account.token.is_some() && account.killed_at.is_none() {
+            // What came in this very moment nobody uses yet.
+            let is_held = account.grants.last().is_some_and(|grant| grant.from < now);
+            if account.forgets_at <= now && is_held && account.token.is_some() && account.killed_at.is_none() {
                 account.forget(test, &teams[account.team], simulation, now).await;
                 self.counts.forgotten += 1;
             }

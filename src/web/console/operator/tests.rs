@@ -1,11 +1,16 @@
 //! The operators' pages: who is let in, what each shows, and what it does.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 
 use crate::domain::member::Role;
+use crate::domain::notice::{Budget, Weight};
 use crate::domain::team::{KeyHolder, OperatorRole};
+use crate::domain::token::Reason;
 use crate::service::testing::{ask, x_token};
 use crate::service::tokens::AddToken;
+use crate::store::{ClaimLanes, Hearing, SendResult, Telling};
 use crate::web::console::testing::{Browser, HOSTILE, Scene};
 
 /// Every page that only looks, and whether a reader may see it.
@@ -219,5 +224,50 @@ async fn books_leases_and_tasks_are_shown_as_they_are() {
     let overview = reader.get("/operator").await.body;
     assert!(overview.contains("renewals") && overview.contains("the store is away"), "{overview}");
     assert!(!overview.contains("/operator/incidents/"), "a reader is offered nothing that it may not");
+    scene.stop().await;
+}
+
+/// A message to `destination` that was given up.
+async fn give_up(scene: &Scene, person: &str, destination: &str) {
+    let (broker, now) = (scene.broker(), scene.broker().now());
+    let token = broker.add_token(scene.admin(), &scene.team, x_token(person)).await.unwrap().token.id;
+    broker.invalidate_token(scene.admin(), &scene.team, token, Reason::PasswordChanged, "").await.unwrap();
+    let event = broker.store.untold_events(None, 1).await.unwrap().remove(0).id;
+    let budget = Budget { per_hour: 10, at_once: 3 };
+    let hearing = Hearing { destination: destination.to_owned(), event, from: now, weight: Weight::Single, budget };
+    broker.store.tell(Telling { now, events: vec![event], hearings: vec![hearing] }).await.unwrap();
+    let claim = ClaimLanes { now, until: now + Duration::from_secs(30), failing: false, limit: 1 };
+    let claimed = broker.store.claim_lanes(claim).await.unwrap().remove(0);
+    let dead = SendResult::Dead { error: "the receiver answers 410".to_owned() };
+    assert!(broker.store.mark(claimed.id, claimed.attempts, dead, now).await.unwrap());
+}
+
+#[tokio::test]
+async fn dead_letters_are_sent_again_and_deleted_by_typing() {
+    let scene = Scene::start().await;
+    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    assert!(admin.get("/operator/dead-letters").await.body.contains("No message was given up"));
+    give_up(&scene, "1", HOSTILE).await;
+    let page = admin.get("/operator/dead-letters").await;
+    page.must_be_tame();
+    assert!(page.body.contains("1 event") && page.body.contains("the receiver answers 410"), "{}", page.body);
+    let id = scene.broker().list_dead_letters(None, 1).await.unwrap()[0].id;
+    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    assert!(!reader.get("/operator/dead-letters").await.body.contains("<form method=\"post\" action=\"/operator/dead"));
+    let path = format!("/operator/dead-letters/{id}");
+    assert_eq!(admin.post(&format!("{path}/delete"), "word=no").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let replayed = admin.post(&format!("{path}/replay"), "").await;
+    assert_eq!(replayed.header("location"), "/operator/dead-letters?done=replayed&count=1");
+    assert_eq!(
+        admin.post(&format!("{path}/replay"), "").await.status,
+        StatusCode::NOT_FOUND,
+        "it is not dead any more"
+    );
+    assert_eq!(admin.post("/operator/dead-letters/nothing/replay", "").await.status, StatusCode::NOT_FOUND);
+    give_up(&scene, "2", "ops").await;
+    let id = scene.broker().list_dead_letters(None, 1).await.unwrap()[0].id;
+    let deleted = admin.post(&format!("/operator/dead-letters/{id}/delete"), "word=delete").await;
+    assert_eq!(deleted.header("location"), "/operator/dead-letters?done=letter-deleted&count=1");
+    assert!(scene.broker().list_dead_letters(None, 1).await.unwrap().is_empty());
     scene.stop().await;
 }
