@@ -140,7 +140,7 @@ async fn an_account_is_connected_from_the_command_line() {
     assert!(!early.status.success() && early.stderr.contains("open the connect link first"), "{}", early.text());
     let browser = Browser::of(&desk);
     let offer = browser.get(&link).await;
-    assert!(offer.status == 200 && offer.text.contains("<strong>Acme</strong> asks you"), "{}", offer.text);
+    assert!(offer.status == 200 && offer.text.contains("<strong><bdi>Acme</bdi></strong> asks you"), "{}", offer.text);
     let network = browser.post(&link, &[("text_version", TEXT)]).await.location;
     let back = browser.post(&network, &[("person", "person-9"), ("decision", "allow")]).await.location;
     let page = browser.get(&browser.get(&back).await.location).await;
