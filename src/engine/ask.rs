@@ -10,7 +10,6 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{Owner, Purposes};
 use crate::domain::pool::{AcquireRequest, CallReport, Effect, NoToken, ReportError, Verdict};
-use crate::engine::cell::Waiting;
 use crate::store::{IdempotencyRecord, StoreError};
 
 /// What is asked of the engine.
@@ -55,22 +54,6 @@ pub struct WaitingView {
     pub asked_at: Timestamp,
     /// Until when it may wait.
     pub until: Timestamp,
-}
-
-impl WaitingView {
-    pub(super) fn of(waiting: &Waiting) -> Self {
-        let Acquire { request, priority, wait, .. } = &waiting.request;
-        Self {
-            team: request.team.clone(),
-            collector: request.collector,
-            operation: request.operation,
-            calls: request.calls,
-            priority: *priority,
-            collection: request.collection.clone(),
-            asked_at: waiting.asked_at,
-            until: waiting.asked_at + *wait,
-        }
-    }
 }
 
 impl Acquire {

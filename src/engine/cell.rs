@@ -10,7 +10,7 @@ use crate::domain::load::{DemandMeter, MeterSize};
 use crate::domain::networks::Network;
 use crate::domain::pool::Pool;
 use crate::domain::queue::Queue;
-use crate::engine::ask::{Acquire, AcquireError, Leased};
+use crate::engine::ask::{Acquire, AcquireError, Leased, WaitingView};
 use crate::store::{CloseLease, UsageRow};
 
 /// A network's pool.
@@ -40,6 +40,23 @@ pub struct Waiting {
     /// When it was asked, as its demand is charged.
     pub asked_at: Timestamp,
     pub reply: oneshot::Sender<Result<Leased, AcquireError>>,
+}
+
+impl Waiting {
+    /// As people see it.
+    pub fn view(&self) -> WaitingView {
+        let Acquire { request, priority, wait, .. } = &self.request;
+        WaitingView {
+            team: request.team.clone(),
+            collector: request.collector,
+            operation: request.operation,
+            calls: request.calls,
+            priority: *priority,
+            collection: request.collection.clone(),
+            asked_at: self.asked_at,
+            until: self.asked_at + *wait,
+        }
+    }
 }
 
 impl Cell {

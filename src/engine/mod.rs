@@ -37,7 +37,7 @@ pub use background::Tick;
 pub use report::PendingTopUp;
 pub use restore::Restored;
 
-use cell::Cell;
+use cell::{Cell, Waiting};
 use committer::Committer;
 
 /// How many recalls a slow stream may fall behind before it has to resynchronise.
@@ -289,7 +289,7 @@ impl Engine {
     /// At most `most` requests that wait for a network's credit, the longest waiting first. Looks at every one that waits.
     pub fn list_waiting(&self, network: &NetworkId, most: usize) -> Vec<WaitingView> {
         let Some(cell) = self.0.cells.get(network) else { return Vec::new() };
-        let mut waiting: Vec<_> = cell.lock().waiting.values().map(WaitingView::of).collect();
+        let mut waiting: Vec<_> = cell.lock().waiting.values().map(Waiting::view).collect();
         waiting.sort_by_key(|waiting| waiting.asked_at);
         waiting.truncate(most);
         waiting
