@@ -123,8 +123,9 @@ impl Account {
     pub fn truth(&self, simulation: &Simulation, wire: &Wire, now: Timestamp) -> Truth {
         let grant = self.grants.last().unwrap();
         let known = self.known(simulation);
-        // Renewals leave one; those that were given up are dead.
-        let newest = known.iter().find(|spec| simulation.is_intact(&self.network.id, &spec.secret));
+        // Those that were given up are dead. Where an answer was lost, a renewal may leave an older one beside it.
+        let intact = known.iter().filter(|spec| simulation.is_intact(&self.network.id, &spec.secret));
+        let newest = intact.max_by_key(|spec| spec.expires_at.unwrap_or(Timestamp::NEVER));
         let renews = self.refreshes || matches!(self.kind().renewal, Renewal::SelfRenewing { .. });
         let over = grant.ends.filter(|end| *end <= now);
         let access_ends = newest.and_then(|spec| spec.expires_at);
