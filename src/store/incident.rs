@@ -338,7 +338,7 @@ async fn lose(
         let TokenState::Invalid { since, .. } = token.state else {
             return Err(StoreError::corrupt("a token that is lost and not invalid"));
         };
-        events.push(Event::of_loss(row.slug()?, network.clone(), token.token, reason, since, now));
+        events.push(Event::of_invalid(row.slug()?, network.clone(), token.token, reason, since, now));
         lost.push(token);
     }
     insert_events(tx, &events).await?;

@@ -23,8 +23,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// That a token ended with many others by one cause; `since`: when it stopped working.
-    pub fn of_loss(
+    /// That a token does not work any more; `since`: when it stopped.
+    pub fn of_invalid(
         team: TeamId,
         network: NetworkId,
         token: TokenId,

@@ -25,8 +25,7 @@ pub fn of_change(before: TokenState, after: &Token, at: Timestamp) -> Option<Eve
             (Fact::TokenExpired { network, token }, format!("{token}/expired/{}", name_of_end(&after.clocks, end)))
         }
         (_, TokenState::Invalid { reason, since }) => {
-            let key = format!("{token}/invalid/{}/{}", reason.as_str(), since.micros());
-            (Fact::TokenInvalid { network, token, reason }, key)
+            return Some(Event::of_invalid(after.team.clone(), network, token, reason, since, at));
         }
         _ => return None,
     };
