@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::service::key_source::KeySource;
 use crate::service::sealing::{unstored, unstored_own};
 use crate::store::{
-    DoctorStore, Finding, MetaName, MetaStore, SealingStore, Severity, SqliteOptions, SqliteStore, TeamStore,
+    DoctorStore, Finding, MetaName, MetaStore, SealingStore, Severity, Spool, SqliteOptions, SqliteStore, TeamStore,
 };
 use crate::vault::{SealingKey, Vault};
 
@@ -23,6 +23,7 @@ pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
     );
     let store = SqliteStore::open(SqliteOptions::new(&config.store.dir), clock).await?;
     let mut findings = store.examine(now).await?;
+    findings.push(check_spool(config)?);
     let (finding, key) = check_key(config, &store).await?;
     findings.push(finding);
     if let Some(key) = &key {
@@ -31,6 +32,19 @@ pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
     }
     store.close().await;
     Ok(findings)
+}
+
+/// Whether renewed secrets wait beside the database.
+fn check_spool(config: &Config) -> anyhow::Result<Finding> {
+    let waiting = Spool::of_store(&config.store.dir).list()?.len();
+    let (severity, message) = match waiting {
+        0 => (Severity::Fine, "no renewed secrets wait for the database".to_owned()),
+        some => (
+            Severity::Warning,
+            format!("renewed secrets of {some} tokens wait for the database; the broker takes them in when it starts"),
+        ),
+    };
+    Ok(Finding { check: "store.spool", severity, message })
 }
 
 /// The key that sealed this store, if it is there.

@@ -258,9 +258,12 @@ impl Broker {
         token.key.as_deref().map_or(Ok(()), |sealed| open("key", sealed))
     }
 
-    /// Deletes data keys that nothing needs any more.
+    /// Deletes data keys that nothing needs any more: no row, and nothing that waits to become one.
     async fn retire_data_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut retired = 0;
+        if self.renewals.has_spooled()? {
+            return Ok(retired);
+        }
         let stored = self.store.list_data_keys().await?;
         for (team, newest) in self.vault.teams_with_older_keys() {
             let made = stored.iter().find(|key| key.team == team && key.id == newest).map(|key| key.created_at);

@@ -38,7 +38,7 @@ use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
 use crate::service::tell::OutOfBand;
 use crate::service::{Broker, Directory, Parts, Proofs, Streams, Watch, apps};
-use crate::store::{MetaName, Store, StoreError};
+use crate::store::{MetaName, Spool, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::vault::{HashError, Vault, VaultError, WrappedOwnKey};
 
@@ -126,6 +126,7 @@ impl Broker {
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let notices = Notices::of_config(&config, &lookup)?;
         let desk = SignInDesk::new(&config.sign_in, &clock)?;
+        let spool = Spool::of_store(&config.store.dir);
         let (callbacks_at, started_at) = (clock.clone(), clock.now());
         let broker = Broker::new(Parts {
             started_at,
@@ -145,7 +146,7 @@ impl Broker {
             watch: Watch::default(),
             notices,
             jobs: Jobs::default(),
-            renewals: Renewals::new(signing, pace),
+            renewals: Renewals::new(signing, pace, spool),
             audit_seen: AuditSeen::default(),
             out_of_band: OutOfBand::default(),
             incidents: Incidents::default(),
@@ -156,6 +157,7 @@ impl Broker {
         });
         broker.restore_alerts().await?;
         broker.restore_incidents().await?;
+        broker.take_in_spooled().await?;
         let first_key = broker.ensure_admin().await?;
         Ok(Started { broker, restored, first_key })
     }

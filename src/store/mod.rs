@@ -42,6 +42,7 @@ pub mod renewal;
 pub mod revocation;
 pub mod sealing;
 pub mod session;
+pub mod spool;
 mod sql;
 pub mod sqlite;
 pub mod team;
@@ -83,6 +84,7 @@ pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use revocation::{RevocationStore, StoredRevocation};
 pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use session::SessionStore;
+pub use spool::{Spool, SpooledReply};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};
 pub use team::{TeamStore, WrappedKey};
 pub use token::{

@@ -55,7 +55,7 @@ table! {
     QUARANTINED = "quarantined_tokens_total", Kind::Counter, "tokens", [],
         "Tokens taken out of use because their stored secret does not open. Somebody changed the store, or it is damaged.";
     UNSTORED = "unstored_renewals_total", Kind::Counter, "renewals", [],
-        "Renewals whose new secrets the store did not take at first. They are kept in memory and tried again; a crash would lose them.";
+        "Renewals whose new secrets the store did not take at first. They wait, sealed, in the store's folder spool/, and are tried again.";
     AUDIT_BROKEN = "audit_broken", Kind::Gauge, "audits", [],
         "Whether the last look at the audit, made at each start and daily, found that it does not hold together: 1, else 0.";
     LEASES_ACTIVE = "leases_active", Kind::Gauge, "leases", ["network"], "Leases that are open.";

@@ -19,6 +19,7 @@ use crate::service::testing::{START, TestBroker, World, ask, catalogue_of, x_tok
 use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Answered, ReportUsage};
 use crate::sim::{Fault, NetworkFault, Simulation, TokenSpec, serve_on};
+use crate::store::IncidentFilter;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -246,14 +247,22 @@ impl Stage {
         self.simulation.inject(&NetworkFault { network: network.id.clone(), fault }).unwrap();
     }
 
-    /// Lets time pass in steps of an hour, and checks what is due.
+    /// Lets time pass, and makes each check when it is due: checks that are hours apart must not look like a loss of all at once, which is
+    /// an incident.
     async fn live_for(&self, span: Duration) {
         let end = self.test.clock.now() + span;
-        check_due(&self.test).await;
         while self.test.clock.now() < end {
-            self.test.clock.advance(Duration::from_secs(30 * 60));
             check_due(&self.test).await;
+            let mut next = end;
+            for network in self.test.broker.catalogue.iter() {
+                let first = self.test.broker.store.next_probes(&network.id, 1).await.unwrap();
+                next = first.first().map_or(next, |(_, due)| next.min(*due));
+            }
+            self.test.clock.set(next.max(self.test.clock.now() + Duration::from_secs(1)));
         }
+        assert!(
+            self.test.broker.list_incidents(&self.test.admin, IncidentFilter::default(), 10).await.unwrap().is_empty()
+        );
     }
 
     async fn stop(self) {

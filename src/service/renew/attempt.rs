@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::TokenId;
 use crate::base::secret::Secret;
-use crate::domain::audit::AuditEvent;
-use crate::domain::evidence::{Blame, Evidence};
+use crate::domain::evidence::Blame;
 use crate::domain::networks::{
     Answer, ErrorClass, Network, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
@@ -18,13 +17,13 @@ use crate::domain::token::{Reason, Token};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::outbound::oauth::{self, Client, Credential};
 use crate::service::luck::luck;
-use crate::service::renew::derive::{Parent, with_consent};
+use crate::service::renew::derive::Parent;
+use crate::service::renew::keep::Given;
 use crate::service::renew::{Order, Outcome, RenewError};
-use crate::service::tokens::{ATTEMPTS, TokenError, TokenView, name_of};
+use crate::service::tokens::{TokenError, TokenView, name_of};
 use crate::service::{Broker, Caller};
 use crate::store::{
-    BeginRenewal, PutRenewal, SealedSecrets, StoreError, StoredRenewal, StoredToken, TokenChange, TokenChangeError,
-    Trail,
+    BeginRenewal, PutRenewal, StoreError, StoredRenewal, StoredToken, TokenChange, TokenChangeError, Trail,
 };
 use crate::vault::Place;
 
@@ -32,8 +31,6 @@ use crate::vault::Place;
 const CLAIM: Duration = Duration::from_secs(60);
 /// How long a token waits for an operator to mend what only an operator can.
 const FOR_AN_OPERATOR: Duration = Duration::from_secs(15 * 60);
-/// How long the machine waits before it tries again to store secrets that the store did not take.
-const STORE_AGAIN: Duration = Duration::from_millis(250);
 
 /// A renewal that was claimed: what is shown to the network.
 struct Begun {
@@ -64,8 +61,12 @@ impl Broker {
                 self.forget_schedule(&begun.token).await?;
                 Err(RenewError::NotRenewable(id))
             }
-            Outcome::Renewed(reply) => {
-                let kept = self.keep(&begun, &reply, asked_at, order).await;
+            Outcome::Renewed(reply, body) => {
+                let Begun { token, kind, ask, .. } = &begun;
+                let parent = if let Ask::Derivation(parent) = ask { Some(parent) } else { None };
+                let given =
+                    Given { token, kind, parent, reply: &reply, body: body.as_deref().map(Vec::as_slice), asked_at };
+                let kept = self.keep(&given, order).await;
                 self.count(&begun.token, if kept.is_ok() { "renewed" } else { "failed" });
                 kept
             }
@@ -197,7 +198,7 @@ impl Broker {
         if said.class == ErrorClass::Ok {
             return match read_token_reply(body) {
                 Ok(reply) => match strange_to(token, network, &reply) {
-                    None => Outcome::Renewed(reply),
+                    None => Outcome::Renewed(reply, Some(answer.body)),
                     Some(why) => Outcome::Failed(Failure::Unknown, why.to_owned()),
                 },
                 Err(error) => Outcome::Failed(Failure::Unknown, error.to_string()),
@@ -209,130 +210,6 @@ impl Broker {
         let done = judged || ((400..500).contains(status) && *status != 408);
         let failure = if done { Failure::NotDone(said.class, said.retry_after) } else { Failure::Unknown };
         Outcome::Failed(failure, why)
-    }
-
-    /// Stores what the network gave, then lets it hold. The network may have ended the secrets before these: they are not let go of as
-    /// long as the process lives.
-    async fn keep(
-        &self,
-        begun: &Begun,
-        reply: &TokenReply,
-        asked_at: Timestamp,
-        order: &Order,
-    ) -> Result<TokenView, RenewError> {
-        let id = begun.token.id;
-        let mut told = false;
-        loop {
-            match self.keep_once(begun, reply, asked_at, order).await {
-                Err(RenewError::Token(error @ (TokenError::Store(_) | TokenError::Contended(_))))
-                    if !self.tasks.is_stopping() =>
-                {
-                    if !std::mem::replace(&mut told, true) {
-                        self.metrics.renewal_unstored();
-                        tracing::error!(token = %id, %error, "renewed secrets can't be stored; they are kept in memory and tried again");
-                    }
-                    tokio::time::sleep(STORE_AGAIN).await;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn keep_once(
-        &self,
-        begun: &Begun,
-        reply: &TokenReply,
-        asked_at: Timestamp,
-        order: &Order,
-    ) -> Result<TokenView, RenewError> {
-        let id = begun.token.id;
-        let _changes = self.changes.token(id).await;
-        for _ in 0..ATTEMPTS {
-            let Some(stored) = self.store.find_token(id).await? else { return Err(RenewError::NotRenewable(id)) };
-            if stored.token.version != begun.token.version {
-                return self.overtaken(stored);
-            }
-            let mut token = renewal::renewed(&begun.kind, &stored.token, reply, asked_at);
-            if let Ask::Derivation(parent) = &begun.ask {
-                token = with_consent(token, parent, begun.kind.data_access_validity);
-            }
-            let recovery = self.recovery(&token).await?;
-            let secrets = self.sealed_renewal(&stored, &token, reply)?;
-            let access = secrets.access.clone();
-            let made = self.view_token(token.clone());
-            let audit = self.renewal_audit(order, &stored.token, &token);
-            let change = TokenChange {
-                expected_version: stored.token.version,
-                expected_state: stored.token.state,
-                token: token.clone(),
-                secrets: Some(secrets),
-                trail: match order {
-                    Order::Schedule | Order::Job(_) => Trail::from(audit),
-                    Order::Hand(attempt) => attempt.trail(audit, &made),
-                }
-                .telling(recovery),
-                revocation: None,
-                alerts: Vec::new(),
-            };
-            match self.store.change_token(change).await {
-                Ok(ended) => {
-                    self.engine.note_renewal(&begun.token, Evidence::Works);
-                    self.take_in(&token, access);
-                    self.tell_dead_span(&token, ended);
-                    self.engine.note_worked(&token.network, id);
-                    return Ok(made);
-                }
-                Err(TokenChangeError::Changed { .. }) => {}
-                Err(TokenChangeError::Store(error)) => return Err(error.into()),
-                Err(TokenChangeError::Duplicate) => {
-                    return Err(StoreError::Conflict { what: "token".to_owned() }.into());
-                }
-                Err(TokenChangeError::NotFound(_) | TokenChangeError::Revoked(_)) => {
-                    return Err(RenewError::NotRenewable(id));
-                }
-            }
-        }
-        Err(TokenError::Contended(id).into())
-    }
-
-    /// Somebody gave the token other secrets meanwhile, or revoked it: what they decided holds.
-    fn overtaken(&self, stored: StoredToken) -> Result<TokenView, RenewError> {
-        let token = stored.token;
-        tracing::warn!(token = %token.id, "a token got other secrets while it was renewed; the later ones hold");
-        Ok(self.view_token(token))
-    }
-
-    /// Seals the new access token, the new refresh token or else the one that was used, and the key again: a sealed text is bound to its
-    /// version.
-    fn sealed_renewal(
-        &self,
-        before: &StoredToken,
-        token: &Token,
-        reply: &TokenReply,
-    ) -> Result<SealedSecrets, RenewError> {
-        let old = match (&reply.refresh, &before.sealed_refresh) {
-            (None, Some(sealed)) => {
-                let Token { id, team, version, .. } = &before.token;
-                Some(self.vault.open_sealed(&Place::of_token(id, team, *version, "refresh"), sealed)?)
-            }
-            _ => None,
-        };
-        let bond = self.bond_of(before)?;
-        Ok(self.seal_token(token, &reply.access, reply.refresh.as_ref().or(old.as_ref()), bond.as_deref())?)
-    }
-
-    fn renewal_audit(&self, order: &Order, before: &Token, after: &Token) -> AuditEvent {
-        let (from, to) = (before.state.as_str(), after.state.as_str());
-        let ends = after.clocks.access_expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
-        let caller = match order {
-            Order::Schedule | Order::Job(_) => &Caller::Broker,
-            Order::Hand(attempt) => &attempt.caller,
-        };
-        let job = if let Order::Job(job) = order { format!(" job={job}") } else { String::new() };
-        let detail = format!("from={from} to={to} access_ends={ends}{job}");
-        let mut audit = self.audit(caller, "token.renew", name_of(&after.team, after.id), detail);
-        audit.team = Some(after.team.clone());
-        audit
     }
 
     /// Notes a failure: when it is tried again, or that the token is dead. The token is read again first: a refusal of secrets that are

@@ -59,15 +59,18 @@ impl Broker {
         };
         let own = profiles.into_iter().find(|profile| token.profiles.contains(&profile.id));
         match own.and_then(|profile| profile.token) {
-            Some(access) => Outcome::Renewed(TokenReply {
-                access,
-                refresh: None,
-                access_life: None,
-                refresh_life: None,
-                scopes: None,
-                subject: None,
-                bound: false,
-            }),
+            Some(access) => {
+                let reply = TokenReply {
+                    access,
+                    refresh: None,
+                    access_life: None,
+                    refresh_life: None,
+                    scopes: None,
+                    subject: None,
+                    bound: false,
+                };
+                Outcome::Renewed(reply, None)
+            }
             None => Outcome::Gone,
         }
     }

@@ -4,17 +4,19 @@
 //! * Every network has a few workers, so that a slow one holds up nobody else. A worker takes the token of an app that has been due the
 //!   longest, renews it and takes the next, as fast as the app may. Apps that nothing can be asked for yet are left alone.
 //! * One at a time for each token: in this process by the list of those under way, among processes by a claim in the store.
-//! * The claim is durable before the network is asked, and the answer is stored before anything else is done with it (`attempt`).
+//! * The claim is durable before the network is asked (`attempt`), and the answer is stored before anything else is done with it (`keep`).
 //! * Nothing here can be cancelled by a client.
 
 mod attempt;
 mod derive;
+mod keep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, JobId, NetworkId, TeamId, TokenId};
@@ -30,13 +32,14 @@ use crate::service::apps::default_app;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{TokenError, TokenView};
-use crate::store::StoreError;
+use crate::store::{Spool, StoreError};
 use crate::vault::{OpenError, OpenOwnError};
 
 /// Renewals that are under way, and what they are made with.
 pub struct Renewals {
     endpoint: Arc<dyn NetworkClient>,
     pace: Pace,
+    spool: Arc<Spool>,
     busy: watch::Sender<Busy>,
     /// Until when nothing of an app is due, as far as is known. A change of one of its tokens takes it out.
     nothing_until: Mutex<HashMap<(NetworkId, AppId), Timestamp>>,
@@ -142,8 +145,8 @@ enum Order {
 
 /// What came of a request.
 enum Outcome {
-    /// The network gave these.
-    Renewed(TokenReply),
+    /// The network gave these, and said it so; `None`: it says it again.
+    Renewed(TokenReply, Option<Zeroizing<Vec<u8>>>),
     /// It did not, for people.
     Failed(Failure, String),
     /// The person may not act for the profile any more, or left it out.
@@ -151,9 +154,9 @@ enum Outcome {
 }
 
 impl Renewals {
-    /// Nothing under way; networks are asked through `endpoint`, as fast as `pace` allows.
-    pub fn new(endpoint: Arc<dyn NetworkClient>, pace: Pace) -> Self {
-        Self { endpoint, pace, busy: watch::Sender::default(), nothing_until: Mutex::default() }
+    /// Nothing under way; networks are asked through `endpoint`, as fast as `pace` allows. What the store does not take goes to `spool`.
+    pub fn new(endpoint: Arc<dyn NetworkClient>, pace: Pace, spool: Spool) -> Self {
+        Self { endpoint, pace, spool: Arc::new(spool), busy: watch::Sender::default(), nothing_until: Mutex::default() }
     }
 
     /// Takes a place for a request to the token endpoint of an app, if there is one yet.
@@ -169,6 +172,11 @@ impl Renewals {
     /// Takes a place for a request of an app, if its network has one now.
     pub(super) fn takes_place(&self, network: &NetworkId, app: &AppId) -> bool {
         self.pace.take(network, app)
+    }
+
+    /// Whether the store has yet to take something in.
+    pub(super) fn has_spooled(&self) -> Result<bool, StoreError> {
+        self.spool.list().map(|waiting| !waiting.is_empty())
     }
 
     /// A token of an app was changed: something may be due sooner than was known.

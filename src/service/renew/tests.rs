@@ -388,13 +388,61 @@ async fn secrets_that_the_store_does_not_take_are_kept_until_it_does() {
     test.stop().await;
 }
 
-#[tokio::test]
-async fn after_a_crash_before_the_commit_it_is_known_that_the_secrets_may_have_been_used() {
+/// The process has ended when the network had answered and the store took nothing. It would take something now.
+async fn ended_before_the_commit() -> (TestBroker, TeamId, TokenId, Arc<Gate>) {
     let (test, team, token, gate) = gated(200, GOOD).await;
     test.sql(BREAK).await;
     gate.open.add_permits(1);
-    let test = test.restart().await;
+    while !test.broker.metrics.render().contains("token_broker_unstored_renewals_total 1") {
+        tokio::task::yield_now().await;
+    }
+    test.tasks.stop();
+    assert!(test.tasks.join(Duration::from_secs(10)).await);
     test.sql("DROP TRIGGER broken").await;
+    (test, team, token, gate)
+}
+
+fn spooled(test: &TestBroker) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(test.folder().join("spool")).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn secrets_that_the_store_did_not_take_outlive_the_process() {
+    let (test, _, token, gate) = ended_before_the_commit().await;
+    let [reply] = &spooled(&test)[..] else { panic!("{:?}", spooled(&test)) };
+    let kept = String::from_utf8_lossy(&std::fs::read(reply).unwrap()).into_owned();
+    assert!(!kept.contains("access-2") && !kept.contains("refresh-2"), "it is sealed");
+    let test = test.restart().await;
+    let now = stored(&test, token).await;
+    assert_eq!((opened(&test, &now), now.token.version), (("access-2".to_owned(), Some("refresh-2".to_owned())), 2));
+    assert_eq!(now.token.clocks.access_expires_at, Some(START + 3 * HOUR / 2 + 2 * HOUR), "from when it was asked");
+    assert_eq!((now.renewal.begun_at, spooled(&test).len()), (None, 0));
+    renew_due(&test).await;
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 1);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_spool_holds_of_another_token_or_an_earlier_version_changes_nothing() {
+    let (test, _, token, _) = ended_before_the_commit().await;
+    let [reply] = &spooled(&test)[..] else { panic!("{:?}", spooled(&test)) };
+    let sealed = std::fs::read(reply).unwrap();
+    let other = TokenId::generate();
+    std::fs::write(reply.with_file_name(format!("{other}.1")), &sealed).unwrap();
+    std::fs::write(reply.with_file_name(format!("{token}.7")), &sealed).unwrap();
+    std::fs::remove_file(reply).unwrap();
+    let test = test.restart().await;
+    assert_eq!(opened(&test, &stored(&test, token).await).0, "access-of-ann");
+    assert_eq!(spooled(&test).len(), 1, "what does not open is left for a person to see");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_crash_before_the_commit_it_is_known_that_the_secrets_may_have_been_used() {
+    let (test, team, token, gate) = ended_before_the_commit().await;
+    std::fs::remove_dir_all(test.folder().join("spool")).unwrap();
+    let test = test.restart().await;
     let begun = stored(&test, token).await;
     assert_eq!((begun.renewal.begun_at, begun.token.version), (Some(START + 3 * HOUR / 2), 1));
     // X lets a refresh token be used once: the access token serves on, and the refresh token is shown again shortly before its end.
