@@ -93,8 +93,11 @@ pub struct LastCheck {
     pub outcome: CheckOutcome,
 }
 
-/// A token in doubt is left to those who use it for so long, then it is checked.
+/// A token in doubt is left to those who use it for so long, then it is checked; then after twice the time again and again, as long as a check
+/// does not settle it.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(60);
+/// The longest that a token in doubt is left alone.
+const IN_DOUBT: Duration = Duration::from_secs(3600);
 /// A check that told nothing is made again after so long at first.
 const SOON: Duration = Duration::from_secs(5 * 60);
 
@@ -120,14 +123,20 @@ pub fn after_check(
 ) -> Timestamp {
     match outcome {
         CheckOutcome::Works | CheckOutcome::Ended | CheckOutcome::NotPermitted => next_check(now, every, luck),
-        CheckOutcome::InDoubt => now + SETTLED_AFTER,
+        CheckOutcome::InDoubt => {
+            let doubted = |before: &LastCheck| before.outcome == CheckOutcome::InDoubt;
+            now + waited_for(before.filter(doubted), now).clamp(SETTLED_AFTER, IN_DOUBT)
+        }
         CheckOutcome::Limited | CheckOutcome::AppRefused | CheckOutcome::NoAnswer => {
             let in_vain = before.filter(|before| before.outcome.tells_nothing());
-            let waited = in_vain.map_or(Duration::ZERO, |before| now.since(before.at));
-            let wait = (waited * 2).max(SOON);
-            now + (wait + scaled(SOON, luck)).min(every)
+            now + (waited_for(in_vain, now).max(SOON) + scaled(SOON, luck)).min(every)
         }
     }
+}
+
+/// Twice the time since a check before this one that came out alike.
+fn waited_for(before: Option<LastCheck>, now: Timestamp) -> Duration {
+    before.map_or(Duration::ZERO, |before| now.since(before.at) * 2)
 }
 
 #[cfg(test)]
@@ -169,6 +178,20 @@ mod tests {
             let worked = Some(LastCheck { at: NOW - DAY, outcome: CheckOutcome::Works });
             assert!(after_check(outcome, worked, NOW, DAY, 0) <= NOW + SOON);
         }
-        assert_eq!(after_check(CheckOutcome::InDoubt, None, NOW, DAY, 0), NOW + SETTLED_AFTER);
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_asked_about_until_it_is_settled() {
+        let outcome = CheckOutcome::InDoubt;
+        assert_eq!(after_check(outcome, None, NOW, DAY, 0), NOW + SETTLED_AFTER);
+        let worked = Some(LastCheck { at: NOW - DAY, outcome: CheckOutcome::Works });
+        assert_eq!(after_check(outcome, worked, NOW, DAY, 0), NOW + SETTLED_AFTER);
+        let (mut at, mut before, mut checks) = (NOW, None, 0);
+        while at < NOW + DAY {
+            let next = after_check(outcome, before, at, DAY, 0);
+            assert!(next <= at + IN_DOUBT);
+            (before, at, checks) = (Some(LastCheck { at, outcome }), next, checks + 1);
+        }
+        assert!((25..=32).contains(&checks), "{checks} checks in a day");
     }
 }

@@ -211,7 +211,8 @@ impl Broker {
         Ok(TakenReport::Open(Box::new(OpenReport { lease, place, outcome, pending, throttled })))
     }
 
-    /// Takes in the report of a call that the broker made itself, and waits until what it led to is durable.
+    /// Takes in the report of a call that the broker made itself, and waits until what it led to is durable. Returns what is thought of the
+    /// token then.
     ///
     /// # Errors
     /// What the store said; nothing if the lease is not open any more.
@@ -219,7 +220,7 @@ impl Broker {
         &self,
         lease: LeaseId,
         report: CallReport,
-    ) -> Result<(), Option<StoreError>> {
+    ) -> Result<Verdict, Option<StoreError>> {
         let place = self.engine.place(lease).ok_or(None)?;
         let usage = UsageReport { report, may_want: Purposes::default(), want_calls: 0, want_keys: Vec::new() };
         let (outcome, pending) = self.engine.report(&place, lease, &usage).map_err(|failure| match failure {
@@ -227,7 +228,7 @@ impl Broker {
             ReportFailure::Report(_) => None,
         })?;
         let finished = self.finish_report(OpenReport { lease, place, outcome, pending, throttled: 0 }).await;
-        finished.map(drop).map_err(|error| match error {
+        finished.map(|standing| standing.verdict).map_err(|error| match error {
             LeaseCallError::Store(error) => Some(error),
             _ => None,
         })

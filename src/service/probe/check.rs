@@ -10,7 +10,7 @@ use crate::domain::networks::{
     Answer, ClientAuth, ErrorClass, Introspected, Network, PROBE_OPERATION, Probe, Purpose, TokenKind, classify,
     read_usage,
 };
-use crate::domain::pool::{AcquireRequest, CallReport, NoToken};
+use crate::domain::pool::{AcquireRequest, CallReport, NoToken, Verdict};
 use crate::domain::probe::CheckOutcome;
 use crate::domain::token::{Token, is_same_end};
 use crate::engine::{Acquire, AcquireError, Leased};
@@ -63,11 +63,14 @@ impl Broker {
         let said = self.understand_check(network, probe, &answer);
         let reported = self.report_check(network, lease, &answer, said.class).await;
         self.end_probe(network, lease);
-        reported?;
+        let verdict = reported?;
         if let Some(told) = &said.told {
             self.learn(token, told).await?;
         }
-        Ok(CheckOutcome::of(said.class))
+        let outcome = CheckOutcome::of(said.class);
+        // Where others of the app are refused alike, a word that leaves no doubt is not believed at once.
+        let believed = outcome != CheckOutcome::Ended || matches!(verdict, Verdict::TokenDead(_));
+        Ok(if believed { outcome } else { CheckOutcome::InDoubt })
     }
 
     fn as_probe(&self, network: &Network, token: &Token) -> Acquire {
@@ -162,7 +165,7 @@ impl Broker {
         lease: LeaseId,
         answer: &Result<NetworkAnswer, NoAnswer>,
         class: ErrorClass,
-    ) -> Result<(), ProbeError> {
+    ) -> Result<Verdict, ProbeError> {
         let not_sent = matches!(answer, Err(NoAnswer::NotSent));
         let now = self.now();
         let (retry_after, readings) = answer.as_ref().map_or_else(

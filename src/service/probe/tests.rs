@@ -303,6 +303,29 @@ async fn every_kind_of_the_catalogue_is_found_to_work_or_dead_within_a_day_witho
 }
 
 #[tokio::test]
+async fn two_of_one_app_that_end_together_are_both_found_dead() {
+    let stage = Stage::set().await;
+    let (network, kind) = stage.kinds().into_iter().find(|(_, kind)| kind.as_str() == "instagram_login").unwrap();
+    stage.token(&network, &kind, "good", None).await;
+    let mut dead = Vec::new();
+    for person in ["one", "two"] {
+        dead.push(stage.token(&network, &kind, person, None).await);
+        stage.fault(&network, Fault::RevokeToken { secret: format!("access-{person}") });
+    }
+    stage.live_for(Duration::from_secs(1)).await;
+    let mut found = Vec::new();
+    for token in &dead {
+        let checked = stage.test.broker.probe_token(&stage.test.admin, &stage.team, *token).await.unwrap();
+        found.push((checked.check.unwrap().outcome, checked.token.state.as_str()));
+    }
+    assert_eq!(found, [(CheckOutcome::Ended, "invalid"), (CheckOutcome::InDoubt, "suspect")], "two may be the app's");
+    stage.live_for(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(stored(&stage.test, dead[1]).await.state.as_str(), "invalid");
+    assert_eq!(outcome(&stage.test, dead[1]).await, Some(CheckOutcome::Ended));
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn an_introspection_brings_ends_forward_and_takes_lost_scopes_away() {
     let stage = Stage::set().await;
     let mut held = Vec::new();
