@@ -20,3 +20,8 @@ pub mod store;
 pub mod telemetry;
 pub mod vault;
 pub mod web;
+
+/// Tests weigh the memory that the program would use, so they allocate as it does.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
