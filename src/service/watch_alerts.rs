@@ -43,6 +43,8 @@ struct Refused {
     why: alert::NoToken,
     /// The team's live tokens then; `None`: not known.
     live: Option<u32>,
+    /// Whether one cause ended its tokens, which is told token by token.
+    lost: bool,
 }
 
 /// What is seen of one key.
@@ -88,7 +90,7 @@ impl Broker {
         let mut book = self.watch.book.lock().await;
         for alert in open {
             let refused = match alert.detail {
-                Detail::Access(why) => Some(Refused { at: now, why, live: None }),
+                Detail::Access(why) => Some(Refused { at: now, why, live: None, lost: false }),
                 Detail::Load(_) => None,
             };
             let entry = Entry {
@@ -110,12 +112,17 @@ impl Broker {
             loads.teams.values().flat_map(|team| &team.classes).map(|class| (&class.key, class)).collect();
         for (load, why) in self.engine.take_without_token() {
             let live = classes.get(&load).map_or(0, |class| class.load().tokens);
+            let lost = matches!(why, NoToken::Dead(reason) if reason.hits_many());
             let why = self.reason(&load, why);
-            book.note(load, Refused { at: now, why, live: Some(live) });
+            book.note(load, Refused { at: now, why, live: Some(live), lost });
         }
         let (mut changed, mut failure) = (0, None);
         for seen in observations(&book, &classes, now) {
             let mut entry = book.0.get(&seen.key).copied().unwrap_or_default();
+            // Of tokens that rest for an incident, which was told, nothing is learnt.
+            if entry.open.is_none() && self.incidents.rests(&seen.key.load.network, &seen.key.load.team) {
+                continue;
+            }
             let (after, change) = entry.state.observe(seen.ratio, now, &self.rule(seen.key.kind));
             if let Some(change) = change {
                 if let Err(error) = self.carry_change(&seen, &mut entry, change, now).await {
@@ -169,7 +176,9 @@ impl Broker {
     async fn open(&self, seen: &Seen<'_>, entry: &mut Entry, change: Change, now: Timestamp) -> Result<(), StoreError> {
         let (Change::Opened(level), Some(detail)) = (change, self.detail(seen, entry, now)) else { return Ok(()) };
         let alert = Alert::open(AlertId::generate(), seen.key.clone(), level, now, detail);
-        let trail = Trail::from(audit_of(&alert, change, now)).telling([event_of(&alert, change, now)]);
+        let lost = entry.refused.is_some_and(|refused| refused.lost);
+        let event = (!lost).then(|| event_of(&alert, change, now));
+        let trail = Trail::from(audit_of(&alert, change, now)).telling(event);
         if self.store.open_alert(row_of(&alert), Some(trail)).await? {
             entry.open = Some(alert.id);
             entry.acknowledged = false;

@@ -6,14 +6,16 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{IncidentId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AuditId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress, Recovery, SeenIn, Stage};
 use crate::domain::notice::Event;
-use crate::domain::token::{Reason, TokenState};
+use crate::domain::token::TokenState;
+use crate::store::audit::insert_audit;
 use crate::store::database::Database;
 use crate::store::event::insert_events;
 use crate::store::idempotency::insert_trail;
-use crate::store::sql::{Row, Tx, Value, first, values};
+use crate::store::sql::{Row, Value, first, values};
 use crate::store::{StoreError, Trail};
 
 /// Which incidents are wanted. The default wants all.
@@ -64,7 +66,7 @@ pub trait IncidentStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(TeamId, TokenId)>, StoreError>;
     /// Settles at most `limit` tokens of an incident: healed, they leave it; lost, they stay in it, invalid for its reason, and it is an event
-    /// that each is. Returns those that changed. None left: the incident is noted as settled.
+    /// that each is, in the audit, too. Returns those that changed. None left: the incident is noted as settled.
     async fn settle_incident_tokens(
         &self,
         incident: &Incident,
@@ -121,7 +123,7 @@ const HEAL: &str = "UPDATE token SET incident = NULL, reason = NULL,
         state_since_us = CASE state WHEN 'invalid' THEN $2 END,
         state = CASE state WHEN 'invalid' THEN 'suspect' WHEN 'suspect' THEN 'live' ELSE state END
     WHERE id IN (SELECT id FROM token WHERE incident = $1 AND state IN ('suspect', 'invalid') LIMIT $3)
-    RETURNING id, version, state, reason, state_since_us";
+    RETURNING id, version, state, reason, state_since_us, team";
 /// Tokens of an incident that a person paused or revoked leave it as they are.
 const LEAVE: &str = "UPDATE token SET incident = NULL
     WHERE id IN (SELECT id FROM token WHERE incident = $1 AND state NOT IN ('suspect', 'invalid') LIMIT $2)";
@@ -226,21 +228,28 @@ impl<D: Database> IncidentStore for D {
         let (id, network, reason) = (incident.id, incident.network.clone(), incident.progress.kind.reason());
         self.write(move |tx| {
             Box::pin(async move {
-                let settled = match (outcome, reason) {
-                    (Outcome::Lost, Some(reason)) => lose(tx, id, &network, reason, now, limit).await?,
+                let rows = match (outcome, reason) {
+                    (Outcome::Lost, Some(reason)) => tx.rows(LOSE, values![id, reason.as_str(), now, limit]).await?,
                     _ => {
                         let left = tx.execute(LEAVE, values![id, limit]).await?;
                         let rows = tx.rows(HEAL, values![id, now, limit]).await?;
                         if left > 0 && rows.is_empty() {
                             return Ok(Vec::new());
                         }
-                        rows.into_iter().map(|mut row| settled(&mut row)).collect::<Result<_, _>>()?
+                        rows
                     }
                 };
+                let settled = rows.into_iter().map(|mut row| Ok((settled(&mut row)?, row.slug()?)));
+                let settled = settled.collect::<Result<Vec<(SettledToken, TeamId)>, StoreError>>()?;
                 if settled.is_empty() {
                     tx.execute(SETTLED, values![id]).await?;
                 }
-                Ok(settled)
+                let audits: Vec<_> = settled.iter().map(|(token, team)| settling(id, token, team, now)).collect();
+                insert_audit(tx, &audits).await?;
+                if outcome == Outcome::Lost {
+                    insert_events(tx, &losses(&settled, &network, now)).await?;
+                }
+                Ok(settled.into_iter().map(|(token, _)| token).collect())
             })
         })
         .await
@@ -323,24 +332,28 @@ fn settled(row: &mut Row) -> Result<SettledToken, StoreError> {
     })
 }
 
-/// Ends at most `limit` tokens of an incident for `reason`, and writes the event of each.
-async fn lose(
-    tx: &mut dyn Tx,
-    id: IncidentId,
-    network: &NetworkId,
-    reason: Reason,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<SettledToken>, StoreError> {
-    let (mut lost, mut events) = (Vec::new(), Vec::new());
-    for mut row in tx.rows(LOSE, values![id, reason.as_str(), now, limit]).await? {
-        let token = settled(&mut row)?;
-        let TokenState::Invalid { since, .. } = token.state else {
-            return Err(StoreError::corrupt("a token that is lost and not invalid"));
-        };
-        events.push(Event::of_invalid(row.slug()?, network.clone(), token.token, reason, since, now));
-        lost.push(token);
+/// The audit event of a token that was settled with its incident.
+fn settling(incident: IncidentId, settled: &SettledToken, team: &TeamId, now: Timestamp) -> AuditEvent {
+    let SettledToken { token, state, .. } = settled;
+    let reason = if let TokenState::Invalid { reason, .. } = state { reason.as_str() } else { "" };
+    AuditEvent {
+        id: AuditId::generate(),
+        at: now,
+        actor: Actor::Broker,
+        action: "token.state",
+        team: Some(team.clone()),
+        subject: format!("teams/{team}/tokens/{token}"),
+        detail: format!("to={} reason={reason} incident={incident}", state.as_str()),
     }
-    insert_events(tx, &events).await?;
-    Ok(lost)
+}
+
+/// The events of tokens that are lost by an incident.
+fn losses(settled: &[(SettledToken, TeamId)], network: &NetworkId, now: Timestamp) -> Vec<Event> {
+    let loss = |(settled, team): &(SettledToken, TeamId)| match settled.state {
+        TokenState::Invalid { reason, since } => {
+            Some(Event::of_invalid(team.clone(), network.clone(), settled.token, reason, since, now))
+        }
+        _ => None,
+    };
+    settled.iter().filter_map(loss).collect()
 }

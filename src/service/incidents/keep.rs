@@ -32,6 +32,7 @@ impl Broker {
             }
             book.insert(key, entry);
         }
+        self.incidents.note_resting(&book);
         Ok(())
     }
 
@@ -77,6 +78,7 @@ impl Broker {
                 book.remove(&key);
             }
         }
+        self.incidents.note_resting(&book);
         let open = book.values().filter(|entry| entry.incident.closed.is_none());
         self.show_incidents(open.clone());
         Ok(format!("{} open, {hit} tokens came into one", open.count()))

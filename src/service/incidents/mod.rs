@@ -12,7 +12,8 @@ mod keep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
 use crate::domain::incident::{Closed, Incident, Outcome};
@@ -32,6 +33,26 @@ const SHOWN: u32 = 10;
 pub struct Incidents {
     /// Held over a write to the store, so that changes of incidents come one after another.
     book: tokio::sync::Mutex<HashMap<(NetworkId, AppId), Entry>>,
+    /// Teams whose tokens of a network rest for an incident, as it was last looked at.
+    resting: Mutex<HashSet<(NetworkId, TeamId)>>,
+}
+
+impl Incidents {
+    /// Whether tokens of a team rest, so that what it lacks is told as an incident.
+    pub(super) fn rests(&self, network: &NetworkId, team: &TeamId) -> bool {
+        self.resting().contains(&(network.clone(), team.clone()))
+    }
+
+    fn note_resting(&self, book: &HashMap<(NetworkId, AppId), Entry>) {
+        let stopped = book.values().filter(|entry| entry.incident.progress.stops_leases());
+        let teams =
+            stopped.flat_map(|entry| entry.told.iter().map(|team| (entry.incident.network.clone(), team.clone())));
+        *self.resting() = teams.collect();
+    }
+
+    fn resting(&self) -> MutexGuard<'_, HashSet<(NetworkId, TeamId)>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An open incident as it was last written, and the teams that were told of it.

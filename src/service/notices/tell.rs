@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::member::{Member, Role};
 use crate::domain::notice::{
-    Budget, Channel, DestinationKind, Event, NoticeSettings, SETTLES_WITHIN, Stands, Weight, tell_from,
+    Budget, Channel, DestinationKind, Event, Fact, Kind, NoticeSettings, SETTLES_WITHIN, Stands, Weight, tell_from,
 };
 use crate::domain::token::Token;
 use crate::service::Broker;
@@ -86,8 +86,12 @@ impl Broker {
     ) -> Result<(), StoreError> {
         for stored in self.store.list_destinations(team).await? {
             let destination = stored.destination;
-            let budget = if destination.kind == DestinationKind::Webhook { OF_WEBHOOKS } else { OF_PEOPLE };
-            let heard = events.iter().filter(|event| destination.events.contains(&event.fact.kind()));
+            let is_machine = destination.kind == DestinationKind::Webhook;
+            let budget = if is_machine { OF_WEBHOOKS } else { OF_PEOPLE };
+            let hears = |kind| destination.events.contains(&kind);
+            let heard = events.iter().filter(|event| {
+                hears(event.fact.kind()) && (is_machine || !is_told_by_tokens(event, hears(Kind::TokenInvalid)))
+            });
             let name = name_of_destination(destination.id);
             hearings.extend(heard.map(|event| hearing(name.clone(), event, told_from(event), budget)));
         }
@@ -149,8 +153,15 @@ impl Broker {
         let own = granted || token.is_some_and(|token| self.directory.is_of_profiles(member.id, token));
         let stands = Stands { owner: member.role == Role::Owner, own, granted };
         let profiles = token.map_or(&[][..], |token| &token.profiles);
-        settings.hears(event.fact.kind(), channel, profiles, stands)
+        let hears = |kind| settings.hears(kind, channel, profiles, stands);
+        hears(event.fact.kind()) && !is_told_by_tokens(event, hears(Kind::TokenInvalid))
     }
+}
+
+/// Whether people who hear of the team's invalid tokens need not hear of an event: that an incident ended with a loss is in what they hear of
+/// the tokens that are lost.
+fn is_told_by_tokens(event: &Event, hears_of_tokens: bool) -> bool {
+    hears_of_tokens && matches!(event.fact, Fact::IncidentClosed { lost: Some(_), .. })
 }
 
 fn hearing(destination: String, event: &Event, from: Timestamp, budget: Budget) -> Hearing {

@@ -5,7 +5,7 @@ use super::samples::{at, event, seed};
 use crate::base::ids::{IncidentId, TokenId};
 use crate::domain::incident::{Closed, Detected, Incident, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::token::{Reason, TokenState};
-use crate::store::{IncidentFilter, SealedSecrets, Store, TokenChange};
+use crate::store::{AuditFilter, IncidentFilter, SealedSecrets, Store, TokenChange};
 
 fn incident(n: u128, kind: IncidentKind) -> Incident {
     let detected = Detected { kind, started_at: at(10), persons: 5 };
@@ -91,6 +91,10 @@ async fn settled(store: &dyn Store, outcome: Outcome) -> (Incident, usize) {
     assert_eq!(store.unsettled_incidents().await.unwrap(), []);
     assert_eq!(state(store, 3).await, dead(Reason::RevokedByPerson, 9), "before it began");
     assert_eq!(state(store, 4).await, TokenState::Paused { since: at(12) });
+    let filter = AuditFilter { subject_prefix: Some("teams/acme/tokens/".to_owned()), ..AuditFilter::default() };
+    let written: Vec<_> = store.list_audit(filter, 10).await.unwrap().into_iter().map(|row| row.detail).collect();
+    let of_incident = written.iter().filter(|detail| detail.ends_with(&format!("incident={}", open.id)));
+    assert_eq!(of_incident.count(), settled, "{written:?}");
     (open, settled)
 }
 
