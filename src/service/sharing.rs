@@ -72,21 +72,29 @@ impl Sharing {
         of_rule.min_by_key(|shared| shared.app).map(|shared| shared.whole)
     }
 
-    /// The tokens with what `team` gets of their buckets over `span`; `None` where that is all of them.
-    pub fn share(&self, team: &TeamId, weight: u32, tokens: &[TokenSupply], span: Span) -> Option<Vec<TokenSupply>> {
+    /// The parts that `team` gets of the buckets behind these tokens over `span`; `None` where that is all of them.
+    pub fn share(&self, team: &TeamId, weight: u32, tokens: &[TokenSupply], span: Span) -> Option<Shares> {
         let mut shares = BTreeMap::new();
         for bucket in tokens.iter().flat_map(|token| &token.buckets) {
             let Some(shared) = self.buckets.get(&bucket.id) else { continue };
             shares.entry(bucket.id).or_insert_with(|| shared.share(team, weight, span));
         }
-        if shares.values().all(|share| *share >= 1.0) {
-            return None;
-        }
+        shares.values().any(|share| *share < 1.0).then_some(Shares(shares))
+    }
+}
+
+/// The part of each shared bucket that a team gets, by the bucket: 0 to 1.
+#[derive(Debug)]
+pub struct Shares(BTreeMap<u64, f64>);
+
+impl Shares {
+    /// The tokens with these parts of their buckets.
+    pub fn of(&self, tokens: &[TokenSupply]) -> Vec<TokenSupply> {
         let mut tokens = tokens.to_vec();
         for bucket in tokens.iter_mut().flat_map(|token| &mut token.buckets) {
-            *bucket = bucket.scaled(shares.get(&bucket.id).copied().unwrap_or(1.0));
+            *bucket = bucket.scaled(self.0.get(&bucket.id).copied().unwrap_or(1.0));
         }
-        Some(tokens)
+        tokens
     }
 }
 

@@ -4,18 +4,19 @@
 //! first of the tokens ends, or for [`KEPT_FOR`]: limits are learnt meanwhile, and other teams ask for more or less of what is shared. Of large pools only those credit classes are read that
 //! somebody asks for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{NetworkId, TeamId, TokenId};
+use crate::base::ids::{TeamId, TokenId};
 use crate::domain::load::{BucketSupply, Demand, ForecastPoint, LoadKey, Span, Spans, TokenSupply, forecast, supply};
 use crate::domain::networks::{Network, Owner, Unit};
 use crate::domain::pool::{Pool, SupplyView, SurveyedToken};
 use crate::domain::token::TokenState;
 use crate::engine::Engine;
-use crate::service::sharing::{Demands, Drawn, Sharing};
+use crate::service::sharing::{Demands, Drawn, Shares, Sharing};
 
 /// How long what was read is used, on the broker's clock.
 const KEPT_FOR: Duration = Duration::from_secs(30);
@@ -50,8 +51,8 @@ pub struct NetworkSupply {
 pub struct ClassSupply {
     /// The tokens, with their whole buckets.
     pub(super) tokens: Vec<TokenSupply>,
-    /// The same over each span, less what other teams take of shared buckets; `None` where they take nothing.
-    less: Spans<Option<Vec<TokenSupply>>>,
+    /// What the team gets of shared buckets over each span; `None` where others take nothing.
+    shares: Spans<Option<Shares>>,
     /// What they give together over each span.
     gives: Spans<f64>,
     /// The spans that hold a window of their buckets.
@@ -75,22 +76,22 @@ impl ClassSupply {
     pub(super) fn new(
         now: Timestamp,
         tokens: Vec<TokenSupply>,
-        share: impl Fn(&[TokenSupply], Span) -> Option<Vec<TokenSupply>>,
+        share: impl Fn(&[TokenSupply], Span) -> Option<Shares>,
     ) -> ClassSupply {
         let owns_profile = |token: &TokenSupply| {
             let mut own = token.buckets.iter().filter(|bucket| is_own(bucket.owner)).peekable();
             own.peek().is_some() && own.all(|bucket| bucket.owner == Owner::Profile)
         };
-        let less = Spans::each(|span| share(&tokens, span));
+        let shares = Spans::each(|span| share(&tokens, span));
         let windows: BTreeSet<Duration> =
             tokens.iter().flat_map(|token| &token.buckets).map(BucketSupply::window).collect();
-        let gives = |span: Span| supply(now, less.of(span).as_ref().unwrap_or(&tokens), span);
+        let gives = |span: Span| supply(now, &less(&tokens, shares.of(span).as_ref()), span);
         let judged: BTreeSet<Span> = windows.into_iter().map(Span::holding).collect();
         ClassSupply {
             gives: Spans::each(gives),
             judged: judged.into_iter().collect(),
             bound_to_profiles: !tokens.is_empty() && tokens.iter().all(owns_profile),
-            less,
+            shares,
             tokens,
             endings: OnceLock::new(),
         }
@@ -107,14 +108,14 @@ impl ClassSupply {
     }
 
     /// The tokens, with what the team gets of their buckets while other teams ask for as much as over `span`.
-    pub(super) fn tokens_over(&self, span: Span) -> &[TokenSupply] {
-        self.less.of(span).as_ref().unwrap_or(&self.tokens)
+    pub(super) fn tokens_over(&self, span: Span) -> Cow<'_, [TokenSupply]> {
+        less(&self.tokens, self.shares.of(span).as_ref())
     }
 
     /// The times at which known ends of tokens lower the supply. Worked out once.
     pub(super) fn endings(&self, now: Timestamp) -> &[Ending] {
         self.endings.get_or_init(|| {
-            let points = forecast(now, self.tokens_over(Span::Day), 0.0, FORECAST).into_iter().take(MOST_NAMED);
+            let points = forecast(now, &self.tokens_over(Span::Day), 0.0, FORECAST).into_iter().take(MOST_NAMED);
             let ending = |point: ForecastPoint| {
                 let then = self.tokens.iter().filter(|token| token.ends_at == Some(point.at));
                 Ending { point, tokens: then.map(|token| token.token).take(MOST_NAMED).collect() }
@@ -122,6 +123,11 @@ impl ClassSupply {
             points.map(ending).collect()
         })
     }
+}
+
+/// The tokens, less what other teams take of their buckets.
+fn less<'t>(tokens: &'t [TokenSupply], shares: Option<&Shares>) -> Cow<'t, [TokenSupply]> {
+    shares.map_or(Cow::Borrowed(tokens), |shares| Cow::Owned(shares.of(tokens)))
 }
 
 impl NetworkSupply {
@@ -156,12 +162,13 @@ impl NetworkSupply {
         let all = count * network.classes.len() <= READ_ALL_UP_TO;
         let is_read = |class| all || wanted.contains(&class) || before.is_some_and(|before| before.read[class]);
         let read: Vec<bool> = (0..network.classes.len()).map(is_read).collect();
-        let tokens = survey(engine, &network.id, count, &read, now);
+        let mut surveyed = Surveyed::before(now);
+        for from in (0..count).step_by(PIECE) {
+            let piece = engine.look(&network.id, |pool| pool.survey_tokens(from..from + PIECE, &read, now));
+            piece.into_iter().flatten().for_each(|token| surveyed.take_in(network, token, now));
+        }
         let names = engine.look(&network.id, Pool::team_names).unwrap_or_default();
-        let ends = tokens.iter().filter(|token| token.usable).map(|token| token.usable_until);
-        let fresh_until = ends.fold(now + KEPT_FOR, Timestamp::min);
-        let by_status = by_status(&tokens, now);
-        let (gathered, mut sharing) = gather(network, tokens);
+        let Surveyed { gathered, mut sharing, by_status, fresh_until } = surveyed;
         sharing.weigh(&names, &demands(engine, network, now), &weight);
         let mut teams = Teams::new();
         for ((team, class), tokens) in gathered {
@@ -185,44 +192,45 @@ pub(super) fn demands(engine: &Engine, network: &Network, now: Timestamp) -> Dem
     totals.unwrap_or_default().into_iter().filter_map(by_class).collect()
 }
 
-fn survey(engine: &Engine, network: &NetworkId, count: usize, read: &[bool], now: Timestamp) -> Vec<SurveyedToken> {
-    let pieces = (0..count).step_by(PIECE);
-    let piece = |from: usize| engine.look(network, |pool| pool.survey_tokens(from..from + PIECE, read, now));
-    pieces.filter_map(piece).flatten().collect()
-}
-
-fn by_status(tokens: &[SurveyedToken], now: Timestamp) -> BTreeMap<&'static str, usize> {
-    let mut counts =
-        BTreeMap::from(["live", "suspect", "paused", "expired", "invalid", "revoked"].map(|name| (name, 0)));
-    for token in tokens {
-        let live = matches!(token.state, TokenState::Live | TokenState::Suspect { .. });
-        let status = if live && token.usable_until <= now { "expired" } else { token.state.as_str() };
-        *counts.entry(status).or_default() += 1;
-    }
-    counts
-}
-
 type Teams = BTreeMap<TeamId, BTreeMap<usize, Arc<ClassSupply>>>;
 
-type Gathered = BTreeMap<(usize, usize), Vec<TokenSupply>>;
+/// What was read of a pool so far.
+struct Surveyed {
+    /// The tokens by team and class, with their whole buckets.
+    gathered: BTreeMap<(usize, usize), Vec<TokenSupply>>,
+    /// Which of the buckets are shared.
+    sharing: Sharing,
+    by_status: BTreeMap<&'static str, usize>,
+    fresh_until: Timestamp,
+}
 
-/// The tokens by team and class, with their whole buckets, and which of these are shared.
-fn gather(network: &Network, tokens: Vec<SurveyedToken>) -> (Gathered, Sharing) {
-    let (mut gathered, mut sharing) = (Gathered::new(), Sharing::default());
-    for token in tokens.into_iter().filter(|token| token.usable) {
+impl Surveyed {
+    fn before(now: Timestamp) -> Self {
+        let none = ["live", "suspect", "paused", "expired", "invalid", "revoked"].map(|name| (name, 0));
+        let (gathered, sharing) = (BTreeMap::new(), Sharing::default());
+        Self { gathered, sharing, by_status: BTreeMap::from(none), fresh_until: now + KEPT_FOR }
+    }
+
+    fn take_in(&mut self, network: &Network, token: SurveyedToken, now: Timestamp) {
+        let live = matches!(token.state, TokenState::Live | TokenState::Suspect { .. });
+        let status = if live && token.usable_until <= now { "expired" } else { token.state.as_str() };
+        *self.by_status.entry(status).or_default() += 1;
+        if !token.usable {
+            return;
+        }
+        self.fresh_until = self.fresh_until.min(token.usable_until);
         for (class, views) in token.serves {
             let unit = network.classes[class].unit;
             let bucket = |view: &SupplyView| {
                 let bucket = bucket_supply(view.bucket, view.owner, view.cap, unit, view.length);
-                sharing.note(token.team, &Drawn { rule: view.rule, app: token.app, class, bucket });
+                self.sharing.note(token.team, &Drawn { rule: view.rule, app: token.app, class, bucket });
                 bucket
             };
             let buckets = views.iter().map(bucket).collect();
-            let of_class = gathered.entry((token.team, class)).or_default();
+            let of_class = self.gathered.entry((token.team, class)).or_default();
             of_class.push(TokenSupply { token: token.token, ends_at: token.ends_at, buckets });
         }
     }
-    (gathered, sharing)
 }
 
 /// What a bucket of `cap` credit in each `length` gives. Different keys that are open stay open: of them it gives as many as may be

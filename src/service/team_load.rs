@@ -338,7 +338,7 @@ impl Broker {
         let rule = AdviceRule { target: self.target_load(), span, bound_to_profiles };
         let tokens = supply.map(|supply| supply.tokens_over(span)).unwrap_or_default();
         let example = if tokens.is_empty() { self.example_token(network, &key.team, class) } else { None };
-        Advice::for_load(now, tokens, example.as_ref(), demand, rule)
+        Advice::for_load(now, &tokens, example.as_ref(), demand, rule)
     }
 
     /// What the tokens of a network can give; read anew if what is kept is too old for the classes that are wanted.

@@ -12,17 +12,17 @@ use tonic::Status;
 use crate::support::{Api, Launch, Scene, cli, person_token, run_bounded};
 
 /// What must not be seen, in every form that a careless program would write it.
-struct Scanner {
+pub(crate) struct Scanner {
     forms: Vec<(String, Vec<u8>)>,
 }
 
 impl Scanner {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { forms: Vec::new() }
     }
 
     /// Looks for a secret from now on.
-    fn add(&mut self, name: &str, secret: &str) {
+    pub(crate) fn add(&mut self, name: &str, secret: &str) {
         assert!(secret.len() >= 24, "{name} is too short to be found for sure");
         let bytes = secret.as_bytes();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -56,7 +56,7 @@ impl Scanner {
         self.forms.iter().find(|(_, form)| contains(bytes, form)).map(|(name, _)| name.as_str())
     }
 
-    fn must_be_absent(&self, place: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn must_be_absent(&self, place: &str, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         if let Some(found) = self.find(bytes) {
             panic!("{found} stands in {place}");
@@ -272,7 +272,7 @@ impl Cage {
 }
 
 /// Every file below a folder, but for the key and what a client keeps.
-fn stored(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn stored(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let of_broker = files.filter(|path| path.file_name().is_some_and(|name| name != "sealing.key"));
     let read: Vec<_> = of_broker.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect();

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use serde_json::Value;
 
+use crate::canary::{Scanner, stored};
 use crate::support::{Broker, Ended, Launch, Ready, Simulated, cli, installed, run_bounded, soon};
 
 /// Where browsers think that the broker is.
@@ -28,7 +29,8 @@ impl Desk {
     pub fn open(home: tempfile::TempDir, networks: &str) -> Self {
         let launch = Launch::new(&home.path().join("data"))
             .set("CATALOGUE__DIR", home.path().join(networks).display())
-            .set("HTTP__PUBLIC_URL", PUBLIC);
+            .set("HTTP__PUBLIC_URL", PUBLIC)
+            .set("LOG__FILTER", "trace");
         Self::of(home, launch)
     }
 
@@ -92,6 +94,13 @@ impl Browser {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.client.post(self.address(url)).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(form), url).await
+    }
+
+    /// What the broker's cookies hold that are long enough to be a secret.
+    fn cookies(&self) -> Vec<String> {
+        let jar = self.jar.lock().unwrap();
+        let own = jar.iter().filter(|((of, _), value)| of.starts_with(PUBLIC) && value.len() >= 24);
+        own.map(|(_, value)| value.clone()).collect()
     }
 
     fn address(&self, url: &str) -> String {
@@ -266,12 +275,13 @@ pub(crate) async fn agree(browser: &Browser, url: &str, login: &str) -> String {
 async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     let mut program = Command::new("node");
     let script = installed("oauth_server.mjs", include_str!("oauth_server.mjs"));
-    let server = Ready::start(program.arg(script).arg(format!("{PUBLIC}/connect/callback/real")));
+    let client_secret = "client-secret/1+2:nobody-else-may-see-it";
+    let server = Ready::start(program.arg(script).arg(format!("{PUBLIC}/connect/callback/real")).arg(client_secret));
     let issuer = server.line.trim().to_owned();
     let home = tempfile::tempdir().unwrap();
     catalogue(&home.path().join("networks"), &issuer);
     let desk = Desk::open(home, "networks");
-    desk.done("apps update real/default --client-id app:1 --client-secret-from -", "client-secret/1+2");
+    desk.done("apps update real/default --client-id app:1 --client-secret-from -", client_secret);
     let wanted = "--network real --kind user --purpose collect_content";
     let (id, link) = desk.start(wanted);
     let browser = Browser::of(&desk);
@@ -312,7 +322,8 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     let live = checked();
     assert_eq!(live["lastCheckOutcome"], "CHECK_OUTCOME_WORKS", "{live}");
     let revoked = browser.client.post(format!("{issuer}/token/revocation"));
-    let revoked = revoked.basic_auth("app%3A1", Some("client-secret%2F1%2B2")).form(&[("token", &renewed)]);
+    let encoded: String = url::form_urlencoded::byte_serialize(client_secret.as_bytes()).collect();
+    let revoked = revoked.basic_auth("app%3A1", Some(encoded)).form(&[("token", &renewed)]);
     assert_eq!(revoked.send().await.unwrap().status(), 200);
     let ended = checked();
     assert_eq!(ended["lastCheckOutcome"], "CHECK_OUTCOME_IN_DOUBT", "it may be a moment's trouble: {ended}");
@@ -321,4 +332,19 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     assert_ne!(refused.status.code(), Some(0), "{}", refused.text());
     let dead = desk.json(&format!("token show {token}"));
     assert_eq!(dead["state"], "TOKEN_STATE_INVALID", "{dead}");
+    let mut scanner = Scanner::new();
+    scanner.add("the app's secret", client_secret);
+    scanner.add("the connect link", link.rsplit('/').next().unwrap());
+    let passed = browser.client.get(format!("{issuer}/_secrets")).send().await.unwrap();
+    let passed: Vec<String> = passed.json().await.unwrap();
+    assert!(passed.contains(&renewed) && passed.len() >= 12, "codes, verifiers, access and refresh tokens");
+    passed.iter().for_each(|secret| scanner.add("what passed the token endpoint", secret));
+    browser.cookies().iter().for_each(|cookie| scanner.add("a cookie of a browser", cookie));
+    let Desk { home, broker, .. } = desk;
+    let ended = broker.stop();
+    assert!(ended.stderr.contains("TRACE"), "everything is logged");
+    scanner.must_be_absent("the log", ended.text());
+    for (name, bytes) in stored(&home.path().join("data")) {
+        scanner.must_be_absent(&name, bytes);
+    }
 }

@@ -1,8 +1,8 @@
 // A certified OAuth server (npm oidc-provider) on a free port of loopback, with one client: PKCE is required, refresh tokens work once, and a second use
 // ends the grant. The first line of its output is its address; `/_events` counts what happened in it, and
-// `/_events?until=NAME` answers once that one has happened.
+// `/_events?until=NAME` answers once that one has happened. `/_secrets` lists what passed its token endpoint and nobody else may see.
 //
-// node oauth_server.mjs REDIRECT_URI
+// node oauth_server.mjs REDIRECT_URI CLIENT_SECRET
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
@@ -13,7 +13,7 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const provider = new Provider(issuer, {
   clients: [{
     client_id: 'app:1',
-    client_secret: 'client-secret/1+2',
+    client_secret: process.argv[3],
     redirect_uris: [process.argv[2]],
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
@@ -32,8 +32,17 @@ for (const name of ['refresh_token.saved', 'refresh_token.consumed', 'grant.succ
   events[name] = 0;
   provider.on(name, () => { events[name] += 1; });
 }
+const secrets = new Set();
 provider.use(async (ctx, next) => {
-  if (ctx.path !== '/_events') return next();
+  await next();
+  if (ctx.path !== '/token') return;
+  const { code, code_verifier: verifier, refresh_token: shown } = ctx.oidc.params;
+  const { access_token: access, refresh_token: refresh } = ctx.body;
+  for (const secret of [code, verifier, shown, access, refresh]) if (secret) secrets.add(secret);
+});
+provider.use(async (ctx, next) => {
+  if (ctx.path === '/_secrets') { ctx.body = [...secrets]; return; }
+  if (ctx.path !== '/_events') { await next(); return; }
   const { until } = ctx.query;
   if (until && !events[until]) await new Promise((happened) => provider.once(until, happened));
   ctx.body = events;
