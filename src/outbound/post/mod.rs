@@ -42,6 +42,11 @@ pub enum DeliveryError {
         "the receiver's host has the address {0}, which is not public; use a public host, or allow private receivers where operators set them"
     )]
     Address(IpAddr),
+    /// The port is none that messages go to.
+    #[error(
+        "messages go to the ports 443 and 8443 only, not to {0}; use one of these, or ask an operator to name the host with its port in alerts.private_hosts"
+    )]
+    Port(u16),
     /// The receiver says that it does not exist any more.
     #[error("the receiver answered {0}: it is not there any more; remove or change the destination")]
     Gone(u16),
@@ -68,7 +73,7 @@ impl DeliveryError {
     /// Whether another attempt may end better by itself.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Url | Self::PlainHttp | Self::Address(_) | Self::Gone(_) => false,
+            Self::Url | Self::PlainHttp | Self::Address(_) | Self::Port(_) | Self::Gone(_) => false,
             Self::Lookup(_) | Self::Timeout | Self::Http(_) | Self::Status { .. } => true,
         }
     }

@@ -8,7 +8,10 @@ use crate::config::PrivateHost;
 use crate::outbound::address::is_public;
 use crate::outbound::post::{DeliveryError, checked_url};
 
-/// Whether a URL leads to a host that operators let members name though it is not public.
+/// The ports that members may have posted to: those of web servers with TLS. Others of a host may be of services that must not be spoken to.
+const PORTS: [u16; 2] = [443, 8443];
+
+/// Whether a URL leads to a host that operators let members name though it is not public, or at another port.
 pub(super) fn is_let_in(hosts: &[PrivateHost], url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| hosts.iter().any(|host| host.is_of(&url)))
 }
@@ -22,8 +25,30 @@ pub(super) fn checked_target(text: &str, hosts: &[PrivateHost]) -> Result<String
         Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
         Some(Host::Domain(_)) | None => None,
     };
-    match address.filter(|address| !let_in && !is_public(*address)) {
-        Some(address) => Err(DeliveryError::Address(address)),
+    if let Some(address) = address.filter(|address| !let_in && !is_public(*address)) {
+        return Err(DeliveryError::Address(address));
+    }
+    match url.port_or_known_default().filter(|port| !let_in && !PORTS.contains(port)) {
+        Some(port) => Err(DeliveryError::Port(port)),
         None => Ok(url.host_str().unwrap_or_default().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_host_is_posted_to_at_the_ports_of_web_servers() {
+        let of = |text: &str| checked_target(text, &["smtp.example.com:25".parse().unwrap()]);
+        for good in ["https://hooks.example.com/a", "https://hooks.example.com:8443/a", "https://smtp.example.com:25/"]
+        {
+            assert!(of(good).is_ok(), "{good}");
+        }
+        for (bad, port) in [("https://hooks.example.com:22/", 22), ("https://smtp.example.com:6379/", 6379)] {
+            let error = of(bad).unwrap_err();
+            assert!(matches!(error, DeliveryError::Port(found) if found == port), "{bad}: {error}");
+            assert!(error.to_string().contains("443 and 8443"));
+        }
     }
 }
