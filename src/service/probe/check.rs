@@ -229,6 +229,7 @@ impl Broker {
             match changed.await {
                 Ok(_) => {
                     self.take_in(&after, stored.sealed_access);
+                    self.renew_in_time(&after, stored.sealed_refresh.is_some()).await?;
                     return Ok(());
                 }
                 Err(TokenChangeError::Changed { .. }) => {}

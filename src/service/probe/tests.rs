@@ -11,7 +11,7 @@ use crate::base::ids::KindId;
 use crate::base::secret::Secret;
 use crate::base::tasks::Tasks;
 use crate::config::Config;
-use crate::domain::networks::{Catalogue, PROBE_OPERATION, Purpose, PurposeScopes};
+use crate::domain::networks::{Catalogue, PROBE_OPERATION, Probe, Purpose, PurposeScopes, Renewal};
 use crate::domain::token::{Clocks, Token};
 use crate::outbound::http::{HttpClient, NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
@@ -322,6 +322,44 @@ async fn two_of_one_app_that_end_together_are_both_found_dead() {
     stage.live_for(Duration::from_secs(2 * 3600)).await;
     assert_eq!(stored(&stage.test, dead[1]).await.state.as_str(), "invalid");
     assert_eq!(outcome(&stage.test, dead[1]).await, Some(CheckOutcome::Ended));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_that_comes_earlier_than_was_known_brings_the_renewal_forward() {
+    let stage = Stage::set().await;
+    let (test, mut looked_at) = (&stage.test, 0);
+    for (network, kind) in stage.kinds() {
+        let entry = network.kind(kind.as_str()).unwrap();
+        let tells_ends = |probe: &Probe| probe.introspection.as_ref().is_some_and(|asked| asked.expires_at.is_some());
+        let renews = matches!(entry.renewal, Renewal::RefreshToken { .. });
+        if !(renews && entry.probe.as_ref().is_some_and(tells_ends)) {
+            continue;
+        }
+        let person = format!("person-{}-{kind}", network.id);
+        let (end, known) = (START + 5 * DAY, START + 60 * DAY);
+        let mut spec = TokenSpec::of_kind(&network, &kind, &format!("access-{person}"), &person);
+        (spec.expires_at, spec.profiles) = (Some(end), vec![format!("profile-{person}")]);
+        let given = AddToken {
+            network: network.id.to_string(),
+            kind: kind.to_string(),
+            profile: format!("profile-{person}"),
+            scopes: spec.scopes.clone(),
+            access: Secret::new(spec.secret.clone()),
+            refresh: Some(Secret::new(format!("refresh-{person}"))),
+            clocks: Clocks { access_expires_at: Some(known), ..Clocks::default() },
+            ..x_token(&person)
+        };
+        stage.simulation.add_token(&network.id, spec).unwrap();
+        let token = test.broker.add_token(&test.admin, &stage.team, given).await.unwrap().token.id;
+        assert!(stored(test, token).await.clocks.access_expires_at == Some(known));
+        let due = async || test.broker.store.find_token(token).await.unwrap().unwrap().renewal.due_at.unwrap();
+        assert!(due().await > end, "{}", network.id);
+        test.broker.probe_token(&test.admin, &stage.team, token).await.unwrap();
+        assert!(due().await < end, "{}: {}", network.id, due().await);
+        looked_at += 1;
+    }
+    assert!(looked_at > 0);
     stage.stop().await;
 }
 

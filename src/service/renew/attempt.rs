@@ -277,6 +277,18 @@ impl Broker {
         Ok(())
     }
 
+    /// A token ends earlier than was known: its renewal comes earlier, too.
+    pub(in crate::service) async fn renew_in_time(&self, token: &Token, refreshable: bool) -> Result<(), StoreError> {
+        let network = self.catalogue.network(token.network.as_str());
+        let kind = network.and_then(|network| network.kind(token.kind.as_str()));
+        let now = self.now();
+        let due = kind.and_then(|kind| renewal::due_at(kind, token, refreshable, now, luck()));
+        let Some(due) = due else { return Ok(()) };
+        self.store.hasten_renewal(token.id, token.version, due, due.max(now + CLAIM)).await?;
+        self.renewals.changed(token);
+        Ok(())
+    }
+
     /// A token is not asked for any more by the schedule, unless it has other secrets by now.
     async fn forget_schedule(&self, token: &Token) -> Result<(), StoreError> {
         let renewal = StoredRenewal::default();
