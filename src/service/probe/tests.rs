@@ -226,8 +226,20 @@ impl Stage {
         self.test.broker.catalogue.iter().flat_map(of).collect()
     }
 
-    /// A person's token at the network and here.
+    /// A person's token at the network and here, where neither an end of it nor a refresh token is known.
     async fn token(&self, network: &Network, kind: &KindId, person: &str, ends: Option<Timestamp>) -> TokenId {
+        self.token_with(network, kind, (person, ends), None, Clocks::default()).await
+    }
+
+    /// A person's token at the network, and what is known of it here.
+    async fn token_with(
+        &self,
+        network: &Network,
+        kind: &KindId,
+        (person, ends): (&str, Option<Timestamp>),
+        refresh: Option<Secret>,
+        clocks: Clocks,
+    ) -> TokenId {
         let mut spec = TokenSpec::of_kind(network, kind, &format!("access-{person}"), person);
         (spec.expires_at, spec.profiles) = (ends, vec![format!("profile-{person}")]);
         let given = AddToken {
@@ -236,7 +248,8 @@ impl Stage {
             profile: format!("profile-{person}"),
             scopes: spec.scopes.clone(),
             access: Secret::new(spec.secret.clone()),
-            refresh: None,
+            refresh,
+            clocks,
             ..x_token(person)
         };
         self.simulation.add_token(&network.id, spec).unwrap();
@@ -338,20 +351,9 @@ async fn an_end_that_comes_earlier_than_was_known_brings_the_renewal_forward() {
         }
         let person = format!("person-{}-{kind}", network.id);
         let (end, known) = (START + 5 * DAY, START + 60 * DAY);
-        let mut spec = TokenSpec::of_kind(&network, &kind, &format!("access-{person}"), &person);
-        (spec.expires_at, spec.profiles) = (Some(end), vec![format!("profile-{person}")]);
-        let given = AddToken {
-            network: network.id.to_string(),
-            kind: kind.to_string(),
-            profile: format!("profile-{person}"),
-            scopes: spec.scopes.clone(),
-            access: Secret::new(spec.secret.clone()),
-            refresh: Some(Secret::new(format!("refresh-{person}"))),
-            clocks: Clocks { access_expires_at: Some(known), ..Clocks::default() },
-            ..x_token(&person)
-        };
-        stage.simulation.add_token(&network.id, spec).unwrap();
-        let token = test.broker.add_token(&test.admin, &stage.team, given).await.unwrap().token.id;
+        let refresh = Some(Secret::new(format!("refresh-{person}")));
+        let clocks = Clocks { access_expires_at: Some(known), ..Clocks::default() };
+        let token = stage.token_with(&network, &kind, (&person, Some(end)), refresh, clocks).await;
         assert!(stored(test, token).await.clocks.access_expires_at == Some(known));
         let due = async || test.broker.store.find_token(token).await.unwrap().unwrap().renewal.due_at.unwrap();
         assert!(due().await > end, "{}", network.id);
