@@ -71,11 +71,20 @@ impl ClassLoad {
         self.spans.of(self.judged)
     }
 
+    /// The ratio that the demand is on its way to, which the advice is for; `None`: it does not grow.
+    pub fn grows_to(&self) -> Option<Ratio> {
+        let (load, to_come) = (self.load(), self.demand_to_come());
+        (to_come > load.demand * NOTABLY).then(|| Ratio::new(to_come, load.supply))
+    }
+
     /// The demand that advice must meet, over the span that the level follows.
     pub(super) fn demand_to_come(&self) -> f64 {
         demand_to_come(&self.spans, self.judged)
     }
 }
+
+/// A demand that is so many times as much is said to grow.
+const NOTABLY: f64 = 1.1;
 
 /// The demand of a span, or that of its latest part going on, if that is more: while demand grows, what is missing by now is too little.
 /// A day has its hours, and is taken as it was.

@@ -343,6 +343,7 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     let load = desk.get("/load?network=x&class=users_get&range=7d", &member).await.body;
     assert!(load.contains("More than the tokens can give") && load.contains("&#60;b&#62;brand 0"), "{load}");
     assert!(load.contains("more X tokens of people who have none here yet") && load.contains("stroke-dasharray"));
+    assert!(load.contains("It grows: at the pace of the last minutes it comes to"), "what the advice is for: {load}");
     assert!(!load.contains("Invite people"), "a member invites nobody");
     let history = desk.get("/load/history?network=x&class=users_get", &member).await;
     let figures: serde_json::Value = serde_json::from_str(&history.body).unwrap();

@@ -278,6 +278,7 @@ load-figures = In { $span }, { $demand } credits were asked for; { $tokens ->
    *[other] { $tokens } tokens can give { $supply }
 }.
 load-per-token = { $volume } credits per token in { $span }.
+load-grows = It grows: at the pace of the last minutes it comes to { $percent }, which the advice is for.
 load-no-supply = over
 load-connect = Connect an account
 load-invite = Invite people to connect theirs

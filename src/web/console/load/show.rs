@@ -57,6 +57,8 @@ pub(super) struct Card {
     pub(super) gauge_text: String,
     pub(super) figures: String,
     pub(super) per_token: String,
+    /// Where the load is on its way to; blank: it stays.
+    pub(super) grows_to: String,
     pub(super) advice: String,
     /// Whether more people would help.
     pub(super) asks_for_people: bool,
@@ -186,6 +188,9 @@ async fn card(
                 &[("volume", amount(volume).into()), ("span", span_words(shell, class.judged).into())],
             )
         }),
+        grows_to: class
+            .grows_to()
+            .map_or_else(String::new, |ratio| shell.say_of("load-grows", "percent", ratio_text(shell, ratio))),
         advice: advice(shell, &class.advice, &network),
         asks_for_people: matches!(
             class.advice,
