@@ -5,12 +5,12 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const program = process.env.TOKEN_BROKER ?? join(root, "target/debug/token-broker");
+const program = resolve(process.env.TOKEN_BROKER ?? join(root, "target/debug/token-broker"));
 export const password = "violet+tractor+humming+sideways";
 const day = 24 * 3600 * 1000;
 
