@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = resolve(process.env.TOKEN_BROKER ?? join(root, "target/debug/token-broker"));
 export const password = "violet+tractor+humming+sideways";
 const day = 24 * 3600 * 1000;
+const firstKey = /tbk_\S+/;
 
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
@@ -23,7 +24,7 @@ async function freePort() {
   return port;
 }
 
-// A process that says with a line that it is ready.
+// A process that says with its lines that it is ready.
 async function start(args, env, isReady, run = program) {
   const child = spawn(run, args, { env: { PATH: process.env.PATH, HOME: tmpdir(), ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const written = [];
@@ -31,7 +32,7 @@ async function start(args, env, isReady, run = program) {
     for (const pipe of [child.stdout, child.stderr]) {
       createInterface({ input: pipe }).on("line", (line) => {
         written.push(line);
-        if (isReady(line)) resolve(line);
+        if (isReady(line, written)) resolve(line);
       });
     }
     child.on("exit", (code) => reject(new Error(`${args[0]} ended with ${code}:\n${written.join("\n")}`)));
@@ -64,8 +65,9 @@ export class Scene {
       TOKEN_BROKER__MAIL__SECURITY: "none",
       TOKEN_BROKER__MAIL__FROM: "Token Broker <tokens@example.com>",
       ...settings,
-    }, (line) => line.includes("the broker serves"));
-    scene.key = scene.broker.written.join("\n").match(/tbk_\S+/)[0];
+    // The key comes by stdout, the rest by stderr: which is read first is chance.
+    }, (_, written) => written.some((line) => line.includes("the broker serves")) && firstKey.test(written.join("\n")));
+    scene.key = scene.broker.written.join("\n").match(firstKey)[0];
     scene.server = `http://127.0.0.1:${grpc}`;
     scene.run("team create acme --display-name", "Acme Brand Watch");
     for (const network of networks) scene.run(`apps update ${network}/default --client-id app --client-secret-from -`, undefined, "client-secret");
