@@ -24,7 +24,7 @@ const SAME_END_US: u64 = 120_000_000;
 pub struct Ears(Mutex<Vec<Notice>>);
 
 /// One thing that was told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Notice {
     /// The team, by its receiver's address.
     to: String,
@@ -100,7 +100,18 @@ pub struct Told {
     /// That a grant must be given again, by the token, which of its grants, and the cause.
     reconnects: HashSet<(TokenId, usize, &'static str)>,
     troubles: HashMap<TokenId, Trouble>,
+    heard: HashMap<TokenId, Vec<Heard>>,
     counts: BTreeMap<String, u64>,
+}
+
+/// What was told of a token.
+struct Heard {
+    at: Timestamp,
+    /// Of which of the person's grants.
+    grant: usize,
+    kind: String,
+    /// All of it, for people.
+    whole: String,
 }
 
 impl Told {
@@ -121,6 +132,9 @@ impl Told {
             return if troubled.contains(&notice.network) { Ok(()) } else { Err("nothing is wrong there".to_owned()) };
         };
         let account = people.of_token(token).ok_or("nobody has this token")?;
+        let (grant, kind, whole) = (account.grants.len(), notice.kind.clone(), format!("{now}: {notice:?}"));
+        let heard = Heard { at: now, grant, kind, whole };
+        self.heard.entry(token).or_default().push(heard);
         self.note_end(notice, account, now)?;
         self.note_reconnecting(notice, account)?;
         self.note_trouble(notice, account, now)?;
@@ -187,6 +201,14 @@ impl Told {
         }
     }
 
+    /// Whether people know of a grant at a time that it is dead: then they hear nothing of its end any more. That it is so was judged when it was told.
+    fn is_known_dead(&self, token: TokenId, grant: usize, at: Timestamp) -> bool {
+        let heard = self.heard.get(&token).into_iter().flatten();
+        let until_then = heard.filter(|heard| heard.grant == grant && heard.at <= at);
+        let last = until_then.filter(|heard| matches!(&*heard.kind, "token_invalid" | "token_renewed")).next_back();
+        last.is_some_and(|heard| heard.kind == "token_invalid")
+    }
+
     /// Ends that nobody was told of, although there was time.
     pub fn missed(&self, people: &People, now: Timestamp) -> Vec<String> {
         let mut missed = Vec::new();
@@ -198,10 +220,13 @@ impl Told {
                     let at = end - DAY * days as u32;
                     let was_time = at > grant.from && at + 2 * HOUR < until;
                     let troubled = people.was_troubled(&account.network.id, at - HOUR, at + 2 * HOUR);
-                    let told = self.ends.get(&(account.token.unwrap(), days, nth + 1));
-                    if told.is_none() && was_time && !troubled {
+                    let token = account.token.unwrap();
+                    let told = self.ends.get(&(token, days, nth + 1));
+                    if told.is_none() && was_time && !troubled && !self.is_known_dead(token, nth + 1, at + 2 * HOUR) {
                         let of = (&account.network.id, &account.kind, &account.person);
-                        missed.push(format!("{of:?}: {days} days before {end}, grant {nth} {grant:?}"));
+                        let heard = self.heard.get(&token).into_iter().flatten();
+                        let heard: Vec<_> = heard.map(|heard| &heard.whole).collect();
+                        missed.push(format!("{of:?}: {days} days before {end}, grant {nth} {grant:?}: {heard:?}"));
                     }
                     if let Some(told) = told.filter(|told| was_time && !troubled && told.since(at) > 2 * HOUR) {
                         missed.push(format!("{}: {days} days before {end} told late, at {told}", account.person));
