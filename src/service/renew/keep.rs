@@ -192,13 +192,13 @@ impl Broker {
             };
             match self.take_in_reply(reply, &stored, &spool.read(reply)?).await {
                 Ok(_) => tracing::info!(token = %reply.token, "renewed secrets of an earlier process are stored"),
-                Err(RenewError::Token(TokenError::Store(error))) => return Err(error),
-                Err(RenewError::Sealed(error)) => {
-                    tracing::error!(token = %reply.token, error, "a reply in the spool does not open; it is left there");
-                    continue;
+                Err(RenewError::NotRenewable(_)) => {
+                    tracing::info!(token = %reply.token, "the token of a reply in the spool was given back; the reply is deleted");
                 }
+                Err(RenewError::Token(TokenError::Store(error))) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(token = %reply.token, %error, "a reply in the spool is of no use any more")
+                    tracing::error!(token = %reply.token, %error, "a reply in the spool can't be taken in; it is left there");
+                    continue;
                 }
             }
             self.unspool(reply).await;
@@ -215,19 +215,15 @@ impl Broker {
         let token = Token { version: spooled.version, ..stored.token.clone() };
         let place = Place::of_token(&token.id, &token.team, token.version, "reply");
         let plain = self.vault.open_sealed(&place, sealed)?;
-        let unknown = || RenewError::NotRenewable(token.id);
-        let (asked_at, body) = plain.expose().split_once('\n').ok_or_else(unknown)?;
-        let asked_at = asked_at.parse().map(Timestamp::from_micros).map_err(|_| unknown())?;
-        let reply = read_token_reply(body.as_bytes()).map_err(|_| unknown())?;
-        let network = self.catalogue.network(token.network.as_str()).ok_or_else(unknown)?;
-        let given = Given {
-            token: &token,
-            kind: network.kind(token.kind.as_str()).ok_or_else(unknown)?,
-            parent: None,
-            reply: &reply,
-            body: None,
-            asked_at,
-        };
+        let damaged = || RenewError::Sealed("it is not as it was written".to_owned());
+        let (asked_at, body) = plain.expose().split_once('\n').ok_or_else(damaged)?;
+        let asked_at = asked_at.parse().map(Timestamp::from_micros).map_err(|_| damaged())?;
+        let reply = read_token_reply(body.as_bytes()).map_err(|_| damaged())?;
+        let network = self.catalogue.network(token.network.as_str());
+        let kind = network.and_then(|network| network.kind(token.kind.as_str()));
+        let unknown = || RenewError::Sealed("the catalogue does not have the token's network or kind".to_owned());
+        let given =
+            Given { token: &token, kind: kind.ok_or_else(unknown)?, parent: None, reply: &reply, body: None, asked_at };
         self.keep_once(&given, &Order::Schedule).await
     }
 }
