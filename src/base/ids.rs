@@ -136,6 +136,8 @@ ids! {
     PushSubscriptionId = "psh", "a push subscription id";
     /// One incident.
     IncidentId = "inc", "an incident id";
+    /// One form of a page that is done once, however often it is sent.
+    FormId = "frm", "a form id";
 }
 
 impl BlockId {

@@ -91,11 +91,20 @@ impl Broker {
 
     /// What was answered to the request before; `None`: it is new, or was refused.
     pub async fn first_answer(&self, request: &RepeatableRequest) -> Result<Option<Vec<u8>>, RepeatError> {
-        match self.store.find_request(&request.scope, &request.id, self.now()).await? {
+        match self.noted(request).await? {
             None => Ok(None),
             Some(noted) if noted.content_hash == request.content => Ok(Some(noted.response)),
             Some(_) => Err(RepeatError::OtherContent),
         }
+    }
+
+    /// What was answered to the first request of this id, whatever it asked for; `None`: there was none, or it was refused.
+    pub async fn answer_to_id(&self, request: &RepeatableRequest) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.noted(request).await?.map(|noted| noted.response))
+    }
+
+    async fn noted(&self, request: &RepeatableRequest) -> Result<Option<IdempotencyRecord>, StoreError> {
+        self.store.find_request(&request.scope, &request.id, self.now()).await
     }
 
     /// Notes a request that found nothing to do, so that a repetition does nothing either.

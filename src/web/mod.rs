@@ -12,6 +12,7 @@ pub mod connect;
 pub mod console;
 mod cookie;
 pub mod health;
+mod once;
 pub mod page;
 pub mod server;
 pub mod sign_in;

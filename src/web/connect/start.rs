@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{error, page};
-use crate::base::ids::TokenId;
+use crate::base::ids::{FormId, TokenId};
 use crate::domain::connection::{Granter, consent_of};
 use crate::domain::networks::{Network, Purpose, TokenKind};
 use crate::service::Broker;
@@ -17,6 +17,7 @@ use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::sessions::Stay;
 use crate::service::tokens::Rejected;
 use crate::web::cookie::session_of;
+use crate::web::once::{Sent, SentForm};
 use crate::web::text::Text;
 
 /// The longest name of a colleague, in characters.
@@ -58,6 +59,8 @@ struct StartPage {
     name: String,
     native: String,
     purposes: Vec<PurposeRow>,
+    /// What the form is told from others by: a link is shown once.
+    form_id: FormId,
 }
 
 /// A purpose that can be ticked.
@@ -119,6 +122,7 @@ fn start_page(network: &Network, kind: &TokenKind) -> StartPage {
         name: network.display_name.clone(),
         native: kind.native_permission.clone().unwrap_or_else(|| text.say("connect-account-itself")),
         purposes: purposes.collect(),
+        form_id: FormId::generate(),
     }
 }
 
@@ -193,13 +197,24 @@ pub(super) async fn start(
         kind: wanted.kind,
         ..StartConnection::default()
     };
-    match broker.start_connection(&stay.caller(), &stay.member.team, ask).await {
-        Ok(started) if for_colleague => {
+    let (caller, form_id) = (stay.caller(), field("form_id"));
+    // Only a link that is shown is a secret: who goes to the network itself may begin anew.
+    let sent =
+        SentForm { caller: &caller, purpose: "console/connect.start", id: if for_colleague { &form_id } else { "" } };
+    let start = async |attempt| broker.start_connection(attempt, &stay.member.team, ask).await;
+    match sent.once(&broker, |started| started.connection.id.to_string(), start).await {
+        Ok(Sent::First(started)) if for_colleague => {
             let until = page::time_in_words(started.connection.ends_at, Some(&stay));
             let page = LinkPage { text: Text::english(), link: started.link.expose().to_owned(), until };
             page::page(&page, StatusCode::OK, None)
         }
-        Ok(started) => Redirect::to(started.link.expose()).into_response(),
+        Ok(Sent::First(started)) => Redirect::to(started.link.expose()).into_response(),
+        Ok(Sent::Again(_)) => {
+            let text = Text::english().say("again-text-connect");
+            let again = page::Message::new("again-title", text);
+            let again = again.leading_to("again-go-connect", Some("/connect/start".to_owned()));
+            again.with(StatusCode::CONFLICT).into_response()
+        }
         Err(error) => error::refused(&error, None),
     }
 }

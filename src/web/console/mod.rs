@@ -6,6 +6,7 @@
 
 mod activity;
 mod actor;
+mod again;
 mod alerts;
 mod collectors;
 mod confirm;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::FormId;
 use crate::domain::member::Member;
 use crate::domain::team::OperatorRole;
 use crate::web::assets;
@@ -238,6 +239,11 @@ impl Shell {
             Reader::Operator { role: OperatorRole::Admin, .. } => self.say("role-admin"),
             Reader::Operator { role: OperatorRole::Reader, .. } => self.say("role-reader"),
         }
+    }
+
+    /// What a form is told from others by that is done once, however often it is sent.
+    pub(in crate::web) fn form_id(&self) -> String {
+        FormId::generate().to_string()
     }
 
     /// Where an asset is.

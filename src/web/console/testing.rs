@@ -9,11 +9,12 @@ use crate::base::ids::{MemberId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::member::Role;
+use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::service::members::InviteMember;
 use crate::service::sessions::{Browser as Agent, Join};
 use crate::service::testing::TestBroker;
 use crate::service::{Broker, Caller};
-use crate::web::{cookie, page, sign_in};
+use crate::web::{connect, cookie, page, sign_in};
 
 const PASSWORD: &str = "violet+tractor+humming+sideways";
 /// A name that would break out of a page that does not write it as text.
@@ -123,6 +124,18 @@ impl Browser {
         Self { broker: scene.broker().clone(), cookie: String::new(), member: MemberId::from_u128(0) }
     }
 
+    /// One in which an operator is signed in.
+    pub(super) async fn of_operator(scene: &Scene, role: OperatorRole) -> Self {
+        let key = scene.test.key(KeyHolder::Operator(role)).await;
+        let mut browser = Self::of_nobody(scene);
+        let answer = browser.post("/operator/sign-in", &format!("key={key}")).await;
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/operator"), "{}", answer.body);
+        let cookie = answer.header("set-cookie");
+        assert!(cookie.starts_with("__Host-operator=") && cookie.contains("SameSite=Strict"), "{cookie}");
+        browser.keep(cookie);
+        browser
+    }
+
     /// Keeps a cookie that an answer set.
     pub(super) fn keep(&mut self, set: &str) {
         self.cookie = set.split(';').next().unwrap_or_default().to_owned();
@@ -145,6 +158,7 @@ impl Browser {
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let routes = sign_in::routes(self.broker.clone()).merge(super::routes(self.broker.clone()));
+        let routes = routes.merge(connect::routes(self.broker.clone()));
         let response = page::pages(routes).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         // What tells of changes does not end by itself.

@@ -420,6 +420,18 @@ done-connected = { $count ->
 }
 done-not-connected = Nothing was connected, and what the network had given was thrown away.
 
+# A form was sent again whose answer showed a secret
+
+again-title = This was done already
+again-text-key = The key was made when this form was first sent. It was shown that once and is not kept. If you did not copy it, revoke it and make another.
+again-go-key = Revoke this key
+again-text-link = The link was made when this form was first sent. It was shown that once and is not kept. If you did not copy it, make a new one for the same person: the first one does not work from then on.
+again-go-link = To the person
+again-text-secret = The destination was added when this form was first sent. Its signing secret was shown that once and is not kept. If you did not copy it, give the destination a new one.
+again-go-secret = Change the destination
+again-text-connect = The connect link was made when this form was first sent. It was shown that once and is not kept. If you did not copy it, make another: nobody can use the first one without having it, and it ends by itself.
+again-go-connect = Connect an account
+
 # Asked for the password once more
 
 confirm-title = Is it still you?

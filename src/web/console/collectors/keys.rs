@@ -15,11 +15,13 @@ use crate::base::ids::KeyId;
 use crate::domain::member::Action;
 use crate::domain::team::{Collector, Key, KeyHolder};
 use crate::service::Broker;
-use crate::service::keys::{CreateKey, KeyError};
+use crate::service::keys::{CreateKey, KeyError, MadeKey};
 use crate::service::members::On;
+use crate::web::console::again::{Made, done_already};
 use crate::web::console::refused::refused;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{Place, Shell, Visit, When};
+use crate::web::once::{Sent, SentForm};
 use crate::web::page::shown;
 
 /// The longest name of a key, in characters.
@@ -34,6 +36,7 @@ pub(in crate::web::console) struct KeyForm {
     name: String,
     /// After how many days it ends; empty: never.
     days: String,
+    form_id: String,
 }
 
 #[derive(Template)]
@@ -71,8 +74,10 @@ pub(in crate::web::console) async fn create_key(
     let holder = KeyHolder::Collector(visit.team().clone(), collector.id);
     let expires_at = span.map(|days| shell.now + Duration::from_secs(u64::from(days) * 86_400));
     let ask = CreateKey { display_name: name.trim().to_owned(), expires_at, ..CreateKey::of(holder) };
-    match broker.create_key(&visit.caller(), ask).await {
-        Ok((key, Some(secret))) => {
+    let caller = visit.caller();
+    let sent = SentForm { caller: &caller, purpose: "console/collectors.key", id: &form.form_id };
+    match sent.once(&broker, |(key, _): &MadeKey| key.id.to_string(), |attempt| broker.create_key(attempt, ask)).await {
+        Ok(Sent::First((key, Some(secret)))) => {
             let snippets = snippets(&broker, &collector);
             let environment = format!("{}\nexport TOKEN_BROKER_KEY={}", snippets.address, secret.expose());
             let page = MadeKeyPage {
@@ -87,7 +92,12 @@ pub(in crate::web::console) async fn create_key(
             shown(StatusCode::OK, &page)
         }
         // A key without a secret is not made here.
-        Ok((_, None)) => Redirect::to(&format!("/collectors/{}", collector.id)).into_response(),
+        Ok(Sent::First((_, None))) => Redirect::to(&format!("/collectors/{}", collector.id)).into_response(),
+        Ok(Sent::Again(key)) => {
+            let page = format!("/collectors/{}", collector.id);
+            let mend = format!("{page}/keys/{key}/revoke");
+            done_already(shell, Made { what: "key", mend, back: (page, collector.display_name.clone()) })
+        }
         Err(error) => refused(shell, &error),
     }
 }

@@ -10,9 +10,11 @@ use super::{found, name_in, roles};
 use crate::domain::member::{Action, MailAddress, Role, ZoneName};
 use crate::service::Broker;
 use crate::service::members::{InviteMember, MadeInvitation, MemberError, On};
+use crate::web::console::again::{Made, done_already};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::{Place, Shell, Visit};
+use crate::web::once::{Sent, SentForm};
 use crate::web::page::{sentence, shown};
 
 /// The person to invite.
@@ -23,6 +25,14 @@ pub(in crate::web::console) struct PersonForm {
     display_name: String,
     role: String,
     time_zone: String,
+    form_id: String,
+}
+
+/// What asks for a new link.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web::console) struct LinkForm {
+    form_id: String,
 }
 
 #[derive(Template)]
@@ -97,8 +107,10 @@ pub(in crate::web::console) async fn invite(
         time_zone,
         language: visit.stay.member.language.clone(),
     };
-    match broker.invite_member(&visit.caller(), person).await {
-        Ok(made) => show_link(&broker, shell, &made),
+    let caller = visit.caller();
+    let sent = SentForm { caller: &caller, purpose: "console/members.invite", id: &form.form_id };
+    match sent.once(&broker, invited, |attempt| broker.invite_member(attempt, person)).await {
+        Ok(sent) => show_link(&broker, shell, sent),
         Err(error @ MemberError::MailTaken { .. }) => {
             let problem = Some((error.status(), sentence(&error)));
             ask(shell, &visit, form, problem)
@@ -112,19 +124,34 @@ pub(in crate::web::console) async fn resend(
     State(broker): State<Broker>,
     visit: Visit,
     Path(id): Path<String>,
+    Form(form): Form<LinkForm>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Members);
     let (shell, view) = match found(&broker, &visit, shell, &id).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    match broker.resend_invitation(&visit.caller(), visit.team(), view.member.id).await {
-        Ok(made) => show_link(&broker, shell, &made),
+    let caller = visit.caller();
+    let sent = SentForm { caller: &caller, purpose: "console/members.resend", id: &form.form_id };
+    let resend = async |attempt| broker.resend_invitation(attempt, visit.team(), view.member.id).await;
+    match sent.once(&broker, invited, resend).await {
+        Ok(sent) => show_link(&broker, shell, sent),
         Err(error) => refused(shell, &error),
     }
 }
 
-fn show_link(broker: &Broker, shell: Shell, made: &MadeInvitation) -> Response {
+fn invited(made: &MadeInvitation) -> String {
+    made.member.member.id.to_string()
+}
+
+fn show_link(broker: &Broker, shell: Shell, sent: Sent<MadeInvitation>) -> Response {
+    let made = match sent {
+        Sent::First(made) => made,
+        Sent::Again(member) => {
+            let back = ("/members".to_owned(), shell.say("place-members"));
+            return done_already(shell, Made { what: "link", mend: format!("/members/{member}"), back });
+        }
+    };
     let member = &made.member.member;
     let page = LinkPage {
         id: member.id.to_string(),

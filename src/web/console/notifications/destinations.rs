@@ -15,10 +15,12 @@ use crate::domain::notice::{Destination, DestinationKind, Kind};
 use crate::service::Broker;
 use crate::service::members::On;
 use crate::service::notices::{CreateDestination, DestinationError, UpdateDestination};
+use crate::web::console::again::{Made, done_already};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{Place, Shell, Visit};
+use crate::web::once::{Sent, SentForm};
 use crate::web::page::{sentence, shown};
 
 /// The longest name, in characters.
@@ -48,6 +50,7 @@ struct DestinationForm {
     target: String,
     secret: String,
     events: BTreeSet<Kind>,
+    form_id: String,
 }
 
 #[derive(Template)]
@@ -102,6 +105,7 @@ impl DestinationForm {
                 "kind" => form.kind = value,
                 "target" => value.trim().clone_into(&mut form.target),
                 "secret" => value.trim().clone_into(&mut form.secret),
+                "form_id" => form.form_id = value,
                 "event" => form.events.extend(Kind::from_name(&value)),
                 _ => {}
             }
@@ -208,14 +212,26 @@ pub(in crate::web::console) async fn add_destination(
         secrets,
         events: Some(form.events.clone()),
     };
-    match (broker.create_destination(&visit.caller(), destination).await, made) {
-        (Ok(destination), Some(secret)) => {
+    let caller = visit.caller();
+    let sent = SentForm { caller: &caller, purpose: "console/destinations.new", id: &form.form_id };
+    let name = |made: &Destination| made.id.to_string();
+    let sent = sent.once(&broker, name, |attempt| broker.create_destination(attempt, destination)).await;
+    match (sent, made) {
+        (Ok(Sent::First(destination)), Some(secret)) => {
             let listed = Listed::of(&shell, &destination);
             shown(StatusCode::OK, &SecretPage { shell, listed, secret })
         }
-        (Ok(destination), None) => {
-            let page = format!("/notifications/destinations/{}?done=destination-added", destination.id);
-            Redirect::to(&page).into_response()
+        (Ok(Sent::Again(destination)), Some(_)) => {
+            let mend = format!("/notifications/destinations/{destination}");
+            let back = ("/notifications".to_owned(), shell.say("notifications-title"));
+            done_already(shell, Made { what: "secret", mend, back })
+        }
+        (Ok(sent), None) => {
+            let destination = match sent {
+                Sent::First(destination) => destination.id.to_string(),
+                Sent::Again(destination) => destination,
+            };
+            Redirect::to(&format!("/notifications/destinations/{destination}?done=destination-added")).into_response()
         }
         (Err(error), _) if is_of_form(&error) => ask(shell, form, Some(sentence(&error))),
         (Err(error), _) => refused(shell, &error),

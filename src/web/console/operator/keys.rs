@@ -11,13 +11,15 @@ use serde::Deserialize;
 use crate::base::ids::KeyId;
 use crate::domain::team::{Key, KeyHolder, OperatorRole};
 use crate::service::Broker;
-use crate::service::keys::{CreateKey, KeyError, KeyFilter};
+use crate::service::keys::{CreateKey, KeyError, KeyFilter, MadeKey};
 use crate::service::sealing::SealingView;
+use crate::web::console::again::{Made, done_already};
 use crate::web::console::filter::address;
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::grouped;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{AdminVisit, OperatorVisit, Place, Shell, When};
+use crate::web::once::{Sent, SentForm};
 use crate::web::page::shown;
 
 const PATH: &str = "/operator/keys";
@@ -147,6 +149,7 @@ pub(super) struct KeyForm {
     role: String,
     /// After how many days it ends; empty: never.
     days: String,
+    form_id: String,
 }
 
 #[derive(Template)]
@@ -178,10 +181,16 @@ pub(super) async fn create(
     let expires_at = span.map(|days| shell.now + Duration::from_secs(u64::from(days) * 86_400));
     let ask =
         CreateKey { display_name: name.trim().to_owned(), expires_at, ..CreateKey::of(KeyHolder::Operator(role)) };
-    match broker.create_key(&visit.caller(), ask).await {
-        Ok((key, secret)) => {
+    let caller = visit.caller();
+    let sent = SentForm { caller: &caller, purpose: "console/operator.key", id: &form.form_id };
+    match sent.once(&broker, |(key, _): &MadeKey| key.id.to_string(), |attempt| broker.create_key(attempt, ask)).await {
+        Ok(Sent::First((key, secret))) => {
             let text = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
             shown(StatusCode::OK, &MadeKeyPage { key: text, ends: key.expires_at.map(|at| shell.when(at)), shell })
+        }
+        Ok(Sent::Again(key)) => {
+            let back = (PATH.to_owned(), shell.say("place-keys"));
+            done_already(shell, Made { what: "key", mend: format!("{PATH}/{key}/revoke"), back })
         }
         Err(error) => refused(shell, &error),
     }

@@ -39,21 +39,13 @@ const CHANGES: [(&str, &str); 9] = [
     ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", "word=delete"),
 ];
 
-async fn signed_in(scene: &Scene, role: OperatorRole) -> Browser {
-    let key = scene.test.key(KeyHolder::Operator(role)).await;
-    let mut browser = Browser::of_nobody(scene);
-    let answer = browser.post("/operator/sign-in", &format!("key={key}")).await;
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/operator"), "{}", answer.body);
-    let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("__Host-operator=") && cookie.contains("SameSite=Strict"), "{cookie}");
-    browser.keep(cookie);
-    browser
-}
-
 #[tokio::test]
 async fn each_page_is_for_operators_and_each_change_for_admins() {
     let scene = Scene::start().await;
-    let (admin, reader) = (signed_in(&scene, OperatorRole::Admin).await, signed_in(&scene, OperatorRole::Reader).await);
+    let (admin, reader) = (
+        Browser::of_operator(&scene, OperatorRole::Admin).await,
+        Browser::of_operator(&scene, OperatorRole::Reader).await,
+    );
     let (owner, nobody) = (scene.member("Ada", Role::Owner).await, Browser::of_nobody(&scene));
     for (page, for_readers) in PAGES {
         assert_eq!(admin.get(page).await.status, StatusCode::OK, "{page}");
@@ -102,16 +94,16 @@ async fn only_an_operators_key_that_works_signs_in_and_a_session_ends_with_its_k
         );
         assert!(answer.header("set-cookie").is_empty());
     }
-    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    let reader = Browser::of_operator(&scene, OperatorRole::Reader).await;
     assert!(reader.get("/operator").await.body.contains("Reader"));
     let key = broker.list_keys(&Default::default(), 1).unwrap().0[0].id;
     broker.revoke_key(scene.admin(), key, "").await.unwrap();
     assert_eq!(reader.get("/operator").await.status, StatusCode::SEE_OTHER, "the key was revoked");
-    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
     let out = admin.post("/operator/sign-out", "").await;
     assert!(out.header("set-cookie").starts_with("__Host-operator=; "), "{}", out.header("set-cookie"));
     assert_eq!(admin.get("/operator").await.status, StatusCode::SEE_OTHER, "signed out at the broker, too");
-    let idle = signed_in(&scene, OperatorRole::Admin).await;
+    let idle = Browser::of_operator(&scene, OperatorRole::Admin).await;
     scene.test.clock.advance(broker.config.sign_in.idle);
     assert_eq!(idle.get("/operator").await.status, StatusCode::SEE_OTHER);
     scene.stop().await;
@@ -148,8 +140,8 @@ async fn what_reaches_far_asks_for_the_key_again() {
 #[tokio::test]
 async fn a_key_is_revoked_by_typing_and_the_last_admin_stays() {
     let scene = Scene::start().await;
-    let admin = signed_in(&scene, OperatorRole::Admin).await;
-    let _reader = signed_in(&scene, OperatorRole::Reader).await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
+    let _reader = Browser::of_operator(&scene, OperatorRole::Reader).await;
     let key = scene.broker().list_keys(&Default::default(), 1).unwrap().0[0].id;
     let path = format!("/operator/keys/{key}/revoke");
     assert!(admin.get(&path).await.body.contains("Type “revoke” to confirm"));
@@ -169,7 +161,7 @@ async fn a_key_is_revoked_by_typing_and_the_last_admin_stays() {
 #[tokio::test]
 async fn apps_are_made_and_changed_and_their_secrets_are_never_shown() {
     let scene = Scene::start().await;
-    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
     let hostile = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
     let form = format!("id=agency&name={hostile}&client_id=c-1&secret=s3cr3t");
     let made = admin.post("/operator/networks/x/apps", &form).await;
@@ -201,7 +193,7 @@ async fn apps_are_made_and_changed_and_their_secrets_are_never_shown() {
 #[tokio::test]
 async fn books_leases_and_tasks_are_shown_as_they_are() {
     let scene = Scene::start().await;
-    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    let reader = Browser::of_operator(&scene, OperatorRole::Reader).await;
     assert!(reader.get("/operator/pools/x").await.body.contains("Nothing was drawn from yet"));
     let given = AddToken { label: HOSTILE.to_owned(), ..x_token("4711") };
     let token = scene.broker().add_token(scene.admin(), &scene.team, given).await.unwrap().token.id;
@@ -245,14 +237,14 @@ async fn give_up(scene: &Scene, person: &str, destination: &str) {
 #[tokio::test]
 async fn dead_letters_are_sent_again_and_deleted_by_typing() {
     let scene = Scene::start().await;
-    let admin = signed_in(&scene, OperatorRole::Admin).await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
     assert!(admin.get("/operator/dead-letters").await.body.contains("No message was given up"));
     give_up(&scene, "1", HOSTILE).await;
     let page = admin.get("/operator/dead-letters").await;
     page.must_be_tame();
     assert!(page.body.contains("1 event") && page.body.contains("the receiver answers 410"), "{}", page.body);
     let id = scene.broker().list_dead_letters(None, 1).await.unwrap()[0].id;
-    let reader = signed_in(&scene, OperatorRole::Reader).await;
+    let reader = Browser::of_operator(&scene, OperatorRole::Reader).await;
     assert!(!reader.get("/operator/dead-letters").await.body.contains("<form method=\"post\" action=\"/operator/dead"));
     let path = format!("/operator/dead-letters/{id}");
     assert_eq!(admin.post(&format!("{path}/delete"), "word=no").await.status, StatusCode::UNPROCESSABLE_ENTITY);
