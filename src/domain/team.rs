@@ -65,13 +65,20 @@ impl CollectorScope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
     /// The collector was switched off.
-    #[error("this collector is disabled; ask an operator to enable it")]
+    #[error(
+        "this collector is disabled; an owner or manager of its team enables it on its page under Collectors, and an operator with `token-broker collector enable`"
+    )]
     Disabled,
     /// The network is outside its scope.
-    #[error("this collector may not lease for network '{0}'; an operator can add it to the collector's networks")]
+    #[error(
+        "this collector may not lease for network '{0}'; an owner or manager of its team ticks it on the collector's page under Collectors, and an operator names all its networks with `token-broker collector update --network`"
+    )]
     Network(NetworkId),
     /// The purpose is outside its scope.
-    #[error("this collector may not lease for purpose '{}'; an operator can add it to the collector's purposes", .0.as_str())]
+    #[error(
+        "this collector may not lease for purpose '{}'; an owner or manager of its team ticks it on the collector's page under Collectors, and an operator names all its purposes with `token-broker collector update --purpose`",
+        .0.as_str()
+    )]
     Purpose(Purpose),
 }
 
@@ -193,5 +200,19 @@ mod tests {
         assert_eq!(collector().may_lease(&x, Purpose::Publish), Err(ScopeError::Purpose(Purpose::Publish)));
         let disabled = Collector { disabled: true, ..collector() };
         assert_eq!(disabled.may_lease(&x, Purpose::CollectContent), Err(ScopeError::Disabled));
+    }
+
+    #[test]
+    fn what_a_collector_may_not_is_told_with_who_can_change_it_and_how() {
+        let errors = [
+            (ScopeError::Disabled, "token-broker collector enable`"),
+            (ScopeError::Network("x".parse().unwrap()), "token-broker collector update --network`"),
+            (ScopeError::Purpose(Purpose::Publish), "token-broker collector update --purpose`"),
+        ];
+        for (error, command) in errors {
+            let said = error.to_string();
+            assert!(said.contains("an owner or manager of its team") && said.contains("under Collectors"), "{said}");
+            assert!(said.contains(command) && !said.contains(". "), "one sentence, with the command: {said}");
+        }
     }
 }

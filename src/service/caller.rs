@@ -6,7 +6,7 @@ use crate::base::ids::{CollectorId, KeyId, SessionId, TeamId};
 use crate::domain::audit::Actor;
 use crate::domain::certificate::CertificateName;
 use crate::domain::member::Member;
-use crate::domain::team::{Collector, OperatorRole};
+use crate::domain::team::{Collector, OperatorRole, ScopeError};
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ pub enum Forbidden {
         action: &'static str,
     },
     /// An operator disabled the collector.
-    #[error("this collector is disabled; ask an operator to enable it")]
+    #[error("{}", ScopeError::Disabled)]
     Disabled,
 }
 
