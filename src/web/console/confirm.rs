@@ -21,7 +21,7 @@ use crate::web::sign_in::{browser_of, out_of_order};
 /// The longest form that waits, in bytes.
 const LONGEST: usize = 64 * 1024;
 /// The field of the proof.
-const PROOF: &str = "confirm_proof";
+pub(super) const PROOF: &str = "confirm_proof";
 
 /// A visitor who can prove once more who it is.
 pub(super) trait Proves: Send + Sync {

@@ -1,5 +1,5 @@
 //! What somebody filled in is not lost when the session ends meanwhile: it is kept on the sign-in page, and may be sent once more from the page
-//! after it. It is never sent by itself.
+//! after it, with what was secret filled in anew. It is never sent by itself.
 
 use askama::Template;
 use axum::body::to_bytes;
@@ -9,36 +9,64 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
+use super::confirm::PROOF;
+use super::operator;
 use crate::service::Broker;
-use crate::web::cookie::session_of;
+use crate::web::cookie::{operator_session_of, session_of};
 use crate::web::page::shown;
 use crate::web::sign_in::{Kept, sign_in_again};
 use crate::web::text::Text;
 
 /// The longest form that is kept, in bytes.
 const LONGEST: usize = 16 * 1024;
-/// Fields that are not kept: secrets, and addresses that are as good as one.
-const SECRET: [&str; 6] = ["password", "secret", "target", "endpoint", "p256dh", "auth"];
+/// Fields that are not kept, since they are secrets or as good as one, but may be filled in once more.
+const ASKED_AGAIN: [&str; 2] = ["secret", "target"];
+/// Fields that are not kept at all.
+const DROPPED: [&str; 5] = ["password", PROOF, "endpoint", "p256dh", "auth"];
 
 /// Keeps the form of a POST of nobody who is signed in.
 pub(super) async fn keep_form(State(broker): State<Broker>, request: Request, next: Next) -> Response {
-    let is_form = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-    if request.method() != Method::POST || !is_form {
-        return next.run(request).await;
-    }
     // Where the store does not answer, the page itself says so.
-    if broker.is_signed_in(session_of(request.headers())).await.unwrap_or(true) {
+    if !is_form(&request) || broker.is_signed_in(session_of(request.headers())).await.unwrap_or(true) {
         return next.run(request).await;
     }
-    let action = request.uri().path().to_owned();
-    let (_, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let fields = form_urlencoded::parse(&body).filter(|(name, _)| !SECRET.contains(&&**name));
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    sign_in_again(&broker, Kept { action, form })
+    match kept(request).await {
+        Some(kept) => sign_in_again(&broker, kept),
+        None => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    }
+}
+
+/// The same where operators sign in.
+pub(super) async fn keep_form_of_operator(State(broker): State<Broker>, request: Request, next: Next) -> Response {
+    if !is_form(&request) || broker.is_signed_in(operator_session_of(request.headers())).await.unwrap_or(true) {
+        return next.run(request).await;
+    }
+    match kept(request).await {
+        Some(kept) => operator::sign_in_again(kept),
+        None => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    }
+}
+
+fn is_form(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let is_form = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    is_form && request.method() == Method::POST
+}
+
+/// The form of a request, without what is secret in it; `None`: it is too long.
+async fn kept(request: Request) -> Option<Kept> {
+    // What the address says beside the path is part of what was asked for.
+    let action = request.uri().path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
+    let body = to_bytes(request.into_body(), LONGEST).await.ok()?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(&body).filter(|(name, _)| !DROPPED.contains(&&**name)) {
+        match ASKED_AGAIN.contains(&&*name) {
+            true if value.is_empty() => {}
+            true => drop(form.append_pair(&name, "")),
+            false => drop(form.append_pair(&name, &value)),
+        }
+    }
+    Some(Kept { action, form: form.finish() })
 }
 
 #[derive(Template)]
@@ -49,19 +77,27 @@ struct KeptPage {
     send: String,
     cancel: String,
     action: String,
+    /// Where to go without sending it.
+    home: &'static str,
     fields: Vec<(String, String)>,
+    /// What is filled in once more: what asks for it, and the field's name.
+    secrets: Vec<(String, String)>,
 }
 
 /// The page after the sign-in, from which the form may be sent once more.
 pub(in crate::web) fn ask_to_send(kept: &Kept) -> Response {
     let say = Text::english();
+    let fields = form_urlencoded::parse(kept.form.as_bytes()).into_owned();
+    let (secrets, fields): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| ASKED_AGAIN.contains(&&**name));
     let page = KeptPage {
         title: say.say("kept-title"),
         text: say.say("kept-text"),
         send: say.say("kept-send"),
         cancel: say.say("kept-cancel"),
         action: kept.action.clone(),
-        fields: form_urlencoded::parse(kept.form.as_bytes()).into_owned().collect(),
+        home: if kept.action.starts_with(operator::HOME) { operator::HOME } else { super::HOME },
+        secrets: secrets.into_iter().map(|(name, _)| (say.say(&format!("kept-{name}")), name)).collect(),
+        fields,
     };
     shown(StatusCode::OK, &page)
 }

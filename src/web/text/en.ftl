@@ -418,6 +418,8 @@ done-connected = { $count ->
     [one] The account is connected.
    *[other] { $count } accounts are connected.
 }
+kept-secret = Secret (it was not kept: enter it again)
+kept-target = Address (it was not kept: enter it again)
 done-not-connected = Nothing was connected, and what the network had given was thrown away.
 
 # A form was sent again whose answer showed a secret

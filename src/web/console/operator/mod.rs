@@ -18,9 +18,9 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-pub(super) use self::sign_in::page_before as sign_in_before;
+pub(super) use self::sign_in::{page_before as sign_in_before, sign_in_again};
 use super::refused::Refusal;
-use super::{OperatorVisit, confirm, live};
+use super::{OperatorVisit, confirm, kept, live};
 use crate::service::apps::AppError;
 use crate::service::notices::DeadLetterError;
 use crate::service::pools::PoolError;
@@ -41,12 +41,9 @@ pub(super) fn routes(broker: &Broker) -> Router<Broker> {
         .route("/operator/networks/{network}/apps/{app}", post(networks::update_app))
         .route("/operator/incidents/{incident}/close", get(overview::confirm_close).post(overview::close))
         .layer(from_fn_with_state(broker.clone(), confirm::ask_again::<OperatorVisit>));
-    Router::new()
+    let pages = Router::new()
         .merge(guarded)
         .route(HOME, get(overview::show))
-        .route("/operator/sign-in", get(sign_in::show).post(sign_in::sign_in))
-        .route("/operator/sign-out", post(sign_in::sign_out))
-        .route("/operator/alive", post(sign_in::stay))
         .route("/operator/live", get(live::stream_of_operator))
         .route("/operator/incidents/{incident}/acknowledge", post(overview::acknowledge))
         .route("/operator/networks", get(networks::list))
@@ -62,6 +59,12 @@ pub(super) fn routes(broker: &Broker) -> Router<Broker> {
             get(dead_letters::confirm_deletion).post(dead_letters::delete),
         )
         .route("/operator/keys", get(keys::list))
+        .layer(from_fn_with_state(broker.clone(), kept::keep_form_of_operator));
+    Router::new()
+        .merge(pages)
+        .route("/operator/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/operator/sign-out", post(sign_in::sign_out))
+        .route("/operator/alive", post(sign_in::stay))
 }
 
 impl Refusal for PoolError {

@@ -11,11 +11,11 @@ use super::HOME;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::SignInError;
-use crate::web::console::OperatorVisit;
+use crate::web::console::{OperatorVisit, ask_to_send};
 use crate::web::cookie::{forget_operator, keep_operator, operator_session_of};
 use crate::web::page::{sentence, shown};
 use crate::web::server::PeerAddress;
-use crate::web::sign_in::{browser_of, is_plain, out_of_order};
+use crate::web::sign_in::{Kept, browser_of, is_plain, out_of_order};
 use crate::web::text::Text;
 
 /// What the address of the page says.
@@ -31,6 +31,8 @@ pub(super) struct Asked {
 pub(super) struct SignInForm {
     key: String,
     next: String,
+    #[serde(flatten)]
+    kept: Kept,
 }
 
 #[derive(Template)]
@@ -39,6 +41,8 @@ struct SignInPage<'a> {
     text: Text,
     problem: Option<&'a str>,
     next: &'a str,
+    /// A form that waits for the sign-in.
+    kept: &'a Kept,
 }
 
 /// The sign-in page that leads on to `page` of the operators.
@@ -58,9 +62,18 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     let next = own_page(&asked.next);
     match broker.find_operator_stay(operator_session_of(&headers)).await {
         Ok(Some(_)) => Redirect::to(next).into_response(),
-        Ok(None) => shown(StatusCode::OK, &SignInPage { text: Text::english(), problem: None, next }),
+        Ok(None) => {
+            shown(StatusCode::OK, &SignInPage { text: Text::english(), problem: None, next, kept: &Kept::default() })
+        }
         Err(error) => out_of_order(&error),
     }
+}
+
+/// The sign-in page for who has sent a form after the session had ended.
+pub(in crate::web::console) fn sign_in_again(kept: Kept) -> Response {
+    let text = Text::english();
+    let problem = text.say("sign-in-again");
+    shown(StatusCode::UNAUTHORIZED, &SignInPage { text, problem: Some(&problem), next: HOME, kept: &kept })
 }
 
 /// Signs an operator in.
@@ -70,12 +83,16 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Response {
-    let SignInForm { key, next } = form;
+    let SignInForm { key, next, kept } = form;
     let (browser, next) = (browser_of(&broker, peer, &headers), own_page(&next));
     let error = match broker.sign_in_operator(Secret::new(key), &browser).await {
         Ok(secret) => {
             let Some(cookie) = keep_operator(&secret) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-            return ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response();
+            let cookie = [(header::SET_COOKIE, cookie)];
+            return match own_page(&kept.action) == kept.action {
+                true => (cookie, ask_to_send(&kept)).into_response(),
+                false => (cookie, Redirect::to(next)).into_response(),
+            };
         }
         Err(error) => error,
     };
@@ -85,7 +102,7 @@ pub(super) async fn sign_in(
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&error),
     };
     let problem = sentence(&error);
-    shown(status, &SignInPage { text: Text::english(), problem: Some(&problem), next })
+    shown(status, &SignInPage { text: Text::english(), problem: Some(&problem), next, kept: &kept })
 }
 
 /// Notes that somebody is there who fills in a form.

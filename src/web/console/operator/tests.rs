@@ -62,11 +62,8 @@ async fn each_page_is_for_operators_and_each_change_for_admins() {
         assert_eq!(reader.post(path, form).await.status, StatusCode::FORBIDDEN, "{path}");
         for other in [&owner, &nobody] {
             let answer = other.post(path, form).await;
-            assert_eq!(
-                (answer.status, answer.header("location")),
-                (StatusCode::SEE_OTHER, "/operator/sign-in?next=%2Foperator"),
-                "{path}"
-            );
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(answer.body.contains("action=\"/operator/sign-in\""), "{path}: {}", answer.body);
         }
     }
     assert_eq!(scene.broker().list_keys(&Default::default(), 100).unwrap().0.len(), before, "nothing was done");
@@ -134,6 +131,35 @@ async fn what_reaches_far_asks_for_the_key_again() {
     assert!(done.status == StatusCode::OK && done.body.contains("tbk_"), "{}", done.body);
     let keys = admin.get("/operator/keys").await.body;
     assert!(keys.contains("Rita") && !keys.contains("tbk_"), "no page shows a key again");
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_outlives_the_session_but_for_what_is_secret_in_it() {
+    let scene = Scene::start().await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
+    let key = scene.test.key(KeyHolder::Operator(OperatorRole::Admin)).await;
+    scene.test.clock.advance(scene.broker().config.sign_in.idle * 2);
+    let form = "id=agency&client_id=c-1&secret=s3cr3t&confirm_proof=pr00f";
+    let kept = admin.post("/operator/networks/x/apps?from=list", form).await;
+    assert_eq!(kept.status, StatusCode::UNAUTHORIZED);
+    assert!(!kept.body.contains("s3cr3t") && !kept.body.contains("pr00f"), "{}", kept.body);
+    let fields = [kept.value_of("kept_action"), kept.value_of("kept_form").replace("&#38;", "&")];
+    let [action, waiting] =
+        fields.map(|field| url::form_urlencoded::byte_serialize(field.as_bytes()).collect::<String>());
+    let mut nobody = Browser::of_nobody(&scene);
+    let fields = format!("key={key}&kept_action={action}&kept_form={waiting}");
+    let elsewhere = nobody.post("/operator/sign-in", &fields.replace("%2Foperator", "%2Ftokens")).await;
+    assert_eq!(elsewhere.header("location"), "/operator", "a form of operators is sent to their pages only");
+    let back = nobody.post("/operator/sign-in", &fields).await;
+    assert_eq!(back.status, StatusCode::OK);
+    assert!(back.body.contains("action=\"/operator/networks/x/apps?from=list\""), "{}", back.body);
+    assert_eq!((back.value_of("id"), back.value_of("client_id")), ("agency".to_owned(), "c-1".to_owned()));
+    assert!(back.body.contains("type=\"password\" name=\"secret\"") && back.body.contains("href=\"/operator\""));
+    let cookie = back.header("set-cookie").to_owned();
+    nobody.keep(&cookie);
+    let sent = nobody.post("/operator/networks/x/apps?from=list", "id=agency&client_id=c-1&secret=s3cr3t").await;
+    assert_eq!(sent.header("location"), "/operator/networks/x?done=app-kept");
     scene.stop().await;
 }
 
