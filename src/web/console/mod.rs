@@ -19,6 +19,7 @@ mod members;
 mod notices;
 mod notifications;
 mod operator;
+mod paging;
 mod refused;
 #[cfg(test)]
 mod route_tests;

@@ -8,6 +8,7 @@ no = No
 cancel = Cancel
 pages = Pages
 page-first = First page
+page-previous = Previous page
 page-next = Next page
 back-to-tokens = To the tokens
 

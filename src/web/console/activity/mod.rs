@@ -13,6 +13,7 @@ use axum::response::Response;
 pub(super) use self::export::export;
 use self::query::Asked;
 use super::filter::Choice;
+use super::paging::Pages;
 use super::refused::{Refusal, refused};
 use super::tokens::name_of_token;
 use super::{Place, Shell, Visit, When};
@@ -57,8 +58,7 @@ struct ActivityPage {
     asked: Asked,
     filtered: bool,
     wrong_day: bool,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
     csv: String,
     lines: String,
     most: u64,
@@ -107,10 +107,9 @@ pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked
         nouns: nouns(&shell, &asked),
         filtered: asked.is_filtered(),
         wrong_day: query.is_none(),
-        first: asked.before().map(|_| asked.address("/activity", "")),
-        next: next.map(|next| asked.address("/activity", &next.to_string())),
-        csv: asked.address("/activity/export.csv", ""),
-        lines: asked.address("/activity/export.jsonl", ""),
+        pages: asked.pages(next),
+        csv: asked.address("/activity/export.csv", "", ""),
+        lines: asked.address("/activity/export.jsonl", "", ""),
         most: MOST_EXPORTED as u64,
         asked,
         shell,

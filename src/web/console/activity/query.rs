@@ -9,6 +9,7 @@ use crate::service::Broker;
 use crate::service::audit::AuditQuery;
 use crate::web::console::Visit;
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 
 /// What the page's address says.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +27,7 @@ pub(in crate::web::console) struct Asked {
     /// `1`: with the leases.
     pub(super) leases: String,
     before: String,
+    trail: String,
 }
 
 impl Asked {
@@ -42,7 +44,7 @@ impl Asked {
         [&self.who, &self.action, &self.token, &self.from, &self.to, &self.leases].iter().any(|text| !text.is_empty())
     }
 
-    pub(super) fn address(&self, path: &str, before: &str) -> String {
+    pub(super) fn address(&self, path: &str, before: &str, trail: &str) -> String {
         let filters = [
             ("who", self.who.as_str()),
             ("action", &self.action),
@@ -51,8 +53,16 @@ impl Asked {
             ("to", &self.to),
             ("leases", &self.leases),
             ("before", before),
+            ("trail", trail),
         ];
         address(path, &filters)
+    }
+
+    /// The pages around this one; `next`: the sequence number before which the next one begins.
+    pub(super) fn pages(&self, next: Option<i64>) -> Pages {
+        let (cursor, next) =
+            (self.before().map(|_| &*self.before).unwrap_or_default(), next.map(|next| next.to_string()));
+        Pages::around((cursor, &self.trail), next.as_deref(), |before, trail| self.address("/activity", before, trail))
     }
 
     /// The events that are asked for, of the visitor's team; `None`: a day is none. What names nobody and nothing finds nothing.

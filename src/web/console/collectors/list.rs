@@ -11,6 +11,7 @@ use crate::base::ids::CollectorId;
 use crate::domain::member::Action;
 use crate::service::Broker;
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
@@ -23,6 +24,7 @@ const ON_A_PAGE: usize = 50;
 #[serde(default)]
 pub(in crate::web::console) struct Asked {
     after: String,
+    trail: String,
 }
 
 #[derive(Template)]
@@ -30,8 +32,7 @@ pub(in crate::web::console) struct Asked {
 struct CollectorsPage {
     shell: Shell,
     rows: Vec<Row>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
     may_change: bool,
 }
 
@@ -72,10 +73,12 @@ pub(in crate::web::console) async fn list(
         leases: broker.engine.leases_of(collector.id),
         last_used: day_in_words(&shell, days.get(&collector.id).copied()),
     });
+    let last = ids.last().filter(|_| more).map(CollectorId::to_string);
     let page = CollectorsPage {
         rows: rows.collect(),
-        first: after.map(|_| "/collectors".to_owned()),
-        next: ids.last().filter(|_| more).map(|last| address("/collectors", &[("after", &last.to_string())])),
+        pages: Pages::around((&asked.after, &asked.trail), last.as_deref(), |after, trail| {
+            address("/collectors", &[("after", after), ("trail", trail)])
+        }),
         may_change: visit.may(&broker, Action::ChangeCollectors),
         shell,
     };

@@ -12,6 +12,7 @@ use crate::domain::member::{Action, MemberState};
 use crate::service::Broker;
 use crate::service::members::{MemberListFilter, MemberView};
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
@@ -25,6 +26,7 @@ const ON_A_PAGE: u32 = 50;
 pub(in crate::web::console) struct Asked {
     state: String,
     after: String,
+    trail: String,
     done: String,
 }
 
@@ -35,8 +37,7 @@ struct MembersPage {
     /// Which are shown, and how else the list can be shown: its address, its words, whether it is this one.
     states: Vec<(String, String, bool)>,
     rows: Vec<Row>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
     may_invite: bool,
 }
 
@@ -71,12 +72,12 @@ pub(in crate::web::console) async fn list(
     };
     let of_state = |state: &str| address("/members", &[("state", if state == STATES[0] { "" } else { state })]);
     let last = views.last().filter(|_| more).map(|view| view.member.id.to_string());
-    let next = last.map(|last| address("/members", &[("state", &asked.state), ("after", &last)]));
+    let page_after =
+        |after: &str, trail: &str| address("/members", &[("state", &asked.state), ("after", after), ("trail", trail)]);
     let page = MembersPage {
         states: STATES.map(|it| (of_state(it), shell.say(&format!("members-{it}")), it == state)).into(),
         rows: views.iter().map(|view| row(&shell, &visit, view)).collect(),
-        first: after.map(|_| of_state(state)),
-        next,
+        pages: Pages::around((&asked.after, &asked.trail), last.as_deref(), page_after),
         may_invite: visit.may(&broker, Action::Invite),
         shell,
     };

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::paging::Pages;
 use super::refused::{Refusal, refused};
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::EventId;
@@ -25,6 +26,7 @@ const MOST_COUNTED: usize = 10;
 pub(super) struct Asked {
     unread: String,
     before: String,
+    trail: String,
 }
 
 /// What was read: one notice, or everything up to one.
@@ -36,6 +38,7 @@ pub(super) struct ReadForm {
     /// Which notices the page shows.
     unread: String,
     before: String,
+    trail: String,
 }
 
 #[derive(Template)]
@@ -48,10 +51,10 @@ struct NoticesPage {
     unread: bool,
     /// Where the page begins.
     before: String,
+    trail: String,
     /// The newest notice, up to which everything can be marked as read; `None`: there is nothing to mark.
     newest: Option<EventId>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct Row {
@@ -73,9 +76,9 @@ impl Asked {
         self.unread == "1"
     }
 
-    fn address(&self, before: &str) -> String {
+    fn address(&self, before: &str, trail: &str) -> String {
         let unread = if self.only_unread() { "1" } else { "" };
-        address("/notices", &[("unread", unread), ("before", before)])
+        address("/notices", &[("unread", unread), ("before", before), ("trail", trail)])
     }
 }
 
@@ -90,13 +93,16 @@ pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked
     };
     let rows: Vec<Row> = page.notices.iter().map(|notice| row(&broker, &shell, notice)).collect();
     let newest = rows.first().filter(|_| before.is_none() && rows.iter().any(|row| !row.read)).map(|row| row.id);
+    let next = page.before.map(|before| before.to_string());
     let page = NoticesPage {
-        here: asked.address(&asked.before),
+        here: asked.address(&asked.before, &asked.trail),
         unread: asked.only_unread(),
         before: before.map(|before| before.to_string()).unwrap_or_default(),
         newest,
-        first: before.map(|_| asked.address("")),
-        next: page.before.map(|before| asked.address(&before.to_string())),
+        pages: Pages::around((&asked.before, &asked.trail), next.as_deref(), |before, trail| {
+            asked.address(before, trail)
+        }),
+        trail: asked.trail.clone(),
         rows,
         shell,
     };
@@ -129,8 +135,8 @@ pub(super) async fn read(State(broker): State<Broker>, visit: Visit, Form(form):
     let shell = visit.shell(&broker, Place::Notices);
     let through = form.through.parse::<EventId>().ok();
     let events: Vec<EventId> = form.event.parse().into_iter().collect();
-    let asked = Asked { unread: form.unread, before: form.before };
-    let back = Redirect::to(&asked.address(&asked.before));
+    let asked = Asked { unread: form.unread, before: form.before, trail: form.trail };
+    let back = Redirect::to(&asked.address(&asked.before, &asked.trail));
     if through.is_none() && events.is_empty() {
         return back.into_response();
     }

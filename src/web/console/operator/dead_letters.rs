@@ -11,6 +11,7 @@ use crate::base::ids::OutboxId;
 use crate::service::Broker;
 use crate::service::notices::{DeadLetterError, GivenUp};
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{AdminVisit, OperatorVisit, Place, Shell, When};
@@ -25,6 +26,7 @@ const ON_A_PAGE: usize = 50;
 #[serde(default)]
 pub(super) struct Asked {
     after: String,
+    trail: String,
     done: String,
     count: u64,
 }
@@ -35,8 +37,7 @@ struct DeadLettersPage {
     shell: Shell,
     is_admin: bool,
     rows: Vec<LetterRow>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// A message that was given up.
@@ -57,11 +58,12 @@ pub(super) async fn list(State(broker): State<Broker>, visit: OperatorVisit, Que
         Ok(found) => found,
         Err(error) => return refused(shell, &error),
     };
-    let last = found.get(ON_A_PAGE - 1).filter(|_| found.len() > ON_A_PAGE);
+    let last = found.get(ON_A_PAGE - 1).filter(|_| found.len() > ON_A_PAGE).map(|last| last.id.to_string());
     let page = DeadLettersPage {
         is_admin: visit.is_admin(),
-        next: last.map(|last| address(PATH, &[("after", &last.id.to_string())])),
-        first: after.map(|_| PATH.to_owned()),
+        pages: Pages::around((&asked.after, &asked.trail), last.as_deref(), |after, trail| {
+            address(PATH, &[("after", after), ("trail", trail)])
+        }),
         rows: found.iter().take(ON_A_PAGE).map(|row| letter_row(&shell, row)).collect(),
         shell,
     };

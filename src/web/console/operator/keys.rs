@@ -15,6 +15,7 @@ use crate::service::keys::{CreateKey, KeyError, KeyFilter, MadeKey};
 use crate::service::sealing::SealingView;
 use crate::web::console::again::{Made, done_already};
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::grouped;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
@@ -37,6 +38,7 @@ pub(super) struct Asked {
     /// `1`: also those that have ended.
     ended: String,
     before: String,
+    trail: String,
     done: String,
 }
 
@@ -48,8 +50,7 @@ struct KeysPage {
     with_ended: bool,
     sealing: Sealing,
     problem: Option<String>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// A key.
@@ -91,10 +92,12 @@ fn page(broker: &Broker, visit: &OperatorVisit, shell: Shell, asked: &Asked, pro
         Ok(found) => found,
         Err(error) => return refused(shell, &error),
     };
-    let page_before = |before: &str| address(PATH, &[("ended", if with_ended { "1" } else { "" }), ("before", before)]);
+    let page_before = |before: &str, trail: &str| {
+        address(PATH, &[("ended", if with_ended { "1" } else { "" }), ("before", before), ("trail", trail)])
+    };
+    let last = keys.last().filter(|_| more).map(|last| last.id.to_string());
     let page = KeysPage {
-        next: keys.last().filter(|_| more).map(|last| page_before(&last.id.to_string())),
-        first: filter.before.map(|_| page_before("")),
+        pages: Pages::around((&asked.before, &asked.trail), last.as_deref(), page_before),
         rows: keys.iter().map(|key| key_row(broker, visit, &shell, key)).collect(),
         with_ended,
         sealing: sealing(&shell, &broker.view_sealing()),

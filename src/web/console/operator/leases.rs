@@ -11,6 +11,7 @@ use crate::domain::lease::{LeaseState, Priority};
 use crate::domain::networks::Network;
 use crate::service::{Broker, LeaseFilter, LeaseRecord, WaitingView};
 use crate::web::console::filter::{Choice, address};
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{OperatorVisit, Place, Shell, When};
 use crate::web::page::shown;
@@ -27,6 +28,7 @@ pub(super) struct Asked {
     network: String,
     team: String,
     before: String,
+    trail: String,
 }
 
 #[derive(Template)]
@@ -39,8 +41,7 @@ struct LeasesPage {
     waiting: Vec<WaitingRow>,
     waiting_in_all: String,
     leases: Vec<LeaseRow>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// A request that waits.
@@ -103,11 +104,13 @@ pub(super) async fn list(State(broker): State<Broker>, visit: OperatorVisit, Que
         Ok(leases) => leases,
         Err(error) => return refused(shell, &error),
     };
-    let page_before = |before: &str| {
-        address("/operator/leases", &[("network", &asked.network), ("team", &asked.team), ("before", before)])
+    let page_before = |before: &str, trail: &str| {
+        let filters = [("network", &*asked.network), ("team", &asked.team), ("before", before), ("trail", trail)];
+        address("/operator/leases", &filters)
     };
+    let last = leases.get(ON_A_PAGE - 1).filter(|_| leases.len() > ON_A_PAGE).map(|last| last.lease.id.to_string());
     let page = LeasesPage {
-        here: page_before(&asked.before),
+        here: page_before(&asked.before, &asked.trail),
         networks: choices(
             broker.catalogue.iter().map(|network| (network.id.to_string(), network.display_name.clone())),
             &asked.network,
@@ -118,11 +121,7 @@ pub(super) async fn list(State(broker): State<Broker>, visit: OperatorVisit, Que
         ),
         waiting: waiting.iter().map(|(network, waiting)| waiting_row(&broker, &shell, network, waiting)).collect(),
         waiting_in_all: shell.say_of("leases-waiting", "count", in_all as u64),
-        first: (!asked.before.is_empty()).then(|| page_before("")),
-        next: leases
-            .get(ON_A_PAGE - 1)
-            .filter(|_| leases.len() > ON_A_PAGE)
-            .map(|last| page_before(&last.lease.id.to_string())),
+        pages: Pages::around((&asked.before, &asked.trail), last.as_deref(), page_before),
         leases: leases.iter().take(ON_A_PAGE).map(|record| lease_row(&broker, &shell, record)).collect(),
         shell,
     };

@@ -11,6 +11,7 @@ use crate::domain::pool::{BucketView, ClassBooks};
 use crate::service::Broker;
 use crate::service::pools::PoolView;
 use crate::web::console::filter::address;
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::grouped;
 use crate::web::console::{OperatorVisit, Place, Shell, When};
@@ -79,8 +80,7 @@ struct PoolPage {
     /// The token that is asked for is none of this network.
     unknown: bool,
     buckets: Vec<BucketRow>,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// What the buckets of a class hold together.
@@ -145,7 +145,7 @@ pub(super) async fn show(
     let more = token.is_empty() && buckets.len() > ON_A_PAGE;
     let shown_buckets = if more { &buckets[..ON_A_PAGE] } else { &buckets[..] };
     let path = format!("/operator/pools/{network}");
-    let page_from = |from: usize| address(&path, &[("from", &from.to_string())]);
+    let page_from = |from: usize| address(&path, &[("from", &if from > 0 { from.to_string() } else { String::new() })]);
     let class_row = |(class, sum): (&usize, &ClassBooks)| {
         let class = pool.network.classes.get(*class);
         ClassRow {
@@ -166,8 +166,12 @@ pub(super) async fn show(
         ),
         classes: sums.iter().map(class_row).collect(),
         buckets: shown_buckets.iter().map(|bucket| bucket_row(&shell, &pool, bucket)).collect(),
-        first: (asked.from > 0).then(|| path.clone()),
-        next: more.then(|| page_from(asked.from + ON_A_PAGE)),
+        // The books are in memory, and in an order that stays.
+        pages: Pages {
+            first: (asked.from > 0).then(|| page_from(0)),
+            previous: (asked.from > 0).then(|| page_from(asked.from.saturating_sub(ON_A_PAGE))),
+            next: more.then(|| page_from(asked.from + ON_A_PAGE)),
+        },
         token: token.to_owned(),
         unknown,
         pool: PoolRow::of(&pool),

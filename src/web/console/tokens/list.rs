@@ -16,6 +16,7 @@ use crate::domain::networks::Network;
 use crate::service::Broker;
 use crate::service::tokens::{Light, TokenError, TokenListFilter, TokenView};
 use crate::web::console::filter::{Choice, address};
+use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
@@ -36,6 +37,7 @@ pub(in crate::web::console) struct Asked {
     kind: String,
     q: String,
     after: String,
+    trail: String,
     done: String,
     count: u64,
     hello: String,
@@ -56,8 +58,7 @@ struct ListPage {
     /// How many tokens there are in all that were not given back.
     held: u64,
     filtered: bool,
-    first: Option<String>,
-    next: Option<String>,
+    pages: Pages,
     /// The network whose tokens can be renewed together, and its name.
     renew_all: Option<(String, String)>,
     may_connect: bool,
@@ -88,14 +89,15 @@ impl Asked {
         }
     }
 
-    /// The address with another status, or after another token.
-    fn address(&self, status: &str, after: &str) -> String {
+    /// The address with another status, after another token, or with another trail.
+    fn address(&self, status: &str, after: &str, trail: &str) -> String {
         let filters = [
             ("status", status),
             ("network", &self.network),
             ("kind", &self.kind),
             ("q", self.q.trim()),
             ("after", after),
+            ("trail", trail),
         ];
         address("/tokens", &filters)
     }
@@ -128,7 +130,7 @@ pub(in crate::web::console) async fn list(
     let chosen = Light::from_name(&asked.status);
     let network = filter.network.as_ref().and_then(|id| broker.catalogue.network(id.as_str()));
     let page = ListPage {
-        here: asked.address(&asked.status, &asked.after),
+        here: asked.address(&asked.status, &asked.after, &asked.trail),
         lights: lights(&shell, &asked, &counts, chosen),
         networks: networks(&broker, &asked),
         kinds: kinds(&broker, &asked),
@@ -136,8 +138,9 @@ pub(in crate::web::console) async fn list(
         status: asked.status.clone(),
         held: counts.iter().filter(|(light, _)| **light != Light::Revoked).map(|(_, count)| count).sum(),
         filtered: chosen.is_some() || network.is_some() || filter.kind.is_some() || filter.text.is_some(),
-        first: (!asked.after.is_empty()).then(|| asked.address(&asked.status, "")),
-        next: more.then(|| asked.address(&asked.status, &last)),
+        pages: Pages::around((&asked.after, &asked.trail), more.then_some(&last), |after, trail| {
+            asked.address(&asked.status, after, trail)
+        }),
         renew_all: network
             .filter(|_| visit.may(&broker, Action::Renew))
             .map(|it| (it.id.to_string(), it.display_name.clone())),
@@ -170,14 +173,14 @@ fn lights(shell: &Shell, asked: &Asked, counts: &BTreeMap<Light, u64>, chosen: O
         name: "all",
         text: shell.say("status-all"),
         count: held,
-        href: asked.address("", ""),
+        href: asked.address("", "", ""),
         chosen: chosen.is_none(),
     };
     let of = |light: Light| LightLink {
         name: light.as_str(),
         text: shell.say(&format!("status-{}", light.as_str().replace('_', "-"))),
         count: counts.get(&light).copied().unwrap_or_default(),
-        href: asked.address(light.as_str(), ""),
+        href: asked.address(light.as_str(), "", ""),
         chosen: chosen == Some(light),
     };
     let each = Light::ALL.into_iter().map(of).filter(|link| link.count > 0 || link.chosen);
