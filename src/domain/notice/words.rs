@@ -103,15 +103,23 @@ impl Told<'_> {
     /// The page of the console where it is done.
     fn link(&self) -> Option<Link> {
         let (pages, fact) = (self.pages?, &self.event.fact);
+        // What is told to no team is told to operators.
+        let of_whom = if self.event.team.is_some() { "/alerts" } else { "/operator" };
         let (text, path) = match (fact, fact.token()) {
-            (Fact::IncidentClosed { lost: Some(_), .. }, _) => {
+            (Fact::IncidentClosed { lost: Some(_), .. }, _) if self.event.team.is_some() => {
                 return Some(of_many::link_to_lost(pages, fact.network()));
             }
-            (Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. }, _) => {
-                ("Look at the incident", "/alerts".to_owned())
+            (Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. }, _) => {
+                ("Look at the incident", format!("{of_whom}/incidents/{incident}"))
             }
-            (_, Some(token)) => (what_to_do(fact), format!("/tokens/{token}")),
-            (_, None) => ("Look at the load", format!("/load?network={}", fact.network())),
+            (
+                Fact::LoadTooHigh { network, class, .. }
+                | Fact::LoadCleared { network, class, .. }
+                | Fact::NoAccessTokens { network, class, .. }
+                | Fact::AccessTokensAgain { network, class, .. },
+                _,
+            ) => ("Look at the load", format!("/load/{network}/{class}")),
+            (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
     }
@@ -235,6 +243,41 @@ mod tests {
             let advised = first.contains("reconnect") && !first.contains("helps only");
             let link = words.link.unwrap().text;
             assert_eq!(link == "Reconnect the account", advised, "{fact:?}: {link}: {}", words.todo);
+        }
+    }
+
+    #[test]
+    fn each_link_leads_to_what_the_notice_is_about() {
+        let url = |fact: &Fact, team: Option<&str>| {
+            let team = team.map(|team| team.parse().unwrap());
+            let event =
+                Event { id: EventId::from_u128(1), at: NOW, team, fact: fact.clone(), dedup_key: String::new() };
+            let pages = Some("https://t.example");
+            let told = Told { event: &event, network: "X", token: "t", alert: "a", pages, zone: &TimeZone::UTC };
+            Words::of(&told).link.unwrap().url.replace("https://t.example", "")
+        };
+        for fact in facts().iter().chain(&variants()) {
+            let (of_team, of_operators) = (url(fact, Some("acme")), url(fact, None));
+            let (expected, for_operators) = match fact {
+                Fact::LoadTooHigh { network, class, .. }
+                | Fact::LoadCleared { network, class, .. }
+                | Fact::NoAccessTokens { network, class, .. }
+                | Fact::AccessTokensAgain { network, class, .. } => {
+                    let load = format!("/load/{network}/{class}");
+                    (load.clone(), load)
+                }
+                Fact::IncidentClosed { network, incident, lost: Some(_), .. } => {
+                    (format!("/tokens?status=expired&network={network}"), format!("/operator/incidents/{incident}"))
+                }
+                Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. } => {
+                    (format!("/alerts/incidents/{incident}"), format!("/operator/incidents/{incident}"))
+                }
+                of_token => {
+                    let token = format!("/tokens/{}", of_token.token().unwrap());
+                    (token.clone(), token)
+                }
+            };
+            assert_eq!((of_team, of_operators), (expected, for_operators), "{fact:?}");
         }
     }
 

@@ -72,6 +72,15 @@ pub struct IncidentView {
     pub examples: Vec<(TeamId, TokenId)>,
 }
 
+impl IncidentView {
+    /// What a team may see of it; `None`: it hit no token of the team.
+    fn of_team(mut self, team: &TeamId) -> Option<Self> {
+        self.teams.retain(|(hit, _)| hit == team);
+        self.examples.retain(|(hit, _)| hit == team);
+        (!self.teams.is_empty()).then_some(self)
+    }
+}
+
 /// Why an incident is not shown, acknowledged or closed.
 #[derive(Debug, thiserror::Error)]
 pub enum IncidentError {
@@ -118,14 +127,21 @@ impl Broker {
         self.must_permit(caller, Action::See, team, On::Team)?;
         let mut views = Vec::new();
         for incident in self.store.list_incidents(IncidentFilter::default(), limit).await? {
-            let mut view = self.view_incident(incident).await?;
-            view.teams.retain(|(hit, _)| hit == team);
-            view.examples.retain(|(hit, _)| hit == team);
-            if !view.teams.is_empty() {
-                views.push(view);
-            }
+            views.extend(self.view_incident(incident).await?.of_team(team));
         }
         Ok(views)
+    }
+
+    /// One incident that hit tokens of a team. What it did to other teams is left out.
+    pub async fn get_team_incident(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: IncidentId,
+    ) -> Result<IncidentView, IncidentError> {
+        self.must_permit(caller, Action::See, team, On::Team)?;
+        let incident = self.store.find_incident(id).await?.ok_or(IncidentError::NotFound(id))?;
+        self.view_incident(incident).await?.of_team(team).ok_or(IncidentError::NotFound(id))
     }
 
     /// One incident.

@@ -8,11 +8,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::actor::name_of;
+use super::filter::address;
+use super::incident::closing;
+use super::paging::Pages;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::AlertId;
 use crate::domain::alert::{Alert, Level};
-use crate::domain::incident::Outcome;
 use crate::service::incidents::IncidentView;
 use crate::service::notices::ToldOf;
 use crate::service::{AlertError, AlertStanding, Broker, ListAlerts};
@@ -30,6 +32,7 @@ const LONGEST_NOTE: usize = 500;
 #[serde(default)]
 pub(super) struct Asked {
     before: String,
+    trail: String,
     done: String,
 }
 
@@ -41,12 +44,14 @@ struct AlertsPage {
     open: Vec<AlertRow>,
     past: Vec<AlertRow>,
     incidents: Vec<IncidentRow>,
-    older: Option<String>,
+    pages: Pages,
 }
 
 /// An alert.
 struct AlertRow {
     id: String,
+    /// The page of the load that it is about.
+    load: String,
     level: &'static str,
     level_text: String,
     message: String,
@@ -59,6 +64,7 @@ struct AlertRow {
 
 /// An incident.
 struct IncidentRow {
+    href: String,
     message: String,
     network: String,
     opened: When,
@@ -89,7 +95,8 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked
         Ok(incidents) => incidents,
         Err(error) => return refused(shell, &error),
     };
-    let older = past.get(PAST - 1).filter(|_| past.len() > PAST).map(|last| format!("/alerts?before={}", last.id));
+    let older = past.get(PAST - 1).filter(|_| past.len() > PAST).map(|last| last.id.to_string());
+    let page_before = |before: &str, trail: &str| address("/alerts", &[("before", before), ("trail", trail)]);
     let mut rows = (Vec::new(), Vec::new());
     for (alerts, into) in [(&open[..], &mut rows.0), (&past[..past.len().min(PAST)], &mut rows.1)] {
         for alert in alerts {
@@ -109,11 +116,11 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked
         }
     }
     let page = AlertsPage {
-        here: before.map_or_else(|| "/alerts".to_owned(), |before| format!("/alerts?before={before}")),
+        here: page_before(&asked.before, &asked.trail),
         open: rows.0,
         past: rows.1,
         incidents: incidents.iter().map(|view| incident_row(&broker, &visit, &shell, view)).collect(),
-        older,
+        pages: Pages::around((&asked.before, &asked.trail), older.as_deref(), page_before),
         shell,
     };
     shown(StatusCode::OK, &page)
@@ -130,6 +137,7 @@ fn alert_row(shell: &Shell, alert: &Alert, told: Vec<ToldOf>) -> AlertRow {
     };
     AlertRow {
         id: alert.id.to_string(),
+        load: format!("/load/{}/{}", alert.key.load.network, alert.key.load.class),
         level_text: shell.say(match alert.level {
             Level::Warning => "level-warning",
             Level::Critical => "level-critical-alert",
@@ -148,15 +156,12 @@ fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentVi
     let incident = &view.incident;
     let network = broker.catalogue.network(incident.network.as_str());
     let own = view.teams.iter().find(|(team, _)| team == visit.team()).map_or(0, |(_, tokens)| *tokens);
-    let outcome = |outcome| match outcome {
-        Outcome::Recovered => shell.say("incident-recovered"),
-        Outcome::Lost => shell.say("incident-lost"),
-    };
     IncidentRow {
+        href: format!("/alerts/incidents/{}", incident.id),
         message: incident.message(),
         network: network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone()),
         opened: shell.when(incident.progress.opened_at),
-        closed: incident.closed.as_ref().map(|closed| (shell.when(closed.at), outcome(closed.outcome))),
+        closed: closing(shell, incident),
         tokens: shell.say_of("incident-tokens", "count", own),
     }
 }

@@ -11,6 +11,7 @@ mod alerts;
 mod collectors;
 mod confirm;
 mod filter;
+mod incident;
 mod jobs;
 mod kept;
 mod live;
@@ -63,11 +64,13 @@ pub fn routes(broker: Broker) -> Router {
         .merge(guarded)
         .route("/live", get(live::stream))
         .route("/alerts", get(alerts::show))
+        .route("/alerts/incidents/{incident}", get(incident::show))
         .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
         .route("/jobs/{job}", get(jobs::show))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
         .route("/jobs/{job}/resume", post(jobs::resume))
         .route("/load", get(load::show))
+        .route("/load/{network}/{class}", get(load::show_one))
         .route("/load/history", get(load::history))
         .route("/load/estimate", get(load::estimate))
         .route("/tokens", get(tokens::list))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 
 use super::testing::{Answer, Browser, Scene};
-use crate::base::ids::{AlertId, EventId, JobId, PushSubscriptionId, SessionId};
+use crate::base::ids::{AlertId, EventId, IncidentId, JobId, PushSubscriptionId, SessionId};
 use crate::base::secret::Secret;
 use crate::domain::member::Role;
 use crate::domain::team::KeyHolder;
@@ -24,8 +24,10 @@ const OURS: &str = "Canary of Acme";
 const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/live", "", "oooo"),
     ("GET", "/alerts", "", "oooo"),
+    ("GET", "/alerts/incidents/{incident}", "", "nnnn"),
     ("GET", "/jobs/{job}", "", "nnnn"),
     ("GET", "/load", "", "oooo"),
+    ("GET", "/load/{network}/{class}", "", "oooo"),
     ("GET", "/load/history", "network=x&class=search_recent", "oooo"),
     ("GET", "/load/estimate", "network=x&kind=user&tokens=2", "oooo"),
     ("GET", "/tokens", "", "oooo"),
@@ -120,6 +122,9 @@ impl Things {
             ("{alert}", AlertId::from_u128(7).to_string()),
             ("{browser}", PushSubscriptionId::from_u128(7).to_string()),
             ("{session}", SessionId::from_u128(7).to_string()),
+            ("{incident}", IncidentId::from_u128(7).to_string()),
+            ("{network}", "x".to_owned()),
+            ("{class}", "search_recent".to_owned()),
             ("{event}", EventId::from_u128(7).to_string()),
         ];
         Self { scene, names }

@@ -271,6 +271,9 @@ type-word = Type “{ $word }” to confirm
 load-text = What your team's collection asks for, compared with what its tokens can give.
 load-as-of = As of
 load-none = Nothing is collected yet
+load-one-none = Nobody asks for this credit
+load-one-none-text = Nothing is collected with it now, so there is nothing to compare with what your tokens can give.
+load-all = All loads
 load-none-text = As soon as a collector asks for credit, this page shows how heavily it loads your tokens.
 load-gauge = Token load { $percent }
 load-figures = In { $span }, { $demand } credits were asked for; { $tokens ->
@@ -376,6 +379,19 @@ incident-tokens = { $count ->
     [one] It hit one token of your team.
    *[other] It hit { $count } tokens of your team.
 }
+incident-title = Incident at { $network }
+incident-todo = What to do
+incident-todo-network-reset = Wait. Do not connect accounts again while it is open: most tokens may come back by themselves. You are told how it ends.
+incident-todo-app-disabled = Wait for an operator, who must look at the app at the network. To connect accounts again helps only once the app works. You are told how it ends.
+incident-todo-provider-outage = Wait: the network has trouble. Collection goes on by itself once the network answers. You are told how it ends.
+incident-todo-recovered = Nothing. The tokens work again, and collection goes on by itself. Those that had been called dead meanwhile are checked once more.
+incident-todo-lost = Connect the accounts again that do not work. Their settings, collections and history stay as they are.
+incident-see-tokens = See the tokens
+incident-mend = Connect the accounts again
+incident-operator-network-reset = Look whether the network tells of trouble. Single calls are made to see whether the tokens work again; once enough are served, it closes by itself. Close it by hand only if you know how it went out.
+incident-operator-app-disabled = Look at the app's registration at the network, and set it right there. Single calls are made to see whether it works again; once enough are served, it closes by itself. Close it by hand only if you know how it went out.
+incident-operator-provider-outage = Look whether the network tells of trouble. Nothing has to be done here: once the network answers again, it closes by itself.
+incident-hit = Whom it hit
 col-what = What
 col-opened = Since
 col-over = Over
@@ -402,6 +418,8 @@ col-result = Result
 
 kept-title = You are signed in again
 kept-text = Your session had ended before you sent the form. Nothing was done yet, and what you entered is still here.
+kept-secret = Secret (it was not kept: enter it again)
+kept-target = Address (it was not kept: enter it again)
 kept-send = Send it now
 kept-cancel = Leave it
 
@@ -419,8 +437,6 @@ done-connected = { $count ->
     [one] The account is connected.
    *[other] { $count } accounts are connected.
 }
-kept-secret = Secret (it was not kept: enter it again)
-kept-target = Address (it was not kept: enter it again)
 done-not-connected = Nothing was connected, and what the network had given was thrown away.
 
 # A form was sent again whose answer showed a secret

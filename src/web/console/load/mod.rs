@@ -7,4 +7,4 @@ mod show;
 
 pub(super) use self::chart::history;
 pub(super) use self::estimate::estimate;
-pub(super) use self::show::show;
+pub(super) use self::show::{show, show_one};

@@ -1,7 +1,7 @@
 //! The page of the team's loads.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::base::ids::{ClassId, NetworkId};
 use crate::domain::load::{Advice, Newcomer, Ratio, Span};
 use crate::domain::member::Action;
 use crate::domain::networks::Owner;
-use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel};
+use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoadError};
 use crate::web::assets;
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::refused::refused;
@@ -40,11 +40,15 @@ struct LoadPage {
     evaluated: Option<When>,
     may_connect: bool,
     may_invite: bool,
+    /// The page is about one class only, which is called so.
+    one: Option<String>,
 }
 
 /// The load of one class.
 pub(super) struct Card {
     pub(super) id: String,
+    /// The page about it alone.
+    pub(super) href: String,
     pub(super) network: String,
     pub(super) network_id: String,
     pub(super) mark: Option<String>,
@@ -125,9 +129,58 @@ pub(in crate::web::console) async fn show(
         evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
         may_connect: visit.may(&broker, Action::Connect),
         may_invite: visit.may(&broker, Action::Invite),
+        one: None,
         shell,
     };
     shown(StatusCode::OK, &page)
+}
+
+/// The page of one class of a network, to which notices lead.
+pub(in crate::web::console) async fn show_one(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Path((network, class)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let shell = visit.shell(&broker, Place::Load);
+    let Some(entry) = broker.catalogue.network(&network) else {
+        return refused(shell, &TeamLoadError::UnknownNetwork(network));
+    };
+    let load = match broker.team_load(&visit.caller(), visit.team(), Some(&entry.id)) {
+        Ok(load) => load,
+        Err(error) => return refused(shell, &error),
+    };
+    let path = format!("/load/{network}/{class}");
+    let one = format!("{} · {class}", entry.display_name);
+    let range = asked.range;
+    let asked = Asked { network, class, range };
+    let mut cards = Vec::new();
+    if let Some(class) = load.classes.iter().find(|known| known.key.class.as_str() == asked.class) {
+        match card(&broker, &visit, &shell, class, &asked).await {
+            Ok(card) => cards.push(Card { ranges: ranges(&shell, Range::from_name(&asked.range), &path, &[]), ..card }),
+            Err(error) => return refused(shell, &error),
+        }
+    }
+    let page = LoadPage {
+        here: address(&path, &[("range", &asked.range)]),
+        cards,
+        idle: Vec::new(),
+        evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
+        may_connect: visit.may(&broker, Action::Connect),
+        may_invite: visit.may(&broker, Action::Invite),
+        one: Some(one),
+        shell,
+    };
+    shown(StatusCode::OK, &page)
+}
+
+/// The ranges of a chart that can be chosen: address, words, whether it is the one.
+fn ranges(shell: &Shell, chosen: Range, path: &str, of: &[(&str, &str)]) -> Vec<(String, String, bool)> {
+    let one = |each: Range| {
+        let filters: Vec<_> = of.iter().copied().chain([("range", each.as_str())]).collect();
+        (address(path, &filters), shell.say(each.words()), each == chosen)
+    };
+    Range::ALL.map(one).into()
 }
 
 fn idle_class(broker: &Broker, class: &ClassLoad) -> Idle {
@@ -158,10 +211,6 @@ async fn card(
     let thresholds = [broker.config.load.open_at, 1.0];
     let (network, _) = named(broker, network_id, class_id);
     let load = class.load();
-    let ranges = Range::ALL.map(|each| {
-        let filters = [("network", network_id.as_str()), ("class", class_id.as_str()), ("range", each.as_str())];
-        (address("/load", &filters), shell.say(each.words()), each == range)
-    });
     Ok(Card {
         id: format!("load-{network_id}-{class_id}"),
         mark: assets::mark(network_id.as_str()),
@@ -204,7 +253,8 @@ async fn card(
             .collect(),
         forecast: class.forecast.iter().map(|forecast| forecast_row(shell, forecast)).collect(),
         chart: Chart::of(shell, &samples, range, &thresholds, &network_id.to_string(), class_id.as_str()),
-        ranges: ranges.into(),
+        ranges: ranges(shell, range, "/load", &[("network", network_id.as_str()), ("class", class_id.as_str())]),
+        href: format!("/load/{network_id}/{class_id}"),
         kinds: kinds(broker, network_id),
         network,
     })

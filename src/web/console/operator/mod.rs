@@ -4,6 +4,7 @@
 //! Operators sign in with their key ([`sign_in`]). A reader looks at everything but keys; an admin changes things, too, as over gRPC.
 
 mod dead_letters;
+mod incident;
 mod keys;
 mod leases;
 mod networks;
@@ -45,6 +46,7 @@ pub(super) fn routes(broker: &Broker) -> Router<Broker> {
         .merge(guarded)
         .route(HOME, get(overview::show))
         .route("/operator/live", get(live::stream_of_operator))
+        .route("/operator/incidents/{incident}", get(incident::show))
         .route("/operator/incidents/{incident}/acknowledge", post(overview::acknowledge))
         .route("/operator/networks", get(networks::list))
         .route("/operator/networks/{network}", get(networks::show))

@@ -12,6 +12,7 @@ use crate::base::ids::IncidentId;
 use crate::domain::incident::Outcome;
 use crate::service::incidents::{IncidentError, IncidentView};
 use crate::service::{BackgroundStatus, Broker, IncidentFilter, LastRun};
+use crate::web::console::incident::closing;
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::grouped;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
@@ -51,14 +52,16 @@ struct Process {
 }
 
 /// An incident.
-struct IncidentRow {
-    id: String,
-    message: String,
-    opened: When,
-    tokens: String,
-    teams: String,
-    acknowledged: Option<When>,
-    closed: Option<(When, String)>,
+pub(super) struct IncidentRow {
+    pub(super) id: String,
+    /// The network's name.
+    pub(super) network: String,
+    pub(super) message: String,
+    pub(super) opened: When,
+    pub(super) tokens: String,
+    pub(super) teams: String,
+    pub(super) acknowledged: Option<When>,
+    pub(super) closed: Option<(When, String)>,
 }
 
 /// A background task.
@@ -101,7 +104,7 @@ pub(super) async fn show(State(broker): State<Broker>, visit: OperatorVisit, Que
         is_admin: visit.is_admin(),
         figures,
         process: process(&broker, &shell),
-        incidents: incidents.iter().map(|view| incident_row(&shell, view)).collect(),
+        incidents: incidents.iter().map(|view| incident_row(&broker, &shell, view)).collect(),
         tasks: task_rows(&shell, &broker.watch.status),
         shell,
     };
@@ -133,23 +136,19 @@ fn task_rows(shell: &Shell, status: &BackgroundStatus) -> Vec<TaskRow> {
     status.last_runs().into_iter().map(row).collect()
 }
 
-fn incident_row(shell: &Shell, view: &IncidentView) -> IncidentRow {
+pub(super) fn incident_row(broker: &Broker, shell: &Shell, view: &IncidentView) -> IncidentRow {
     let incident = &view.incident;
     let tokens = view.teams.iter().map(|(_, tokens)| *tokens).sum::<u64>();
+    let network = broker.catalogue.network(incident.network.as_str());
     IncidentRow {
+        network: network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone()),
         id: incident.id.to_string(),
         message: incident.message(),
         opened: shell.when(incident.progress.opened_at),
         tokens: shell.say_of("incident-tokens", "count", tokens),
         teams: shell.say_of("incident-teams", "count", view.teams.len() as u64),
         acknowledged: incident.acknowledged.as_ref().map(|(at, _)| shell.when(*at)),
-        closed: incident.closed.as_ref().map(|closed| {
-            let outcome = match closed.outcome {
-                Outcome::Recovered => "incident-recovered",
-                Outcome::Lost => "incident-lost",
-            };
-            (shell.when(closed.at), shell.say(outcome))
-        }),
+        closed: closing(shell, incident),
     }
 }
 

@@ -1,0 +1,75 @@
+//! One incident, as a team that it hit sees it: what happened, and what to do.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::filter::address;
+use super::refused::refused;
+use super::{Place, Shell, Visit, When};
+use crate::base::ids::IncidentId;
+use crate::domain::incident::{Incident, Outcome};
+use crate::service::Broker;
+use crate::service::incidents::IncidentView;
+use crate::web::page::shown;
+
+#[derive(Template)]
+#[template(path = "console/incident.html")]
+struct IncidentPage {
+    shell: Shell,
+    title: String,
+    message: String,
+    tokens: String,
+    opened: When,
+    closed: Option<(When, String)>,
+    todo: String,
+    /// The team's tokens there: those that don't work, where these are to be mended.
+    see: (String, String),
+}
+
+/// When an incident closed, and what came of it, in words; `None`: it is open.
+pub(super) fn closing(shell: &Shell, incident: &Incident) -> Option<(When, String)> {
+    let closed = incident.closed.as_ref()?;
+    let outcome = match closed.outcome {
+        Outcome::Recovered => "incident-recovered",
+        Outcome::Lost => "incident-lost",
+    };
+    Some((shell.when(closed.at), shell.say(outcome)))
+}
+
+/// The page.
+pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
+    let shell = visit.shell(&broker, Place::Alerts);
+    let id = id.parse().unwrap_or(IncidentId::from_u128(0));
+    match broker.get_team_incident(&visit.caller(), visit.team(), id).await {
+        Ok(view) => shown(StatusCode::OK, &page(&broker, shell, &view)),
+        Err(error) => refused(shell, &error),
+    }
+}
+
+fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
+    let incident = &view.incident;
+    let network = broker.catalogue.network(incident.network.as_str());
+    let name = network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone());
+    let lost = incident.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
+    let see = [("status", if lost { "expired" } else { "" }), ("network", incident.network.as_str())];
+    let todo = match &incident.closed {
+        None => shell.say(&format!("incident-todo-{}", incident.progress.kind.as_str().replace('_', "-"))),
+        Some(_) if lost => shell.say("incident-todo-lost"),
+        Some(_) => shell.say("incident-todo-recovered"),
+    };
+    IncidentPage {
+        title: shell.say_of("incident-title", "network", name),
+        message: incident.message(),
+        tokens: shell.say_of("incident-tokens", "count", view.teams.iter().map(|(_, tokens)| *tokens).sum::<u64>()),
+        opened: shell.when(incident.progress.opened_at),
+        closed: closing(&shell, incident),
+        todo,
+        see: (address("/tokens", &see), shell.say(if lost { "incident-mend" } else { "incident-see-tokens" })),
+        shell,
+    }
+}
+
+#[cfg(test)]
+mod tests;

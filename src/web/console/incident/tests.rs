@@ -1,0 +1,94 @@
+//! The pages to which notices about many tokens lead: one incident, as its teams and operators see it, and one load.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::base::ids::IncidentId;
+use crate::domain::incident::Outcome;
+use crate::domain::member::Role;
+use crate::domain::team::OperatorRole;
+use crate::service::testing::ask;
+use crate::service::{Answered, IncidentFilter, ReportUsage};
+use crate::web::console::testing::{Browser, Scene};
+
+/// Has X refuse the tokens of six persons, until that is an incident.
+async fn refuse_all(scene: &Scene) -> IncidentId {
+    let broker = scene.broker();
+    let mut callers = Vec::new();
+    for nth in 0..3 {
+        callers.push(scene.test.caller(scene.test.collector(&scene.team, &format!("crawler-{nth}")).await.id));
+    }
+    for nth in 0..6 {
+        scene.test.token(&scene.team, &format!("person-{nth}")).await;
+    }
+    for _ in 0..30 {
+        scene.test.clock.advance(Duration::from_secs(1));
+        for caller in &callers {
+            let Ok(leased) = broker.acquire_lease(caller, ask(&scene.team, 1)).await else { continue };
+            let body = br#"{"title":"Unauthorized","status":401}"#.to_vec();
+            let answer = Some(Answered { status: 401, body, ..Answered::default() });
+            let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
+            broker.report_usage(caller, leased.lease, report).await.unwrap();
+        }
+        broker.watch_incidents().await.unwrap();
+        let found = broker.list_incidents(scene.admin(), IncidentFilter::default(), 1).await.unwrap();
+        if let Some(view) = found.first() {
+            return view.incident.id;
+        }
+    }
+    panic!("no incident was found");
+}
+
+#[tokio::test]
+async fn an_incident_has_a_page_that_says_what_to_do() {
+    for (outcome, said, leads_to) in [
+        (Outcome::Recovered, "collection goes on by itself", "/tokens?network=x"),
+        (Outcome::Lost, "Connect the accounts again that do not work", "/tokens?status=expired&#38;network=x"),
+    ] {
+        let scene = Scene::start().await;
+        let id = refuse_all(&scene).await;
+        let (eve, zoe) = (scene.member("Eve", Role::Member).await, scene.stranger().await);
+        let reader = Browser::of_operator(&scene, OperatorRole::Reader).await;
+        let (page, of_operators) = (format!("/alerts/incidents/{id}"), format!("/operator/incidents/{id}"));
+        let open = eve.get(&page).await;
+        assert_eq!(open.status, StatusCode::OK);
+        assert!(open.body.contains("Do not connect accounts again while it is open"), "{}", open.body);
+        assert!(eve.get("/alerts").await.body.contains(&page), "the list leads to it");
+        let shown = reader.get(&of_operators).await.body;
+        assert!(
+            shown.contains("it closes by itself")
+                && shown.contains("acme")
+                && !shown.contains("<form method=\"post\" action=\"/operator/inc"),
+            "{shown}"
+        );
+        for (path, expected) in [(&page, StatusCode::NOT_FOUND), (&of_operators, StatusCode::SEE_OTHER)] {
+            assert_eq!(zoe.get(path).await.status, expected, "{path}: not hit");
+            assert_eq!(Browser::of_nobody(&scene).get(path).await.status, StatusCode::SEE_OTHER, "{path}");
+        }
+        assert_eq!(eve.get("/alerts/incidents/nonsense").await.status, StatusCode::NOT_FOUND);
+        scene.broker().close_incident(scene.admin(), id, outcome, "").await.unwrap();
+        let over = eve.get(&page).await.body;
+        assert!(over.contains(said) && over.contains(&format!("href=\"{leads_to}\"")), "{over}");
+        assert!(reader.get(&of_operators).await.body.contains("Over"));
+        scene.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_has_a_page_that_says_what_to_do() {
+    let scene = Scene::start().await;
+    let owner = scene.member("Ada", Role::Owner).await;
+    let quiet = owner.get("/load/x/search_recent").await;
+    assert!(quiet.status == StatusCode::OK && quiet.body.contains("Nobody asks for this credit"), "{}", quiet.body);
+    assert_eq!(owner.get("/load/nowhere/search_recent").await.status, StatusCode::NOT_FOUND);
+    let caller = scene.test.caller(scene.test.collector(&scene.team, "crawler").await.id);
+    assert!(scene.broker().acquire_lease(&caller, ask(&scene.team, 100)).await.is_err(), "there is no token");
+    scene.broker().watch_loads().await.unwrap();
+    let page = owner.get("/load/x/search_recent").await.body;
+    assert!(page.contains("Connect a first X token") && page.contains("/connect/start?network=x"), "{page}");
+    assert!(page.contains("href=\"/load/x/search_recent?range=7d#load-x-search_recent\""), "{page}");
+    assert!(owner.get("/load").await.body.contains("href=\"/load/x/search_recent\""));
+    assert!(!owner.get("/load/youtube/search_recent").await.body.contains("Connect a first"));
+    scene.stop().await;
+}
