@@ -7,8 +7,15 @@ use crate::domain::team::Collector;
 use crate::service::Broker;
 
 const PYTHON: &str = include_str!("../../../../assets/snippets/worker.py");
-const RUST: &str = include_str!("../../../../assets/snippets/worker.rs");
+/// Also an example of this crate, so that it is compiled and run as it is.
+const RUST: &str = include_str!("../../../../examples/worker.rs");
 const GRPCURL: &str = include_str!("../../../../assets/snippets/lease.sh");
+
+/// What the program in Rust needs beside itself.
+const RUST_BUILD: &str = "\
+// Cargo.toml: tonic with \"tls-native-roots\", tonic-prost, prost, tokio with \"full\"; to build: tonic-prost-build.
+// build.rs: tonic_prost_build::configure().compile_protos(&[\"proto/tokenbroker/v1/lease_service.proto\"], &[\"proto\"])
+";
 
 /// The programs.
 pub(super) struct Snippets {
@@ -76,7 +83,6 @@ impl Wanted {
             ("<network>", &self.network),
             ("<operation>", &self.operation),
             ("<purpose>", purpose),
-            ("<scheme>", self.scheme()),
             ("<address>", &self.address),
         ]);
         marks.fold(program.to_owned(), |text, (mark, value)| text.replace(mark, value))
@@ -90,8 +96,19 @@ impl Wanted {
         self.filled(PYTHON, &self.purpose.as_str().to_uppercase(), &[("<channel>", channel)])
     }
 
+    /// The example, with `pb` made from the .proto files and what is asked for in the place of what the example asks for.
     fn rust(&self) -> String {
-        self.filled(RUST, &pascal(self.purpose.as_str()), &[])
+        let (_, program) = RUST.split_once("\n\n").unwrap_or(("", RUST));
+        let marks = [
+            ("use token_broker::grpc::pb;\n", ""),
+            ("\n#[tokio::main]", "\nmod pb {\n    tonic::include_proto!(\"tokenbroker.v1\");\n}\n\n#[tokio::main]"),
+            ("teams/acme", "teams/<team>"),
+            ("networks/x", "networks/<network>"),
+            ("tweets.list", "<operation>"),
+            ("CollectStatistics", "<purpose>"),
+        ];
+        let marked = marks.iter().fold(program.to_owned(), |text, (example, mark)| text.replace(example, mark));
+        self.filled(&format!("{RUST_BUILD}{marked}"), &pascal(self.purpose.as_str()), &[])
     }
 
     fn grpcurl(&self) -> String {

@@ -1,18 +1,26 @@
-// build.rs: tonic_prost_build::configure().compile_protos(&["proto/tokenbroker/v1/lease_service.proto"], &["proto"])
+//! The program in Rust that the console shows beside a new key. There it makes `pb` from the .proto files, where this takes the broker's own.
+#![expect(clippy::disallowed_methods, reason = "a program of its own reads its environment where it likes")]
+
 use pb::lease_service_client::LeaseServiceClient;
-mod pb { tonic::include_proto!("tokenbroker.v1"); }
+use token_broker::grpc::pb;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Endpoint;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let key: tonic::metadata::MetadataValue<_> = format!("Bearer {}", std::env::var("TOKEN_BROKER_KEY")?).parse()?;
-    let channel = tonic::transport::Endpoint::new("<scheme>://<address>")?.connect().await?;
+    let key: MetadataValue<_> = format!("Bearer {}", std::env::var("TOKEN_BROKER_KEY")?).parse()?;
+    let channel = Endpoint::new(std::env::var("TOKEN_BROKER_SERVER")?)?.connect().await?;
     let mut leases = LeaseServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
         request.metadata_mut().insert("authorization", key.clone());
         Ok(request)
     });
     let asked = pb::AcquireLeaseRequest {
-        team: "teams/<team>".into(), network: "networks/<network>".into(), operation: "<operation>".into(),
-        calls: 10, purpose: pb::Purpose::<purpose> as i32, ..Default::default()
+        team: "teams/acme".into(),
+        network: "networks/x".into(),
+        operation: "tweets.list".into(),
+        calls: 10,
+        purpose: pb::Purpose::CollectStatistics.into(),
+        ..Default::default()
     };
     let lease = leases.acquire_lease(asked).await?.into_inner().lease.ok_or("no lease")?;
     // ... call the network with lease.access_token, at most 10 times and before lease.use_by ...
