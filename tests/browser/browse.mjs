@@ -1,4 +1,5 @@
 // A real browser on the scene: Debian's Chromium, driven by playwright-core.
+import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -6,7 +7,22 @@ import { password } from "./scene.mjs";
 
 const tools = createRequire(fileURLToPath(new URL("../../target/tools/", import.meta.url)));
 const { chromium } = tools("playwright-core");
-export const AxeBuilder = tools("@axe-core/playwright").default;
+const AxeBuilder = tools("@axe-core/playwright").default;
+const looks = [["light", 1280], ["dark", 1920], ["light", 360], ["dark", 360]];
+
+// Requires of a page, light and dark, on a wide screen and a phone, that axe finds nothing to complain of, and that it is no wider than its window.
+export async function mustBeAccessible(page, name = new URL(page.url()).pathname) {
+  for (const [colorScheme, width] of looks) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 800 });
+    const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]).analyze();
+    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], `${name} ${colorScheme} ${width}`);
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wider <= 0, `${name} is ${wider} px wider than its window of ${width}`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
 
 export async function openBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });

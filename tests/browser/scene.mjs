@@ -107,8 +107,8 @@ export class Scene {
     return execFileSync(program, args, { env, input, cwd: this.home, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] });
   }
 
-  json(line, last) {
-    return JSON.parse(this.run(`${line} --output json`, last));
+  json(line, last, input) {
+    return JSON.parse(this.run(`${line} --output json`, last, input));
   }
 
   // Invites a person; the link by which it joins.
