@@ -119,6 +119,7 @@ test("filters stay in the address, through the back button too", async () => {
   await owner.selectOption("select[name=network]", "youtube");
   await owner.fill("input[name=q]", "nord");
   await owner.click("button:has-text('Filter')");
+  await owner.waitForURL("**network=youtube*");
   const found = await rows(owner);
   assert.ok(found.length > 0 && found.every((row) => row.name.includes("Nord")), JSON.stringify(found));
   await owner.click("table.tokens .name a");
@@ -221,14 +222,20 @@ test("pages work without scripts", async () => {
   // The many tokens of X that were imported above.
   await page.goto("/tokens?network=x");
   const names = async () => (await rows(page)).map((row) => row.name);
+  const turn = async (words) => {
+    const link = page.locator(`nav.pages a:has-text('${words}')`);
+    const href = await link.getAttribute("href");
+    await link.click();
+    await page.waitForURL((url) => url.href.endsWith(href));
+  };
   const seen = [await names()];
   for (let nth = 0; nth < 2; nth += 1) {
-    await page.click("nav.pages a:has-text('Next page')");
+    await turn("Next page");
     seen.push(await names());
   }
   assert.equal(new Set(seen.flat()).size, seen.flat().length, "each once");
   for (const expected of [seen[1], seen[0]]) {
-    await page.click("nav.pages a:has-text('Previous page')");
+    await turn("Previous page");
     assert.match(page.url(), /network=x/);
     assert.deepEqual(await names(), expected);
   }

@@ -86,9 +86,9 @@ async fn a_load_has_a_page_that_says_what_to_do() {
     assert!(scene.broker().acquire_lease(&caller, ask(&scene.team, 100)).await.is_err(), "there is no token");
     scene.broker().watch_loads().await.unwrap();
     let page = owner.get("/load/x/search_recent").await.body;
-    assert!(page.contains("Connect a first X token") && page.contains("/connect/start?network=x"), "{page}");
+    assert!(page.contains("One more X token") && page.contains("/connect/start?network=x"), "{page}");
     assert!(page.contains("href=\"/load/x/search_recent?range=7d#load-x-search_recent\""), "{page}");
     assert!(owner.get("/load").await.body.contains("href=\"/load/x/search_recent\""));
-    assert!(!owner.get("/load/youtube/search_recent").await.body.contains("Connect a first"));
+    assert!(!owner.get("/load/youtube/search_recent").await.body.contains("One more"));
     scene.stop().await;
 }
