@@ -24,7 +24,7 @@ fn mail(to: &str, subject: &str) -> Mail {
         subject: subject.to_owned(),
         text: "Plain.\n".to_owned(),
         html: "<p>HTML.</p>".to_owned(),
-        settings: Some("https://tokens.example.com/settings/notices".to_owned()),
+        settings: Some("https://tokens.example.com/notifications".to_owned()),
     }
 }
 
@@ -40,7 +40,7 @@ async fn a_mail_says_that_a_program_wrote_it_and_how_to_hear_less() {
         "Message-ID: <out_7@example.com>",
         "Date: Thu, 28 May 2026 20:26:40 +0000",
         "Auto-Submitted: auto-generated",
-        "List-Unsubscribe: <https://tokens.example.com/settings/notices>",
+        "List-Unsubscribe: <https://tokens.example.com/notifications>",
     ] {
         assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
     }

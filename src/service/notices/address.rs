@@ -162,7 +162,7 @@ impl Broker {
         Address::Mail {
             to: member.mail.as_str().to_owned(),
             zone: member.time_zone.zone(),
-            settings: self.pages().map(|pages| format!("{pages}/settings/notices")),
+            settings: self.pages().map(|pages| format!("{pages}/notifications")),
         }
     }
 

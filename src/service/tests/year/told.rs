@@ -188,9 +188,10 @@ impl Told {
             }
             told.push(end);
         }
+        // That an access token is not renewed in time is told besides; only what nothing prolongs counts here.
         let days = match notice.kind.as_str() {
+            "token_expiring" if notice.clock == "unrenewed" => return Ok(()),
             "token_expiring" => notice.days,
-            // That an access token was not renewed in time is told besides; only what nothing prolongs counts here.
             "token_expired" if account.grants.last().is_some_and(|grant| grant.ends.is_some_and(|end| end <= now)) => 0,
             _ => return Ok(()),
         };
@@ -205,8 +206,9 @@ impl Told {
     fn is_known_dead(&self, token: TokenId, grant: usize, at: Timestamp) -> bool {
         let heard = self.heard.get(&token).into_iter().flatten();
         let until_then = heard.filter(|heard| heard.grant == grant && heard.at <= at);
-        let last = until_then.filter(|heard| matches!(&*heard.kind, "token_invalid" | "token_renewed")).next_back();
-        last.is_some_and(|heard| heard.kind == "token_invalid")
+        let of_life = |kind: &str| matches!(kind, "token_invalid" | "token_expired" | "token_renewed");
+        let last = until_then.filter(|heard| of_life(&heard.kind)).next_back();
+        last.is_some_and(|heard| heard.kind != "token_renewed")
     }
 
     /// Ends that nobody was told of, although there was time.

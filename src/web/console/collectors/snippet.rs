@@ -9,6 +9,8 @@ use crate::service::Broker;
 const PYTHON: &str = include_str!("../../../../assets/snippets/worker.py");
 /// Also an example of this crate, so that it is compiled and run as it is.
 const RUST: &str = include_str!("../../../../examples/worker.rs");
+/// Where that program, in a crate of its own, has the messages from.
+const RUST_PB: &str = include_str!("../../../../assets/snippets/pb.rs");
 const GRPCURL: &str = include_str!("../../../../assets/snippets/lease.sh");
 
 /// What the program in Rust needs beside itself.
@@ -99,9 +101,10 @@ impl Wanted {
     /// The example, with `pb` made from the .proto files and what is asked for in the place of what the example asks for.
     fn rust(&self) -> String {
         let (_, program) = RUST.split_once("\n\n").unwrap_or(("", RUST));
+        let main = format!("\n{RUST_PB}\n#[tokio::main]");
         let marks = [
             ("use token_broker::grpc::pb;\n", ""),
-            ("\n#[tokio::main]", "\nmod pb {\n    tonic::include_proto!(\"tokenbroker.v1\");\n}\n\n#[tokio::main]"),
+            ("\n#[tokio::main]", &main),
             ("teams/acme", "teams/<team>"),
             ("networks/x", "networks/<network>"),
             ("tweets.list", "<operation>"),

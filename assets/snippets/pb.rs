@@ -1,0 +1,3 @@
+mod pb {
+    tonic::include_proto!("tokenbroker.v1");
+}
