@@ -205,9 +205,9 @@ impl Told {
     /// Whether people know of a grant at a time that it is dead: then they hear nothing of its end any more. That it is so was judged when it was told.
     fn is_known_dead(&self, token: TokenId, grant: usize, at: Timestamp) -> bool {
         let heard = self.heard.get(&token).into_iter().flatten();
-        let until_then = heard.filter(|heard| heard.grant == grant && heard.at <= at);
+        let mut until_then = heard.filter(|heard| heard.grant == grant && heard.at <= at);
         let of_life = |kind: &str| matches!(kind, "token_invalid" | "token_expired" | "token_renewed");
-        let last = until_then.filter(|heard| of_life(&heard.kind)).next_back();
+        let last = until_then.rfind(|heard| of_life(&heard.kind));
         last.is_some_and(|heard| heard.kind != "token_renewed")
     }
 
