@@ -24,6 +24,10 @@ impl From<TeamLoadError> for Refusal {
                 let refusal = refuse(Code::InvalidArgument, ErrorReason::UnknownOperation, message);
                 refusal.with("network", network).with("operation", operation)
             }
+            TeamLoadError::UnknownClass { network, class } => {
+                let refusal = refuse(Code::InvalidArgument, ErrorReason::UnknownCreditClass, message);
+                refusal.with("network", network).with("credit_class", class)
+            }
             TeamLoadError::UnknownKind { network, kind } => {
                 let refusal = refuse(Code::InvalidArgument, ErrorReason::UnknownKind, message);
                 refusal.with("network", network).with("kind", kind)

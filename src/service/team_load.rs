@@ -147,6 +147,14 @@ pub enum TeamLoadError {
         /// What was asked for.
         operation: String,
     },
+    /// There is no such credit class.
+    #[error("network '{network}' has no credit class '{class}'; see its entry for those it has")]
+    UnknownClass {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        class: String,
+    },
     /// There is no such kind.
     #[error("network '{network}' issues no token of kind '{kind}'; see its entry for those it does")]
     UnknownKind {

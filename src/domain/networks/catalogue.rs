@@ -70,6 +70,11 @@ impl Catalogue {
         EMBEDDED.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
     }
 
+    /// What people call a network; its id where the catalogue does not have it any more.
+    pub fn name_for_people<'n>(&'n self, id: &'n str) -> &'n str {
+        self.network(id).map_or(id, |network| &network.display_name)
+    }
+
     /// The network with this id.
     pub fn network(&self, id: &str) -> Option<&Arc<Network>> {
         let at = self.networks.binary_search_by(|network| network.id.as_str().cmp(id)).ok()?;

@@ -155,7 +155,6 @@ impl Broker {
 
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {
         let network = held.event.fact.network();
-        let entry = self.catalogue.network(network.as_str());
         let id = held.event.fact.token().map(|id| id.to_string()).unwrap_or_default();
         let named = held.token.as_ref().map(|token| match token.label.as_str() {
             "" => token.profiles.first().map_or(id.as_str(), String::as_str),
@@ -163,7 +162,7 @@ impl Broker {
         });
         Words::of(&Told {
             event: &held.event,
-            network: entry.map_or(network.as_str(), |entry| &entry.display_name),
+            network: self.catalogue.name_for_people(network.as_str()),
             token: named.unwrap_or(&id),
             alert: held.alert.as_ref().map_or("", |alert| &alert.message),
             pages: self.pages().as_deref(),
@@ -221,8 +220,7 @@ impl Broker {
             words.push(match count {
                 1 => self.words(held, zone),
                 _ => {
-                    let entry = self.catalogue.network(network.as_str());
-                    let name = entry.map_or(network.as_str(), |entry| &entry.display_name);
+                    let name = self.catalogue.name_for_people(network.as_str());
                     Words::of_loss(count, &network, name, reason, self.pages().as_deref())
                 }
             });

@@ -154,12 +154,11 @@ fn alert_row(shell: &Shell, alert: &Alert, told: Vec<ToldOf>) -> AlertRow {
 
 fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentView) -> IncidentRow {
     let incident = &view.incident;
-    let network = broker.catalogue.network(incident.network.as_str());
     let own = view.teams.iter().find(|(team, _)| team == visit.team()).map_or(0, |(_, tokens)| *tokens);
     IncidentRow {
         href: format!("/alerts/incidents/{}", incident.id),
         message: incident.message(),
-        network: network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone()),
+        network: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         opened: shell.when(incident.progress.opened_at),
         closed: closing(shell, incident),
         tokens: shell.say_of("incident-tokens", "count", own),

@@ -50,8 +50,7 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): P
 
 fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
     let incident = &view.incident;
-    let network = broker.catalogue.network(incident.network.as_str());
-    let name = network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone());
+    let name = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
     let lost = incident.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
     let see = [("status", if lost { "expired" } else { "" }), ("network", incident.network.as_str())];
     let todo = match &incident.closed {

@@ -127,10 +127,9 @@ fn page(broker: &Broker, shell: Shell, job: &Job, rows: Vec<ResultRow>) -> JobPa
         ("failed", counts.failed.into()),
         ("person", counts.needs_person.into()),
     ];
-    let network = broker.catalogue.network(job.network.as_str());
     JobPage {
         id: job.id,
-        network: network.map_or_else(|| job.network.to_string(), |network| network.display_name.clone()),
+        network: broker.catalogue.name_for_people(job.network.as_str()).to_owned(),
         running: job.state == JobState::Running,
         cancelled: job.state == JobState::Cancelled,
         state: shell.say(&format!("job-state-{}", job.state.as_str())),

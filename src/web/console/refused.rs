@@ -108,6 +108,7 @@ impl Refusal for TeamLoadError {
             Self::TeamNotFound(_)
             | Self::UnknownNetwork(_)
             | Self::UnknownOperation { .. }
+            | Self::UnknownClass { .. }
             | Self::UnknownKind { .. } => StatusCode::NOT_FOUND,
         }
     }

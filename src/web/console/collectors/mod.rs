@@ -37,9 +37,7 @@ fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shel
 
 /// The networks that a collector may use, by name; `None`: all.
 fn networks_of(broker: &Broker, collector: &Collector) -> Option<Vec<String>> {
-    let name = |id: &crate::base::ids::NetworkId| {
-        broker.catalogue.network(id.as_str()).map_or_else(|| id.to_string(), |network| network.display_name.clone())
-    };
+    let name = |id: &crate::base::ids::NetworkId| broker.catalogue.name_for_people(id.as_str()).to_owned();
     (!collector.scope.all_networks).then(|| collector.scope.networks.iter().map(name).collect())
 }
 

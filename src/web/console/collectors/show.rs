@@ -109,7 +109,7 @@ pub(super) async fn page(
         }),
         false => None,
     };
-    let network = |id: &str| broker.catalogue.network(id).map_or(id.to_owned(), |network| network.display_name.clone());
+    let network = |id: &str| broker.catalogue.name_for_people(id).to_owned();
     let lately = lately.into_iter().map(|day| Day {
         day: start_of(day.day).to_string().chars().take(10).collect(),
         network: network(day.network.as_str()),

@@ -74,7 +74,7 @@ pub(in crate::web::console) async fn estimate(
     };
     let demanded = then.classes.iter().filter(|class| class.load().demand > 0.0);
     let rows = demanded.map(row).collect();
-    let name = broker.catalogue.network(&asked.network).map_or(asked.network, |network| network.display_name.clone());
+    let name = broker.catalogue.name_for_people(&asked.network).to_owned();
     let title = shell.say_with("estimate-title", &[("count", count.into()), ("network", name.into())]);
     shown(StatusCode::OK, &EstimatePage { title, rows, shell })
 }

@@ -12,7 +12,7 @@ use crate::base::ids::{ClassId, NetworkId};
 use crate::domain::load::{Advice, Newcomer, Ratio, Span};
 use crate::domain::member::Action;
 use crate::domain::networks::Owner;
-use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoadError};
+use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoad, TeamLoadError};
 use crate::web::assets;
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::refused::refused;
@@ -100,6 +100,22 @@ struct Idle {
     tokens: u32,
 }
 
+impl LoadPage {
+    /// Without a class yet.
+    fn of(broker: &Broker, visit: &Visit, shell: Shell, load: &TeamLoad) -> Self {
+        Self {
+            here: String::new(),
+            cards: Vec::new(),
+            idle: Vec::new(),
+            evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
+            may_connect: visit.may(broker, Action::Connect),
+            may_invite: visit.may(broker, Action::Invite),
+            one: None,
+            shell,
+        }
+    }
+}
+
 /// The page.
 pub(in crate::web::console) async fn show(
     State(broker): State<Broker>,
@@ -126,11 +142,7 @@ pub(in crate::web::console) async fn show(
         here: address("/load", &[("network", &asked.network), ("class", &asked.class), ("range", &asked.range)]),
         cards,
         idle: idle.into_iter().map(|class| idle_class(&broker, class)).collect(),
-        evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
-        may_connect: visit.may(&broker, Action::Connect),
-        may_invite: visit.may(&broker, Action::Invite),
-        one: None,
-        shell,
+        ..LoadPage::of(&broker, &visit, shell, &load)
     };
     shown(StatusCode::OK, &page)
 }
@@ -146,6 +158,9 @@ pub(in crate::web::console) async fn show_one(
     let Some(entry) = broker.catalogue.network(&network) else {
         return refused(shell, &TeamLoadError::UnknownNetwork(network));
     };
+    if entry.class_index(&class).is_none() {
+        return refused(shell, &TeamLoadError::UnknownClass { network, class });
+    }
     let load = match broker.team_load(&visit.caller(), visit.team(), Some(&entry.id)) {
         Ok(load) => load,
         Err(error) => return refused(shell, &error),
@@ -164,12 +179,8 @@ pub(in crate::web::console) async fn show_one(
     let page = LoadPage {
         here: address(&path, &[("range", &asked.range)]),
         cards,
-        idle: Vec::new(),
-        evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
-        may_connect: visit.may(&broker, Action::Connect),
-        may_invite: visit.may(&broker, Action::Invite),
         one: Some(one),
-        shell,
+        ..LoadPage::of(&broker, &visit, shell, &load)
     };
     shown(StatusCode::OK, &page)
 }
@@ -192,8 +203,8 @@ fn idle_class(broker: &Broker, class: &ClassLoad) -> Idle {
 fn named(broker: &Broker, network: &NetworkId, class: &ClassId) -> (String, String) {
     let entry = broker.catalogue.network(network.as_str());
     let class = entry.and_then(|entry| entry.classes.iter().find(|known| known.id == *class));
-    let name = entry.map_or_else(|| network.to_string(), |entry| entry.display_name.clone());
-    (name, class.map(|class| class.about.clone()).unwrap_or_default())
+    let name = broker.catalogue.name_for_people(network.as_str());
+    (name.to_owned(), class.map(|class| class.about.clone()).unwrap_or_default())
 }
 
 async fn card(

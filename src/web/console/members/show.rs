@@ -118,7 +118,7 @@ async fn page(broker: &Broker, visit: &Visit, shell: Shell, id: &str, problem: O
     let member = &view.member;
     let looked = broker.list_sessions(&visit.caller(), (visit.team(), member.id), None, SESSIONS).await;
     let sessions = looked.ok().map(|(found, _)| found.iter().map(|view| session(&shell, visit, view)).collect());
-    let network = |id: &str| broker.catalogue.network(id).map_or(id.to_owned(), |network| network.display_name.clone());
+    let network = |id: &str| broker.catalogue.name_for_people(id).to_owned();
     let accounts = member.persons.iter().flat_map(|(of, persons)| {
         let name = network(of.as_str());
         persons.iter().map(move |person| format!("{name}: {person}"))

@@ -139,9 +139,8 @@ fn task_rows(shell: &Shell, status: &BackgroundStatus) -> Vec<TaskRow> {
 pub(super) fn incident_row(broker: &Broker, shell: &Shell, view: &IncidentView) -> IncidentRow {
     let incident = &view.incident;
     let tokens = view.teams.iter().map(|(_, tokens)| *tokens).sum::<u64>();
-    let network = broker.catalogue.network(incident.network.as_str());
     IncidentRow {
-        network: network.map_or_else(|| incident.network.to_string(), |network| network.display_name.clone()),
+        network: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         id: incident.id.to_string(),
         message: incident.message(),
         opened: shell.when(incident.progress.opened_at),

@@ -75,8 +75,7 @@ impl Row {
         last_day: Option<i32>,
     ) -> Self {
         let token = &view.token;
-        let network = broker.catalogue.network(token.network.as_str());
-        let name = network.map_or_else(|| token.network.to_string(), |network| network.display_name.clone());
+        let name = broker.catalogue.name_for_people(token.network.as_str()).to_owned();
         let profiles = profile_names(broker, token);
         Self {
             id: token.id,
