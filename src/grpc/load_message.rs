@@ -86,7 +86,7 @@ pub fn ratio(ratio: Ratio) -> Option<f64> {
 
 /// Advice about tokens of `network`.
 pub fn advice(advice: &Advice, network: &str, target: f64) -> pb::LoadAdvice {
-    let belongs = |owner: &Owner| matches!(owner, Owner::App | Owner::Address);
+    let belongs = |owner: &Owner| !owner.is_own();
     let (tokens, limit_belongs_to_app) = match advice {
         Advice::Nothing => (0, false),
         Advice::AddTokens { tokens, .. } => (*tokens, false),

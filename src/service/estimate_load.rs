@@ -13,7 +13,7 @@ use crate::domain::credit::limit;
 use crate::domain::load::{BucketSupply, Load, LoadKey, Span, Spans, TokenSupply};
 use crate::domain::networks::{LimitRule, Network, TokenKind, Unit};
 use crate::domain::pool::sustained_length;
-use crate::service::supply::{ClassSupply, NetworkSupply, bucket_supply, is_own};
+use crate::service::supply::{ClassSupply, NetworkSupply, bucket_supply};
 use crate::service::team_load::{ClassLoad, TeamLoad, TeamLoadError};
 use crate::service::{Broker, Caller, apps};
 
@@ -165,7 +165,7 @@ impl Broker {
         let factor = if merged { count as f64 } else { 1.0 };
         let token = |number: u64| {
             let id = hypothetical_id(nth, number);
-            let own = |bucket: &BucketSupply| match is_own(bucket.owner) {
+            let own = |bucket: &BucketSupply| match bucket.owner.is_own() {
                 true => bucket.scaled(factor).with_id(fold(id) ^ bucket.id),
                 false => *bucket,
             };
@@ -191,7 +191,7 @@ impl Broker {
         let rules = classes.flat_map(|(class, entry)| entry.limits.iter().map(move |rule| (class, rule))).enumerate();
         let held = rules.filter(|(_, (class, rule))| *class == one.class && rule.holds_for(&one.kind.id));
         let bucket = |(index, (_, rule)): (usize, (usize, &LimitRule))| {
-            let shared = supplies.filter(|_| !is_own(rule.owner));
+            let shared = supplies.filter(|_| !rule.owner.is_own());
             shared.and_then(|supplies| supplies.sharing.under(index)).unwrap_or_else(|| {
                 let (limit, cap) = self.limit_of(one, rule);
                 bucket_supply(u64::MAX - index as u64, rule.owner, cap, unit, sustained_length(&rule.window, limit))
@@ -210,7 +210,7 @@ impl Broker {
         let terms = apps::terms_of(&self.config, &app);
         let set = terms.limits.get(&one.network.classes[one.class].id);
         let fact = |name: &str| one.facts.get(name).or_else(|| terms.facts.get(name)).copied();
-        let limit = match set.filter(|_| !is_own(rule.owner)) {
+        let limit = match set.filter(|_| !rule.owner.is_own()) {
             Some(limit) => *limit,
             None => limit(&rule.amount, fact),
         };

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ids::TeamId;
 use crate::domain::load::{BucketSupply, Demand, Rival, Span, Spans, TokenSupply, remainder};
-use crate::service::supply::is_own;
 
 /// The demand of each team in each class, by its place in the catalogue.
 pub type Demands = BTreeMap<(TeamId, usize), Spans<Demand>>;
@@ -46,7 +45,7 @@ pub struct Drawn {
 impl Sharing {
     /// Notes that a token of `team` draws from a bucket.
     pub fn note(&mut self, team: usize, drawn: &Drawn) {
-        if is_own(drawn.bucket.owner) {
+        if drawn.bucket.owner.is_own() {
             return;
         }
         let Drawn { rule, app, class, bucket: whole } = *drawn;

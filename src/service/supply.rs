@@ -79,7 +79,7 @@ impl ClassSupply {
         share: impl Fn(&[TokenSupply], Span) -> Option<Shares>,
     ) -> ClassSupply {
         let owns_profile = |token: &TokenSupply| {
-            let mut own = token.buckets.iter().filter(|bucket| is_own(bucket.owner)).peekable();
+            let mut own = token.buckets.iter().filter(|bucket| bucket.owner.is_own()).peekable();
             own.peek().is_some() && own.all(|bucket| bucket.owner == Owner::Profile)
         };
         let shares = Spans::each(|span| share(&tokens, span));
@@ -243,9 +243,4 @@ pub(super) fn bucket_supply(id: u64, owner: Owner, cap: u64, unit: Unit, length:
             BucketSupply::per_window(id, owner, cap as f64, length.unwrap_or(BUDGET_LASTS))
         }
     }
-}
-
-/// Whether a bucket is a token's, a person's or a profile's: a newcomer brings one.
-pub(super) fn is_own(owner: Owner) -> bool {
-    !matches!(owner, Owner::App | Owner::Address)
 }

@@ -18,7 +18,6 @@ use serde::Serialize;
 use crate::app::demo::board::{Row, RowKey};
 use crate::app::demo::plan::COLLECTIONS;
 use crate::base::clock::Timestamp;
-use crate::domain::networks::Owner;
 use crate::sim::WindowReport;
 
 /// The books of one network, at the end of the demonstration.
@@ -138,7 +137,7 @@ fn waiting_at(rows: &[&Row], at: Timestamp) -> u64 {
 
 /// The rows of an account: those of its team, or of all teams where the account is the app's or the address's.
 fn rows_of<'a>(window: &WindowReport, rows: &'a BTreeMap<RowKey, Row>) -> Vec<&'a Row> {
-    let is_shared = matches!(window.owner, Owner::App | Owner::Address);
+    let is_shared = !window.owner.is_own();
     let of_class = rows.iter().filter(|(key, _)| key.class == window.class.as_str());
     let of_account = of_class.filter(|(key, _)| is_shared || belongs_to(&window.account, key.team));
     of_account.map(|(_, row)| row).collect()
@@ -163,6 +162,7 @@ pub fn beyond_reserve(books: &[NetworkBooks], reserve_percent: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::app::demo::board::Board;
+    use crate::domain::networks::Owner;
 
     const ROW: RowKey = RowKey { team: "acme", network: "x", class: "search_recent" };
 

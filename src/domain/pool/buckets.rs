@@ -106,11 +106,6 @@ fn window_name(window: &Window) -> String {
     }
 }
 
-/// Whether one token's own credit shows in buckets of this owner.
-pub fn is_own(owner: Owner) -> bool {
-    !matches!(owner, Owner::App | Owner::Address)
-}
-
 impl Pool {
     /// The bucket that `slot` draws from under `rule`, made if need be.
     pub(super) fn bucket_of(&mut self, slot: u32, rule: u16) -> u32 {
@@ -125,7 +120,7 @@ impl Pool {
                 self.make_bucket(key, rule, known)
             }
         };
-        if is_own(self.rules[rule as usize].limit.owner) {
+        if self.rules[rule as usize].limit.owner.is_own() {
             self.buckets[at as usize].slots.push(slot);
         }
         self.slots[slot as usize].buckets.push((rule, at));
@@ -195,7 +190,7 @@ impl Pool {
             let of_token = own.and_then(|facts| facts.get(name));
             of_token.or_else(|| terms.and_then(|terms| terms.facts.get(name))).copied()
         };
-        if is_own(rule.limit.owner) {
+        if rule.limit.owner.is_own() {
             return KnownLimit::of_catalogue(&rule.limit, reserve_percent, fact);
         }
         let reserve_percent = self.settings.reserve_percent;

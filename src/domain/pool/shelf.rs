@@ -8,7 +8,6 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::IdMap;
 use crate::domain::credit::{Cooling, Gate};
 use crate::domain::networks::{Purposes, Window};
-use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::{Choice, Pool, Slot};
 
 const NOWHERE: u32 = u32::MAX;
@@ -235,7 +234,7 @@ impl Pool {
         let mut window = None;
         for draw in draws.iter() {
             let rule = &self.rules[draw.rule as usize];
-            if draw.distinct || !is_own(rule.limit.owner) {
+            if draw.distinct || !rule.limit.owner.is_own() {
                 continue;
             }
             let (left, ends_at) = match self.find_bucket(slot, draw.rule) {

@@ -13,7 +13,6 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::domain::credit::span;
 use crate::domain::networks::{Purposes, Window};
 use crate::domain::pool::Pool;
-use crate::domain::pool::buckets::is_own;
 use crate::domain::pool::slot::Slot;
 use crate::domain::pool::view::SupplyView;
 use crate::domain::token::TokenState;
@@ -193,7 +192,7 @@ impl Pool {
             if held.bucket.wasted() > 0 {
                 *survey.wasted.entry(rule.class).or_default() += held.bucket.wasted();
             }
-            if let Some(at) = held.slots.first().filter(|_| is_own(rule.limit.owner)) {
+            if let Some(at) = held.slots.first().filter(|_| rule.limit.owner.is_own()) {
                 let team = self.slots[*at as usize].team as usize;
                 let left = survey.left.entry((team, rule.class)).or_default();
                 *left = left.saturating_add(held.bucket.left());

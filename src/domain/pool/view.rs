@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::credit::{BucketKey, BucketNote};
 use crate::domain::networks::{Owner, Purpose, Window};
-use crate::domain::pool::buckets::{BucketSlot, app_in, is_own};
+use crate::domain::pool::buckets::{BucketSlot, app_in};
 use crate::domain::pool::{Pool, Verdict};
 use crate::domain::token::{Reason, TokenState};
 
@@ -357,7 +357,7 @@ impl Pool {
         for slot in &self.buckets {
             let rule = &self.rules[slot.rule as usize];
             let of_team = slot.slots.first().is_some_and(|at| self.slots[*at as usize].team == number);
-            if of_team && is_own(rule.limit.owner) {
+            if of_team && rule.limit.owner.is_own() {
                 left[rule.class] = left[rule.class].saturating_add(slot.bucket.left());
             }
         }

@@ -77,6 +77,11 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// Whether it is a token's, a person's or a profile's: a newcomer brings one. Those of an app or an address are shared by all.
+    pub const fn is_own(self) -> bool {
+        !matches!(self, Owner::App | Owner::Address)
+    }
+
     /// The name used in configuration, SQL and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
