@@ -82,7 +82,7 @@ async function draw(place) {
   const [demand, supply, ratio, openAt] = figures.names;
   const options = {
     width: place.clientWidth, height: 230, cursor: { drag: { x: false, y: false } },
-    scales: { ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
+    scales: { x: { range: () => figures.shown }, ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [axis, { ...axis, size: 70 }, { ...axis, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
     series: [
       {},

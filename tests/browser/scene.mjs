@@ -84,6 +84,19 @@ export class Scene {
     if (!sent.ok) throw new Error(`the fault is not taken: ${await sent.text()}`);
   }
 
+  // The name of an incident at a network. Its imported tokens are of nobody whom the simulated network knows, so that it refuses each.
+  async incident(network) {
+    for (const { name } of this.json(`token list --team acme --network ${network}`)) {
+      try { this.run(`token test ${name.split("/").pop()} --team acme`); } catch { /* Once the incident is found its tokens rest. */ }
+    }
+    for (let tries = 0; tries < 100; tries += 1) {
+      const [found] = this.json("incident list");
+      if (found) return found.name;
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+    throw new Error(`there is no incident at ${network}`);
+  }
+
   // The mails to an address that the real mail server took, in plain text.
   mailsTo(address) {
     const plain = (text) => text.replaceAll("=\r\n", "").replaceAll("=3D", "=");

@@ -9,6 +9,19 @@ import { Scene } from "./scene.mjs";
 const folder = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 mkdirSync(folder, { recursive: true });
 const looks = [["light", "light", 1280], ["dark", "dark", 1280], ["phone", "light", 360]];
+async function shoot(page, shots, prefix = "") {
+  for (const [name, path] of Object.entries(shots)) {
+    for (const [look, colorScheme, width] of looks) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(path);
+      await page.waitForTimeout(250);
+      await page.screenshot({ path: `${folder}${prefix}${name}-${look}.png`, fullPage: look !== "dark" });
+    }
+  }
+}
+
+const last = (name) => name.split("/").pop();
 const scene = await Scene.open({ tokens: 24, settings: { TOKEN_BROKER__LOAD__HOLD: "5s" } });
 const browser = await openBrowser();
 try {
@@ -26,15 +39,25 @@ try {
     "not-found": "/tokens/tok_unknown", notices: "/notices", notifications: "/notifications", destination: "/notifications/destinations/new", activity: "/activity",
     members: "/members", invite: "/members/invite", collectors: "/collectors", collector: "/collectors/new",
   };
-  for (const [name, path] of Object.entries(shots)) {
-    for (const [look, colorScheme, width] of looks) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      await page.goto(path);
-      await page.waitForTimeout(250);
-      await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: look !== "dark" });
-    }
-  }
+  await shoot(page, shots);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.goto("/collectors/new");
+  await page.fill("input[name=name]", "worker");
+  await page.check("input[value=x]");
+  await page.check("input[value=collect_statistics]");
+  await page.click("text=Make the collector");
+  const collector = new URL(page.url()).pathname;
+  await page.click("form[action$='/keys'] button");
+  await page.screenshot({ path: `${folder}key-made.png`, fullPage: true });
+  await page.reload();
+  await page.screenshot({ path: `${folder}key-made-already.png`, fullPage: true });
+  const incident = last(await scene.incident("tiktok"));
+  const eve = scene.json("member list --team acme").find(({ mail }) => mail === scene.members.member.mail);
+  const target = scene.json("destination create mail --team acme --target-from -", undefined, "list@example.com");
+  await shoot(page, {
+    "load-one": "/load/x/users_get", incident: `/alerts/incidents/${incident}`, "collector-one": collector, member: `/members/${last(eve.name)}`,
+    "destination-one": `/notifications/destinations/${last(target.name)}`,
+  });
   const operator = await (await browser.newContext({ baseURL: scene.url, viewport: { width: 1280, height: 800 } })).newPage();
   await operator.goto("/operator");
   await operator.screenshot({ path: `${folder}operator-sign-in.png` });
@@ -42,17 +65,10 @@ try {
   await operator.click("main button");
   await operator.waitForURL("**/operator");
   const operators = {
-    overview: "", networks: "/networks", network: "/networks/x", pools: "/pools", pool: "/pools/x", leases: "/leases", "dead-letters": "/dead-letters", keys: "/keys", rotate: "/keys/rotate",
+    overview: "/operator", incident: `/operator/incidents/${incident}`, networks: "/operator/networks", network: "/operator/networks/x", pools: "/operator/pools",
+    pool: "/operator/pools/x", leases: "/operator/leases", "dead-letters": "/operator/dead-letters", keys: "/operator/keys", rotate: "/operator/keys/rotate",
   };
-  for (const [name, path] of Object.entries(operators)) {
-    for (const [look, colorScheme, width] of looks) {
-      await operator.emulateMedia({ colorScheme });
-      await operator.setViewportSize({ width, height: 800 });
-      await operator.goto(`/operator${path}`);
-      await operator.waitForTimeout(250);
-      await operator.screenshot({ path: `${folder}operator-${name}-${look}.png`, fullPage: look !== "dark" });
-    }
-  }
+  await shoot(operator, operators, "operator-");
   const nobody = await (await browser.newContext({ baseURL: scene.url })).newPage();
   await nobody.goto("/sign-in");
   await nobody.screenshot({ path: `${folder}sign-in.png` });

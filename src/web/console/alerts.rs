@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::actor::name_of;
 use super::filter::address;
-use super::incident::closing;
+use super::incident::{closing, told};
 use super::paging::Pages;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
@@ -157,7 +157,7 @@ fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentVi
     let own = view.teams.iter().find(|(team, _)| team == visit.team()).map_or(0, |(_, tokens)| *tokens);
     IncidentRow {
         href: format!("/alerts/incidents/{}", incident.id),
-        message: incident.message(),
+        message: told(broker, shell, incident),
         network: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         opened: shell.when(incident.progress.opened_at),
         closed: closing(shell, incident),

@@ -38,6 +38,15 @@ pub(super) fn closing(shell: &Shell, incident: &Incident) -> Option<(When, Strin
     Some((shell.when(closed.at), shell.say(outcome)))
 }
 
+/// What happened, in words.
+pub(super) fn told(broker: &Broker, shell: &Shell, incident: &Incident) -> String {
+    let kind = incident.progress.kind.as_str().replace('_', "-");
+    let network = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
+    let (app, persons) = (incident.app.to_string(), u64::from(incident.progress.persons));
+    let facts = [("network", network.into()), ("app", app.into()), ("persons", persons.into())];
+    shell.say_with(&format!("incident-text-{kind}"), &facts)
+}
+
 /// The page.
 pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Alerts);
@@ -60,7 +69,7 @@ fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
     };
     IncidentPage {
         title: shell.say_of("incident-title", "network", name),
-        message: incident.message(),
+        message: told(broker, &shell, incident),
         tokens: shell.say_of("incident-tokens", "count", view.teams.iter().map(|(_, tokens)| *tokens).sum::<u64>()),
         opened: shell.when(incident.progress.opened_at),
         closed: closing(&shell, incident),

@@ -379,6 +379,15 @@ incident-tokens = { $count ->
     [one] It hit one token of your team.
    *[other] It hit { $count } tokens of your team.
 }
+incident-text-network-reset = { $network } refused the tokens of { $persons ->
+    [one] one person
+   *[other] { $persons } persons
+} of the app “{ $app }”. They and their renewals rest while the incident is open.
+incident-text-app-disabled = { $network } refused the app “{ $app }”, whatever the token. Its tokens rest while the incident is open.
+incident-text-provider-outage = { $network } failed for { $persons ->
+    [one] one person
+   *[other] { $persons } persons
+} of the app “{ $app }” and served nobody. Renewals rest while the incident is open.
 incident-title = Incident at { $network }
 incident-todo = What to do
 incident-todo-network-reset = Wait. Do not connect accounts again while it is open: most tokens may come back by themselves. You are told how it ends.
@@ -838,6 +847,10 @@ col-process = Process
 col-version = Version
 col-store = Store
 col-since = Since
+incident-tokens-in-all = { $count ->
+    [one] It hit one token
+   *[other] It hit { $count } tokens
+}
 incident-teams = { $count ->
     [one] in 1 team
    *[other] in { $count } teams

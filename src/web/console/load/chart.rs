@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::show::Asked;
+use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, NetworkId};
 use crate::service::{Broker, LoadSample};
 use crate::web::console::filter::address;
@@ -109,6 +110,8 @@ fn ratio(sample: &LoadSample) -> f64 {
 /// The figures of a chart, each row as long as the first, which has the times.
 #[derive(Serialize)]
 struct Figures {
+    /// What the axis of time shows, in seconds since 1970.
+    shown: [i64; 2],
     /// Seconds since 1970.
     times: Vec<i64>,
     /// Credit per hour that was asked for.
@@ -133,17 +136,18 @@ pub(in crate::web::console) async fn history(
     let shell = visit.shell(&broker, crate::web::console::Place::Load);
     let from = shell.now - Range::from_name(&asked.range).length();
     match broker.load_history(&visit.caller(), visit.team(), (&network, &class), from).await {
-        Ok(samples) => Json(figures(&shell, &samples, broker.config.load.open_at)).into_response(),
+        Ok(samples) => Json(figures(&shell, from, &samples, broker.config.load.open_at)).into_response(),
         Err(error) => crate::web::console::refused::refused(shell, &error),
     }
 }
 
-fn figures(shell: &Shell, samples: &[LoadSample], open_at: f64) -> Figures {
+fn figures(shell: &Shell, from: Timestamp, samples: &[LoadSample], open_at: f64) -> Figures {
     #[expect(clippy::cast_precision_loss, reason = "a drawing need not be exact beyond 2^52")]
     let per_hour = |amount: u64, sample: &LoadSample| {
         (amount as f64 * 3600.0 / sample.span.as_secs_f64().max(1.0) * 10.0).round() / 10.0
     };
     Figures {
+        shown: [from.secs(), shell.now.secs()],
         times: samples.iter().map(|sample| sample.at.secs()).collect(),
         demand: samples.iter().map(|sample| per_hour(sample.demand, sample)).collect(),
         supply: samples.iter().map(|sample| per_hour(sample.supply, sample)).collect(),

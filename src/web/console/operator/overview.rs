@@ -12,7 +12,7 @@ use crate::base::ids::IncidentId;
 use crate::domain::incident::Outcome;
 use crate::service::incidents::{IncidentError, IncidentView};
 use crate::service::{BackgroundStatus, Broker, IncidentFilter, LastRun};
-use crate::web::console::incident::closing;
+use crate::web::console::incident::{closing, told};
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::grouped;
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
@@ -142,9 +142,9 @@ pub(super) fn incident_row(broker: &Broker, shell: &Shell, view: &IncidentView) 
     IncidentRow {
         network: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         id: incident.id.to_string(),
-        message: incident.message(),
+        message: told(broker, shell, incident),
         opened: shell.when(incident.progress.opened_at),
-        tokens: shell.say_of("incident-tokens", "count", tokens),
+        tokens: shell.say_of("incident-tokens-in-all", "count", tokens),
         teams: shell.say_of("incident-teams", "count", view.teams.len() as u64),
         acknowledged: incident.acknowledged.as_ref().map(|(at, _)| shell.when(*at)),
         closed: closing(shell, incident),
