@@ -42,38 +42,48 @@ async function start(args, env, isReady, run = program) {
 }
 
 export class Scene {
-  static async open({ tokens = 40, settings = {}, networks = ["x", "facebook", "instagram", "youtube", "linkedin", "tiktok"] } = {}) {
+  // A scene, or nothing that goes on.
+  static async open(wanted) {
     const scene = new Scene();
     scene.home = mkdtempSync(join(tmpdir(), "console-"));
+    try {
+      await scene.set(wanted);
+    } catch (error) {
+      await scene.close();
+      throw error;
+    }
+    return scene;
+  }
+
+  async set({ tokens = 40, settings = {}, networks = ["x", "facebook", "instagram", "youtube", "linkedin", "tiktok"] } = {}) {
     const [grpc, http] = [await freePort(), await freePort()];
     const chosen = networks.flatMap((network) => ["--network", network]);
-    scene.simulated = await start(
-      ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--catalogue-out", join(scene.home, "networks"), ...chosen],
+    this.simulated = await start(
+      ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--catalogue-out", join(this.home, "networks"), ...chosen],
       {}, (line) => line.startsWith("{"));
-    scene.networks = JSON.parse(scene.simulated.line).url;
+    this.networks = JSON.parse(this.simulated.line).url;
     const python = join(root, "target/tools/python/bin/python");
-    scene.mails = await start([join(root, "tests/program/notices/smtp_server.py"), "none"], {}, (line) => line.startsWith("{"), python);
-    scene.url = `http://localhost:${http}`;
-    scene.broker = await start(["serve"], {
-      TOKEN_BROKER__STORE__DIR: join(scene.home, "data"),
+    this.mails = await start([join(root, "tests/program/notices/smtp_server.py"), "none"], {}, (line) => line.startsWith("{"), python);
+    this.url = `http://localhost:${http}`;
+    this.broker = await start(["serve"], {
+      TOKEN_BROKER__STORE__DIR: join(this.home, "data"),
       TOKEN_BROKER__GRPC__LISTEN: `127.0.0.1:${grpc}`,
       TOKEN_BROKER__HTTP__LISTEN: `127.0.0.1:${http}`,
-      TOKEN_BROKER__HTTP__PUBLIC_URL: scene.url,
-      TOKEN_BROKER__CATALOGUE__DIR: join(scene.home, "networks"),
+      TOKEN_BROKER__HTTP__PUBLIC_URL: this.url,
+      TOKEN_BROKER__CATALOGUE__DIR: join(this.home, "networks"),
       TOKEN_BROKER__MAIL__HOST: "127.0.0.1",
-      TOKEN_BROKER__MAIL__PORT: `${JSON.parse(scene.mails.line).port}`,
+      TOKEN_BROKER__MAIL__PORT: `${JSON.parse(this.mails.line).port}`,
       TOKEN_BROKER__MAIL__SECURITY: "none",
       TOKEN_BROKER__MAIL__FROM: "Token Broker <tokens@example.com>",
       ...settings,
     // The key comes by stdout, the rest by stderr: which is read first is chance.
     }, (_, written) => written.some((line) => line.includes("the broker serves")) && firstKey.test(written.join("\n")));
-    scene.key = scene.broker.written.join("\n").match(firstKey)[0];
-    scene.server = `http://127.0.0.1:${grpc}`;
-    scene.run("team create acme --display-name", "Acme Brand Watch");
-    for (const network of networks) scene.run(`apps update ${network}/default --client-id app --client-secret-from -`, undefined, "client-secret");
-    scene.members = { owner: scene.join("ada@example.com", "Ada Lovelace", "owner"), member: scene.join("eve@example.com", "Eve Moneypenny", "member") };
-    if (tokens > 0) scene.importTokens(tokens);
-    return scene;
+    this.key = this.broker.written.join("\n").match(firstKey)[0];
+    this.server = `http://127.0.0.1:${grpc}`;
+    this.run("team create acme --display-name", "Acme Brand Watch");
+    for (const network of networks) this.run(`apps update ${network}/default --client-id app --client-secret-from -`, undefined, "client-secret");
+    this.members = { owner: this.join("ada@example.com", "Ada Lovelace", "owner"), member: this.join("eve@example.com", "Eve Moneypenny", "member") };
+    if (tokens > 0) this.importTokens(tokens);
   }
 
   // What goes wrong at the simulated networks from now on.
@@ -155,7 +165,7 @@ export class Scene {
   }
 
   async close() {
-    for (const { child } of [this.broker, this.simulated, this.mails]) {
+    for (const { child } of [this.broker, this.simulated, this.mails].filter((started) => started)) {
       if (child.exitCode !== null) continue;
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), 20_000);
