@@ -70,7 +70,7 @@ async fn a_person_is_known_by_the_verified_address_first_and_by_the_providers_id
     let stage = Stage::set();
     let member = stage.invite("ada@acme.example");
     let offered = Browser::of(&stage.desk).get(&format!("{PUBLIC}/sign-in")).await;
-    assert!(offered.text.contains("sign in with your organisation"), "{}", offered.text);
+    assert!(offered.text.contains("Sign in with your organisation"), "{}", offered.text);
     let (_, page) = stage.sign_in("ada~ada@acme.example~no").await;
     refused(&page, 403, "have it verified there");
     let (_, page) = stage.sign_in("eve~eve@acme.example~yes").await;
