@@ -3,9 +3,9 @@
 use super::*;
 use crate::base::ids::TeamId;
 use crate::domain::token::{Reason, TokenState};
-use crate::service::AcquireLeaseError;
 use crate::service::testing::{TestBroker, ask};
 use crate::service::tokens::ShownState;
+use crate::service::{AcquireLease, AcquireLeaseError};
 
 /// A collector that holds a lease of ten calls.
 struct Scene {
@@ -150,4 +150,25 @@ async fn a_scope_that_is_narrowed_gives_a_lease_nothing_more() {
         assert_eq!(standing.retry_at, None, "{what}: waiting is of no use");
     }
     scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn credit_that_is_on_its_way_back_to_the_store_is_granted() {
+    let Scene { test, team, caller, lease, .. } = Scene::set().await;
+    test.broker.release_lease(&caller, lease, None).await.unwrap();
+    let engine = test.broker.engine.clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            engine.write_back().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    let all = AcquireLease { min_calls: 1, ..ask(&team, 10_000) };
+    let all = test.broker.acquire_lease(&caller, all).await.unwrap();
+    test.broker.release_lease(&caller, all.lease, None).await.unwrap();
+    for _ in 0..100 {
+        let leased = test.broker.acquire_lease(&caller, ask(&team, all.calls)).await.unwrap();
+        test.broker.release_lease(&caller, leased.lease, None).await.unwrap();
+    }
+    writing.abort();
 }
