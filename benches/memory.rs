@@ -20,7 +20,8 @@ use token_broker::domain::pool::{Pool, PoolSettings};
 use token_broker::domain::team::Team;
 use token_broker::engine::{Engine, EngineSettings};
 use token_broker::store::{
-    AuditStore, NewToken, SqliteOptions, SqliteStore, StoredRenewal, StoredToken, TeamStore, TokenStore,
+    AuditKey, AuditStore, Foundation, NewToken, OwnKeyRow, SealingStore, SqliteOptions, SqliteStore, StoredRenewal,
+    StoredToken, TeamStore, TokenStore,
 };
 
 use ground::{Table, setting, token_of, write_json};
@@ -149,7 +150,13 @@ async fn restore(catalogue: &Catalogue, folder: PathBuf) -> Value {
 async fn open(folder: PathBuf) -> SqliteStore {
     let store = SqliteStore::open(SqliteOptions::new(folder), clock()).await.expect("the store can be opened");
     // What chains the audit is of no matter to what is measured here.
-    store.start_audit(Arc::new(|_| [0; 32])).await.expect("the store can be written");
+    let audit_key: AuditKey = Arc::new(|_| [0; 32]);
+    if store.list_own_keys().await.expect("the store can be read").is_empty() {
+        let own_key = OwnKeyRow { id: 1, wrapped: Vec::new(), created_at: Timestamp::EPOCH };
+        let foundation = Foundation { own_key, fingerprint: Vec::new(), audit_key: audit_key.clone() };
+        store.found(foundation).await.expect("the store can be written");
+    }
+    store.start_audit(audit_key).await.expect("the store can be written");
     store
 }
 

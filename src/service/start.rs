@@ -38,9 +38,9 @@ use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
 use crate::service::tell::OutOfBand;
 use crate::service::{Broker, Directory, Parts, Proofs, Streams, Watch, apps};
-use crate::store::{MetaName, Spool, Store, StoreError};
+use crate::store::{Foundation, MetaName, Spool, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::vault::{HashError, Vault, VaultError, WrappedOwnKey};
+use crate::vault::{HashError, SealingKey, Vault, VaultError, WrappedOwnKey};
 
 /// A broker that was started.
 pub struct Started {
@@ -214,14 +214,14 @@ impl Broker {
     }
 }
 
-/// Opens the vault with the key that the store was sealed with. Own keys come before the note of the key: a store with that note
-/// and without them is from before there were any.
+/// Opens the vault with the key that the store was sealed with. A new store is laid out first: own key, note of the sealing key and
+/// the beginning of the audit come together, so that a part of them alone tells of somebody who took the rest away.
 async fn open_vault(source: &KeySource, store: &dyn Store, now: Timestamp) -> Result<Vault, StartError> {
     source.warn();
-    let known = store.find_meta(MetaName::KekFingerprint).await?;
-    let key = match &known {
+    let mut own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
+    let key = match store.find_meta(MetaName::KekFingerprint).await? {
         Some(text) => {
-            let text = std::str::from_utf8(text).map_err(|_| StartError::Fingerprint)?;
+            let text = std::str::from_utf8(&text).map_err(|_| StartError::Fingerprint)?;
             let expected = text.parse().map_err(|_| StartError::Fingerprint)?;
             let FoundKey { key, is_next } = source.find(expected).await?;
             if is_next {
@@ -229,17 +229,13 @@ async fn open_vault(source: &KeySource, store: &dyn Store, now: Timestamp) -> Re
             }
             key
         }
-        None => source.first().await?,
+        None if !own.is_empty() => return Err(StartError::Fingerprint),
+        None => {
+            let key = source.first().await?;
+            own.push(found(&key, store, now).await?);
+            key
+        }
     };
-    let mut own: Vec<_> = store.list_own_keys().await?.into_iter().map(unstored_own).collect();
-    if own.is_empty() {
-        let first = if known.is_some() { WrappedOwnKey::of_sealing_key(&key) } else { WrappedOwnKey::first(&key) };
-        store.insert_own_key(stored_own(&first, now)).await?;
-        own.push(first);
-    }
-    if known.is_none() {
-        store.init_meta(MetaName::KekFingerprint, key.fingerprint().to_string().into_bytes()).await?;
-    }
     let vault = Vault::open(&key, &own)?;
     for key in store.list_data_keys().await? {
         match vault.install(unstored(key)) {
@@ -250,6 +246,19 @@ async fn open_vault(source: &KeySource, store: &dyn Store, now: Timestamp) -> Re
         }
     }
     Ok(vault)
+}
+
+/// Lays a new store out. Returns its first own key.
+async fn found(key: &SealingKey, store: &dyn Store, now: Timestamp) -> Result<WrappedOwnKey, StartError> {
+    let first = WrappedOwnKey::first(key);
+    let vault = Vault::open(key, std::slice::from_ref(&first))?;
+    let foundation = Foundation {
+        own_key: stored_own(&first, now),
+        fingerprint: key.fingerprint().to_string().into_bytes(),
+        audit_key: audit_key(&vault),
+    };
+    store.found(foundation).await?;
+    Ok(first)
 }
 
 fn engine_settings(
@@ -302,6 +311,18 @@ pub(super) fn percent(share: config::Share) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::testing::{START, TestBroker};
+
+    #[tokio::test]
+    async fn a_store_of_which_a_part_of_its_foundation_is_gone_is_refused() {
+        for harm in ["DELETE FROM own_key", "DELETE FROM meta WHERE name = 'kek_fingerprint'"] {
+            let test = TestBroker::start().await;
+            test.sql(harm).await;
+            let source = KeySource::of_config(&test.broker.config).unwrap();
+            assert!(open_vault(&source, &*test.broker.store, START).await.is_err(), "{harm}");
+            test.stop().await;
+        }
+    }
 
     #[test]
     fn a_network_has_its_own_settings_and_else_the_common_ones() {

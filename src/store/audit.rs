@@ -67,7 +67,8 @@ pub struct AuditFilter {
 /// The audit, for reading and for events that belong to no other change.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
-    /// Takes the audit up with the key that chains it. Must come before the first change.
+    /// Takes the audit up with the key that chains it. Must come before the first change, and after the store was laid out
+    /// ([`SealingStore::found`](crate::store::SealingStore::found)): a chain that is missing is a broken one.
     async fn start_audit(&self, key: AuditKey) -> Result<(), StoreError>;
     /// Whether the audit is whole as of now, and whether it still holds the event of `anchor`. Reads all of it, a part at a time; a
     /// broker may go on writing meanwhile. `pause`: how long others are let in after each part; zero: it is read as fast as may be.
@@ -203,6 +204,12 @@ async fn list(
     database
         .read(move |tx| Box::pin(async move { tx.rows(sql, values).await?.into_iter().map(audit_row).collect() }))
         .await
+}
+
+/// Begins the chain, in the transaction that lays the store out.
+pub(crate) async fn begin_chain(tx: &mut dyn Tx, key: &AuditKey) -> Result<(), StoreError> {
+    let (sql, values) = Chain::begin(tx).await?.statement(key);
+    tx.execute(sql, values).await.map(drop)
 }
 
 /// Writes events in the caller's transaction.

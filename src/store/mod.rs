@@ -82,7 +82,7 @@ pub use profile::ProfileStore;
 pub use push::{PushStore, StoredPush};
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
 pub use revocation::{RevocationStore, StoredRevocation};
-pub use sealing::{OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
+pub use sealing::{Foundation, OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use session::SessionStore;
 pub use spool::{Spool, SpooledReply};
 pub use sqlite::{CommitStats, SqliteOptions, SqliteStore};

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
+use crate::store::audit::{AuditKey, begin_chain};
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::meta::{MetaName, put_meta};
@@ -25,6 +26,16 @@ pub struct OwnKeyRow {
     pub wrapped: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What a new store begins with.
+pub struct Foundation {
+    /// The first key of the broker itself.
+    pub own_key: OwnKeyRow,
+    /// The sealing key's fingerprint.
+    pub fingerprint: Vec<u8>,
+    /// What chains the audit.
+    pub audit_key: AuditKey,
 }
 
 /// A change of the sealing key.
@@ -92,8 +103,10 @@ pub struct SealedCount {
 /// What is kept of keys and of what they seal.
 #[async_trait]
 pub trait SealingStore: Send + Sync {
-    /// Adds a key of the broker itself; [`StoreError::Conflict`] if there is one of that number.
-    async fn insert_own_key(&self, key: OwnKeyRow) -> Result<(), StoreError>;
+    /// Lays a new store out: its first own key, the note of its sealing key and the beginning of the audit's chain, or nothing.
+    /// [`StoreError::Conflict`] if that was done before. Events that are there already are of a store whose keys were taken away: the
+    /// chain begins as a broken one.
+    async fn found(&self, foundation: Foundation) -> Result<(), StoreError>;
     /// All of the broker's own keys, by number.
     async fn list_own_keys(&self) -> Result<Vec<OwnKeyRow>, StoreError>;
     /// Changes the sealing key: every key, the note of its fingerprint and the audit event, or nothing.
@@ -144,9 +157,17 @@ const COUNT_SEALED: &str = "SELECT team, substr(sealed, 1, 5), COUNT(*) FROM (
 
 #[async_trait]
 impl<D: Database> SealingStore for D {
-    async fn insert_own_key(&self, key: OwnKeyRow) -> Result<(), StoreError> {
-        let values = values![key.id, key.wrapped, key.created_at];
-        self.write(move |tx| Box::pin(async move { tx.execute(INSERT_OWN_KEY, values).await.map(drop) })).await
+    async fn found(&self, foundation: Foundation) -> Result<(), StoreError> {
+        let Foundation { own_key, fingerprint, audit_key } = foundation;
+        let values = values![own_key.id, own_key.wrapped, own_key.created_at];
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute(INSERT_OWN_KEY, values).await?;
+                put_meta(tx, MetaName::KekFingerprint, fingerprint).await?;
+                begin_chain(tx, &audit_key).await
+            })
+        })
+        .await
     }
 
     async fn list_own_keys(&self) -> Result<Vec<OwnKeyRow>, StoreError> {

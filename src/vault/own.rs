@@ -16,7 +16,7 @@ use super::ring::Vault;
 use super::sealing_key::{SealingKey, derive, root_of};
 use crate::base::secret::Secret;
 
-/// The first byte of what an own key with a number seals. Before there were numbers it was [`FORMAT`], and the key the first one.
+/// The first byte of what an own key seals.
 const NUMBERED: u8 = 2;
 /// `format | number of the own key`.
 const HEADER_LEN: usize = 5;
@@ -36,11 +36,6 @@ impl WrappedOwnKey {
     /// The first own key of a new store.
     pub fn first(sealing: &SealingKey) -> Self {
         Self::wrap(&WrappingKey::new(sealing), FIRST, &Zeroizing::new(random()))
-    }
-
-    /// The first own key of a store from before there were any: what the sealing key itself was used for until then.
-    pub fn of_sealing_key(sealing: &SealingKey) -> Self {
-        Self::wrap(&WrappingKey::new(sealing), FIRST, sealing.bytes())
     }
 
     fn wrap(wrapping: &WrappingKey, number: u32, plain: &[u8; 32]) -> Self {
@@ -99,16 +94,10 @@ fn header(number: u32) -> [u8; HEADER_LEN] {
 }
 
 /// The header of a sealed text, the number of its key, and the rest.
-fn parts(sealed: &[u8]) -> Option<(&[u8], u32, &[u8])> {
-    match sealed {
-        [FORMAT, rest @ ..] => Some((&sealed[..1], FIRST, rest)),
-        [NUMBERED, ..] => {
-            let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>()?;
-            let [_, number @ ..] = *header;
-            Some((header, u32::from_be_bytes(number), rest))
-        }
-        _ => None,
-    }
+fn parts(sealed: &[u8]) -> Option<(&[u8; HEADER_LEN], u32, &[u8])> {
+    let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>()?;
+    let [NUMBERED, number @ ..] = *header else { return None };
+    Some((header, u32::from_be_bytes(number), rest))
 }
 
 /// The one place in the store where a sealed text of the broker itself may be opened.
@@ -166,7 +155,7 @@ impl Vault {
     /// Whether `sealed` is sealed with the own key that seals now.
     pub fn is_of_newest_own(&self, sealed: &[u8]) -> bool {
         let newest = self.own(|keys| keys.newest().0);
-        parts(sealed).is_some_and(|(header, number, _)| header.len() == HEADER_LEN && number == newest)
+        parts(sealed).is_some_and(|(_, number, _)| number == newest)
     }
 }
 
@@ -231,16 +220,5 @@ mod tests {
         let resealed = vault.seal_own(&PLACE, &opened);
         assert!(vault.is_of_newest_own(&resealed));
         assert_eq!(vault.open_own(&PLACE, &resealed).ok().unwrap().expose(), "app-canary");
-    }
-
-    /// Before there were own keys, the sealing key itself was the first one, and what it sealed had no number.
-    #[test]
-    fn what_the_sealing_key_sealed_itself_still_opens() {
-        let Bench { key, .. } = bench();
-        let old: UnboundKey = key.derive(&[b"seal what belongs to no team"], &AES_256_GCM_SIV);
-        let sealed = data_key::seal(&LessSafeKey::new(old), &[FORMAT], &PLACE.bind(&[FORMAT]), b"app-canary");
-        let vault = Vault::open(&key, &[WrappedOwnKey::of_sealing_key(&key)]).unwrap();
-        assert_eq!(vault.open_own(&PLACE, &sealed).ok().unwrap().expose(), "app-canary");
-        assert!(!vault.is_of_newest_own(&sealed));
     }
 }

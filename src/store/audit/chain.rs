@@ -1,7 +1,7 @@
 //! The chain that holds the audit together: each event's keyed hash covers the event, its number and the hash before it.
 //!
 //! Events are numbered without gaps. One row (`audit_chain`) says where the chain begins and ends, under a keyed hash of its own, and
-//! is read and written in the transaction of each change. So a deleted, edited, swapped or inserted event no longer fits its
+//! is made in the transaction that makes the broker's first key, and read and written in that of each change. So a deleted, edited, swapped or inserted event no longer fits its
 //! neighbours, and one that is cut off the end is missed by that row. Whoever holds the store but not the key can forge neither. What
 //! no store can show by itself is that all of it was set back to an earlier state: that takes an [`AuditAnchor`], kept apart.
 //!
@@ -54,7 +54,7 @@ impl FromStr for AuditAnchor {
 /// The row that says where the chain begins and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chain {
-    /// The last event from before the chain; 0: there was none.
+    /// The last event that was there when a chain that was tampered with went on behind it; 0: it never was.
     pub(super) started_after: i64,
     /// The last event that was pruned, or `started_after`.
     pub(super) pruned: AuditAnchor,
@@ -75,13 +75,19 @@ const PUT_CHAIN: &str =
         broken = excluded.broken, seal = excluded.seal";
 const LAST_EVENT: &str = "SELECT seq, mac FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)";
 
-/// In the place of a hash where there is none.
+/// In the place of a hash where there is none: before the first event, and behind one whose hash was taken away.
 const UNCHAINED: [u8; 32] = [0; 32];
 
 pub(super) const FOREIGN_HEAD: &str = "the row that says where the audit ends was changed outside the broker";
 const NO_HEAD: &str = "the row that says where the audit ends was deleted outside the broker";
 
 impl Chain {
+    /// The chain of a store that is laid out just now. Events that are there already were the ones of a chain.
+    pub(super) async fn begin(tx: &mut dyn Tx) -> Result<Self, StoreError> {
+        let last = last_event(tx).await?;
+        Ok(Self::behind(last, if last.seq == 0 { "" } else { NO_HEAD }))
+    }
+
     /// The chain as of now. One that was tampered with goes on behind the last event, so that leases don't stop, and stays marked.
     /// PostgreSQL adds FOR UPDATE, so that two transactions don't continue it from one place.
     pub(super) async fn read(tx: &mut dyn Tx) -> Result<Self, StoreError> {
@@ -91,11 +97,7 @@ impl Chain {
                 Some(chain) => Ok(chain),
                 None => Ok(Self::behind(last_event(tx).await?, FOREIGN_HEAD)),
             },
-            None => {
-                let last = last_event(tx).await?;
-                let was_chained = last.mac != UNCHAINED;
-                Ok(Self::behind(last, if was_chained { NO_HEAD } else { "" }))
-            }
+            None => Ok(Self::behind(last_event(tx).await?, NO_HEAD)),
         }
     }
 

@@ -7,13 +7,11 @@ use crate::store::audit::chain::{AuditAnchor, AuditKey, Chain, FOREIGN_HEAD, lin
 use crate::store::database::Database;
 use crate::store::sql::{Row, Value, values};
 
-/// What was found. The events before a fault are in order, but for those that were not chained.
+/// What was found. The events before a fault are in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditProof {
     /// Events that hold together.
     pub events: u64,
-    /// Events from before the chain, which nothing protects.
-    pub unchained: u64,
     /// The last event that was pruned in order; 0: none.
     pub pruned: i64,
     /// The last event: worth keeping apart. `None`: there is none, or a fault.
@@ -96,11 +94,11 @@ impl Walk {
         Self { started_after: chain.started_after, last: chain.pruned }
     }
 
-    /// Goes on to the next event that there is. Returns whether it is chained.
-    pub(super) fn step(&mut self, key: &AuditKey, event: &Link) -> Result<bool, AuditFault> {
+    /// Goes on to the next event that there is.
+    pub(super) fn step(&mut self, key: &AuditKey, event: &Link) -> Result<(), AuditFault> {
         let &Link { seq, mac, .. } = event;
         if (1..=self.started_after).contains(&seq) {
-            return Ok(false);
+            return Ok(());
         }
         let expected = self.last.seq.saturating_add(1);
         if seq < expected {
@@ -114,7 +112,7 @@ impl Walk {
             return Err(AuditFault::Changed(seq));
         }
         self.last = AuditAnchor { seq, mac: right };
-        Ok(true)
+        Ok(())
     }
 
     /// Goes on behind what was pruned meanwhile.
@@ -151,7 +149,7 @@ pub(super) async fn verify(
     anchor: Option<AuditAnchor>,
     pause: Duration,
 ) -> Result<AuditProof, StoreError> {
-    let mut proof = AuditProof { events: 0, unchained: 0, pruned: 0, head: None, fault: None };
+    let mut proof = AuditProof { events: 0, pruned: 0, head: None, fault: None };
     let mut walk: Option<Walk> = None;
     let mut after = i64::MIN;
     loop {
@@ -218,10 +216,7 @@ fn walk_part(
             walk.must_be_at(chain.head)?;
             return Err(AuditFault::Inserted(link.seq));
         }
-        if !walk.step(key, link)? {
-            proof.unchained += 1;
-            continue;
-        }
+        walk.step(key, link)?;
         proof.events += 1;
         if anchor.is_some_and(|anchor| anchor.seq == link.seq && anchor != walk.last) {
             return Err(AuditFault::AnotherAnchor(link.seq));

@@ -85,7 +85,7 @@ async fn proof(store: &dyn Store, anchor: Option<AuditAnchor>) -> AuditProof {
 
 pub(crate) async fn what_was_written_holds_together(fixture: &dyn Fixture) {
     let store = fixture.open().await;
-    let nothing = AuditProof { events: 0, unchained: 0, pruned: 0, head: None, fault: None };
+    let nothing = AuditProof { events: 0, pruned: 0, head: None, fault: None };
     assert_eq!(proof(&*store, None).await, nothing);
     seed(&*store, 3).await;
     futures_util::future::join_all((1..=70).map(|n| store.open_lease(open(n, 1)))).await;

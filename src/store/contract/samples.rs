@@ -13,7 +13,8 @@ use crate::domain::networks::Purpose;
 use crate::domain::team::{Collector, CollectorScope, Key, KeyHolder, KeyProof, Team};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::store::{
-    AlertRow, AuditKey, IdempotencyRecord, NewToken, OpenLease, Store, StoredRenewal, StoredToken, TakeBlocks,
+    AlertRow, AuditKey, Foundation, IdempotencyRecord, NewToken, OpenLease, OwnKeyRow, Store, StoreError,
+    StoredRenewal, StoredToken, TakeBlocks,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -34,6 +35,20 @@ pub(crate) fn event(action: &'static str, subject: &str) -> AuditEvent {
         subject: subject.to_owned(),
         detail: "n=1".to_owned(),
     }
+}
+
+/// Lays a store out, unless it is, and takes its audit up.
+pub(crate) async fn start(store: &dyn Store) -> Result<(), StoreError> {
+    if store.list_own_keys().await?.is_empty() {
+        store.found(foundation()).await?;
+    }
+    store.start_audit(audit_key("test")).await
+}
+
+/// What the stores of tests begin with.
+pub(crate) fn foundation() -> Foundation {
+    let own_key = OwnKeyRow { id: 1, wrapped: vec![50], created_at: at(0) };
+    Foundation { own_key, fingerprint: b"first".to_vec(), audit_key: audit_key("test") }
 }
 
 /// A key for the audit's chain.

@@ -96,6 +96,9 @@ async fn the_row_of_the_chain_can_not_be_forged() {
         "UPDATE audit_chain SET pruned_seq = 3, pruned_mac = (SELECT mac FROM audit WHERE seq = 3)",
         "UPDATE audit_chain SET seal = x''",
         "DELETE FROM audit_chain",
+        "DELETE FROM audit; DELETE FROM audit_chain",
+        "DELETE FROM audit WHERE seq = 4; UPDATE audit SET mac = NULL; DELETE FROM audit_chain",
+        "UPDATE audit SET mac = NULL; DELETE FROM audit_chain; DELETE FROM own_key; DELETE FROM meta WHERE name = 'kek_fingerprint'",
     ];
     for harm in harms {
         let (dir, fault) = fault_after(harm).await;
@@ -141,18 +144,17 @@ async fn a_store_that_was_set_back_is_found_by_an_anchor_only() {
     assert_eq!(proof(dir.path(), anchor).await.fault, Some(AuditFault::AnotherAnchor(12)));
 }
 
+/// What is pruned behind a chain that went on takes no mark away.
 #[tokio::test]
-async fn events_from_before_the_chain_are_told_apart() {
+async fn a_chain_that_was_taken_away_stays_marked_when_its_events_are_pruned() {
     let dir = ten_events().await;
     raw(dir.path(), "UPDATE audit SET mac = NULL; DELETE FROM audit_chain").await;
     append(dir.path(), 3).await;
-    let found = proof(dir.path(), None).await;
-    assert_eq!((found.unchained, found.events, found.fault), (10, 3, None));
     let store = open_in(dir.path()).await.unwrap();
     assert_eq!(store.prune_audit(at(1), 11).await.unwrap(), 11);
     store.close().await;
-    let found = proof(dir.path(), None).await;
-    assert_eq!((found.unchained, found.events, found.pruned, found.fault), (0, 2, 11, None));
+    let fault = proof(dir.path(), None).await.fault;
+    assert!(matches!(fault, Some(AuditFault::Earlier(_))), "{fault:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{CommitStats, SqliteOptions, SqliteStore};
 use crate::base::clock::ManualClock;
-use crate::store::contract::samples::{at, audit_key, audited, event, open, seed, take, team};
+use crate::store::contract::samples::{at, audit_key, audited, event, open, seed, start, take, team};
 use crate::store::contract::{Fixture, suite};
 use crate::store::database::Database;
 use crate::store::sql::values;
@@ -39,7 +39,7 @@ pub(super) async fn open_in(dir: &Path) -> Result<SqliteStore, StoreError> {
 
 async fn open_with(options: SqliteOptions) -> Result<SqliteStore, StoreError> {
     let store = SqliteStore::open(options, Arc::new(ManualClock::at(at(0)))).await?;
-    store.start_audit(audit_key("test")).await?;
+    start(&store).await?;
     Ok(store)
 }
 
