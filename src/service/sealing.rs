@@ -1,6 +1,7 @@
 //! The sealing key is changed while everything goes on.
 //!
-//! A change wraps all keys anew and makes new ones, in one transaction: from then on the old sealing key opens nothing of the store.
+//! A change wraps all keys anew and makes new ones, in one transaction, and what the old sealing key wrapped is erased from the store's
+//! files: from then on it opens nothing of the store.
 //! Secrets are then sealed anew with the new data keys, a few at a time, each only if it is still as it was. Nothing is noted on the way:
 //! which key sealed a secret stands in the secret, so a pass that was broken off begins again and passes over what is done. The old data
 //! keys, wrapped by the new sealing key, go once no secret needs them and no call from before can still bring one.
@@ -25,6 +26,8 @@ use crate::vault::{Fingerprint, OpenError, Place, ResealError, VaultError, Wrapp
 const BATCH: u32 = 256;
 /// How long a call from before a rotation may still bring a secret that is sealed with an older data key: longer than any call lasts.
 const CALLS_END_IN: Duration = Duration::from_secs(600);
+/// When it is tried again to erase what was overwritten, while another program reads it.
+const ERASE_AGAIN_IN: Duration = Duration::from_secs(60);
 
 /// Where the sealing key comes from, and how far secrets are sealed with the newest keys.
 pub struct Sealing {
@@ -137,6 +140,9 @@ impl Broker {
             tracing::error!(%error, "the new sealing key is not in its place yet; the next start puts it there");
         }
         self.sealing.note(|progress| *progress = Progress::default());
+        if let Err(error) = self.store.erase_overwritten().await {
+            tracing::warn!(%error, "what the old sealing key wrapped is still in the database's log; the pass over all secrets erases it");
+        }
         Ok(view)
     }
 
@@ -169,7 +175,12 @@ impl Broker {
             Ok(()) => self.retire_data_keys(now).await,
             Err(_) => Ok(0),
         };
-        let wait = if self.vault.teams_with_older_keys().is_empty() { Timestamp::NEVER } else { now + CALLS_END_IN };
+        let erased = self.store.erase_overwritten().await;
+        let wait = match (&erased, self.vault.teams_with_older_keys().is_empty()) {
+            (Err(_), _) => now + ERASE_AGAIN_IN,
+            (Ok(()), false) => now + CALLS_END_IN,
+            (Ok(()), true) => Timestamp::NEVER,
+        };
         let done = passed.and(retired);
         let mut progress = self.sealing.progress();
         progress.running = false;
@@ -179,11 +190,16 @@ impl Broker {
             progress.next = (sealed_with == self.vault.fingerprint()).then_some(wait);
         }
         let Progress { looked_at, resealed, damaged, .. } = *progress;
-        done.map(|retired| {
-            format!(
-                "{looked_at} tokens looked at, {resealed} sealed anew, {damaged} damaged, {retired} data keys deleted"
-            )
-        })
+        drop(progress);
+        let mut text = format!(
+            "{looked_at} tokens looked at, {resealed} sealed anew, {damaged} damaged, {} data keys deleted",
+            done?
+        );
+        if let Err(error) = erased {
+            tracing::warn!(%error, "what was overwritten is not erased from the database's log yet; it is tried again");
+            text.push_str("; what was overwritten is still in the database's log");
+        }
+        Ok(text)
     }
 
     async fn pass(&self) -> Result<(), StoreError> {

@@ -133,6 +133,15 @@ impl TestBroker {
         connection.close().await.unwrap();
     }
 
+    /// Another program that reads its store, and goes on reading the state as of now until it is dropped.
+    pub async fn reader(&self) -> sqlx::SqliteConnection {
+        use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+        let file = SqliteConnectOptions::new().filename(self.folder().join("broker.db"));
+        let mut connection = file.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN; SELECT COUNT(*) FROM meta").execute(&mut connection).await.unwrap();
+        connection
+    }
+
     /// Makes a team.
     pub async fn team(&self, id: &str) -> TeamId {
         let id: TeamId = id.parse().unwrap();

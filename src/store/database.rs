@@ -37,6 +37,10 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// Facts about the engine itself: `(name, value, as it should be)`.
     async fn engine_facts(&self) -> Result<Vec<EngineFact>, StoreError>;
 
+    /// Empties what the engine keeps beside the database of earlier changes, so that overwritten content is nowhere in its files.
+    /// [`StoreError::Unavailable`] while somebody reads an older state.
+    async fn empty_log(&self) -> Result<(), StoreError>;
+
     /// Whether writes are accepted.
     fn is_writable(&self) -> bool;
 

@@ -119,6 +119,9 @@ pub trait SealingStore: Send + Sync {
     /// Deletes a team's data keys below `newest`, whose texts begin with `header`, unless a secret that is not known to be damaged begins
     /// otherwise. Returns how many.
     async fn retire_data_keys(&self, team: &TeamId, newest: u32, header: Vec<u8>) -> Result<u64, StoreError>;
+    /// Leaves nothing in the store's files of what was overwritten or deleted before. [`StoreError::Unavailable`] while another program
+    /// reads an older state: try again later.
+    async fn erase_overwritten(&self) -> Result<(), StoreError>;
     /// How many secrets are sealed with which data key. Reads all of them: not for the request path.
     async fn count_sealed(&self) -> Result<Vec<SealedCount>, StoreError>;
 }
@@ -218,6 +221,10 @@ impl<D: Database> SealingStore for D {
     async fn retire_data_keys(&self, team: &TeamId, newest: u32, header: Vec<u8>) -> Result<u64, StoreError> {
         let values = values![team, newest, header];
         self.write(move |tx| Box::pin(async move { tx.execute(RETIRE_DATA_KEYS, values).await })).await
+    }
+
+    async fn erase_overwritten(&self) -> Result<(), StoreError> {
+        self.empty_log().await
     }
 
     async fn count_sealed(&self) -> Result<Vec<SealedCount>, StoreError> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use std::path::{Path, PathBuf};
 
+use sqlx::Connection;
+
 use super::*;
 use crate::base::ids::CollectorId;
 use crate::config::Config;
@@ -140,6 +142,51 @@ async fn the_old_key_opens_nothing_of_the_store() {
     for key in bench.broker().store.list_data_keys().await.unwrap() {
         vault.install(unstored(key)).unwrap();
     }
+    bench.test.stop().await;
+}
+
+/// Whether the files of the running store, as `kill -9` would leave them, hold any part of what was wrapped.
+fn is_in_the_files(bench: &Bench, wrapped: &[u8]) -> bool {
+    let folder = bench.test.folder();
+    let files = ["broker.db", "broker.db-wal"].map(|file| std::fs::read(folder.join(file)).unwrap());
+    let holds = |part: &[u8]| files.iter().any(|file| file.windows(part.len()).any(|window| window == part));
+    wrapped.chunks_exact(16).any(holds)
+}
+
+#[tokio::test]
+async fn nothing_of_older_keys_is_left_in_the_files_of_the_store() {
+    let bench = bench(2).await;
+    let store = &bench.broker().store;
+    let wrapped = async || {
+        let own = store.list_own_keys().await.unwrap().into_iter().map(|key| key.wrapped);
+        own.chain(store.list_data_keys().await.unwrap().into_iter().map(|key| key.wrapped)).collect::<Vec<_>>()
+    };
+    let before = wrapped().await;
+    assert!(before.iter().all(|wrapped| is_in_the_files(&bench, wrapped)));
+    bench.rotate().await;
+    assert!(!before.iter().any(|wrapped| is_in_the_files(&bench, wrapped)));
+    let older = store.list_data_keys().await.unwrap().remove(0);
+    assert!(is_in_the_files(&bench, &older.wrapped));
+    bench.broker().reseal().await.unwrap();
+    bench.test.clock.advance(LONG_ENOUGH);
+    bench.broker().reseal().await.unwrap();
+    assert!(!is_in_the_files(&bench, &older.wrapped), "the data key that was deleted");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_program_still_reads_is_erased_by_the_pass() {
+    let bench = bench(1).await;
+    let reader = bench.test.reader().await;
+    let before = bench.broker().store.list_own_keys().await.unwrap().remove(0);
+    bench.rotate().await;
+    assert!(is_in_the_files(&bench, &before.wrapped), "somebody still reads the state from before");
+    let done = bench.broker().reseal().await.unwrap();
+    assert!(done.ends_with("what was overwritten is still in the database's log"), "{done}");
+    reader.close().await.unwrap();
+    bench.test.clock.advance(Duration::from_secs(61));
+    bench.broker().reseal().await.unwrap();
+    assert!(!is_in_the_files(&bench, &before.wrapped));
     bench.test.stop().await;
 }
 

@@ -32,6 +32,10 @@ use connection::SqliteTx;
 pub use open::SqliteOptions;
 use writer::Writer;
 
+/// How often the log is tried to be emptied while somebody reads an older state, and how long others are let in between.
+const EMPTYING_TRIES: u32 = 10;
+const EMPTYING_PAUSE: Duration = Duration::from_millis(100);
+
 /// The store in SQLite.
 pub struct SqliteStore {
     writer: Writer,
@@ -86,6 +90,18 @@ impl Database for SqliteStore {
 
     async fn engine_facts(&self) -> Result<Vec<EngineFact>, StoreError> {
         open::facts(&self.readers).await
+    }
+
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let mut emptied = self.writer.empty_log().await;
+        for _ in 1..EMPTYING_TRIES {
+            if !matches!(emptied, Err(StoreError::Unavailable(_))) {
+                break;
+            }
+            tokio::time::sleep(EMPTYING_PAUSE).await;
+            emptied = self.writer.empty_log().await;
+        }
+        emptied
     }
 
     fn is_writable(&self) -> bool {

@@ -23,7 +23,7 @@ use crate::base::clock::Clock;
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
 use crate::store::credit::{self, Applied, CreditChange, CreditError};
-use crate::store::sql::Tx;
+use crate::store::sql::{Tx, first};
 
 /// The most changes in one transaction.
 const GROUP: usize = 512;
@@ -41,6 +41,7 @@ pub(super) struct Writer {
 enum Command {
     Credit(Box<CreditChange>, oneshot::Sender<Result<(), CreditError>>),
     Job(Box<dyn Job>),
+    EmptyLog(oneshot::Sender<Result<(), StoreError>>),
     Shut(oneshot::Sender<()>),
 }
 
@@ -172,6 +173,13 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Moves the whole log into the database and cuts it off. [`StoreError::Unavailable`] while somebody reads an older state.
+    pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
+        let (to, answer) = oneshot::channel();
+        self.commands.send(Command::EmptyLog(to)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
     /// Whether changes are accepted.
     pub(super) fn accepts(&self) -> bool {
         self.accepts.load(Ordering::Relaxed) && !self.commands.is_closed()
@@ -199,12 +207,19 @@ struct Owner {
     last_group: usize,
 }
 
+/// Somebody reads a state of the database that stands in its log only.
+#[derive(Debug, thiserror::Error)]
+#[error("the database's log can't be emptied while another program reads it")]
+struct LogInUse;
+
 /// What one transaction is made of.
 #[derive(Default)]
 struct Group {
     changes: Vec<CreditChange>,
     credit: Vec<oneshot::Sender<Result<(), CreditError>>>,
     jobs: Vec<Box<dyn Job>>,
+    /// Who waits for the log to be emptied behind these changes.
+    empty_log: Option<oneshot::Sender<Result<(), StoreError>>>,
     shut: Option<oneshot::Sender<()>>,
 }
 
@@ -220,12 +235,13 @@ impl Group {
                 self.credit.push(to);
             }
             Command::Job(job) => self.jobs.push(job),
+            Command::EmptyLog(to) => self.empty_log = Some(to),
             Command::Shut(done) => self.shut = Some(done),
         }
     }
 
     fn is_closed(&self) -> bool {
-        self.shut.is_some() || self.len() >= GROUP
+        self.shut.is_some() || self.empty_log.is_some() || self.len() >= GROUP
     }
 }
 
@@ -237,7 +253,11 @@ impl Owner {
             let Some(first) = self.waiting.recv().await else { break };
             let mut group = self.gather(first).await;
             shut = group.shut.take();
+            let empty_log = group.empty_log.take();
             self.serve(group).await;
+            if let Some(to) = empty_log {
+                let _ = to.send(self.empty_log().await);
+            }
         }
         self.waiting.close();
         if let Err(error) = self.connection.close().await {
@@ -315,6 +335,18 @@ impl Owner {
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
         let mut tx = SqliteTx::new(&mut self.connection, &self.audit_key);
         tx.execute(sql, vec![]).await.map(drop)
+    }
+
+    /// <https://sqlite.org/pragma.html#pragma_wal_checkpoint>: its first column says whether somebody was in the way.
+    async fn empty_log(&mut self) -> Result<(), StoreError> {
+        let mut tx = SqliteTx::new(&mut self.connection, &self.audit_key);
+        tx.rows("PRAGMA busy_timeout = 50", vec![]).await?;
+        let done = first(&mut tx, "PRAGMA wal_checkpoint(TRUNCATE)", vec![]).await;
+        tx.rows("PRAGMA busy_timeout = 5000", vec![]).await?;
+        match done?.and_then(|mut row| row.int().ok()) {
+            Some(0) => Ok(()),
+            _ => Err(StoreError::Unavailable(Arc::new(LogInUse))),
+        }
     }
 
     /// Stops accepting after an error that another try could hide.
