@@ -6,11 +6,15 @@ use crate::app::audit;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::service::key_source::KeySource;
+use crate::service::own_secrets::{self, DamagedSecret};
 use crate::service::sealing::{unstored, unstored_own};
 use crate::store::{
     DoctorStore, Finding, MetaName, MetaStore, SealingStore, Severity, Spool, SqliteOptions, SqliteStore, TeamStore,
 };
 use crate::vault::{SealingKey, Vault};
+
+/// How many names a finding shows.
+const SHOWN: usize = 5;
 
 /// What was found, one finding for each check.
 pub async fn doctor(config: &Config) -> anyhow::Result<Vec<Finding>> {
@@ -104,5 +108,21 @@ async fn check_sealing(key: &SealingKey, store: &SqliteStore) -> anyhow::Result<
     );
     let severity = if unknown > 0 { Severity::Error } else { Severity::Fine };
     let of = |check, (severity, message)| Finding { check, severity, message };
-    Ok(vec![of("vault.keys", keys), of("vault.sealed", (severity, message))])
+    let own = damaged_own(&own_secrets::damaged(store, &vault).await?);
+    Ok(vec![of("vault.keys", keys), of("vault.sealed", (severity, message)), of("vault.own_secrets", own)])
+}
+
+/// What is said of the secrets of apps, destinations and browsers that do not open.
+fn damaged_own(damaged: &[DamagedSecret]) -> (Severity, String) {
+    if damaged.is_empty() {
+        return (Severity::Fine, "all secrets of apps, destinations and browsers open".to_owned());
+    }
+    let names: Vec<&str> = damaged.iter().take(SHOWN).map(|damaged| damaged.name.as_str()).collect();
+    let more = if damaged.len() > SHOWN { " and more" } else { "" };
+    let message = format!(
+        "{} secrets do not open: {}{more}; set them anew, and find out who changed the store",
+        damaged.len(),
+        names.join(", ")
+    );
+    (Severity::Error, message)
 }

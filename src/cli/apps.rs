@@ -116,10 +116,18 @@ const COLUMNS: &[Column<pb::App>] = &[
     Column::text("APP", |app, _| short_app(&app.name).into()),
     Column::minor_text("NAME", |app, _| app.display_name.as_str().into()),
     Column::minor_text("CLIENT ID", |app, _| app.client_id.as_str().into()),
-    Column::minor_text("SECRET", |app, _| if app.has_client_secret { "kept" } else { "none" }.into()),
+    Column::minor_text("SECRET", |app, _| secret(app).into()),
     Column::number("TOKENS", |app, _| app.tokens.into()),
     Column::minor_text("FACTS", |app, _| facts(&app.facts).into()),
 ];
+
+fn secret(app: &pb::App) -> &'static str {
+    match (app.has_client_secret, app.client_secret_damaged) {
+        (_, true) => "damaged: set it anew",
+        (true, false) => "kept",
+        (false, false) => "none",
+    }
+}
 
 const BUDGETS: &[Column<pb::Budget>] = &[
     Column::text("CLASS", |budget, _| budget.credit_class.as_str().into()),

@@ -23,7 +23,7 @@ use crate::service::requests::Attempt;
 use crate::service::tokens::{Rejected, check_facts};
 use crate::service::{Broker, Caller, client_metadata};
 use crate::store::{DeleteAppError, StoreError, StoredApp, TopUpBudget as StoredTopUp};
-use crate::vault::{OpenOwnError, OwnPlace};
+use crate::vault::{OpenOwnError, OwnPlace, Vault};
 
 /// The most units that a budget may hold.
 const MOST_UNITS: u64 = 1 << 53;
@@ -35,6 +35,8 @@ pub struct AppView {
     pub app: App,
     /// Whether its client secret is kept here.
     pub has_secret: bool,
+    /// Whether what is kept of it does not open: somebody changed the store, or it is damaged. It must be set anew.
+    pub secret_damaged: bool,
     /// Its budgets: one for each class of the network that is paid in advance.
     pub budgets: Vec<BudgetView>,
     /// Tokens that were granted to it.
@@ -257,6 +259,7 @@ impl Broker {
             Err(DeleteAppError::Store(error)) => return Err(error.into()),
         }
         self.directory.remove_app(network, app);
+        self.look_at_damaged_again();
         self.engine.set_app(network, app, terms_of(&self.config, &App::unknown(network.clone(), app.clone())));
         Ok(())
     }
@@ -312,6 +315,7 @@ impl Broker {
         let view = self.view_app(&network, &stored);
         self.store.put_app(stored.clone(), attempt.trail(audit, &view)).await?;
         self.hold_app(stored);
+        self.look_at_damaged_again();
         Ok(view)
     }
 
@@ -355,7 +359,7 @@ impl Broker {
         stored
     }
 
-    /// Seals client secrets anew that an older key of the broker sealed. There are few apps.
+    /// Seals client secrets anew that an older key of the broker sealed. One that does not open stays as it is. There are few apps.
     pub(super) async fn reseal_apps(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.changes.directory.lock().await;
         for stored in self.directory.apps() {
@@ -365,16 +369,12 @@ impl Broker {
             }
             let row = name_of(&stored.app);
             let place = secret_place(&row, stored.secret_version);
-            match self.vault.open_own(&place, sealed) {
-                Ok(secret) => {
-                    let sealed_secret = Some(self.vault.seal_own(&place, &secret));
-                    let stored = StoredApp { sealed_secret, ..(*stored).clone() };
-                    let audit = self.audit(&Caller::Broker, "app.reseal", row.clone(), String::new());
-                    self.store.put_app(stored.clone(), audit.into()).await?;
-                    self.directory.put_app(stored);
-                }
-                Err(error) => tracing::error!(%error, "the client secret of an app does not open; set it anew"),
-            }
+            let Ok(secret) = self.vault.open_own(&place, sealed) else { continue };
+            let sealed_secret = Some(self.vault.seal_own(&place, &secret));
+            let stored = StoredApp { sealed_secret, ..(*stored).clone() };
+            let audit = self.audit(&Caller::Broker, "app.reseal", row.clone(), String::new());
+            self.store.put_app(stored.clone(), audit.into()).await?;
+            self.directory.put_app(stored);
         }
         Ok(())
     }
@@ -401,15 +401,14 @@ impl Broker {
             Some(BudgetView { class: class.id.clone(), total, left: total.saturating_sub(spent), topped_up_at })
         });
         let budgets = paid.collect();
-        AppView { app, has_secret: stored.sealed_secret.is_some(), budgets, tokens }
+        let secret_damaged = opened_secret(&self.vault, stored).is_err();
+        AppView { app, has_secret: stored.sealed_secret.is_some(), secret_damaged, budgets, tokens }
     }
 
     /// How an app shows itself at its network: its client id, empty if it is not known, and its client secret.
     pub(super) fn client_of(&self, network: &NetworkId, app: &AppId) -> Result<(String, Option<Secret>), OpenOwnError> {
         let Some(stored) = self.directory.app(network, app) else { return Ok((String::new(), None)) };
-        let row = name_of(&stored.app);
-        let open = |sealed: &Vec<u8>| self.vault.open_own(&secret_place(&row, stored.secret_version), sealed);
-        Ok((stored.app.client_id.clone(), stored.sealed_secret.as_ref().map(open).transpose()?))
+        Ok((stored.app.client_id.clone(), opened_secret(&self.vault, &stored)?))
     }
 
     /// What each call with a token must carry beside it. Without the app's client secret there is no proof: the network asks for one
@@ -424,10 +423,8 @@ impl Broker {
         let mut parameters = BTreeMap::new();
         if kind.bindings.contains(&Binding::AppSecretProof)
             && let Some(stored) = app.parse().ok().and_then(|app| self.directory.app(network, &app))
-            && let Some(sealed) = &stored.sealed_secret
+            && let Some(secret) = opened_secret(&self.vault, &stored)?
         {
-            let row = name_of(&stored.app);
-            let secret = self.vault.open_own(&secret_place(&row, stored.secret_version), sealed)?;
             parameters.insert("appsecret_proof".to_owned(), app_secret_proof(&secret, access_token));
         }
         Ok(parameters)
@@ -456,11 +453,18 @@ fn app_secret_proof(app_secret: &Secret, access_token: &Secret) -> String {
     proof
 }
 
+/// The client secret of an app, if it has one.
+pub(super) fn opened_secret(vault: &Vault, stored: &StoredApp) -> Result<Option<Secret>, OpenOwnError> {
+    let row = name_of(&stored.app);
+    let open = |sealed: &Vec<u8>| vault.open_own(&secret_place(&row, stored.secret_version), sealed);
+    stored.sealed_secret.as_ref().map(open).transpose()
+}
+
 fn secret_place(row: &str, version: u32) -> OwnPlace<'_> {
     OwnPlace { table: "app", row, column: "sealed_secret", version: u64::from(version) }
 }
 
-fn name_of(app: &App) -> String {
+pub(super) fn name_of(app: &App) -> String {
     format!("networks/{}/apps/{}", app.network, app.id)
 }
 

@@ -32,6 +32,7 @@ mod luck;
 pub mod members;
 pub mod networks;
 pub mod notices;
+pub mod own_secrets;
 pub mod page;
 pub mod pools;
 pub mod probe;

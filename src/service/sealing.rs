@@ -6,7 +6,8 @@
 //! which key sealed a secret stands in the secret, so a pass that was broken off begins again and passes over what is done. The old data
 //! keys, wrapped by the new sealing key, go once no secret needs them and no call from before can still bring one.
 //!
-//! A secret that does not open takes its token out of use, and nothing else: the token is invalid, the log and a metric say so.
+//! A secret that does not open takes its token out of use, and nothing else: the token is invalid, the log and a metric say so. One of an
+//! app, a destination or a browser can't be used until it is set anew; the log, a metric and the doctor say so.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::domain::networks::TokenKind;
 use crate::domain::token::Reason;
 use crate::service::key_source::{KeySource, KeySourceError};
+use crate::service::own_secrets::{self, DamagedSecret, SecretOf};
 use crate::service::requests::Attempt;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
@@ -28,6 +30,8 @@ const BATCH: u32 = 256;
 const CALLS_END_IN: Duration = Duration::from_secs(600);
 /// When it is tried again to erase what was overwritten, while another program reads it.
 const ERASE_AGAIN_IN: Duration = Duration::from_secs(60);
+/// When all secrets are looked at again: what is damaged while the broker runs is found within a day.
+const LOOK_AGAIN_IN: Duration = Duration::from_secs(24 * 3600);
 
 /// Where the sealing key comes from, and how far secrets are sealed with the newest keys.
 pub struct Sealing {
@@ -43,6 +47,10 @@ struct Progress {
     looked_at: u64,
     resealed: u64,
     damaged: u64,
+    /// Secrets of apps, destinations and browsers that do not open.
+    damaged_own: u64,
+    /// Whether one of them may have been set anew since they were looked at.
+    is_outdated: bool,
     finished_at: Option<Timestamp>,
 }
 
@@ -159,7 +167,7 @@ impl Broker {
         }
     }
 
-    /// Looks at all secrets once after the start and after a rotation: seals anew what an older key sealed, and takes out of use what
+    /// Looks at all secrets after the start, after a rotation and daily: seals anew what an older key sealed, and takes out of use what
     /// does not open. Returns what was done, for people.
     pub async fn reseal(&self) -> Result<String, StoreError> {
         if self.sealing.progress().next.is_some_and(|next| next > self.now()) {
@@ -177,24 +185,28 @@ impl Broker {
         };
         let erased = self.store.erase_overwritten().await;
         let wait = match (&erased, self.vault.teams_with_older_keys().is_empty()) {
-            (Err(_), _) => now + ERASE_AGAIN_IN,
-            (Ok(()), false) => now + CALLS_END_IN,
-            (Ok(()), true) => Timestamp::NEVER,
+            (Err(_), _) => ERASE_AGAIN_IN,
+            (Ok(()), false) => CALLS_END_IN,
+            (Ok(()), true) => LOOK_AGAIN_IN,
         };
         let done = passed.and(retired);
         let mut progress = self.sealing.progress();
         progress.running = false;
         if done.is_ok() {
             progress.finished_at = Some(now);
-            // A rotation during the pass has asked for another one.
-            progress.next = (sealed_with == self.vault.fingerprint()).then_some(wait);
+            // A rotation during the pass has asked for another one, and so has who set a damaged secret anew.
+            let is_last = sealed_with == self.vault.fingerprint() && !progress.is_outdated;
+            progress.next = is_last.then_some(now + wait);
         }
-        let Progress { looked_at, resealed, damaged, .. } = *progress;
+        let Progress { looked_at, resealed, damaged, damaged_own, .. } = *progress;
         drop(progress);
         let mut text = format!(
             "{looked_at} tokens looked at, {resealed} sealed anew, {damaged} damaged, {} data keys deleted",
             done?
         );
+        if damaged_own > 0 {
+            text.push_str(&format!("; {damaged_own} secrets of apps, destinations and browsers do not open"));
+        }
         if let Err(error) = erased {
             tracing::warn!(%error, "what was overwritten is not erased from the database's log yet; it is tried again");
             text.push_str("; what was overwritten is still in the database's log");
@@ -206,6 +218,7 @@ impl Broker {
         self.reseal_apps().await?;
         self.reseal_destinations().await?;
         self.reseal_push().await?;
+        self.look_at_own_secrets().await?;
         let mut after = None;
         loop {
             let (last, damaged) = self.reseal_part(after).await?;
@@ -217,6 +230,29 @@ impl Broker {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Looks whether every secret that the broker's own keys seal opens.
+    async fn look_at_own_secrets(&self) -> Result<(), StoreError> {
+        let damaged = own_secrets::damaged(&*self.store, &self.vault).await?;
+        for DamagedSecret { name, .. } in &damaged {
+            tracing::error!(%name, "a stored secret does not open; set it anew, and find out who changed the store");
+        }
+        for of in SecretOf::ALL {
+            let found = damaged.iter().filter(|damaged| damaged.of == of).count();
+            self.metrics.set_damaged_secrets(of.as_str(), found);
+        }
+        self.sealing.note(|progress| progress.damaged_own = damaged.len() as u64);
+        Ok(())
+    }
+
+    /// Lets the next pass come at once where secrets were found that do not open: one of them may have been set anew.
+    pub(super) fn look_at_damaged_again(&self) {
+        self.sealing.note(|progress| {
+            if progress.damaged_own > 0 {
+                (progress.next, progress.is_outdated) = (None, true);
+            }
+        });
     }
 
     /// Looks at some tokens after `after`. Returns the last of them, and those whose secrets do not open. No token is changed meanwhile,

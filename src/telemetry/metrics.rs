@@ -162,6 +162,11 @@ impl Metrics {
         self.0.quarantined.increment(1);
     }
 
+    /// So many secrets of apps, destinations or browsers (`app`) do not open.
+    pub fn set_damaged_secrets(&self, of: &'static str, secrets: usize) {
+        self.gauge(table::DAMAGED_SECRETS, &[of.into()]).set(as_f64(secrets));
+    }
+
     /// The store did not take the secrets of a renewal: they are in memory only for now.
     pub fn renewal_unstored(&self) {
         self.0.unstored.increment(1);

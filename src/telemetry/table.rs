@@ -54,6 +54,8 @@ table! {
     TOKENS = "tokens", Kind::Gauge, "tokens", ["network", "status"], "Tokens held, by status.";
     QUARANTINED = "quarantined_tokens_total", Kind::Counter, "tokens", [],
         "Tokens taken out of use because their stored secret does not open. Somebody changed the store, or it is damaged.";
+    DAMAGED_SECRETS = "damaged_secrets", Kind::Gauge, "secrets", ["of"],
+        "Secrets of apps, destinations and browsers that did not open at the last look, made at each start, daily, and after one was set anew. Somebody changed the store, or it is damaged.";
     UNSTORED = "unstored_renewals_total", Kind::Counter, "renewals", [],
         "Renewals whose new secrets the store did not take at first. They wait, sealed, in the store's folder spool/, and are tried again.";
     AUDIT_BROKEN = "audit_broken", Kind::Gauge, "audits", [],

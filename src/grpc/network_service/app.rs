@@ -124,13 +124,14 @@ fn client_secret(app: &pb::App, mistakes: &mut FieldMistakes) -> Option<Secret> 
 
 /// An app, without its secret.
 pub fn app_message(view: AppView) -> pb::App {
-    let AppView { app, has_secret, budgets, tokens } = view;
+    let AppView { app, has_secret, secret_damaged, budgets, tokens } = view;
     pb::App {
         name: format!("networks/{}/apps/{}", app.network, app.id),
         display_name: app.display_name,
         client_id: app.client_id,
         client_secret: String::new(),
         has_client_secret: has_secret,
+        client_secret_damaged: secret_damaged,
         facts: app.facts.into_iter().map(|(fact, value)| (fact, count(value))).collect(),
         budgets: budgets.into_iter().map(budget_message).collect(),
         tokens: count(tokens),

@@ -21,7 +21,7 @@ use crate::service::notices::target::{checked_target, is_let_in};
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{StoreError, StoredDestination, Trail};
-use crate::vault::{OpenOwnError, OwnPlace};
+use crate::vault::{OpenOwnError, OwnPlace, Vault};
 
 /// Destinations sealed anew at once.
 const AT_ONCE: u32 = 100;
@@ -179,16 +179,9 @@ impl Broker {
     }
 
     /// The target of a destination, and its signing secrets.
-    fn opened_destination(&self, stored: &StoredDestination) -> Result<(Secret, Option<Secret>), OpenOwnError> {
-        let (row, version) = (stored.destination.id.to_string(), stored.destination.version);
-        let target = self.vault.open_own(&place(&row, "target", version), &stored.sealed_target)?;
-        let open = |sealed: &Vec<u8>| self.vault.open_own(&place(&row, "secrets", version), sealed);
-        Ok((target, stored.sealed_secrets.as_ref().map(open).transpose()?))
-    }
-
     /// Where messages to a destination go.
     pub(super) fn address_of(&self, stored: &StoredDestination) -> Result<Address, OpenOwnError> {
-        let (target, secrets) = self.opened_destination(stored)?;
+        let (target, secrets) = opened_destination(&self.vault, stored)?;
         let url = target.expose().to_owned();
         let allow_private = is_let_in(&self.config.alerts.private_hosts, &url);
         Ok(match stored.destination.kind {
@@ -243,9 +236,15 @@ impl Broker {
         let attempt = attempt.into();
         self.must_permit(&attempt.caller, Action::ChangeDestinations, team, On::Team)?;
         let before = self.stored_destination(team, id).await?;
-        let (old_target, old_secrets) = self.opened_destination(&before)?;
+        let target = match ask.target {
+            Some(target) => target,
+            None => opened_target(&self.vault, &before)?,
+        };
+        let old_secrets = match ask.secrets {
+            Some(_) => None,
+            None => opened_secrets(&self.vault, &before)?,
+        };
         let mut destination = before.destination;
-        let target = ask.target.unwrap_or(old_target);
         destination.shown = shown(destination.kind, &target, &self.config.alerts.private_hosts)?;
         destination.display_name = ask.display_name.unwrap_or(destination.display_name);
         destination.events = ask.events.unwrap_or(destination.events);
@@ -257,7 +256,10 @@ impl Broker {
         let stored = self.sealed_destination(destination.clone(), &target, secrets.as_ref());
         let trail = self.destination_trail(&attempt, &destination, "destination.update");
         match self.store.change_destination(stored, trail).await {
-            Ok(()) => Ok(destination),
+            Ok(()) => {
+                self.look_at_damaged_again();
+                Ok(destination)
+            }
             Err(StoreError::Conflict { .. }) => Err(DestinationError::Contended),
             Err(error) => Err(error.into()),
         }
@@ -275,7 +277,10 @@ impl Broker {
         let destination = self.stored_destination(team, id).await?.destination;
         let trail = self.destination_trail(&attempt, &destination, "destination.delete");
         match self.store.delete_destination(team, id, trail).await {
-            Ok(()) => Ok(destination),
+            Ok(()) => {
+                self.look_at_damaged_again();
+                Ok(destination)
+            }
             Err(StoreError::NotFound { .. }) => Err(DestinationError::NotFound(team.clone(), id)),
             Err(error) => Err(error.into()),
         }
@@ -308,7 +313,7 @@ impl Broker {
         }
     }
 
-    /// Seals destinations anew that an older key of the broker sealed.
+    /// Seals destinations anew that an older key of the broker sealed. One that does not open stays as it is.
     pub(in crate::service) async fn reseal_destinations(&self) -> Result<(), StoreError> {
         let mut after = None;
         loop {
@@ -316,13 +321,7 @@ impl Broker {
             let Some(last) = part.last() else { return Ok(()) };
             after = Some(last.destination.id);
             for stored in part.iter().filter(|stored| !self.vault.is_of_newest_own(&stored.sealed_target)) {
-                let (target, secrets) = match self.opened_destination(stored) {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        tracing::error!(%error, "what is sealed of a destination does not open; set it anew");
-                        continue;
-                    }
-                };
+                let Ok((target, secrets)) = opened_destination(&self.vault, stored) else { continue };
                 let destination = Destination { version: stored.destination.version + 1, ..stored.destination.clone() };
                 let audit = self.audit(&Caller::Broker, "destination.reseal", destination.name(), String::new());
                 let sealed = self.sealed_destination(destination, &target, secrets.as_ref());
@@ -334,4 +333,23 @@ impl Broker {
             }
         }
     }
+}
+
+/// The target of a destination and its signing secrets, one a line.
+pub(in crate::service) fn opened_destination(
+    vault: &Vault,
+    stored: &StoredDestination,
+) -> Result<(Secret, Option<Secret>), OpenOwnError> {
+    Ok((opened_target(vault, stored)?, opened_secrets(vault, stored)?))
+}
+
+fn opened_target(vault: &Vault, stored: &StoredDestination) -> Result<Secret, OpenOwnError> {
+    let row = stored.destination.id.to_string();
+    vault.open_own(&place(&row, "target", stored.destination.version), &stored.sealed_target)
+}
+
+fn opened_secrets(vault: &Vault, stored: &StoredDestination) -> Result<Option<Secret>, OpenOwnError> {
+    let row = stored.destination.id.to_string();
+    let open = |sealed: &Vec<u8>| vault.open_own(&place(&row, "secrets", stored.destination.version), sealed);
+    stored.sealed_secrets.as_ref().map(open).transpose()
 }

@@ -17,8 +17,8 @@ use crate::service::members::MemberError;
 use crate::service::notices::target::checked_target;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller};
-use crate::store::{MetaName, StoreError, StoredPush, Trail};
-use crate::vault::{OpenOwnError, OwnPlace};
+use crate::store::{MetaName, MetaStore, StoreError, StoredPush, Trail};
+use crate::vault::{OpenOwnError, OwnPlace, Vault};
 
 /// Subscriptions sealed anew at once.
 const AT_ONCE: u32 = 100;
@@ -39,7 +39,7 @@ pub struct Subscribe {
 
 /// What is sealed of a subscription.
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+pub(in crate::service) struct Sealed {
     endpoint: String,
     p256dh: String,
     auth: String,
@@ -137,7 +137,10 @@ impl Broker {
         let stored = StoredPush { subscription: subscription.clone(), endpoint_hash, sealed };
         let trail = self.push_trail(&attempt, &subscription, "push.subscribe");
         match self.store.insert_push(stored, MOST_SUBSCRIPTIONS, trail).await {
-            Ok(()) => Ok(subscription),
+            Ok(()) => {
+                self.look_at_damaged_again();
+                Ok(subscription)
+            }
             Err(StoreError::Conflict { what }) if what.contains("as many") => Err(PushError::TooMany),
             Err(error) => Err(error.into()),
         }
@@ -146,12 +149,6 @@ impl Broker {
     fn sealed_push(&self, subscription: &PushSubscription, plain: &Sealed) -> Vec<u8> {
         let text = Secret::new(serde_json::to_string(plain).expect("texts are JSON"));
         self.vault.seal_own(&place(&subscription.id.to_string(), subscription.version), &text)
-    }
-
-    fn opened_push(&self, stored: &StoredPush) -> Result<Sealed, OpenOwnError> {
-        let row = stored.subscription.id.to_string();
-        let text = self.vault.open_own(&place(&row, stored.subscription.version), &stored.sealed)?;
-        Ok(serde_json::from_str(text.expose()).expect("the broker sealed this text itself"))
     }
 
     fn push_trail(&self, attempt: &Attempt<PushSubscription>, made: &PushSubscription, action: &'static str) -> Trail {
@@ -181,7 +178,10 @@ impl Broker {
         let subscription = found.filter(is_its).ok_or(PushError::NotFound(id))?;
         let trail = self.push_trail(&attempt, &subscription, "push.unsubscribe");
         match self.store.delete_push(member.id, id, trail).await {
-            Ok(()) => Ok(subscription),
+            Ok(()) => {
+                self.look_at_damaged_again();
+                Ok(subscription)
+            }
             Err(StoreError::NotFound { .. }) => Err(PushError::NotFound(id)),
             Err(error) => Err(error.into()),
         }
@@ -200,7 +200,7 @@ impl Broker {
     /// A browser of a member, as messages are sent to it; `None`: it is not subscribed any more, or can't be used.
     pub(super) async fn browser(&self, id: PushSubscriptionId) -> Result<Option<Browser>, StoreError> {
         let Some(stored) = self.store.find_push(id).await? else { return Ok(None) };
-        let sealed = match self.opened_push(&stored) {
+        let sealed = match opened_push(&self.vault, &stored) {
             Ok(sealed) => sealed,
             Err(error) => {
                 tracing::error!(subscription = %id, %error, "a push subscription can't be used; subscribe again");
@@ -213,15 +213,13 @@ impl Broker {
         Ok(whole.map(|(endpoint, keys)| Browser { subscription: stored.subscription, endpoint, keys }))
     }
 
-    /// Seals what belongs to push messages anew that an older key of the broker sealed.
+    /// Seals what belongs to push messages anew that an older key of the broker sealed. What does not open stays as it is.
     pub(in crate::service) async fn reseal_push(&self) -> Result<(), StoreError> {
         if let Some(sealed) = self.store.find_meta(MetaName::PushKey).await?
             && !self.vault.is_of_newest_own(&sealed)
+            && let Ok(key) = self.vault.open_own(&KEY_PLACE, &sealed)
         {
-            match self.vault.open_own(&KEY_PLACE, &sealed) {
-                Ok(key) => self.store.put_meta(MetaName::PushKey, self.vault.seal_own(&KEY_PLACE, &key)).await?,
-                Err(error) => tracing::error!(%error, "the key for push messages does not open; all browsers are lost"),
-            }
+            self.store.put_meta(MetaName::PushKey, self.vault.seal_own(&KEY_PLACE, &key)).await?;
         }
         let mut after = None;
         loop {
@@ -229,13 +227,7 @@ impl Broker {
             let Some(last) = part.last() else { return Ok(()) };
             after = Some(last.subscription.id);
             for stored in part.iter().filter(|stored| !self.vault.is_of_newest_own(&stored.sealed)) {
-                let plain = match self.opened_push(stored) {
-                    Ok(plain) => plain,
-                    Err(error) => {
-                        tracing::error!(%error, "what is sealed of a push subscription does not open");
-                        continue;
-                    }
-                };
+                let Ok(plain) = opened_push(&self.vault, stored) else { continue };
                 let version = stored.subscription.version + 1;
                 let next = PushSubscription { version, ..stored.subscription.clone() };
                 match self.store.reseal_push(next.id, version, self.sealed_push(&next, &plain)).await {
@@ -250,4 +242,19 @@ impl Broker {
 
 fn place(row: &str, version: u32) -> OwnPlace<'_> {
     OwnPlace { table: "push_subscription", row, column: "sealed", version: u64::from(version) }
+}
+
+/// What is sealed of a subscription.
+pub(in crate::service) fn opened_push(vault: &Vault, stored: &StoredPush) -> Result<Sealed, OpenOwnError> {
+    let row = stored.subscription.id.to_string();
+    let text = vault.open_own(&place(&row, stored.subscription.version), &stored.sealed)?;
+    Ok(serde_json::from_str(text.expose()).expect("the broker sealed this text itself"))
+}
+
+/// The broker's own key for push messages, if one was made, and whether it opens.
+pub(in crate::service) async fn opened_push_key<S: MetaStore + ?Sized>(
+    store: &S,
+    vault: &Vault,
+) -> Result<Option<Result<Secret, OpenOwnError>>, StoreError> {
+    Ok(store.find_meta(MetaName::PushKey).await?.map(|sealed| vault.open_own(&KEY_PLACE, &sealed)))
 }

@@ -8,9 +8,13 @@ use sqlx::Connection;
 
 use super::*;
 use crate::base::ids::CollectorId;
+use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::notice::DestinationKind;
 use crate::domain::token::TokenState;
+use crate::service::apps::{UpdateApp, default_app};
+use crate::service::notices::{CreateDestination, UpdateDestination};
 use crate::service::testing::{START, TestBroker, ask};
 use crate::store::AuditFilter;
 use crate::vault::{KeyFile, SealingKey};
@@ -143,6 +147,10 @@ async fn the_old_key_opens_nothing_of_the_store() {
         vault.install(unstored(key)).unwrap();
     }
     bench.test.stop().await;
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
 }
 
 /// Whether the files of the running store, as `kill -9` would leave them, hold any part of what was wrapped.
@@ -310,6 +318,65 @@ async fn a_damaged_secret_is_found_by_the_lease_that_needs_it() {
     assert!(matches!(refused, Err(crate::service::AcquireLeaseError::Sealed)));
     bench.broker().quarantine_token(&bench.acme, id).await.unwrap();
     assert!(matches!(bench.state_of(id).await, TokenState::Invalid { reason: Reason::SecretDamaged, .. }));
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_are_set_anew() {
+    let mut config = Config::default();
+    config.http.public_url = Some("https://tokens.example.com".parse().unwrap());
+    let bench = bench_with(config, 1).await;
+    let (x, app) = ("x".parse().unwrap(), default_app());
+    let client_secret = || UpdateApp { client_secret: Some(Some(secret("s3cret"))), ..UpdateApp::default() };
+    bench.broker().update_app(&bench.test.admin, &x, &app, client_secret()).await.unwrap();
+    let ask = CreateDestination {
+        team: bench.acme.clone(),
+        display_name: String::new(),
+        kind: DestinationKind::Mail,
+        target: secret("ops@example.com"),
+        secrets: Vec::new(),
+        events: None,
+    };
+    let destination = bench.broker().create_destination(&bench.test.admin, ask).await.unwrap();
+    bench.broker().show_push_key().await.unwrap();
+    bench.broker().reseal().await.unwrap();
+    let shows = |bench: &Bench, line: &str| bench.broker().metrics.render().contains(line);
+    assert!(shows(&bench, r#"token_broker_damaged_secrets{of="app"} 0"#));
+    bench
+        .test
+        .sql(
+            "UPDATE app SET sealed_secret = substr(sealed_secret, 1, length(sealed_secret) - 1);
+             UPDATE destination SET sealed_target = substr(sealed_target, 1, length(sealed_target) - 1);
+             UPDATE meta SET value = substr(value, 1, length(value) - 1) WHERE name = 'push_key'",
+        )
+        .await;
+    let bench = bench.restart().await;
+    let done = bench.broker().reseal().await.unwrap();
+    assert!(done.ends_with("; 3 secrets of apps, destinations and browsers do not open"), "{done}");
+    for of in ["app", "destination", "push"] {
+        assert!(shows(&bench, &format!(r#"token_broker_damaged_secrets{{of="{of}"}} 1"#)), "{of}");
+    }
+    let shown = bench.broker().app(&x, &app).unwrap();
+    assert!(shown.has_secret && shown.secret_damaged);
+    bench.broker().update_app(&bench.test.admin, &x, &app, client_secret()).await.unwrap();
+    let anew = UpdateDestination { target: Some(secret("ops@example.com")), ..UpdateDestination::default() };
+    bench.broker().update_destination(&bench.test.admin, &bench.acme, destination.id, anew).await.unwrap();
+    let done = bench.broker().reseal().await.unwrap();
+    assert!(done.ends_with("; 1 secrets of apps, destinations and browsers do not open"), "{done}");
+    assert!(shows(&bench, r#"token_broker_damaged_secrets{of="app"} 0"#));
+    assert!(!bench.broker().app(&x, &app).unwrap().secret_damaged);
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_while_the_broker_runs_is_found_within_a_day() {
+    let bench = bench(1).await;
+    bench.broker().reseal().await.unwrap();
+    bench.damage(bench.sealed().await.remove(0)).await;
+    assert_eq!(bench.broker().reseal().await.unwrap(), "everything is sealed with the newest keys");
+    bench.test.clock.advance(Duration::from_secs(24 * 3600 + 1));
+    let done = bench.broker().reseal().await.unwrap();
+    assert_eq!(done, "1 tokens looked at, 0 sealed anew, 1 damaged, 0 data keys deleted");
     bench.test.stop().await;
 }
 

@@ -28,6 +28,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.set_alerts(&[AlertRow { kind: "token_load_too_high", state: "open", count: 1 }]);
     metrics.set_incidents(&[IncidentRow { network: x.clone(), kind: "network_reset", count: 1 }]);
     metrics.set_over_grants(0);
+    metrics.set_damaged_secrets("app", 1);
     metrics.set_clock_skew(-1_500_000);
     metrics.store_committed(16, Duration::from_millis(2));
     metrics.blocks_wasted(&x, &"search".parse().unwrap(), 7);

@@ -888,6 +888,7 @@ app-name = Name for people
 app-client-id = Client id at the network
 app-secret = Client secret
 app-secret-kept = kept sealed, never shown
+app-secret-damaged = does not open: somebody changed the store, or it is damaged. Set it anew.
 app-secret-new = New client secret (empty: it stays as it is)
 app-budget = Budget { $class }
 app-budget-left = { $left } of { $total } left

@@ -51,7 +51,7 @@ impl NetworkRow {
             mark: assets::mark(network.id.as_str()),
             letter: network.display_name.chars().next().unwrap_or('?'),
             apps: own.len(),
-            ready: own.iter().any(|view| !view.app.client_id.is_empty() && view.has_secret),
+            ready: own.iter().any(|view| !view.app.client_id.is_empty() && view.has_secret && !view.secret_damaged),
             tokens: grouped(own.iter().map(|view| view.tokens as u64).sum()),
         }
     }
@@ -92,6 +92,7 @@ struct AppRow {
     name: String,
     client_id: String,
     has_secret: bool,
+    secret_damaged: bool,
     tokens: String,
     facts: Vec<(String, u64)>,
     budgets: Vec<Budget>,
@@ -149,7 +150,7 @@ fn page(
 }
 
 fn app_row(shell: &Shell, view: &AppView) -> AppRow {
-    let AppView { app, has_secret, budgets, tokens } = view;
+    let AppView { app, has_secret, secret_damaged, budgets, tokens } = view;
     let budget = |budget: &BudgetView| Budget {
         class: budget.class.to_string(),
         left: grouped(budget.left),
@@ -161,6 +162,7 @@ fn app_row(shell: &Shell, view: &AppView) -> AppRow {
         name: app.display_name.clone(),
         client_id: app.client_id.clone(),
         has_secret: *has_secret,
+        secret_damaged: *secret_damaged,
         tokens: grouped(*tokens as u64),
         facts: app.facts.iter().map(|(fact, value)| (fact.clone(), *value)).collect(),
         budgets: budgets.iter().map(budget).collect(),
