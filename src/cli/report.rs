@@ -78,10 +78,13 @@ fn still_read(written: Result<(), Failure>) -> anyhow::Result<bool> {
 fn event_json(event: &AuditRow) -> Value {
     let AuditRow { seq, mac, id, at, actor, action, team, subject, detail } = event;
     let actor = match actor {
-        Actor::Operator(key) => format!("keys/{key}"),
-        Actor::Collector(id) => format!("teams/{}/collectors/{id}", team.as_ref().map_or("-", |team| team.as_str())),
-        Actor::Member(id) => format!("teams/{}/members/{id}", team.as_ref().map_or("-", |team| team.as_str())),
-        Actor::Broker => "broker".to_owned(),
+        Some(Actor::Operator(key)) => format!("keys/{key}"),
+        Some(Actor::Collector(id)) => {
+            format!("teams/{}/collectors/{id}", team.as_ref().map_or("-", |team| team.as_str()))
+        }
+        Some(Actor::Member(id)) => format!("teams/{}/members/{id}", team.as_ref().map_or("-", |team| team.as_str())),
+        Some(Actor::Broker) => "broker".to_owned(),
+        None => "unreadable".to_owned(),
     };
     let mac = mac.map(|mac| {
         let mut digits = String::with_capacity(64);

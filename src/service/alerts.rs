@@ -130,7 +130,7 @@ impl Broker {
     ) -> Result<Alert, AlertError> {
         let attempt = attempt.into();
         self.must_permit(&attempt.caller, Action::Acknowledge, team, On::Team)?;
-        let by = self.actor_name(attempt.caller.actor(), Some(team));
+        let by = self.actor_name(Some(attempt.caller.actor()), Some(team));
         let subject = format!("teams/{team}/alerts/{alert}");
         let mut audit = self.audit(&attempt.caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
         audit.team = Some(team.clone());

@@ -153,13 +153,14 @@ impl Broker {
     }
 
     /// Who did something to a thing of `team`: `keys/{key}`, `teams/{team}/collectors/{collector}`, `teams/{team}/members/{member}` or
-    /// `broker`.
-    pub fn actor_name(&self, actor: Actor, team: Option<&TeamId>) -> String {
+    /// `broker`; `unreadable` where somebody changed that so that it can't be read.
+    pub fn actor_name(&self, actor: Option<Actor>, team: Option<&TeamId>) -> String {
         match actor {
-            Actor::Operator(key) => format!("keys/{key}"),
-            Actor::Collector(id) => self.collector_name(id, team),
-            Actor::Member(id) => format!("teams/{}/members/{id}", team.map_or("-", TeamId::as_str)),
-            Actor::Broker => "broker".to_owned(),
+            Some(Actor::Operator(key)) => format!("keys/{key}"),
+            Some(Actor::Collector(id)) => self.collector_name(id, team),
+            Some(Actor::Member(id)) => format!("teams/{}/members/{id}", team.map_or("-", TeamId::as_str)),
+            Some(Actor::Broker) => "broker".to_owned(),
+            None => "unreadable".to_owned(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Rows are numbered without gaps and chained by keyed hashes (`chain`), so that a change of them is found out (`verify`). Nothing
 //! here changes a row; the oldest are forgotten when their time is over.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,21 +28,22 @@ pub use verify::{AuditFault, AuditProof};
 pub struct AuditRow {
     /// Its place in the order of commits; rises by one.
     pub seq: i64,
-    /// The keyed hash that chains it to the one before; `None`: it is from before the chain.
+    /// The keyed hash that chains it to the one before; `None`: it can't be read.
     pub mac: Option<[u8; 32]>,
     /// Its id.
     pub id: AuditId,
     /// When it happened.
     pub at: Timestamp,
-    /// Who did it.
-    pub actor: Actor,
+    /// Who did it; `None`: that can't be read.
+    pub actor: Option<Actor>,
     /// What was done (`lease.open`).
     pub action: String,
     /// The team it belongs to; `None`: the whole broker.
     pub team: Option<TeamId>,
     /// The resource it was done to.
     pub subject: String,
-    /// More, as `key=value` pairs.
+    /// More, as `key=value` pairs. Of an event that somebody changed so that it can't be read, `unreadable` is the first and names what is stored,
+    /// column by column; what can't be read is empty, or zero, elsewhere.
     pub detail: String,
 }
 
@@ -266,31 +268,88 @@ fn parameters_of(event: &AuditEvent) -> Vec<Value> {
     values![event.id, event.at, actor, role, event.action, event.team.as_ref(), &*event.subject, &*event.detail]
 }
 
+/// An event as it is stored. Who changes a row must hinder nobody from reading the others, nor what is left of it.
 fn audit_row(mut row: Row) -> Result<AuditRow, StoreError> {
-    let (seq, mac) = (row.int()?, row.maybe_blob()?.and_then(|mac| mac.try_into().ok()));
-    let (id, at) = (row.id(AuditId::from_slice)?, row.time()?);
-    let actor = actor(row.maybe_blob()?, &row.text()?)?;
+    let seq = row.int()?;
+    let mut unread = Vec::new();
+    let mut next = |name| Column { name, value: row.value() };
+    let mac = next("mac").bytes().and_then(|mac| mac.try_into().ok());
+    let id = next("id").read(&mut unread, |column| AuditId::from_slice(&column.bytes()?).ok());
+    let at = next("at_us").read(&mut unread, Column::number);
+    let (of_actor, role) = (next("actor"), next("role"));
+    let actor = role.text().and_then(|role| actor(of_actor.bytes(), &role));
+    if actor.is_none() {
+        unread.extend([of_actor.to_string(), role.to_string()]);
+    }
+    let action = next("action").read(&mut unread, Column::text);
+    let team = next("team").read(&mut unread, |column| match &column.value {
+        Some(Value::Int(None)) => Some(None),
+        _ => column.text()?.parse().ok().map(Some),
+    });
+    let subject = next("subject").read(&mut unread, Column::text);
+    let detail = next("detail").read(&mut unread, Column::text).unwrap_or_default();
     Ok(AuditRow {
         seq,
         mac,
-        id,
-        at,
+        id: id.unwrap_or(AuditId::from_u128(0)),
+        at: at.map_or(Timestamp::EPOCH, Timestamp::from_micros),
         actor,
-        action: row.text()?,
-        team: row.maybe_slug()?,
-        subject: row.text()?,
-        detail: row.text()?,
+        action: action.unwrap_or_default(),
+        team: team.flatten(),
+        subject: subject.unwrap_or_default(),
+        detail: if unread.is_empty() { detail } else { format!("unreadable={} {detail}", unread.join(",")) },
     })
 }
 
-fn actor(id: Option<Vec<u8>>, role: &str) -> Result<Actor, StoreError> {
-    let damaged = || StoreError::corrupt("an audit row without a proper actor");
+/// A column of an event, whatever it holds.
+struct Column {
+    name: &'static str,
+    value: Option<Value>,
+}
+
+impl Column {
+    /// What `read` makes of it; what it can't read is noted.
+    fn read<T>(self, unread: &mut Vec<String>, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+        let found = read(&self);
+        if found.is_none() {
+            unread.push(self.to_string());
+        }
+        found
+    }
+
+    fn number(&self) -> Option<i64> {
+        if let Some(Value::Int(number)) = self.value { number } else { None }
+    }
+
+    fn text(&self) -> Option<String> {
+        if let Some(Value::Text(Some(text))) = &self.value { Some(text.to_string()) } else { None }
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        if let Some(Value::Blob(Some(bytes))) = &self.value { Some(bytes.clone()) } else { None }
+    }
+}
+
+/// Its name and what it holds, without a space: a text escaped, bytes as hex digits, nothing for what is missing.
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.name)?;
+        match &self.value {
+            Some(Value::Int(Some(number))) => write!(f, "{number}"),
+            Some(Value::Text(Some(text))) => f.write_str(&text.escape_default().to_string().replace(' ', "\\x20")),
+            Some(Value::Blob(Some(bytes))) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn actor(id: Option<Vec<u8>>, role: &str) -> Option<Actor> {
     let id = id.unwrap_or_default();
     match role {
-        "collector" => CollectorId::from_slice(&id).map(Actor::Collector).map_err(|_| damaged()),
-        "operator" => KeyId::from_slice(&id).map(Actor::Operator).map_err(|_| damaged()),
-        "member" => MemberId::from_slice(&id).map(Actor::Member).map_err(|_| damaged()),
-        "broker" => Ok(Actor::Broker),
-        _ => Err(damaged()),
+        "collector" => CollectorId::from_slice(&id).map(Actor::Collector).ok(),
+        "operator" => KeyId::from_slice(&id).map(Actor::Operator).ok(),
+        "member" => MemberId::from_slice(&id).map(Actor::Member).ok(),
+        "broker" => Some(Actor::Broker),
+        _ => None,
     }
 }

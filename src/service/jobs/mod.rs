@@ -81,7 +81,7 @@ impl Broker {
             state: JobState::Running,
             tokens: self.store.count_tokens(team, tokens_of(network)).await?,
             counts: JobCounts::default(),
-            created_by: self.actor_name(attempt.caller.actor(), Some(team)),
+            created_by: self.actor_name(Some(attempt.caller.actor()), Some(team)),
             created_at: self.now(),
             ended_at: None,
         };

@@ -61,7 +61,7 @@ pub(crate) async fn rows_rise_in_order(fixture: &dyn Fixture) {
     let rows = store.list_audit(AuditFilter::default(), 100).await.unwrap();
     assert!(rows.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     for (row, event) in rows.iter().zip(&events) {
-        assert_eq!((row.actor, &*row.action, &row.team), (event.actor, event.action, &event.team));
+        assert_eq!((row.actor, &*row.action, &row.team), (Some(event.actor), event.action, &event.team));
         assert_eq!((row.at, &row.subject, &row.detail), (event.at, &event.subject, &event.detail));
     }
     store.close().await;

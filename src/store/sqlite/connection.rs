@@ -123,7 +123,11 @@ fn read_value(row: &SqliteRow, column: usize) -> Result<Value, StoreError> {
     let kind = value.type_info().into_owned();
     match kind.name() {
         "INTEGER" => <i64 as Decode<Sqlite>>::decode(value).map(|n| Value::Int(Some(n))).map_err(damaged),
-        "TEXT" => <&str as Decode<Sqlite>>::decode(value).map(|text| Value::Text(Some(text.into()))).map_err(damaged),
+        // Bytes that are no text are handed on as they are: who wants a text says so, of this row alone.
+        "TEXT" => <&[u8] as Decode<Sqlite>>::decode(value).map_err(damaged).map(|bytes| match str::from_utf8(bytes) {
+            Ok(text) => Value::Text(Some(text.into())),
+            Err(_) => Value::Blob(Some(bytes.to_vec())),
+        }),
         "BLOB" => <Vec<u8> as Decode<Sqlite>>::decode(value).map(|bytes| Value::Blob(Some(bytes))).map_err(damaged),
         other => Err(StoreError::corrupt(format!("a column of type {other}"))),
     }

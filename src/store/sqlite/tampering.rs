@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::SqliteStore;
 use super::tests::{open_in, raw};
 use crate::store::contract::samples::{at, audit_key, event};
-use crate::store::{AuditAnchor, AuditFault, AuditProof, AuditStore, MetaStore};
+use crate::store::{AuditAnchor, AuditFault, AuditFilter, AuditProof, AuditStore, MetaStore};
 
 /// A stopped broker's store with ten events.
 async fn ten_events() -> TempDir {
@@ -142,6 +142,29 @@ async fn a_store_that_was_set_back_is_found_by_an_anchor_only() {
     assert_eq!(proof(dir.path(), anchor).await.fault, Some(AuditFault::BehindAnchor { head: 10, anchor: 12 }));
     append(dir.path(), 2).await;
     assert_eq!(proof(dir.path(), anchor).await.fault, Some(AuditFault::AnotherAnchor(12)));
+}
+
+/// What somebody writes into one event hinders nobody from reading the others, nor what is left of it.
+#[tokio::test]
+async fn an_event_that_can_not_be_read_is_shown_with_a_mark() {
+    let cases = [
+        ("UPDATE audit SET role = 'x y' WHERE seq = 4", "unreadable=actor:,role:x\\x20y n=1"),
+        ("UPDATE audit SET role = 'member', actor = x'0102' WHERE seq = 4", "unreadable=actor:0102,role:member n=1"),
+        ("UPDATE audit SET id = x'00' WHERE seq = 4", "unreadable=id:00 n=1"),
+        ("UPDATE audit SET team = '' WHERE seq = 4", "unreadable=team: n=1"),
+        ("UPDATE audit SET action = CAST(x'ff' AS TEXT) WHERE seq = 4", "unreadable=action:ff n=1"),
+        ("UPDATE audit SET detail = CAST(x'ff' AS TEXT) WHERE seq = 4", "unreadable=detail:ff "),
+        ("UPDATE audit SET mac = x'' WHERE seq = 4", "n=1"),
+    ];
+    for (harm, detail) in cases {
+        let (dir, fault) = fault_after(harm).await;
+        assert_eq!(fault, Some(AuditFault::Changed(4)), "{harm}");
+        let store = SqliteStore::open_to_read(dir.path()).await.unwrap();
+        let rows = store.list_audit(AuditFilter::default(), 100).await.unwrap();
+        assert_eq!((rows.len(), rows[3].seq, &*rows[3].detail), (10, 4, detail), "{harm}");
+        assert_eq!(rows[3].actor.is_none(), harm.contains("role"), "{harm}");
+        store.close().await;
+    }
 }
 
 /// What is pruned behind a chain that went on takes no mark away.

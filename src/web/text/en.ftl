@@ -507,6 +507,7 @@ who-operator = An operator
 who-operator-named = Operator: { $name }
 who-collector-named = Collector: { $name }
 who-broker = The broker
+who-unreadable = Not readable: somebody changed this entry
 about-token = Tokens
 about-connection = Connecting
 about-consent = Consent

@@ -160,11 +160,11 @@ impl Names {
         }
     }
 
-    fn who(&self, broker: &Broker, shell: &Shell, actor: Actor) -> String {
+    fn who(&self, broker: &Broker, shell: &Shell, actor: Option<Actor>) -> String {
         match actor {
-            Actor::Member(id) => self.members.get(&id).cloned().unwrap_or_else(|| id.to_string()),
-            Actor::Collector(id) => self.collectors.get(&id).cloned().unwrap_or_else(|| id.to_string()),
-            Actor::Operator(key) => {
+            Some(Actor::Member(id)) => self.members.get(&id).cloned().unwrap_or_else(|| id.to_string()),
+            Some(Actor::Collector(id)) => self.collectors.get(&id).cloned().unwrap_or_else(|| id.to_string()),
+            Some(Actor::Operator(key)) => {
                 let named = broker.directory.key(key).map(|key| key.display_name.clone()).unwrap_or_default();
                 if named.is_empty() {
                     shell.say("who-operator")
@@ -172,7 +172,8 @@ impl Names {
                     shell.say_of("who-operator-named", "name", named)
                 }
             }
-            Actor::Broker => shell.say("who-broker"),
+            Some(Actor::Broker) => shell.say("who-broker"),
+            None => shell.say("who-unreadable"),
         }
     }
 
