@@ -42,7 +42,7 @@ pub use oidc::Oidc;
 pub use probes::Probes;
 pub use proxies::{AddressRange, AddressRangeError};
 pub use renewals::Renewals;
-pub use sections::{Catalogue, Http, Keep, Metrics, Store};
+pub use sections::{Catalogue, Http, Keep, Metrics, Outbound, Store};
 pub use sign_in::SignIn;
 pub use units::{ByteSize, Share};
 pub use vault::{AwsKms, KeyText, Transit, VaultSettings};
@@ -69,6 +69,8 @@ pub struct Config {
     pub vault: VaultSettings,
     /// Networks beside the embedded ones.
     pub catalogue: Catalogue,
+    /// Who is believed to be the one that is called.
+    pub outbound: Outbound,
     /// How credit is granted.
     pub credit: Credit,
     /// How tokens are kept alive.
@@ -178,6 +180,7 @@ impl Section for Config {
             http: from.section("http"),
             vault: from.section("vault"),
             catalogue: from.section("catalogue"),
+            outbound: from.section("outbound"),
             credit: from.section("credit"),
             renewals: from.section("renewals"),
             probes: from.section("probes"),

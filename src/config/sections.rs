@@ -1,4 +1,4 @@
-//! The small sections: store, HTTP listener, catalogue, metrics.
+//! The small sections: store, HTTP listener, catalogue, calls to the outside, metrics.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -137,6 +137,25 @@ impl Section for Catalogue {
 }
 
 impl Default for Catalogue {
+    fn default() -> Self {
+        default_of()
+    }
+}
+
+/// Who is believed to be the one that is called: networks, sign-in services, receivers of webhooks and chats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Authorities of certificates, in PEM, that are trusted beside those of the machine.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Section for Outbound {
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self { ca_file: from.optional_path("ca_file") }
+    }
+}
+
+impl Default for Outbound {
     fn default() -> Self {
         default_of()
     }

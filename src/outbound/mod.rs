@@ -3,6 +3,7 @@
 //! Nothing here decides what is said or when; it is told what to send, sends it once, and says what came of it.
 
 pub mod address;
+pub mod authorities;
 pub mod http;
 pub mod jws;
 pub mod key_service;

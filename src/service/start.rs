@@ -19,6 +19,7 @@ use crate::domain::pool::{Choice, PoolSettings};
 use crate::domain::team::{Key, KeyHolder, KeyProof, OperatorRole};
 use crate::engine::{Engine, EngineSettings, Restored};
 use crate::outbound::address::{Lookup, SystemLookup};
+use crate::outbound::authorities::{Authorities, AuthoritiesError};
 use crate::outbound::http::{HttpClient, HttpSetupError, NetworkClient};
 use crate::outbound::oauth::{Pace, SigningClient};
 use crate::service::audit::{AuditSeen, audit_key};
@@ -76,6 +77,9 @@ pub enum StartError {
     /// The machine gives no random numbers.
     #[error("the machine gives no random numbers; the broker can't make keys")]
     Random,
+    /// The authorities that are trusted beside those of the machine.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     /// Networks can't be called.
     #[error(transparent)]
     Endpoint(#[from] HttpSetupError),
@@ -94,7 +98,8 @@ impl Broker {
         metrics: Metrics,
         tasks: &Tasks,
     ) -> Result<Started, StartError> {
-        let endpoint = Arc::new(HttpClient::new()?);
+        let authorities = Authorities::in_file(config.outbound.ca_file.as_deref())?;
+        let endpoint = Arc::new(HttpClient::new(&authorities)?);
         Self::start_by(config, catalogue, store, clock, metrics, tasks, endpoint).await
     }
 

@@ -1,6 +1,6 @@
 //! Mistakes in the configuration: all of them are told at once, each with its line and field, and nothing is begun.
 
-use crate::support::{cli, run_bounded};
+use crate::support::{Launch, cli, run_bounded};
 
 /// Mistakes of every sort, with what must be told of each.
 const MISTAKES: &[(&str, &str)] = &[
@@ -101,4 +101,16 @@ fn mistakes_in_catalogue_files_and_in_network_settings_are_told() {
     assert!(said.contains("catalogue.dir") && said.contains("/nowhere"), "{said}");
     let said = serve("TOKEN_BROKER__NETWORKS__NOWHERE__TOKEN_CONCURRENCY", "4");
     assert!(said.to_lowercase().contains("networks.nowhere"), "{said}");
+}
+
+#[test]
+fn a_file_of_authorities_without_any_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("ca.pem");
+    for text in [None, Some("nonsense")] {
+        text.iter().for_each(|text| std::fs::write(&file, text).unwrap());
+        let launch = Launch::new(&home.path().join("data")).set("OUTBOUND__CA_FILE", file.display());
+        let ended = launch.try_start().err().expect("it is not begun");
+        assert!(ended.stderr.contains("outbound.ca_file: '"), "{}", ended.stderr);
+    }
 }

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::outbound::address::{Lookup, SystemLookup, is_public};
+use crate::outbound::authorities::Authorities;
 use crate::outbound::oauth::{Assertion, Bond, ProvedRequest, token_hash};
 
 /// How long a request may take.
@@ -173,14 +174,15 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for all networks. Reads the machine's certificates. Each request has a connection of its own: one that was left open, and
+    /// A client for all networks. Reads the machine's certificates, and trusts `authorities` beside them. Each request has a connection of its own: one that was left open, and
     /// that the network closes just then, would leave it unknown whether the request arrived.
     ///
     /// # Errors
     /// When TLS can't be set up on this machine.
-    pub fn new() -> Result<Self, HttpSetupError> {
+    pub fn new(authorities: &Authorities) -> Result<Self, HttpSetupError> {
         let client = || {
-            reqwest::Client::builder()
+            authorities
+                .trusted_by(reqwest::Client::builder())
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .pool_max_idle_per_host(0)

@@ -31,7 +31,7 @@ async fn asked(form: Option<&str>, answer: &str) -> (Result<NetworkAnswer, NoAns
         let _ = stream.shutdown().await;
         String::from_utf8(seen).unwrap()
     };
-    let (endpoint, request) = (HttpClient::new().unwrap(), request(port, form));
+    let (endpoint, request) = (HttpClient::new(&Authorities::default()).unwrap(), request(port, form));
     tokio::join!(endpoint.ask(&request), serve)
 }
 
@@ -63,7 +63,7 @@ async fn what_is_not_known_is_told_apart_from_what_did_not_happen() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = listener.local_addr().unwrap().port();
     drop(listener);
-    let refused = HttpClient::new().unwrap().ask(&request(closed, None)).await.err();
+    let refused = HttpClient::new(&Authorities::default()).unwrap().ask(&request(closed, None)).await.err();
     assert_eq!(refused, Some(NoAnswer::NotSent));
     let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
     let cases = [
@@ -93,7 +93,7 @@ async fn the_fake_answers_in_turn() {
 async fn a_host_that_somebody_else_named_must_be_a_public_one() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let client = HttpClient::new().unwrap();
+    let client = HttpClient::new(&Authorities::default()).unwrap();
     let hosts = ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1"];
     for host in hosts {
         let request = NetworkRequest::read_public("https://net.example", &format!("https://{host}:{port}/a")).unwrap();

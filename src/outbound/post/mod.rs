@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName};
 use url::{Host, Url};
 
 use crate::outbound::address::{Lookup, is_public};
+use crate::outbound::authorities::Authorities;
 
 /// Something to post. It has no `Debug`: its URL may be a secret of the receiver.
 pub struct Post {
@@ -98,6 +99,7 @@ pub trait PostSender: Send + Sync + 'static {
 pub struct HttpPost {
     timeout: Duration,
     lookup: Arc<dyn Lookup>,
+    authorities: Authorities,
 }
 
 #[async_trait::async_trait]
@@ -108,15 +110,15 @@ impl PostSender for HttpPost {
 }
 
 impl HttpPost {
-    /// One attempt may take `timeout`, the look-up included.
-    pub fn new(timeout: Duration, lookup: Arc<dyn Lookup>) -> Self {
-        Self { timeout, lookup }
+    /// One attempt may take `timeout`, the look-up included. `authorities` are trusted beside those of the machine.
+    pub fn new(timeout: Duration, lookup: Arc<dyn Lookup>, authorities: Authorities) -> Self {
+        Self { timeout, lookup, authorities }
     }
 
     async fn attempt(&self, post: &Post) -> Result<(), DeliveryError> {
         let url = checked_url(&post.url, post.allow_private)?;
         let addresses = self.checked_addresses(&url, post.allow_private).await?;
-        let client = pinned_client(&url, addresses, post.allow_private, self.timeout).await?;
+        let client = self.pinned_client(&url, addresses, post.allow_private).await?;
         let mut headers = HeaderMap::new();
         for (name, value) in &post.headers {
             headers.insert(name, value.parse().map_err(|_| DeliveryError::Url)?);
@@ -129,6 +131,36 @@ impl HttpPost {
             status => {
                 Err(DeliveryError::Status { status: status.as_u16(), retry_after: retry_after(answer.headers()) })
             }
+        }
+    }
+
+    /// A client that can reach nothing but these addresses. Built apart from the runtime's threads, since it reads the machine's
+    /// certificates.
+    async fn pinned_client(
+        &self,
+        url: &Url,
+        addresses: Vec<SocketAddr>,
+        allow_http: bool,
+    ) -> Result<reqwest::Client, DeliveryError> {
+        let host = url.host_str().ok_or(DeliveryError::Url)?.to_owned();
+        let (timeout, authorities) = (self.timeout, self.authorities.clone());
+        let build = move || {
+            authorities
+                .trusted_by(reqwest::Client::builder())
+                .resolve_to_addrs(&host, &addresses)
+                .dns_resolver(Arc::new(NoLookup))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .referer(false)
+                .https_only(!allow_http)
+                .timeout(timeout)
+                .user_agent(concat!("token-broker/", env!("CARGO_PKG_VERSION")))
+                .build()
+        };
+        match tokio::task::spawn_blocking(build).await {
+            Ok(client) => client.map_err(failed),
+            Err(_) => Err(DeliveryError::Timeout),
         }
     }
 
@@ -162,34 +194,6 @@ pub fn checked_url(text: &str, allow_private: bool) -> Result<Url, DeliveryError
         "http" if allow_private => Ok(url),
         "http" => Err(DeliveryError::PlainHttp),
         _ => Err(DeliveryError::Url),
-    }
-}
-
-/// A client that can reach nothing but these addresses. Built apart from the runtime's threads, since it reads the machine's
-/// certificates.
-async fn pinned_client(
-    url: &Url,
-    addresses: Vec<SocketAddr>,
-    allow_http: bool,
-    timeout: Duration,
-) -> Result<reqwest::Client, DeliveryError> {
-    let host = url.host_str().ok_or(DeliveryError::Url)?.to_owned();
-    let build = move || {
-        reqwest::Client::builder()
-            .resolve_to_addrs(&host, &addresses)
-            .dns_resolver(Arc::new(NoLookup))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .https_only(!allow_http)
-            .timeout(timeout)
-            .user_agent(concat!("token-broker/", env!("CARGO_PKG_VERSION")))
-            .build()
-    };
-    match tokio::task::spawn_blocking(build).await {
-        Ok(client) => client.map_err(failed),
-        Err(_) => Err(DeliveryError::Timeout),
     }
 }
 

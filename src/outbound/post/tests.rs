@@ -19,7 +19,7 @@ fn post(url: &str, allow_private: bool) -> Post {
 
 fn sender(addresses: &[&str]) -> HttpPost {
     let lookup = FakeLookup(addresses.iter().map(|address| address.parse().unwrap()).collect());
-    HttpPost::new(Duration::from_secs(10), Arc::new(lookup))
+    HttpPost::new(Duration::from_secs(10), Arc::new(lookup), Authorities::default())
 }
 
 /// Takes one request, answers with `answer`, and returns what came.
@@ -52,7 +52,7 @@ async fn post_to(answer: &str) -> (Result<(), DeliveryError>, String, u16) {
 async fn a_signed_post_verifies_at_the_receiver() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let sender = HttpPost::new(Duration::from_secs(10), Arc::new(FakeLookup(vec![address])));
+    let sender = sender(&[&address.to_string()]);
     let secret = SigningSecret::parse(&Secret::new(KEY.to_owned())).unwrap();
     let headers = signed(&[secret], "out_7", SystemClock::start().now(), BODY);
     let post = Post { headers, ..post(&format!("http://hooks.example:{}/in?a=b", address.port()), true) };

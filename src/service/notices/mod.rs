@@ -40,6 +40,7 @@ use crate::base::secret::Secret;
 use crate::config::{self, Config};
 use crate::domain::notice::Event;
 use crate::outbound::address::Lookup;
+use crate::outbound::authorities::{Authorities, AuthoritiesError};
 use crate::outbound::mail::{MailSender, Security, SmtpSender, SmtpSettings, SmtpSettingsError};
 use crate::outbound::post::{HttpPost, PostSender};
 
@@ -53,6 +54,7 @@ pub struct Notices {
     /// In which a receiver must answer.
     timeout: Duration,
     lookup: Arc<dyn Lookup>,
+    authorities: Authorities,
     /// Set once, where there is a mail server.
     mail: OnceLock<Arc<dyn MailSender>>,
     operators: Vec<OperatorDestination>,
@@ -70,6 +72,9 @@ pub enum NoticesError {
     /// The mail server's settings can't be used.
     #[error(transparent)]
     Mail(#[from] SmtpSettingsError),
+    /// The authorities that are trusted beside those of the machine.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     /// A file that they name can't be read.
     #[error("{field}: '{file}' can't be read; create the file, or correct the setting")]
     Unreadable {
@@ -92,11 +97,13 @@ impl Notices {
             mail.get_or_init(|| sender);
         }
         let operators = operators::of_config(&config.alerts)?;
+        let authorities = Authorities::in_file(config.outbound.ca_file.as_deref())?;
         let (post, timeout, lookup) = (OnceLock::new(), config.alerts.timeout, lookup.clone());
         Ok(Notices {
             post,
             timeout,
             lookup,
+            authorities,
             mail,
             operators,
             wake: Notify::new(),
@@ -111,7 +118,8 @@ impl Notices {
     }
 
     fn post(&self) -> &dyn PostSender {
-        &**self.post.get_or_init(|| Arc::new(HttpPost::new(self.timeout, self.lookup.clone())))
+        let make = || HttpPost::new(self.timeout, self.lookup.clone(), self.authorities.clone());
+        &**self.post.get_or_init(|| Arc::new(make()))
     }
 
     /// Mails go this way, where there was none.

@@ -13,6 +13,7 @@ use crate::base::tasks::Tasks;
 use crate::config::Config;
 use crate::domain::networks::{Catalogue, PROBE_OPERATION, Probe, Purpose, PurposeScopes, Renewal};
 use crate::domain::token::{Clocks, Token};
+use crate::outbound::authorities::Authorities;
 use crate::outbound::http::{HttpClient, NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{START, TestBroker, World, ask, catalogue_of, x_token};
@@ -190,8 +191,10 @@ impl Stage {
         let serving = Tasks::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = serve_on(listener, simulation.clone(), &serving).unwrap();
-        let world =
-            World { catalogue: catalogue_of(&simulation, address), endpoint: Arc::new(HttpClient::new().unwrap()) };
+        let world = World {
+            catalogue: catalogue_of(&simulation, address),
+            endpoint: Arc::new(HttpClient::new(&Authorities::default()).unwrap()),
+        };
         let test = TestBroker::start_in(world, Config::default(), clock).await;
         let team = test.team("acme").await;
         for network in simulation.networks().filter(|network| !network.takes_client_keys()) {

@@ -9,6 +9,7 @@ use super::*;
 use crate::base::ids::KindId;
 use crate::base::tasks::Tasks;
 use crate::domain::networks::{Renewal, Rotation};
+use crate::outbound::authorities::Authorities;
 use crate::outbound::http::{HttpClient, TIMEOUT};
 use crate::service::testing::{catalogue_of, connect_bound, set_client_key};
 use crate::sim::{CallRequest, Denial, Fault, NetworkFault, Ruling, Simulation, TokenSpec, Unwired, serve_on};
@@ -42,7 +43,7 @@ impl Held {
 impl Stage {
     /// Sets the stage with the tokens that `wanted` picks.
     async fn set(wanted: impl Fn(&Network, &TokenKind) -> bool) -> Self {
-        Self::set_by(wanted, |_, _| Arc::new(HttpClient::new().unwrap())).await
+        Self::set_by(wanted, |_, _| Arc::new(HttpClient::new(&Authorities::default()).unwrap())).await
     }
 
     /// The same, with the broker asking the networks, which are as if behind an address, by what `by` makes.

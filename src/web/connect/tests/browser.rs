@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::connection::{Connection, Stage as Progress};
 use crate::domain::member::Role;
 use crate::domain::networks::{Catalogue, Purpose};
+use crate::outbound::authorities::Authorities;
 use crate::outbound::http::HttpClient;
 use crate::service;
 use crate::service::apps::UpdateApp;
@@ -62,8 +63,10 @@ impl Stage {
         let serving = Tasks::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = serve_on(listener, simulation.clone(), &serving).unwrap();
-        let world =
-            World { catalogue: catalogue_of(&simulation, address), endpoint: Arc::new(HttpClient::new().unwrap()) };
+        let world = World {
+            catalogue: catalogue_of(&simulation, address),
+            endpoint: Arc::new(HttpClient::new(&Authorities::default()).unwrap()),
+        };
         let text = format!("[http]\npublic_url = \"{PUBLIC}\"\n[connections]\n{connections}");
         let config = Config::read("test.toml", &text, [], &[], |_| Vec::new()).unwrap();
         let test = TestBroker::start_in(world, config, clock).await;
