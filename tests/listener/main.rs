@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod attacks;
+mod audited;
 mod calls;
 mod connections;
 mod drain;

@@ -14,7 +14,7 @@ use crate::rules::{Bench, Side};
 
 /// Who may make a call, and what about it depends on the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
+pub enum Who {
     /// Everybody, without a key.
     Everybody,
     /// Whoever shows a key.
@@ -81,7 +81,7 @@ const SCOPES: &str = r#"scopes: ["tweet.read", "users.read", "like.read", "list.
 
 /// Each call with a request that its callers may make, in an order in which an admin can make all of them. `<…>` stands for what the team
 /// `acme` has.
-const CALLS: &[(&str, Who, &str)] = &[
+pub const CALLS: &[(&str, Who, &str)] = &[
     ("LeaseService/AcquireLease", Who::Lessee, r#"team: "<team>" <search>"#),
     ("LeaseService/Collect", Who::Lessee, r#"tag: 1 acquire { team: "<team>" <search> }"#),
     ("LeaseService/ReportUsage", Who::Holder, r#"lease: "<lease>" sequence: 1 calls { ok: 1 }"#),
@@ -265,7 +265,7 @@ fn names(side: &Side) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn request(call: &str, text: &str, side: &Side) -> DynamicMessage {
+pub fn request(call: &str, text: &str, side: &Side) -> DynamicMessage {
     let text = names(side).iter().fold(text.to_owned(), |text, (word, name)| text.replace(word, name));
     message(call, &text)
 }

@@ -284,9 +284,14 @@ impl Bench {
 
     /// How many events the audit has.
     pub async fn audited(&self) -> usize {
+        self.audit_events().await.len()
+    }
+
+    /// The events of the audit, the newest first.
+    pub async fn audit_events(&self) -> Vec<pb::AuditEvent> {
         let request = pb::ListAuditEventsRequest { page_size: 1000, ..Default::default() };
         let listed = soon(AuditServiceClient::new(self.admin.clone()).list_audit_events(request)).await;
-        listed.unwrap().into_inner().audit_events.len()
+        listed.unwrap().into_inner().audit_events
     }
 
     /// A client without a credential.

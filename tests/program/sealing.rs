@@ -9,6 +9,23 @@ fn ask(scene: &Scene, words: &[&str]) -> Ended {
     run_bounded(command.env("TOKEN_BROKER_KEY", &scene.admin_key), b"")
 }
 
+#[test]
+fn a_key_of_the_environment_is_warned_of_and_one_of_a_file_is_not() {
+    const WARNING: &str = "the sealing key comes from the environment";
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let broker = Launch::new(first.path()).start();
+    let kept = std::fs::read_to_string(first.path().join("sealing.key")).unwrap();
+    let ended = broker.stop();
+    assert!(ended.status.success() && !ended.stderr.contains(WARNING), "{}", ended.stderr);
+    let key = kept.lines().rfind(|line| !line.starts_with('#')).unwrap();
+    let broker = Launch::new(second.path()).set("VAULT__KEY", key).start();
+    let log = broker.log();
+    let line = log.lines().find(|line| line.contains(WARNING)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("WARN"), "{line}");
+    assert!(!second.path().join("sealing.key").exists());
+    assert!(broker.stop().status.success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_sealing_key_is_changed_and_survives_a_kill() {
     let scene = Scene::with_tokens(3).await;
