@@ -15,6 +15,10 @@ use token_broker::store::{Finding, Severity};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Err(error) = app::forbid_core_dumps() {
+        eprintln!("error: core dumps, which would hold secrets, can't be forbidden ({error})");
+        return ExitCode::FAILURE;
+    }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("error: another TLS provider was installed first; this build is broken");
         return ExitCode::FAILURE;

@@ -3,6 +3,7 @@
 mod admin_key;
 mod audit;
 mod catalogue;
+mod core_dumps;
 pub mod demo;
 mod doctor;
 mod observer;
@@ -14,6 +15,7 @@ mod simulate;
 
 pub use admin_key::make_admin_key;
 pub use audit::{export_audit, verify_audit};
+pub use core_dumps::forbid_core_dumps;
 pub use doctor::doctor;
 pub use observer::CallMetrics;
 pub use open::{Opened, open};

@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod config;
 mod connect;
+mod core_dumps;
 mod crash;
 mod first_day;
 #[cfg(all(feature = "vault-transit", feature = "aws-kms"))]

@@ -163,13 +163,15 @@ pub struct Launch {
     arguments: Vec<String>,
     injected: Vec<String>,
     only_on: Option<PathBuf>,
+    /// What a shell does before it becomes the broker.
+    first: Option<&'static str>,
 }
 
 impl Launch {
     /// On a data directory, with JSON lines as its log.
     pub fn new(dir: &Path) -> Self {
-        let launch =
-            Self { dir: dir.to_owned(), env: Vec::new(), arguments: Vec::new(), injected: Vec::new(), only_on: None };
+        let (env, arguments, injected) = (Vec::new(), Vec::new(), Vec::new());
+        let launch = Self { dir: dir.to_owned(), env, arguments, injected, only_on: None, first: None };
         launch.set("LOG__FORMAT", "json")
     }
 
@@ -205,8 +207,22 @@ impl Launch {
         self
     }
 
+    /// Lets a shell do something to itself before it becomes the broker, in the data directory.
+    pub fn after(mut self, script: &'static str) -> Self {
+        self.first = Some(script);
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = if self.injected.is_empty() { Command::new(BINARY) } else { self.traced() };
+        let mut command = match self.first {
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), BINARY]).current_dir(&self.dir);
+                shell
+            }
+            None if self.injected.is_empty() => Command::new(BINARY),
+            None => self.traced(),
+        };
         command.arg("serve").arg("--data-dir").arg(&self.dir).args(["--listen", "127.0.0.1:0"]);
         command.args(["--http-listen", "127.0.0.1:0"]).args(&self.arguments);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
