@@ -18,7 +18,7 @@ impl Broker {
 
     /// Takes a member's password as the proof. Tries are limited as those to sign in.
     pub async fn confirm_session(&self, stay: &Stay, password: Secret, browser: &Browser) -> Result<(), SignInError> {
-        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(SignInError::TooOften)?;
+        self.desk.check_address(browser).map_err(SignInError::TooOften)?;
         self.desk.members.check(stay.member.mail.key()).map_err(SignInError::TooOften)?;
         let kept = self.store.find_password(stay.member.id).await?;
         if !self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)? {

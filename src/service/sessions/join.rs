@@ -62,7 +62,7 @@ pub enum JoinError {
 impl Broker {
     /// What a link is for. Looking at it does not use it up: mail readers look at links, too.
     pub async fn look_at_invitation(&self, secret: &Secret, browser: &Browser) -> Result<InvitedTo, JoinError> {
-        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(JoinError::TooOften)?;
+        self.desk.check_address(browser).map_err(JoinError::TooOften)?;
         self.invited_to(secret).await
     }
 

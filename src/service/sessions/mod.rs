@@ -29,7 +29,7 @@ use crate::base::secret::Secret;
 use crate::config;
 use crate::domain::member::SessionLimits;
 use crate::vault::{HashError, PasswordCost, PasswordHasher};
-use throttle::Throttle;
+use throttle::{Throttle, key_of};
 
 /// Hashes that may wait for a thread; more are refused.
 const WAITING: usize = 64;
@@ -86,6 +86,11 @@ impl SignInDesk {
     async fn hash<T: Send + 'static>(
         &self,
         work: impl FnOnce(&PasswordHasher) -> T + Send + 'static,
+    /// Counts a try from where a browser is; if it is one too many, the time to wait.
+    fn check_address(&self, browser: &Browser) -> Result<(), Duration> {
+        self.addresses.check(&key_of(browser.address))
+    }
+
     ) -> Result<T, Duration> {
         let _place = self.line.clone().try_acquire_owned().map_err(|_| PATIENCE)?;
         let _thread = self.threads.clone().acquire_owned().await.map_err(|_| PATIENCE)?;

@@ -153,8 +153,7 @@ impl Broker {
         next: &str,
     ) -> Result<SentToSignIn, OidcSignInError> {
         let desk = self.desk.oidc.as_ref().ok_or(OidcSignInError::NotSetUp)?;
-        let address = browser.address.to_canonical().to_string();
-        self.desk.addresses.check(&address).map_err(SignInError::TooOften)?;
+        self.desk.check_address(browser).map_err(SignInError::TooOften)?;
         let (state, nonce, verifier, known) = (random()?, random()?, random()?, random()?);
         let redirect_uri = self.oidc_redirect();
         let (now, network) = (self.now(), self.renewals.network());
@@ -193,8 +192,7 @@ impl Broker {
         answer: OidcAnswer,
     ) -> Result<(StartedSession, String), OidcSignInError> {
         let desk = self.desk.oidc.as_ref().ok_or(OidcSignInError::NotSetUp)?;
-        let address = browser.address.to_canonical().to_string();
-        self.desk.addresses.check(&address).map_err(SignInError::TooOften)?;
+        self.desk.check_address(browser).map_err(SignInError::TooOften)?;
         let taken = desk.take(&self.oidc_hash(&answer.state), &self.oidc_hash(known), self.now());
         let begun = taken.ok_or(OidcSignInError::Unknown)?;
         let issuer = desk.provider.issuer().to_owned();

@@ -87,7 +87,7 @@ impl Broker {
     }
 
     fn operator_showing(&self, key: &Secret, browser: &Browser) -> Result<(Caller, KeyId), SignInError> {
-        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(SignInError::TooOften)?;
+        self.desk.check_address(browser).map_err(SignInError::TooOften)?;
         match self.authenticate(Some(key.expose())) {
             Ok(caller @ Caller::Operator { key, .. }) => Ok((caller, key)),
             Ok(_) | Err(_) => Err(SignInError::WrongKey),

@@ -84,7 +84,7 @@ impl Broker {
 
     async fn try_sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
         let SignIn { mail, team, password, browser } = ask;
-        self.desk.addresses.check(&browser.address.to_canonical().to_string()).map_err(SignInError::TooOften)?;
+        self.desk.check_address(&browser).map_err(SignInError::TooOften)?;
         let address = mail.trim().parse::<MailAddress>().ok();
         let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
         self.desk.members.check(&key).map_err(SignInError::TooOften)?;
