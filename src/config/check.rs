@@ -29,7 +29,7 @@ fn check_sign_in(config: &Config, survey: &mut Survey) {
         survey.wrong("sign_in.idle", "is longer than sign_in.whole, so it would never end a session; shorten it");
     }
     let Some(oidc) = &sign_in.oidc else { return };
-    let issuer = &oidc.issuer;
+    let issuer = oidc.issuer.url();
     if issuer.scheme() != "https" && !(issuer.scheme() == "http" && is_loopback(issuer)) {
         survey.wrong(
             "sign_in.oidc.issuer",

@@ -38,7 +38,7 @@ pub use load::Load;
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailSecurity};
 pub use networks::NetworkSettings;
-pub use oidc::Oidc;
+pub use oidc::{Issuer, Oidc};
 pub use probes::Probes;
 pub use proxies::{AddressRange, AddressRangeError};
 pub use renewals::Renewals;

@@ -85,7 +85,7 @@ impl OidcProvider {
 
     /// What the provider calls itself, as it was set.
     pub fn issuer(&self) -> &str {
-        self.settings.issuer.as_str().trim_end_matches('/')
+        self.settings.issuer.as_str()
     }
 
     /// Where a browser is sent to sign in.
@@ -256,5 +256,50 @@ impl<'c> AsyncHttpClient<'c> for Over<'_> {
             }
             response.body(answer.body.to_vec()).map_err(|_| NoAnswer::Lost)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::http::{FakeClient, NetworkAnswer};
+
+    /// A provider that was set as `set`, and that calls itself `says`.
+    async fn sent_to(set: &str, says: &str) -> Result<Url, OidcError> {
+        let folder = tempfile::tempdir().unwrap();
+        let client_secret_file = folder.path().join("secret");
+        std::fs::write(&client_secret_file, "secret").unwrap();
+        let provider = OidcProvider::new(Oidc {
+            issuer: set.parse().unwrap(),
+            client_id: "token-broker".to_owned(),
+            client_secret_file,
+            name: "Acme".to_owned(),
+        });
+        let described = serde_json::json!({
+            "issuer": says,
+            "authorization_endpoint": "https://id.example/authorize",
+            "token_endpoint": "https://id.example/token",
+            "jwks_uri": "https://id.example/keys",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        });
+        let http = FakeClient::default();
+        for body in [described.to_string(), r#"{"keys":[]}"#.to_owned()] {
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            http.answer_next(Ok(NetworkAnswer { status: 200, headers, body: body.into_bytes().into() }));
+        }
+        let secrets = ["state", "nonce", "verifier"].map(|text| Secret::new(text.repeat(12)));
+        let of = OidcTry { redirect_uri: "https://tokens.example/back", nonce: &secrets[1], verifier: &secrets[2] };
+        provider.sign_in_url(&http, Timestamp::EPOCH, &secrets[0], &of).await
+    }
+
+    #[tokio::test]
+    async fn an_issuer_is_compared_letter_by_letter() {
+        for issuer in ["https://id.example/", "https://id.example", "https://id.example/realms/acme/"] {
+            assert!(sent_to(issuer, issuer).await.is_ok(), "{issuer}");
+        }
+        let other = sent_to("https://id.example", "https://id.example/").await;
+        assert!(matches!(other, Err(OidcError::Unreachable(_))), "{other:?}");
     }
 }

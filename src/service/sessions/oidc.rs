@@ -196,7 +196,7 @@ impl Broker {
         let taken = desk.take(&self.oidc_hash(&answer.state), &self.oidc_hash(known), self.now());
         let begun = taken.ok_or(OidcSignInError::Unknown)?;
         let issuer = desk.provider.issuer().to_owned();
-        if answer.issuer.is_some_and(|said| said.trim_end_matches('/') != issuer) {
+        if answer.issuer.is_some_and(|said| said != issuer) {
             return Err(OidcError::NotBelieved("it comes from somebody else".to_owned()).into());
         }
         let code = answer.code.filter(|_| answer.error.is_none()).ok_or(OidcSignInError::Denied)?;
