@@ -1,5 +1,6 @@
 //! How members sign in, and how long they stay.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Oidc;
@@ -24,6 +25,9 @@ pub struct SignIn {
     pub tries_per_member: usize,
     /// Tries to sign in or join from one network address in a minute; all people behind a proxy share one. 1 to 10,000.
     pub tries_per_address: usize,
+    /// A list of breached passwords that are refused: their SHA-1 hashes in ascending order, one a line; `None`: only what is easy to guess is
+    /// refused.
+    pub breached_passwords_file: Option<PathBuf>,
     /// After which a session ends that is not used. 1 min to 1 day.
     pub idle: Duration,
     /// After which a session ends in any case. 5 min to 30 days.
@@ -49,6 +53,7 @@ impl Section for SignIn {
             hashes_at_once: from.count("hashes_at_once", 2, 1..=64),
             tries_per_member: from.count("tries_per_member", 5, 1..=60),
             tries_per_address: from.count("tries_per_address", 60, 1..=10_000),
+            breached_passwords_file: from.optional_path("breached_passwords_file"),
             idle: from.span("idle", minute * 15, minute..=day),
             whole: from.span("whole", minute * 480, minute * 5..=day * 30),
             oidc: from.section("oidc"),

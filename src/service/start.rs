@@ -41,7 +41,9 @@ use crate::service::tell::OutOfBand;
 use crate::service::{Broker, Directory, Parts, Proofs, Streams, Watch, apps};
 use crate::store::{Foundation, MetaName, Spool, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::vault::{HashError, SealingKey, Vault, VaultError, WrappedOwnKey};
+use crate::vault::{
+    BreachedPasswords, BreachedPasswordsError, HashError, SealingKey, Vault, VaultError, WrappedOwnKey,
+};
 
 /// A broker that was started.
 pub struct Started {
@@ -65,6 +67,9 @@ pub enum StartError {
     /// The cost of a password's hash.
     #[error(transparent)]
     Password(#[from] HashError),
+    /// The list of breached passwords.
+    #[error(transparent)]
+    BreachedPasswords(#[from] BreachedPasswordsError),
     /// The data keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -130,7 +135,8 @@ impl Broker {
         let signing = Arc::new(SigningClient::new(endpoint, clock.clone()));
         let pace = Pace::new(whole(per_second), whole(network_per_second), clock.clone());
         let notices = Notices::of_config(&config, &lookup)?;
-        let desk = SignInDesk::new(&config.sign_in, &clock)?;
+        let breached = config.sign_in.breached_passwords_file.clone().map(BreachedPasswords::open).transpose()?;
+        let desk = SignInDesk::new(&config.sign_in, breached, &clock)?;
         let spool = Spool::of_store(&config.store.dir);
         let (callbacks_at, started_at) = (clock.clone(), clock.now());
         let broker = Broker::new(Parts {

@@ -9,6 +9,7 @@
 //! The vault does no database work: the caller stores wrapped data keys and sealed bytes, and decides when a version
 //! counts up.
 
+mod breached;
 mod data_key;
 mod key_file;
 mod mac;
@@ -18,6 +19,7 @@ mod place;
 mod ring;
 mod sealing_key;
 
+pub use breached::{BreachedPasswords, BreachedPasswordsError};
 pub use data_key::WrappedDataKey;
 pub use key_file::KeyFile;
 pub use mac::MacKey;

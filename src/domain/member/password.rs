@@ -1,7 +1,11 @@
 //! Which passwords are taken: long ones that nobody guesses. There are no rules of composition, which make passwords worse (NIST SP 800-63B,
 //! 5.1.1.2); instead what is common, leaked, patterned or about the person is refused.
 
+mod phrases;
+
 use zxcvbn::{Score, zxcvbn};
+
+use self::phrases::WELL_KNOWN;
 
 /// The shortest password, in characters.
 pub const SHORTEST: usize = 12;
@@ -32,6 +36,9 @@ pub enum PasswordRefused {
         "this password is too easy to guess: it is common, was leaked, or follows a pattern; choose several unrelated words"
     )]
     Guessable,
+    /// It is on the list of those that were leaked.
+    #[error("this password was leaked somewhere, and is among those that are tried first; choose another")]
+    Breached,
 }
 
 /// Judges a password. `about`: what is known of the person and the team; a password that contains one of them is refused.
@@ -51,11 +58,22 @@ pub fn judge_password(password: &str, about: &[&str]) -> Result<(), PasswordRefu
     if about.iter().filter(telling).any(|word| lower.contains(&word.to_lowercase())) {
         return Err(PasswordRefused::AboutYou);
     }
+    if is_well_known(&lower) {
+        return Err(PasswordRefused::Guessable);
+    }
     let judged: String = password.chars().take(JUDGED).collect();
     match zxcvbn(&judged, about).score() {
         Score::Three | Score::Four => Ok(()),
         _ => Err(PasswordRefused::Guessable),
     }
+}
+
+/// Whether a password is a phrase that everybody knows, with too little beside it to be a password of its own. An estimate from words does not
+/// see that: to it, four words of a joke are as good as any four.
+fn is_well_known(lower: &str) -> bool {
+    let plain: String = lower.chars().filter(|c| c.is_alphanumeric()).collect();
+    let rest = |phrase: &&str| plain.chars().count().saturating_sub(phrase.chars().count());
+    WELL_KNOWN.iter().filter(|phrase| plain.contains(**phrase)).any(|phrase| rest(&phrase) < SHORTEST)
 }
 
 #[cfg(test)]
@@ -84,6 +102,12 @@ mod tests {
             ("123456789012", Guessable),
             ("1q2w3e4r5t6y", Guessable),
             ("iloveyou2024", Guessable),
+            ("correct horse battery staple", Guessable),
+            ("CorrectHorseBatteryStaple!", Guessable),
+            ("thisismypassword", Guessable),
+            ("lovemyfamily123", Guessable),
+            ("the quick brown fox", Guessable),
+            ("To be, or not to be?", Guessable),
         ];
         for (password, expected) in cases {
             assert_eq!(judge_password(password, &ADA), Err(expected), "{password}");
@@ -93,7 +117,7 @@ mod tests {
     #[test]
     fn long_and_unlikely_ones_are_taken_without_rules_of_composition() {
         for good in [
-            "correct horse battery staple",
+            "correct horse battery staple, violet tractor",
             "violet tractor humming sideways",
             "vbzkqmwrtphd",
             "größer als der mond am dienstag",

@@ -8,7 +8,7 @@ use crate::service::members::{MemberError, change_error};
 use crate::service::sessions::{Browser, SignInError, StartedSession};
 use crate::service::{Broker, Caller};
 use crate::store::{InvitationChange, MemberChange, StoreError};
-use crate::vault::HashError;
+use crate::vault::{BreachedPasswordsError, HashError};
 
 /// What a link is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,9 @@ pub enum JoinError {
     #[error("there were too many tries; wait {} s, then try again", .0.as_secs().max(1))]
     TooOften(Duration),
     /// The password can't be hashed.
+    /// It can't be seen whether the password was leaked.
+    #[error(transparent)]
+    BreachedPasswords(#[from] BreachedPasswordsError),
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The member could not be changed.
@@ -90,7 +93,12 @@ impl Broker {
         let known = [before.mail.as_str(), before.mail.local_part(), &before.display_name, &display_name, &team_name];
         let about: Vec<&str> = known.into_iter().chain([before.team.as_str()]).collect();
         judge_password(password.expose(), &about)?;
-        let hash = self.desk.hash(move |hasher| hasher.hash(&password)).await.map_err(JoinError::TooOften)??;
+        let breached = self.desk.breached.clone();
+        let hash = self.desk.hash(move |hasher| match breached.map(|list| list.has(&password)).transpose()? {
+            Some(true) => Err(PasswordRefused::Breached.into()),
+            Some(false) | None => Ok::<_, JoinError>(hasher.hash(&password)?),
+        });
+        let hash = hash.await.map_err(JoinError::TooOften)??;
         let mut member = Member { version: before.version + 1, ..before.clone() };
         let (state, action) = match before.state {
             MemberState::Invited => (MemberState::Active { since: self.now() }, "member.join"),

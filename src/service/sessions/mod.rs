@@ -28,7 +28,7 @@ use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::config;
 use crate::domain::member::SessionLimits;
-use crate::vault::{HashError, PasswordCost, PasswordHasher};
+use crate::vault::{BreachedPasswords, HashError, PasswordCost, PasswordHasher};
 use throttle::{Throttle, key_of};
 
 /// Hashes that may wait for a thread; more are refused.
@@ -41,6 +41,7 @@ pub struct SignInDesk {
     hasher: Arc<PasswordHasher>,
     threads: Arc<Semaphore>,
     line: Arc<Semaphore>,
+    breached: Option<BreachedPasswords>,
     addresses: Throttle,
     members: Throttle,
     limits: SessionLimits,
@@ -50,7 +51,11 @@ pub struct SignInDesk {
 
 impl SignInDesk {
     /// As the settings say.
-    pub fn new(settings: &config::SignIn, clock: &Arc<dyn Clock>) -> Result<Self, HashError> {
+    pub fn new(
+        settings: &config::SignIn,
+        breached: Option<BreachedPasswords>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, HashError> {
         let config::SignIn {
             password_memory,
             password_passes,
@@ -59,6 +64,7 @@ impl SignInDesk {
             tries_per_address,
             idle,
             whole,
+            breached_passwords_file: _,
             oidc: _,
         } = settings;
         let cost = PasswordCost {
@@ -69,6 +75,7 @@ impl SignInDesk {
             hasher: Arc::new(PasswordHasher::new(cost)?),
             threads: Arc::new(Semaphore::new(*hashes_at_once)),
             line: Arc::new(Semaphore::new(WAITING + *hashes_at_once)),
+            breached,
             addresses: Throttle::per_minute(*tries_per_address, clock),
             members: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },

@@ -77,6 +77,27 @@ async fn a_person_joins_once_by_a_link_and_signs_in_with_a_password() {
 }
 
 #[tokio::test]
+async fn a_leaked_password_is_refused_and_one_that_cannot_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("hashes");
+    // The SHA-1 hash of [`PASSWORD`], between two others.
+    let of_password = "97C89CD6BA4ED296002A68C944DCF2EA28AEA91F";
+    std::fs::write(&list, format!("{}:1\r\n{of_password}:3\r\n{}:1\r\n", "0".repeat(40), "F".repeat(40))).unwrap();
+    let text = format!("[sign_in]\nbreached_passwords_file = {list:?}");
+    let test = TestBroker::start_with(Config::read("test.toml", &text, [], &[], |_| Vec::new()).unwrap()).await;
+    let team = test.team("acme").await;
+    let secret = invited(&test, &team, "ada@example.com", Role::Owner).await;
+    let leaked = test.broker.join(join(&secret, PASSWORD)).await.map(|_| ());
+    assert!(matches!(leaked, Err(JoinError::Password(PasswordRefused::Breached))), "{leaked:?}");
+    std::fs::remove_file(&list).unwrap();
+    let unread = test.broker.join(join(&secret, "another good long passphrase")).await.map(|_| ());
+    assert!(matches!(unread, Err(JoinError::BreachedPasswords(_))), "what can't be checked is not taken: {unread:?}");
+    std::fs::write(&list, format!("{}:1\r\n", "0".repeat(40))).unwrap();
+    test.broker.join(join(&secret, PASSWORD)).await.unwrap();
+    test.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_who_follow_one_link_at_once_one_joins() {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;

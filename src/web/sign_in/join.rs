@@ -103,7 +103,11 @@ fn refused(error: &JoinError) -> Response {
         JoinError::Link => StatusCode::GONE,
         JoinError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         JoinError::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        JoinError::Hash(_) | JoinError::Member(_) | JoinError::Stopping | JoinError::Store(_) => {
+        JoinError::BreachedPasswords(_)
+        | JoinError::Hash(_)
+        | JoinError::Member(_)
+        | JoinError::Stopping
+        | JoinError::Store(_) => {
             return out_of_order(error);
         }
     };
