@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, NetworkId, TeamId};
 use crate::domain::member::{Action, Member, Standing, may};
 use crate::domain::token::{Reason, Token, TokenState};
@@ -34,11 +35,11 @@ impl Profile {
         self.owner == Some(member) || self.admins.contains(&member)
     }
 
-    /// Who is told of it: the owner who was named, else who granted the oldest of its `tokens` that works.
-    pub fn owner_or_granter<'a>(&self, members: &'a [Member], tokens: &[Token]) -> Option<&'a Member> {
+    /// Who is told of it: the owner who was named, else who granted the oldest of its `tokens` that works at `now`.
+    pub fn owner_or_granter<'a>(&self, members: &'a [Member], tokens: &[Token], now: Timestamp) -> Option<&'a Member> {
         let active = |id: MemberId| members.iter().find(|member| member.id == id && member.is_active());
         self.owner.and_then(active).or_else(|| {
-            let working = tokens.iter().filter(|token| works(token.state));
+            let working = tokens.iter().filter(|token| works(token, now));
             working
                 .min_by_key(|token| token.id)
                 .and_then(|token| members.iter().find(|member| member.is_active() && member.granted(token)))
@@ -76,15 +77,15 @@ pub enum Evidence {
     Nothing,
 }
 
-/// Whether a member can renew a token of `profile` at the network, and why that is thought. `tokens`: those that speak for the profile,
-/// whatever their state.
-pub fn can_renew(member: &Member, profile: &Profile, tokens: &[Token]) -> (CanRenew, Evidence) {
+/// Whether a member can renew a token of `profile` at the network, and why that is thought at `now`. `tokens`: those that speak for the
+/// profile, whatever their state.
+pub fn can_renew(member: &Member, profile: &Profile, tokens: &[Token], now: Timestamp) -> (CanRenew, Evidence) {
     let own: Vec<&Token> = tokens.iter().filter(|token| member.granted(token)).collect();
-    if own.iter().any(|token| works(token.state)) {
+    if own.iter().any(|token| works(token, now)) {
         return (CanRenew::Yes, Evidence::HoldsToken);
     }
     // Of several that ended, the last one tells how it stands.
-    let ended = own.iter().filter_map(|token| ended(token.state)).max_by_key(|(since, _)| *since);
+    let ended = own.iter().filter_map(|token| ended(token, now)).max_by_key(|(since, _)| *since);
     match ended {
         Some((_, Some(Reason::PermissionLost))) => (CanRenew::No, Evidence::LostPermission),
         Some((_, Some(Reason::PersonBlocked))) => (CanRenew::No, Evidence::PersonBlocked),
@@ -105,27 +106,38 @@ pub fn may_renew(member: &Member, profile: &Profile, tokens: &[Token]) -> bool {
     member.is_active() && may(member.role, Action::Renew, standing)
 }
 
-const fn works(state: TokenState) -> bool {
-    matches!(state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. })
+fn works(token: &Token, now: Timestamp) -> bool {
+    ended(token, now).is_none()
 }
 
-const fn ended(state: TokenState) -> Option<(crate::base::clock::Timestamp, Option<Reason>)> {
-    match state {
+/// Since when a token works no more, and why as far as that is known: an end by its clocks is written in no state.
+fn ended(token: &Token, now: Timestamp) -> Option<(Timestamp, Option<Reason>)> {
+    match token.state {
         TokenState::Invalid { reason, since } => Some((since, Some(reason))),
         TokenState::Revoked { since } => Some((since, None)),
-        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => None,
+        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => {
+            token.ends_at().filter(|end| *end <= now).map(|end| (end, Some(Reason::Expired)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Timestamp;
     use crate::base::ids::TokenId;
     use crate::domain::member::{
         Role,
         tests::{member, token},
     };
+    use crate::domain::token::Clocks;
+
+    const NOW: Timestamp = Timestamp::from_secs(100);
+
+    /// A token whose clock ends at that time.
+    fn until(end: i64, token: Token) -> Token {
+        let clocks = Clocks { access_expires_at: Some(Timestamp::from_secs(end)), ..Clocks::default() };
+        Token { clocks, ..token }
+    }
 
     fn profile() -> Profile {
         Profile::unnamed("acme".parse().unwrap(), "x".parse().unwrap(), "p1".to_owned())
@@ -165,6 +177,18 @@ mod tests {
             ),
             (&ada, profile(), vec![of(1, &ada, invalid(Reason::Expired, 5))], CanRenew::Unknown, Evidence::HeldToken),
             (&ada, profile(), vec![of(1, &ada, TokenState::Revoked { since })], CanRenew::Unknown, Evidence::HeldToken),
+            (&ada, profile(), vec![until(101, of(1, &ada, TokenState::Live))], CanRenew::Yes, Evidence::HoldsToken),
+            (&ada, profile(), vec![until(100, of(1, &ada, TokenState::Live))], CanRenew::Unknown, Evidence::HeldToken),
+            (
+                &ada,
+                profile(),
+                vec![
+                    until(50, of(1, &ada, TokenState::Paused { since })),
+                    of(2, &ada, invalid(Reason::PersonBlocked, 60)),
+                ],
+                CanRenew::No,
+                Evidence::PersonBlocked,
+            ),
             (
                 &ada,
                 profile(),
@@ -189,7 +213,7 @@ mod tests {
         ];
         for (member, profile, tokens, can, evidence) in cases {
             let states: Vec<_> = tokens.iter().map(|token| token.state).collect();
-            assert_eq!(can_renew(member, &profile, &tokens), (can, evidence), "{states:?}");
+            assert_eq!(can_renew(member, &profile, &tokens, NOW), (can, evidence), "{states:?}");
         }
     }
 
@@ -205,11 +229,14 @@ mod tests {
     fn who_connected_a_profile_is_told_unless_another_is_named() {
         let members = [member(1, Role::Owner), member(2, Role::Member)];
         let tokens = [of(2, &members[0], TokenState::Live), of(1, &members[1], TokenState::Live)];
-        let told =
-            |profile: Profile, tokens: &[Token]| profile.owner_or_granter(&members, tokens).map(|member| member.id);
+        let told = |profile: Profile, tokens: &[Token]| {
+            profile.owner_or_granter(&members, tokens, NOW).map(|member| member.id)
+        };
         assert_eq!(told(profile(), &tokens), Some(members[1].id), "the first who connected it, of two");
         assert_eq!(told(Profile { owner: Some(members[0].id), ..profile() }, &tokens), Some(members[0].id));
         assert_eq!(told(Profile { owner: Some(MemberId::from_u128(9)), ..profile() }, &tokens), Some(members[1].id));
         assert_eq!(told(profile(), &[of(1, &members[1], invalid(Reason::Expired, 1))]), None);
+        let over = [until(99, tokens[1].clone()), tokens[0].clone()];
+        assert_eq!(told(profile(), &over), Some(members[0].id), "one whose time is over counts no more");
     }
 }

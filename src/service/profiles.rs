@@ -143,7 +143,7 @@ impl Broker {
         let filter = MemberFilter { state: Some("active"), after: None };
         let members = self.store.list_members(&name.team, filter, MOST).await?;
         let manager = |member: Member| {
-            let (can, evidence) = can_renew(&member, &profile, &tokens);
+            let (can, evidence) = can_renew(&member, &profile, &tokens, self.now());
             Manager { may: may_renew(&member, &profile, &tokens), can, evidence, member }
         };
         let mut managers: Vec<_> = members.into_iter().map(manager).collect();
@@ -178,7 +178,7 @@ impl Broker {
         let tokens = self.tokens_of_profile(&profile).await?;
         let filter = MemberFilter { state: Some("active"), after: None };
         let members = self.store.list_members(&profile.team, filter, MOST).await?;
-        let told = profile.owner_or_granter(&members, &tokens).map(|member| member.id);
+        let told = profile.owner_or_granter(&members, &tokens, self.now()).map(|member| member.id);
         Ok(ProfileView { told, profile })
     }
 
