@@ -26,7 +26,8 @@ pub struct UsageStatement {
     pub total_calls: u64,
     /// By day, collection, collector, purpose and class.
     pub rows: Vec<UsageRow>,
-    /// What the network allows the token in a day, per class, where that is known.
+    /// What the network allows the token in a day by the limits of today, per class, where that is known. What they were on the days of the rows
+    /// is not kept.
     pub allowance: BTreeMap<ClassId, u64>,
 }
 
@@ -64,7 +65,7 @@ impl Broker {
         self.store.uses_by(collector, day_of(self.now()) - days + 1, MOST_SUMMED).await
     }
 
-    /// The tightest limit of each class, over a day, as far as the token's buckets show it.
+    /// The tightest limit of each class, over a day, as far as the token's buckets show it now.
     fn daily_allowance(&self, token: &crate::domain::token::Token) -> BTreeMap<ClassId, u64> {
         let mut allowance: BTreeMap<ClassId, u64> = BTreeMap::new();
         let buckets = self.engine.look(&token.network, |pool| pool.token_buckets(token.id)).unwrap_or_default();
@@ -98,4 +99,39 @@ pub fn day_of(at: Timestamp) -> i32 {
 /// The beginning of a UTC day.
 pub fn start_of(day: i32) -> Timestamp {
     Timestamp::from_secs(i64::from(day) * SECONDS_A_DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::TestBroker;
+
+    #[test]
+    fn a_limit_is_told_for_a_day() {
+        let (quarter, day) = (Duration::from_secs(900), Duration::from_secs(86_400));
+        let cases = [
+            (Window::Rolling { length: quarter }, 300, Some(28_800)),
+            (Window::Rolling { length: day }, 300, Some(300)),
+            (Window::Rolling { length: day * 30 }, 300, Some(10)),
+            (Window::Paced { per: Duration::from_secs(1) }, 1, Some(86_400)),
+            (Window::Distinct { length: day * 7 }, 30, None),
+            (Window::Budget, 1_000, None),
+        ];
+        for (window, limit, expected) in cases {
+            assert_eq!(in_a_day(&window, limit), expected, "{window:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_tells_the_tightest_limit_of_each_class_over_a_day() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let token = test.token(&team, "4711").await;
+        let today = day_of(test.broker.now());
+        let stated = test.broker.state_usage(&team, token, today - 1, today).await.unwrap();
+        let of = |class: &str| stated.allowance.get(&class.parse::<ClassId>().unwrap()).copied();
+        // 300 calls in each quarter of an hour.
+        assert_eq!((of("search_recent"), of("nonsense")), (Some(28_800), None));
+        test.stop().await;
+    }
 }

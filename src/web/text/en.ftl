@@ -246,7 +246,7 @@ usage-text = { $count ->
     [one] One call
    *[other] { $count } calls
 } in the last { $days } days, by whom and for what.
-usage-allowance = What the network allows in a day:
+usage-allowance = What the network allows in a day, by today's limits (the shares of all days are of these):
 usage-none = It was not used in these days.
 usage-more = And { $count } more rows; `token-broker token usage` shows all.
 usage-by-hand = An operator, by hand
