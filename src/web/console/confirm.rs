@@ -1,5 +1,5 @@
-//! Asks who is signed in for the proof once more, before what would do most harm at a browser that was left open: keys, and many tokens at
-//! once. What was sent waits on the page that asks, and goes on with the answer.
+//! Asks who is signed in for the proof once more, before what would do most harm at a browser that was left open: keys, members, and many
+//! tokens at once. What was sent waits on the page that asks, but for what is secret in it, and goes on with the answer.
 
 use askama::Template;
 use axum::body::{Body, to_bytes};
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::{self, Serializer};
 
 use super::Shell;
+use super::kept::without_secrets;
 use crate::base::secret::Secret;
 use crate::domain::member::Session;
 use crate::service::Broker;
@@ -49,6 +50,8 @@ struct ConfirmPage {
     shell: Shell,
     action: String,
     fields: Vec<(String, String)>,
+    /// What is filled in once more: what asks for it, and the field's name.
+    secrets: Vec<(String, String)>,
     problem: Option<String>,
     text: String,
     /// What is asked for.
@@ -94,5 +97,7 @@ pub(super) async fn ask_again<V: Proves>(
     let (text, label) = (shell.say(&format!("confirm-text-{secret}")), shell.say(&format!("confirm-{secret}")));
     // What the address says beside the path is part of what was asked for.
     let action = parts.uri.path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
-    shown(status, &ConfirmPage { action, fields, problem, text, label, shell })
+    let (secrets, fields) = without_secrets(fields);
+    let secrets = secrets.into_iter().map(|name| (shell.say(&format!("kept-{name}")), name)).collect();
+    shown(status, &ConfirmPage { action, fields, secrets, problem, text, label, shell })
 }

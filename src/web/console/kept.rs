@@ -58,15 +58,19 @@ async fn kept(request: Request) -> Option<Kept> {
     // What the address says beside the path is part of what was asked for.
     let action = request.uri().path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
     let body = to_bytes(request.into_body(), LONGEST).await.ok()?;
+    let (secrets, fields) = without_secrets(form_urlencoded::parse(&body).into_owned());
     let mut form = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(&body).filter(|(name, _)| !DROPPED.contains(&&**name)) {
-        match ASKED_AGAIN.contains(&&*name) {
-            true if value.is_empty() => {}
-            true => drop(form.append_pair(&name, "")),
-            false => drop(form.append_pair(&name, &value)),
-        }
-    }
+    form.extend_pairs(fields).extend_pairs(secrets.into_iter().map(|name| (name, "")));
     Some(Kept { action, form: form.finish() })
+}
+
+/// The fields of a form that may stand in a page, behind the names of those that had a secret, which is filled in once more.
+pub(super) fn without_secrets(
+    form: impl IntoIterator<Item = (String, String)>,
+) -> (Vec<String>, Vec<(String, String)>) {
+    let kept = form.into_iter().filter(|(name, _)| !DROPPED.contains(&&**name));
+    let (secrets, fields): (Vec<_>, Vec<_>) = kept.partition(|(name, _)| ASKED_AGAIN.contains(&&**name));
+    (secrets.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect(), fields)
 }
 
 #[derive(Template)]
