@@ -902,6 +902,8 @@ app-wrong-id = The id is a short name of small letters, digits and hyphens, such
 app-wrong-text = Name and client id have at most { $most } characters, in one line.
 app-wrong-secret = A client secret has at most 4096 bytes, without spaces and line breaks unless it is a key in PEM.
 done-app-kept = Kept. It holds from now on.
+app-secret-type = Type “{ $word }” if you set a new secret: the one before is gone then, and can't be had back
+app-secret-unasked = The app has a client secret, which a new one would replace for good. Type “{ $word }” to confirm. Nothing was changed.
 
 pools-text = What the broker may still grant, network by network, as it is in memory now.
 pool-classes = By credit class
@@ -1005,6 +1007,7 @@ sign-in-again = Your session has ended. Sign in again: what you entered is kept.
 try-again = Try again
 teams-title = Which team?
 teams-text = You are a member of several teams.
+deed-word-app-secret = replace
 oidc-failed = You are not signed in
 join-title = Join { $team }
 join-new-password = Set a new password

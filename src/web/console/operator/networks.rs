@@ -14,6 +14,7 @@ use crate::service::apps::{AppError, AppView, BudgetView, CreateApp, UpdateApp};
 use crate::web::assets;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::tokens::grouped;
+use crate::web::console::typed::WordForm;
 use crate::web::console::{AdminVisit, OperatorVisit, Place, Shell, When};
 use crate::web::page::{sentence, shown};
 
@@ -178,9 +179,17 @@ pub(super) struct AppForm {
     name: String,
     client_id: String,
     secret: String,
+    /// What is typed where another secret is replaced.
+    #[serde(flatten)]
+    word: WordForm,
 }
 
 impl AppForm {
+    /// Whether it would replace a secret without the word that confirms it: the one before is nowhere else, and can't be had back.
+    fn replaces_unasked(&self, shell: &Shell, has_secret: bool) -> bool {
+        has_secret && !self.secret.trim().is_empty() && !self.word.confirms(shell, "app-secret")
+    }
+
     /// What to change: a secret that was left empty stays as it is.
     fn said(self, shell: &Shell) -> Result<UpdateApp, String> {
         let too_long = |text: &str| text.chars().count() > LONGEST || text.chars().any(char::is_control);
@@ -233,7 +242,12 @@ pub(super) async fn update_app(
     let (Ok(network), Ok(app)) = (network.parse::<NetworkId>(), app.parse::<AppId>()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let said = match form.said(&shell) {
+    let has_secret = broker.app(&network, &app).is_ok_and(|view| view.has_secret);
+    let said = match form.replaces_unasked(&shell, has_secret) {
+        true => Err(shell.say_of("app-secret-unasked", "word", shell.say("deed-word-app-secret"))),
+        false => form.said(&shell),
+    };
+    let said = match said {
         Ok(said) => said,
         Err(wrong) => {
             return page(&broker, &visit, shell, &network, Some((StatusCode::UNPROCESSABLE_ENTITY, wrong)));
