@@ -47,7 +47,8 @@ pub(in crate::web) const HELLO: &str = "/tokens?hello=yes";
 
 /// The routes.
 pub fn routes(broker: Broker) -> Router {
-    // What would do most harm at a browser that was left open asks once more who it is.
+    // What would do most harm at a browser that was left open asks once more who it is: keys and other secrets, who is in the team and what it
+    // may do, where the team is told, and many tokens at once.
     let guarded = Router::new()
         .route("/tokens/act", post(tokens::act_on_many))
         .route("/tokens/revoke", post(tokens::revoke_many))
@@ -57,8 +58,20 @@ pub fn routes(broker: Broker) -> Router {
             "/collectors/{collector}/keys/{key}/revoke",
             get(collectors::confirm_key_revocation).post(collectors::revoke_key),
         )
+        .route("/members/invite", get(members::ask_for_person).post(members::invite))
+        .route("/members/{member}", get(members::show).post(members::update))
+        .route("/members/{member}/resend", post(members::resend))
         .route("/members/{member}/remove", get(members::confirm_leaving).post(members::remove))
         .route("/jobs", post(jobs::begin))
+        .route("/jobs/{job}/resume", post(jobs::resume))
+        .route(
+            "/notifications/destinations/new",
+            get(notifications::ask_for_destination).post(notifications::add_destination),
+        )
+        .route(
+            "/notifications/destinations/{destination}",
+            get(notifications::show_destination).post(notifications::update_destination),
+        )
         .layer(from_fn_with_state(broker.clone(), confirm::ask_again::<Visit>));
     Router::new()
         .merge(guarded)
@@ -68,7 +81,6 @@ pub fn routes(broker: Broker) -> Router {
         .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
         .route("/jobs/{job}", get(jobs::show))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
-        .route("/jobs/{job}/resume", post(jobs::resume))
         .route("/load", get(load::show))
         .route("/load/{network}/{class}", get(load::show_one))
         .route("/load/history", get(load::history))
@@ -84,9 +96,6 @@ pub fn routes(broker: Broker) -> Router {
         .route("/collectors/{collector}/disable", post(collectors::disable))
         .route("/collectors/{collector}/enable", post(collectors::enable))
         .route("/members", get(members::list))
-        .route("/members/invite", get(members::ask_for_person).post(members::invite))
-        .route("/members/{member}", get(members::show).post(members::update))
-        .route("/members/{member}/resend", post(members::resend))
         .route("/members/{member}/withdraw", post(members::withdraw))
         .route("/members/{member}/end-session", post(members::end_session))
         .route("/members/{member}/departure", get(members::departure))
@@ -100,14 +109,6 @@ pub fn routes(broker: Broker) -> Router {
         .route("/notifications/dialog", post(notifications::switch_dialog))
         .route("/notifications/browsers", post(notifications::subscribe))
         .route("/notifications/browsers/{browser}/unsubscribe", post(notifications::unsubscribe))
-        .route(
-            "/notifications/destinations/new",
-            get(notifications::ask_for_destination).post(notifications::add_destination),
-        )
-        .route(
-            "/notifications/destinations/{destination}",
-            get(notifications::show_destination).post(notifications::update_destination),
-        )
         .route("/notifications/destinations/{destination}/test", post(notifications::test_destination))
         .route(
             "/notifications/destinations/{destination}/delete",

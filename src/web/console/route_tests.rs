@@ -85,6 +85,28 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/members/{member}/remove", "mail=bob%40example.com", "offn"),
 ];
 
+/// What somebody may do at a browser that was left open without proving once more who it is: what is its own, what is done to one thing and can be
+/// undone, and what only ends something. Every other POST asks; a new one stands here only with one of these reasons.
+const UNASKED: &[&str] = &[
+    "/alerts/{alert}/acknowledge",
+    "/jobs/{job}/cancel",
+    "/tokens/{token}/{action}",
+    "/collectors/new",
+    "/collectors/{collector}",
+    "/collectors/{collector}/disable",
+    "/collectors/{collector}/enable",
+    "/members/{member}/withdraw",
+    "/members/{member}/end-session",
+    "/notices/read",
+    "/notifications",
+    "/notifications/quiet",
+    "/notifications/dialog",
+    "/notifications/browsers",
+    "/notifications/browsers/{browser}/unsubscribe",
+    "/notifications/destinations/{destination}/test",
+    "/notifications/destinations/{destination}/delete",
+];
+
 /// A team with one thing of each kind, and who may ask for it.
 struct Things {
     scene: Scene,
@@ -180,6 +202,23 @@ async fn each_route_does_for_each_role_what_the_table_says() {
         things.scene.stop().await;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_reaches_far_asks_once_more_who_it_is() {
+    let things = Things::make().await;
+    let owner = things.scene.member("Ada", Role::Owner).await;
+    // The session is used all the time, but whose it is was proven long ago.
+    for _ in 0..3 {
+        things.scene.test.clock.advance(things.scene.broker().config.sign_in.idle / 2);
+        assert_eq!(owner.get("/tokens").await.status, StatusCode::OK);
+    }
+    for route in ROUTES.iter().filter(|(method, ..)| *method == "POST") {
+        let answer = things.ask(&owner, route).await;
+        let asks = answer.body.contains("name=\"confirm_proof\"");
+        assert_eq!(asks, !UNASKED.contains(&route.1), "{}: {}", route.1, answer.status);
+    }
+    things.scene.stop().await;
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ pub(super) fn routes(broker: &Broker) -> Router<Broker> {
         .route("/operator/keys/rotate", get(keys::confirm_rotation).post(keys::rotate))
         .route("/operator/networks/{network}/apps", post(networks::create_app))
         .route("/operator/networks/{network}/apps/{app}", post(networks::update_app))
+        .route("/operator/dead-letters/replay", post(dead_letters::replay_all))
         .route("/operator/incidents/{incident}/close", get(overview::confirm_close).post(overview::close))
         .layer(from_fn_with_state(broker.clone(), confirm::ask_again::<OperatorVisit>));
     let pages = Router::new()
@@ -54,7 +55,6 @@ pub(super) fn routes(broker: &Broker) -> Router<Broker> {
         .route("/operator/pools/{network}", get(pools::show))
         .route("/operator/leases", get(leases::list))
         .route("/operator/dead-letters", get(dead_letters::list))
-        .route("/operator/dead-letters/replay", post(dead_letters::replay_all))
         .route("/operator/dead-letters/{message}/replay", post(dead_letters::replay))
         .route(
             "/operator/dead-letters/{message}/delete",

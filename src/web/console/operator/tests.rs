@@ -134,6 +134,62 @@ async fn what_reaches_far_asks_for_the_key_again() {
     scene.stop().await;
 }
 
+/// What an operator may do at a browser that was left open without its key: what is done to one message, and what only notes something.
+const UNASKED: [&str; 3] = [
+    "/operator/incidents/{incident}/acknowledge",
+    "/operator/dead-letters/{message}/replay",
+    "/operator/dead-letters/{message}/delete",
+];
+
+#[tokio::test]
+async fn each_change_but_the_least_asks_for_the_key_again_and_no_secret_is_written_into_the_page() {
+    let scene = Scene::start().await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
+    for _ in 0..3 {
+        scene.test.clock.advance(scene.broker().config.sign_in.idle / 2);
+        assert_eq!(admin.get("/operator").await.status, StatusCode::OK);
+    }
+    let routed = include_str!("mod.rs").split(".route(").skip(1).filter(|rest| rest.contains("post("));
+    let paths = routed.filter_map(|rest| rest.split('"').nth(1)).filter(|path| path.starts_with("/operator/"));
+    let of_session = ["/operator/sign-in", "/operator/sign-out", "/operator/alive"];
+    for path in paths.filter(|path| !of_session.contains(path)) {
+        let named = path.replace("{network}", "x").replace(['{', '}'], "");
+        let asked = admin.post(&named, "id=agency&client_id=c-1&secret=s3cr3t&word=close").await;
+        assert!(!asked.body.contains("s3cr3t"), "{path}: {}", asked.body);
+        let asks = asked.body.contains("name=\"confirm_proof\"");
+        assert_eq!(asks, !UNASKED.contains(&path), "{path}: {} {}", asked.status, asked.body);
+        if asks {
+            assert!(
+                asked.body.contains("type=\"password\" name=\"secret\"") && asked.value_of("id") == "agency",
+                "{path}"
+            );
+        }
+    }
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_secret_is_replaced_once_the_word_was_typed() {
+    let scene = Scene::start().await;
+    let admin = Browser::of_operator(&scene, OperatorRole::Admin).await;
+    let path = "/operator/networks/x/apps/default";
+    assert!(!admin.get("/operator/networks/x").await.body.contains("name=\"word\""), "there is none to replace");
+    let first = admin.post(path, "client_id=c-1&secret=first").await;
+    assert_eq!(first.header("location"), "/operator/networks/x?done=app-kept", "{}", first.body);
+    assert!(admin.get("/operator/networks/x").await.body.contains("name=\"word\""));
+    for form in ["client_id=c-2&secret=second", "client_id=c-2&secret=second&word=yes"] {
+        let refused = admin.post(path, form).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}");
+        assert!(refused.body.contains("Type “replace”") && !refused.body.contains("second"), "{}", refused.body);
+    }
+    let app = scene.broker().app(&"x".parse().unwrap(), &"default".parse().unwrap()).unwrap();
+    assert_eq!(app.app.client_id, "c-1", "nothing was changed");
+    for form in ["client_id=c-2&secret=second&word=Replace", "client_id=c-3&secret="] {
+        assert_eq!(admin.post(path, form).await.status, StatusCode::SEE_OTHER, "{form}");
+    }
+    scene.stop().await;
+}
+
 #[tokio::test]
 async fn a_form_outlives_the_session_but_for_what_is_secret_in_it() {
     let scene = Scene::start().await;
