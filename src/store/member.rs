@@ -12,13 +12,15 @@ use crate::store::session::END_ALL;
 use crate::store::sql::{Row, Tx, Value, first, json, values};
 use crate::store::{StoreError, Trail};
 
-/// A link by which a member joins, or sets a new password. The link's secret is never kept.
+/// A link by which a member joins, sets a new password, or proves a new mail address. The link's secret is never kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
     /// Whose it is.
     pub member: MemberId,
     /// The keyed hash of the link's secret.
     pub hash: [u8; 32],
+    /// The address that it proves, and that becomes the member's; `None`: it joins, or sets a new password.
+    pub mail: Option<MailAddress>,
     /// When it was made.
     pub made_at: Timestamp,
     /// When it ends by itself.
@@ -150,12 +152,13 @@ const LIST_MEMBERS: &str =
     select_members!("WHERE team = $1 AND id > $2 AND ($3 IS NULL OR state = $3) ORDER BY id LIMIT $4");
 const MEMBERS_BY_MAIL: &str = select_members!("WHERE mail_key = $1 AND state <> 'left' ORDER BY team LIMIT $2");
 
-const PUT_INVITATION: &str = "INSERT INTO invitation (member, hash, made_at_us, expires_at_us) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, made_at_us = excluded.made_at_us,
+const PUT_INVITATION: &str =
+    "INSERT INTO invitation (member, hash, mail, made_at_us, expires_at_us) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, mail = excluded.mail, made_at_us = excluded.made_at_us,
         expires_at_us = excluded.expires_at_us";
 const END_INVITATION: &str = "DELETE FROM invitation WHERE member = $1";
-const FIND_INVITATION: &str = "SELECT member, hash, made_at_us, expires_at_us FROM invitation WHERE member = $1";
-const INVITATION_BY_HASH: &str = "SELECT member, hash, made_at_us, expires_at_us FROM invitation WHERE hash = $1";
+const FIND_INVITATION: &str = "SELECT member, hash, mail, made_at_us, expires_at_us FROM invitation WHERE member = $1";
+const INVITATION_BY_HASH: &str = "SELECT member, hash, mail, made_at_us, expires_at_us FROM invitation WHERE hash = $1";
 
 const PUT_PASSWORD: &str = "INSERT INTO password (member, hash, changed_at_us) VALUES ($1, $2, $3)
     ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, changed_at_us = excluded.changed_at_us";
@@ -253,8 +256,9 @@ async fn count_owners(tx: &mut dyn Tx, team: &TeamId) -> Result<u64, StoreError>
 async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChangeError> {
     match &change.invitation {
         InvitationChange::Keep => {}
-        InvitationChange::Put(Invitation { member, hash, made_at, expires_at }) => {
-            tx.execute(PUT_INVITATION, values![*member, &hash[..], *made_at, *expires_at]).await?;
+        InvitationChange::Put(Invitation { member, hash, mail, made_at, expires_at }) => {
+            let mail = mail.as_ref().map(MailAddress::as_str);
+            tx.execute(PUT_INVITATION, values![*member, &hash[..], mail, *made_at, *expires_at]).await?;
         }
         InvitationChange::End => {
             tx.execute(END_INVITATION, values![change.member.id]).await?;
@@ -335,6 +339,7 @@ fn invitation(mut row: Row) -> Result<Invitation, StoreError> {
     Ok(Invitation {
         member: row.id(MemberId::from_slice)?,
         hash: row.blob()?.try_into().map_err(|_| StoreError::corrupt("a hash that is not 32 bytes"))?,
+        mail: row.maybe_slug()?,
         made_at: row.time()?,
         expires_at: row.time()?,
     })

@@ -1,4 +1,4 @@
-//! Secrets that are shown once and kept as a hash only: of invitations and sessions. A prefix, 256 bits and a checksum, so that secret
+//! Secrets that are shown once and kept as a hash only: of invitations, mail addresses and sessions. A prefix, 256 bits and a checksum, so that secret
 //! scanners find one that leaked, and a broken copy is told from one that ended.
 
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ const CHECKSUM_DIGITS: usize = 8;
 pub enum LinkKind {
     /// It joins a team, or sets a new password.
     Invitation,
+    /// It shows that a mail address is a member's.
+    Mail,
     /// It shows that a member is signed in.
     Session,
 }
@@ -23,6 +25,7 @@ impl LinkKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             LinkKind::Invitation => "tbi_",
+            LinkKind::Mail => "tbm_",
             LinkKind::Session => "tbs_",
         }
     }

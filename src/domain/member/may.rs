@@ -32,8 +32,11 @@ pub enum Action {
     Acknowledge,
     /// Invite a person, send an invitation again, or withdraw it.
     Invite,
-    /// Change a member's name, mail address, time zone or language.
+    /// Change a member's name, time zone or language, or ask for another mail address, which is proved by a link sent to it.
     ChangeMember,
+    /// Change a member's mail address on one's word. Tokens are known by the address of who granted them: who could give itself any
+    /// address could take tokens over.
+    ChangeMail,
     /// Change a member's role.
     ChangeRole,
     /// Take a member out of the team.
@@ -59,7 +62,7 @@ pub enum Standing {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 18] = [
+    pub const ALL: [Action; 19] = [
         Action::See,
         Action::SeeUsage,
         Action::SeeAudit,
@@ -73,6 +76,7 @@ impl Action {
         Action::Acknowledge,
         Action::Invite,
         Action::ChangeMember,
+        Action::ChangeMail,
         Action::ChangeRole,
         Action::Remove,
         Action::Sessions,
@@ -96,6 +100,7 @@ impl Action {
             Action::Acknowledge => "acknowledge alerts",
             Action::Invite => "invite people",
             Action::ChangeMember => "change this member",
+            Action::ChangeMail => "change a mail address without the link that proves it",
             Action::ChangeRole => "change roles",
             Action::Remove => "take this member out of the team",
             Action::Sessions => "see or end these sessions",
@@ -140,7 +145,7 @@ const fn row(role: Role, action: Action) -> [bool; 3] {
             Role::Owner => ALL,
             Role::Manager | Role::Member => OWN,
         },
-        Action::ChangeRole => match role {
+        Action::ChangeMail | Action::ChangeRole => match role {
             Role::Owner => ALL,
             Role::Manager | Role::Member => NONE,
         },
@@ -152,7 +157,7 @@ mod tests {
     use super::*;
 
     /// The whole table once more, apart from the rules: `own profile other` of owner, manager, member; `-` is no.
-    const TABLE: [(Action, [&str; 3]); 18] = [
+    const TABLE: [(Action, [&str; 3]); 19] = [
         (Action::See, ["opo", "opo", "opo"]),
         (Action::SeeUsage, ["opo", "opo", "op-"]),
         (Action::SeeAudit, ["opo", "opo", "---"]),
@@ -166,6 +171,7 @@ mod tests {
         (Action::Acknowledge, ["opo", "opo", "opo"]),
         (Action::Invite, ["opo", "opo", "---"]),
         (Action::ChangeMember, ["opo", "o--", "o--"]),
+        (Action::ChangeMail, ["opo", "---", "---"]),
         (Action::ChangeRole, ["opo", "---", "---"]),
         (Action::Remove, ["opo", "o--", "o--"]),
         (Action::Sessions, ["opo", "o--", "o--"]),

@@ -99,6 +99,24 @@ impl Words {
     }
 }
 
+impl Words {
+    /// The words of the mail to an address that the member with the address `of` asks for. Nothing else of the member is in it, since it
+    /// goes to whom the member names.
+    pub fn of_mail_to_prove(of: &str, link: String) -> Words {
+        Words {
+            subject: "Confirm your mail address for Token Broker".to_owned(),
+            happened: format!("The member with the address {of} asks to use this address from now on."),
+            why:
+                "Tokens belong to whoever has the address that granted them, so an address is proved before it is used."
+                    .to_owned(),
+            stops: "Nothing: until it is confirmed, the address before stays.".to_owned(),
+            todo: "If it was you, open the link within 24 hours and confirm. If not, do nothing.".to_owned(),
+            link: Some(Link { text: "Confirm this address", url: link }),
+            asks: true,
+        }
+    }
+}
+
 impl Told<'_> {
     /// The page of the console where it is done.
     fn link(&self) -> Option<Link> {

@@ -38,7 +38,7 @@ pub fn manager_message(manager: &Manager) -> pb::Manager {
         Evidence::HasAccount => pb::RenewEvidence::HasAccount,
         Evidence::Nothing => pb::RenewEvidence::Unspecified,
     };
-    let view = MemberView { member: manager.member.clone(), invited_until: None };
+    let view = MemberView { member: manager.member.clone(), invited_until: None, asked_mail: None };
     pb::Manager {
         member: Some(member_message(&view)),
         can_renew: can.into(),

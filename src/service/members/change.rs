@@ -13,7 +13,7 @@ use crate::store::{InvitationChange, MemberChange, MemberChangeError};
 pub struct UpdateMember {
     /// Its name for people.
     pub display_name: Option<String>,
-    /// Where mail reaches it.
+    /// Where mail reaches it, on the word of who changes it.
     pub mail: Option<MailAddress>,
     /// What it is to the team.
     pub role: Option<Role>,
@@ -25,6 +25,7 @@ pub struct UpdateMember {
 
 impl Broker {
     /// Changes a member. A new mail address ends a link that was sent to the old one; with it, or a new role, the member signs in again.
+    /// Who may not say what a member's address is asks for it by [`Broker::ask_for_mail`].
     pub async fn update_member(
         &self,
         attempt: impl Into<Attempt<MemberView>>,
@@ -45,6 +46,9 @@ impl Broker {
             }
             let member = changed(&before, change);
             let moved = !member.mail.is_same(&before.mail);
+            if moved {
+                self.must_permit(&attempt.caller, Action::ChangeMail, team, On::Member(id))?;
+            }
             let invitation = if moved { InvitationChange::End } else { InvitationChange::Keep };
             let made = match moved {
                 true => self.view_of(member.clone(), None),

@@ -153,7 +153,7 @@ impl Broker {
         fill(secret.as_mut_slice()).map_err(|_| MemberError::Random)?;
         let now = self.now();
         let hash = self.invitation_hash(&secret);
-        let invitation = Invitation { member: member.id, hash, made_at: now, expires_at: now + LINK_LASTS };
+        let invitation = Invitation { member: member.id, hash, mail: None, made_at: now, expires_at: now + LINK_LASTS };
         Ok((invitation, LinkKind::Invitation.text(&secret)))
     }
 

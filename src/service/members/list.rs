@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, TeamId};
-use crate::domain::member::{Member, MemberState};
+use crate::domain::member::{MailAddress, Member, MemberState};
 use crate::service::Broker;
 use crate::service::members::MemberError;
 use crate::store::{Invitation, MemberFilter, StoreError};
@@ -14,6 +14,8 @@ pub struct MemberView {
     pub member: Member,
     /// Until when the link that was sent last can be used; `None`: there is none that can.
     pub invited_until: Option<Timestamp>,
+    /// The mail address that it asked for, and that is not proved yet.
+    pub asked_mail: Option<MailAddress>,
 }
 
 /// Which members to list.
@@ -67,7 +69,12 @@ impl Broker {
 
     pub(super) fn view_of(&self, member: Member, invitation: Option<&Invitation>) -> MemberView {
         let now = self.now();
-        let invited_until = invitation.map(|invitation| invitation.expires_at).filter(|end| *end > now);
-        MemberView { member, invited_until }
+        let works = invitation.filter(|invitation| invitation.expires_at > now);
+        let (asked_mail, invited_until) = match works {
+            Some(Invitation { mail: None, expires_at, .. }) => (None, Some(*expires_at)),
+            Some(Invitation { mail, .. }) => (mail.clone(), None),
+            None => (None, None),
+        };
+        MemberView { member, invited_until, asked_mail }
     }
 }

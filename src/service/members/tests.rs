@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::ids::{AlertId, CollectorId, SessionId, TokenId};
-use crate::domain::member::{Departure, LeftToken, MemberState, Role};
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::domain::member::{Action, Departure, LeftToken, MailAddress, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::{CanRenew, Evidence};
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::domain::token::Reason;
 use crate::service::alerts::AlertError;
+use crate::outbound::mail::{FakeMail, Mail};
 use crate::service::keys::{CreateKey, KeyError};
 use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
 use crate::service::testing::{TestBroker, ask as lease_of, x_token};
+use crate::service::sessions::{Browser, ProveMailError};
 use crate::service::tokens::{AddToken, TokenError, UpdateToken};
 use crate::store::{InvitationChange, MemberChange};
 
@@ -117,6 +121,97 @@ async fn a_new_address_and_role_are_audited_with_what_they_were() {
 }
 
 #[tokio::test]
+/// A broker that sends mails with links to its pages.
+async fn with_mails() -> (TestBroker, Arc<FakeMail>) {
+    let text = "[http]\npublic_url = \"https://tokens.example\"";
+    let config = Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
+    let test = TestBroker::start_with(config).await;
+    let mails = Arc::new(FakeMail::default());
+    test.broker.notices.mail_by(mails.clone());
+    (test, mails)
+}
+
+fn browser() -> Browser {
+    Browser { address: [192, 0, 2, 77].into(), agent: "Mozilla".to_owned() }
+}
+
+/// What the link of a mail carries.
+fn proof_in(mail: &Mail) -> Secret {
+    let proof = mail.text.split("/mail?proof=").nth(1).unwrap().split_whitespace().next().unwrap();
+    Secret::new(proof.to_owned())
+}
+
+#[tokio::test]
+async fn nobody_takes_tokens_over_by_calling_itself_after_who_granted_them() {
+    let (test, mails) = with_mails().await;
+    let team = test.team("acme").await;
+    let given = AddToken { granted_by: "ceo@example.com".to_owned(), ..x_token("4711") };
+    let token = test.broker.add_token(&test.admin, &team, given).await.unwrap().token;
+    let eve = joined(&test, &team, "eve@example.com", Role::Member).await;
+    let may_pause = async || {
+        let member = test.broker.show_member(&team, id_of(&eve)).await.unwrap().member;
+        let caller = Caller::Member { member: Arc::new(member), session: SessionId::generate() };
+        test.broker.must_permit(&caller, Action::Pause, &team, On::Token(&token)).is_ok()
+    };
+    let ceo: MailAddress = "CEO@example.com".parse().unwrap();
+    let change = UpdateMember { mail: Some(ceo.clone()), ..UpdateMember::default() };
+    let refused = test.broker.update_member(&eve, &team, id_of(&eve), &change).await;
+    assert!(matches!(refused, Err(MemberError::Forbidden(_))), "{refused:?}");
+    test.broker.ask_for_mail(&eve, &team, id_of(&eve), ceo.clone()).await.unwrap();
+    let view = test.broker.show_member(&team, id_of(&eve)).await.unwrap();
+    assert_eq!((view.member.mail.as_str(), view.asked_mail.as_ref()), ("eve@example.com", Some(&ceo)));
+    assert_eq!(view.invited_until, None, "it joins nobody");
+    assert!(!may_pause().await, "the address is not proved");
+    let sent = mails.sent();
+    assert_eq!((sent.len(), sent[0].to.as_str()), (1, "CEO@example.com"), "the link goes there and nowhere else");
+    let proof = proof_in(&sent[0]);
+    let to = test.broker.look_at_mail(&proof, &browser()).await.unwrap();
+    assert_eq!((to.member.mail.as_str(), &to.mail), ("eve@example.com", &ceo), "looking uses nothing up");
+    test.broker.prove_mail(&proof, &browser()).await.unwrap();
+    assert!(may_pause().await, "who reads that mail is who granted the token");
+    let again = test.broker.prove_mail(&proof, &browser()).await;
+    assert!(matches!(again, Err(ProveMailError::Link)), "{again:?}");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_to_a_new_address_ends_and_is_refused_where_it_would_prove_nothing() {
+    let (test, mails) = with_mails().await;
+    let team = test.team("acme").await;
+    let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let eve = joined(&test, &team, "eve@example.com", Role::Manager).await;
+    let ask = async |mail: &str| test.broker.ask_for_mail(&eve, &team, id_of(&eve), mail.parse().unwrap()).await;
+    let taken = ask("owner@example.com").await;
+    assert!(matches!(taken, Err(ProveMailError::Member(MemberError::MailTaken { .. }))), "{taken:?}");
+    let others = test.broker.ask_for_mail(&eve, &team, id_of(&owner), "x@example.com".parse().unwrap()).await;
+    assert!(matches!(others, Err(ProveMailError::Member(MemberError::Forbidden(_)))), "{others:?}");
+    ask("eve@example.org").await.unwrap();
+    ask("eve@example.net").await.unwrap();
+    let [first, second] = [&mails.sent()[0], &mails.sent()[1]].map(proof_in);
+    let gone =
+        async |proof: &Secret| matches!(test.broker.prove_mail(proof, &browser()).await, Err(ProveMailError::Link));
+    assert!(gone(&first).await, "the second one took its place");
+    let change = UpdateMember { mail: Some("eve@example.edu".parse().unwrap()), ..UpdateMember::default() };
+    test.broker.update_member(&owner, &team, id_of(&eve), &change).await.unwrap();
+    assert!(gone(&second).await, "an owner's word ends what was asked for");
+    test.clock.advance(Duration::from_secs(60));
+    ask("eve@example.org").await.unwrap();
+    test.clock.advance(Duration::from_secs(24 * 3600));
+    assert!(gone(&proof_in(&mails.sent()[2])).await, "its time is over");
+    for _ in 0..5 {
+        ask("eve@example.org").await.unwrap();
+    }
+    assert!(matches!(ask("eve@example.org").await, Err(ProveMailError::TooOften(_))));
+    test.stop().await;
+
+    let silent = TestBroker::start().await;
+    let team = silent.team("acme").await;
+    let bob = joined(&silent, &team, "bob@example.com", Role::Member).await;
+    let asked = silent.broker.ask_for_mail(&bob, &team, id_of(&bob), "b@example.com".parse().unwrap()).await;
+    assert!(matches!(asked, Err(ProveMailError::NoMail)), "{asked:?}");
+    silent.stop().await;
+}
+
 async fn members_do_what_the_table_says() {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;

@@ -10,7 +10,7 @@ use crate::base::ids::OutboxId;
 use crate::base::tasks::Tasks;
 use crate::domain::notice::{Words, push_body, slack, teams};
 use crate::domain::retry::{Failure, RetryRule, RetryVerdict};
-use crate::outbound::mail::MailError;
+use crate::outbound::mail::{Mail, MailError};
 use crate::outbound::post::{DeliveryError, Post};
 use crate::outbound::push::EncryptError;
 use crate::outbound::signature::signed;
@@ -209,6 +209,17 @@ impl Broker {
         };
         let (url, body, content_type) = (url.clone(), body.into_bytes(), "application/json");
         Ok(self.notices.post().post(&Post { url, headers, content_type, body, allow_private }).await?)
+    }
+
+    /// Whether a mail with a link to a page can be sent.
+    pub(in crate::service) fn sends_links(&self) -> bool {
+        self.notices.mail.get().is_some() && self.pages().is_some()
+    }
+
+    /// Makes one attempt to send a mail that is kept nowhere, since a secret is in it. Else why not, for people.
+    pub(in crate::service) async fn send_mail(&self, mail: &Mail) -> Result<(), String> {
+        let Some(sender) = self.notices.mail.get() else { return Err(Failed::no_mail_server().why) };
+        sender.send(mail).await.map_err(|error| error.to_string())
     }
 
     /// Sends a message that says nothing but that it is a test.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::domain::member::{LinkKind, Member, MemberState, PasswordRefused, judge_password};
 use crate::service::members::{MemberError, change_error};
 use crate::service::sessions::{Browser, SignInError, StartedSession};
 use crate::service::{Broker, Caller};
-use crate::store::{InvitationChange, MemberChange, StoreError};
+use crate::store::{Invitation, InvitationChange, MemberChange, StoreError};
 use crate::vault::{BreachedPasswordsError, HashError};
 
 /// What a link is for.
@@ -45,10 +46,10 @@ pub enum JoinError {
     /// It was tried too often.
     #[error("there were too many tries; wait {} s, then try again", .0.as_secs().max(1))]
     TooOften(Duration),
-    /// The password can't be hashed.
     /// It can't be seen whether the password was leaked.
     #[error(transparent)]
     BreachedPasswords(#[from] BreachedPasswordsError),
+    /// The password can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The member could not be changed.
@@ -72,12 +73,19 @@ impl Broker {
     async fn invited_to(&self, secret: &Secret) -> Result<InvitedTo, JoinError> {
         let secret = LinkKind::Invitation.read(secret.expose()).ok_or(JoinError::Link)?;
         let found = self.store.invitation_by_hash(self.invitation_hash(&secret)).await?;
-        let invitation = found.filter(|invitation| self.now() < invitation.expires_at).ok_or(JoinError::Link)?;
+        let works = |invitation: &Invitation| invitation.mail.is_none() && self.now() < invitation.expires_at;
+        let invitation = found.filter(works).ok_or(JoinError::Link)?;
         let member = self.store.find_member(invitation.member).await?.filter(|member| !member.has_left());
         let member = member.ok_or(JoinError::Link)?;
-        let team = self.directory.team(&member.team).ok_or(JoinError::Link)?;
+        let team_name = self.team_name(&member.team).ok_or(JoinError::Link)?;
+        Ok(InvitedTo { team_name, member })
+    }
+
+    /// What people call a team, if there is one of that id.
+    pub(super) fn team_name(&self, id: &TeamId) -> Option<String> {
+        let team = self.directory.team(id)?;
         let named = Some(team.display_name.clone()).filter(|name| !name.is_empty());
-        Ok(InvitedTo { team_name: named.unwrap_or_else(|| team.id.to_string()), member })
+        Some(named.unwrap_or_else(|| team.id.to_string()))
     }
 
     /// Joins a team, or sets a new password, and signs the person in. The link is used up, and all other sessions of the member end. It

@@ -9,6 +9,7 @@ mod known;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod operator;
+mod prove_mail;
 mod sign_in;
 mod throttle;
 
@@ -17,6 +18,7 @@ pub use known::{SessionView, Stay};
 #[cfg(feature = "oidc")]
 pub use oidc::{OidcAnswer, OidcSignInError, SentToSignIn};
 pub use operator::OperatorStay;
+pub use prove_mail::{MailToProve, ProveMailError};
 pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
 
 use std::sync::Arc;
@@ -39,9 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What signing in needs beside the store.
 pub struct SignInDesk {
     hasher: Arc<PasswordHasher>,
+    breached: Option<BreachedPasswords>,
     threads: Arc<Semaphore>,
     line: Arc<Semaphore>,
-    breached: Option<BreachedPasswords>,
     addresses: Throttle,
     members: Throttle,
     limits: SessionLimits,
@@ -62,9 +64,9 @@ impl SignInDesk {
             hashes_at_once,
             tries_per_member,
             tries_per_address,
+            breached_passwords_file: _,
             idle,
             whole,
-            breached_passwords_file: _,
             oidc: _,
         } = settings;
         let cost = PasswordCost {
@@ -73,15 +75,20 @@ impl SignInDesk {
         };
         Ok(Self {
             hasher: Arc::new(PasswordHasher::new(cost)?),
+            breached,
             threads: Arc::new(Semaphore::new(*hashes_at_once)),
             line: Arc::new(Semaphore::new(WAITING + *hashes_at_once)),
-            breached,
             addresses: Throttle::per_minute(*tries_per_address, clock),
             members: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },
             #[cfg(feature = "oidc")]
             oidc: settings.oidc.clone().map(oidc::OidcDesk::new),
         })
+    }
+
+    /// Counts a try from where a browser is; if it is one too many, the time to wait.
+    fn check_address(&self, browser: &Browser) -> Result<(), Duration> {
+        self.addresses.check(&key_of(browser.address))
     }
 
     /// How long sessions last.
@@ -93,11 +100,6 @@ impl SignInDesk {
     async fn hash<T: Send + 'static>(
         &self,
         work: impl FnOnce(&PasswordHasher) -> T + Send + 'static,
-    /// Counts a try from where a browser is; if it is one too many, the time to wait.
-    fn check_address(&self, browser: &Browser) -> Result<(), Duration> {
-        self.addresses.check(&key_of(browser.address))
-    }
-
     ) -> Result<T, Duration> {
         let _place = self.line.clone().try_acquire_owned().map_err(|_| PATIENCE)?;
         let _thread = self.threads.clone().acquire_owned().await.map_err(|_| PATIENCE)?;

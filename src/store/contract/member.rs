@@ -34,7 +34,13 @@ pub(super) fn next(member: Member) -> MemberChange {
 }
 
 fn invitation(member: u128, hash: u8) -> Invitation {
-    Invitation { member: MemberId::from_u128(member), hash: [hash; 32], made_at: at(0), expires_at: at(100) }
+    Invitation {
+        member: MemberId::from_u128(member),
+        hash: [hash; 32],
+        mail: None,
+        made_at: at(0),
+        expires_at: at(100),
+    }
 }
 
 /// The team of most tests with these members.
@@ -123,6 +129,11 @@ pub(crate) async fn a_member_has_one_invitation(fixture: &dyn Fixture) {
     store.change_member(next(bob.clone())).await.unwrap();
     assert_eq!(store.find_invitation(bob.id).await.unwrap(), Some(invitation(2, 8)), "another change keeps it");
     let bob = Member { version: 3, ..bob };
+    let proves = Invitation { mail: Some("bob@example.org".parse().unwrap()), ..invitation(2, 9) };
+    let put = MemberChange { invitation: InvitationChange::Put(proves.clone()), ..next(bob.clone()) };
+    store.change_member(put).await.unwrap();
+    assert_eq!(store.find_invitation(bob.id).await.unwrap(), Some(proves), "one link takes the place of the other");
+    let bob = Member { version: 4, ..bob };
     store.change_member(MemberChange { invitation: InvitationChange::End, ..next(bob.clone()) }).await.unwrap();
     assert_eq!(store.find_invitation(bob.id).await.unwrap(), None);
     store.close().await;

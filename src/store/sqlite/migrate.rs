@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 29] = [
+const MIGRATIONS: [&str; 30] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -36,6 +36,7 @@ const MIGRATIONS: [&str; 29] = [
     include_str!("../migrations/sqlite/0026_collectors_of_members.sql"),
     include_str!("../migrations/sqlite/0027_sessions_of_operators.sql"),
     include_str!("../migrations/sqlite/0028_troubles.sql"),
+    include_str!("../migrations/sqlite/0035_links_of_mails.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -1,10 +1,11 @@
-//! Pages by which members come and go: sign in, sign out, join by a link, and their own sessions.
+//! Pages by which members come and go: sign in, sign out, join by a link, prove a mail address by another, and their own sessions.
 //!
 //! Whatever changes something is a POST from a page of this host. A link is looked at by GET and used by POST, so that programs that open the
 //! links of a mail use none up.
 
 mod account;
 mod join;
+mod mail;
 #[cfg(feature = "oidc")]
 mod oidc;
 
@@ -55,6 +56,7 @@ pub fn routes(broker: Broker) -> Router {
         .route("/sign-in", get(show).post(sign_in))
         .route("/sign-out", post(account::sign_out))
         .route("/join", get(join::show).post(join::join))
+        .route("/mail", get(mail::show).post(mail::prove))
         .route(ACCOUNT, get(account::show))
         .route("/account/alive", post(account::stay))
         .route("/account/end-session", post(account::end_session))

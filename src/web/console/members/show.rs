@@ -11,11 +11,11 @@ use crate::base::ids::{MemberId, SessionId};
 use crate::domain::member::{Action, MailAddress, Member, Role, ZoneName};
 use crate::service::Broker;
 use crate::service::members::{On, UpdateMember};
-use crate::service::sessions::SessionView;
+use crate::service::sessions::{ProveMailError, SessionView};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
-use crate::web::page::shown;
+use crate::web::page::{sentence, shown};
 
 /// Sessions that are shown.
 const SESSIONS: u32 = 50;
@@ -56,6 +56,8 @@ struct MemberPage {
     state: String,
     invited: When,
     link_until: String,
+    /// The address that it asked for; empty: none.
+    asked_mail: String,
     accounts: Vec<String>,
     sessions: Option<Vec<Session>>,
     roles: Vec<Choice>,
@@ -79,6 +81,8 @@ struct Session {
 /// What the visitor may do.
 struct May {
     change: bool,
+    /// Its mail address, without a link that proves it.
+    mail: bool,
     role: bool,
     invite: bool,
     remove: bool,
@@ -92,6 +96,7 @@ impl May {
         let of_member = On::Member(member.id);
         Self {
             change: may(Action::ChangeMember, of_member),
+            mail: may(Action::ChangeMail, of_member),
             role: may(Action::ChangeRole, of_member),
             invite: may(Action::Invite, On::Team) && visit.stay.member.role.may_give(member.role),
             remove: may(Action::Remove, of_member),
@@ -134,6 +139,7 @@ async fn page(broker: &Broker, visit: &Visit, shell: Shell, id: &str, problem: O
         state: state_of(&shell, member.state),
         invited: shell.when(member.created_at),
         link_until: view.invited_until.map(|until| shell.when(until).text).unwrap_or_default(),
+        asked_mail: view.asked_mail.as_ref().map(ToString::to_string).unwrap_or_default(),
         accounts: accounts.collect(),
         sessions,
         roles: roles(&shell, visit, member.role),
@@ -181,7 +187,7 @@ pub(in crate::web::console) async fn update(
     Form(form): Form<ChangeForm>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Members);
-    let change = match read_change(&shell, &form) {
+    let mut change = match read_change(&shell, &form) {
         Ok(change) => change,
         Err(problem) => return page(&broker, &visit, shell, &id, Some(problem)).await,
     };
@@ -189,10 +195,22 @@ pub(in crate::web::console) async fn update(
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let member = view.member.id;
-    match broker.update_member(&visit.caller(), visit.team(), member, &change).await {
-        Ok(_) => Redirect::to(&format!("/members/{member}?done=member-changed")).into_response(),
-        Err(error) => refused(shell, &error),
+    let (member, caller) = (view.member.id, visit.caller());
+    let is_new = change.mail.as_ref().is_some_and(|mail| !mail.is_same(&view.member.mail));
+    let asked = match is_new && !May::of(&broker, &visit, &view.member).mail {
+        true => change.mail.take(),
+        false => None,
+    };
+    if let Err(error) = broker.update_member(&caller, visit.team(), member, &change).await {
+        return refused(shell, &error);
+    }
+    let Some(mail) = asked else {
+        return Redirect::to(&format!("/members/{member}?done=member-changed")).into_response();
+    };
+    match broker.ask_for_mail(&caller, visit.team(), member, mail).await {
+        Ok(()) => Redirect::to(&format!("/members/{member}?done=mail-asked")).into_response(),
+        Err(ProveMailError::Member(error)) => refused(shell, &error),
+        Err(error) => page(&broker, &visit, shell, &id, Some(sentence(&error))).await,
     }
 }
 

@@ -1,9 +1,12 @@
 //! The pages of members: how they come, are changed and leave.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 
 use crate::domain::member::Role;
 use crate::domain::team::KeyHolder;
+use crate::outbound::mail::FakeMail;
 use crate::service::keys::CreateKey;
 use crate::service::members::UpdateMember;
 use crate::web::console::testing::{Browser, HOSTILE, Scene};
@@ -62,6 +65,39 @@ async fn wrong_input_is_said_and_stays_in_the_form() {
     for path in ["/members/nonsense", "/members/mem_00000000000000000000000000000001/remove"] {
         assert_eq!(owner.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_has_another_address_once_the_link_was_opened_that_was_sent_there() {
+    let scene = Scene::start().await;
+    let eve = scene.member("Eve", Role::Member).await;
+    let own = format!("/members/{}", eve.member);
+    let silent = eve.post(&own, "mail=ceo%40example.com&display_name=Evelyn").await;
+    assert!(
+        silent.status == StatusCode::UNPROCESSABLE_ENTITY && silent.body.contains("sends no mail"),
+        "{}",
+        silent.body
+    );
+    let mails = Arc::new(FakeMail::default());
+    scene.broker().notices.mail_by(mails.clone());
+    let asked = eve.post(&own, "mail=ceo%40example.com").await;
+    assert_eq!(asked.header("location"), format!("{own}?done=mail-asked"), "{}", asked.body);
+    let page = eve.get(&own).await.body;
+    assert!(page.contains("ceo@example.com") && page.contains("value=\"eve") && page.contains("Evelyn"), "{page}");
+    assert!(!page.contains("tbm_"), "only who reads the mail has the link");
+    let text = mails.sent()[0].text.clone();
+    let link = text.split("https://tokens.example").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let nobody = Browser::of_nobody(&scene);
+    let offered = nobody.get(&link).await;
+    assert!(offered.status == StatusCode::OK && offered.body.contains("ceo@example.com"), "{}", offered.body);
+    let proof = offered.value_of("proof");
+    let proved = nobody.post("/mail", &format!("proof={proof}")).await;
+    assert!(proved.status == StatusCode::OK && proved.body.contains("is confirmed"), "{}", proved.body);
+    assert_eq!(nobody.post("/mail", &format!("proof={proof}")).await.status, StatusCode::GONE);
+    assert_eq!(eve.get(&own).await.status, StatusCode::SEE_OTHER, "all sessions end");
+    let member = scene.broker().show_member(&scene.team, eve.member).await.unwrap().member;
+    assert_eq!(member.mail.as_str(), "ceo@example.com");
     scene.stop().await;
 }
 
