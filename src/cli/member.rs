@@ -8,6 +8,7 @@ use super::options::{Comment, Paging, update_mask};
 use super::session::{Page, Session, part};
 use super::table::{Cell, Column, Tone};
 use super::terminal::Format;
+use super::token::revocation;
 use super::words::{word_of, word_parser};
 use crate::grpc::pb;
 use crate::grpc::pb::member_service_client::MemberServiceClient;
@@ -60,9 +61,9 @@ pub enum MemberCommand {
     Remove {
         /// The member's id, `mem_…`, or mail address.
         member: String,
-        /// Revoke the collectors' keys that the member made, too; else the report lists them.
+        /// Let the collectors' keys that the member made go on; the report lists them. Else they are revoked.
         #[arg(long)]
-        revoke_keys: bool,
+        keep_keys: bool,
         #[command(flatten)]
         comment: Comment,
     },
@@ -181,7 +182,10 @@ fn keys(names: &[String]) -> String {
 fn tokens(done: &pb::Departure, handed_on: bool) -> String {
     let meant = done.tokens.iter().filter(|left| left.heir.is_empty() != handed_on);
     let told = meant.map(|left| match left.heir.as_str() {
-        "" => short(&left.token).to_owned(),
+        "" => match revocation(left.network_revocation.as_ref()) {
+            told if told.is_empty() => short(&left.token).to_owned(),
+            told => format!("{} ({told})", short(&left.token)),
+        },
         heir => format!("{} to {}", short(&left.token), short(heir)),
     });
     told.collect::<Vec<_>>().join(", ")
@@ -222,9 +226,9 @@ pub async fn run(command: MemberCommand, session: &mut Session) -> Result<(), Fa
             let (member, link) = (answer.member.clone().unwrap_or_default(), answer.link.clone());
             return show_link(session, &answer, &member, &link);
         }
-        MemberCommand::Remove { member, revoke_keys, comment } => {
+        MemberCommand::Remove { member, keep_keys, comment } => {
             let (name, request_id) = (named(session, &member).await?, session.request_id());
-            let request = pb::RemoveMemberRequest { name, comment: comment.comment, request_id, revoke_keys };
+            let request = pb::RemoveMemberRequest { name, comment: comment.comment, request_id, keep_keys };
             let done = part(client.remove_member(session.request(request)).await?, |answer| answer.departure)?;
             return session.terminal.record(&done, DEPARTURE);
         }

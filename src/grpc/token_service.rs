@@ -19,8 +19,8 @@ use crate::grpc::status::Refusal;
 use crate::service::dead_spans::DeadSpanView;
 use crate::service::{Broker, DeadSpanFilter};
 
-use message::{bucket_message, revocation_message};
-pub(in crate::grpc) use message::{dead_span, token_message};
+use message::bucket_message;
+pub(in crate::grpc) use message::{dead_span, revocation_message, token_message};
 use read::{read_add, read_call, read_dead_spans, read_invalidate, read_list, read_name, read_update};
 
 /// The service, for a broker.

@@ -38,6 +38,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ListJobResultsResponse.results", "as Job.failed"),
     ("NetworkRevocation.", "needs a network that is told: see the tests of revocations"),
     ("Token.network_revocation", "as NetworkRevocation"),
+    ("DepartedToken.network_revocation", "as NetworkRevocation"),
     ("RenewTokenResponse.token", "a renewal asks a network; `service::renew` tests it"),
     ("ProbeTokenResponse.token", "a check asks a network; `service::probe` tests it"),
     ("Token.last_check_time", "as ProbeTokenResponse.token"),

@@ -59,7 +59,7 @@ pub const FIELDS: &[Column<pb::Token>] = &[
         }
         None => "".into(),
     }),
-    Column::text("at its network", |token, _| revocation(token).into()),
+    Column::text("at its network", |token, _| revocation(token.network_revocation.as_ref()).into()),
     Column::text("facts", |token, _| facts(&token.facts).into()),
     Column::text("most leases", |token, _| match token.max_concurrent_leases {
         0 => "".into(),
@@ -161,8 +161,9 @@ pub fn window(window: &pb::Window) -> String {
 }
 
 /// What became of giving it back, in words; empty where there is nothing to say.
-fn revocation(token: &pb::Token) -> String {
-    let Some(revocation) = &token.network_revocation else { return String::new() };
+/// Where giving a token back at its network stands; empty: the network is told nothing.
+pub fn revocation(revocation: Option<&pb::NetworkRevocation>) -> String {
+    let Some(revocation) = revocation else { return String::new() };
     match revocation.state() {
         pb::NetworkRevocationState::Pending => "to be given back".to_owned(),
         pb::NetworkRevocationState::Done => "given back".to_owned(),

@@ -4,7 +4,7 @@ mod columns;
 
 use clap::{Args, Subcommand};
 
-pub use self::columns::{COLUMNS, facts, window};
+pub use self::columns::{COLUMNS, facts, revocation, window};
 
 use self::columns::{BUCKETS, DEAD_SPANS, FIELDS, RETENTION_CLOCKS, TEAM_DEAD_SPANS};
 use super::failure::Failure;

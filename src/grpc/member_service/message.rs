@@ -6,6 +6,7 @@ use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::fields::count;
 use crate::grpc::pb;
+use crate::grpc::token_service::revocation_message;
 use crate::service::Broker;
 use crate::service::members::{DepartureView, MadeInvitation, MemberView};
 use crate::service::sessions::SessionView;
@@ -83,6 +84,7 @@ pub fn departure_message(view: &DepartureView) -> pb::Departure {
             .map(|left| pb::DepartedToken {
                 token: format!("teams/{team}/tokens/{}", left.token),
                 heir: left.heir.map(member).unwrap_or_default(),
+                network_revocation: view.revocations.get(&left.token).map(revocation_message),
             })
             .collect(),
         profiles: departure

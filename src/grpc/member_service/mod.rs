@@ -111,7 +111,7 @@ impl MemberService for MemberServer {
         let read = |request: &pb::RemoveMemberRequest, mistakes: &mut _| {
             check_text("comment", &request.comment, COMMENT, mistakes);
             let (team, id) = read_member_name(&request.name, mistakes)?;
-            let how = RemoveMember { comment: request.comment.clone(), revoke_keys: request.revoke_keys };
+            let how = RemoveMember { comment: request.comment.clone(), keep_keys: request.keep_keys };
             Some((team, id, how))
         };
         let call = "MemberService/RemoveMember";

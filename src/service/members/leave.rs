@@ -4,6 +4,8 @@
 //! follows is done step by step, each step noted before it is done and harmless if it is done again: its tokens are revoked or handed on, its
 //! profiles let go, and the keys that it made revoked, or listed as to be replaced. Whatever crash comes in between, the background goes on from the note.
 
+use std::collections::BTreeMap;
+
 use crate::base::ids::{MemberId, TeamId, TokenId};
 use crate::domain::member::{Action, Departure, LeftToken, Member};
 use crate::domain::profile::Profile;
@@ -12,6 +14,7 @@ use crate::service::collectors::comment_detail;
 use crate::service::keys::KeyError;
 use crate::service::members::{ATTEMPTS, MemberError, On, change_error};
 use crate::service::requests::Attempt;
+use crate::service::revoke::StoredRevocation;
 use crate::service::tokens::{TokenError, UpdateToken};
 use crate::service::{Broker, Caller};
 use crate::store::{InvitationChange, MemberChange, MemberChangeError, MemberFilter, StoreError, TokenFilter};
@@ -27,8 +30,8 @@ const WHY: &str = "its member left the team";
 pub struct RemoveMember {
     /// Why, for the audit.
     pub comment: String,
-    /// Whether the keys that it made are revoked at once; else they go on, and the report lists them.
-    pub revoke_keys: bool,
+    /// Whether the keys that it made go on, and are listed as to be replaced; else they are revoked with the rest: it has seen them.
+    pub keep_keys: bool,
 }
 
 /// A leaving, with the team that the member left.
@@ -38,12 +41,14 @@ pub struct DepartureView {
     pub team: TeamId,
     /// What was done.
     pub departure: Departure,
+    /// What became of giving its tokens back at their networks, of those that were to be told.
+    pub revocations: BTreeMap<TokenId, StoredRevocation>,
 }
 
 impl Broker {
     /// Takes a member out of its team: its sessions and its link end, its tokens are revoked, or handed on to another member whose account
-    /// it is, too, and its profiles are let go; the keys that it made are revoked if that is asked for. For one who left it finishes that, and
-    /// returns the report again.
+    /// it is, too, its profiles are let go, and the keys that it made are revoked unless they are to go on. For one who left it finishes that,
+    /// and returns the report again.
     pub async fn remove_member(
         &self,
         attempt: impl Into<Attempt<DepartureView>>,
@@ -57,7 +62,7 @@ impl Broker {
         if !member.has_left() {
             self.begin_departure(&attempt.caller, member, how).await?;
         }
-        let done = DepartureView { team: team.clone(), departure: self.finish_departure(id).await? };
+        let done = self.view_departure(team, self.finish_departure(id).await?).await?;
         self.note_unchanged(&attempt, &done).await?;
         Ok(done)
     }
@@ -66,7 +71,17 @@ impl Broker {
     pub async fn show_departure(&self, team: &TeamId, id: MemberId) -> Result<DepartureView, MemberError> {
         let member = self.stored_member(team, id).await?;
         let departure = self.store.find_departure(member.id).await?.ok_or(MemberError::NotLeft(id))?;
-        Ok(DepartureView { team: member.team, departure })
+        self.view_departure(&member.team, departure).await
+    }
+
+    async fn view_departure(&self, team: &TeamId, departure: Departure) -> Result<DepartureView, MemberError> {
+        let mut revocations = BTreeMap::new();
+        for left in departure.tokens.iter().filter(|left| left.heir.is_none()) {
+            if let Some(revocation) = self.store.find_revocation(left.token).await? {
+                revocations.insert(left.token, revocation);
+            }
+        }
+        Ok(DepartureView { team: team.clone(), departure, revocations })
     }
 
     /// Goes on with leavings that were not finished.
@@ -100,7 +115,7 @@ impl Broker {
                 invitation: InvitationChange::End,
                 ends_sessions: true,
                 departure: Some(Departure {
-                    revokes_keys: how.revoke_keys,
+                    revokes_keys: !how.keep_keys,
                     ..Departure::begin(member.id, now, sessions, invited)
                 }),
                 ..MemberChange::of(member, audit.into())
@@ -193,7 +208,7 @@ impl Broker {
         }
     }
 
-    /// Revokes the keys that the member made, if that was asked for; else they are noted as to be replaced. Doing it again changes nothing.
+    /// Revokes the keys that the member made, unless they are to go on; then they are noted as to be replaced. Doing it again changes nothing.
     async fn settle_keys(&self, member: &Member, departure: &mut Departure) -> Result<(), MemberError> {
         for key in self.keys_made_by(member.id) {
             let ended_before = key.revoked_at.is_some_and(|at| at < departure.begun_at);

@@ -10,15 +10,16 @@ use crate::config::Config;
 use crate::domain::member::{Action, Departure, LeftToken, MailAddress, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::{CanRenew, Evidence};
+use crate::domain::revocation::Standing;
 use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::domain::token::Reason;
-use crate::service::alerts::AlertError;
 use crate::outbound::mail::{FakeMail, Mail};
+use crate::service::alerts::AlertError;
 use crate::service::keys::{CreateKey, KeyError};
 use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
-use crate::service::testing::{TestBroker, ask as lease_of, x_token};
 use crate::service::sessions::{Browser, ProveMailError};
+use crate::service::testing::{TestBroker, ask as lease_of, x_token};
 use crate::service::tokens::{AddToken, TokenError, UpdateToken};
 use crate::store::{InvitationChange, MemberChange};
 
@@ -120,7 +121,6 @@ async fn a_new_address_and_role_are_audited_with_what_they_were() {
     test.stop().await;
 }
 
-#[tokio::test]
 /// A broker that sends mails with links to its pages.
 async fn with_mails() -> (TestBroker, Arc<FakeMail>) {
     let text = "[http]\npublic_url = \"https://tokens.example\"";
@@ -212,6 +212,7 @@ async fn a_link_to_a_new_address_ends_and_is_refused_where_it_would_prove_nothin
     silent.stop().await;
 }
 
+#[tokio::test]
 async fn members_do_what_the_table_says() {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;
@@ -349,10 +350,15 @@ async fn leaving_a_team_is_one_action_with_a_report() {
     };
     broker.update_profile(&owner, &page(&team, "bob"), owns).await.unwrap();
 
-    let bye = RemoveMember { comment: "bye".to_owned(), revoke_keys: false };
+    let bye = RemoveMember { comment: "bye".to_owned(), keep_keys: true };
     let by_member = broker.remove_member(&heir, &team, id_of(&bob), &RemoveMember::default()).await;
     assert!(matches!(by_member, Err(MemberError::Forbidden(_))), "members take nobody out");
-    let report = broker.remove_member(&owner, &team, id_of(&bob), &bye).await.unwrap().departure;
+    let view = broker.remove_member(&owner, &team, id_of(&bob), &bye).await.unwrap();
+    let standings = |view: &DepartureView| {
+        view.revocations.iter().map(|(token, of)| (*token, of.standing, of.message.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(standings(&view), [(own, Standing::Pending, String::new())], "what is handed on is not given back");
+    let report = view.departure;
     assert!(report.finished_at.is_some() && report.invitation);
     let became = |token| report.tokens.iter().find(|left| left.token == token).map(|left| left.heir);
     assert_eq!((became(own), became(shared)), (Some(None), Some(Some(id_of(&heir)))));
@@ -372,6 +378,12 @@ async fn leaving_a_team_is_one_action_with_a_report() {
     let again = broker.remove_member(&owner, &team, id_of(&bob), &bye).await.unwrap().departure;
     assert_eq!(again, report, "twice is no error, and says the same");
     assert_eq!(broker.show_departure(&team, id_of(&bob)).await.unwrap().departure, report);
+    let now = test.broker.now();
+    broker.store.claim_revocations(now, now + Duration::from_secs(60), 10).await.unwrap();
+    let audit = broker.audit(&Caller::Broker, "token.give_back", String::new(), String::new());
+    broker.store.end_revocation(own, 1, Standing::GivenUp, "ask there".to_owned(), audit).await.unwrap();
+    let later = broker.show_departure(&team, id_of(&bob)).await.unwrap();
+    assert_eq!(standings(&later), [(own, Standing::GivenUp, "ask there".to_owned())], "as it stands when one looks");
     let last = broker.remove_member(&test.admin, &team, id_of(&owner), &bye).await;
     assert!(matches!(last, Err(MemberError::LastOwner(_))));
     assert!(matches!(broker.show_departure(&team, id_of(&owner)).await, Err(MemberError::NotLeft(_))));
@@ -385,18 +397,18 @@ async fn keys_that_a_member_made_are_revoked_or_listed_when_it_leaves() {
     let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
     let worker = test.collector(&team, "worker").await;
     let holder = KeyHolder::Collector(team.clone(), worker.id);
-    for (mail, revoke_keys) in [("ada@example.com", false), ("bob@example.com", true)] {
+    for (mail, keep_keys) in [("ada@example.com", true), ("bob@example.com", false)] {
         let manager = joined(&test, &team, mail, Role::Manager).await;
         let make = async |by: &Caller| test.broker.create_key(by, CreateKey::of(holder.clone())).await.unwrap().0.id;
         let (ended, made, other) = (make(&manager).await, make(&manager).await, make(&owner).await);
         test.broker.revoke_key(&manager, ended, "").await.unwrap();
         test.clock.advance(Duration::from_secs(1));
-        let how = RemoveMember { revoke_keys, ..RemoveMember::default() };
+        let how = RemoveMember { keep_keys, ..RemoveMember::default() };
         let report = test.broker.remove_member(&owner, &team, id_of(&manager), &how).await.unwrap().departure;
-        let expected = if revoke_keys { (vec![], vec![made]) } else { (vec![made], vec![]) };
+        let expected = if keep_keys { (vec![made], vec![]) } else { (vec![], vec![made]) };
         assert_eq!((report.keys, report.revoked_keys), expected, "{mail}");
         let works = |key| test.broker.directory.key(key).unwrap().works(test.broker.now());
-        assert_eq!((works(made), works(other)), (!revoke_keys, true), "{mail}");
+        assert_eq!((works(made), works(other)), (keep_keys, true), "{mail}");
     }
     let operators = test.broker.create_key(&owner, CreateKey::of(KeyHolder::Operator(OperatorRole::Reader))).await;
     assert!(matches!(operators, Err(KeyError::Forbidden(_))), "members make no operator's key");

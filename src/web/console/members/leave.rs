@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::found;
 use crate::base::ids::{KeyId, MemberId, TokenId};
-use crate::domain::member::{Action, Departure};
+use crate::domain::member::Action;
 use crate::domain::team::{Key, KeyHolder};
 use crate::service::Broker;
-use crate::service::members::{MemberView, On, RemoveMember};
+use crate::service::members::{DepartureView, MemberView, On, RemoveMember};
 use crate::web::console::refused::refused;
 use crate::web::console::tokens::name_of_token;
 use crate::web::console::{Place, Shell, Visit, When};
@@ -26,7 +26,7 @@ const NAMED: usize = 200;
 pub(in crate::web::console) struct LeaveForm {
     mail: String,
     comment: String,
-    revoke_keys: String,
+    keep_keys: String,
 }
 
 #[derive(Template)]
@@ -38,7 +38,7 @@ struct RemovePage {
     mail: String,
     /// The keys that the member made and that work.
     keys: Vec<NamedKey>,
-    revoke_keys: bool,
+    keep_keys: bool,
     is_visitor: bool,
     wrong: bool,
 }
@@ -48,6 +48,19 @@ struct NamedKey {
     name: String,
     collector: String,
     href: String,
+}
+
+/// A token, and what became of it.
+struct DepartedToken {
+    name: String,
+    /// Where it is shown; empty: nowhere.
+    href: String,
+    /// Who has it now; empty: it was revoked.
+    heir: String,
+    /// Where giving it back at its network stands, in words.
+    network: String,
+    /// What the network said, where it is not done.
+    message: String,
 }
 
 #[derive(Template)]
@@ -60,8 +73,7 @@ struct DeparturePage {
     finished: Option<When>,
     sessions: u64,
     invitation: bool,
-    /// The tokens: what people call each, where it is shown, and who has it now; empty: it was revoked.
-    tokens: Vec<(String, String, String)>,
+    tokens: Vec<DepartedToken>,
     more_tokens: u64,
     profiles: Vec<String>,
     keys: Vec<NamedKey>,
@@ -92,7 +104,7 @@ fn ask(broker: &Broker, visit: &Visit, shell: Shell, view: &MemberView, form: &L
         name: member.name_for_people().to_owned(),
         mail: member.mail.to_string(),
         keys: made.iter().filter(|key| key.works(shell.now)).map(|key| named(broker, key)).collect(),
-        revoke_keys: !form.revoke_keys.is_empty(),
+        keep_keys: !form.keep_keys.is_empty(),
         is_visitor: member.id == visit.stay.member.id,
         wrong,
         shell,
@@ -130,7 +142,7 @@ pub(in crate::web::console) async fn remove(
         return ask(&broker, &visit, shell, &view, &form, true);
     }
     let comment: String = form.comment.chars().filter(|c| !c.is_control()).take(256).collect();
-    let how = RemoveMember { comment, revoke_keys: !form.revoke_keys.is_empty() };
+    let how = RemoveMember { comment, keep_keys: !form.keep_keys.is_empty() };
     match broker.remove_member(&visit.caller(), visit.team(), member, &how).await {
         Ok(_) if member == visit.stay.member.id => Redirect::to("/sign-in").into_response(),
         Ok(_) => Redirect::to(&format!("/members/{member}/departure")).into_response(),
@@ -153,12 +165,14 @@ pub(in crate::web::console) async fn departure(
         return refused(shell, &error);
     }
     let report = match broker.show_departure(visit.team(), view.member.id).await {
-        Ok(report) => report.departure,
+        Ok(report) => report,
         Err(error) => return refused(shell, &error),
     };
     let keys = |ids: &[KeyId]| -> Vec<NamedKey> {
         ids.iter().filter_map(|id| broker.directory.key(*id)).map(|key| named(&broker, &key)).collect()
     };
+    let tokens = tokens(&broker, &visit, &shell, &report).await;
+    let report = report.departure;
     let page = DeparturePage {
         id: view.member.id,
         name: view.member.name_for_people().to_owned(),
@@ -166,7 +180,7 @@ pub(in crate::web::console) async fn departure(
         finished: report.finished_at.map(|at| shell.when(at)),
         sessions: report.sessions,
         invitation: report.invitation,
-        tokens: tokens(&broker, &visit, &report).await,
+        tokens,
         more_tokens: report.tokens.len().saturating_sub(NAMED) as u64,
         profiles: report.profiles.iter().map(|(network, id)| profile_name(&broker, &visit, network, id)).collect(),
         keys: keys(&report.keys),
@@ -182,9 +196,9 @@ fn profile_name(broker: &Broker, visit: &Visit, network: &crate::base::ids::Netw
     name.unwrap_or_else(|| id.to_owned())
 }
 
-async fn tokens(broker: &Broker, visit: &Visit, report: &Departure) -> Vec<(String, String, String)> {
+async fn tokens(broker: &Broker, visit: &Visit, shell: &Shell, report: &DepartureView) -> Vec<DepartedToken> {
     let mut named = Vec::new();
-    for left in report.tokens.iter().take(NAMED) {
+    for left in report.departure.tokens.iter().take(NAMED) {
         let id: TokenId = left.token;
         let (name, href) = match broker.show_token(visit.team(), id).await {
             Ok((view, _)) => (name_of_token(broker, &view.token), format!("/tokens/{id}")),
@@ -195,7 +209,16 @@ async fn tokens(broker: &Broker, visit: &Visit, report: &Departure) -> Vec<(Stri
             None => None,
         };
         let heir = heir.map(|heir| heir.member.name_for_people().to_owned());
-        named.push((name, href, heir.or(left.heir.map(|id| id.to_string())).unwrap_or_default()));
+        let heir = heir.or(left.heir.map(|id| id.to_string())).unwrap_or_default();
+        let revocation = report.revocations.get(&id);
+        let standing = revocation.map_or("untold", |revocation| revocation.standing.as_str());
+        named.push(DepartedToken {
+            name,
+            href,
+            heir,
+            network: shell.say(&format!("departure-network-{}", standing.replace('_', "-"))),
+            message: revocation.map(|revocation| revocation.message.clone()).unwrap_or_default(),
+        });
     }
     named
 }

@@ -153,11 +153,11 @@ async fn a_member_leaves_once_its_address_was_typed_and_the_report_says_what_was
     asked.must_be_tame();
     assert!(asked.body.contains(kept), "its keys are named: {}", asked.body);
     let mail = scene.broker().show_member(&scene.team, eve.member).await.unwrap().member.mail;
-    for wrong in ["", "mail=eve", "mail=ada%40example.com&revoke_keys=1"] {
+    for wrong in ["", "mail=eve", "mail=ada%40example.com&keep_keys=1"] {
         assert_eq!(owner.post(&of, wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
     assert_eq!(eve.get("/members").await.status, StatusCode::OK, "nothing was done");
-    let form = format!("mail={}&revoke_keys=1&comment=gone", mail.as_str().replace('@', "%40"));
+    let form = format!("mail={}&comment=gone", mail.as_str().replace('@', "%40"));
     let done = owner.post(&of, &form).await;
     let report = format!("/members/{}/departure", eve.member);
     assert_eq!(done.header("location"), report);
