@@ -71,6 +71,34 @@ pub fn keep_oidc(secret: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// The cookie of a form that waits until the person comes back from the provider.
+#[cfg(feature = "oidc")]
+const FORM: &str = "__Host-form";
+/// The longest form that a cookie takes, in bytes: browsers keep 4,096 bytes of a cookie, with its name and what is said of it.
+#[cfg(feature = "oidc")]
+const LONGEST_FORM: usize = 3_900;
+
+/// The form that waits in a browser, as it was given to [`keep_form`]; empty if there is none.
+#[cfg(feature = "oidc")]
+pub fn form_of(headers: &HeaderMap) -> &str {
+    value_of(headers, FORM)
+}
+
+/// What makes a browser keep a form, which is URL-encoded, for as long as a person may take at the provider; `None`: it is too long.
+#[cfg(feature = "oidc")]
+pub fn keep_form(form: &str) -> Option<HeaderValue> {
+    let text = format!("{FORM}={form}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
+    let mut value = HeaderValue::from_str(&text).ok().filter(|_| form.len() <= LONGEST_FORM)?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What makes a browser forget the form.
+#[cfg(feature = "oidc")]
+pub fn forget_form() -> HeaderValue {
+    HeaderValue::from_static("__Host-form=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

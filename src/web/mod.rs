@@ -13,6 +13,7 @@ pub mod console;
 mod cookie;
 pub mod health;
 mod once;
+mod own_page;
 pub mod page;
 pub mod server;
 pub mod sign_in;

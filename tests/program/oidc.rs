@@ -136,3 +136,22 @@ async fn an_answer_is_taken_once_in_the_browser_that_asked() {
     let denied = browser.get(&format!("{PUBLIC}/sign-in/oidc/callback?error=access_denied&state={state}")).await;
     refused(&denied, 403, "You were not signed in there");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_form_waits_while_its_person_is_at_the_provider() {
+    let stage = Stage::set();
+    stage.invite("ada@acme.example");
+    let browser = Browser::of(&stage.desk);
+    let form = [("action", "pause"), ("token", "tok_1"), ("back", "/tokens?q=nord+sport"), ("password", "hunter2")];
+    let kept = browser.post(&format!("{PUBLIC}/tokens/act"), &form).await;
+    assert_eq!(kept.status, 401, "{}", kept.text);
+    let back = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+    let page = browser.get(&back).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for part in ["action=\"/tokens/act\"", "value=\"pause\"", "value=\"tok_1\"", "value=\"/tokens?q=nord+sport\""] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    assert!(!page.text.contains("hunter2"), "no password is kept");
+    let again = stage.at_provider(&browser, "ada~ada@acme.example~yes").await;
+    assert_eq!(browser.get(&again).await.status, 303, "it waits once");
+}

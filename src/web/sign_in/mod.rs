@@ -24,17 +24,21 @@ use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
 use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
+use crate::web::own_page::{own_page, saying};
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
 
 /// A member's own page.
 const ACCOUNT: &str = "/account";
-/// What the addresses of pages begin with that somebody may be led to.
-const OWN_PAGES: [&str; 10] = [
-    "/connect/",
+/// Below it accounts are connected.
+const CONNECT: &str = "/connect";
+/// The pages at and below which somebody may be led to.
+const OWN_PAGES: [&str; 11] = [
+    CONNECT,
     ACCOUNT,
     "/tokens",
+    "/jobs",
     "/load",
     "/alerts",
     "/notices",
@@ -43,8 +47,6 @@ const OWN_PAGES: [&str; 10] = [
     "/members",
     "/collectors",
 ];
-/// The longest address of a page to go on to, in bytes.
-const LONGEST_NEXT: usize = 512;
 
 /// The routes of these pages.
 pub fn routes(broker: Broker) -> Router {
@@ -77,15 +79,8 @@ pub fn page_before(page: &str) -> String {
 }
 
 /// A page of this host that somebody may be led to after the sign-in: what it says is foreign text, which may name any address.
-fn own_page(said: &str) -> &str {
-    let known = OWN_PAGES.into_iter().any(|start| said.starts_with(start));
-    if known && is_plain(said) { said } else { HOME }
-}
-
-/// Whether an address is short and has nothing in it by which it could lead elsewhere.
-pub(in crate::web) fn is_plain(address: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&".contains(c);
-    address.len() <= LONGEST_NEXT && address.chars().all(plain)
+pub(in crate::web) fn page_after(said: &str) -> String {
+    own_page(said, &OWN_PAGES).unwrap_or_else(|| HOME.to_owned())
 }
 
 /// Who is signed in by a request's cookie. `Err`: what to answer instead, which leads to the sign-in where nobody is.
@@ -127,10 +122,22 @@ pub(in crate::web) fn browser_of(
     Browser { address, agent: agent.unwrap_or_default().to_owned() }
 }
 
-/// Leads who was let in to the page that it wanted, with the cookie of the new session.
+/// Leads who was let in to the page that it wanted, with the cookie of the new session: past what it can mend, unless it came to mend.
 fn welcome(begun: &StartedSession, next: &str) -> Response {
-    let next = if next == HOME { HELLO } else { next };
-    with_session(begun, Redirect::to(next).into_response())
+    let next = match next {
+        HOME => HELLO.to_owned(),
+        next if next.starts_with(CONNECT) => next.to_owned(),
+        next => saying(HELLO, &[("then", next)]),
+    };
+    with_session(begun, Redirect::to(&next).into_response())
+}
+
+/// Leads who was let in to the form that waits, else to the page that it wanted.
+fn go_on(begun: &StartedSession, kept: Kept, next: &str) -> Response {
+    match own_page(&kept.action, &OWN_PAGES) {
+        Some(action) => with_session(begun, ask_to_send(&Kept { action, ..kept })),
+        None => welcome(begun, &page_after(next)),
+    }
 }
 
 /// An answer that has the browser keep a new session.
@@ -156,7 +163,10 @@ pub(in crate::web) fn sign_in_again(broker: &Broker, kept: Kept) -> Response {
     let text = Text::english();
     let (problem, oidc) = (text.say("sign-in-again"), oidc_link(broker, HOME));
     let page = SignInPage { text, problem: Some(&problem), mail: "", team: "", next: HOME, kept: &kept, oidc };
-    shown(StatusCode::UNAUTHORIZED, &page)
+    let answer = shown(StatusCode::UNAUTHORIZED, &page);
+    #[cfg(feature = "oidc")]
+    let answer = oidc::keeping(broker, &kept, answer);
+    answer
 }
 
 #[derive(Template)]
@@ -195,11 +205,11 @@ fn oidc_link<'b>(broker: &'b Broker, next: &str) -> Option<(&'b str, String)> {
 
 async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     match signed_in(&broker, &headers).await {
-        Ok(_) => Redirect::to(own_page(&asked.next)).into_response(),
+        Ok(_) => Redirect::to(&page_after(&asked.next)).into_response(),
         Err(_) => {
-            let next = own_page(&asked.next);
-            let (text, kept, oidc) = (Text::english(), &Kept::default(), oidc_link(&broker, next));
-            shown(StatusCode::OK, &SignInPage { text, problem: None, mail: "", team: "", next, kept, oidc })
+            let next = page_after(&asked.next);
+            let (text, kept, oidc) = (Text::english(), &Kept::default(), oidc_link(&broker, &next));
+            shown(StatusCode::OK, &SignInPage { text, problem: None, mail: "", team: "", next: &next, kept, oidc })
         }
     }
 }
@@ -216,8 +226,7 @@ async fn sign_in(
     let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
     let problem = match meant {
         Ok(team) => match broker.sign_in(SignIn { mail: mail.clone(), team, password, browser }).await {
-            Ok(begun) if own_page(&kept.action) == kept.action => return with_session(&begun, ask_to_send(&kept)),
-            Ok(begun) => return welcome(&begun, own_page(&next)),
+            Ok(begun) => return go_on(&begun, kept, &next),
             Err(error) => error,
         },
         Err(_) => SignInError::Wrong,
@@ -228,10 +237,10 @@ async fn sign_in(
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
     };
     let problem = sentence(&problem);
-    let next = own_page(&next);
-    let oidc = oidc_link(&broker, next);
+    let next = page_after(&next);
+    let oidc = oidc_link(&broker, &next);
     let (text, problem) = (Text::english(), Some(&*problem));
-    shown(status, &SignInPage { text, problem, mail: &mail, team: named, next, kept: &kept, oidc })
+    shown(status, &SignInPage { text, problem, mail: &mail, team: named, next: &next, kept: &kept, oidc })
 }
 
 #[cfg(test)]

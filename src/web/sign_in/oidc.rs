@@ -7,15 +7,20 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use url::form_urlencoded::{Serializer, parse};
 
-use super::{browser_of, out_of_order, own_page, welcome};
+use super::{Kept, browser_of, go_on, out_of_order, page_after};
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignInError};
-use crate::web::cookie::{keep_oidc, oidc_browser_of};
+use crate::web::cookie::{forget_form, form_of, keep_form, keep_oidc, oidc_browser_of};
 use crate::web::page::{ProblemPage, sentence, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
+
+/// What a form that waits says of itself.
+const ACTION: &str = "action";
+const FORM: &str = "form";
 
 /// The routes.
 pub(super) fn routes() -> Router<Broker> {
@@ -45,7 +50,7 @@ async fn begin(
     Query(asked): Query<Asked>,
 ) -> Response {
     let browser = browser_of(&broker, peer, &headers);
-    match broker.begin_oidc(&browser, asked.team.parse().ok(), own_page(&asked.next)).await {
+    match broker.begin_oidc(&browser, asked.team.parse().ok(), &page_after(&asked.next)).await {
         Ok(SentToSignIn { url, browser }) => {
             let cookie = keep_oidc(&browser).map(|cookie| [(header::SET_COOKIE, cookie)]);
             (cookie, Redirect::to(url.as_str())).into_response()
@@ -63,14 +68,43 @@ async fn arrive(
     let known = oidc_browser_of(&headers).to_owned();
     let answer = read(query.as_deref().unwrap_or_default());
     match broker.finish_oidc(browser_of(&broker, peer, &headers), known, answer).await {
-        Ok((begun, next)) => welcome(&begun, own_page(&next)),
+        Ok((begun, next)) => {
+            let mut answer = go_on(&begun, waiting(&headers), &next);
+            answer.headers_mut().append(header::SET_COOKIE, forget_form());
+            answer
+        }
         Err(error) => refused(&broker, error),
     }
 }
 
+/// An answer that has the browser keep a form while the person is at the provider. One that is too long for that is lost on this way.
+pub(super) fn keeping(broker: &Broker, kept: &Kept, mut answer: Response) -> Response {
+    if broker.config.sign_in.oidc.is_none() {
+        return answer;
+    }
+    let form = Serializer::new(String::new()).append_pair(ACTION, &kept.action).append_pair(FORM, &kept.form).finish();
+    if let Some(cookie) = keep_form(&form) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    answer
+}
+
+/// The form that waits in a browser; none where its action is empty.
+fn waiting(headers: &HeaderMap) -> Kept {
+    let mut kept = Kept::default();
+    for (name, value) in parse(form_of(headers).as_bytes()).into_owned() {
+        match name.as_str() {
+            ACTION => kept.action = value,
+            FORM => kept.form = value,
+            _ => {}
+        }
+    }
+    kept
+}
+
 fn read(query: &str) -> OidcAnswer {
     let mut read = OidcAnswer::default();
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
+    for (name, value) in parse(query.as_bytes()).into_owned() {
         match name.as_str() {
             "code" => read.code = Some(Secret::new(value)),
             "state" => read.state = value,

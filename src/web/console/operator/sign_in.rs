@@ -13,9 +13,10 @@ use crate::service::Broker;
 use crate::service::sessions::SignInError;
 use crate::web::console::{OperatorVisit, ask_to_send};
 use crate::web::cookie::{forget_operator, keep_operator, operator_session_of};
+use crate::web::own_page::own_page;
 use crate::web::page::{sentence, shown};
 use crate::web::server::PeerAddress;
-use crate::web::sign_in::{Kept, browser_of, is_plain, out_of_order};
+use crate::web::sign_in::{Kept, browser_of, out_of_order};
 use crate::web::text::Text;
 
 /// What the address of the page says.
@@ -52,18 +53,18 @@ pub(in crate::web::console) fn page_before(page: &str) -> String {
 }
 
 /// A page of operators that somebody may be led to: what it says is foreign text.
-fn own_page(said: &str) -> &str {
-    let below = said.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    if below && is_plain(said) { said } else { HOME }
+fn page_after(said: &str) -> String {
+    own_page(said, &[HOME]).unwrap_or_else(|| HOME.to_owned())
 }
 
 /// The page.
 pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
-    let next = own_page(&asked.next);
+    let next = page_after(&asked.next);
     match broker.find_operator_stay(operator_session_of(&headers)).await {
-        Ok(Some(_)) => Redirect::to(next).into_response(),
+        Ok(Some(_)) => Redirect::to(&next).into_response(),
         Ok(None) => {
-            shown(StatusCode::OK, &SignInPage { text: Text::english(), problem: None, next, kept: &Kept::default() })
+            let (text, kept) = (Text::english(), &Kept::default());
+            shown(StatusCode::OK, &SignInPage { text, problem: None, next: &next, kept })
         }
         Err(error) => out_of_order(&error),
     }
@@ -84,14 +85,14 @@ pub(super) async fn sign_in(
     Form(form): Form<SignInForm>,
 ) -> Response {
     let SignInForm { key, next, kept } = form;
-    let (browser, next) = (browser_of(&broker, peer, &headers), own_page(&next));
+    let (browser, next) = (browser_of(&broker, peer, &headers), page_after(&next));
     let error = match broker.sign_in_operator(Secret::new(key), &browser).await {
         Ok(secret) => {
             let Some(cookie) = keep_operator(&secret) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
             let cookie = [(header::SET_COOKIE, cookie)];
-            return match own_page(&kept.action) == kept.action {
-                true => (cookie, ask_to_send(&kept)).into_response(),
-                false => (cookie, Redirect::to(next)).into_response(),
+            return match own_page(&kept.action, &[HOME]) {
+                Some(action) => (cookie, ask_to_send(&Kept { action, ..kept })).into_response(),
+                None => (cookie, Redirect::to(&next)).into_response(),
             };
         }
         Err(error) => error,
@@ -102,7 +103,7 @@ pub(super) async fn sign_in(
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&error),
     };
     let problem = sentence(&error);
-    shown(status, &SignInPage { text: Text::english(), problem: Some(&problem), next, kept: &kept })
+    shown(status, &SignInPage { text: Text::english(), problem: Some(&problem), next: &next, kept: &kept })
 }
 
 /// Notes that somebody is there who fills in a form.
