@@ -114,6 +114,21 @@ test("a token is paused and goes on, and the menu is used by the keyboard alone"
   await owner.waitForURL("**done=resumed*");
 });
 
+test("Enter on a tick box does nothing to any token", async () => {
+  const posts = [];
+  const note = (request) => request.method() === "POST" && !request.url().endsWith("/alive") && posts.push(request.url());
+  await owner.goto("/tokens");
+  owner.on("request", note);
+  const box = owner.locator("tbody input[name=token]").nth(2);
+  await box.focus();
+  await owner.keyboard.press("Space");
+  assert.ok(await box.isChecked());
+  await owner.keyboard.press("Enter");
+  await owner.goto("/tokens");
+  owner.off("request", note);
+  assert.deepEqual(posts, []);
+});
+
 test("filters stay in the address, through the back button too", async () => {
   await owner.goto("/tokens");
   await owner.selectOption("select[name=network]", "youtube");
