@@ -11,7 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::domain::evidence::{Blame, Evidence, Source};
 use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
 use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
-use crate::domain::token::{Reason, Token, TokenState};
+use crate::domain::token::{EXPIRING_WITHIN, Reason, Token, TokenState};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -53,6 +53,24 @@ pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> b
 /// Whether a token is derived from another, and may be so anew: with new secrets of that one a person agreed again, or the network went on.
 pub fn is_derived_anew(kind: &TokenKind, state: TokenState) -> bool {
     matches!(kind.renewal, Renewal::Derived { .. }) && !matches!(state, TokenState::Revoked { .. })
+}
+
+/// Whether a renewal is of use to a token: there can be one, and no end that it leaves as it is has come or comes within
+/// [`EXPIRING_WITHIN`]. Where it is of none, only connecting again helps. That the refresh token of a kind that has one is here is assumed.
+///
+/// A renewal moves the access token's end, and that of a refresh token which lives on by being used; never that of a grant of a fixed life,
+/// nor that of the access to data, which both count from when the person agreed or was last active.
+pub fn is_mended_by_renewal(kind: &TokenKind, token: &Token, now: Timestamp) -> bool {
+    if !is_renewable(kind, token.state, true) && !is_derived_anew(kind, token.state) {
+        return false;
+    }
+    let clocks = token.clocks;
+    let came = |end: &Timestamp| *end <= now;
+    let by_itself = matches!(kind.renewal, Renewal::SelfRenewing { .. });
+    let too_late =
+        clocks.refresh_expires_at.filter(came).or(clocks.access_expires_at.filter(|end| by_itself && came(end)));
+    let unmoved = [clocks.data_access_expires_at, clocks.refresh_expires_at.filter(|_| !kind.refresh_slides)];
+    too_late.is_none() && unmoved.into_iter().flatten().all(|end| end > now + EXPIRING_WITHIN)
 }
 
 /// When secrets that came here `now` are to be renewed; `None`: never, since nothing ends them or there is nothing to renew them by.

@@ -193,7 +193,7 @@ test("a setting leads to a mail, whose link leads to the token, and another sett
   scene.run(`token invalidate ${ids[8]} --reason password-changed --team acme`);
   const told = await scene.mail(person.mail, ids[8]);
   await mia.goto(told.content.match(new RegExp(`${scene.url}\\S*/tokens/${ids[8]}`))[0]);
-  assert.match(await mia.textContent("main"), /The account's password was changed\s+Renew\s+Connect again/);
+  assert.match(await mia.textContent("main"), /The account's password was changed\s+Connect again/);
   const settings = told.content.match(/List-Unsubscribe: <(\S+)>/)[1];
   assert.equal((await mia.goto(settings)).status(), 200);
   assert.match(await mia.textContent("main"), /What you hear/);

@@ -277,3 +277,38 @@ proptest! {
         prop_assert!(at.since(NOW) <= MOST_BACKOFF);
     }
 }
+
+#[test]
+fn a_renewal_is_of_use_where_it_moves_the_end() {
+    let days = |days: u32| Some(DAY * days);
+    let with = |access, refresh, data: Option<Duration>| {
+        let mut token = token(access, refresh);
+        token.clocks.data_access_expires_at = data.map(|life| NOW + life);
+        token
+    };
+    let cases = [
+        ("linkedin", "user", with(days(60), days(300), None), true),
+        ("linkedin", "user", with(days(4), days(300), None), true),
+        ("linkedin", "user", with(days(4), days(4), None), false),
+        ("tiktok", "user", with(days(1), days(7), None), false),
+        ("pinterest", "user", with(days(4), days(4), None), true),
+        ("pinterest", "user", with(days(0), days(0), None), false),
+        ("x", "user", with(days(0), None, None), true),
+        ("instagram", "instagram_login", with(days(4), None, None), true),
+        ("instagram", "instagram_login", with(days(0), None, None), false),
+        ("instagram", "instagram_login", with(days(40), None, days(6)), false),
+        ("xing", "user", with(None, None, None), false),
+    ];
+    for (network, name, token, expected) in cases {
+        assert_eq!(is_mended_by_renewal(&kind(network, name), &token, NOW), expected, "{network} {:?}", token.clocks);
+    }
+    for (state, expected) in [
+        (TokenState::Paused { since: NOW }, true),
+        (invalid(Reason::Expired), true),
+        (invalid(Reason::PasswordChanged), false),
+        (TokenState::Revoked { since: NOW }, false),
+    ] {
+        let token = Token { state, ..token(days(1), None) };
+        assert_eq!(is_mended_by_renewal(&kind("x", "user"), &token, NOW), expected, "{state:?}");
+    }
+}

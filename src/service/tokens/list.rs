@@ -8,6 +8,7 @@ use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
 use crate::domain::probe::LastCheck;
 use crate::domain::reach::{NeedsReconnecting, RetentionClock, needs_reconnecting, retention_clocks};
+use crate::domain::renewal::is_mended_by_renewal;
 use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
 use crate::service::Broker;
 use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
@@ -102,6 +103,8 @@ pub struct TokenView {
     pub active_leases: usize,
     /// It works, but a person must connect it again.
     pub needs_reconnecting: Option<NeedsReconnecting>,
+    /// No renewal is of use: only its person can mend it, or keep it from ending soon.
+    pub connect_again: bool,
     /// When what was collected with it must be deleted, unless it is valid again.
     pub retention: Vec<RetentionClock>,
     /// The last check of it, where one token is shown.
@@ -293,8 +296,12 @@ impl Broker {
             token.person.clear();
         }
         let network = self.catalogue.network(token.network.as_str());
+        let kind = network.and_then(|network| network.kind(token.kind.as_str()));
+        let needs_reconnecting = network.and_then(|network| needs_reconnecting(network, &token, now));
+        let is_renewed = kind.is_some_and(|kind| is_mended_by_renewal(kind, &token, now));
         TokenView {
-            needs_reconnecting: network.and_then(|network| needs_reconnecting(network, &token, now)),
+            connect_again: needs_reconnecting.is_some() || !is_renewed,
+            needs_reconnecting,
             retention: network.map(|network| retention_clocks(network, &token, now)).unwrap_or_default(),
             state: shown_state(&token, cooling, now),
             status: token.status(now),

@@ -257,12 +257,18 @@ outcome-failed = { $count ->
    *[other] { $count } tokens were left as they are:
 }
 
+renew-needs-person = No renewal is of use here: whoever has the account must connect it again.
+
 revoke-title = { $count ->
     [one] Revoke this token?
    *[other] Revoke these { $count } tokens?
 }
 revoke-text = Collection with it ends at once. It is given back to the network and its secrets are destroyed: that can't be undone. To go on later, the account must be connected anew.
 revoke-word = revoke
+revoke-left = { $count ->
+    [one] One token that you ticked is left as it is:
+   *[other] { $count } tokens that you ticked are left as they are:
+}
 type-wrong = Type “{ $word }” into the field; nothing was done.
 type-word = Type “{ $word }” to confirm
 

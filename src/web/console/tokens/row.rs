@@ -36,6 +36,10 @@ pub(super) struct Row {
     pub(super) last_used: String,
     /// What the member may do.
     pub(super) may: May,
+    /// It has ended, will soon, or lacks what its network requires.
+    pub(super) ails: bool,
+    /// No renewal is of use: it is connected again instead.
+    pub(super) connects: bool,
 }
 
 /// What is done to a token here, and by whom it may be done.
@@ -91,8 +95,25 @@ impl Row {
             credit: token.is_usable(shell.now).then(|| CreditBar::of(shell, broker, token)).flatten(),
             last_used: last_used(shell, last_day),
             may: May::of(broker, visit, token),
+            ails: ails(shell, view),
+            connects: view.connect_again,
         }
     }
+}
+
+/// Whether a token has ended, will soon, or lacks what its network requires.
+fn ails(shell: &Shell, view: &TokenView) -> bool {
+    matches!(Light::of(&view.token, shell.now), Light::Dead | Light::Expiring) || view.needs_reconnecting.is_some()
+}
+
+/// Whether a token needs to be connected again, and the visitor may do that.
+pub(in crate::web::console) fn is_to_be_connected(
+    broker: &Broker,
+    visit: &Visit,
+    shell: &Shell,
+    view: &TokenView,
+) -> bool {
+    view.connect_again && ails(shell, view) && May::of(broker, visit, &view.token).renew
 }
 
 impl May {
