@@ -91,8 +91,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All outcomes.
-    pub const ALL: [Outcome; 4] = [Outcome::Renewed, Outcome::Failed, Outcome::NeedsPerson, Outcome::NothingToRenew];
+    /// All outcomes, what a person must see to first.
+    pub const ALL: [Outcome; 4] = [Outcome::NeedsPerson, Outcome::Failed, Outcome::Renewed, Outcome::NothingToRenew];
 
     /// The name used in SQL and logs.
     pub const fn as_str(self) -> &'static str {
@@ -166,7 +166,7 @@ mod tests {
             (0..=nth).for_each(|_| counts.add(outcome));
             assert_eq!(Outcome::from_name(outcome.as_str()), Some(outcome));
         }
-        assert_eq!(counts, JobCounts { renewed: 1, failed: 2, needs_person: 3, nothing_to_renew: 4 });
+        assert_eq!(counts, JobCounts { needs_person: 1, failed: 2, renewed: 3, nothing_to_renew: 4 });
         assert_eq!(counts.total(), 10);
     }
 }

@@ -65,6 +65,13 @@ pub trait JobStore: Send + Sync {
         after: Option<TokenId>,
         limit: u32,
     ) -> Result<Vec<TokenResult>, StoreError>;
+    /// At most `limit` results of a job after `after`: what a person must see to first, in the order of [`Outcome::ALL`], then by token.
+    async fn list_results_by_outcome(
+        &self,
+        job: JobId,
+        after: Option<(Outcome, TokenId)>,
+        limit: u32,
+    ) -> Result<Vec<TokenResult>, StoreError>;
     /// Deletes at most `limit` results, or jobs without results, of jobs that ended before `before`; how many.
     async fn prune_jobs(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -92,6 +99,19 @@ const LIST_JOBS: &str =
 const RUNNING_JOBS: &str = concat!("SELECT ", columns!(), ", last_token FROM job WHERE state = 'running' AND id > $1");
 const LIST_RESULTS: &str = "SELECT token, outcome, message, at_us FROM job_result WHERE job = $1 AND token > $2
     ORDER BY token LIMIT $3";
+macro_rules! rank {
+    () => {
+        "CASE outcome WHEN 'needs_person' THEN 0 WHEN 'failed' THEN 1 WHEN 'renewed' THEN 2 ELSE 3 END"
+    };
+}
+
+const LIST_RESULTS_BY_OUTCOME: &str = concat!(
+    "SELECT token, outcome, message, at_us FROM job_result WHERE job = $1 AND (",
+    rank!(),
+    ", token) > ($2, $3) ORDER BY ",
+    rank!(),
+    ", token LIMIT $4"
+);
 const PRUNE_RESULTS: &str = "DELETE FROM job_result WHERE (job, token) IN (
     SELECT r.job, r.token FROM job AS j JOIN job_result AS r ON r.job = j.id WHERE j.ended_at_us < $1 LIMIT $2)";
 const PRUNE_JOBS: &str = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE ended_at_us < $1
@@ -195,6 +215,20 @@ impl<D: Database> JobStore for D {
         .await
     }
 
+    async fn list_results_by_outcome(
+        &self,
+        job: JobId,
+        after: Option<(Outcome, TokenId)>,
+        limit: u32,
+    ) -> Result<Vec<TokenResult>, StoreError> {
+        let (rank, token) = after.map_or((0, TokenId::from_u128(0)), |(outcome, token)| (rank(outcome), token));
+        let values = values![job, rank, token, limit];
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(LIST_RESULTS_BY_OUTCOME, values).await?.into_iter().map(result).collect() })
+        })
+        .await
+    }
+
     async fn prune_jobs(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
@@ -206,6 +240,11 @@ impl<D: Database> JobStore for D {
         })
         .await
     }
+}
+
+/// The place of an outcome in [`Outcome::ALL`].
+fn rank(outcome: Outcome) -> i64 {
+    Outcome::ALL.into_iter().zip(0..).find(|(known, _)| *known == outcome).map_or(0, |(_, rank)| rank)
 }
 
 fn job(row: &mut Row) -> Result<Job, StoreError> {

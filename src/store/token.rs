@@ -241,6 +241,8 @@ pub trait TokenStore: Send + Sync {
     async fn change_token(&self, change: TokenChange) -> Result<Option<DeadSpan>, TokenChangeError>;
     /// The token of that id.
     async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;
+    /// Those of these tokens that there are, in their order.
+    async fn find_tokens(&self, tokens: &[TokenId]) -> Result<Vec<Token>, StoreError>;
     /// At most `limit` tokens of a team, by id.
     async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError>;
     /// How many tokens of a team are wanted, by the name of their state and by when they end (see [`Token::ends_at`]).

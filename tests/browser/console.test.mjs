@@ -322,7 +322,7 @@ test("the bell counts what is unread, and a choice is kept", async () => {
 
 // Every page that an address leads to, with what the address needs.
 const pages = ({ job, incident, destination, eve, bob }) => [
-  "/tokens", "/tokens?hello=yes", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
+  "/tokens", "/tokens?hello=yes", "/jobs", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
   "/load", "/load/x/users_get", "/load/x/nothing", "/load/nowhere/nothing", "/load/estimate?network=x&kind=user&tokens=2", "/alerts", `/alerts/incidents/${incident}`, `/jobs/${job}`,
   "/account", "/connect/start", "/connect/start?network=x&kind=user", `/connect/start?token=${ids[5]}`, "/tokens/tok_unknown",
   "/notices", "/notices?unread=1", "/notifications", `/notifications?token=${ids[3]}`, "/notifications/destinations/new",

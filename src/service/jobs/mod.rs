@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::base::ids::{JobId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
-use crate::domain::job::{Job, JobCounts, JobDone, JobState};
+use crate::domain::job::{Job, JobCounts, JobDone, JobState, Outcome};
 use crate::domain::member::Action;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
@@ -139,6 +139,18 @@ impl Broker {
     ) -> Result<Vec<TokenResult>, JobError> {
         self.show_job(team, id).await?;
         Ok(self.store.list_results(id, after, limit).await?)
+    }
+
+    /// At most `limit` results of a job after `after`, what a person must see to first.
+    pub async fn list_job_results_by_outcome(
+        &self,
+        team: &TeamId,
+        id: JobId,
+        after: Option<(Outcome, TokenId)>,
+        limit: u32,
+    ) -> Result<Vec<TokenResult>, JobError> {
+        self.show_job(team, id).await?;
+        Ok(self.store.list_results_by_outcome(id, after, limit).await?)
     }
 
     async fn change_job(

@@ -145,6 +145,16 @@ impl Broker {
         Ok((TokenView { check, ..self.view_token(token) }, buckets))
     }
 
+    /// Those of these tokens that the team has.
+    pub async fn find_tokens(
+        &self,
+        team: &TeamId,
+        ids: &[TokenId],
+    ) -> Result<BTreeMap<TokenId, TokenView>, StoreError> {
+        let found = self.store.find_tokens(ids).await?.into_iter().filter(|token| token.team == *team);
+        Ok(found.map(|token| (token.id, self.view_token(token))).collect())
+    }
+
     /// The books of a token's buckets, as its pool keeps them.
     pub fn books_of(&self, token: &Token) -> Vec<BucketView> {
         self.engine.look(&token.network, |pool| pool.token_buckets(token.id)).unwrap_or_default()

@@ -79,6 +79,26 @@ pub(crate) async fn results_say_how_far_a_job_came(fixture: &dyn Fixture) {
     store.close().await;
 }
 
+pub(crate) async fn results_are_read_by_what_came_of_them(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 1).await;
+    begin(&*store, 1, "x").await.unwrap();
+    let id = JobId::from_u128(1);
+    let results = (1..=8).map(|n| result(n, Outcome::ALL[3 - (n as usize - 1) % 4])).collect();
+    assert!(store.note_results(id, results).await.unwrap());
+    let (mut after, mut read) = (None, Vec::new());
+    loop {
+        let page = store.list_results_by_outcome(id, after, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.outcome, last.token));
+        read.extend(page.iter().map(|result| (result.outcome, result.token.as_u128())));
+    }
+    let expected = Outcome::ALL.into_iter().zip([[4, 8], [3, 7], [2, 6], [1, 5]]);
+    let expected: Vec<_> = expected.flat_map(|(outcome, tokens)| tokens.map(|token| (outcome, token))).collect();
+    assert_eq!(read, expected);
+    store.close().await;
+}
+
 pub(crate) async fn jobs_are_forgotten_with_their_results(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     seed(&*store, 1).await;

@@ -108,7 +108,7 @@ macro_rules! suite {
                 tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
             }
             job {
-                one_job_at_a_time_for_a_team_and_network, results_say_how_far_a_job_came,
+                one_job_at_a_time_for_a_team_and_network, results_say_how_far_a_job_came, results_are_read_by_what_came_of_them,
                 jobs_are_forgotten_with_their_results
             }
             revocation {

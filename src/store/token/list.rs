@@ -20,6 +20,8 @@ use crate::store::sql::{Row, Tx, Value, first, values};
 
 const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id = $1");
 
+const FIND_SHOWN: &str = concat!("SELECT ", columns!(), " FROM token WHERE id = $1");
+
 /// The id stands first once more, so that a row that can't be read can be named.
 const ALL_TOKENS: &str =
     concat!("SELECT id, ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id > $1 ORDER BY id LIMIT $2");
@@ -96,6 +98,20 @@ impl<D: Database> TokenStore for D {
     async fn find_token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
         self.read(move |tx| {
             Box::pin(async move { first(tx, FIND_TOKEN, values![id]).await?.map(stored_token).transpose() })
+        })
+        .await
+    }
+
+    async fn find_tokens(&self, tokens: &[TokenId]) -> Result<Vec<Token>, StoreError> {
+        let tokens = tokens.to_vec();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut found = Vec::with_capacity(tokens.len());
+                for id in tokens {
+                    found.extend(first(tx, FIND_SHOWN, values![id]).await?.map(|mut row| token(&mut row)).transpose()?);
+                }
+                Ok(found)
+            })
         })
         .await
     }

@@ -2,22 +2,29 @@
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::actor::name_of;
+use super::filter::address;
+use super::paging::Pages;
 use super::refused::refused;
+use super::tokens::{is_to_be_connected, name_of_token};
 use super::{Place, Shell, Visit, When};
-use crate::base::ids::{JobId, NetworkId};
+use crate::base::ids::{JobId, NetworkId, TokenId};
 use crate::domain::job::{Job, JobState, Outcome};
 use crate::service::Broker;
-use crate::service::jobs::JobError;
+use crate::service::jobs::{JobError, TokenResult};
+use crate::service::tokens::TokenView;
 use crate::web::page::shown;
 
-/// Results that are shown: what a person must see to comes first.
-const SHOWN: u32 = 500;
+const PATH: &str = "/jobs";
+/// Results on a page.
+const RESULTS: usize = 100;
+/// Jobs on a page.
+const JOBS: usize = 50;
 
 /// What is to be renewed.
 #[derive(Debug, Default, Deserialize)]
@@ -26,20 +33,56 @@ pub(super) struct Wanted {
     network: String,
 }
 
+/// Where a page begins.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    after: String,
+    trail: String,
+}
+
+impl Asked {
+    /// The result behind which the page begins, as [`place_of`] says it.
+    fn place(&self) -> Option<(Outcome, TokenId)> {
+        let (outcome, token) = self.after.split_once('.')?;
+        Some((Outcome::from_name(outcome)?, token.parse().ok()?))
+    }
+}
+
+/// The place of a result among those of its job.
+fn place_of(result: &TokenResult) -> String {
+    format!("{}.{}", result.outcome.as_str(), result.token)
+}
+
 #[derive(Template)]
 #[template(path = "console/job.html")]
 struct JobPage {
     shell: Shell,
-    id: JobId,
-    network: String,
+    here: String,
+    summary: Summary,
     running: bool,
     cancelled: bool,
+    rows: Vec<ResultRow>,
+    pages: Pages,
+}
+
+#[derive(Template)]
+#[template(path = "console/jobs.html")]
+struct JobsPage {
+    shell: Shell,
+    rows: Vec<Summary>,
+    pages: Pages,
+}
+
+/// How far a job came.
+struct Summary {
+    id: JobId,
+    network: String,
     state: String,
     begun: When,
     begun_by: String,
     percent: u64,
     counts: String,
-    rows: Vec<ResultRow>,
 }
 
 /// What came of a token.
@@ -50,7 +93,7 @@ struct ResultRow {
     outcome: String,
     message: String,
     /// Only a person can help: it must be connected again.
-    asks: bool,
+    connects: bool,
 }
 
 /// Begins; a job that is under way already is shown instead.
@@ -69,57 +112,74 @@ fn to(job: JobId) -> Response {
 }
 
 /// The page of a job.
-pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
+pub(super) async fn show(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    let Ok(id) = id.parse::<JobId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let id = id_of(&id);
     let read = match broker.show_job(visit.team(), id).await {
-        Ok(job) => broker.list_job_results(visit.team(), id, None, SHOWN).await.map(|results| (job, results)),
+        Ok(job) => {
+            let results = broker.list_job_results_by_outcome(visit.team(), id, asked.place(), RESULTS as u32 + 1).await;
+            results.map(|results| (job, results))
+        }
         Err(error) => Err(error),
     };
     let (job, mut results) = match read {
         Ok(read) => read,
         Err(error) => return refused(shell, &error),
     };
-    results.sort_by_key(|result| order(result.outcome));
-    let mut rows = Vec::with_capacity(results.len());
-    for result in results {
-        let name = match broker.show_token(visit.team(), result.token).await {
-            Ok((view, _)) if !view.token.label.is_empty() => view.token.label,
-            Ok((view, _)) => view.token.profiles.first().cloned().unwrap_or_else(|| result.token.to_string()),
-            Err(_) => result.token.to_string(),
-        };
-        let (light, outcome) = match result.outcome {
-            Outcome::Renewed => ("valid", "job-renewed"),
-            Outcome::Failed => ("expiring", "job-failed"),
-            Outcome::NeedsPerson => ("dead", "job-needs-person"),
-            Outcome::NothingToRenew => ("no_expiry", "job-nothing"),
-        };
-        rows.push(ResultRow {
-            token: result.token.to_string(),
-            name,
-            light,
-            outcome: shell.say(outcome),
-            message: result.message,
-            asks: result.outcome == Outcome::NeedsPerson,
-        });
-    }
+    let next = (results.len() > RESULTS).then(|| place_of(&results[RESULTS - 1]));
+    results.truncate(RESULTS);
+    let tokens: Vec<TokenId> = results.iter().map(|result| result.token).collect();
+    let tokens = match broker.find_tokens(visit.team(), &tokens).await {
+        Ok(tokens) => tokens,
+        Err(error) => return refused(shell, &JobError::from(error)),
+    };
+    let row = |result: &TokenResult| result_row(&broker, &visit, &shell, result, tokens.get(&result.token));
+    let rows: Vec<ResultRow> = results.iter().map(row).collect();
     let begun_by = name_of(&broker, &visit, &job.created_by).await;
-    shown(StatusCode::OK, &JobPage { begun_by, ..page(&broker, shell, &job, rows) })
+    let at = |after: &str, trail: &str| address(&format!("{PATH}/{id}"), &[("after", after), ("trail", trail)]);
+    let page = JobPage {
+        here: at(&asked.after, &asked.trail),
+        pages: Pages::around((&asked.after, &asked.trail), next.as_deref(), at),
+        summary: summary(&broker, &shell, &job, begun_by),
+        running: job.state == JobState::Running,
+        cancelled: job.state == JobState::Cancelled,
+        rows,
+        shell,
+    };
+    shown(StatusCode::OK, &page)
 }
 
-/// What a person must see to first.
-const fn order(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::NeedsPerson => 0,
-        Outcome::Failed => 1,
-        Outcome::Renewed => 2,
-        Outcome::NothingToRenew => 3,
+fn result_row(
+    broker: &Broker,
+    visit: &Visit,
+    shell: &Shell,
+    result: &TokenResult,
+    token: Option<&TokenView>,
+) -> ResultRow {
+    let (light, outcome) = match result.outcome {
+        Outcome::Renewed => ("valid", "job-renewed"),
+        Outcome::Failed => ("expiring", "job-failed"),
+        Outcome::NeedsPerson => ("dead", "job-needs-person"),
+        Outcome::NothingToRenew => ("no_expiry", "job-nothing"),
+    };
+    ResultRow {
+        token: result.token.to_string(),
+        name: token.map_or_else(|| result.token.to_string(), |view| name_of_token(broker, &view.token)),
+        light,
+        outcome: shell.say(outcome),
+        message: result.message.clone(),
+        connects: token.is_some_and(|view| is_to_be_connected(broker, visit, shell, view)),
     }
 }
 
-fn page(broker: &Broker, shell: Shell, job: &Job, rows: Vec<ResultRow>) -> JobPage {
+fn summary(broker: &Broker, shell: &Shell, job: &Job, begun_by: String) -> Summary {
     let counts = &job.counts;
-    let done = counts.renewed + counts.failed + counts.needs_person + counts.nothing_to_renew;
+    let done = counts.total();
     let about = [
         ("done", done.into()),
         ("all", job.tokens.into()),
@@ -127,30 +187,48 @@ fn page(broker: &Broker, shell: Shell, job: &Job, rows: Vec<ResultRow>) -> JobPa
         ("failed", counts.failed.into()),
         ("person", counts.needs_person.into()),
     ];
-    JobPage {
+    Summary {
         id: job.id,
         network: broker.catalogue.name_for_people(job.network.as_str()).to_owned(),
-        running: job.state == JobState::Running,
-        cancelled: job.state == JobState::Cancelled,
         state: shell.say(&format!("job-state-{}", job.state.as_str())),
         begun: shell.when(job.created_at),
-        begun_by: String::new(),
-        percent: if job.state == JobState::Done {
-            100
-        } else {
-            (done * 100).checked_div(job.tokens).unwrap_or(100).min(100)
+        begun_by,
+        percent: match job.state {
+            JobState::Done => 100,
+            _ => (done * 100).checked_div(job.tokens).unwrap_or(100).min(100),
         },
         counts: shell.say_with("job-counts", &about),
-        rows,
-        shell,
     }
+}
+
+/// The jobs of the team.
+pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked): Query<Asked>) -> Response {
+    let shell = visit.shell(&broker, Place::Tokens);
+    let before = asked.after.parse::<JobId>().ok();
+    let jobs = match broker.list_jobs(visit.team(), before, JOBS as u32 + 1).await {
+        Ok(jobs) => jobs,
+        Err(error) => return refused(shell, &error),
+    };
+    let next = jobs.get(JOBS - 1).filter(|_| jobs.len() > JOBS).map(|last| last.id.to_string());
+    let mut rows = Vec::with_capacity(jobs.len());
+    for job in jobs.iter().take(JOBS) {
+        let begun_by = name_of(&broker, &visit, &job.created_by).await;
+        rows.push(summary(&broker, &shell, job, begun_by));
+    }
+    let at = |after: &str, trail: &str| address(PATH, &[("after", after), ("trail", trail)]);
+    let page = JobsPage { pages: Pages::around((&asked.after, &asked.trail), next.as_deref(), at), rows, shell };
+    shown(StatusCode::OK, &page)
+}
+
+/// The job of that id; what is no id is none.
+fn id_of(text: &str) -> JobId {
+    text.parse().unwrap_or(JobId::from_u128(0))
 }
 
 /// Stops a job.
 pub(super) async fn cancel(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    let Ok(id) = id.parse::<JobId>() else { return StatusCode::NOT_FOUND.into_response() };
-    match broker.cancel_job(&visit.caller(), visit.team(), id).await {
+    match broker.cancel_job(&visit.caller(), visit.team(), id_of(&id)).await {
         Ok(job) => to(job.id),
         Err(error) => refused(shell, &error),
     }
@@ -159,9 +237,11 @@ pub(super) async fn cancel(State(broker): State<Broker>, visit: Visit, Path(id):
 /// Lets a job go on.
 pub(super) async fn resume(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    let Ok(id) = id.parse::<JobId>() else { return StatusCode::NOT_FOUND.into_response() };
-    match broker.resume_job(&visit.caller(), visit.team(), id).await {
+    match broker.resume_job(&visit.caller(), visit.team(), id_of(&id)).await {
         Ok(job) => to(job.id),
         Err(error) => refused(shell, &error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,7 @@ pub fn routes(broker: Broker) -> Router {
         .route("/alerts", get(alerts::show))
         .route("/alerts/incidents/{incident}", get(incident::show))
         .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
+        .route("/jobs", get(jobs::list))
         .route("/jobs/{job}", get(jobs::show))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
         .route("/load", get(load::show))

@@ -414,6 +414,10 @@ col-acknowledged = Seen by
 
 # Renewing all tokens of a network
 
+jobs = Renewals of whole networks
+jobs-text = “Try renewing all” was pressed for these networks. What came of each token is kept for 30 days.
+jobs-none = Nobody has tried to renew all tokens of a network lately.
+col-begun = Begun
 job-state-running = Under way
 job-state-cancelled = Stopped
 job-state-done = Done

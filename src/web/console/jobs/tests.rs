@@ -1,0 +1,52 @@
+//! The pages of renewals of whole networks.
+
+use axum::http::StatusCode;
+
+use crate::base::ids::{JobId, TokenId};
+use crate::domain::job::Outcome;
+use crate::domain::member::Role;
+use crate::service::jobs::TokenResult;
+use crate::service::testing::x_token;
+use crate::service::tokens::AddToken;
+use crate::web::console::testing::{HOSTILE, Scene};
+
+/// A job with this many results, of which the last one asks for a person.
+async fn job(scene: &Scene, results: u128) -> JobId {
+    let (broker, x) = (scene.broker(), "x".parse().unwrap());
+    let given = AddToken { label: HOSTILE.to_owned(), ..x_token("4711") };
+    let named = broker.add_token(scene.admin(), &scene.team, given).await.unwrap().token.id;
+    let job = broker.renew_all(scene.admin(), &scene.team, &x).await.unwrap().id;
+    let result = |token, outcome| TokenResult { token, outcome, message: String::new(), at: broker.now() };
+    let renewed = (1..results).map(|n| result(TokenId::from_u128(n), Outcome::Renewed));
+    let all = renewed.chain([result(named, Outcome::NeedsPerson)]).collect();
+    broker.store.note_results(job, all).await.unwrap();
+    job
+}
+
+#[tokio::test]
+async fn what_a_person_must_see_to_comes_first_by_its_name_and_the_rest_is_behind_it() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Member).await;
+    assert!(ada.get("/jobs").await.body.contains("Nobody has tried"));
+    let job = job(&scene, 150).await;
+    let list = ada.get("/jobs").await;
+    assert!(list.body.contains(&format!("href=\"/jobs/{job}\"")) && list.body.contains("149 renewed"), "{}", list.body);
+    let page = ada.get(&format!("/jobs/{job}")).await;
+    page.must_be_tame();
+    let rows: Vec<_> = page.body.split("<tr><td>").skip(1).collect();
+    assert_eq!(rows.len(), 100);
+    assert!(rows[0].contains("Connect again") && rows[0].contains("script"), "{}", rows[0]);
+    let next =
+        page.body.split("\" rel=\"next\"").next().unwrap().rsplit("href=\"").next().unwrap().replace("&#38;", "&");
+    let rest = ada.get(&next).await;
+    assert_eq!((rest.status, rest.body.matches("<tr><td>").count()), (StatusCode::OK, 50), "{}", rest.body);
+    assert!(!rest.body.contains("Connect again"), "each is shown once");
+    for path in ["/jobs/nonsense", "/jobs/job_01hzzzzzzzzzzzzzzzzzzzzzzz"] {
+        let none = ada.get(path).await;
+        assert!(none.status == StatusCode::NOT_FOUND && none.body.contains("Not found"), "{path}: {}", none.body);
+    }
+    let zoe = scene.stranger().await;
+    assert!(zoe.get("/jobs").await.body.contains("Nobody has tried"));
+    assert_eq!(zoe.get(&format!("/jobs/{job}")).await.status, StatusCode::NOT_FOUND);
+    scene.stop().await;
+}
