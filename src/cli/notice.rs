@@ -57,7 +57,7 @@ pub enum NoticeCommand {
         #[command(flatten)]
         change: SettingsChange,
     },
-    /// List the tokens that a member granted and is to mend: they do not work, or end within 7 days.
+    /// List the tokens that a member may renew and that need it: they do not work, or end within 7 days.
     AtRisk {
         /// The member's id, `mem_…`, or mail address.
         member: String,

@@ -1,9 +1,9 @@
-//! Tokens that do not work, or end soon, by who granted them.
+//! Tokens that do not work, or end soon: of a team, or those of it that concern a member.
 
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{TeamId, TokenId};
+use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::token::{StoredToken, find_at_risk};
@@ -17,13 +17,27 @@ pub struct RiskPlace {
     pub token: TokenId,
 }
 
+/// Whose tokens are wanted, within a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    Anybodys,
+    /// Those that concern somebody.
+    Of {
+        /// Granted by one of these, as [`crate::domain::member::grantor`] says it.
+        grantors: Vec<String>,
+        /// Or speaking for one of these profiles, by network and id.
+        profiles: Vec<(NetworkId, String)>,
+    },
+}
+
 /// Which tokens are wanted.
 #[derive(Debug, Clone)]
 pub struct AtRisk {
     /// Of this team.
     pub team: TeamId,
-    /// Granted by one of these, as [`crate::domain::member::grantor`] says it.
-    pub grantors: Vec<String>,
+    /// Of these of it.
+    pub whose: Whose,
     /// Those that do not work, and those of which an end comes before this time, also one that a renewal turns back.
     pub before: Timestamp,
     /// After this place.

@@ -54,7 +54,7 @@ mod contract;
 
 pub use alert::{AlertFilter, AlertRow, AlertStore};
 pub use app::{AppStore, DeleteAppError, StoredApp, TopUpBudget};
-pub use at_risk::{AtRisk, AtRiskStore, RiskPlace};
+pub use at_risk::{AtRisk, AtRiskStore, RiskPlace, Whose};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use callback::{CallbackRow, CallbackStore};
 pub use clock::{ClockStep, ClockStore};

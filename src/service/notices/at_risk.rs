@@ -1,11 +1,12 @@
-//! What a member is to mend: the tokens that it granted and that do not work, or soon will not.
+//! What a member can mend: the tokens that it may renew and that do not work, or soon will not.
 
 use crate::base::ids::{MemberId, TeamId};
+use crate::domain::member::{Action, Member, Standing, may};
 use crate::domain::token::{EXPIRING_WITHIN, TokenState};
 use crate::service::Broker;
 use crate::service::notices::NoticeError;
 use crate::service::tokens::TokenView;
-use crate::store::{AtRisk, RiskPlace, StoredToken};
+use crate::store::{AtRisk, RiskPlace, StoredToken, Whose};
 
 /// Tokens read at once, while those that renewals take care of are left out.
 const CHUNK: u32 = 200;
@@ -22,7 +23,7 @@ pub struct AtRiskPage {
 }
 
 impl Broker {
-    /// The tokens that a member granted and that have ended, or will within 7 days and no renewal turns that back; from after `after`. A page
+    /// The tokens that a member may renew, by its role and what it stands to them as, and that have ended, or will within 7 days and no renewal turns that back; from after `after`. A page
     /// may be short though there are more.
     pub async fn tokens_at_risk(
         &self,
@@ -33,7 +34,7 @@ impl Broker {
     ) -> Result<AtRiskPage, NoticeError> {
         let member = self.stored_member(team, member).await?;
         let before = self.now() + EXPIRING_WITHIN;
-        let mut wanted = AtRisk { team: team.clone(), grantors: member.grantors(), before, after, limit: CHUNK };
+        let mut wanted = AtRisk { team: team.clone(), whose: self.renewable_by(&member), before, after, limit: CHUNK };
         let (mut tokens, mut looked_at) = (Vec::new(), 0);
         loop {
             let found = self.store.list_at_risk(wanted.clone()).await?;
@@ -51,6 +52,17 @@ impl Broker {
                 return Ok(AtRiskPage { tokens, after: wanted.after.filter(|_| !last) });
             }
         }
+    }
+
+    /// The tokens that a member may renew.
+    fn renewable_by(&self, member: &Member) -> Whose {
+        if may(member.role, Action::Renew, Standing::Other) {
+            return Whose::Anybodys;
+        }
+        let profiles = self.directory.profiles_of(&member.team, member.id);
+        let profiles = profiles.into_iter().filter(|_| may(member.role, Action::Renew, Standing::Profile));
+        let profiles = profiles.map(|profile| (profile.network.clone(), profile.id.clone())).collect();
+        Whose::Of { grantors: member.grantors(), profiles }
     }
 
     fn is_at_risk(&self, stored: &StoredToken) -> bool {

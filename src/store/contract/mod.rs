@@ -93,7 +93,7 @@ macro_rules! suite {
             alert {
                 one_alert_is_open_for_a_matter, an_alert_is_changed_and_found
             }
-            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, trouble_is_known_until_there_are_new_secrets, what_is_at_risk_is_found_by_who_granted_it, what_a_member_chose_is_kept, what_was_read_is_kept }
+            notice { events_come_with_their_change, a_fact_is_written_once, a_token_is_looked_at_when_it_is_due, trouble_is_known_until_there_are_new_secrets, what_is_at_risk_is_found_by_whom_it_concerns, what_a_member_chose_is_kept, what_was_read_is_kept }
             load_sample { samples_are_kept_once_and_forgotten }
             destination { destinations_are_kept }
             push { a_browser_is_subscribed_once }

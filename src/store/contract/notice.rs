@@ -12,7 +12,7 @@ use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, 
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
 use crate::store::{
     AtRisk, NewToken, PutLook, PutRenewal, RiskPlace, SealedSecrets, StoreError, StoredRenewal, StoredToken,
-    TokenChange, Trail,
+    TokenChange, Trail, Whose,
 };
 
 /// The `n`th fact of a team, under a key.
@@ -131,13 +131,14 @@ pub(crate) async fn trouble_is_known_until_there_are_new_secrets(fixture: &dyn F
     store.close().await;
 }
 
-pub(crate) async fn what_is_at_risk_is_found_by_who_granted_it(fixture: &dyn Fixture) {
+pub(crate) async fn what_is_at_risk_is_found_by_whom_it_concerns(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     seed(&*store, 0).await;
     let ending = |n: u128, granted_by: &str, end: Option<i64>| {
         let clocks = Clocks { refresh_expires_at: end.map(at), access_expires_at: Some(at(900)), ..Clocks::default() };
         let granted_by = granted_by.to_owned();
-        new_token(Token { granted_by, person: n.to_string(), clocks, profiles: vec![], ..token(n) })
+        let profiles = vec![format!("page-{n}")];
+        new_token(Token { granted_by, person: n.to_string(), clocks, profiles, ..token(n) })
     };
     let dead = |n, state| {
         let new = ending(n, "Ada@Example.com", Some(5000));
@@ -155,11 +156,14 @@ pub(crate) async fn what_is_at_risk_is_found_by_who_granted_it(fixture: &dyn Fix
     ];
     store.insert_tokens(tokens, None).await.unwrap();
     let all: Vec<String> = ["ada@example.com", "mem_ada", "x\n4"].map(str::to_owned).into();
-    let found = async |grantors: &[String], before, after| {
-        let wanted = AtRisk { team: acme(), grantors: grantors.to_vec(), before: at(before), after, limit: 3 };
+    let ask = async |whose, before, after| {
+        let wanted = AtRisk { team: acme(), whose, before: at(before), after, limit: 3 };
         let found = store.list_at_risk(wanted).await.unwrap();
         assert!(found.iter().all(|(place, stored)| stored.as_ref().unwrap().token.id == place.token));
         found.iter().map(|(place, _)| place.token.as_u128()).collect::<Vec<_>>()
+    };
+    let found = async |grantors: &[String], before, after| {
+        ask(Whose::Of { grantors: grantors.to_vec(), profiles: vec![] }, before, after).await
     };
     assert_eq!(found(&all, 900, None).await, [6, 8, 4]);
     let place = |seconds, n| Some(RiskPlace { at: at(seconds), token: TokenId::from_u128(n) });
@@ -172,6 +176,13 @@ pub(crate) async fn what_is_at_risk_is_found_by_who_granted_it(fixture: &dyn Fix
     assert_eq!(found(&all[1..], 900, None).await, [4, 2]);
     let first_dead = Some(RiskPlace { at: crate::base::clock::Timestamp::EPOCH, token: TokenId::from_u128(6) });
     assert_eq!(found(&all, 25, first_dead).await, [8, 4]);
+    assert_eq!(ask(Whose::Anybodys, 900, None).await, [6, 8, 3]);
+    assert_eq!(ask(Whose::Anybodys, 900, place(10, 3)).await, [4, 2, 1]);
+    let profiles = |ids: &[&str]| ids.iter().map(|id| ("x".parse().unwrap(), (*id).to_owned())).collect();
+    let concerned = |ids: &[&str]| Whose::Of { grantors: vec!["x\n4".to_owned()], profiles: profiles(ids) };
+    assert_eq!(ask(concerned(&["page-3", "page-4"]), 900, None).await, [3, 4], "each once");
+    assert_eq!(ask(concerned(&["page-3"]), 900, place(10, 3)).await, [4]);
+    assert_eq!(ask(concerned(&["page-9"]), 900, None).await, [4], "a profile that no token speaks for");
     store.close().await;
 }
 

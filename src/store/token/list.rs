@@ -13,7 +13,7 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::domain::reach::DeadSpan;
 use crate::domain::token::Token;
 use crate::store::StoreError;
-use crate::store::at_risk::{AtRisk, RiskPlace};
+use crate::store::at_risk::{AtRisk, RiskPlace, Whose};
 use crate::store::database::Database;
 use crate::store::look::Look;
 use crate::store::sql::{Row, Tx, Value, first, values};
@@ -37,14 +37,24 @@ const DUE_LOOKS: &str = concat!(
       ORDER BY look_at_us LIMIT $2"
 );
 
-const AT_RISK: &str = concat!(
-    "SELECT risk_us, id, ",
-    columns!(),
-    ", ",
-    sealed_columns!(),
-    " FROM token WHERE team = $1 AND grantor = $2 AND risk_us < $3 AND (risk_us, id) > ($4, $5)
-      ORDER BY risk_us, id LIMIT $6"
-);
+macro_rules! at_risk {
+    ($of:literal) => {
+        concat!(
+            "SELECT risk_us, id, ",
+            columns!(),
+            ", ",
+            sealed_columns!(),
+            " FROM token WHERE team = $1 AND risk_us < $2 AND (risk_us, id) > ($3, $4)",
+            $of,
+            " ORDER BY risk_us, id LIMIT $5"
+        )
+    };
+}
+
+const AT_RISK: &str = at_risk!("");
+const AT_RISK_OF_GRANTOR: &str = at_risk!(" AND grantor = $6");
+const AT_RISK_OF_PROFILE: &str =
+    at_risk!(" AND network = $6 AND id IN (SELECT token FROM token_profile WHERE profile = $7)");
 
 macro_rules! wanted {
     () => {
@@ -223,23 +233,33 @@ pub(crate) async fn find_looks(tx: &mut dyn Tx, now: Timestamp, limit: u32) -> R
     Ok(rows.into_iter().filter_map(look).collect())
 }
 
-/// One grantor after the other, since each has its own place in the index; they are few.
+/// One grantor and profile after the other, since each has its own place in an index; they are few.
 pub(crate) async fn find_at_risk(
     tx: &mut dyn Tx,
     wanted: &AtRisk,
 ) -> Result<Vec<(RiskPlace, Option<StoredToken>)>, StoreError> {
-    let AtRisk { team, grantors, before, after, limit } = wanted;
+    let AtRisk { team, whose, before, after, limit } = wanted;
     let (at, token) =
         after.map_or((Timestamp::from_micros(-1), TokenId::from_u128(0)), |place| (place.at, place.token));
+    let of = |more: Vec<Value>| values![team, *before, at, token, *limit].into_iter().chain(more).collect::<Vec<_>>();
+    let asked = match whose {
+        Whose::Anybodys => vec![(AT_RISK, of(Vec::new()))],
+        Whose::Of { grantors, profiles } => {
+            let granted = grantors.iter().map(|grantor| (AT_RISK_OF_GRANTOR, of(values![&**grantor])));
+            let spoken = profiles.iter().map(|(network, id)| (AT_RISK_OF_PROFILE, of(values![network, &**id])));
+            granted.chain(spoken).collect()
+        }
+    };
     let mut found = Vec::new();
-    for grantor in grantors {
-        let rows = tx.rows(AT_RISK, values![team, &**grantor, *before, at, token, *limit]).await?;
-        for mut row in rows {
+    for (sql, values) in asked {
+        for mut row in tx.rows(sql, values).await? {
             let place = RiskPlace { at: row.time()?, token: row.id(TokenId::from_slice)? };
             found.push((place, stored_token(row).ok()));
         }
     }
     found.sort_by_key(|(place, _)| *place);
+    // A token may be granted by somebody and speak for one of the profiles, too.
+    found.dedup_by_key(|(place, _)| *place);
     found.truncate(*limit as usize);
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! The console's pages, as browsers and people who would do harm meet them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -8,12 +9,16 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::base::ids::{TeamId, TokenId};
+use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::member::Role;
+use crate::domain::token::{Clocks, Reason};
 use crate::service::AcquireLease;
 use crate::service::members::InviteMember;
+use crate::service::profiles::{ProfileName, UpdateProfile};
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
+use crate::web::console::testing::Scene;
 use crate::web::page::pages;
 
 const PASSWORD: &str = "violet+tractor+humming+sideways";
@@ -110,7 +115,7 @@ async fn each_role_is_offered_and_let_do_what_the_table_says() {
             let shown = desk.get(&format!("/tokens/{token}{page}"), cookie).await.status;
             let allowed = match (sees, page, at) {
                 (false, ..) => StatusCode::NOT_FOUND,
-                (true, "/usage", 3) => StatusCode::FORBIDDEN,
+                (true, "/usage" | "/revoke", 3) => StatusCode::FORBIDDEN,
                 _ => StatusCode::OK,
             };
             assert_eq!(shown, allowed, "{at} {page}");
@@ -229,6 +234,13 @@ async fn several_tokens_are_changed_together_and_what_fails_is_named() {
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     let done = desk.post("/tokens/revoke", &cookie, &format!("word=Revoke&token={one}")).await;
     assert_eq!(done.location(), "/tokens?done=revoked&count=1");
+    let back = "back=%2Ftokens%3Fq%3Dnord%2Bsport%26network%3Dx%26done%3Dnone";
+    let filtered = desk.post("/tokens/act", &cookie, &format!("action=test&{back}")).await;
+    assert_eq!(filtered.location(), "/tokens?q=nord+sport&network=x&done=none", "the filters stay");
+    for evil in ["%2F%2Fevil.example", "https%3A%2F%2Fevil.example%2Ftokens", "%2Ftokens%2F..%2Fsign-out", "%2Fload"] {
+        let answer = desk.post("/tokens/act", &cookie, &format!("action=test&back={evil}")).await;
+        assert_eq!(answer.location(), "/tokens?done=none", "{evil}");
+    }
     let partly = desk.post("/tokens/act", &cookie, &format!("action=resume&token={one}&token={two}")).await;
     assert_eq!(partly.status, StatusCode::OK);
     assert!(partly.body.contains("One token was left as it is") && partly.body.contains("revoked"), "{}", partly.body);
@@ -241,19 +253,148 @@ async fn several_tokens_are_changed_together_and_what_fails_is_named() {
 }
 
 #[tokio::test]
-async fn a_member_is_asked_to_mend_its_tokens_after_the_sign_in() {
+async fn nothing_is_revoked_that_the_member_may_not_and_the_question_says_so() {
     let desk = Desk::open().await;
-    let cookie = desk.member(&desk.team, "bob@example.com", Role::Member).await;
+    let bob = desk.member(&desk.team, "bob@example.com", Role::Member).await;
     let (own, other) = (desk.token("Own", "bob@example.com").await, desk.token("Other", "eve@example.com").await);
-    for token in [own, other] {
-        let reason = crate::domain::token::Reason::PasswordChanged;
+    let both = format!("token={own}&token={other}");
+    let asked = desk.post("/tokens/act", &bob, &format!("action=revoke&{both}")).await;
+    assert!(asked.body.contains("Revoke this token?"), "{}", asked.body);
+    assert!(asked.body.contains("One token that you ticked is left as it is"), "{}", asked.body);
+    assert!(!asked.body.contains(&format!("name=\"token\" value=\"{other}\"")), "{}", asked.body);
+    for form in [format!("action=revoke&token={other}"), format!("action=revoke&token={other}&token={other}")] {
+        assert_eq!(desk.post("/tokens/act", &bob, &form).await.status, StatusCode::FORBIDDEN, "{form}");
+    }
+    let done = desk.post("/tokens/revoke", &bob, &format!("{both}&word=revoke")).await;
+    assert_eq!(done.status, StatusCode::OK);
+    assert!(
+        done.body.contains("Revoked. It is given back") && done.body.contains("One token was left"),
+        "{}",
+        done.body
+    );
+    assert!(done.body.contains(&format!("<a href=\"/tokens/{other}\">")) && done.body.contains("Other"));
+    let gone = desk.get(&format!("/tokens/{own}/revoke"), &bob).await;
+    assert_eq!(gone.status, StatusCode::CONFLICT, "it is revoked once");
+    let shown = desk.test.broker.show_token(&desk.team, other).await.unwrap().0;
+    assert!(shown.token.is_usable(desk.test.broker.now()), "the other works on");
+    desk.test.stop().await;
+}
+
+/// What the dialog after a sign-in says; `None`: there is none.
+fn dialog(page: &Answer) -> Option<&str> {
+    Some(page.body.split("<dialog").nth(1)?.split("</dialog>").next().unwrap())
+}
+
+#[tokio::test]
+async fn a_member_is_asked_to_mend_what_it_may_renew_after_the_sign_in() {
+    let desk = Desk::open().await;
+    let bob = desk.member(&desk.team, "bob@example.com", Role::Member).await;
+    let owner = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let (own, other) = (desk.token("Own", "bob@example.com").await, desk.token("Other", "eve@example.com").await);
+    for (token, reason) in [(own, Reason::Expired), (other, Reason::PasswordChanged)] {
         desk.test.broker.invalidate_token(&desk.test.admin, &desk.team, token, reason, "").await.unwrap();
     }
-    let hello = desk.get("/tokens?hello=yes", &cookie).await.body;
-    let dialog = hello.split("<dialog").nth(1).unwrap().split("</dialog>").next().unwrap();
-    assert!(dialog.contains("One of your tokens needs you") && dialog.contains("Own") && !dialog.contains("Other"));
-    assert!(dialog.contains(&format!("/tokens/{own}/renew")));
-    assert!(!desk.get("/tokens", &cookie).await.body.contains("<dialog"));
+    let hello = desk.get("/tokens?hello=yes", &bob).await;
+    let asked = dialog(&hello).unwrap();
+    assert!(asked.contains("One token needs you") && asked.contains("Own") && !asked.contains("Other"), "{asked}");
+    assert!(asked.contains(&format!("/tokens/{own}/renew")), "{asked}");
+    let hello = desk.get("/tokens?hello=yes&then=%2Fload%3Frange%3D7d", &owner).await;
+    let asked = dialog(&hello).unwrap();
+    assert!(asked.contains("2 tokens need you") && asked.contains("href=\"/load?range=7d\""), "{asked}");
+    assert!(asked.contains(&format!("href=\"/connect/start?token={other}\"")), "a new password: {asked}");
+    assert!(!asked.contains(&format!("/tokens/{other}/renew")), "{asked}");
+    assert!(dialog(&desk.get("/tokens", &owner).await).is_none());
+    for nth in 0..9 {
+        let token = desk.token(&format!("More {nth}"), "").await;
+        desk.test.broker.invalidate_token(&desk.test.admin, &desk.team, token, Reason::Expired, "").await.unwrap();
+    }
+    let hello = desk.get("/tokens?hello=yes", &owner).await;
+    let asked = dialog(&hello).unwrap();
+    assert!(asked.contains("More than 10 tokens") && asked.contains("href=\"/tokens?status=dead\""), "{asked}");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn who_looks_after_a_profile_is_asked_to_mend_its_tokens() {
+    let scene = Scene::start().await;
+    let (eve, bob) = (scene.member("Eve", Role::Member).await, scene.member("Bob", Role::Member).await);
+    let (broker, admin) = (scene.broker(), scene.admin());
+    let name = ProfileName { team: scene.team.clone(), network: "x".parse().unwrap(), id: "page-1".to_owned() };
+    let admins = UpdateProfile { admins: Some([eve.member].into()), ..UpdateProfile::default() };
+    broker.update_profile(admin, &name, admins).await.unwrap();
+    let given = AddToken { profile: "page-1".to_owned(), label: "Shop".to_owned(), ..x_token("4711") };
+    let token = broker.add_token(admin, &scene.team, given).await.unwrap().token.id;
+    broker.invalidate_token(admin, &scene.team, token, Reason::Expired, "").await.unwrap();
+    assert!(eve.get("/tokens?hello=yes").await.body.contains("One token needs you"));
+    assert!(!bob.get("/tokens?hello=yes").await.body.contains("<dialog"));
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_nothing_to_mend_is_led_to_the_page_that_it_wanted() {
+    let desk = Desk::open().await;
+    let owner = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    for (next, expected) in [
+        ("%2Ftokens%3Fq%3Dnord%2Bsport", "/tokens?q=nord+sport"),
+        ("%2Factivity%3Faction%3Dtoken.", "/activity?action=token."),
+        ("%2Fjobs", "/jobs"),
+    ] {
+        let form = format!("mail=owner%40example.com&password={PASSWORD}&next={next}");
+        let back = desk.post("/sign-in", "", &form).await;
+        assert!(back.location().starts_with("/tokens?hello=yes&then="), "{}", back.location());
+        assert_eq!(desk.get(back.location(), &owner).await.location(), expected);
+    }
+    let mends = format!("mail=owner%40example.com&password={PASSWORD}&next=%2Fconnect%2Fstart%3Ftoken%3Dtok_1");
+    assert_eq!(desk.post("/sign-in", "", &mends).await.location(), "/connect/start?token=tok_1");
+    // One more would be too often for a while: the others are asked of who is signed in.
+    let evil = format!("mail=owner%40example.com&password={PASSWORD}&next=%2F%2Fevil.example");
+    assert_eq!(desk.post("/sign-in", "", &evil).await.location(), "/tokens?hello=yes");
+    for evil in ["//evil.example", "/\\evil.example", "%2F%2Fevil.example", "https://evil.example", "/sign-out"] {
+        let next: String = url::form_urlencoded::byte_serialize(evil.as_bytes()).collect();
+        assert_eq!(desk.get(&format!("/sign-in?next={next}"), &owner).await.location(), "/tokens", "{evil}");
+        assert_eq!(desk.get(&format!("/tokens?hello=yes&then={next}"), &owner).await.status, StatusCode::OK, "{evil}");
+    }
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_renewal_saves_is_connected_again() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let ends = Some(desk.test.broker.now() + Duration::from_secs(4 * 86_400));
+    let scopes = ["r_organization_social", "rw_organization_admin"].map(str::to_owned).into();
+    let given = AddToken {
+        network: "linkedin".to_owned(),
+        label: "Company".to_owned(),
+        clocks: Clocks { access_expires_at: ends, refresh_expires_at: ends, ..Clocks::default() },
+        refresh: Some(Secret::new("refresh".to_owned())),
+        scopes,
+        ..x_token("4711")
+    };
+    let token = desk.test.broker.add_token(&desk.test.admin, &desk.team, given).await.unwrap().token.id;
+    let connects = format!("/connect/start?token={token}");
+    for page in ["/tokens".to_owned(), "/tokens?hello=yes".to_owned(), format!("/tokens/{token}")] {
+        let shown = desk.get(&page, &cookie).await.body;
+        assert!(shown.contains(&connects) && !shown.contains(&format!("/tokens/{token}/renew")), "{page}: {shown}");
+    }
+    assert_eq!(desk.post(&format!("/tokens/{token}/renew"), &cookie, "").await.location(), connects);
+    let x = desk.token("Shop", "").await;
+    let many = desk.post("/tokens/act", &cookie, &format!("action=renew&token={token}&token={x}")).await;
+    assert!(many.body.contains("No renewal is of use here") && many.body.contains(&connects), "{}", many.body);
+    let list = desk.get("/tokens?network=x", &cookie).await.body;
+    assert!(list.contains(&format!("/connect/start?token={x}")), "the menu leads there, too: {list}");
+    assert!(list.contains(&format!("/tokens/{x}/renew")), "{list}");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_that_there_is_not_is_said_to_be_none() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    desk.token("Shop", "").await;
+    let page = desk.get("/tokens?status=expired", &cookie).await;
+    assert!(page.body.contains("No token can have the status “expired”"), "{}", page.body);
+    assert!(!page.body.contains("<bdi>Shop</bdi>"), "{}", page.body);
     desk.test.stop().await;
 }
 

@@ -103,6 +103,7 @@ filter-go = Filter
 filter-none = Show all
 tokens-none = No tokens yet
 tokens-none-text = A token lets your team's collection read a network on behalf of an account. Connect the first one: you sign in at the network, and come back here.
+tokens-no-status = No token can have the status “{ $status }”: choose one of those above.
 tokens-none-fit = No token fits these filters.
 tokens-caption = { $count ->
     [one] 1 token
@@ -445,10 +446,13 @@ kept-cancel = Leave it
 # What a member can mend, after the sign-in
 
 hello-title = { $count ->
-    [one] One of your tokens needs you
-   *[other] { $count } of your tokens need you
+    [one] One token needs you
+   *[other] { $count } tokens need you
 }
-hello-text = They have expired, or will within 7 days. Renew them, and collection goes on.
+hello-title-more = More than { $count } tokens need you
+hello-dead = All that do not work
+hello-expiring = All that end soon
+hello-text = They have expired, or will within 7 days. Mend them, and collection goes on: what a renewal can't save is connected again at its network.
 hello-later = Later
 hello-off = Don't show this
 

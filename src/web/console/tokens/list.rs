@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::row::{Row, granters};
@@ -18,12 +18,13 @@ use crate::service::tokens::{Light, TokenError, TokenListFilter, TokenView};
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
-use crate::web::console::{Place, Shell, Visit};
+use crate::web::console::{HOME, Place, Shell, Visit};
 use crate::web::page::shown;
+use crate::web::sign_in::page_after;
 
 /// Tokens on a page.
 const ON_A_PAGE: u32 = 50;
-/// Tokens that a member is asked to mend after its sign-in.
+/// Tokens that a member is shown to mend after its sign-in; the others it finds by links.
 const AT_RISK: usize = 10;
 /// The longest text that is searched for, in characters.
 const LONGEST_TEXT: usize = 100;
@@ -40,7 +41,10 @@ pub(in crate::web::console) struct Asked {
     trail: String,
     done: String,
     count: u64,
+    /// The member has just signed in.
     hello: String,
+    /// The page that it wanted.
+    then: String,
 }
 
 #[derive(Template)]
@@ -63,7 +67,19 @@ struct ListPage {
     renew_all: Option<(String, String)>,
     may_connect: bool,
     /// What the member can mend, after its sign-in.
-    at_risk: Vec<Row>,
+    hello: Option<Hello>,
+    /// What the address says of the status, where there is no such status.
+    unknown_status: Option<String>,
+}
+
+/// What a member can mend, after its sign-in.
+struct Hello {
+    title: String,
+    rows: Vec<Row>,
+    /// Where all of them are found, where there are more; each with its words.
+    more: Vec<(String, String)>,
+    /// The page that the member wanted; empty: this one.
+    then: String,
 }
 
 /// A light with how many tokens it is on for.
@@ -110,9 +126,25 @@ pub(in crate::web::console) async fn list(
     Query(asked): Query<Asked>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Tokens).with_done(&asked.done, asked.count);
+    let hello = match asked.hello.is_empty() {
+        true => None,
+        false => {
+            let then = page_after(&asked.then);
+            let hello = hello(&broker, &visit, &shell, &then).await;
+            if hello.is_none() && then != HOME {
+                return Redirect::to(&then).into_response();
+            }
+            hello
+        }
+    };
+    let unknown_status = Some(asked.status.clone()).filter(|said| !said.is_empty() && Light::from_name(said).is_none());
     let filter = asked.filter(&visit);
     let after = asked.after.parse::<TokenId>().ok().map(|token| (visit.team().clone(), token));
-    let (views, more) = match broker.list_tokens(&filter, after, ON_A_PAGE).await {
+    let found = match &unknown_status {
+        Some(_) => Ok((Vec::new(), false)),
+        None => broker.list_tokens(&filter, after, ON_A_PAGE).await,
+    };
+    let (views, more) = match found {
         Ok(found) => found,
         Err(error) => return refused(shell, &error),
     };
@@ -123,7 +155,6 @@ pub(in crate::web::console) async fn list(
         (Err(error), _) | (_, Err(error)) => return refused(shell, &TokenError::from(error)),
     };
     let names = granters(&broker, views.iter().map(|view| &view.token)).await;
-    let at_risk = at_risk(&broker, &visit, &shell, &asked).await;
     let row = |view: &TokenView| Row::of(&broker, &visit, &shell, view, &names, days.get(&view.token.id).copied());
     let rows: Vec<Row> = views.iter().map(row).collect();
     let last = rows.last().map(|row| row.id.to_string()).unwrap_or_default();
@@ -137,7 +168,7 @@ pub(in crate::web::console) async fn list(
         text: asked.q.trim().to_owned(),
         status: asked.status.clone(),
         held: counts.iter().filter(|(light, _)| **light != Light::Revoked).map(|(_, count)| count).sum(),
-        filtered: chosen.is_some() || network.is_some() || filter.kind.is_some() || filter.text.is_some(),
+        filtered: !asked.status.is_empty() || network.is_some() || filter.kind.is_some() || filter.text.is_some(),
         pages: Pages::around((&asked.after, &asked.trail), more.then_some(&last), |after, trail| {
             asked.address(&asked.status, after, trail)
         }),
@@ -145,25 +176,32 @@ pub(in crate::web::console) async fn list(
             .filter(|_| visit.may(&broker, Action::Renew))
             .map(|it| (it.id.to_string(), it.display_name.clone())),
         may_connect: visit.may(&broker, Action::Connect),
-        at_risk,
+        hello,
+        unknown_status,
         rows,
         shell,
     };
     shown(StatusCode::OK, &page)
 }
 
-/// What the member can mend, where it has just signed in; none where that can't be found out now.
-async fn at_risk(broker: &Broker, visit: &Visit, shell: &Shell, asked: &Asked) -> Vec<Row> {
-    if asked.hello.is_empty() {
-        return Vec::new();
-    }
+/// What the member can mend; `None`: nothing, it does not want to be asked, or it can't be found out now.
+async fn hello(broker: &Broker, visit: &Visit, shell: &Shell, then: &str) -> Option<Hello> {
     let settings = broker.notice_settings(visit.team(), visit.stay.member.id).await;
     if settings.is_ok_and(|settings| settings.hides_dialog) {
-        return Vec::new();
+        return None;
     }
-    let found = broker.tokens_at_risk(visit.team(), visit.stay.member.id, None, AT_RISK).await;
-    let views = found.map(|page| page.tokens).unwrap_or_default();
-    views.iter().map(|view| Row::of(broker, visit, shell, view, &Default::default(), None)).collect()
+    let found = broker.tokens_at_risk(visit.team(), visit.stay.member.id, None, AT_RISK + 1).await.ok()?;
+    let shown = found.tokens.iter().take(AT_RISK);
+    let rows: Vec<Row> = shown.map(|view| Row::of(broker, visit, shell, view, &Default::default(), None)).collect();
+    let is_more = found.tokens.len() > AT_RISK;
+    let lights = [Light::Dead, Light::Expiring].into_iter().filter(|_| is_more).map(Light::as_str);
+    Some(Hello {
+        title: shell.say_of(if is_more { "hello-title-more" } else { "hello-title" }, "count", rows.len() as u64),
+        more: lights.map(|light| (address(HOME, &[("status", light)]), shell.say(&format!("hello-{light}")))).collect(),
+        then: if then == HOME { String::new() } else { then.to_owned() },
+        rows,
+    })
+    .filter(|hello| !hello.rows.is_empty())
 }
 
 /// All lights, and each with its count. Those that are on for nothing are left out, but for the one that is chosen.
@@ -174,7 +212,7 @@ fn lights(shell: &Shell, asked: &Asked, counts: &BTreeMap<Light, u64>, chosen: O
         text: shell.say("status-all"),
         count: held,
         href: asked.address("", "", ""),
-        chosen: chosen.is_none(),
+        chosen: asked.status.is_empty(),
     };
     let of = |light: Light| LightLink {
         name: light.as_str(),
