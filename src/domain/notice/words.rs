@@ -285,7 +285,7 @@ mod tests {
                     (load.clone(), load)
                 }
                 Fact::IncidentClosed { network, incident, lost: Some(_), .. } => {
-                    (format!("/tokens?status=expired&network={network}"), format!("/operator/incidents/{incident}"))
+                    (format!("/tokens?status=dead&network={network}"), format!("/operator/incidents/{incident}"))
                 }
                 Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. } => {
                     (format!("/alerts/incidents/{incident}"), format!("/operator/incidents/{incident}"))
@@ -312,7 +312,7 @@ mod tests {
         let lost = closed(Some(Reason::PlatformReset));
         assert_eq!(lost.subject, "The incident at Instagram is over: its tokens are lost");
         assert!(lost.todo.starts_with("Reconnect the accounts") && lost.asks, "{lost:?}");
-        assert_eq!(lost.link.unwrap().url, "https://t.example/tokens?status=expired&network=x");
+        assert_eq!(lost.link.unwrap().url, "https://t.example/tokens?status=dead&network=x");
         let disabled = closed(Some(Reason::AppDisabled));
         assert!(disabled.todo.contains("app") && disabled.why != lost.why, "{disabled:?}");
     }
@@ -322,7 +322,7 @@ mod tests {
         let network = "x".parse().unwrap();
         let words = Words::of_loss(1600, &network, "Instagram", Reason::PlatformReset, Some("https://t.example"));
         assert_eq!(words.subject, "1600 Instagram tokens do not work any more");
-        assert_eq!(words.link.unwrap().url, "https://t.example/tokens?status=expired&network=x");
+        assert_eq!(words.link.unwrap().url, "https://t.example/tokens?status=dead&network=x");
         assert!(words.asks && words.todo.starts_with("Reconnect the accounts"), "{}", words.todo);
     }
 

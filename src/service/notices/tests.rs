@@ -477,7 +477,7 @@ async fn a_loss_is_one_mail_for_each_who_can_mend_it_and_leads_there() {
     let (owner, many, one) = (of("member1@example.com"), of("member2@example.com"), of("member3@example.com"));
     assert_eq!(owner.subject, "70 Net tokens do not work any more");
     assert_eq!(many.subject, "69 Net tokens do not work any more");
-    assert!(many.text.contains("https://tokens.example.com/tokens?status=expired&network=net"), "{}", many.text);
+    assert!(many.text.contains("https://tokens.example.com/tokens?status=dead&network=net"), "{}", many.text);
     assert!(one.text.contains(&format!("https://tokens.example.com/tokens/{}", tokens[0])), "{}", one.text);
 }
 
@@ -708,8 +708,7 @@ async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_inciden
     let mails: Vec<_> = told.mails.sent().into_iter().filter(|mail| mail.to == "member2@example.com").collect();
     let [mail] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!(mail.subject, "2 Net tokens do not work any more");
-    for part in ["disabled the app", "Look at the app", "https://tokens.example.com/tokens?status=expired&network=net"]
-    {
+    for part in ["disabled the app", "Look at the app", "https://tokens.example.com/tokens?status=dead&network=net"] {
         assert!(mail.text.contains(part), "{part}: {}", mail.text);
     }
 }

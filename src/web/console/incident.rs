@@ -61,7 +61,7 @@ fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
     let incident = &view.incident;
     let name = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
     let lost = incident.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
-    let see = [("status", if lost { "expired" } else { "" }), ("network", incident.network.as_str())];
+    let see = [("status", if lost { "dead" } else { "" }), ("network", incident.network.as_str())];
     let todo = match &incident.closed {
         None => shell.say(&format!("incident-todo-{}", incident.progress.kind.as_str().replace('_', "-"))),
         Some(_) if lost => shell.say("incident-todo-lost"),

@@ -7,7 +7,7 @@ use crate::domain::token::Reason;
 
 /// Where tokens that are lost can be mended: the console's list of those at a network that do not work.
 pub(super) fn link_to_lost(pages: &str, network: &NetworkId) -> Link {
-    Link { text: "Reconnect the accounts", url: format!("{pages}/tokens?status=expired&network={network}") }
+    Link { text: "Reconnect the accounts", url: format!("{pages}/tokens?status=dead&network={network}") }
 }
 
 /// Why many tokens are lost, and what to do.

@@ -44,7 +44,7 @@ async fn refuse_all(scene: &Scene) -> IncidentId {
 async fn an_incident_has_a_page_that_says_what_to_do() {
     for (outcome, said, leads_to) in [
         (Outcome::Recovered, "collection goes on by itself", "/tokens?network=x"),
-        (Outcome::Lost, "Connect the accounts again that do not work", "/tokens?status=expired&#38;network=x"),
+        (Outcome::Lost, "Connect the accounts again that do not work", "/tokens?status=dead&#38;network=x"),
     ] {
         let scene = Scene::start().await;
         let id = refuse_all(&scene).await;
