@@ -13,6 +13,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 
 use crate::web::assets;
+use crate::web::text::Text;
 
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -27,9 +28,41 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Pages with what they have in common: what they load, the headers, and no changes that another site asked for.
+/// Pages with what they have in common: what they load, the headers, no changes that another site asked for, and words where something is
+/// wrong, also for an address that nothing answers to.
 pub fn pages(routes: Router) -> Router {
-    routes.merge(assets::routes()).layer(CompressionLayer::new()).layer(from_fn(with_headers)).layer(CsrfLayer::new())
+    let routes = routes.merge(assets::routes()).fallback(|| async { StatusCode::NOT_FOUND });
+    let routes = routes.layer(CsrfLayer::new()).layer(from_fn(with_words));
+    routes.layer(CompressionLayer::new()).layer(from_fn(with_headers))
+}
+
+/// Puts a page in the place of an error that says nothing to a person: what does not fit a path, a query or a form is refused before any page
+/// is asked. Scripts, and what an open page asks for by itself, are told by the status.
+async fn with_words(request: Request, next: Next) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    let is_person = accepts.contains("text/html") && !request.headers().contains_key("hx-request");
+    let of_operators = request.uri().path().starts_with("/operator");
+    let response = next.run(request).await;
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_person && is_error && !is_page { problem(status, of_operators) } else { response }
+}
+
+/// The page about an error of which only the status is known.
+fn problem(status: StatusCode, of_operators: bool) -> Response {
+    let text = Text::english();
+    let (title, problem) = match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => ("refused-not-found", "problem-no-page"),
+        StatusCode::FORBIDDEN => ("refused-not-done", "problem-foreign"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("refused-not-done", "problem-too-long"),
+        status if status.is_server_error() => ("refused-broken", "refused-broken-text"),
+        _ => ("refused-not-done", "problem-not-understood"),
+    };
+    let (title, problem, next_text) = (text.say(title), text.say(problem), text.say("problem-go-on"));
+    let next = if of_operators { "/operator" } else { "/" };
+    shown(status, &ProblemPage { title: &title, problem: &problem, next, next_text: &next_text })
 }
 
 /// What an answer says of itself stays: an asset may be kept.
@@ -72,4 +105,66 @@ pub struct ProblemPage<'a> {
     pub next: &'a str,
     /// What is there.
     pub next_text: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Query;
+    use axum::http::Method;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use serde::Deserialize;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Asked {
+        count: u64,
+    }
+
+    async fn ask(method: Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String, Response) {
+        let counted = |Query(asked): Query<Asked>| async move { Html(asked.count.to_string()) };
+        let routes = Router::new()
+            .route("/counted", get(counted).post(async || "changed"))
+            .route("/own", get(async || (StatusCode::NOT_FOUND, Html("own words"))));
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = pages(routes).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        (parts.status, text, Response::from_parts(parts, Body::empty()))
+    }
+
+    #[tokio::test]
+    async fn whatever_is_wrong_a_person_is_told_in_words_what_to_do() {
+        let person = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let foreign = ("sec-fetch-site", "cross-site");
+        let cases = [
+            (Method::GET, "/nothing", vec![person], StatusCode::NOT_FOUND, "There is no such page"),
+            (Method::GET, "/operator/nothing", vec![person], StatusCode::NOT_FOUND, "href=\"/operator\""),
+            (Method::GET, "/counted?count=x", vec![person], StatusCode::BAD_REQUEST, "is not understood"),
+            (Method::PUT, "/counted", vec![person], StatusCode::METHOD_NOT_ALLOWED, "There is no such page"),
+            (Method::POST, "/counted", vec![person, foreign], StatusCode::FORBIDDEN, "Another site"),
+            (Method::GET, "/own", vec![person], StatusCode::NOT_FOUND, "own words"),
+            (Method::GET, "/counted?count=7", vec![person], StatusCode::OK, "7"),
+        ];
+        for (method, path, headers, status, words) in cases {
+            let (is, text, answer) = ask(method, path, &headers).await;
+            assert_eq!(is, status, "{path}");
+            assert!(text.contains(words), "{path}: {text}");
+            assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_is_told_by_the_status() {
+        for headers in [vec![], vec![("accept", "*/*")], vec![("accept", "text/html"), ("hx-request", "true")]] {
+            let (status, text, _) = ask(Method::GET, "/nothing", &headers).await;
+            assert_eq!((status, text.as_str()), (StatusCode::NOT_FOUND, ""), "{headers:?}");
+        }
+    }
 }

@@ -69,6 +69,12 @@ refused-not-done = This was not done
 refused-broken = Out of order
 refused-broken-text = The broker can't answer at the moment. Nothing is lost. Try again shortly; if it stays so, tell an operator.
 
+problem-no-page = There is no such page here. What it showed may be gone, or its address is not complete.
+problem-foreign = Another site asked for this, so it was not done. Open the page here, and send it from there.
+problem-too-long = What was sent is too long. Go back, shorten it, and send it again.
+problem-not-understood = Something in the address or in the form is not understood. Go back, look it over, and try again.
+problem-go-on = To the first page
+
 done-paused = { $count ->
     [one] Paused. No collector gets it until it is resumed.
    *[other] { $count } tokens paused. No collector gets them until they are resumed.

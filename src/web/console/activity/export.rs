@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::query::Asked;
-use super::{MOST_EXPORTED, refused};
+use super::{MOST_EXPORTED, list, refused};
 use crate::domain::member::Action;
 use crate::service::audit::{AuditEntry, AuditQuery, details};
 use crate::service::members::On;
@@ -51,7 +51,10 @@ pub(in crate::web::console) async fn export(
         "export.csv" => (Form::Csv, "text/csv; charset=utf-8"),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    let Some(query) = asked.query(&broker, &visit) else { return StatusCode::UNPROCESSABLE_ENTITY.into_response() };
+    // The page says what is wrong.
+    let Some(query) = asked.query(&broker, &visit) else {
+        return list(State(broker), visit, Query(asked)).await;
+    };
     let ending = if form == Form::Csv { "csv" } else { "jsonl" };
     let name = format!("attachment; filename=\"activity-{}.{ending}\"", visit.team());
     let writing = Writing { broker, query, form, next: None, left: MOST_EXPORTED, begun: false };
