@@ -913,6 +913,7 @@ col-connecting = Connecting
 col-apps = Apps
 col-operation = Operation
 app-ready = People can connect
+app-ready-elsewhere = People connect by the app “default” only: its client id and secret are missing
 app-not-ready = Client id and secret are missing
 app-none = none
 app-id = Id here

@@ -94,16 +94,17 @@ pub(super) async fn replay(
     }
 }
 
-/// Sends the oldest messages again, as many as a page shows.
-pub(super) async fn replay_all(State(broker): State<Broker>, AdminVisit(visit): AdminVisit) -> Response {
+/// Sends the messages again that the page shows.
+pub(super) async fn replay_all(
+    State(broker): State<Broker>,
+    AdminVisit(visit): AdminVisit,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
     let shell = visit.shell(&broker, Place::DeadLetters);
-    let found = match broker.list_dead_letters(None, ON_A_PAGE).await {
-        Ok(found) => found,
-        Err(error) => return refused(shell, &error),
-    };
+    let named = fields.iter().filter(|(name, _)| name == "message").filter_map(|(_, id)| id.parse::<OutboxId>().ok());
     let mut replayed = 0;
-    for row in found {
-        match broker.replay_dead_letter(&visit.caller(), row.id).await {
+    for id in named.take(ON_A_PAGE) {
+        match broker.replay_dead_letter(&visit.caller(), id).await {
             Ok(_) => replayed += 1,
             // Somebody else was faster.
             Err(DeadLetterError::NotFound(_)) => {}

@@ -10,7 +10,7 @@ use crate::base::ids::{AppId, NetworkId};
 use crate::base::secret::Secret;
 use crate::domain::networks::Network;
 use crate::service::Broker;
-use crate::service::apps::{AppError, AppView, BudgetView, CreateApp, UpdateApp};
+use crate::service::apps::{AppError, AppView, BudgetView, CreateApp, UpdateApp, default_app};
 use crate::web::assets;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::tokens::grouped;
@@ -39,8 +39,16 @@ struct NetworkRow {
     mark: Option<String>,
     letter: char,
     apps: usize,
+    /// People can connect: what the network asks of us is known, of the app through which accounts are connected.
     ready: bool,
+    /// It is known of another app only, by which nobody can connect.
+    ready_elsewhere: bool,
     tokens: String,
+}
+
+/// Whether the network is told who asks by an app.
+fn is_known(view: &AppView) -> bool {
+    !view.app.client_id.is_empty() && view.has_secret && !view.secret_damaged
 }
 
 impl NetworkRow {
@@ -52,7 +60,8 @@ impl NetworkRow {
             mark: assets::mark(network.id.as_str()),
             letter: network.display_name.chars().next().unwrap_or('?'),
             apps: own.len(),
-            ready: own.iter().any(|view| !view.app.client_id.is_empty() && view.has_secret && !view.secret_damaged),
+            ready: own.iter().any(|view| view.app.id == default_app() && is_known(view)),
+            ready_elsewhere: own.iter().any(|view| view.app.id != default_app() && is_known(view)),
             tokens: grouped(own.iter().map(|view| view.tokens as u64).sum()),
         }
     }

@@ -36,6 +36,7 @@ const CHANGES: [(&str, &str); 9] = [
     ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz/close", "word=close"),
     ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz/acknowledge", ""),
     ("/operator/dead-letters/replay", ""),
+    ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/replay", ""),
     ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", "word=delete"),
 ];
 
@@ -251,6 +252,14 @@ async fn apps_are_made_and_changed_and_their_secrets_are_never_shown() {
     admin.get("/operator/networks/x").await.must_be_tame();
     let page = admin.get("/operator/networks/x").await.body;
     assert!(page.contains("c-1") && page.contains("kept sealed") && !page.contains("s3cr3t"), "{page}");
+    let standing = async || {
+        let list = admin.get("/operator/networks").await.body;
+        let row = list.split("href=\"/operator/networks/x\"").nth(1).unwrap().split("</tr>").next().unwrap().to_owned();
+        (row.contains("People can connect"), row.contains("by the app “default” only"))
+    };
+    assert_eq!(standing().await, (false, true), "accounts are connected by the default app");
+    admin.post("/operator/networks/x/apps/default", "client_id=c-0&secret=s3cr3t").await;
+    assert_eq!(standing().await, (true, false));
     let again = admin.post("/operator/networks/x/apps", "id=agency").await;
     assert!(again.status == StatusCode::CONFLICT && again.body.contains("already"), "{}", again.body);
     for (form, expected) in
@@ -340,6 +349,17 @@ async fn dead_letters_are_sent_again_and_deleted_by_typing() {
     assert_eq!(admin.post("/operator/dead-letters/nothing/replay", "").await.status, StatusCode::NOT_FOUND);
     give_up(&scene, "2", "ops").await;
     let id = scene.broker().list_dead_letters(None, 1).await.unwrap()[0].id;
+    let not_shown = admin.post("/operator/dead-letters/replay", "").await;
+    assert_eq!(not_shown.header("location"), "/operator/dead-letters?done=replayed&count=0", "only what a page shows");
+    give_up(&scene, "3", "chat").await;
+    let newest = scene.broker().list_dead_letters(Some(id), 1).await.unwrap()[0].id;
+    let shown = admin.get(&format!("/operator/dead-letters?after={id}")).await.body;
+    assert!(shown.contains(&format!("name=\"message\" value=\"{newest}\"")), "{shown}");
+    assert!(!shown.contains(&id.to_string()), "{shown}");
+    let page = admin.post("/operator/dead-letters/replay", &format!("message={newest}&message=nonsense")).await;
+    assert_eq!(page.header("location"), "/operator/dead-letters?done=replayed&count=1");
+    let left: Vec<_> = scene.broker().list_dead_letters(None, 9).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(left, [id], "those of other pages stay");
     let deleted = admin.post(&format!("/operator/dead-letters/{id}/delete"), "word=delete").await;
     assert_eq!(deleted.header("location"), "/operator/dead-letters?done=letter-deleted&count=1");
     assert!(scene.broker().list_dead_letters(None, 1).await.unwrap().is_empty());
