@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::ids::{NetworkId, TokenId};
-use crate::domain::networks::Network;
+use crate::base::ids::{NetworkId, TeamId, TokenId};
+use crate::domain::networks::{Network, Purpose};
 use crate::domain::pool::{BucketView, ClassBooks, Pool, PoolCounts};
 use crate::engine::WaitingView;
 use crate::service::networks::NetworkError;
@@ -36,6 +36,12 @@ pub enum PoolError {
 }
 
 impl Broker {
+    /// Whether a token of a team can serve `purpose` by an operation of a network, which is named by its place in the catalogue's entry.
+    pub fn has_token_for(&self, team: &TeamId, network: &NetworkId, operation: usize, purpose: Purpose) -> bool {
+        let now = self.now();
+        self.engine.look(network, |pool| pool.serves(team, operation, purpose, now)).unwrap_or_default()
+    }
+
     /// The pools of all networks, for an operator.
     pub fn list_pools(&self, caller: &Caller) -> Result<Vec<PoolView>, PoolError> {
         caller.must_be_operator()?;

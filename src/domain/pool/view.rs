@@ -150,6 +150,13 @@ impl Pool {
         unusable
     }
 
+    /// Whether a token of a team can serve `purpose` by calls of the operation, now or once there is credit again.
+    pub fn serves(&self, team: &TeamId, operation: usize, purpose: Purpose, now: Timestamp) -> bool {
+        let Some(number) = self.team_number(team) else { return false };
+        let mut own = self.slots.iter().filter(|slot| slot.team == number && slot.is_usable(now));
+        own.any(|slot| slot.purposes.contains(purpose) && self.draws_for(operation, slot).is_some())
+    }
+
     /// The buckets that a token's calls draw from, also those that nothing was drawn from yet.
     pub fn token_buckets(&self, token: TokenId) -> Vec<BucketView> {
         let Some(at) = self.by_token.get(&token).copied() else { return Vec::new() };

@@ -38,7 +38,7 @@ struct Wanted {
     encrypted: bool,
 }
 
-/// The programs for a collector: with an operation that it may ask for.
+/// The programs for a collector: with an operation that it may ask for, and that a token of its team can serve, if there is one.
 pub(super) fn snippets(broker: &Broker, collector: &Collector) -> Snippets {
     let wanted = wanted(broker, collector);
     Snippets {
@@ -52,13 +52,19 @@ pub(super) fn snippets(broker: &Broker, collector: &Collector) -> Snippets {
 fn wanted(broker: &Broker, collector: &Collector) -> Wanted {
     let scope = &collector.scope;
     let networks = broker.catalogue.iter().filter(|network| scope.reaches(&network.id));
-    let serves = |operation: &&Operation| operation.purposes.iter().any(|purpose| scope.purposes.contains(*purpose));
-    let found = networks.filter_map(|network| Some((&network.id, network.operations.iter().find(serves)?)));
-    let (network, operation, purpose) = match found.into_iter().next() {
-        Some((network, operation)) => {
-            let purpose = operation.purposes.iter().copied().find(|purpose| scope.purposes.contains(*purpose));
-            (network.to_string(), operation.id.to_string(), purpose)
-        }
+    let allowed = networks.flat_map(|network| {
+        let operations = network.operations.iter().enumerate();
+        operations.flat_map(move |(place, operation)| {
+            let purposes = operation.purposes.iter().filter(|purpose| scope.purposes.contains(**purpose));
+            purposes.map(move |purpose| (&network.id, place, operation, *purpose))
+        })
+    });
+    let allowed: Vec<(&NetworkId, usize, &Operation, Purpose)> = allowed.collect();
+    let served = allowed
+        .iter()
+        .find(|(network, place, _, purpose)| broker.has_token_for(&collector.team, network, *place, *purpose));
+    let (network, operation, purpose) = match served.or(allowed.first()) {
+        Some((network, _, operation, purpose)) => (network.to_string(), operation.id.to_string(), Some(*purpose)),
         None => (scope.networks.first().map(NetworkId::to_string).unwrap_or_default(), String::new(), None),
     };
     let grpc = &broker.config.grpc;

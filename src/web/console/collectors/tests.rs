@@ -49,6 +49,19 @@ async fn a_collector_is_made_and_its_key_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_program_to_begin_with_asks_for_what_the_team_has_a_token_for() {
+    let scene = Scene::start().await;
+    let owner = scene.member("Ada", Role::Owner).await;
+    let form = "name=any&all_networks=1&purpose=collect_content&purpose=publish";
+    let page = owner.post("/collectors/new", form).await.header("location").split('?').next().unwrap().to_owned();
+    let asks_for_x = async || owner.post(&format!("{page}/keys"), "name=k").await.body.contains("networks/x");
+    assert!(!asks_for_x().await, "there is no token at all");
+    scene.test.token(&scene.team, "4711").await;
+    assert!(asks_for_x().await);
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_is_revoked_once_the_word_was_typed() {
     let scene = Scene::start().await;
     let owner = scene.member("Ada", Role::Manager).await;
