@@ -13,8 +13,6 @@ use crate::store::StoreError;
 const CHUNK: u32 = 200;
 /// The most events that are looked at for one page.
 const MOST_LOOKED_AT: usize = 2000;
-/// The most events that are looked at to count those that were not read.
-const LOOKED_AT_TO_COUNT: u32 = 100;
 
 /// A notice in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,20 +130,29 @@ impl Broker {
         }
     }
 
-    /// How many of its newest notices a member has not read, up to `most`. Few events are looked at, since every open page asks.
+    /// How many notices a member has not read, up to `most`. No events are looked at behind that up to which it has read everything, nor more
+    /// than a page of notices may cost, since every open page asks.
     pub async fn count_unread(&self, member: &Member, most: usize) -> Result<usize, NoticeError> {
-        let events = self.store.list_events(&member.team, None, LOOKED_AT_TO_COUNT).await?;
-        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
-        let marks = self.store.read_marks(member.id, &ids).await?;
         let settings = self.store.notice_settings(member.id).await?;
-        let mut unread = 0;
-        for event in events.into_iter().filter(|event| !marks.has(event.id)) {
-            unread += usize::from(self.seen(member, &settings, event).await?.is_some());
-            if unread == most {
-                break;
+        let (mut unread, mut before, mut looked_at) = (0, None, 0);
+        loop {
+            let events = self.store.list_events(&member.team, before, CHUNK).await?;
+            let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+            let marks = self.store.read_marks(member.id, &ids).await?;
+            looked_at += events.len();
+            before = ids.last().copied();
+            let all_read = before.is_none_or(|last| marks.through.is_some_and(|through| last <= through));
+            let last = ids.len() < CHUNK as usize || all_read || looked_at >= MOST_LOOKED_AT;
+            for event in events.into_iter().filter(|event| !marks.has(event.id)) {
+                unread += usize::from(self.seen(member, &settings, event).await?.is_some());
+                if unread == most {
+                    return Ok(unread);
+                }
+            }
+            if last {
+                return Ok(unread);
             }
         }
-        Ok(unread)
     }
 
     /// The notice of an event, if the member sees it in the app.

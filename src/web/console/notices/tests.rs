@@ -65,6 +65,21 @@ async fn pages_follow_each_other_and_the_bell_stops_counting() {
 }
 
 #[tokio::test]
+async fn what_is_unread_is_counted_however_much_was_read_after_it() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Owner).await;
+    told(&scene, 450).await;
+    let id = |n: u128| EventId::from_u128((1 << 100) + n).to_string();
+    for n in (3..=450).filter(|n| *n != 7) {
+        ada.post("/notices/read", &format!("event={}", id(n))).await;
+    }
+    assert!(ada.get("/notices/unread").await.body.starts_with("3<"));
+    ada.post("/notices/read", &format!("through={}", id(2))).await;
+    assert!(ada.get("/notices/unread").await.body.starts_with("1<"));
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn nobody_sees_or_marks_what_another_team_was_told() {
     let scene = Scene::start().await;
     told(&scene, 2).await;
