@@ -1,17 +1,20 @@
 //! Every route of the console, by who asks: each role of the team, the owner of another team, an operator, and nobody.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
 use super::testing::{Answer, Browser, Scene};
-use crate::base::ids::{AlertId, EventId, IncidentId, JobId, PushSubscriptionId, SessionId};
+use crate::base::ids::{AlertId, EventId, IncidentId, PushSubscriptionId};
 use crate::base::secret::Secret;
 use crate::domain::member::Role;
+use crate::domain::notice::{Event, Fact};
 use crate::domain::team::KeyHolder;
 use crate::service::notices::CreateDestination;
-use crate::service::testing::x_token;
+use crate::service::testing::{ask, x_token};
 use crate::service::tokens::AddToken;
+use crate::service::{Caller, ListAlerts};
 use crate::store::AuditFilter;
 
 /// A name that no page may show to another team.
@@ -25,7 +28,8 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/live", "", "oooo"),
     ("GET", "/alerts", "", "oooo"),
     ("GET", "/alerts/incidents/{incident}", "", "nnnn"),
-    ("GET", "/jobs/{job}", "", "nnnn"),
+    ("GET", "/jobs", "", "oooo"),
+    ("GET", "/jobs/{job}", "", "ooon"),
     ("GET", "/load", "", "oooo"),
     ("GET", "/load/{network}/{class}", "", "oooo"),
     ("GET", "/load/history", "network=x&class=search_recent", "oooo"),
@@ -34,7 +38,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/tokens/{token}", "", "ooon"),
     ("GET", "/tokens/{token}/managers", "", "ooon"),
     ("GET", "/tokens/{token}/usage", "", "oofn"),
-    ("GET", "/tokens/{token}/revoke", "", "ooon"),
+    ("GET", "/tokens/{token}/revoke", "", "oofn"),
     ("GET", "/collectors", "", "oooo"),
     ("GET", "/collectors/new", "", "oofo"),
     ("GET", "/collectors/{collector}", "", "ooon"),
@@ -53,11 +57,11 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/notifications/destinations/{destination}", "", "oofn"),
     ("GET", "/notifications/destinations/{destination}/delete", "", "oofn"),
     ("GET", "/push-worker.js", "", "oooo"),
-    ("POST", "/alerts/{alert}/acknowledge", "comment=x", "nnnn"),
+    ("POST", "/alerts/{alert}/acknowledge", "comment=x", "ooon"),
     ("POST", "/jobs", "network=x", "oofo"),
-    ("POST", "/jobs/{job}/cancel", "", "nnfn"),
-    ("POST", "/jobs/{job}/resume", "", "nnfn"),
-    ("POST", "/tokens/act", "action=test&token={token}", "oooo"),
+    ("POST", "/jobs/{job}/cancel", "", "oofn"),
+    ("POST", "/jobs/{job}/resume", "", "oofn"),
+    ("POST", "/tokens/act", "action=test&token={token}", "oofn"),
     ("POST", "/tokens/{token}/{action}", "", "oofn"),
     ("POST", "/collectors/new", "name=two&networks=x&purpose=collect_statistics", "oofo"),
     ("POST", "/collectors/{collector}", "name=one&networks=x&purpose=collect_statistics", "oofn"),
@@ -69,7 +73,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/members/{member}/resend", "", "oofn"),
     ("POST", "/members/{member}/withdraw", "", "oofn"),
     ("POST", "/members/{member}/end-session", "session={session}", "offn"),
-    ("POST", "/notices/read", "event={event}", "nnnn"),
+    ("POST", "/notices/read", "event={event}", "ooon"),
     ("POST", "/notifications", "token_expired-mail=off", "oooo"),
     ("POST", "/notifications/quiet", "from=22%3A00&until=07%3A00", "oooo"),
     ("POST", "/notifications/dialog", "dialog=1", "oooo"),
@@ -117,12 +121,15 @@ impl Things {
     async fn make() -> Self {
         let scene = Scene::start().await;
         let (broker, admin, team) = (scene.broker(), scene.admin(), &scene.team);
+        let alert = alert(&scene).await;
         let given = AddToken { label: OURS.to_owned(), granted_by: "carol@example.com".to_owned(), ..x_token("4711") };
         let token = broker.add_token(admin, team, given).await.unwrap().token.id;
         let collector = scene.test.collector(team, OURS).await.id;
         scene.test.key(KeyHolder::Collector(team.clone(), collector)).await;
         let key = broker.list_keys(&Default::default(), 1).unwrap().0[0].id;
-        let member = scene.member("Bob", Role::Member).await.member;
+        let bob = scene.member("Bob", Role::Member).await;
+        let member = bob.member;
+        let Caller::Member { session, .. } = bob.caller().await else { panic!("a member is signed in") };
         let ask = CreateDestination {
             team: team.clone(),
             display_name: OURS.to_owned(),
@@ -132,6 +139,15 @@ impl Things {
             events: None,
         };
         let destination = broker.create_destination(admin, ask).await.unwrap().id;
+        let job = broker.renew_all(admin, team, &"x".parse().unwrap()).await.unwrap().id;
+        let event = Event {
+            id: EventId::generate(),
+            at: broker.now(),
+            team: Some(team.clone()),
+            fact: Fact::TokenConnected { network: "x".parse().unwrap(), token, healed: false },
+            dedup_key: "connected".to_owned(),
+        };
+        broker.store.append_events(vec![event.clone()]).await.unwrap();
         let names = vec![
             ("{token}", token.to_string()),
             ("{collector}", collector.to_string()),
@@ -140,14 +156,14 @@ impl Things {
             ("{destination}", destination.to_string()),
             ("{action}", "pause".to_owned()),
             ("{file}", "export.csv".to_owned()),
-            ("{job}", JobId::from_u128(7).to_string()),
-            ("{alert}", AlertId::from_u128(7).to_string()),
+            ("{job}", job.to_string()),
+            ("{alert}", alert.to_string()),
             ("{browser}", PushSubscriptionId::from_u128(7).to_string()),
-            ("{session}", SessionId::from_u128(7).to_string()),
+            ("{session}", session.to_string()),
             ("{incident}", IncidentId::from_u128(7).to_string()),
             ("{network}", "x".to_owned()),
             ("{class}", "search_recent".to_owned()),
-            ("{event}", EventId::from_u128(7).to_string()),
+            ("{event}", event.id.to_string()),
         ];
         Self { scene, names }
     }
@@ -166,6 +182,17 @@ impl Things {
     }
 }
 
+/// An alert that is open: there is no token yet for what is asked for.
+async fn alert(scene: &Scene) -> AlertId {
+    let caller = scene.test.caller(scene.test.collector(&scene.team, "crawler").await.id);
+    assert!(scene.broker().acquire_lease(&caller, ask(&scene.team, 100)).await.is_err());
+    for _ in 0..3 {
+        scene.broker().watch_loads().await.unwrap();
+        scene.test.clock.advance(Duration::from_secs(40));
+    }
+    scene.broker().list_alerts(scene.admin(), ListAlerts::default(), 1).await.unwrap()[0].id
+}
+
 fn letter(answer: &Answer) -> char {
     match answer.status {
         StatusCode::FORBIDDEN => 'f',
@@ -175,6 +202,13 @@ fn letter(answer: &Answer) -> char {
         StatusCode::UNAUTHORIZED => 's',
         _ => 'o',
     }
+}
+
+/// Whether an answer tells a browser what it may do with it: nothing but what is ours, and no script beside the page.
+fn is_bounded(answer: &Answer) -> bool {
+    let policy = answer.header("content-security-policy");
+    let closed = policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'");
+    closed && !policy.contains("unsafe") && answer.header("x-content-type-options") == "nosniff"
 }
 
 #[test]
@@ -197,6 +231,9 @@ async fn each_route_does_for_each_role_what_the_table_says() {
             let (is, expected) = (letter(&answer), route.3.chars().nth(at).unwrap());
             if is != expected {
                 wrong.push(format!("{role:?} {} {}: {is} ({}), not {expected}", route.0, route.1, answer.status));
+            }
+            if !is_bounded(&answer) {
+                wrong.push(format!("{role:?} {} {}: a browser is not told its bounds", route.0, route.1));
             }
         }
         things.scene.stop().await;
@@ -234,7 +271,7 @@ async fn no_route_shows_or_changes_anything_of_another_team_or_for_nobody() {
         for (browser, expected) in [(&stranger, route.3.chars().nth(3).unwrap()), (&nobody, open)] {
             let answer = things.ask(browser, route).await;
             let is = letter(&answer);
-            if is != expected || answer.body.contains(OURS) {
+            if is != expected || answer.body.contains(OURS) || !is_bounded(&answer) {
                 wrong.push(format!("{} {}: {is} ({}), not {expected}", route.0, route.1, answer.status));
             }
         }

@@ -124,6 +124,44 @@ async fn a_wrong_password_and_an_unknown_address_look_alike() {
     test.stop().await;
 }
 
+/// What each route does for nobody who is signed in: its method, its address, a form, and the answer.
+const ROUTES: [(Method, &str, &str, StatusCode); 9] = [
+    (Method::GET, "/", "", StatusCode::SEE_OTHER),
+    (Method::GET, "/sign-in", "", StatusCode::OK),
+    (Method::POST, "/sign-in", "mail=ada%40example.com&password=wrong", StatusCode::UNAUTHORIZED),
+    (Method::POST, "/sign-out", "", StatusCode::SEE_OTHER),
+    (Method::GET, "/join", "", StatusCode::GONE),
+    (Method::POST, "/join", "invitation=tbi_1&password=violet", StatusCode::GONE),
+    (Method::GET, "/account", "", StatusCode::SEE_OTHER),
+    (Method::POST, "/account/alive", "", StatusCode::UNAUTHORIZED),
+    (Method::POST, "/account/end-session", "session=ses_1", StatusCode::SEE_OTHER),
+];
+
+#[test]
+fn the_table_has_every_route() {
+    let source = include_str!("mod.rs");
+    for route in source.split(".route(").skip(1) {
+        let route = if route.starts_with("ACCOUNT") { super::ACCOUNT } else { route.split('"').nth(1).unwrap() };
+        assert!(ROUTES.iter().any(|(_, path, ..)| *path == route), "{route} is not in the table");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_by_any_route() {
+    let test = TestBroker::start().await;
+    invited(&test).await;
+    for (method, path, form, expected) in ROUTES {
+        let answer = match method {
+            Method::GET => get(&test, path, "").await,
+            _ => post(&test, path, "", form).await,
+        };
+        assert_eq!(answer.status, expected, "{method} {path}: {}", answer.body);
+        assert!(!answer.header("set-cookie").contains("__Host-session=tbs_"), "{method} {path}");
+        assert!(!answer.body.contains("Ada"), "{method} {path}: {}", answer.body);
+    }
+    test.stop().await;
+}
+
 #[tokio::test]
 async fn another_site_changes_nothing() {
     let test = TestBroker::start().await;

@@ -14,8 +14,9 @@ use crate::store::{ClaimLanes, Hearing, SendResult, Telling};
 use crate::web::console::testing::{Browser, HOSTILE, Scene};
 
 /// Every page that only looks, and whether a reader may see it.
-const PAGES: [(&str, bool); 9] = [
+const PAGES: [(&str, bool); 10] = [
     ("/operator", true),
+    ("/operator/live", true),
     ("/operator/networks", true),
     ("/operator/networks/x", true),
     ("/operator/pools", true),
@@ -27,7 +28,7 @@ const PAGES: [(&str, bool); 9] = [
 ];
 
 /// Everything that changes something, with a form that would do.
-const CHANGES: [(&str, &str); 9] = [
+const CHANGES: [(&str, &str); 10] = [
     ("/operator/keys/new", "role=admin"),
     ("/operator/keys/key_01hzzzzzzzzzzzzzzzzzzzzzzz/revoke", "word=revoke"),
     ("/operator/keys/rotate", "word=change"),
@@ -39,6 +40,24 @@ const CHANGES: [(&str, &str); 9] = [
     ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/replay", ""),
     ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", "word=delete"),
 ];
+
+/// Where operators come and go, and what has tests of its own.
+const OTHERS: [&str; 4] =
+    ["/operator/sign-in", "/operator/sign-out", "/operator/alive", "/operator/incidents/{incident}"];
+
+#[test]
+fn every_route_is_in_a_table() {
+    let asked = || PAGES.map(|(path, _)| path).into_iter().chain(CHANGES.map(|(path, _)| path)).chain(OTHERS);
+    let fits = |route: &str, path: &str| {
+        let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+        route.len() == path.len() && route.iter().zip(path).all(|(part, is)| *part == is || part.starts_with('{'))
+    };
+    let source = include_str!("mod.rs");
+    for route in source.split(".route(").skip(1) {
+        let route = if route.starts_with("HOME") { super::HOME } else { route.split('"').nth(1).unwrap() };
+        assert!(asked().any(|path| fits(route, path)), "{route} is in no table");
+    }
+}
 
 #[tokio::test]
 async fn each_page_is_for_operators_and_each_change_for_admins() {
