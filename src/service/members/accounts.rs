@@ -2,7 +2,7 @@
 
 use crate::base::ids::{ConnectionId, MemberId, NetworkId};
 use crate::domain::connection::{Connection, Granter};
-use crate::domain::member::{MailAddress, Member};
+use crate::domain::member::Member;
 use crate::service::connect::ConnectError;
 use crate::service::members::{ATTEMPTS, change_error};
 use crate::service::tokens::UNKNOWN_PERSON;
@@ -10,16 +10,11 @@ use crate::service::{Broker, Caller};
 use crate::store::{MemberChange, MemberChangeError, StoreError};
 
 impl Broker {
-    /// The active member who gives consent: that it is bound to, else whom its name tells by mail address.
+    /// The active member who gives consent: one that was signed in, in the browser that went on. Nobody has proved to be who is only named.
     pub(in crate::service) async fn member_of(&self, connection: &Connection) -> Result<Option<Member>, StoreError> {
-        let found = match &connection.granter {
-            Granter::Member(id) => self.store.find_member(*id).await?.into_iter().collect(),
-            Granter::Named(name) => match name.parse::<MailAddress>() {
-                Ok(mail) => self.store.members_by_mail(mail.key(), 100).await?,
-                Err(_) => Vec::new(),
-            },
-        };
-        Ok(found.into_iter().find(|member| member.is_active() && member.team == connection.team))
+        let Granter::Member(id) = &connection.granter else { return Ok(None) };
+        let found = self.store.find_member(*id).await?;
+        Ok(found.filter(|member| member.is_active() && member.team == connection.team))
     }
 
     /// Notes that an account at a network is a member's own from now on. Twice is harmless.

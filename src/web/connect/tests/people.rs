@@ -148,6 +148,32 @@ async fn a_link_for_a_colleague_is_bound_to_whoever_follows_it() {
 }
 
 #[tokio::test]
+async fn a_link_that_names_a_member_proves_nothing_of_who_follows_it() {
+    let stage = Stage::set().await;
+    let (ada, bob) =
+        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
+    let form = [
+        ("network", "x"),
+        ("kind", "user"),
+        ("purpose", "collect_content"),
+        ("for", "colleague"),
+        ("colleague", "ada@acme.example"),
+    ];
+    let page = Browser::of_member(&stage, &bob).post("/connect/start", &form).await;
+    let link = page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    finish(&Browser::at(&stage), &link, "person-1").await;
+    let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
+    let Progress::Connected { tokens, .. } = connection.stage else { panic!("{connection:?}") };
+    let agreed = stage.test.broker.show_consent(&stage.team, tokens[0]).await.unwrap().now;
+    assert_eq!(agreed.member, None, "Ada was not there");
+    let token = stage.token(tokens[0]).await.token;
+    let ada = stage.test.broker.show_member(&stage.team, ada.member.id).await.unwrap().member;
+    assert!(!ada.has_account(&token.network, &token.person), "nor is the account hers");
+    assert_eq!(token.granted_by, "ada@acme.example", "the name stays as it was given");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn a_member_starts_what_its_role_allows() {
     let stage = Stage::set().await;
     let token = stage.connect(&stage.team, x(), "person-1").await[0];
