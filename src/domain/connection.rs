@@ -35,6 +35,8 @@ pub struct Connection {
     pub purposes: Purposes,
     /// Scopes that are asked for beside those that the purposes need.
     pub scopes: Vec<String>,
+    /// The member who started it; `None`: an operator did.
+    pub started_by: Option<MemberId>,
     /// Who gives consent.
     pub granter: Granter,
     /// The version of the text that the person agreed to, the last time that it went on to the network; empty: nobody did yet.

@@ -2,8 +2,9 @@
 //! changes of one thing from overtaking each other between those steps.
 //!
 //! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: leavings' before the
-//! directory's before a token's. Whoever holds one token's lock takes no other; all of them are taken in their order.
+//! directory's before a token's. Whoever holds one token's lock takes no other; several, and all of them, are taken at once and in their order.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use tokio::sync::{Mutex, MutexGuard, oneshot};
@@ -35,9 +36,17 @@ impl Default for Changes {
 impl Changes {
     /// The lock of a token.
     pub async fn token(&self, token: TokenId) -> MutexGuard<'_, ()> {
-        // The low bits of an id are random.
-        let at = usize::try_from(token.as_u128() % TOKEN_LOCKS as u128).unwrap_or_default();
-        self.tokens[at].lock().await
+        self.tokens[lock_of(token)].lock().await
+    }
+
+    /// The locks of several tokens.
+    pub async fn several_tokens(&self, tokens: &[TokenId]) -> Vec<MutexGuard<'_, ()>> {
+        let places: BTreeSet<usize> = tokens.iter().copied().map(lock_of).collect();
+        let mut held = Vec::with_capacity(places.len());
+        for at in places {
+            held.push(self.tokens[at].lock().await);
+        }
+        held
     }
 
     /// The locks of all tokens.
@@ -48,6 +57,11 @@ impl Changes {
         }
         held
     }
+}
+
+/// The place of a token's lock. The low bits of an id are random.
+fn lock_of(token: TokenId) -> usize {
+    usize::try_from(token.as_u128() % TOKEN_LOCKS as u128).unwrap_or_default()
 }
 
 impl Broker {

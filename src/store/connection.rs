@@ -8,12 +8,16 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ConnectionId, MemberId, TeamId, TokenId};
 use crate::domain::connection::{Connection, Found, Granter, Problem, Stage};
+use crate::domain::consent::Consent;
 use crate::domain::networks::Purposes;
+use crate::domain::reach::DeadSpan;
+use crate::store::consent::insert_consent;
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::revocation::insert_revocation;
-use crate::store::sql::{Row, Value, first, json, values};
-use crate::store::{StoreError, StoredRevocation, Trail};
+use crate::store::sql::{Row, Tx, Value, first, json, values};
+use crate::store::token::{change_token, insert_tokens};
+use crate::store::{NewToken, StoreError, StoredRevocation, TokenChange, TokenChangeError, Trail};
 
 /// A connection with what only the broker sees.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +41,45 @@ impl std::fmt::Debug for StoredConnection {
     }
 }
 
+/// The next step of a connection, decided on what was read.
+#[derive(Debug, Clone)]
+pub struct ConnectionStep {
+    /// The connection as it shall be; its version is one more than what was read.
+    pub stored: StoredConnection,
+    /// What its network is to take back.
+    pub gives_back: Option<StoredRevocation>,
+    /// What the step leaves beside itself.
+    pub trail: Trail,
+}
+
+/// A token that a connection brings.
+pub enum ConnectedToken {
+    /// One that the team did not hold.
+    New(Box<NewToken>),
+    /// One that it holds, with the new grant, and what its person agreed to.
+    Healed(Box<TokenChange>, Consent),
+}
+
+/// Why the tokens of a connection are not kept. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeepError {
+    /// The connection was changed since it was read, or is gone.
+    #[error("the connection was changed meanwhile; read it again, then decide")]
+    Connection,
+    /// A token of the same grant as a new one came first.
+    #[error("a token of the same grant was kept meanwhile; read again, then decide")]
+    Held,
+    /// A token that is held was not changed.
+    #[error(transparent)]
+    Token(#[from] TokenChangeError),
+}
+
+impl From<StoreError> for KeepError {
+    fn from(error: StoreError) -> Self {
+        Self::Token(error.into())
+    }
+}
+
 /// Which connections are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionFilter {
@@ -53,14 +96,16 @@ pub struct ConnectionFilter {
 pub trait ConnectionStore: Send + Sync {
     /// Keeps a new one; [`StoreError::Conflict`] if its team does not exist.
     async fn insert_connection(&self, connection: StoredConnection, trail: Trail) -> Result<(), StoreError>;
-    /// Changes one, whose version is one more than the stored one's, and queues what the network is to take back. Returns whether it was
-    /// done: if not, it was changed meanwhile, or is gone.
-    async fn change_connection(
+    /// Takes the next step of one, and queues what the network is to take back. Returns whether it was done: if not, it was changed
+    /// meanwhile, or is gone.
+    async fn change_connection(&self, step: ConnectionStep) -> Result<bool, StoreError>;
+    /// Takes the last step of one, and keeps the tokens that it brings, in this order: all of it or nothing. Returns the dead span that each
+    /// of them ended, if it ended one.
+    async fn keep_connected(
         &self,
-        connection: StoredConnection,
-        gives_back: Option<StoredRevocation>,
-        trail: Trail,
-    ) -> Result<bool, StoreError>;
+        step: ConnectionStep,
+        tokens: Vec<ConnectedToken>,
+    ) -> Result<Vec<Option<DeadSpan>>, KeepError>;
     /// The connection of that id.
     async fn find_connection(&self, id: ConnectionId) -> Result<Option<StoredConnection>, StoreError>;
     /// The connection of that link.
@@ -69,6 +114,8 @@ pub trait ConnectionStore: Send + Sync {
     async fn connection_of_state(&self, hash: [u8; 32]) -> Result<Option<StoredConnection>, StoreError>;
     /// At most `limit` connections, the newest first.
     async fn list_connections(&self, filter: ConnectionFilter, limit: u32) -> Result<Vec<Connection>, StoreError>;
+    /// At most `limit` connections that have not ended, and that a member started or is bound to.
+    async fn open_connections_of(&self, member: MemberId, limit: u32) -> Result<Vec<StoredConnection>, StoreError>;
     /// At most `limit` connections whose time was over before `now` and that have not ended.
     async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError>;
     /// Forgets at most `limit` that ended before `before`; how many.
@@ -82,7 +129,7 @@ macro_rules! select {
         concat!(
             "SELECT id, team, network, app, kind, purposes, scopes, member, token, other_account, return_url, stage,
                 stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
-                state_hash, sealed, member_id, text_version FROM connection ",
+                state_hash, sealed, member_id, text_version, started_by FROM connection ",
             $rest
         )
     };
@@ -90,8 +137,8 @@ macro_rules! select {
 
 const INSERT: &str = "INSERT INTO connection (id, team, network, app, kind, purposes, scopes, member, token, other_account,
         return_url, stage, stage_at_us, found, tokens, problem, created_at_us, ends_at_us, version, link_hash, browser_hash,
-        state_hash, sealed, member_id, text_version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
+        state_hash, sealed, member_id, text_version, started_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
 const CHANGE: &str =
     "UPDATE connection SET stage = $3, stage_at_us = $4, found = $5, tokens = $6, problem = $7, browser_hash = $8,
         state_hash = $9, sealed = $10, member_id = $11, text_version = $12, version = version + 1
@@ -102,6 +149,8 @@ const OF_STATE: &str = select!("WHERE state_hash = $1");
 const LIST: &str = select!(
     "WHERE ($1 IS NULL OR team = $1) AND ($2 IS NULL OR stage = $2) AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
 );
+const OPEN_OF_MEMBER: &str =
+    select!("WHERE (started_by = $1 OR member_id = $1) AND stage NOT IN ('connected', 'cancelled', 'lapsed') LIMIT $2");
 const OVERDUE: &str = select!(
     "WHERE ends_at_us <= $1 AND stage NOT IN ('connected', 'cancelled', 'lapsed') ORDER BY ends_at_us LIMIT $2"
 );
@@ -121,25 +170,25 @@ impl<D: Database> ConnectionStore for D {
         .await
     }
 
-    async fn change_connection(
+    async fn change_connection(&self, step: ConnectionStep) -> Result<bool, StoreError> {
+        self.write(move |tx| Box::pin(async move { take_step(tx, &step).await })).await
+    }
+
+    async fn keep_connected(
         &self,
-        stored: StoredConnection,
-        gives_back: Option<StoredRevocation>,
-        trail: Trail,
-    ) -> Result<bool, StoreError> {
+        step: ConnectionStep,
+        tokens: Vec<ConnectedToken>,
+    ) -> Result<Vec<Option<DeadSpan>>, KeepError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let connection = &stored.connection;
-                let mut values = values![connection.id, connection.version.saturating_sub(1)];
-                values.extend(steps(&stored));
-                if tx.execute(CHANGE, values).await? == 0 {
-                    return Ok(false);
+                if !take_step(tx, &step).await? {
+                    return Err(KeepError::Connection);
                 }
-                if let Some(revocation) = &gives_back {
-                    insert_revocation(tx, revocation).await?;
+                let mut ended = Vec::with_capacity(tokens.len());
+                for token in &tokens {
+                    ended.push(keep_token(tx, token).await?);
                 }
-                insert_trail(tx, &trail).await?;
-                Ok(true)
+                Ok(ended)
             })
         })
         .await
@@ -162,6 +211,10 @@ impl<D: Database> ConnectionStore for D {
         Ok(several(self, LIST, values).await?.into_iter().map(|stored| stored.connection).collect())
     }
 
+    async fn open_connections_of(&self, member: MemberId, limit: u32) -> Result<Vec<StoredConnection>, StoreError> {
+        several(self, OPEN_OF_MEMBER, values![member, limit]).await
+    }
+
     async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError> {
         several(self, OVERDUE, values![now, limit]).await
     }
@@ -173,6 +226,35 @@ impl<D: Database> ConnectionStore for D {
     async fn was_given(&self, token: TokenId, hash: [u8; 32]) -> Result<bool, StoreError> {
         let values = values![token, &hash[..]];
         self.read(move |tx| Box::pin(async move { Ok(first(tx, WAS_GIVEN, values).await?.is_some()) })).await
+    }
+}
+
+/// Takes the next step of a connection in the caller's transaction. Returns whether it was done: if not, it was changed meanwhile, or is gone.
+pub(in crate::store) async fn take_step(tx: &mut dyn Tx, step: &ConnectionStep) -> Result<bool, StoreError> {
+    let connection = &step.stored.connection;
+    let mut values = values![connection.id, connection.version.saturating_sub(1)];
+    values.extend(steps(&step.stored));
+    if tx.execute(CHANGE, values).await? == 0 {
+        return Ok(false);
+    }
+    if let Some(revocation) = &step.gives_back {
+        insert_revocation(tx, revocation).await?;
+    }
+    insert_trail(tx, &step.trail).await?;
+    Ok(true)
+}
+
+async fn keep_token(tx: &mut dyn Tx, token: &ConnectedToken) -> Result<Option<DeadSpan>, KeepError> {
+    match token {
+        ConnectedToken::New(new) => {
+            let kept = insert_tokens(tx, std::slice::from_ref(&**new), None).await?;
+            if kept.duplicates.is_empty() { Ok(None) } else { Err(KeepError::Held) }
+        }
+        ConnectedToken::Healed(change, consent) => {
+            let ended = change_token(tx, change).await?;
+            insert_consent(tx, consent).await?;
+            Ok(ended)
+        }
     }
 }
 
@@ -214,6 +296,7 @@ fn parameters(stored: &StoredConnection) -> Vec<Value> {
     row.extend(steps);
     row.extend(values![connection.created_at, connection.ends_at, connection.version, &stored.link_hash[..]]);
     row.extend(hashes);
+    row.extend(values![connection.started_by]);
     row
 }
 
@@ -258,6 +341,7 @@ fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
         kind: row.slug()?,
         purposes: Purposes::from_bits(row.count()?),
         scopes: row.json()?,
+        started_by: None,
         granter: Granter::Named(row.text()?),
         text_version: String::new(),
         token: row.maybe_id(TokenId::from_slice)?,
@@ -276,6 +360,7 @@ fn stored(mut row: Row) -> Result<StoredConnection, StoreError> {
         connection.granter = Granter::Member(member);
     }
     connection.text_version = row.text()?;
+    connection.started_by = row.maybe_id(MemberId::from_slice)?;
     Ok(StoredConnection { connection, link_hash, browser_hash, state_hash, sealed })
 }
 

@@ -58,7 +58,7 @@ pub use at_risk::{AtRisk, AtRiskStore, RiskPlace, Whose};
 pub use audit::{AuditAnchor, AuditFault, AuditFilter, AuditKey, AuditProof, AuditRow, AuditStore, ParseAnchorError};
 pub use callback::{CallbackRow, CallbackStore};
 pub use clock::{ClockStep, ClockStore};
-pub use connection::{ConnectionFilter, ConnectionStore, StoredConnection};
+pub use connection::{ConnectedToken, ConnectionFilter, ConnectionStep, ConnectionStore, KeepError, StoredConnection};
 pub use consent::ConsentStore;
 pub use credit::{CreditStore, StoredBlock, TakeBlocks, TakeBlocksError};
 pub use dead_span::{DeadSpanFilter, DeadSpanStore, StoredDeadSpan};

@@ -19,7 +19,7 @@ mod write;
 
 pub(crate) use list::{find_at_risk, find_looks};
 pub(in crate::store) use rows::state;
-pub(in crate::store) use write::change_token;
+pub(in crate::store) use write::{change_token, insert_tokens};
 
 /// A token with its secrets, sealed.
 #[derive(Clone, PartialEq, Eq)]

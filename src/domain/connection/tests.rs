@@ -17,6 +17,7 @@ fn connection() -> Connection {
         kind: "user".parse().unwrap(),
         purposes: [Purpose::CollectContent].into_iter().collect(),
         scopes: Vec::new(),
+        started_by: None,
         granter: Granter::default(),
         text_version: String::new(),
         token: None,

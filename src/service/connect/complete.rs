@@ -18,8 +18,7 @@ impl Broker {
     ///
     /// `text_version`: the text that the person agreed to, as the caller knows it.
     ///
-    /// Where the broker dies in between, the tokens that are kept stay, each with what its person agreed to, and the same choice made again
-    /// brings them up to date.
+    /// The tokens are kept together with the end of the connection, or none of them is: who ends it at the same time ends all of it.
     pub async fn complete_connection(
         &self,
         attempt: impl Into<Attempt<Connection>>,
@@ -56,35 +55,24 @@ impl Broker {
         stored: StoredConnection,
         profiles: &[String],
     ) -> Result<Connection, ConnectError> {
-        let connection = stored.connection.clone();
+        let connection = &stored.connection;
         let found = connection.found(self.now())?;
         let chosen = found.chosen(profiles)?;
         let unreadable =
             || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());
         let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
-        let granter = self.member_of(&connection).await?;
-        let mut tokens = Vec::new();
-        // The one that others are derived from is the last and is kept first: it makes those due that the team holds already.
-        for wanted in self.wanted_tokens(&connection, found, &chosen, &grant)?.into_iter().rev() {
-            let granter = granter.as_ref().map(|member| member.id);
-            tokens.push(self.keep_connected(&attempt.caller, &connection, granter, wanted).await?);
-        }
-        tokens.reverse();
+        let wanted = self.wanted_tokens(connection, found, &chosen, &grant)?;
+        let granter = self.member_of(connection).await?;
+        let id = granter.as_ref().map(|member| member.id);
         if let Some(member) = granter {
             let account = (&connection.network, &*found.person);
             self.learn_account(&attempt.caller, member, account, connection.id).await?;
         }
-        let next = connection.connect(tokens, self.now());
-        let audit = self.connection_audit(&attempt.caller, "connection.complete", &next);
-        let trail = attempt.trail(audit, &next);
-        let settled = StoredConnection { connection: next.clone(), sealed: None, ..stored };
-        match self.store.change_connection(settled, None, trail).await? {
-            true => Ok(next),
-            false => Err(ConnectError::Contended(next.id)),
-        }
+        self.keep_connected(&attempt, &stored, id, &wanted).await
     }
 
-    /// The tokens that a choice makes: one for each profile that has a token of its own, else one that speaks for all of them.
+    /// The tokens that a choice makes: one for each profile that has a token of its own, else one that speaks for all of them. The one that
+    /// others are derived from is the last.
     fn wanted_tokens(
         &self,
         connection: &Connection,
@@ -113,7 +101,6 @@ impl Broker {
             access: Secret::new(access.to_owned()),
             refresh: None,
         };
-        let healed = connection.token;
         if !matches!(kind.renewal, Renewal::Derived { .. }) {
             let label = chosen.first().map_or(&found.name, |profile| &profile.name);
             let mut one = token(kind, &grant.access, label);
@@ -124,20 +111,19 @@ impl Broker {
                 token: one,
                 profiles: chosen.iter().map(|one| one.id.clone()).collect(),
                 bond: grant.bond(),
-                healed,
             }]);
         }
         let own = |profile: &&Profile| {
             let access = grant.of_profiles.get(&profile.id)?;
             let one = token(kind, access, &profile.name);
-            Some(Wanted { token: one, profiles: vec![profile.id.clone()], bond: None, healed })
+            Some(Wanted { token: one, profiles: vec![profile.id.clone()], bond: None })
         };
         let mut wanted: Vec<_> = chosen.iter().filter_map(own).collect();
         if self.config.connections.keep_user_tokens {
             let mut parent = token(granted, &grant.access, &found.name);
             // It is kept to derive from: for no purpose of collecting.
             parent.purposes = derives(granted);
-            wanted.push(Wanted { token: parent, profiles: Vec::new(), bond: grant.bond(), healed: None });
+            wanted.push(Wanted { token: parent, profiles: Vec::new(), bond: grant.bond() });
         }
         Ok(wanted)
     }

@@ -1,6 +1,6 @@
 //! What ends without tokens: cancelled, or its time over. What it held is queued to be given back, in the same transaction, and destroyed here.
 
-use crate::base::ids::{ConnectionId, TeamId, TokenId};
+use crate::base::ids::{ConnectionId, MemberId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Stage, consent_of};
 use crate::outbound::oauth::Credential;
@@ -9,7 +9,7 @@ use crate::service::connect::{ConnectError, Visitor};
 use crate::service::requests::Attempt;
 use crate::service::revoke::Revoked;
 use crate::service::{Broker, Caller};
-use crate::store::{StoreError, StoredConnection, StoredRevocation};
+use crate::store::{ConnectionStep, StoreError, StoredConnection, StoredRevocation};
 
 /// Connections that are ended in one run; more are ended in the next.
 const AT_ONCE: u32 = 100;
@@ -43,11 +43,31 @@ impl Broker {
         }
         let gives_back = self.given_back(&stored);
         let audit = self.stepping_audit(&attempt.caller, "connection.cancel", &connection, gives_back.as_ref());
-        let next = StoredConnection { connection: connection.clone(), sealed: None, ..stored.clone() };
-        match self.store.change_connection(next, gives_back, attempt.trail(audit, &connection)).await? {
+        let stored = StoredConnection { connection: connection.clone(), sealed: None, ..stored };
+        let step = ConnectionStep { stored, gives_back, trail: attempt.trail(audit, &connection) };
+        match self.store.change_connection(step).await? {
             true => Ok(connection),
             false => Err(ConnectError::Contended(connection.id)),
         }
+    }
+
+    /// What ends the connections that a member started or is bound to; at most `limit`: those that are left go no further either, since their
+    /// member has left.
+    pub(in crate::service) async fn connections_to_end(
+        &self,
+        caller: &Caller,
+        member: MemberId,
+        limit: u32,
+    ) -> Result<Vec<ConnectionStep>, StoreError> {
+        let mut steps = Vec::new();
+        for stored in self.store.open_connections_of(member, limit).await? {
+            let Ok(connection) = stored.connection.clone().cancel(self.now()) else { continue };
+            let gives_back = self.given_back(&stored);
+            let audit = self.stepping_audit(caller, "connection.cancel", &connection, gives_back.as_ref());
+            let stored = StoredConnection { connection, sealed: None, ..stored };
+            steps.push(ConnectionStep { stored, gives_back, trail: audit.into() });
+        }
+        Ok(steps)
     }
 
     /// Ends connections whose time is over. Returns how many, for people.
@@ -57,8 +77,9 @@ impl Broker {
             let Some(connection) = stored.connection.clone().lapse(now) else { continue };
             let gives_back = self.given_back(&stored);
             let audit = self.stepping_audit(&Caller::Broker, "connection.lapse", &connection, gives_back.as_ref());
-            let next = StoredConnection { connection, sealed: None, ..stored };
-            ended += u32::from(self.store.change_connection(next, gives_back, audit.into()).await?);
+            let stored = StoredConnection { connection, sealed: None, ..stored };
+            let step = ConnectionStep { stored, gives_back, trail: audit.into() };
+            ended += u32::from(self.store.change_connection(step).await?);
         }
         Ok(format!("{ended} connections lapsed"))
     }

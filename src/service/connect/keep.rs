@@ -5,18 +5,20 @@
 
 use std::sync::Arc;
 
-use crate::base::ids::{EventId, MemberId, TokenId};
+use crate::base::ids::{EventId, KindId, MemberId, TokenId};
 use crate::domain::connection::Connection;
 use crate::domain::consent::Consent;
 use crate::domain::networks::{Purposes, Renewal};
 use crate::domain::notice::{Event, Fact};
-use crate::domain::token::{Token, TokenState};
+use crate::domain::token::{Token, TokenState, TransitionError};
 use crate::outbound::oauth::Bond;
 use crate::service::connect::{ConnectError, name_of};
+use crate::service::requests::Attempt;
 use crate::service::tokens::{ATTEMPTS, AddToken, TokenError, UNKNOWN_PERSON};
 use crate::service::{Broker, Caller};
 use crate::store::{
-    NewToken, SealedSecrets, StoreError, StoredToken, TokenChange, TokenChangeError, TokenFilter, Trail,
+    ConnectedToken, ConnectionStep, KeepError, NewToken, SealedSecrets, StoreError, StoredConnection, StoredToken,
+    TokenChange, TokenChangeError, TokenFilter, Trail,
 };
 
 /// A token that a connection makes.
@@ -27,71 +29,117 @@ pub(super) struct Wanted {
     pub profiles: Vec<String>,
     /// The key that it is bound to.
     pub bond: Option<Arc<Bond>>,
-    /// The token that it heals.
-    pub healed: Option<TokenId>,
 }
 
-/// What a token is kept with.
-#[derive(Clone, Copy)]
-struct Kept<'a> {
-    connection: &'a Connection,
-    given: &'a AddToken,
-    bond: Option<&'a Bond>,
-    agreed: &'a Consent,
+/// A token that a connection makes, as it would be if the team did not hold it.
+struct Made<'a> {
+    wanted: &'a Wanted,
+    new: StoredToken,
+    agreed: Consent,
+}
+
+/// A token that is about to be kept, and what is taken into memory once it is.
+struct Keeping {
+    token: Token,
+    access: Vec<u8>,
+    kept: ConnectedToken,
 }
 
 impl Broker {
-    /// Keeps a token with what its person agreed to, durably, then puts it into its pool. `granter`: the member who gave consent.
+    /// Ends a connection with its tokens, each with what its person agreed to: durably and all at once, then they are put into their pools.
+    /// `granter`: the member who gave consent.
     pub(super) async fn keep_connected(
         &self,
-        caller: &Caller,
-        connection: &Connection,
+        attempt: &Attempt<Connection>,
+        stored: &StoredConnection,
         granter: Option<MemberId>,
-        wanted: Wanted,
-    ) -> Result<TokenId, ConnectError> {
-        let mut stored = self.unsealed_token(&connection.team, &wanted.token)?;
-        stored.token.profiles.clone_from(&wanted.profiles);
-        if let (true, Some(profile)) = (wanted.token.person.is_empty(), wanted.profiles.first()) {
-            // Persons who are not known are told apart by what they connect.
-            stored.token.person = format!("{UNKNOWN_PERSON}{profile}");
-        }
-        let agreed = Consent {
-            token: stored.token.id,
-            at: stored.token.clocks.consented_at.unwrap_or_else(|| self.now()),
-            purposes: stored.token.purposes,
-            withdrawn: Purposes::default(),
-            text_version: connection.text_version.clone(),
-            member: granter,
-        };
-        let kept = Kept { connection, given: &wanted.token, bond: wanted.bond.as_deref(), agreed: &agreed };
+        wanted: &[Wanted],
+    ) -> Result<Connection, ConnectError> {
+        let (connection, caller) = (&stored.connection, &attempt.caller);
+        let made = wanted.iter().map(|wanted| self.made(connection, granter, wanted)).collect::<Result<Vec<_>, _>>()?;
         for _ in 0..ATTEMPTS {
-            let held = match wanted.healed {
-                Some(id) => Some(id),
-                None => self.same_grant(&stored.token).await?,
-            };
-            let kept = match held {
-                Some(id) => self.heal(caller, kept, id, &stored.token).await?,
-                None => self.insert_connected(caller, kept, &stored).await?,
-            };
-            if let Some(id) = kept {
-                return Ok(id);
+            let held = self.held_tokens(connection, &made).await?;
+            let ids: Vec<TokenId> =
+                made.iter().zip(&held).map(|(one, held)| held.unwrap_or(one.new.token.id)).collect();
+            let _changes = self.changes.several_tokens(&ids).await;
+            let mut keeping = Vec::with_capacity(made.len());
+            // The one that others are derived from comes first: it makes those due that the team holds already.
+            for (one, held) in made.iter().zip(held).rev() {
+                keeping.push(match held {
+                    Some(id) => self.healing(caller, connection, one, id).await?,
+                    None => self.adding(caller, connection, one)?,
+                });
+            }
+            let next = connection.clone().connect(ids, self.now());
+            let audit = self.connection_audit(caller, "connection.complete", &next);
+            let trail = attempt.trail(audit, &next);
+            let settled = StoredConnection { connection: next.clone(), sealed: None, ..stored.clone() };
+            let step = ConnectionStep { stored: settled, gives_back: None, trail };
+            let (tokens, taken): (Vec<_>, Vec<_>) =
+                keeping.into_iter().map(|one| (one.kept, (one.token, one.access))).unzip();
+            match self.store.keep_connected(step, tokens).await {
+                Ok(ended) => {
+                    for ((token, access), ended) in taken.into_iter().zip(ended) {
+                        self.take_in(&token, access);
+                        self.tell_dead_span(&token, ended);
+                    }
+                    return Ok(next);
+                }
+                // What was decided on changed meanwhile: it is decided anew.
+                Err(KeepError::Held | KeepError::Token(TokenChangeError::Changed { .. })) => {}
+                Err(KeepError::Connection) => break,
+                Err(KeepError::Token(error)) => return Err(self.not_kept(error, connection, &made).await),
             }
         }
         Err(ConnectError::Contended(connection.id))
     }
 
+    fn made<'a>(
+        &self,
+        connection: &Connection,
+        granter: Option<MemberId>,
+        wanted: &'a Wanted,
+    ) -> Result<Made<'a>, ConnectError> {
+        let mut new = self.unsealed_token(&connection.team, &wanted.token)?;
+        new.token.profiles.clone_from(&wanted.profiles);
+        if let (true, Some(profile)) = (wanted.token.person.is_empty(), wanted.profiles.first()) {
+            // Persons who are not known are told apart by what they connect.
+            new.token.person = format!("{UNKNOWN_PERSON}{profile}");
+        }
+        let agreed = Consent {
+            token: new.token.id,
+            at: new.token.clocks.consented_at.unwrap_or_else(|| self.now()),
+            purposes: new.token.purposes,
+            withdrawn: Purposes::default(),
+            text_version: connection.text_version.clone(),
+            member: granter,
+        };
+        Ok(Made { wanted, new, agreed })
+    }
+
+    /// For each token the one that the team holds in its place. That which is to be healed takes the place of its own profiles, else the first.
+    async fn held_tokens(
+        &self,
+        connection: &Connection,
+        made: &[Made<'_>],
+    ) -> Result<Vec<Option<TokenId>>, ConnectError> {
+        let mut held = Vec::with_capacity(made.len());
+        for one in made {
+            held.push(self.same_grant(connection, &one.new.token).await?);
+        }
+        if connection.token.is_some()
+            && !held.contains(&connection.token)
+            && let Some(first) = held.first_mut()
+        {
+            *first = connection.token;
+        }
+        Ok(held)
+    }
+
     /// The token of the team that stands for the same grant: of the same profiles, or, where the person's own token speaks for whatever
     /// was chosen, of the same person.
-    async fn same_grant(&self, token: &Token) -> Result<Option<TokenId>, StoreError> {
-        let filter = TokenFilter {
-            network: Some(token.network.clone()),
-            app: Some(token.app.clone()),
-            kind: Some(token.kind.clone()),
-            person: Some(token.person.clone()),
-            not_states: &["revoked"],
-            ..TokenFilter::default()
-        };
-        let held = self.store.list_tokens(&token.team, filter, 1_000).await?;
+    async fn same_grant(&self, connection: &Connection, token: &Token) -> Result<Option<TokenId>, StoreError> {
+        let held = self.held_of(connection, &token.kind, &token.person).await?;
         let kind = self.catalogue.network(token.network.as_str()).and_then(|of| of.kind(token.kind.as_str()));
         let derived = kind.is_some_and(|kind| matches!(kind.renewal, Renewal::Derived { .. }));
         let mut same = held.iter().filter(|other| other.profiles == token.profiles);
@@ -99,18 +147,31 @@ impl Broker {
         Ok(same.next().or_else(of_person).map(|other| other.id))
     }
 
-    /// Gives a token the new secrets. `None`: it was changed meanwhile.
-    async fn heal(
+    /// The tokens of a person that the team holds of the connection's app.
+    async fn held_of(&self, connection: &Connection, kind: &KindId, person: &str) -> Result<Vec<Token>, StoreError> {
+        let filter = TokenFilter {
+            network: Some(connection.network.clone()),
+            app: Some(connection.app.clone()),
+            kind: Some(kind.clone()),
+            person: Some(person.to_owned()),
+            not_states: &["revoked"],
+            ..TokenFilter::default()
+        };
+        self.store.list_tokens(&connection.team, filter, 1_000).await
+    }
+
+    /// A token that is held, with its new secrets.
+    async fn healing(
         &self,
         caller: &Caller,
-        Kept { connection, given, bond, agreed }: Kept<'_>,
+        connection: &Connection,
+        Made { wanted, new, agreed }: &Made<'_>,
         id: TokenId,
-        new: &Token,
-    ) -> Result<Option<TokenId>, ConnectError> {
-        let _changes = self.changes.token(id).await;
+    ) -> Result<Keeping, ConnectError> {
+        let given = &wanted.token;
         let before = self.stored_token(&connection.team, id).await?.token;
-        let token = healed(&before, new);
-        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), bond)?;
+        let token = healed(&before, &new.token);
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), wanted.bond.as_deref())?;
         let access = sealed.access.clone();
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let mut audit = self.token_added(caller, &token);
@@ -127,44 +188,50 @@ impl Broker {
             revocation: None,
             alerts: Vec::new(),
         };
-        match self.store.change_consent(consent, change).await {
-            Ok(ended) => {
-                self.take_in(&token, access);
-                self.tell_dead_span(&token, ended);
-                Ok(Some(id))
-            }
-            Err(TokenChangeError::Changed { .. }) => Ok(None),
-            Err(TokenChangeError::Store(error)) => Err(error.into()),
-            Err(TokenChangeError::Duplicate) => Err(TokenError::Exists { team: token.team, token: id }.into()),
-            Err(TokenChangeError::Revoked(_)) => Err(crate::domain::token::TransitionError::Revoked.into()),
-            Err(TokenChangeError::NotFound(token)) => {
-                Err(TokenError::NotFound { team: connection.team.clone(), token }.into())
-            }
-        }
+        Ok(Keeping { token, access, kept: ConnectedToken::Healed(Box::new(change), consent) })
     }
 
-    /// Adds a token. `None`: one of the same grant came first.
-    async fn insert_connected(
+    /// A token that is new.
+    fn adding(
         &self,
         caller: &Caller,
-        Kept { connection, given, bond, agreed }: Kept<'_>,
-        new: &StoredToken,
-    ) -> Result<Option<TokenId>, ConnectError> {
-        let token = new.token.clone();
-        let _changes = self.changes.token(token.id).await;
-        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), bond)?;
+        connection: &Connection,
+        Made { wanted, new, agreed }: &Made<'_>,
+    ) -> Result<Keeping, ConnectError> {
+        let (given, token) = (&wanted.token, new.token.clone());
+        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), wanted.bond.as_deref())?;
+        let access = sealed.access.clone();
         let mut audit = self.token_added(caller, &token);
         audit.action = "token.connect";
         audit.detail = format!("{} {}", audit.detail, kept_by(connection));
-        let stored = sealed.stored_with(token);
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
-        let trail = Trail::from(audit).telling([self.connected_event(connection, &stored.token, false)]);
-        let kept = NewToken { stored: stored.clone(), given_refresh, consent: Some(agreed.clone()), trail };
-        if !self.store.insert_tokens(vec![kept], None).await?.duplicates.is_empty() {
-            return Ok(None);
+        let trail = Trail::from(audit).telling([self.connected_event(connection, &token, false)]);
+        let stored = sealed.stored_with(token.clone());
+        let kept = NewToken { stored, given_refresh, consent: Some(agreed.clone()), trail };
+        Ok(Keeping { token, access, kept: ConnectedToken::New(Box::new(kept)) })
+    }
+
+    /// Why a token that was to be healed was not.
+    async fn not_kept(&self, error: TokenChangeError, connection: &Connection, made: &[Made<'_>]) -> ConnectError {
+        let team = connection.team.clone();
+        match error {
+            TokenChangeError::Duplicate => self.held_already(connection, made).await.unwrap_or_else(|error| error),
+            TokenChangeError::Store(error) => error.into(),
+            TokenChangeError::Revoked(_) => TransitionError::Revoked.into(),
+            TokenChangeError::NotFound(token) => TokenError::NotFound { team, token }.into(),
+            TokenChangeError::Changed { token, .. } => TokenError::Contended(token).into(),
         }
-        self.take_in(&stored.token, stored.sealed_access);
-        Ok(Some(stored.token.id))
+    }
+
+    /// Whoever gave consent has another token of the same profile: it names that one.
+    async fn held_already(&self, connection: &Connection, made: &[Made<'_>]) -> Result<ConnectError, ConnectError> {
+        for one in made {
+            let other = self.same_grant(connection, &one.new.token).await?;
+            if let Some(token) = other.filter(|id| Some(*id) != connection.token) {
+                return Ok(TokenError::Exists { team: connection.team.clone(), token }.into());
+            }
+        }
+        Ok(ConnectError::Contended(connection.id))
     }
 
     /// That a token is connected; once for each connection, however often its end is repeated.

@@ -34,7 +34,7 @@ use crate::domain::token::TransitionError;
 use crate::outbound::jws::KeyError;
 use crate::service::tokens::{Rejected, TokenError};
 use crate::service::{Broker, Caller};
-use crate::store::{StoreError, StoredConnection, StoredRevocation};
+use crate::store::{ConnectionStep, StoreError, StoredConnection, StoredRevocation};
 use crate::vault::{OpenError, OpenOwnError, Place, SealError};
 
 pub use begin::{Offer, SentAway};
@@ -284,7 +284,8 @@ impl Broker {
     ) -> Result<(), ConnectError> {
         let audit = self.stepping_audit(caller, action, &next.connection, gives_back.as_ref());
         let id = next.connection.id;
-        match self.store.change_connection(next, gives_back, audit.into()).await? {
+        let step = ConnectionStep { stored: next, gives_back, trail: audit.into() };
+        match self.store.change_connection(step).await? {
             true => Ok(()),
             false => Err(ConnectError::Contended(id)),
         }

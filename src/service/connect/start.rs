@@ -123,6 +123,7 @@ impl Broker {
             kind: kind.id.clone(),
             purposes,
             scopes: ask.scopes,
+            started_by: caller.member().map(|member| member.id),
             granter: ask.granter,
             text_version: String::new(),
             token: ask.token,

@@ -118,6 +118,7 @@ macro_rules! suite {
             usage { usage_adds_up }
             connection {
                 a_connection_comes_back_at_every_stage, a_connection_is_changed_once_from_what_was_read,
+                the_tokens_of_a_connection_are_kept_with_its_end_or_not_at_all, the_open_connections_of_a_member_are_found,
                 connections_are_listed_ended_and_forgotten, given_refresh_tokens_are_known_again
             }
             clock { a_step_ahead_moves_what_has_not_ended, a_step_back_forgets_windows_only }

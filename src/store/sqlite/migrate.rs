@@ -6,7 +6,8 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 31] = [
+const MIGRATIONS: [&str; 32] = [
+const MIGRATIONS: [&str; 32] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -38,6 +39,7 @@ const MIGRATIONS: [&str; 31] = [
     include_str!("../migrations/sqlite/0028_troubles.sql"),
     include_str!("../migrations/sqlite/0035_links_of_mails.sql"),
     include_str!("../migrations/sqlite/0041_at_risk_of_teams.sql"),
+    include_str!("../migrations/sqlite/0032_connection_starters.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -68,7 +68,7 @@ const DERIVE_ANEW: &str = "UPDATE token SET renew_at_us = $6, renewal_failures =
 
 const FIND_STATE: &str = "SELECT version, state, reason, state_since_us FROM token WHERE id = $1";
 
-pub(super) async fn insert_tokens(
+pub(in crate::store) async fn insert_tokens(
     tx: &mut dyn Tx,
     tokens: &[NewToken],
     progress: Option<ImportProgress>,
