@@ -171,12 +171,13 @@ const DEPARTURE: &[Column<pb::Departure>] = &[
         let named = done.profiles.iter().map(|profile| format!("{}:{}", short(&profile.network), profile.profile));
         named.collect::<Vec<_>>().join(", ").into()
     }),
-    Column::text("KEYS TO REPLACE", |done, _| keys(&done.keys).into()),
-    Column::text("KEYS REVOKED", |done, _| keys(&done.revoked_keys).into()),
+    Column::text("CONNECTIONS ENDED", |done, _| list_of(&done.connections).into()),
+    Column::text("KEYS TO REPLACE", |done, _| list_of(&done.keys).into()),
+    Column::text("KEYS REVOKED", |done, _| list_of(&done.revoked_keys).into()),
 ];
 
-fn keys(names: &[String]) -> String {
-    names.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ")
+fn list_of(names: &[String]) -> String {
+    names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn tokens(done: &pb::Departure, handed_on: bool) -> String {

@@ -199,6 +199,15 @@ impl Connection {
         }
     }
 
+    /// The members without whom it goes no further: who started it, and who is bound to it.
+    pub fn members(&self) -> impl Iterator<Item = MemberId> {
+        let bound = match &self.granter {
+            Granter::Member(id) => Some(*id),
+            Granter::Named(_) => None,
+        };
+        self.started_by.into_iter().chain(bound)
+    }
+
     /// A person who agreed to a text is sent to the network, whose answer is taken until then. Whoever was there before is not waited for any
     /// more, and consent that was given before is given anew. `member`: who is signed in there, to whom it is bound from then on.
     pub fn ask(

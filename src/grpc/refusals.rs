@@ -356,7 +356,7 @@ impl From<ConnectError> for Refusal {
             ConnectError::Stage(StageError::Ended(stage)) => {
                 refuse(Code::FailedPrecondition, ErrorReason::ConnectionEnded, message).with("stage", stage)
             }
-            ConnectError::Stage(StageError::Used | StageError::TooLate) => {
+            ConnectError::Left | ConnectError::Stage(StageError::Used | StageError::TooLate) => {
                 refuse(Code::FailedPrecondition, ErrorReason::ConnectionEnded, message)
             }
             ConnectError::Rejected(rejected) => Refusal::from(rejected),

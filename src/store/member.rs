@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Departure, Identity, MailAddress, Member, MemberState, Role};
+use crate::store::connection::{ConnectionStep, take_step};
 use crate::store::database::Database;
 use crate::store::departure::put_departure;
 use crate::store::idempotency::insert_trail;
@@ -53,6 +54,8 @@ pub struct MemberChange {
     pub identity: Option<Identity>,
     /// Its leaving, which begins with the change.
     pub departure: Option<Departure>,
+    /// Connections that end with it; [`MemberChangeError::Changed`] if one of them was changed since it was read.
+    pub ends_connections: Vec<ConnectionStep>,
     /// What the change leaves beside itself.
     pub trail: Trail,
 }
@@ -67,6 +70,7 @@ impl MemberChange {
             ends_sessions: false,
             identity: None,
             departure: None,
+            ends_connections: Vec::new(),
             trail,
         }
     }
@@ -81,7 +85,7 @@ pub enum MemberChangeError {
     /// The team would have no active owner any more.
     #[error("the team would have no owner any more")]
     LastOwner,
-    /// It was changed since it was read, or is not there.
+    /// It, or what changes with it, was changed since it was read, or is not there.
     #[error("the member was changed meanwhile; read again, then decide")]
     Changed,
     /// The store did not do it.
@@ -280,6 +284,11 @@ async fn finish(tx: &mut dyn Tx, change: &MemberChange) -> Result<(), MemberChan
     }
     if let Some(departure) = &change.departure {
         put_departure(tx, departure).await?;
+    }
+    for step in &change.ends_connections {
+        if !take_step(tx, step).await? {
+            return Err(MemberChangeError::Changed);
+        }
     }
     Ok(insert_trail(tx, &change.trail).await?)
 }

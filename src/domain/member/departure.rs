@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{KeyId, MemberId, NetworkId, TokenId};
+use crate::base::ids::{ConnectionId, KeyId, MemberId, NetworkId, TokenId};
 
 /// The report of a member's leaving. It is kept while it goes on, and for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Departure {
     pub sessions: u64,
     /// Whether an invitation was withdrawn.
     pub invitation: bool,
+    /// Connections that it had started, or that were bound to it, and that ended with it.
+    #[serde(default)]
+    pub connections: Vec<ConnectionId>,
     /// What became of its tokens.
     pub tokens: Vec<LeftToken>,
     /// Profiles that it owned or administered, by network and id, and does no more.
@@ -50,6 +53,7 @@ impl Departure {
             finished_at: None,
             sessions,
             invitation,
+            connections: Vec::new(),
             tokens: Vec::new(),
             profiles: Vec::new(),
             revokes_keys: false,

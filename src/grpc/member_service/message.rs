@@ -97,6 +97,7 @@ pub fn departure_message(view: &DepartureView) -> pb::Departure {
             .collect(),
         keys: departure.keys.iter().map(|key| format!("keys/{key}")).collect(),
         revoked_keys: departure.revoked_keys.iter().map(|key| format!("keys/{key}")).collect(),
+        connections: departure.connections.iter().map(|id| format!("teams/{team}/connections/{id}")).collect(),
     }
 }
 

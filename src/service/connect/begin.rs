@@ -48,7 +48,11 @@ impl Broker {
         if !is_free && !self.is_bound(&stored, visitor) {
             return Err(ConnectError::ForeignBrowser);
         }
-        must_be_granter(&stored, visitor).map(|()| stored)
+        must_be_granter(&stored, visitor)?;
+        if !stored.connection.stage.is_end() {
+            self.must_not_have_left(&stored.connection).await?;
+        }
+        Ok(stored)
     }
 
     /// Binds the connection to the browser and to who is signed in there, and says where it is to go. `text_version`: the text that was shown

@@ -57,6 +57,7 @@ impl Broker {
     ) -> Result<Connection, ConnectError> {
         let connection = &stored.connection;
         let found = connection.found(self.now())?;
+        self.must_not_have_left(connection).await?;
         let chosen = found.chosen(profiles)?;
         let unreadable =
             || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());

@@ -30,6 +30,7 @@ use crate::base::ids::{AppId, ConnectionId, KindId, MemberId, NetworkId, TeamId}
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{ChoiceError, Connection, NotConnectable, StageError};
+use crate::domain::member::Member;
 use crate::domain::token::TransitionError;
 use crate::outbound::jws::KeyError;
 use crate::service::tokens::{Rejected, TokenError};
@@ -73,6 +74,9 @@ pub enum ConnectError {
         /// What the person agreed to.
         agreed: String,
     },
+    /// Who started it, or is bound to it, is not of the team any more.
+    #[error("a member without whom this connection goes no further has left the team; ask for a new connect link")]
+    Left,
     /// The member that it would be for is not of the team.
     #[error("team '{team}' has no active member '{member}'; see the list of its members")]
     NoMember {
@@ -239,6 +243,17 @@ impl Broker {
     async fn stored_connection(&self, team: &TeamId, id: ConnectionId) -> Result<StoredConnection, ConnectError> {
         let stored = self.store.find_connection(id).await?.filter(|stored| stored.connection.team == *team);
         stored.ok_or(ConnectError::NotFound(id))
+    }
+
+    /// Requires that the members who started a connection, or are bound to it, are still of its team.
+    async fn must_not_have_left(&self, connection: &Connection) -> Result<(), ConnectError> {
+        for id in connection.members() {
+            let member = self.store.find_member(id).await?.filter(Member::is_active);
+            if member.is_none_or(|member| member.team != connection.team) {
+                return Err(ConnectError::Left);
+            }
+        }
+        Ok(())
     }
 
     fn seal_for(&self, connection: &Connection, plain: &Secret) -> Result<Vec<u8>, ConnectError> {

@@ -1,6 +1,7 @@
 //! A member leaves its team: one action, done to its end.
 //!
-//! It begins with one transaction, in which the member is out: it left, its sessions, link and password are gone, and the leaving is noted. What
+//! It begins with one transaction, in which the member is out: it left, its sessions, link and password are gone, the connections that it began go no further, and the
+//! leaving is noted. What
 //! follows is done step by step, each step noted before it is done and harmless if it is done again: its tokens are revoked or handed on, its
 //! profiles let go, and the keys that it made revoked, or listed as to be replaced. Whatever crash comes in between, the background goes on from the note.
 
@@ -46,9 +47,9 @@ pub struct DepartureView {
 }
 
 impl Broker {
-    /// Takes a member out of its team: its sessions and its link end, its tokens are revoked, or handed on to another member whose account
-    /// it is, too, its profiles are let go, and the keys that it made are revoked unless they are to go on. For one who left it finishes that,
-    /// and returns the report again.
+    /// Takes a member out of its team: its sessions, its link and the connections that it began end, its tokens are revoked, or handed on to
+    /// another member whose account it is, too, its profiles are let go, and the keys that it made are revoked unless they are to go on. For one
+    /// who left it finishes that, and returns the report again.
     pub async fn remove_member(
         &self,
         attempt: impl Into<Attempt<DepartureView>>,
@@ -111,13 +112,16 @@ impl Broker {
             let invited = self.store.find_invitation(before.id).await?.is_some();
             let member = Member { state: before.state.leave(now), version: before.version + 1, ..before.clone() };
             let audit = self.member_audit(caller, "member.leave", &member, comment_detail(&how.comment));
+            let ends_connections = self.connections_to_end(caller, before.id, CHUNK).await?;
             let change = MemberChange {
                 invitation: InvitationChange::End,
                 ends_sessions: true,
                 departure: Some(Departure {
                     revokes_keys: !how.keep_keys,
+                    connections: ends_connections.iter().map(|step| step.stored.connection.id).collect(),
                     ..Departure::begin(member.id, now, sessions, invited)
                 }),
+                ends_connections,
                 ..MemberChange::of(member, audit.into())
             };
             match self.store.change_member(change).await {
@@ -232,8 +236,9 @@ impl Broker {
 fn detail_of(departure: &Departure) -> String {
     let (handed_on, revoked) = departure.counts();
     format!(
-        "sessions={} tokens_revoked={revoked} tokens_handed_on={handed_on} profiles={} keys={} keys_revoked={}",
+        "sessions={} connections={} tokens_revoked={revoked} tokens_handed_on={handed_on} profiles={} keys={} keys_revoked={}",
         departure.sessions,
+        departure.connections.len(),
         departure.profiles.len(),
         departure.keys.len(),
         departure.revoked_keys.len()

@@ -7,7 +7,8 @@ use super::*;
 use crate::base::ids::{AlertId, CollectorId, SessionId, TokenId};
 use crate::base::secret::Secret;
 use crate::config::Config;
-use crate::domain::member::{Action, Departure, LeftToken, MailAddress, MemberState, Role};
+use crate::domain::connection::{Found, Granter};
+use crate::domain::member::{Action, Departure, LeftToken, MailAddress, Member, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::{CanRenew, Evidence};
 use crate::domain::revocation::Standing;
@@ -15,13 +16,15 @@ use crate::domain::team::{KeyHolder, OperatorRole};
 use crate::domain::token::Reason;
 use crate::outbound::mail::{FakeMail, Mail};
 use crate::service::alerts::AlertError;
+use crate::service::apps::{UpdateApp, default_app};
+use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::keys::{CreateKey, KeyError};
 use crate::service::profiles::{ProfileError, ProfileName, UpdateProfile};
 use crate::service::renew::RenewError;
 use crate::service::sessions::{Browser, ProveMailError};
 use crate::service::testing::{TestBroker, ask as lease_of, x_token};
 use crate::service::tokens::{AddToken, TokenError, UpdateToken};
-use crate::store::{InvitationChange, MemberChange};
+use crate::store::{ConnectionStep, InvitationChange, MemberChange};
 
 fn ask(team: &TeamId, mail: &str, role: Role) -> InviteMember {
     InviteMember {
@@ -45,9 +48,13 @@ async fn joined(test: &TestBroker, team: &TeamId, mail: &str, role: Role) -> Cal
     Caller::Member { member: Arc::new(member), session: SessionId::generate() }
 }
 
-fn id_of(caller: &Caller) -> MemberId {
+fn member_of(caller: &Caller) -> &Member {
     let Caller::Member { member, .. } = caller else { panic!("it is a member") };
-    member.id
+    member
+}
+
+fn id_of(caller: &Caller) -> MemberId {
+    member_of(caller).id
 }
 
 #[tokio::test]
@@ -387,6 +394,42 @@ async fn leaving_a_team_is_one_action_with_a_report() {
     let last = broker.remove_member(&test.admin, &team, id_of(&owner), &bye).await;
     assert!(matches!(last, Err(MemberError::LastOwner(_))));
     assert!(matches!(broker.show_departure(&team, id_of(&owner)).await, Err(MemberError::NotLeft(_))));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_member_began_to_connect_ends_when_it_leaves() {
+    let test = TestBroker::start().await;
+    let (team, broker) = (test.team("acme").await, &test.broker);
+    let said = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
+    broker.update_app(&test.admin, &"x".parse().unwrap(), &default_app(), said).await.unwrap();
+    let owner = joined(&test, &team, "owner@example.com", Role::Owner).await;
+    let bob = joined(&test, &team, "bob@example.com", Role::Member).await;
+    let start = async |by: &Caller, granter: Granter| {
+        let purposes = [Purpose::CollectContent].into_iter().collect();
+        let (network, kind) = ("x".to_owned(), "user".to_owned());
+        let ask = StartConnection { network, kind, purposes, granter, ..StartConnection::default() };
+        broker.start_connection(by, &team, ask).await.unwrap().connection.id
+    };
+    let for_colleague = start(&bob, Granter::Named("Ann".to_owned())).await;
+    let bound = start(&owner, Granter::Member(id_of(&bob))).await;
+    let other = start(&owner, Granter::Named("Ann".to_owned())).await;
+    let report = broker.remove_member(&owner, &team, id_of(&bob), &RemoveMember::default()).await.unwrap().departure;
+    assert!(report.connections.len() == 2 && [for_colleague, bound].iter().all(|id| report.connections.contains(id)));
+    let stage = async |id| broker.show_connection(&team, id).await.unwrap().stage.as_str();
+    assert_eq!(
+        (stage(for_colleague).await, stage(bound).await, stage(other).await),
+        ("cancelled", "cancelled", "offered")
+    );
+    // One that was started in the very moment, and so was not seen, goes no further either.
+    let late = start(&bob, Granter::Named("Ann".to_owned())).await;
+    let mut choosing = broker.store.find_connection(late).await.unwrap().unwrap();
+    choosing.connection = choosing.connection.choose(Found::default());
+    let audit = broker.member_audit(&Caller::Broker, "connection.settle", member_of(&bob), String::new());
+    let step = ConnectionStep { stored: choosing, gives_back: None, trail: audit.into() };
+    assert!(broker.store.change_connection(step).await.unwrap());
+    let refused = broker.complete_connection(&test.admin, &team, late, &[], "").await;
+    assert!(matches!(refused, Err(ConnectError::Left)), "{refused:?}");
     test.stop().await;
 }
 

@@ -24,7 +24,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         ConnectError::OtherMember | ConnectError::Token(TokenError::Forbidden(_)) => {
             ("trouble-not-yours", StatusCode::FORBIDDEN)
         }
-        ConnectError::Stage(StageError::Ended(_)) => ("trouble-ended", StatusCode::GONE),
+        ConnectError::Left | ConnectError::Stage(StageError::Ended(_)) => ("trouble-ended", StatusCode::GONE),
         ConnectError::Stage(_)
         | ConnectError::Choice(_)
         | ConnectError::OldText

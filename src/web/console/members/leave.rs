@@ -73,6 +73,8 @@ struct DeparturePage {
     finished: Option<When>,
     sessions: u64,
     invitation: bool,
+    /// How many connections ended that it had begun.
+    connections: u64,
     tokens: Vec<DepartedToken>,
     more_tokens: u64,
     profiles: Vec<String>,
@@ -180,6 +182,7 @@ pub(in crate::web::console) async fn departure(
         finished: report.finished_at.map(|at| shell.when(at)),
         sessions: report.sessions,
         invitation: report.invitation,
+        connections: report.connections.len() as u64,
         tokens,
         more_tokens: report.tokens.len().saturating_sub(NAMED) as u64,
         profiles: report.profiles.iter().map(|(network, id)| profile_name(&broker, &visit, network, id)).collect(),
