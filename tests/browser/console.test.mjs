@@ -71,6 +71,19 @@ async function consent(page, start, { person = "person-1", declined, fault } = {
   await page.unroute(`${scene.networks}/**`);
 }
 
+test("who came back as the wrong account takes another one", async () => {
+  await consent(owner, "/connect/start?network=x&kind=user", { person: "person-4" });
+  assert.match(await owner.textContent("main"), /person-4/);
+  await owner.click("text=Use another account");
+  await owner.waitForURL(`${scene.networks}/**`);
+  await owner.fill("input[name=person]", "person-5");
+  await owner.click("button[value=allow]");
+  await owner.waitForURL("**/connect/con_*");
+  assert.match(await owner.textContent("main"), /person-5/);
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  await owner.waitForURL("**/tokens?done=connected*");
+});
+
 test("a permission that was taken out is named, and what to do", async () => {
   await consent(owner, "/connect/start?network=x&kind=user", { person: "person-2", declined: "tweet.read" });
   assert.match(await owner.textContent("[role=alert]"), /tweet\.read/);

@@ -28,6 +28,8 @@ pub enum Offer<'a> {
 pub struct SentAway {
     /// The network's address.
     pub url: Url,
+    /// The network, for people.
+    pub network: String,
     /// What the browser is known by from now on.
     pub browser: Secret,
 }
@@ -89,6 +91,8 @@ impl Broker {
     ) -> Result<SentAway, ConnectError> {
         let state = random_text()?;
         let (url, waiting) = self.consent_url(&connection, &state).await?;
+        let network = self.catalogue.network(connection.network.as_str());
+        let network = network.map(|network| network.display_name.clone()).unwrap_or_default();
         self.ensure_data_key(&connection.team).await?;
         let next = StoredConnection {
             browser_hash: Some(self.mark_hash(Mark::Browser, browser.expose())),
@@ -99,7 +103,7 @@ impl Broker {
         };
         let gives_back = self.given_back(stored);
         self.step(caller, "connection.ask", next, gives_back).await?;
-        Ok(SentAway { url, browser })
+        Ok(SentAway { url, network, browser })
     }
 
     /// Where the browser is to go, and what waits for its return.

@@ -81,9 +81,9 @@ pub(super) async fn send_away(
         Err(answer) => return answer,
     };
     match broker.begin_connection(offer, &visitor, &agreement.text_version).await {
-        Ok(SentAway { url, browser }) => {
+        Ok(SentAway { url, network, browser }) => {
             let known = cookie::known_by(&broker.config, &browser).map(|value| [(header::SET_COOKIE, value)]);
-            (known, Redirect::to(url.as_str())).into_response()
+            (known, page::away(&url, &network)).into_response()
         }
         Err(error @ ConnectError::OldText) => shown(broker, offer, headers, Some(sentence(&error))).await,
         Err(error) => error::refused(&error, Some(&page_of(offer))),

@@ -1,13 +1,13 @@
 //! The pages, as their templates want them.
 
 use askama::Template;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::base::clock::Timestamp;
-use crate::domain::connection::{Connection, Found, Granter, Profile, consent_of};
+use crate::domain::connection::{Connection, Found, Granter, Profile};
 use crate::domain::consent::{NEWEST, text_of};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::service::Broker;
@@ -15,20 +15,31 @@ use crate::service::connect::Visitor;
 use crate::service::sessions::Stay;
 use crate::web::text::Text;
 
-/// Nothing but our own style; forms go nowhere.
+/// Nothing but our own style; forms go nowhere else.
 pub(super) const CLOSED: &str =
-    "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// A page. `leads_to`: where its forms may lead beside here; browsers hold redirects of forms to that, too.
-pub(super) fn page(template: &impl Template, status: StatusCode, leads_to: Option<&Url>) -> Response {
-    let Ok(text) = template.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let elsewhere = leads_to.map(|url| format!(" {}", url.origin().ascii_serialization())).unwrap_or_default();
-    let policy = CLOSED.replace("form-action 'none'", &format!("form-action 'self'{elsewhere}"));
-    let mut response = (status, Html(text)).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+/// A page.
+pub(super) fn page(template: &impl Template, status: StatusCode) -> Response {
+    match template.render() {
+        Ok(text) => (status, Html(text)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-    response
+}
+
+/// The way to somewhere else.
+#[derive(Template)]
+#[template(path = "connect/away.html")]
+struct AwayPage {
+    text: Text,
+    name: String,
+    url: String,
+}
+
+/// Answers a form with the way to somewhere else, called `name`: a page that goes on by itself. Browsers hold the redirects of a form to what
+/// its page lets forms lead to, wherever they end, and a network redirects to origins that nobody knows before; a page is free to go.
+pub(super) fn away(url: &Url, name: &str) -> Response {
+    page(&AwayPage { text: Text::english(), name: name.to_owned(), url: url.to_string() }, StatusCode::OK)
 }
 
 /// Who asks for what.
@@ -63,8 +74,6 @@ pub(super) fn offer(
     let network = broker.catalogue.network(connection.network.as_str());
     let kind = network.and_then(|network| network.kind(connection.kind.as_str()));
     let native = kind.and_then(|kind| kind.native_permission.clone());
-    let oauth = network.zip(kind).and_then(|(network, kind)| consent_of(network, kind).ok());
-    let leads_to = oauth.and_then(|(_, oauth)| Url::parse(oauth.authorize_url.as_deref()?).ok());
     // Tokens are checked whatever they are for, and where there are profiles, their list is read.
     let lists = kind.filter(|kind| kind.profiles.is_some()).map(|_| Purpose::ListPages);
     let used: Purposes = connection.purposes.iter().chain([Purpose::Validate]).chain(lists).collect();
@@ -86,7 +95,7 @@ pub(super) fn offer(
         action,
         until: time_in_words(connection.ends_at, visitor.stay.as_ref()),
     };
-    page(&offer, StatusCode::OK, leads_to.as_ref())
+    page(&offer, StatusCode::OK)
 }
 
 /// Which account, and which of its profiles.
@@ -120,8 +129,7 @@ pub(super) fn choose(broker: &Broker, connection: &Connection, found: &Found, pr
         text_version: connection.text_version.clone(),
         problem,
     };
-    let leads_to = connection.return_url.as_deref().and_then(|url| Url::parse(url).ok());
-    page(&choose, status, leads_to.as_ref())
+    page(&choose, status)
 }
 
 /// A page that says one thing.
@@ -155,7 +163,7 @@ impl Message {
 
 impl IntoResponse for Message {
     fn into_response(self) -> Response {
-        page(&self, self.status, None)
+        page(&self, self.status)
     }
 }
 

@@ -91,12 +91,12 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     if wanted.kind.is_empty() && is_known {
         let mut kinds = connectable(&broker);
         kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
-        return page::page(&NetworksPage { text: Text::english(), kinds }, StatusCode::OK, None);
+        return page::page(&NetworksPage { text: Text::english(), kinds }, StatusCode::OK);
     }
     let found = broker.catalogue.network(&wanted.network);
     let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));
     match found {
-        Some((network, kind)) => page::page(&start_page(network, kind), StatusCode::OK, None),
+        Some((network, kind)) => page::page(&start_page(network, kind), StatusCode::OK),
         None => {
             let (network, kind) = (wanted.network, wanted.kind);
             error::refused(&Rejected::UnknownKind { network, kind }.into(), None)
@@ -140,7 +140,7 @@ async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
     let label = if view.token.label.is_empty() { &network.display_name } else { &view.token.label };
     let page =
         StartPage { token: token.to_owned(), name: label.clone(), purposes: Vec::new(), ..start_page(network, kind) };
-    page::page(&page, StatusCode::OK, None)
+    page::page(&page, StatusCode::OK)
 }
 
 /// Kinds whose consent can be given in a browser, and whose client is known here.
@@ -206,7 +206,7 @@ pub(super) async fn start(
         Ok(Sent::First(started)) if for_colleague => {
             let until = page::time_in_words(started.connection.ends_at, Some(&stay));
             let page = LinkPage { text: Text::english(), link: started.link.expose().to_owned(), until };
-            page::page(&page, StatusCode::OK, None)
+            page::page(&page, StatusCode::OK)
         }
         Ok(Sent::First(started)) => Redirect::to(started.link.expose()).into_response(),
         Ok(Sent::Again(_)) => {

@@ -4,6 +4,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use url::Url;
 
 use super::offer::Agreement;
 use super::page::Message;
@@ -111,7 +112,7 @@ pub(super) async fn cancel(State(broker): State<Broker>, Path(id): Path<String>,
     }
 }
 
-/// Back to where it was asked for; a member who connects its own account to the tokens; others to a page that says how it ended.
+/// Back to where it was asked for, which may be another site; a member who connects its own account to the tokens; others to a page that says how it ended.
 fn done(connection: &Connection) -> Response {
     let of_member = || match (&connection.granter, &connection.stage) {
         (Granter::Member(_), Stage::Connected { tokens, .. }) => {
@@ -120,6 +121,8 @@ fn done(connection: &Connection) -> Response {
         (Granter::Member(_), Stage::Cancelled { .. }) => Some(format!("{HOME}?done=not-connected")),
         _ => None,
     };
-    let end = connection.return_url.clone().or_else(of_member);
-    Redirect::to(&end.unwrap_or_else(|| format!("/connect/{}", connection.id))).into_response()
+    if let Some(url) = connection.return_url.as_deref().and_then(|url| Url::parse(url).ok()) {
+        return page::away(&url, url.host_str().unwrap_or_default());
+    }
+    Redirect::to(&of_member().unwrap_or_else(|| format!("/connect/{}", connection.id))).into_response()
 }

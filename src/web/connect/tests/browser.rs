@@ -166,6 +166,15 @@ impl Answer {
         self.headers[LOCATION].to_str().unwrap().to_owned()
     }
 
+    /// Where a page goes on to by itself.
+    pub fn away(&self) -> String {
+        let rest = self.text.split("http-equiv=\"refresh\" content=\"0; url=").nth(1);
+        let rest = rest.unwrap_or_else(|| panic!("it stays: {} {}", self.status, self.text));
+        let url = rest.split('"').next().unwrap();
+        assert!(self.text.contains(&format!("<a href=\"{url}\">")), "nor by a link: {}", self.text);
+        url.replace("&#38;", "&")
+    }
+
     /// The value of a hidden field of its form.
     pub fn hidden(&self, name: &str) -> String {
         let field = format!("<input type=\"hidden\" name=\"{name}\" value=\"");
@@ -239,8 +248,8 @@ impl Browser {
         let offer = self.get(link).await;
         assert_eq!(offer.status, 200, "{}", offer.text);
         let sent = self.post(link, &[("text_version", &offer.hidden("text_version"))]).await;
-        assert_eq!(sent.status, 303, "{}", sent.text);
-        sent.location()
+        assert_eq!(sent.status, 200, "{}", sent.text);
+        sent.away()
     }
 
     /// Gives consent at the network as `person`, with more fields of its page; where it is sent back to.
@@ -267,10 +276,10 @@ impl Browser {
         self.get(&arrived.location()).await
     }
 
-    /// Chooses every profile of a page that can be chosen.
+    /// Chooses every profile of a page that can be chosen, and sends those that are connected already.
     pub async fn choose_all(&self, connection: &Connection, page: &Answer) {
-        let boxes = page.text.split("<input type=\"checkbox\"").skip(1);
-        let open = boxes.filter(|rest| !rest.split('>').next().unwrap().contains("disabled"));
+        let fields = page.text.split("<input ").skip(1).filter(|rest| rest.contains("name=\"profile\""));
+        let open = fields.filter(|rest| !rest.split('>').next().unwrap().contains("disabled"));
         let ids: Vec<String> =
             open.map(|rest| rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()).collect();
         let form: Vec<_> = ids.iter().map(|id| ("profile", id.as_str())).collect();
