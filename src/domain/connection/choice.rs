@@ -57,6 +57,16 @@ pub enum ChoiceError {
 }
 
 impl super::Found {
+    /// The profiles that can be connected.
+    pub fn connectable(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.iter().filter(|profile| profile.obstacle.is_none())
+    }
+
+    /// Of the profiles that a token speaks for, those for which the person can act still: a new consent takes none of them away.
+    pub fn staying(&self, held: &[String]) -> Vec<String> {
+        held.iter().filter(|id| self.connectable().any(|profile| profile.id == **id)).cloned().collect()
+    }
+
     /// The profiles of these ids, each once. Where the account itself is what is connected, none may be named.
     pub fn chosen(&self, ids: &[String]) -> Result<Vec<&Profile>, ChoiceError> {
         let mut chosen: Vec<&Profile> = Vec::new();

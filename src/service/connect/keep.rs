@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::base::ids::{EventId, KindId, MemberId, TokenId};
-use crate::domain::connection::Connection;
+use crate::domain::connection::{Connection, Stage};
 use crate::domain::consent::Consent;
 use crate::domain::networks::{Purposes, Renewal};
 use crate::domain::notice::{Event, Fact};
@@ -160,6 +160,29 @@ impl Broker {
         self.store.list_tokens(&connection.team, filter, 1_000).await
     }
 
+    /// The profiles that stay connected whatever is chosen: those that the token that would be healed speaks for, where the person can act for
+    /// them still.
+    pub async fn profiles_that_stay(&self, connection: &Connection) -> Result<Vec<String>, ConnectError> {
+        let Stage::Choosing(found) = &connection.stage else { return Ok(Vec::new()) };
+        let held = match connection.token {
+            Some(id) => self.store.find_token(id).await?.map(|held| held.token),
+            None if found.person.is_empty() => None,
+            None => self.held_of(connection, &connection.kind, &found.person).await?.into_iter().next(),
+        };
+        Ok(held.map(|held| self.staying(connection, &held)).unwrap_or_default())
+    }
+
+    fn staying(&self, connection: &Connection, held: &Token) -> Vec<String> {
+        let network = self.catalogue.network(connection.network.as_str());
+        let kind = network.and_then(|network| network.kind(held.kind.as_str()));
+        // A token of a profile of its own speaks for that one.
+        let of_many = kind.is_some_and(|kind| !matches!(kind.renewal, Renewal::Derived { .. }));
+        match &connection.stage {
+            Stage::Choosing(found) if of_many => found.staying(&held.profiles),
+            _ => Vec::new(),
+        }
+    }
+
     /// A token that is held, with its new secrets.
     async fn healing(
         &self,
@@ -170,7 +193,9 @@ impl Broker {
     ) -> Result<Keeping, ConnectError> {
         let given = &wanted.token;
         let before = self.stored_token(&connection.team, id).await?.token;
-        let token = healed(&before, &new.token);
+        let mut token = healed(&before, &new.token);
+        let staying = self.staying(connection, &before);
+        token.profiles.extend(staying.into_iter().filter(|id| !new.token.profiles.contains(id)));
         let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), wanted.bond.as_deref())?;
         let access = sealed.access.clone();
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));

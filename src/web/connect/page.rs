@@ -107,25 +107,41 @@ struct ChoosePage {
     network: String,
     team: String,
     account: String,
-    profiles: Vec<Profile>,
-    single: bool,
+    profiles: Vec<ProfileRow>,
     text_version: String,
     problem: Option<String>,
 }
 
-/// The page that shows the account before it is connected.
-pub(super) fn choose(broker: &Broker, connection: &Connection, found: &Found, problem: Option<String>) -> Response {
+/// A profile that can be ticked, can't be, or is connected already.
+struct ProfileRow {
+    profile: Profile,
+    held: bool,
+    ticked: bool,
+}
+
+/// The page that shows the account before it is connected. `held`: the profiles that stay connected whatever is chosen.
+pub(super) fn choose(
+    broker: &Broker,
+    connection: &Connection,
+    found: &Found,
+    held: &[String],
+    problem: Option<String>,
+) -> Response {
     let network = broker.catalogue.network(connection.network.as_str());
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let account = if found.name.is_empty() { &found.person } else { &found.name };
+    let single = found.connectable().count() == 1;
+    let row = |profile: &Profile| {
+        let held = held.contains(&profile.id);
+        ProfileRow { profile: profile.clone(), held, ticked: held || (single && profile.obstacle.is_none()) }
+    };
     let choose = ChoosePage {
         text: Text::english(),
         id: connection.id.to_string(),
         network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
         team: team_name(broker, connection),
         account: account.clone(),
-        single: found.profiles.iter().filter(|profile| profile.obstacle.is_none()).count() == 1,
-        profiles: found.profiles.clone(),
+        profiles: found.profiles.iter().map(row).collect(),
         text_version: connection.text_version.clone(),
         problem,
     };

@@ -35,17 +35,21 @@ pub(super) async fn show(State(broker): State<Broker>, Path(id): Path<String>, h
         Err(answer) => return answer,
     };
     match broker.connection_for_browser(id, &visitor).await {
-        Ok(connection) => standing(&broker, &connection, &visitor),
+        Ok(connection) => standing(&broker, &connection, &visitor, None).await,
         Err(error) => refused(id, &error),
     }
 }
 
-fn standing(broker: &Broker, connection: &Connection, visitor: &Visitor) -> Response {
+/// `wrong`: what is wrong with what was chosen.
+async fn standing(broker: &Broker, connection: &Connection, visitor: &Visitor, wrong: Option<String>) -> Response {
     match &connection.stage {
         Stage::Offered | Stage::Asked { .. } | Stage::Redeeming { .. } => {
             page::offer(broker, connection, visitor, format!("/connect/{}/begin", connection.id), None)
         }
-        Stage::Choosing(found) => page::choose(broker, connection, found, None),
+        Stage::Choosing(found) => match broker.profiles_that_stay(connection).await {
+            Ok(held) => page::choose(broker, connection, found, &held, wrong),
+            Err(error) => refused(connection.id, &error),
+        },
         Stage::Connected { .. } => ended("connected", connection),
         Stage::Cancelled { .. } => ended("cancelled", connection),
         Stage::Lapsed { .. } => ended("lapsed", connection),
@@ -92,10 +96,7 @@ pub(super) async fn choose(
 
 async fn choose_again(broker: &Broker, id: ConnectionId, visitor: &Visitor, wrong: String) -> Response {
     match broker.connection_for_browser(id, visitor).await {
-        Ok(connection) => match &connection.stage {
-            Stage::Choosing(found) => page::choose(broker, &connection, found, Some(wrong)),
-            _ => standing(broker, &connection, visitor),
-        },
+        Ok(connection) => standing(broker, &connection, visitor, Some(wrong)).await,
         Err(error) => refused(id, &error),
     }
 }

@@ -1107,6 +1107,7 @@ choose-nothing-yet = Nothing is connected yet.
 choose-account-for = Connect this account for
 choose-profiles-for = Which of these shall be connected for
 choose-obstacle = Can't be connected:
+choose-held = It is connected already, and stays so.
 choose-go = Connect
 choose-other = Use another account
 choose-nothing = Connect nothing

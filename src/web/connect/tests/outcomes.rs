@@ -154,6 +154,37 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
 }
 
 #[tokio::test]
+async fn a_new_consent_takes_no_profile_away_that_the_person_still_has() {
+    let stage = Stage::set().await;
+    let (first, second) = ("urn:li:organization:profile-1", "urn:li:organization:profile-1-read");
+    let wanted = || ask("linkedin", "user", Purpose::CollectContent);
+    let by = async |profile: &str| {
+        let (connection, link) = stage.start(wanted()).await;
+        let browser = Browser::at(&stage);
+        let page = browser.consent(&link, "person-1", &[]).await;
+        let done = browser.post(&format!("/connect/{}/choose", connection.id), &[("profile", profile)]).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+        let Progress::Connected { tokens, .. } = stage.look(&connection).await.stage else { panic!("{}", page.text) };
+        (tokens[0], page)
+    };
+    let (token, page) = by(first).await;
+    assert!(!page.text.contains("stays so"), "{}", page.text);
+    let (again, page) = by(second).await;
+    assert_eq!(again, token, "one grant is one record");
+    let shown = page.text.split(&format!("value=\"{first}\"")).nth(1).unwrap();
+    assert!(shown.starts_with(" checked disabled>") && page.text.contains("stays so"), "{}", page.text);
+    assert_eq!(stage.token(token).await.token.profiles, [second, first]);
+    // Nor does healing one of two: what is ticked beside it stays as it was.
+    let heal = StartConnection { token: Some(token), ..StartConnection::default() };
+    let (connection, link) = stage.start(heal).await;
+    let browser = Browser::at(&stage);
+    browser.consent(&link, "person-1", &[]).await;
+    browser.post(&format!("/connect/{}/choose", connection.id), &[("profile", first)]).await;
+    assert_eq!(stage.token(token).await.token.profiles, [first, second]);
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn what_ends_without_tokens_destroys_and_gives_back_what_it_held() {
     let stage = Stage::set_with("link_lifetime = \"1h\"").await;
     let alive = |before: usize| stage.simulation.tokens(&"youtube".parse().unwrap()).len() - before;
