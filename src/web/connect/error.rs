@@ -29,10 +29,19 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::Choice(_)
         | ConnectError::OldText
         | ConnectError::OtherText { .. }
-        | ConnectError::Contended(_) => ("trouble-not-now", StatusCode::CONFLICT),
+        | ConnectError::Contended(_)
+        | ConnectError::Token(TokenError::Contended(_) | TokenError::NotAgreed(_)) => {
+            ("trouble-not-now", StatusCode::CONFLICT)
+        }
+        ConnectError::Token(TokenError::NotFound { .. } | TokenError::TeamNotFound(_)) => {
+            return anew("trouble-unknown-token", error, StatusCode::NOT_FOUND);
+        }
+        ConnectError::Token(TokenError::State(_)) => return anew("trouble-ended", error, StatusCode::GONE),
+        ConnectError::Token(TokenError::Exists { .. }) => return anew("trouble-held", error, StatusCode::CONFLICT),
         ConnectError::NotPushed { .. } => ("trouble-not-now", StatusCode::BAD_GATEWAY),
         ConnectError::NoPurpose => ("start-purposes", StatusCode::UNPROCESSABLE_ENTITY),
         ConnectError::Rejected(_)
+        | ConnectError::Token(TokenError::Rejected(_))
         | ConnectError::NotConnectable { .. }
         | ConnectError::NoPublicUrl
         | ConnectError::ReturnUrl
@@ -40,13 +49,21 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::NoMember { .. }
         | ConnectError::NoClientKey { .. }
         | ConnectError::NoClient { .. } => ("trouble-operator", StatusCode::CONFLICT),
-        ConnectError::Token(_) | ConnectError::Random | ConnectError::Sealed(_) => {
+        ConnectError::Token(TokenError::Vault(_) | TokenError::Seal(_) | TokenError::Store(_))
+        | ConnectError::Random
+        | ConnectError::Sealed(_) => {
             tracing::error!(%error, "an account could not be connected");
             let text = Text::english().say("trouble-broken-text");
             return Message::new("trouble-broken", text).with(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         }
     };
     Message::new(title, sentence(error)).with(status).into_response()
+}
+
+/// A page about a token that can't be reconnected: a new one can be connected.
+fn anew(title: &str, error: &ConnectError, status: StatusCode) -> Response {
+    let page = Message::new(title, sentence(error)).leading_to("again-go-connect", Some("/connect/start".to_owned()));
+    page.with(status).into_response()
 }
 
 /// A page about a browser that came back and is not let in.

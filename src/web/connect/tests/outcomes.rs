@@ -185,6 +185,33 @@ async fn a_new_consent_takes_no_profile_away_that_the_person_still_has() {
 }
 
 #[tokio::test]
+async fn a_page_that_another_ones_token_speaks_for_is_connected_anew_and_not_healed_twice() {
+    let stage = Stage::set().await;
+    let pages = || ask("facebook", "page", Purpose::CollectStatistics);
+    let own = |profile: &str, person: &str| AddToken {
+        network: "facebook".to_owned(),
+        kind: "page".to_owned(),
+        profile: profile.to_owned(),
+        ..crate::service::testing::x_token(person)
+    };
+    let scopes: Vec<String> = ["pages_read_engagement", "pages_show_list", "read_insights"].map(str::to_owned).into();
+    let purposes = pages().purposes;
+    let bobs = AddToken { scopes, purposes, refresh: None, ..own("profile-1", "bob") };
+    let bobs = stage.test.broker.add_token(&stage.test.admin, &stage.team, bobs).await.unwrap().token.id;
+    let anns = stage.connect(&stage.team, pages(), "person-1").await;
+    let heal = StartConnection { token: Some(bobs), ..StartConnection::default() };
+    let (connection, link) = stage.start(heal).await;
+    let browser = Browser::at(&stage);
+    browser.consent(&link, "person-1", &[]).await;
+    let choose = format!("/connect/{}/choose", connection.id);
+    let refused = browser.post(&choose, &[("profile", "profile-1")]).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains(&anns[0].to_string()) && refused.text.contains("/connect/start"), "{}", refused.text);
+    assert!(matches!(stage.look(&connection).await.stage, Progress::Choosing(_)), "nothing was done");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn what_ends_without_tokens_destroys_and_gives_back_what_it_held() {
     let stage = Stage::set_with("link_lifetime = \"1h\"").await;
     let alive = |before: usize| stage.simulation.tokens(&"youtube".parse().unwrap()).len() - before;

@@ -197,9 +197,20 @@ async fn a_member_starts_what_its_role_allows() {
     assert!(offered.text.contains("/connect/start?network=x&amp;kind=user"), "{}", offered.text);
     let purposes = browser.get("/connect/start?network=x&kind=user").await;
     assert!(purposes.text.contains("value=\"collect_content\" checked"), "{}", purposes.text);
-    for wrong in ["/connect/start?network=x&kind=none", "/connect/start?network=none", "/connect/start?token=tok_1"] {
-        assert!(browser.get(wrong).await.status >= 400, "{wrong}");
+    let unknown = format!("/connect/start?token={}", crate::base::ids::TokenId::from_u128(7));
+    let wrong = [
+        ("/connect/start?network=x&kind=none", 409, "An operator must look"),
+        ("/connect/start?network=none", 409, "An operator must look"),
+        ("/connect/start?token=tok_1", 404, "Unknown link"),
+        (&unknown, 404, "href=\"/connect/start\""),
+    ];
+    for (path, status, text) in wrong {
+        let page = browser.get(path).await;
+        assert!(page.status == status && page.text.contains(text), "{path}: {} {}", page.status, page.text);
     }
+    stage.test.broker.revoke_token(&stage.test.admin, &stage.team, token, "").await.unwrap();
+    let page = browser.post("/connect/start", &heal).await;
+    assert!(page.status == 410 && page.text.contains("href=\"/connect/start\""), "{} {}", page.status, page.text);
     assert_eq!(browser.post("/connect/start", &[("network", "x"), ("kind", "user")]).await.status, 422, "for what?");
     stage.stop().await;
 }
