@@ -7,6 +7,7 @@
 mod choice;
 mod consent;
 mod granter;
+mod refusal;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::domain::networks::Purposes;
 pub use choice::{ChoiceError, FitProfiles, fit_profiles};
 pub use consent::{NotConnectable, consent_of, missing_scopes, scopes_to_ask};
 pub use granter::Granter;
+pub use refusal::refused_look_up;
 
 /// One try to connect an account.
 #[derive(Debug, Clone, PartialEq, Eq)]

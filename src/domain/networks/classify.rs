@@ -94,16 +94,16 @@ pub fn classify_token_endpoint(status: u16, body: &[u8]) -> ErrorClass {
 }
 
 /// What the `error` means that the authorization endpoint sends back through the person's browser: the network's own
-/// rules, then RFC 6749, section 4.1.2.1. [`ErrorClass::PermissionLost`]: the person said no.
-pub fn classify_authorization(network: &Network, error: &str) -> ErrorClass {
+/// rules, then RFC 6749, section 4.1.2.1. [`ErrorClass::PermissionLost`]: the person said no. Also what the rule says for people.
+pub fn classify_authorization<'n>(network: &'n Network, error: &str) -> (ErrorClass, Option<&'n str>) {
     let mut rules = network.errors.iter().filter(|rule| rule.at == Endpoint::Authorize);
     match (rules.find(|rule| rule.code.as_deref() == Some(error)), error) {
-        (Some(rule), _) => rule.class,
-        (None, "access_denied") => ErrorClass::PermissionLost,
+        (Some(rule), _) => (rule.class, rule.about.as_deref()),
+        (None, "access_denied") => (ErrorClass::PermissionLost, None),
         (None, "invalid_request" | "invalid_scope" | "unauthorized_client" | "unsupported_response_type") => {
-            ErrorClass::AppLevel
+            (ErrorClass::AppLevel, None)
         }
-        (None, _) => ErrorClass::Transient,
+        (None, _) => (ErrorClass::Transient, None),
     }
 }
 

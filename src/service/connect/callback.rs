@@ -3,7 +3,7 @@
 use crate::base::ids::{ConnectionId, NetworkId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
-use crate::domain::networks::{OAuth, OAuthQuirk};
+use crate::domain::networks::{ErrorClass, Network, OAuth, OAuthQuirk, classify_authorization};
 use crate::service::connect::redeem::{Subject, Unkept};
 use crate::service::connect::visitor::must_be_granter;
 use crate::service::connect::waiting::Waiting;
@@ -102,7 +102,7 @@ impl Broker {
             Err(ConnectError::Contended(_)) => return Err(StageError::Used.into()),
             done => done?,
         }
-        let outcome = match code_of(oauth, &found.display_name, query) {
+        let outcome = match code_of(oauth, &found, query) {
             Ok(code) => {
                 let of = Subject { connection: &next.connection, network: &found, kind, granted, oauth };
                 self.redeem(of, &code, &waiting).await
@@ -139,7 +139,8 @@ impl Broker {
 
 /// The code, unless the network says no, or somebody else speaks in its name. Where accounts live on many servers (`did_directory`), who answers
 /// must be said.
-fn code_of(oauth: &OAuth, network: &str, query: CallbackQuery) -> Result<Secret, Problem> {
+fn code_of(oauth: &OAuth, of: &Network, query: CallbackQuery) -> Result<Secret, Problem> {
+    let network = &of.display_name;
     let strange = match &query.issuer {
         Some(issuer) => (!is_issuer(oauth, issuer)).then_some("says that it comes from somebody else than"),
         None => oauth.did_directory.as_ref().map(|_| "does not say that it comes from"),
@@ -152,7 +153,7 @@ fn code_of(oauth: &OAuth, network: &str, query: CallbackQuery) -> Result<Secret,
         return Err(Problem { kind: ProblemKind::NetworkRefused, message });
     }
     if let Some(error) = &query.error {
-        return Err(refused(network, error, query.error_description.as_deref()));
+        return Err(refused(of, error, query.error_description.as_deref()));
     }
     let missing = || Problem {
         kind: ProblemKind::NetworkRefused,
@@ -172,26 +173,32 @@ fn is_issuer(oauth: &OAuth, said: &str) -> bool {
     }
 }
 
-/// What an error of the authorization endpoint means for the person (RFC 6749, section 4.1.2.1). Its words are foreign text.
-fn refused(network: &str, error: &str, description: Option<&str>) -> Problem {
+/// What an error of the authorization endpoint means for the person. Its words are foreign text.
+fn refused(network: &Network, error: &str, description: Option<&str>) -> Problem {
     let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(LONGEST_ERROR).collect::<String>();
     let said = [Some(error), description].into_iter().flatten().map(clean).collect::<Vec<_>>().join(": ");
-    let (kind, advice) = match error {
-        "access_denied" | "user_cancelled_login" | "user_cancelled_authorize" => (
-            ProblemKind::Denied,
-            "Consent was not given. If that was a mistake, open the connect link again and agree.",
-        ),
-        "invalid_scope" => (
-            ProblemKind::NetworkRefused,
-            "The app may not ask for these permissions: an operator must have them approved at the network, or ask for fewer.",
-        ),
-        "temporarily_unavailable" | "server_error" => {
-            (ProblemKind::NetworkRefused, "The network has trouble. Open the connect link again in some minutes.")
+    let (class, about) = classify_authorization(network, error);
+    let advice = match (class, about) {
+        (ErrorClass::PermissionLost, _) => {
+            "Consent was not given. If that was a mistake, open the connect link again and agree.".to_owned()
         }
-        _ => (
-            ProblemKind::NetworkRefused,
-            "The network refused. An operator must look at how the app is registered there (client id, redirect address).",
-        ),
+        (ErrorClass::AppLevel, Some(about)) => {
+            format!("{about} Whoever administers the account must allow it, or an operator connect another app.")
+        }
+        (ErrorClass::AppLevel, None) if error == "invalid_scope" => {
+            "The app may not ask for these permissions: an operator must have them approved at the network, or ask for fewer."
+                .to_owned()
+        }
+        (ErrorClass::AppLevel, None) => {
+            "The network refused. An operator must look at how the app is registered there (client id, redirect address)."
+                .to_owned()
+        }
+        _ => "The network has trouble. Open the connect link again in some minutes; if it happens again, tell an operator."
+            .to_owned(),
     };
-    Problem { kind, message: format!("{advice} {network} said: {said}") }
+    let kind = match class {
+        ErrorClass::PermissionLost => ProblemKind::Denied,
+        _ => ProblemKind::NetworkRefused,
+    };
+    Problem { kind, message: format!("{advice} {} said: {said}", network.display_name) }
 }

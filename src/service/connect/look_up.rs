@@ -2,11 +2,14 @@
 //! stands, the catalogue says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::ids::AppId;
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles};
-use crate::domain::networks::{AccountLookup, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind};
+use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles, refused_look_up};
+use crate::domain::networks::{
+    AccountLookup, Answer, ErrorClass, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind, classify,
+};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
 use crate::outbound::oauth::Bond;
 use crate::service::Broker;
@@ -25,6 +28,8 @@ pub(in crate::service) struct Asking<'n> {
     pub kind: &'n TokenKind,
     /// The app.
     pub app: &'n AppId,
+    /// For how long the network may refuse the token, which is new; `None`: it does not, or the token is not.
+    pub settles: Option<Duration>,
 }
 
 /// A token with what its calls need beside it.
@@ -91,8 +96,8 @@ impl Broker {
     ) -> Result<Option<Vec<String>>, Problem> {
         let asking = of.asking();
         let Some(lookup) = &of.granted.granted else { return Ok(None) };
-        let body = self.read(asking, &lookup.request, None, access).await?;
-        lookup.read(&body.body).map(Some).ok_or_else(|| unreadable(of.network.id.as_str(), body.status))
+        let answer = self.told(asking, &lookup.request, None, access, None).await?;
+        lookup.read(&answer.body).map(Some).ok_or_else(|| unreadable(of.network))
     }
 
     /// Who gave a consent that is not kept, where the network says it; empty: not known.
@@ -109,7 +114,7 @@ impl Broker {
         lookup: &AccountLookup,
         access: Access<'_>,
     ) -> Result<FoundAccount, Problem> {
-        let answer = self.read(asking, &lookup.request, None, access).await?;
+        let answer = self.told(asking, &lookup.request, None, access, lookup.otherwise.as_deref()).await?;
         let otherwise = || lookup.otherwise.clone().unwrap_or_else(|| "Sign in with another account.".to_owned());
         let unusable = |what: &str| Problem {
             kind: ProblemKind::AccountUnusable,
@@ -121,7 +126,6 @@ impl Broker {
                 account.name, asking.network.display_name
             ))),
             Some(account) => Ok(account),
-            None if answer.status >= 500 => Err(unreadable(&asking.network.display_name, answer.status)),
             None => Err(unusable(&format!("{} tells of no account that could be used.", asking.network.display_name))),
         }
     }
@@ -136,9 +140,8 @@ impl Broker {
         let (mut all, mut mark): (Vec<FoundProfile>, Option<String>) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
             let next = lookup.next.as_ref().zip(mark.as_deref()).map(|(next, mark)| (next.parameter.as_str(), mark));
-            let answer = self.read(asking, &lookup.request, next, access).await?;
-            let list = lookup.read(&answer.body).filter(|_| answer.status < 300);
-            let (profiles, next) = list.ok_or_else(|| unreadable(&asking.network.display_name, answer.status))?;
+            let answer = self.told(asking, &lookup.request, next, access, None).await?;
+            let (profiles, next) = lookup.read(&answer.body).ok_or_else(|| unreadable(asking.network))?;
             all.extend(profiles);
             // A network that repeats its mark would be asked for ever.
             match next {
@@ -149,10 +152,37 @@ impl Broker {
         Ok(all)
     }
 
+    /// As [`Broker::read`], where the network says what was asked for; else the problem that its refusal is. `otherwise`: what a person does
+    /// whose account is not the right one.
+    async fn told(
+        &self,
+        asking: Asking<'_>,
+        request: &str,
+        page: Option<(&str, &str)>,
+        access: Access<'_>,
+        otherwise: Option<&str>,
+    ) -> Result<NetworkAnswer, Problem> {
+        let network = asking.network;
+        let said = |NetworkAnswer { status, headers, body }: &NetworkAnswer| {
+            classify(network, &Answer { status: *status, headers, body })
+        };
+        let mut answer = self.read(asking, request, page, access).await?;
+        if let (ErrorClass::TokenInvalid | ErrorClass::TokenRevoked, Some(wait)) = (said(&answer).class, asking.settles)
+        {
+            tokio::time::sleep(wait).await;
+            answer = self.read(asking, request, page, access).await?;
+        }
+        let said = said(&answer);
+        match said.class {
+            ErrorClass::Ok => Ok(answer),
+            class => Err(refused_look_up(&network.display_name, class, said.retry_after, otherwise)),
+        }
+    }
+
     /// Reads an address of the network with the new token, and with what the network wants beside it.
     async fn read(
         &self,
-        Asking { network, kind, app }: Asking<'_>,
+        Asking { network, kind, app, .. }: Asking<'_>,
         request: &str,
         page: Option<(&str, &str)>,
         access: Access<'_>,
@@ -236,9 +266,6 @@ fn not_its_own(network: &Network) -> Problem {
     Problem { kind: ProblemKind::NetworkRefused, message }
 }
 
-fn unreadable(network: &str, status: u16) -> Problem {
-    let message = format!(
-        "{network} could not say whose account this is (it answered {status}). Open the connect link again in some minutes."
-    );
-    Problem { kind: ProblemKind::NetworkRefused, message }
+fn unreadable(network: &Network) -> Problem {
+    refused_look_up(&network.display_name, ErrorClass::Transient, None, None)
 }

@@ -122,7 +122,8 @@ pub(super) struct Subject<'n> {
 impl<'n> Subject<'n> {
     /// By which kind the network is asked about the new token.
     pub(super) fn asking(self) -> Asking<'n> {
-        Asking { network: self.network, kind: self.kind, app: &self.connection.app }
+        let settles = self.oauth.fresh_token_settles;
+        Asking { network: self.network, kind: self.kind, app: &self.connection.app, settles }
     }
 }
 

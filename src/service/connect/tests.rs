@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::config::Config;
-use crate::domain::connection::Stage;
+use crate::domain::connection::{ProblemKind, Stage};
 use crate::domain::consent;
 use crate::domain::networks::{Catalogue, Purpose};
 use crate::outbound::http::NetworkAnswer;
@@ -122,6 +122,79 @@ async fn an_answer_without_a_token_connects_nothing_and_says_so() {
         // The look-up was not made: its answer is still there.
         assert!(test.endpoint.take_next());
     }
+    test.stop().await;
+}
+
+/// Consent at a network that gives these answers after the code came back; the connection after it.
+async fn answered(test: &TestBroker, team: &TeamId, network: &str, answers: &[(u16, &str)]) -> Connection {
+    let id: NetworkId = network.parse().unwrap();
+    let secret = Some(Some(Secret::new("secret".to_owned())));
+    let said = UpdateApp { client_id: Some("app".to_owned()), client_secret: secret, ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, &id, &default_app(), said).await.unwrap();
+    let ask = StartConnection { network: network.to_owned(), ..of_x() };
+    let started = test.broker.start_connection(&test.admin, team, ask).await.unwrap();
+    let link = started.link.expose().rsplit('/').next().unwrap().to_owned();
+    let sent = test.broker.begin_connection(Offer::Link(&link), &Visitor::default(), consent::NEWEST).await.unwrap();
+    let state = sent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    for (status, body) in answers {
+        answer(test, *status, body);
+    }
+    let query = CallbackQuery { code: Some(Secret::new("code".to_owned())), state, ..CallbackQuery::default() };
+    let visitor = Visitor { browser: Some(sent.browser), stay: None };
+    test.broker.finish_consent(id, query, &visitor).await.unwrap();
+    while test.endpoint.take_next() {}
+    test.broker.show_connection(team, started.connection.id).await.unwrap()
+}
+
+const ISSUED: &str = r#"{"access_token":"a","refresh_token":"r","expires_in":3600}"#;
+const TOO_YOUNG: &str = r#"{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN","message":"revoked"}"#;
+
+#[tokio::test]
+async fn an_account_is_blamed_only_for_what_the_network_says_of_it() {
+    use ProblemKind::{AccountUnusable, NetworkRefused, PermissionMissing};
+    let (test, team) = scene().await;
+    let cases = [
+        (
+            "tiktok",
+            429,
+            r#"{"error":{"code":"rate_limit_exceeded"}}"#,
+            NetworkRefused,
+            "limit that TikTok sets the app",
+        ),
+        ("tiktok", 401, r#"{"error":{"code":"access_token_invalid"}}"#, NetworkRefused, "has just given"),
+        ("tiktok", 401, r#"{"error":{"code":"scope_not_authorized"}}"#, PermissionMissing, "switched on"),
+        ("tiktok", 404, "<html>", NetworkRefused, "in some minutes"),
+        ("tiktok", 200, r#"{"data":{},"error":{"code":"ok"}}"#, AccountUnusable, "ads manager"),
+        (
+            "youtube",
+            401,
+            r#"{"error":{"errors":[{"reason":"youtubeSignupRequired"}]}}"#,
+            AccountUnusable,
+            "another account",
+        ),
+        ("youtube", 403, r#"{"error":{"errors":[{"reason":"accessNotConfigured"}]}}"#, NetworkRefused, "An operator"),
+        ("youtube", 503, "{}", NetworkRefused, "in some minutes"),
+    ];
+    for (network, status, body, kind, text) in cases {
+        let problem = answered(&test, &team, network, &[(200, ISSUED), (status, body)]).await.problem;
+        let problem = problem.unwrap_or_else(|| panic!("{network} {status} {body}"));
+        assert!(problem.kind == kind && problem.message.contains(text), "{network} {body}: {problem:?}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_young_for_its_network_is_shown_once_more() {
+    let file = |name: &str| Catalogue::built_in(name).unwrap().to_owned();
+    let linkedin = file("linkedin.toml").replace("fresh_token_settles = \"5s\"", "fresh_token_settles = \"1ms\"");
+    let files = [("x.toml".to_owned(), file("x.toml")), ("linkedin.toml".to_owned(), linkedin)];
+    let (test, team) = scene_among(Catalogue::load(&files).unwrap()).await;
+    let pages = r#"{"elements":[{"organization":"urn:7","roleAssignee":"urn:ann","role":"ADMINISTRATOR"}]}"#;
+    let settled = answered(&test, &team, "linkedin", &[(200, ISSUED), (401, TOO_YOUNG), (200, pages)]).await;
+    assert!(matches!(settled.stage, Stage::Choosing(_)), "{settled:?}");
+    let twice = [(200, ISSUED), (401, TOO_YOUNG), (401, TOO_YOUNG), (200, pages)];
+    let problem = answered(&test, &team, "linkedin", &twice).await.problem.expect("twice is too often");
+    assert!(problem.message.contains("has just given"), "{problem:?}");
     test.stop().await;
 }
 

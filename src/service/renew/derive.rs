@@ -51,7 +51,7 @@ impl Broker {
         let network = self.catalogue.network(token.network.as_str());
         let asked = network.and_then(|network| {
             let kind = network.kind(token.kind.as_str())?;
-            Some((Asking { network, kind, app: &token.app }, kind.profiles.as_ref()?))
+            Some((Asking { network, kind, app: &token.app, settles: None }, kind.profiles.as_ref()?))
         });
         let Some((asking, lookup)) = asked else { return not_done("the catalogue does not say how it is derived") };
         let Ok(profiles) = self.profiles(asking, lookup, Access::free(&parent.access)).await else {

@@ -32,7 +32,7 @@ fn class_of(network: &Network, row: &Row<'_>) -> ErrorClass {
         Endpoint::Token => classify_renewal(network, &answer).class,
         Endpoint::Authorize => {
             let body: Value = serde_json::from_str(body).unwrap();
-            classify_authorization(network, body["error"].as_str().unwrap())
+            classify_authorization(network, body["error"].as_str().unwrap()).0
         }
     }
 }

@@ -90,6 +90,10 @@ pub struct OAuth {
     /// How long an authorization code can be redeemed.
     #[serde(default, with = "span::optional")]
     pub code_validity: Option<Duration>,
+    /// For how long the API may refuse a token that it has just issued: one that is refused is shown once more after it. `None`: it is not known
+    /// to do so.
+    #[serde(default, with = "span::optional")]
+    pub fresh_token_settles: Option<Duration>,
     /// Parameters that the authorization request carries beside the usual ones.
     #[serde(default)]
     pub authorize_parameters: std::collections::BTreeMap<String, String>,

@@ -1,6 +1,5 @@
 //! A network that binds its tokens to keys, and answers as it is told: what is not as it should be is not kept, and a nonce costs nothing.
 
-use crate::domain::connection::ProblemKind;
 use crate::domain::token::TokenState;
 use crate::outbound::http::NoAnswer;
 use crate::service::connect::tests::*;

@@ -89,6 +89,29 @@ async fn an_error_of_the_network_is_told_and_can_be_repeated() {
 }
 
 #[tokio::test]
+async fn who_says_no_at_the_network_is_told_by_the_networks_own_rules() {
+    let stage = Stage::set().await;
+    let browser = Browser::at(&stage);
+    let cases = [
+        ("youtube", "admin_policy_enforced", ProblemKind::NetworkRefused, "organisation does not allow the app"),
+        ("youtube", "access_denied", ProblemKind::Denied, "Consent was not given"),
+        ("linkedin", "user_cancelled_authorize", ProblemKind::Denied, "Consent was not given"),
+        ("x", "unauthorized_client", ProblemKind::NetworkRefused, "how the app is registered"),
+        ("x", "invalid_scope", ProblemKind::NetworkRefused, "may not ask for these permissions"),
+        ("x", "something_new", ProblemKind::NetworkRefused, "has trouble"),
+    ];
+    for (network, error, kind, text) in cases {
+        let (connection, link) = stage.start(ask(network, "user", Purpose::CollectContent)).await;
+        let sent = url::Url::parse(&browser.go_on(&link).await).unwrap();
+        let state = sent.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let page = browser.arrive(&format!("/connect/callback/{network}?error={error}&state={state}")).await;
+        assert!(page.text.contains(text), "{network} {error}: {}", page.text);
+        assert_eq!(stage.look(&connection).await.problem.unwrap().kind, kind, "{network} {error}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn an_answer_in_the_name_of_somebody_else_is_refused() {
     let stage = Stage::set().await;
     let browser = Browser::at(&stage);
