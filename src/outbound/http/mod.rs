@@ -268,6 +268,7 @@ pub struct FakeClient(Mutex<FakeState>);
 #[derive(Default)]
 struct FakeState {
     asked: usize,
+    last: String,
     next: VecDeque<Result<NetworkAnswer, NoAnswer>>,
 }
 
@@ -287,6 +288,11 @@ impl FakeClient {
         self.state().asked
     }
 
+    /// The address of the request that was made last; empty: none was.
+    pub fn last_address(&self) -> String {
+        self.state().last.clone()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, FakeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,9 +300,10 @@ impl FakeClient {
 
 #[async_trait::async_trait]
 impl NetworkClient for FakeClient {
-    async fn ask(&self, _request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
+    async fn ask(&self, request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
         let mut state = self.state();
         state.asked += 1;
+        state.last = request.written().uri().to_string();
         state.next.pop_front().unwrap_or(Err(NoAnswer::NotSent))
     }
 }

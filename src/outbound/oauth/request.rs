@@ -4,6 +4,7 @@
 //! renews itself is asked where its entry says: at the token endpoint by an extension grant (section 4.5), elsewhere by a `GET`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -103,10 +104,16 @@ pub fn long_lived(oauth: &OAuth, client: &Client, access: &Secret) -> Option<Net
 }
 
 /// The request that gives a token back (RFC 7009, or the network's own); `None` where the network has none, or wants the id of a person who
-/// is not known.
-pub fn revocation(oauth: &OAuth, client: &Client, credential: &Credential, person: &str) -> Option<NetworkRequest> {
+/// is not known. `beside`: what every call with the token carries beside it (`appsecret_proof`), also the one that deletes it.
+pub fn revocation(
+    oauth: &OAuth,
+    client: &Client,
+    credential: &Credential,
+    person: &str,
+    beside: &BTreeMap<String, String>,
+) -> Option<NetworkRequest> {
     if oauth.quirks.contains(&OAuthQuirk::RevokeByDelete) {
-        return by_delete(oauth.revoke_url.as_ref()?, client, credential, person);
+        return by_delete(oauth.revoke_url.as_ref()?, client, credential, person, beside);
     }
     // The crate takes https only, so the request is made for the address of the standard's example and sent to the network's.
     let token = match &credential.refresh {
@@ -161,13 +168,22 @@ fn by_query(url: &str, parameters: &[(&str, &str)]) -> Option<NetworkRequest> {
 }
 
 /// What a person granted is deleted by the person's own token; a token of an app by the app, which shows itself by HTTP Basic.
-fn by_delete(url: &str, client: &Client, credential: &Credential, person: &str) -> Option<NetworkRequest> {
+fn by_delete(
+    url: &str,
+    client: &Client,
+    credential: &Credential,
+    person: &str,
+    beside: &BTreeMap<String, String>,
+) -> Option<NetworkRequest> {
     let segment = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let of_person = url.contains("{user_id}");
     if (of_person && person.is_empty()) || client.id.is_empty() {
         return None;
     }
-    let url = url.replace("{user_id}", &segment(person)).replace("{client_id}", &segment(&client.id));
+    let mut url = url.replace("{user_id}", &segment(person)).replace("{client_id}", &segment(&client.id));
+    if of_person && !beside.is_empty() {
+        url = format!("{url}?{}", Serializer::new(String::new()).extend_pairs(beside).finish());
+    }
     let request = http::Request::delete(url).header(http::header::ACCEPT, "application/json");
     let (authorization, body) = match of_person {
         true => (format!("Bearer {}", credential.access.expose()), Vec::new()),
@@ -344,9 +360,15 @@ mod tests {
             let refresh = (network == "x").then(|| secret("r 1"));
             let credential = Credential { access: secret("a/1"), refresh, bond: None };
             let oauth = catalogue.network(network).unwrap().kind(kind).unwrap().oauth.as_ref().unwrap();
-            assert_eq!(revocation(oauth, &client, &credential, "ann/1").unwrap().shown(), expected);
+            let given = |person: &str, beside: &[(&str, &str)]| {
+                let beside = beside.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+                revocation(oauth, &client, &credential, person, &beside).map(|request| request.shown())
+            };
+            assert_eq!(given("ann/1", &[]).unwrap(), expected);
             if network == "facebook" {
-                assert!(revocation(oauth, &client, &credential, "").is_none(), "nobody's permissions");
+                assert_eq!(given("", &[]), None, "nobody's permissions");
+                let proved = given("ann/1", &[("appsecret_proof", "p")]).unwrap();
+                assert!(proved.contains("/ann%2F1/permissions?appsecret_proof=p"), "{proved}");
             }
         }
     }

@@ -204,10 +204,13 @@ impl Broker {
             .client_of(&stored.network, &stored.app)
             .map_err(|_| "the stored client secret of its app does not open".to_owned())?;
         let client = Client { id, secret };
+        let beside = self
+            .call_parameters(&stored.network, kind, stored.app.as_str(), &credential.access)
+            .map_err(|_| "the stored client secret of its app does not open".to_owned())?;
         let request = kind
             .oauth
             .as_ref()
-            .and_then(|oauth| revocation(oauth, &client, &credential, &stored.person))
+            .and_then(|oauth| revocation(oauth, &client, &credential, &stored.person, &beside))
             .ok_or("nothing is known of the client of its app, or of the person; the person can remove the app at the network")?;
         let Some(network) = self.catalogue.network(stored.network.as_str()) else {
             return Err("the network left the catalogue".to_owned());
