@@ -21,6 +21,7 @@ pub mod consents;
 pub mod dead_spans;
 mod directory;
 mod estimate_load;
+mod grants;
 pub mod import_tokens;
 pub mod incidents;
 pub mod jobs;

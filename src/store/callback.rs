@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId, TeamId, TokenId};
-use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::sql::{Row, first, values};
+use crate::store::{GrantPart, StoreError};
 
 /// A callback that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +40,10 @@ pub trait CallbackStore: Send + Sync {
     async fn finish_callback(&self, hash: [u8; 32], at: Timestamp) -> Result<(), StoreError>;
     /// The callback of a confirmation code.
     async fn find_callback(&self, code_hash: [u8; 32]) -> Result<Option<CallbackRow>, StoreError>;
-    /// At most `limit` tokens of a person and app that were not revoked, in all teams; the invalid ones only `with_invalid`.
+    /// At most `limit` tokens of a person in each of these parts that were not revoked, in all teams; the invalid ones only `with_invalid`.
     async fn tokens_of_person(
         &self,
-        network: &NetworkId,
-        app: &AppId,
+        parts: &[GrantPart],
         person: &str,
         with_invalid: bool,
         limit: u32,
@@ -60,8 +59,9 @@ const UNFINISHED: &str = "SELECT hash, code_hash, network, app, person, deletes,
 const FINISH: &str = "UPDATE callback SET done_at_us = $2, person = '' WHERE hash = $1";
 const FIND: &str = "SELECT hash, code_hash, network, app, person, deletes, received_at_us, done_at_us
     FROM callback WHERE code_hash = $1";
-const OF_PERSON: &str = "SELECT team, id FROM token WHERE network = $1 AND app = $2 AND person = $3
-    AND state <> 'revoked' AND ($4 = 1 OR state <> 'invalid') ORDER BY id LIMIT $5";
+const OF_PERSON: &str =
+    "SELECT team, id FROM token WHERE network = $1 AND app = $2 AND ($3 IS NULL OR kind = $3) AND person = $4
+    AND state <> 'revoked' AND ($5 = 1 OR state <> 'invalid') ORDER BY id LIMIT $6";
 const PRUNE: &str = "DELETE FROM callback WHERE hash IN (SELECT hash FROM callback WHERE done_at_us < $1 LIMIT $2)";
 
 #[async_trait]
@@ -91,17 +91,22 @@ impl<D: Database> CallbackStore for D {
 
     async fn tokens_of_person(
         &self,
-        network: &NetworkId,
-        app: &AppId,
+        parts: &[GrantPart],
         person: &str,
         with_invalid: bool,
         limit: u32,
     ) -> Result<Vec<(TeamId, TokenId)>, StoreError> {
-        let values = values![network, app, person, with_invalid, limit];
+        let (parts, person) = (parts.to_vec(), person.to_owned());
         self.read(move |tx| {
             Box::pin(async move {
-                let rows = tx.rows(OF_PERSON, values).await?;
-                rows.into_iter().map(|mut row| Ok((row.slug()?, row.id(TokenId::from_slice)?))).collect()
+                let mut found = Vec::new();
+                for GrantPart { network, app, kind } in &parts {
+                    let values = values![network, app, kind.as_ref(), &*person, with_invalid, limit];
+                    for mut row in tx.rows(OF_PERSON, values).await? {
+                        found.push((row.slug()?, row.id(TokenId::from_slice)?));
+                    }
+                }
+                Ok(found)
             })
         })
         .await

@@ -60,6 +60,17 @@ impl std::fmt::Debug for StoredRevocation {
     }
 }
 
+/// Where tokens are that hang on one grant: those of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantPart {
+    /// The network.
+    pub network: NetworkId,
+    /// The app.
+    pub app: AppId,
+    /// The kind; `None`: any.
+    pub kind: Option<KindId>,
+}
+
 /// What is kept of revocations.
 #[async_trait]
 pub trait RevocationStore: Send + Sync {
@@ -91,9 +102,9 @@ pub trait RevocationStore: Send + Sync {
     async fn find_revocation(&self, token: TokenId) -> Result<Option<StoredRevocation>, StoreError>;
     /// Queues what the network is to take back of a grant that never became a token.
     async fn put_revocation(&self, revocation: StoredRevocation, audit: AuditEvent) -> Result<(), StoreError>;
-    /// How many tokens of a person at an app are not revoked, over all teams; of a person who is not known (empty), whether there is any of
-    /// the app.
-    async fn count_of_person(&self, network: &NetworkId, app: &AppId, person: &str) -> Result<u64, StoreError>;
+    /// How many tokens of a person in these parts are not revoked, over all teams; of a person who is not known (empty), in how many of them
+    /// there is any.
+    async fn count_of_person(&self, parts: &[GrantPart], person: &str) -> Result<u64, StoreError>;
     /// Deletes at most `limit` revocations that were over before `before`; how many.
     async fn prune_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -126,9 +137,9 @@ const END: &str =
     WHERE token = $1 AND attempts = $2 AND standing = 'pending'";
 const FIND: &str = concat!("SELECT ", columns!(), " FROM revocation WHERE token = $1");
 const COUNT_OF_PERSON: &str = "SELECT COUNT(*) FROM token
-    WHERE network = $1 AND app = $2 AND person = $3 AND state <> 'revoked'";
+    WHERE network = $1 AND app = $2 AND ($3 IS NULL OR kind = $3) AND person = $4 AND state <> 'revoked'";
 const ANY_OF_APP: &str = "SELECT COUNT(*) FROM (
-    SELECT 1 FROM token WHERE network = $1 AND app = $2 AND state <> 'revoked' LIMIT 1) AS one";
+    SELECT 1 FROM token WHERE network = $1 AND app = $2 AND ($3 IS NULL OR kind = $3) AND state <> 'revoked' LIMIT 1) AS one";
 const PRUNE: &str =
     "DELETE FROM revocation WHERE token IN (SELECT token FROM revocation WHERE ended_at_us < $1 LIMIT $2)";
 
@@ -194,13 +205,23 @@ impl<D: Database> RevocationStore for D {
         .await
     }
 
-    async fn count_of_person(&self, network: &NetworkId, app: &AppId, person: &str) -> Result<u64, StoreError> {
-        let (sql, values) = match person {
-            "" => (ANY_OF_APP, values![network, app]),
-            _ => (COUNT_OF_PERSON, values![network, app, person]),
-        };
-        self.read(move |tx| Box::pin(async move { first(tx, sql, values).await?.map_or(Ok(0), |mut row| row.count()) }))
-            .await
+    async fn count_of_person(&self, parts: &[GrantPart], person: &str) -> Result<u64, StoreError> {
+        let (parts, person) = (parts.to_vec(), person.to_owned());
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut count = 0_u64;
+                for GrantPart { network, app, kind } in &parts {
+                    let of_app = values![network, app, kind.as_ref()];
+                    let (sql, values) = match &*person {
+                        "" => (ANY_OF_APP, of_app),
+                        person => (COUNT_OF_PERSON, [of_app, values![person]].concat()),
+                    };
+                    count += first(tx, sql, values).await?.map_or(Ok(0), |mut row| row.count::<u64>())?;
+                }
+                Ok(count)
+            })
+        })
+        .await
     }
 
     async fn prune_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 //! * The only proof is the signature ([`signed_request`]); who has none learns nothing, not even whether there is such an app.
 //! * What was asked is durable before anything is done, under a keyed hash of the request: a repeated one is refused, and one that a crash
 //!   interrupted is finished by the next run.
-//! * Every token of that person and app dies, in all teams: `revoked_by_person`, its holders are recalled. Where data must be deleted, its
+//! * Every token of that grant of the person dies, in all teams, at every network and app that shares it: `revoked_by_person`, its holders are recalled. Where data must be deleted, its
 //!   secrets are shredded. How far that is shows a page under a code that nobody can guess.
 
 pub(crate) mod signed_request;
@@ -143,8 +143,9 @@ impl Broker {
     }
 
     async fn carry_out_callback(&self, row: &CallbackRow) -> Result<(), TokenError> {
+        let parts = self.grant_parts(&row.network, &row.app, None);
         loop {
-            let found = self.store.tokens_of_person(&row.network, &row.app, &row.person, row.deletes, BATCH).await?;
+            let found = self.store.tokens_of_person(&parts, &row.person, row.deletes, BATCH).await?;
             if found.is_empty() {
                 break;
             }

@@ -4,9 +4,10 @@ use super::signed_request::signed;
 use super::*;
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
+use crate::domain::networks::Purpose;
 use crate::domain::pool::Verdict;
 use crate::domain::token::TokenState;
-use crate::service::apps::{UpdateApp, default_app};
+use crate::service::apps::{CreateApp, UpdateApp, default_app};
 use crate::service::testing::{TestBroker, x_token};
 use crate::service::tokens::AddToken;
 
@@ -60,6 +61,46 @@ async fn a_person_who_takes_the_consent_back_ends_all_tokens_of_the_app_in_all_t
     }
     assert_eq!((state(&test, other).await, state(&test, elsewhere).await), (TokenState::Live, TokenState::Live));
     assert!(!test.broker.store.find_token(first).await.unwrap().unwrap().sealed_access.is_empty());
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_whose_data_is_deleted_has_no_token_left_at_a_network_that_shares_the_grant() {
+    let test = TestBroker::start().await;
+    let team = test.team("one").await;
+    let said = |id: &str| UpdateApp {
+        client_id: Some(id.to_owned()),
+        client_secret: Some(Some(Secret::new(SECRET.to_owned()))),
+        ..UpdateApp::default()
+    };
+    for network in ["facebook", "instagram"] {
+        test.broker.update_app(&test.admin, &network.parse().unwrap(), &default_app(), said("id")).await.unwrap();
+    }
+    let other = CreateApp { network: "instagram".parse().unwrap(), id: "other".parse().unwrap(), said: said("id2") };
+    test.broker.create_app(&test.admin, other).await.unwrap();
+    let given = async |network: &str, kind: &str, app: Option<&str>| {
+        let found = test.broker.catalogue.network(network).unwrap().kind(kind).unwrap();
+        let given = AddToken {
+            network: network.to_owned(),
+            kind: kind.to_owned(),
+            app: app.map(str::to_owned),
+            scopes: found.scopes_for(Purpose::Validate).unwrap().to_vec(),
+            access: Secret::new(format!("access {network} {kind} {app:?}")),
+            refresh: None,
+            ..x_token("ann")
+        };
+        test.broker.add_token(&test.admin, &team, given).await.unwrap().token.id
+    };
+    let facebook = given("facebook", "user", None).await;
+    let shares = given("instagram", "facebook_login", None).await;
+    let own_login = given("instagram", "instagram_login", None).await;
+    let other_app = given("instagram", "facebook_login", Some("other")).await;
+    let request = request(&test, "ann");
+    test.broker.take_callback("facebook", "default", Asked::DeleteData, &request).await.unwrap();
+    for (token, is_revoked) in [(facebook, true), (shares, true), (own_login, false), (other_app, false)] {
+        let state = state(&test, token).await;
+        assert_eq!(matches!(state, TokenState::Revoked { .. }), is_revoked, "{state:?}");
+    }
     test.stop().await;
 }
 

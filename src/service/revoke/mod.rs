@@ -12,11 +12,12 @@ use crate::domain::networks::{Answer, ErrorClass, RevokeReach, TokenKind, classi
 use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
 use crate::outbound::oauth::{Bond, Client, Credential, revocation};
+use crate::service::grants::is_part;
 use crate::service::luck::luck;
 use crate::service::tokens::{known_person, name_of};
 use crate::service::{Broker, Caller};
 pub use crate::store::StoredRevocation;
-use crate::store::{ConnectionFilter, StoreError, StoredToken};
+use crate::store::{ConnectionFilter, GrantPart, StoreError, StoredToken};
 use crate::vault::{OpenOwnError, OwnPlace, Place};
 
 /// How long a revocation that is over is kept.
@@ -132,7 +133,8 @@ impl Broker {
             return self.end_revocation(&revocation, Standing::GivenUp, message.to_owned()).await;
         };
         let person = known_person(&revocation.person);
-        let others = self.store.count_of_person(&revocation.network, &revocation.app, person).await?;
+        let parts = self.grant_parts(&revocation.network, &revocation.app, Some(&revocation.kind));
+        let others = self.store.count_of_person(&parts, person).await?;
         let reach = kind.oauth.as_ref().map_or(RevokeReach::Grant, |oauth| oauth.revoke_reach);
         if !may_revoke(reach, others) {
             let message = match person {
@@ -145,7 +147,7 @@ impl Broker {
             };
             return self.end_revocation(&revocation, Standing::Shared, message).await;
         }
-        if reach == RevokeReach::Grant && self.is_being_granted(&revocation).await? {
+        if reach == RevokeReach::Grant && self.is_being_granted(&revocation, &parts).await? {
             let later = self.now() + UNTIL_CHOSEN;
             let message = "the same person is connecting an account at the moment".to_owned();
             return self.store.postpone_revocation(token, attempts, later, message).await.map(|_| false);
@@ -175,14 +177,13 @@ impl Broker {
     }
 
     /// Whether a consent of the same person waits for its choice: it would end with a grant that is given back as a whole.
-    async fn is_being_granted(&self, revocation: &StoredRevocation) -> Result<bool, StoreError> {
+    async fn is_being_granted(&self, revocation: &StoredRevocation, parts: &[GrantPart]) -> Result<bool, StoreError> {
         let waiting = ConnectionFilter { stage: Some("choosing"), ..ConnectionFilter::default() };
         let found = self.store.list_connections(waiting, CHOOSING).await?;
         Ok(found.iter().any(|connection| {
             let Stage::Choosing(found) = &connection.stage else { return false };
             let known = !found.person.is_empty() && !known_person(&revocation.person).is_empty();
-            connection.network == revocation.network
-                && connection.app == revocation.app
+            is_part(parts, &connection.network, &connection.app, &connection.kind)
                 && (!known || found.person == revocation.person)
         }))
     }

@@ -130,3 +130,40 @@ async fn of_an_account_that_is_not_known_no_token_ends_with_another() {
     assert_eq!(standings, [(Standing::Shared, 0), (Standing::Done, 1)], "the network is told with the last of them");
     test.stop().await;
 }
+
+#[tokio::test]
+async fn a_grant_that_tokens_of_another_network_hang_on_is_given_back_with_the_last_of_them_and_with_a_proof() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let mut tokens = Vec::new();
+    for (network, kind) in [("instagram", "facebook_login"), ("facebook", "user")] {
+        let said = UpdateApp {
+            client_id: Some("app".to_owned()),
+            client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+            ..UpdateApp::default()
+        };
+        test.broker.update_app(&test.admin, &network.parse().unwrap(), &default_app(), said).await.unwrap();
+        let found = test.broker.catalogue.network(network).unwrap().kind(kind).unwrap();
+        let given = AddToken {
+            network: network.to_owned(),
+            kind: kind.to_owned(),
+            scopes: found.scopes_for(crate::domain::networks::Purpose::Validate).unwrap().to_vec(),
+            refresh: None,
+            ..x_token("ann")
+        };
+        tokens.push(test.broker.add_token(&test.admin, &team, given).await.unwrap().token.id);
+    }
+    let mut standings = Vec::new();
+    for token in tokens {
+        let body = Zeroizing::new(b"{}".to_vec());
+        test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+        test.broker.revoke_token(&test.admin, &team, token, "").await.unwrap();
+        test.broker.revoke_due().await.unwrap();
+        let over = test.broker.store.find_revocation(token).await.unwrap().unwrap();
+        standings.push((over.standing, test.endpoint.asked()));
+    }
+    assert_eq!(standings, [(Standing::Shared, 0), (Standing::Done, 1)], "one delete ends the whole grant");
+    let address = test.endpoint.last_address();
+    assert!(address.contains("/ann/permissions?appsecret_proof="), "{address}");
+    test.stop().await;
+}

@@ -5,7 +5,7 @@ use super::samples::{acme, at, audited, event, seed};
 use crate::base::ids::TokenId;
 use crate::domain::revocation::Standing;
 use crate::domain::token::{Token, TokenState};
-use crate::store::{Store, StoredRevocation, TokenChange};
+use crate::store::{GrantPart, Store, StoredRevocation, TokenChange};
 
 fn revocation(n: u128) -> StoredRevocation {
     StoredRevocation {
@@ -102,11 +102,19 @@ pub(crate) async fn the_tokens_of_a_person_are_counted(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     seed(&*store, 3).await;
     let token = store.find_token(TokenId::from_u128(1)).await.unwrap().unwrap().token;
-    let count = async |person: &str| store.count_of_person(&token.network, &token.app, person).await.unwrap();
+    let part = |network: &str, kind: Option<&str>| GrantPart {
+        network: network.parse().unwrap(),
+        app: token.app.clone(),
+        kind: kind.map(|kind| kind.parse().unwrap()),
+    };
+    let parts = [part("youtube", None), part(token.network.as_str(), None)];
+    let count = async |person: &str| store.count_of_person(&parts, person).await.unwrap();
     assert_eq!((count(&token.person).await, count("nobody").await, count("").await), (1, 0, 1));
     revoke(&*store, 1).await;
     assert_eq!(count(&token.person).await, 0);
-    let elsewhere = store.count_of_person(&"youtube".parse().unwrap(), &token.app, "").await.unwrap();
+    let other_kind = [part(token.network.as_str(), Some("app"))];
+    assert_eq!(store.count_of_person(&other_kind, "").await.unwrap(), 0);
+    let elsewhere = store.count_of_person(&parts[..1], "").await.unwrap();
     assert_eq!(elsewhere, 0, "of a person who is not known, only whether the app has any");
     store.close().await;
 }
