@@ -177,12 +177,13 @@ fn authorize(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpA
     if let Some(state) = ask.parameter("state") {
         query.append_pair("state", state);
     }
+    // Browsers keep a fragment to themselves, so it stands in the code, too.
+    let tail = if oauth.quirks.contains(&OAuthQuirk::CodeEndsInHashUnderscore) { "#_" } else { "" };
     match consent(simulation, network, ask, oauth, key) {
-        Ok(code) => query.append_pair("code", &code),
+        Ok(code) => query.append_pair("code", &format!("{code}{tail}")),
         Err(error) => query.append_pair("error", error),
     };
     let joint = if back.contains('?') { '&' } else { '?' };
-    let tail = if oauth.quirks.contains(&OAuthQuirk::CodeEndsInHashUnderscore) { "#_" } else { "" };
     let location = format!("{back}{joint}{}{tail}", query.finish());
     HttpAnswer { headers: vec![("location".to_owned(), location)], ..HttpAnswer::json(302, Vec::new(), &json!({})) }
 }

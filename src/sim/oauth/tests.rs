@@ -58,7 +58,9 @@ impl Stage {
 
     /// A token by the authorization code.
     fn granted(&self) -> Value {
-        let code = self.consent(&[("code_challenge", "v"), ("login_hint", "person-7")])["code"].clone();
+        let code = self.consent(&[("code_challenge", "v"), ("login_hint", "person-7")])["code"]
+            .trim_end_matches("#_")
+            .to_owned();
         body(&self.token(&[("grant_type", "authorization_code"), ("code", &code), ("code_verifier", "v")]))
     }
 
