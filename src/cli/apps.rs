@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::failure::Failure;
-use super::names::top;
+use super::names::{short, top};
 use super::options::{Paging, parse_fact, update_mask};
 use super::secrets::SecretSource;
 use super::session::{Page, Session, part};
@@ -29,9 +29,15 @@ pub enum AppsCommand {
         app: String,
     },
     /// Create a further app at a network; every network has the app 'default' already.
+    #[command(
+        after_help = "Example:\n  token-broker apps create x/acme --for-team acme --client-id 1234 --client-secret-from app.secret"
+    )]
     Create {
         /// The app, as NETWORK/APP.
         app: String,
+        /// The team that alone may use it, for good; its people connect accounts by it. Without it every team may.
+        #[arg(long, value_name = "TEAM")]
+        for_team: Option<String>,
         #[command(flatten)]
         fields: Fields,
     },
@@ -115,6 +121,7 @@ impl Fields {
 const COLUMNS: &[Column<pb::App>] = &[
     Column::text("APP", |app, _| short_app(&app.name).into()),
     Column::minor_text("NAME", |app, _| app.display_name.as_str().into()),
+    Column::text("TEAM", |app, _| short(&app.team).into()),
     Column::minor_text("CLIENT ID", |app, _| app.client_id.as_str().into()),
     Column::minor_text("SECRET", |app, _| secret(app).into()),
     Column::number("TOKENS", |app, _| app.tokens.into()),
@@ -175,12 +182,13 @@ pub async fn run(command: AppsCommand, session: &mut Session) -> Result<(), Fail
             let request = pb::GetAppRequest { name: whole_name(&app)? };
             part(client.get_app(session.request(request)).await?, |answer| answer.app)?
         }
-        AppsCommand::Create { app, fields } => {
+        AppsCommand::Create { app, for_team, fields } => {
             let name = whole_name(&app)?;
             let Some((parent, app_id)) = name.split_once("/apps/") else { return Err(not_an_app(&app)) };
             let (parent, app_id) = (parent.to_owned(), app_id.to_owned());
             let generate_key = fields.generate_key;
-            let app = Some(fields.message(String::new())?);
+            let team = for_team.map(|team| top("teams", &team)).unwrap_or_default();
+            let app = Some(pb::App { team, ..fields.message(String::new())? });
             let request_id = session.request_id();
             let request = pb::CreateAppRequest { parent, app_id, app, request_id, generate_key };
             part(client.create_app(session.request(request)).await?, |answer| answer.app)?

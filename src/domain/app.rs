@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::base::ids::{AppId, ClassId, NetworkId, TeamId};
 
 /// The app that every network has here, also before anything is said of it.
 pub const DEFAULT_APP: &str = "default";
@@ -15,6 +15,8 @@ pub struct App {
     pub network: NetworkId,
     /// Its id, chosen by the operator; unique in the network.
     pub id: AppId,
+    /// The team that alone may use it, from its creation on; `None`: every team may.
+    pub team: Option<TeamId>,
     /// Its name for people.
     pub display_name: String,
     /// The client id at the network; empty where it is not known.
@@ -42,11 +44,22 @@ impl App {
         Self {
             network,
             id,
+            team: None,
             display_name: String::new(),
             client_id: String::new(),
             facts: BTreeMap::new(),
             budgets: BTreeMap::new(),
             created_at: None,
         }
+    }
+
+    /// Whether a team may use it.
+    pub fn serves(&self, team: &TeamId) -> bool {
+        self.team.as_ref().is_none_or(|own| own == team)
+    }
+
+    /// Whether it is of this team, and people can connect by it.
+    pub fn is_ready_for(&self, team: &TeamId) -> bool {
+        self.team.as_ref() == Some(team) && !self.client_id.is_empty()
     }
 }

@@ -411,6 +411,7 @@ impl From<AppError> for Refusal {
         match error {
             AppError::Network(error) => Refusal::from(error),
             AppError::NotFound { .. } => refuse(Code::NotFound, ErrorReason::AppNotFound, message),
+            AppError::NoTeam(_) => refuse(Code::NotFound, ErrorReason::TeamNotFound, message),
             AppError::Exists { .. } => refuse(Code::AlreadyExists, ErrorReason::AppExists, message),
             AppError::InUse { tokens, .. } => {
                 refuse(Code::FailedPrecondition, ErrorReason::AppInUse, message).with("tokens", tokens)

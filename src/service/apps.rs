@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 
 use crate::base::clock::Timestamp;
 use crate::base::hex::push_hex;
-use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::base::ids::{AppId, ClassId, NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::app::{App, Budget, DEFAULT_APP};
@@ -62,6 +62,8 @@ pub struct CreateApp {
     pub network: NetworkId,
     /// Its id.
     pub id: AppId,
+    /// The team that alone may use it; `None`: every team may.
+    pub team: Option<TeamId>,
     /// What is said of it.
     pub said: UpdateApp,
 }
@@ -109,6 +111,9 @@ pub enum AppError {
         /// What was asked for.
         app: AppId,
     },
+    /// There is no such team.
+    #[error("there is no team '{0}'; see the list of teams")]
+    NoTeam(TeamId),
     /// The id is taken.
     #[error("network '{network}' has an app '{app}' already; choose another id, or change that app")]
     Exists {
@@ -209,16 +214,28 @@ impl Broker {
         Ok((views.collect::<Result<_, _>>()?, more))
     }
 
+    /// By which app a team's people connect accounts at a network where none is named: the team's own, else `default`.
+    pub fn app_to_connect_by(&self, network: &NetworkId, team: &TeamId) -> AppId {
+        let apps = self.directory.apps();
+        let own = apps.iter().map(|stored| &stored.app).filter(|app| app.network == *network && app.is_ready_for(team));
+        let own = own.min_by(|one, other| one.id.cmp(&other.id));
+        own.map_or_else(default_app, |app| app.id.clone())
+    }
+
     /// Makes an app.
     pub async fn create_app(&self, attempt: impl Into<Attempt<AppView>>, ask: CreateApp) -> Result<AppView, AppError> {
         let attempt = attempt.into();
-        let CreateApp { network, id, said } = ask;
+        let CreateApp { network, id, team, said } = ask;
         let _one_at_a_time = self.changes.directory.lock().await;
         self.network(&network)?;
         if id.as_str() == DEFAULT_APP || self.directory.app(&network, &id).is_some() {
             return Err(AppError::Exists { network, app: id });
         }
-        let made = StoredApp { app: App::unknown(network, id), sealed_secret: None, secret_version: 0 };
+        if let Some(team) = team.as_ref().filter(|team| self.directory.team(team).is_none()) {
+            return Err(AppError::NoTeam(team.clone()));
+        }
+        let app = App { team, ..App::unknown(network, id) };
+        let made = StoredApp { app, sealed_secret: None, secret_version: 0 };
         self.put_app(&attempt, "app.create", &made, said).await
     }
 
@@ -308,7 +325,8 @@ impl Broker {
     ) -> Result<AppView, AppError> {
         let network = self.network(&before.app.network)?;
         let said = self.with_client_key(&network, &before.app, said)?;
-        let detail = detail_of(&said);
+        let of_team = before.app.team.as_ref().map(|team| format!(" of_team={team}")).unwrap_or_default();
+        let detail = detail_of(&said) + &of_team;
         let stored = self.changed_app(before, said);
         check_facts(&network, &stored.app.facts)?;
         let audit = self.audit(&attempt.caller, action, name_of(&stored.app), detail);

@@ -57,7 +57,7 @@ pub enum DeleteAppError {
 /// What is kept of apps.
 #[async_trait]
 pub trait AppStore: Send + Sync {
-    /// Adds an app or puts it in the place of what is stored. Its budgets stay as they are stored.
+    /// Adds an app or puts it in the place of what is stored. Its budgets and its team stay as they are stored.
     async fn put_app(&self, app: StoredApp, trail: Trail) -> Result<(), StoreError>;
     /// Adds to a budget of an app that is stored; the budget as it is then. [`StoreError::Conflict`]: less than nothing would be left.
     async fn top_up_budget(&self, top_up: TopUpBudget, trail: Trail) -> Result<Budget, StoreError>;
@@ -68,11 +68,11 @@ pub trait AppStore: Send + Sync {
 }
 
 const PUT_APP: &str = "INSERT INTO app (network, id, display_name, client_id, facts, sealed_secret, secret_version,
-        created_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        created_at_us, team) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (network, id) DO UPDATE SET display_name = excluded.display_name, client_id = excluded.client_id,
         facts = excluded.facts, sealed_secret = excluded.sealed_secret, secret_version = excluded.secret_version";
 const LIST_APPS: &str =
-    "SELECT network, id, display_name, client_id, facts, sealed_secret, secret_version, created_at_us
+    "SELECT network, id, display_name, client_id, facts, sealed_secret, secret_version, created_at_us, team
     FROM app ORDER BY network, id";
 const LIST_BUDGETS: &str = "SELECT network, app, class, total, topped_up_at_us FROM budget";
 const START_BUDGET: &str =
@@ -99,6 +99,7 @@ impl<D: Database> AppStore for D {
             sealed_secret,
             secret_version,
             app.created_at.unwrap_or(trail.audit.at),
+            app.team.as_ref(),
         ];
         self.write(move |tx| {
             Box::pin(async move {
@@ -175,5 +176,6 @@ fn stored_app(mut row: Row) -> Result<StoredApp, StoreError> {
     app.facts = row.json()?;
     let (sealed_secret, secret_version) = (row.maybe_blob()?, row.count()?);
     app.created_at = Some(row.time()?);
+    app.team = row.maybe_slug()?;
     Ok(StoredApp { app, sealed_secret, secret_version })
 }

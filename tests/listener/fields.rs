@@ -423,6 +423,8 @@ async fn tokens(filled: &mut Filled, admin: &Client) {
     let page = format!(r#"parent: "teams/acme" token {{ {page} }} secrets {{ access_token: "EAAB" }}"#);
     filled.ask(admin, "TokenService/AddToken", &[&page]).await;
     filled.ask(admin, "TeamService/GetTeam", &[r#"name: "teams/acme""#]).await;
+    let own = r#"parent: "networks/x" app_id: "own" app { team: "teams/acme" }"#;
+    filled.ask(admin, "NetworkService/CreateApp", &[own]).await;
     filled.ask(admin, "NetworkService/GetApp", &[r#"name: "networks/facebook/apps/default""#]).await;
 }
 

@@ -46,7 +46,11 @@ pub fn read_create(request: &pb::CreateAppRequest, mistakes: &mut FieldMistakes)
     if said.generate_key && said.client_secret.is_some() {
         mistakes.note("generate_key", ONE_OF_BOTH);
     }
-    Some(CreateApp { network: network?, id: id?, said })
+    let team = match app.team.as_str() {
+        "" => Some(None),
+        named => name_in("app.team", "teams", named, mistakes).map(Some),
+    };
+    Some(CreateApp { network: network?, id: id?, team: team?, said })
 }
 
 /// What to change, and about which app.
@@ -136,6 +140,7 @@ pub fn app_message(view: AppView) -> pb::App {
         budgets: budgets.into_iter().map(budget_message).collect(),
         tokens: count(tokens),
         create_time: optional_timestamp(app.created_at),
+        team: app.team.map(|team| format!("teams/{team}")).unwrap_or_default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::networks::Purpose;
 use crate::engine::AcquireError;
+use crate::service::connect::StartConnection;
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, TokenError};
 use crate::service::{AcquireLease, AcquireLeaseError};
@@ -172,14 +173,14 @@ async fn a_lease_carries_the_proof_that_its_app_can_make() {
 async fn each_app_has_its_own_secret_and_tokens() {
     let test = TestBroker::start().await;
     let acme = test.team("acme").await;
-    let second = |said| CreateApp { network: id("facebook"), id: id("second"), said };
+    let second = |said| CreateApp { network: id("facebook"), id: id("second"), team: None, said };
     let early = test.broker.add_token(&test.admin, &acme, facebook_token("EAAB-token", Some("second"))).await;
     assert!(early.is_err(), "there is no such app yet");
     let said = UpdateApp { client_secret: Some(Some(secret("app-secret"))), ..UpdateApp::default() };
     test.broker.create_app(&test.admin, second(said)).await.unwrap();
     let again = test.broker.create_app(&test.admin, second(UpdateApp::default())).await;
     assert!(matches!(again, Err(AppError::Exists { .. })));
-    let default = CreateApp { network: id("facebook"), id: default_app(), said: UpdateApp::default() };
+    let default = CreateApp { network: id("facebook"), id: default_app(), team: None, said: UpdateApp::default() };
     assert!(matches!(test.broker.create_app(&test.admin, default).await, Err(AppError::Exists { .. })));
     test.broker.add_token(&test.admin, &acme, facebook_token("EAAB-token", Some("second"))).await.unwrap();
     let collector = test.collector(&acme, "one").await;
@@ -192,6 +193,44 @@ async fn each_app_has_its_own_secret_and_tokens() {
     let last = (id("facebook"), first[0].app.id.clone());
     let (rest, none) = test.broker.list_apps(Some(&id("facebook")), Some(&last), 1).unwrap();
     assert_eq!((more, none, rest[0].app.id.as_str()), (true, false, "second"));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_of_a_team_is_used_by_that_team_alone_and_preferred_there() {
+    let test = TestBroker::start().await;
+    let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);
+    let said = |client: &str| UpdateApp { client_id: Some(client.to_owned()), ..UpdateApp::default() };
+    test.broker.update_app(&test.admin, &id("x"), &default_app(), said("ours")).await.unwrap();
+    let create = |team: &str| CreateApp { network: id("x"), id: id("own"), team: Some(id(team)), said: said("theirs") };
+    let nobodys = test.broker.create_app(&test.admin, create("nobody")).await;
+    assert!(matches!(nobodys, Err(AppError::NoTeam(_))));
+    let made = test.broker.create_app(&test.admin, create("acme")).await.unwrap();
+    assert_eq!(made.app.team.as_ref(), Some(&acme));
+    let changed = test.broker.update_app(&test.admin, &id("x"), &id("own"), said("new")).await.unwrap();
+    assert_eq!(changed.app.team.as_ref(), Some(&acme), "for good");
+    let token = |person: &str| AddToken { app: Some("own".to_owned()), ..x_token(person) };
+    let refused = test.broker.add_token(&test.admin, &zenith, token("bob")).await;
+    assert!(matches!(refused, Err(TokenError::Rejected(Rejected::AppNotFound { .. }))), "{refused:?}");
+    test.broker.add_token(&test.admin, &acme, token("ann")).await.unwrap();
+    let start = async |team: &TeamId, app: Option<&str>| {
+        let ask = StartConnection {
+            network: "x".to_owned(),
+            kind: "user".to_owned(),
+            app: app.map(str::to_owned),
+            purposes: [Purpose::CollectContent].into_iter().collect(),
+            ..StartConnection::default()
+        };
+        test.broker.start_connection(&test.admin, team, ask).await.map(|started| started.connection.app.to_string())
+    };
+    assert_eq!(
+        (start(&acme, None).await.unwrap().as_str(), start(&zenith, None).await.unwrap().as_str()),
+        ("own", "default")
+    );
+    assert_eq!(start(&acme, Some("default")).await.unwrap(), "default", "what is named is meant");
+    assert!(start(&zenith, Some("own")).await.is_err());
+    let test = test.restart().await;
+    assert_eq!(test.broker.app(&id("x"), &id("own")).unwrap().app.team.as_ref(), Some(&acme));
     test.stop().await;
 }
 
@@ -233,7 +272,7 @@ async fn an_app_is_deleted_once_no_token_uses_it() {
     let test = TestBroker::start().await;
     let acme = test.team("acme").await;
     let second = || id::<AppId>("second");
-    let create = CreateApp { network: id("x"), id: second(), said: UpdateApp::default() };
+    let create = CreateApp { network: id("x"), id: second(), team: None, said: UpdateApp::default() };
     test.broker.create_app(&test.admin, create).await.unwrap();
     let of_second = || AddToken { app: Some("second".to_owned()), ..x_token("ann") };
     let token = test.broker.add_token(&test.admin, &acme, of_second()).await.unwrap().token.id;

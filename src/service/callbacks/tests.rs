@@ -76,7 +76,12 @@ async fn a_person_whose_data_is_deleted_has_no_token_left_at_a_network_that_shar
     for network in ["facebook", "instagram"] {
         test.broker.update_app(&test.admin, &network.parse().unwrap(), &default_app(), said("id")).await.unwrap();
     }
-    let other = CreateApp { network: "instagram".parse().unwrap(), id: "other".parse().unwrap(), said: said("id2") };
+    let other = CreateApp {
+        network: "instagram".parse().unwrap(),
+        id: "other".parse().unwrap(),
+        team: None,
+        said: said("id2"),
+    };
     test.broker.create_app(&test.admin, other).await.unwrap();
     let given = async |network: &str, kind: &str, app: Option<&str>| {
         let found = test.broker.catalogue.network(network).unwrap().kind(kind).unwrap();

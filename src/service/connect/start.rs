@@ -22,7 +22,7 @@ pub struct StartConnection {
     pub network: String,
     /// The kind of token; empty: that of the token to be healed.
     pub kind: String,
-    /// The app; `None`: that of the token to be healed, else `default`.
+    /// The app; `None`: that of the token to be healed, else the team's own, else `default`.
     pub app: Option<String>,
     /// What the tokens will be used for; empty: as the token to be healed.
     pub purposes: Purposes,
@@ -96,7 +96,10 @@ impl Broker {
         let unknown = || Rejected::UnknownKind { network: network.clone(), kind: kind.clone() };
         let kind = found.kind(&kind).ok_or_else(unknown)?;
         let app = ask.app.or_else(|| healed.as_ref().map(|token| token.app.to_string()));
-        let app = self.checked_app(&found.id, app.as_deref())?;
+        let app = match app {
+            Some(app) => self.checked_app(team, &found.id, Some(&app))?,
+            None => self.app_to_connect_by(&found.id, team),
+        };
         let no = |why| ConnectError::NotConnectable { network: found.id.clone(), kind: kind.id.clone(), why };
         consent_of(found, kind).map_err(no)?;
         if self.client_of(&found.id, &app)?.0.is_empty() {

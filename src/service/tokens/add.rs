@@ -77,7 +77,7 @@ impl Broker {
         let token = stored.token.clone();
         let _changes = self.changes.token(token.id).await;
         // Its app may have been deleted while the lock was waited for.
-        self.checked_app(&token.network, Some(token.app.as_str()))?;
+        self.checked_app(team, &token.network, Some(token.app.as_str()))?;
         let made = self.view_token(token.clone());
         let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
         let given_refresh = ask.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
@@ -116,7 +116,7 @@ impl Broker {
 
     /// The token that is given, checked, without its secrets.
     pub(in crate::service) fn unsealed_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, Rejected> {
-        let Checked { network, kind, app, purposes } = self.checked(ask)?;
+        let Checked { network, kind, app, purposes } = self.checked(team, ask)?;
         let token = Token {
             id: TokenId::generate(),
             team: team.clone(),
@@ -209,12 +209,12 @@ impl Broker {
         }
     }
 
-    fn checked(&self, ask: &AddToken) -> Result<Checked, Rejected> {
+    fn checked(&self, team: &TeamId, ask: &AddToken) -> Result<Checked, Rejected> {
         let unknown = || Rejected::UnknownNetwork(ask.network.clone());
         let network = self.catalogue.network(&ask.network).cloned().ok_or_else(unknown)?;
         let unknown = || Rejected::UnknownKind { network: ask.network.clone(), kind: ask.kind.clone() };
         let kind = network.kind(&ask.kind).ok_or_else(unknown)?;
-        let app = self.checked_app(&network.id, ask.app.as_deref())?;
+        let app = self.checked_app(team, &network.id, ask.app.as_deref())?;
         let purposes = check_purposes(kind, &ask.scopes, ask.purposes)?;
         check_facts(&network, &ask.facts)?;
         check_clocks(&ask.clocks, self.now())?;
@@ -222,10 +222,16 @@ impl Broker {
         Ok(Checked { network, kind, app, purposes })
     }
 
-    /// The app that is meant.
-    pub(in crate::service) fn checked_app(&self, network: &NetworkId, app: Option<&str>) -> Result<AppId, Rejected> {
+    /// The app that is meant. That of another team is as good as none.
+    pub(in crate::service) fn checked_app(
+        &self,
+        team: &TeamId,
+        network: &NetworkId,
+        app: Option<&str>,
+    ) -> Result<AppId, Rejected> {
         let Some(name) = app else { return Ok(default_app()) };
-        let known = name.parse().ok().filter(|app| self.stored_app(network, app).is_ok());
+        let serves = |app: &AppId| self.stored_app(network, app).is_ok_and(|stored| stored.app.serves(team));
+        let known = name.parse().ok().filter(serves);
         known.ok_or_else(|| Rejected::AppNotFound { network: network.to_string(), app: name.to_owned() })
     }
 

@@ -1,7 +1,7 @@
 //! Apps and their budgets.
 
 use super::Fixture;
-use super::samples::{at, audited, event, new_token, request, seed, token};
+use super::samples::{acme, at, audited, event, new_token, request, seed, token};
 use crate::domain::app::{App, Budget};
 use crate::domain::token::{Token, TokenState};
 use crate::store::{DeleteAppError, Store, StoreError, StoredApp, TokenChange, TopUpBudget, Trail};
@@ -11,6 +11,7 @@ fn stored(id: &str) -> StoredApp {
     app.client_id = format!("client of {id}");
     app.facts.insert("app_users".to_owned(), 7);
     app.created_at = Some(at(0));
+    app.team = (id == "other").then(acme);
     StoredApp { app, sealed_secret: Some(vec![1, 2]), secret_version: 1 }
 }
 

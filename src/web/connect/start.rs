@@ -8,11 +8,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{error, page};
-use crate::base::ids::{FormId, TokenId};
+use crate::base::ids::{FormId, TeamId, TokenId};
 use crate::domain::connection::{Granter, consent_of};
 use crate::domain::networks::{Network, Purpose, TokenKind};
 use crate::service::Broker;
-use crate::service::apps::default_app;
 use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::sessions::Stay;
 use crate::service::tokens::Rejected;
@@ -89,7 +88,7 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     }
     let is_known = wanted.network.is_empty() || broker.catalogue.network(&wanted.network).is_some();
     if wanted.kind.is_empty() && is_known {
-        let mut kinds = connectable(&broker);
+        let mut kinds = connectable(&broker, &stay.member.team);
         kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
         return page::page(&NetworksPage { text: Text::english(), kinds }, StatusCode::OK);
     }
@@ -144,11 +143,10 @@ async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
 }
 
 /// Kinds whose consent can be given in a browser, and whose client is known here.
-fn connectable(broker: &Broker) -> Vec<KindRow> {
-    let apps = broker.directory.apps();
+fn connectable(broker: &Broker, team: &TeamId) -> Vec<KindRow> {
     let is_known = |network: &Network| {
-        let mut of_network = apps.iter().filter(|stored| stored.app.network == network.id);
-        of_network.any(|stored| stored.app.id == default_app() && !stored.app.client_id.is_empty())
+        let stored = broker.directory.app(&network.id, &broker.app_to_connect_by(&network.id, team));
+        stored.is_some_and(|stored| !stored.app.client_id.is_empty())
     };
     let mut rows = Vec::new();
     for network in broker.catalogue.iter().filter(|network| is_known(network)) {

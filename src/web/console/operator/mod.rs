@@ -103,6 +103,7 @@ impl Refusal for AppError {
             Self::Network(_) | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Exists { .. } | Self::InUse { .. } | Self::Default(_) => StatusCode::CONFLICT,
             Self::Fact(_)
+            | Self::NoTeam(_)
             | Self::NoBudget { .. }
             | Self::Units { .. }
             | Self::ClientKey(_)

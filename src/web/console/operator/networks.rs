@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::base::ids::{AppId, NetworkId};
+use crate::base::ids::{AppId, NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::networks::Network;
 use crate::service::Broker;
@@ -100,6 +100,8 @@ struct NetworkPage {
 struct AppRow {
     id: String,
     name: String,
+    /// The team that alone may use it; empty: every team may.
+    team: String,
     client_id: String,
     has_secret: bool,
     secret_damaged: bool,
@@ -170,6 +172,7 @@ fn app_row(shell: &Shell, view: &AppView) -> AppRow {
     AppRow {
         id: app.id.to_string(),
         name: app.display_name.clone(),
+        team: app.team.as_ref().map(ToString::to_string).unwrap_or_default(),
         client_id: app.client_id.clone(),
         has_secret: *has_secret,
         secret_damaged: *secret_damaged,
@@ -185,6 +188,7 @@ fn app_row(shell: &Shell, view: &AppView) -> AppRow {
 #[serde(default)]
 pub(super) struct AppForm {
     id: String,
+    team: String,
     name: String,
     client_id: String,
     secret: String,
@@ -230,13 +234,17 @@ pub(super) async fn create_app(
     let shell = visit.shell(&broker, Place::Networks);
     let Ok(network) = network.parse::<NetworkId>() else { return StatusCode::NOT_FOUND.into_response() };
     let id = form.id.trim().parse::<AppId>().map_err(|_| shell.say("app-wrong-id"));
-    let (id, said) = match id.and_then(|id| Ok((id, form.said(&shell)?))) {
+    let team = match form.team.trim() {
+        "" => Ok(None),
+        named => named.parse::<TeamId>().map(Some).map_err(|_| shell.say("app-wrong-team")),
+    };
+    let (id, team, said) = match id.and_then(|id| Ok((id, team?, form.said(&shell)?))) {
         Ok(said) => said,
         Err(wrong) => {
             return page(&broker, &visit, shell, &network, Some((StatusCode::UNPROCESSABLE_ENTITY, wrong)));
         }
     };
-    let done = broker.create_app(&visit.caller(), CreateApp { network: network.clone(), id, said }).await;
+    let done = broker.create_app(&visit.caller(), CreateApp { network: network.clone(), id, team, said }).await;
     after(&broker, &visit, shell, &network, done)
 }
 
