@@ -204,9 +204,18 @@ fn for_a_person(now: Timestamp, luck: u64) -> Timestamp {
 /// ends the whole grant. So the access token is used as long as it works, and the refresh token is tried once more shortly before its
 /// end. What stays may be shown again at any time, and what rotates, at once: networks leave a short grace for lost answers.
 pub fn deferred_to(kind: &TokenKind, token: &Token) -> Option<Timestamp> {
-    let once = matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse, .. });
     let serves = matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. });
-    token.clocks.access_expires_at.filter(|_| once && serves).map(|end| end - LAST_CALL)
+    token.clocks.access_expires_at.filter(|_| works_once(kind) && serves).map(|end| end - LAST_CALL)
+}
+
+/// Until when a token whose last renewal has no known answer is renewed for nobody, not for a person either; `None`: it may be at once.
+/// `due_at`: when the schedule shows its refresh token again, or the end of the claim of whoever shows it at the moment.
+pub fn unanswered_until(kind: &TokenKind, token: &Token, due_at: Option<Timestamp>) -> Option<Timestamp> {
+    works_once(kind).then(|| deferred_to(kind, token).max(due_at)).flatten()
+}
+
+fn works_once(kind: &TokenKind) -> bool {
+    matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse, .. })
 }
 
 fn source(kind: &TokenKind) -> Source {

@@ -222,6 +222,25 @@ fn what_may_have_been_used_is_taken_up_as_the_network_allows() {
 }
 
 #[test]
+fn a_person_waits_for_what_may_have_been_used_as_the_schedule_does() {
+    let live = token(Some(2 * HOUR), None);
+    let over = Token { state: invalid(Reason::Expired), ..live.clone() };
+    let last_call = NOW + 110 * MINUTE;
+    let cases = [
+        ("x", &live, None, Some(last_call)),
+        ("x", &live, Some(NOW + MINUTE), Some(last_call)),
+        ("x", &live, Some(NOW + 115 * MINUTE), Some(NOW + 115 * MINUTE)),
+        ("x", &over, Some(NOW + MINUTE), Some(NOW + MINUTE)),
+        ("x", &over, None, None),
+        ("youtube", &live, Some(NOW + MINUTE), None),
+        ("tiktok", &live, Some(NOW + MINUTE), None),
+    ];
+    for (network, token, due_at, expected) in cases {
+        assert_eq!(unanswered_until(&kind(network, "user"), token, due_at), expected, "{network} {due_at:?}");
+    }
+}
+
+#[test]
 fn a_wait_that_was_asked_for_is_kept() {
     let ask = |wait| {
         let failure = Failure::NotDone(ErrorClass::RateLimitedApp, Some(wait));

@@ -11,7 +11,7 @@ use crate::domain::networks::{
 };
 use crate::domain::notice::{is_trouble, of_change};
 use crate::domain::renewal::{
-    self, Failure, Verdict, after_failure, deferred_to, is_derived_anew, is_renewable, unless_shared,
+    self, Failure, Verdict, after_failure, deferred_to, is_derived_anew, is_renewable, unanswered_until, unless_shared,
 };
 use crate::domain::token::{Reason, Token};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
@@ -31,6 +31,9 @@ use crate::vault::Place;
 const CLAIM: Duration = Duration::from_secs(60);
 /// How long a token waits for an operator to mend what only an operator can.
 const FOR_AN_OPERATOR: Duration = Duration::from_secs(15 * 60);
+/// Why a refresh token that works once is not shown now, for people.
+const MAY_BE_USED: &str =
+    "its refresh token works once, and the answer to the last try was lost: a second use could end the grant";
 
 /// A renewal that was claimed: what is shown to the network.
 struct Begun {
@@ -91,8 +94,9 @@ impl Broker {
             self.put_schedule(&stored, StoredRenewal::default()).await?;
             return Err(RenewError::NotRenewable(id));
         };
-        if matches!(order, Order::Schedule) {
-            self.wait_if_not_due(&stored, &kind).await?;
+        match order {
+            Order::Schedule => self.wait_if_not_due(&stored, &kind).await?,
+            Order::Hand(_) | Order::Job(_) => self.wait_if_unanswered(&stored, &kind)?,
         }
         let ask = match self.ask_for(&stored, &kind).await {
             Ok(ask) => ask,
@@ -149,12 +153,23 @@ impl Broker {
         } else if stored.renewal.begun_at.is_some()
             && let Some(until) = deferred_to(kind, token)
         {
-            wait = Some((until, "its refresh token may have been used; the access token serves meanwhile"));
+            wait = Some((until, MAY_BE_USED));
         }
         let Some((until, why)) = wait.filter(|(until, _)| *until > now) else { return Ok(()) };
         let due_at = Some(until).filter(|until| *until != Timestamp::NEVER);
         self.put_schedule(stored, StoredRenewal { due_at, ..stored.renewal }).await?;
         Err(RenewError::NotYet { until, wait: until.since(now), why })
+    }
+
+    /// Whoever asks for it: while nobody knows whether a refresh token that works once was used, it is not shown before its time.
+    fn wait_if_unanswered(&self, stored: &StoredToken, kind: &TokenKind) -> Result<(), RenewError> {
+        let now = self.now();
+        let unanswered =
+            stored.renewal.begun_at.and_then(|_| unanswered_until(kind, &stored.token, stored.renewal.due_at));
+        match unanswered.filter(|until| *until > now) {
+            None => Ok(()),
+            Some(until) => Err(RenewError::NotYet { until, wait: until.since(now), why: MAY_BE_USED }),
+        }
     }
 
     async fn ask_for(&self, stored: &StoredToken, kind: &TokenKind) -> Result<Ask, RenewError> {

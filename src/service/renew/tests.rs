@@ -158,7 +158,8 @@ async fn a_token_that_is_not_accepted_any_more_is_renewed_at_once_and_lives_agai
 
 #[tokio::test]
 async fn only_a_refusal_in_json_ends_a_token() {
-    let (test, team, token) = scene().await;
+    let (test, team, _) = scene().await;
+    let token = test.broker.add_token(&test.admin, &team, x_token("bea")).await.unwrap().token.id;
     let unclear = [
         Err(NoAnswer::NotSent),
         Err(NoAnswer::Lost),
@@ -175,11 +176,12 @@ async fn only_a_refusal_in_json_ends_a_token() {
     for unclear in unclear {
         test.endpoint.answer_next(unclear);
         let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
-        assert!(matches!(error, RenewError::Failed { .. }), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
         let kept = stored(&test, token).await;
         assert_eq!(kept.token.state, TokenState::Live, "{error}");
-        assert_eq!(opened(&test, &kept), ("access-of-ann".to_owned(), Some("refresh-of-ann".to_owned())));
+        assert_eq!(opened(&test, &kept), ("access-of-bea".to_owned(), Some("refresh-of-bea".to_owned())));
+        let RenewError::Failed { retry_at, .. } = error else { panic!("{error}") };
+        test.clock.set(retry_at);
     }
     test.endpoint.answer_next(refused());
     let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
@@ -189,6 +191,26 @@ async fn only_a_refusal_in_json_ends_a_token() {
     assert_eq!(dead.renewal.due_at, None);
     let again = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
     assert!(matches!(again, RenewError::NotRenewable(_)), "{again}");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_waited_for_by_people_and_jobs_too() {
+    let (test, team, token) = scene().await;
+    test.endpoint.answer_next(Err(NoAnswer::Lost));
+    let error = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+    let RenewError::Failed { retry_at, .. } = error else { panic!("{error}") };
+    // X lets a refresh token be used once: nobody shows it again while the access token serves.
+    let by_hand = test.broker.renew_token(&test.admin, &team, token).await.unwrap_err();
+    assert!(matches!(by_hand, RenewError::NotYet { until, .. } if until == retry_at), "{by_hand}");
+    let held = stored(&test, token).await.token;
+    let by_job = test.broker.renew_for_job(JobId::generate(), &held).await.unwrap_err();
+    assert!(matches!(by_job, RenewError::NotYet { until, .. } if until == retry_at), "{by_job}");
+    assert_eq!((test.endpoint.asked(), stored(&test, token).await.renewal.due_at), (1, Some(retry_at)));
+    test.clock.set(retry_at);
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.broker.renew_token(&test.admin, &team, token).await.unwrap();
+    assert_eq!(test.endpoint.asked(), 2);
     test.stop().await;
 }
 
