@@ -327,7 +327,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Renews one token now. Where its renewal is under way, the outcome of that one is told.
+    /// Renews one token now, to the end, also if the caller goes away. Where its renewal is under way, the outcome of that one is told.
     pub async fn renew_token(
         &self,
         attempt: impl Into<Attempt<TokenView>>,
@@ -341,12 +341,19 @@ impl Broker {
         self.renew_now(Order::Hand(attempt), &token).await
     }
 
-    /// As [`Broker::renew_token`], for a job. Must be waited for: dropped, it may leave a refresh token used and its answer lost.
+    /// As [`Broker::renew_token`], for a job.
     pub(super) async fn renew_for_job(&self, job: JobId, token: &Token) -> Result<TokenView, RenewError> {
         self.renew_now(Order::Job(job), token).await
     }
 
+    /// Whoever waits for it may leave: a refresh token that was shown is worth only what its answer brings.
     async fn renew_now(&self, order: Order, token: &Token) -> Result<TokenView, RenewError> {
+        let (broker, token) = (self.clone(), token.clone());
+        let renewed = self.finish(async move { broker.renew_alone(order, &token).await }).await;
+        renewed.unwrap_or(Err(StoreError::Closed.into()))
+    }
+
+    async fn renew_alone(&self, order: Order, token: &Token) -> Result<TokenView, RenewError> {
         let id = token.id;
         let entered = loop {
             if let Some(entered) = self.renewals.enter(id) {

@@ -331,6 +331,27 @@ async fn a_refresh_token_is_used_by_one_at_a_time() {
     test.stop().await;
 }
 
+#[tokio::test]
+async fn a_renewal_is_finished_though_its_caller_goes_away() {
+    let gate = Arc::new(Gate { asked: AtomicUsize::new(0), open: Semaphore::new(0), body: (200, GOOD) });
+    let world = World { catalogue: Catalogue::embedded(), endpoint: gate.clone() };
+    let test = TestBroker::start_in(world, Config::default(), Arc::new(ManualClock::at(START))).await;
+    let (test, team, token) = with_token(test).await;
+    let asked = async {
+        while gate.asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = test.broker.renew_token(&test.admin, &team, token) => panic!("the gate is closed"),
+        () = asked => {}
+    }
+    gate.open.add_permits(1);
+    test.broker.renewals.idle().await;
+    assert_eq!(opened(&test, &stored(&test, token).await), ("access-2".to_owned(), Some("refresh-2".to_owned())));
+    test.stop().await;
+}
+
 /// Gives the token other secrets, as an operator does who connected the account anew.
 async fn bring_up_to_date(test: &TestBroker, team: &TeamId, person: &str) {
     let begin =

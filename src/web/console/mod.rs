@@ -2,7 +2,8 @@
 //!
 //! Pages are made here whole and work without a script; scripts only keep them up to date, draw charts and spare clicks. Whatever changes
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
-//! refuse what the page should not have offered. The words are in [`text`](crate::web::text).
+//! refuse what the page should not have offered. What was asked for is done to its end, also if the browser goes away meanwhile. The words are
+//! in [`text`](crate::web::text).
 
 mod activity;
 mod actor;
@@ -32,7 +33,10 @@ mod typed;
 mod visit;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub(in crate::web) use self::kept::ask_to_send;
@@ -118,7 +122,18 @@ pub fn routes(broker: Broker) -> Router {
         .route("/push-worker.js", get(notifications::worker))
         .layer(from_fn_with_state(broker.clone(), kept::keep_form))
         .merge(operator::routes(&broker))
+        .layer(from_fn_with_state(broker.clone(), finish_changes))
         .with_state(broker)
+}
+
+/// Does what changes something to its end: a use case holds locks across the store's answer, and calls networks. Of a browser that goes away
+/// only the answer is dropped.
+async fn finish_changes(State(broker): State<Broker>, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let answer = broker.finish(next.run(request)).await;
+    answer.unwrap_or_else(|| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
 #[cfg(test)]

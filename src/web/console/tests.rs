@@ -95,6 +95,21 @@ impl Desk {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_is_done_though_its_browser_goes_away() {
+    let desk = Desk::open().await;
+    let owner = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let token = desk.token("Shop", "bob@example.com").await;
+    let path = format!("/tokens/{token}/pause");
+    let mut left = Box::pin(desk.post(&path, &owner, ""));
+    assert!(futures_util::poll!(&mut left).is_pending());
+    drop(left);
+    while desk.test.broker.show_token(&desk.team, token).await.unwrap().0.token.state.as_str() != "paused" {
+        tokio::task::yield_now().await;
+    }
+    desk.test.stop().await;
+}
+
+#[tokio::test]
 async fn each_role_is_offered_and_let_do_what_the_table_says() {
     let desk = Desk::open().await;
     let zenith = desk.test.team("zenith").await;
