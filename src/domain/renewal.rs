@@ -77,14 +77,17 @@ pub fn is_mended_by_renewal(kind: &TokenKind, token: &Token, now: Timestamp) -> 
 ///
 /// The lead is a third of what is left of the access token's life, between ten minutes and 20 days, and at most two thirds of it.
 /// `luck`, uniform over all of `u64`, makes it up to a quarter longer. Where no end is known, the life that the network documents is
-/// taken as just begun. Without that, a refresh token that lives on by being used is used in time.
+/// taken as just begun. Without that, a refresh token that lives on by being used is used in time. One that ends before the access token
+/// is used before its own end.
 pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp, luck: u64) -> Option<Timestamp> {
     if !is_renewable(kind, token.state, refreshable) {
         return None;
     }
     let documented = kind.access_validity.map(|life| now + life);
     let sliding = token.clocks.refresh_expires_at.filter(|_| refreshable && kind.refresh_slides);
-    let end = token.clocks.access_expires_at.or(documented).or(sliding)?;
+    let before_access = token.clocks.refresh_expires_at.filter(|end| refreshable && *end > now);
+    let access = token.clocks.access_expires_at.or(documented);
+    let end = access.map(|end| before_access.map_or(end, |other| other.min(end))).or(sliding)?;
     if end <= now {
         return Some(now);
     }
@@ -112,12 +115,18 @@ fn old_enough(kind: &TokenKind, end: Timestamp, now: Timestamp) -> Timestamp {
     issued + min_age + MINUTE
 }
 
+/// How long the access token of a reply lives: as the network says there, but never longer than it documents; `None`: nothing ends it.
+/// What is told too long would be renewed too late, and what is told too short only too early.
+pub fn access_life(kind: &TokenKind, reply: &TokenReply) -> Option<Duration> {
+    [reply.access_life, kind.access_validity].into_iter().flatten().min()
+}
+
 /// The token that a reply makes. Its version is one higher. A refresh token that did not come with the reply stays as it is, and so
 /// do clocks that it tells nothing of, ends that it tells again, scopes, and whatever a person decided.
 pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: Timestamp) -> Token {
     let mut token = before.clone();
     token.version += 1;
-    token.clocks.access_expires_at = reply.access_life.or(kind.access_validity).map(|life| asked_at + life);
+    token.clocks.access_expires_at = access_life(kind, reply).map(|life| asked_at + life);
     let slid = kind.refresh_validity.filter(|_| kind.refresh_slides && before.clocks.refresh_expires_at.is_some());
     if let Some(life) = reply.refresh_life.or(slid) {
         token.clocks.refresh_expires_at = Some(asked_at + life);

@@ -97,6 +97,28 @@ fn each_family_has_its_time() {
 }
 
 #[test]
+fn the_end_that_comes_first_counts() {
+    let due = |network, access, refresh| {
+        due_at(&kind(network, "user"), &token(Some(access), Some(refresh)), true, NOW, 0).map(|due| due.since(NOW))
+    };
+    assert_eq!(due("tiktok", 10 * 365 * DAY, 90 * DAY), Some(70 * DAY), "the refresh token ends first");
+    assert_eq!(due("tiktok", 24 * HOUR, 90 * DAY), Some(16 * HOUR));
+    assert_eq!(due("tiktok", 24 * HOUR, Duration::ZERO), Some(16 * HOUR), "one that is over hastens nothing");
+}
+
+#[test]
+fn no_life_is_believed_that_is_longer_than_documented() {
+    let x = kind("x", "user");
+    let lives = |told| access_life(&x, &reply(None, told, None));
+    assert_eq!(lives(None), Some(2 * HOUR));
+    assert_eq!(lives(Some(HOUR)), Some(HOUR));
+    assert_eq!(lives(Some(3650 * DAY)), Some(2 * HOUR));
+    assert_eq!(access_life(&kind("mastodon", "user"), &reply(None, Some(9 * DAY), None)), Some(9 * DAY));
+    let renewed = renewed(&x, &token(None, None), &reply(None, Some(3650 * DAY), None), NOW);
+    assert_eq!(renewed.clocks.access_expires_at, Some(NOW + 2 * HOUR));
+}
+
+#[test]
 fn nothing_is_renewed_that_can_not_be() {
     let (x, threads) = (kind("x", "user"), kind("threads", "user"));
     assert!(!is_renewable(&x, TokenState::Live, false), "without its refresh token");

@@ -12,6 +12,7 @@ use crate::domain::connection::{Connection, Found, Problem, ProblemKind, missing
 use crate::domain::networks::{
     Answer, ErrorClass, Network, OAuth, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
+use crate::domain::renewal::access_life;
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
 use crate::outbound::oauth::{self, Bond, Client, Redemption};
 use crate::service::Broker;
@@ -66,7 +67,7 @@ impl Grant {
         let ends = |life: Option<std::time::Duration>| life.map(|life| (asked_at + life).micros());
         let refreshed = reply.refresh.is_some();
         Self {
-            access_ends_us: ends(reply.access_life.or(kind.access_validity)),
+            access_ends_us: ends(access_life(kind, reply)),
             refresh_ends_us: ends(reply.refresh_life.or(kind.refresh_validity).filter(|_| refreshed)),
             consented_us: consented.micros(),
             access: reply.access.expose().to_owned(),
