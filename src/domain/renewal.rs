@@ -20,8 +20,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SHORTEST_LEAD: Duration = Duration::from_secs(10 * 60);
 /// The longest lead: a token that lives for a year is not renewed months before its end.
 const LONGEST_LEAD: Duration = Duration::from_secs(20 * 24 * 3600);
-/// Secrets are at least so old when they are renewed by the schedule. A network that gives a grant shorter and shorter lives towards
-/// its end is not asked faster and faster.
+/// Secrets are at least so old when they are renewed by the schedule, or two thirds of what is left of them, where that is less, but a minute. A
+/// network that gives a grant shorter and shorter lives towards its end is not asked faster and faster.
 const SHORTEST_AGE: Duration = Duration::from_secs(5 * 60);
 /// Renewals of tokens that were granted together are spread over this part of the lead.
 const SPREAD: u32 = 4;
@@ -94,7 +94,8 @@ pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp
     let left = end.since(now);
     let lead = shortest_lead(left);
     let lead = (lead + scaled(lead / SPREAD, luck)).min(left * 2 / 3);
-    Some((end - lead).max(now + SHORTEST_AGE).max(old_enough(kind, end, now)))
+    let age = SHORTEST_AGE.min(left * 2 / 3).max(MINUTE);
+    Some((end - lead).max(now + age).max(old_enough(kind, end, now)))
 }
 
 fn shortest_lead(life: Duration) -> Duration {
