@@ -61,6 +61,7 @@ pub fn token_of(network: &Network, kind: &str, team: &str, number: usize) -> Tok
         state: TokenState::Live,
         clocks: Clocks::default(),
         cooling_until: None,
+        refreshed: false,
         closed: Default::default(),
         created_at: Timestamp::EPOCH,
         version: 1,

@@ -151,9 +151,9 @@ impl RetentionClock {
 /// The clocks that run since a token was last valid, the first to end first.
 pub fn retention_clocks(network: &Network, token: &Token, now: Timestamp) -> Vec<RetentionClock> {
     let lost = match token.state {
-        TokenState::Invalid { since, .. } => token.ends_at().map_or(since, |end| end.min(since)),
+        TokenState::Invalid { since, .. } => token.serves_until().map_or(since, |end| end.min(since)),
         TokenState::Revoked { .. } => return Vec::new(),
-        _ => match token.ends_at() {
+        _ => match token.serves_until() {
             Some(end) if end <= now => end,
             _ => return Vec::new(),
         },

@@ -50,6 +50,11 @@ pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> b
     }
 }
 
+/// Whether the access token of this kind is renewed by a refresh token, if that is held (`refreshable`).
+pub fn is_refreshed(kind: &TokenKind, refreshable: bool) -> bool {
+    matches!(kind.renewal, Renewal::RefreshToken { .. }) && is_renewable(kind, TokenState::Live, refreshable)
+}
+
 /// Whether a token is derived from another, and may be so anew: with new secrets of that one a person agreed again, or the network went on.
 pub fn is_derived_anew(kind: &TokenKind, state: TokenState) -> bool {
     matches!(kind.renewal, Renewal::Derived { .. }) && !matches!(state, TokenState::Revoked { .. })
@@ -127,6 +132,7 @@ pub fn access_life(kind: &TokenKind, reply: &TokenReply) -> Option<Duration> {
 pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: Timestamp) -> Token {
     let mut token = before.clone();
     token.version += 1;
+    token.refreshed = is_refreshed(kind, true);
     token.clocks.access_expires_at = access_life(kind, reply).map(|life| asked_at + life);
     let slid = kind.refresh_validity.filter(|_| kind.refresh_slides && before.clocks.refresh_expires_at.is_some());
     if let Some(life) = reply.refresh_life.or(slid) {

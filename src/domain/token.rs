@@ -47,6 +47,8 @@ pub struct Token {
     pub state: TokenState,
     /// Its clocks.
     pub clocks: Clocks,
+    /// Whether its access token is renewed by a refresh token that is held here.
+    pub refreshed: bool,
     /// It must not be used before this time.
     pub cooling_until: Option<Timestamp>,
     /// Operations that the network refused it for want of a permission, each since when. All others work. Connecting again, or stating
@@ -305,13 +307,33 @@ pub enum Status {
     NoExpiry,
 }
 
+/// What renews itself is called expired only so long after its access token's end: until then it is tried again.
+pub const RENEWAL_GRACE: Duration = Duration::from_secs(3600);
+
 /// How long before its end a token is shown as expiring.
 pub const EXPIRING_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Token {
-    /// When the first clock that a renewal can't turn back ends: the refresh token's if there is one, else the access token's,
-    /// and never later than the end of access to data.
+    /// When the first clock that a renewal can't turn back ends: the refresh token's if it is known, else the access token's,
+    /// and never later than the end of access to data. While it works, a token that is refreshed has no end by its access token.
     pub fn ends_at(&self) -> Option<Timestamp> {
+        if self.is_prolonged() { self.clocks.data_access_expires_at } else { self.serves_until() }
+    }
+
+    /// The same, as it stands `now`: an access token's end that no renewal has turned back in time is one.
+    pub fn ended_by(&self, now: Timestamp) -> Option<Timestamp> {
+        let overdue = self.clocks.access_expires_at.is_some_and(|end| end + RENEWAL_GRACE <= now);
+        if overdue { self.serves_until() } else { self.ends_at() }
+    }
+
+    /// Whether renewals turn its end back again and again.
+    fn is_prolonged(&self) -> bool {
+        let works = matches!(self.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. });
+        self.refreshed && works && self.clocks.refresh_expires_at.is_none()
+    }
+
+    /// Until when what is held serves, if the network renews nothing more.
+    pub fn serves_until(&self) -> Option<Timestamp> {
         let grant = self.clocks.refresh_expires_at.or(self.clocks.access_expires_at);
         [grant, self.clocks.data_access_expires_at].into_iter().flatten().min()
     }
@@ -321,7 +343,7 @@ impl Token {
         if matches!(self.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
             return Status::Expired;
         }
-        match self.ends_at() {
+        match self.ended_by(now) {
             None => Status::NoExpiry,
             Some(end) if end <= now => Status::Expired,
             Some(end) if end <= now + EXPIRING_WITHIN => Status::Expiring,
@@ -378,6 +400,32 @@ mod tests {
         let dead = Finding::Dead(Reason::Expired);
         assert!(matches!(paused.after(dead, NOW), TokenState::Invalid { .. }));
         assert_eq!(revoked.after(dead, NOW), revoked);
+    }
+
+    #[test]
+    fn a_token_that_is_refreshed_has_no_end_of_its_own_while_it_works() {
+        let at = |seconds| Some(NOW + Duration::from_secs(seconds));
+        let invalid = TokenState::Live.invalidate(Reason::RefreshRejected, NOW);
+        let cases = [
+            (true, TokenState::Live, (at(60), None, None), None, Status::NoExpiry),
+            (true, TokenState::Live.pause(NOW).unwrap(), (at(60), None, None), None, Status::NoExpiry),
+            (true, TokenState::Live, (at(60), at(90), None), at(90), Status::Expiring),
+            (true, TokenState::Live, (at(60), None, at(99)), at(99), Status::Expiring),
+            (false, TokenState::Live, (at(60), None, None), at(60), Status::Expiring),
+            (true, invalid, (at(60), None, None), at(60), Status::Expired),
+        ];
+        for (refreshed, state, (access, refresh, data), ends_at, status) in cases {
+            let clocks = Clocks {
+                access_expires_at: access,
+                refresh_expires_at: refresh,
+                data_access_expires_at: data,
+                ..Clocks::default()
+            };
+            let token = Token { state, clocks, refreshed, ..crate::domain::notice::tests::token(state) };
+            assert_eq!((token.ends_at(), token.status(NOW)), (ends_at, status), "{state:?} {clocks:?}");
+            let overdue = NOW + Duration::from_secs(60) + RENEWAL_GRACE;
+            assert_eq!(token.status(overdue), Status::Expired, "{state:?} {clocks:?}");
+        }
     }
 
     #[test]

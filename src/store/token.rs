@@ -193,6 +193,8 @@ pub struct TokenFilter {
     pub ends_from: Option<Timestamp>,
     /// Ending before this time.
     pub ends_before: Option<Timestamp>,
+    /// The access token's end is one, too, if it is before this time though renewals should have turned it back.
+    pub overdue_before: Option<Timestamp>,
     /// `Some(true)`: without an end; `Some(false)`: with one.
     pub endless: Option<bool>,
     /// After this id: the last one of the page before.

@@ -351,6 +351,7 @@ pub(crate) mod tests {
             state: TokenState::Live,
             clocks: Clocks::default(),
             cooling_until: None,
+            refreshed: false,
             closed: BTreeMap::new(),
             created_at: Timestamp::EPOCH,
             version: 1,

@@ -9,13 +9,11 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::EventId;
 use crate::domain::notice::{Clock, Event, Fact};
-use crate::domain::token::{Clocks, Token, TokenState, is_same_end};
+use crate::domain::token::{Clocks, RENEWAL_GRACE as GRACE, Token, TokenState, is_same_end};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How many days ahead an end is told, the farthest first.
 const AHEAD: [u8; 3] = [7, 3, 1];
-/// What renews itself is called expired only so long after its end: until then it is tried again.
-const GRACE: Duration = Duration::from_secs(3600);
 /// From so many failures in a row on, a renewal is in trouble.
 const TROUBLE: u32 = 3;
 

@@ -81,6 +81,7 @@ pub(crate) mod tests {
             state,
             clocks: Clocks::default(),
             cooling_until: None,
+            refreshed: false,
             closed: BTreeMap::new(),
             created_at: Timestamp::EPOCH,
             version: 1,

@@ -87,6 +87,7 @@ fn token(number: u128, person: &str) -> Token {
         state: TokenState::Live,
         clocks: Clocks::default(),
         cooling_until: None,
+        refreshed: false,
         closed: BTreeMap::new(),
         created_at: START,
         version: 1,

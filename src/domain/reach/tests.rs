@@ -29,6 +29,7 @@ fn token(network: &Network, kind: &str, state: TokenState) -> Token {
         state,
         clocks: Clocks::default(),
         cooling_until: None,
+        refreshed: false,
         closed: std::collections::BTreeMap::new(),
         created_at: NOW,
         version: 1,

@@ -40,6 +40,7 @@ fn token(access: Option<Duration>, refresh: Option<Duration>) -> Token {
             ..Clocks::default()
         },
         cooling_until: None,
+        refreshed: false,
         closed: BTreeMap::new(),
         created_at: NOW,
         version: 7,

@@ -194,6 +194,7 @@ impl Bench {
             state: TokenState::Live,
             clocks: Clocks::default(),
             cooling_until: None,
+            refreshed: false,
             closed: Default::default(),
             created_at: clock_now(&self.clock),
             version: 1,

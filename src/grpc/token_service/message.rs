@@ -132,7 +132,7 @@ fn reason_and_time(token: &Token, state: ShownState) -> (pb::TokenReason, Timest
             (pb::TokenReason::Unspecified, since)
         }
         TokenState::Live if state == ShownState::Expired => {
-            (pb::TokenReason::Expired, token.ends_at().unwrap_or(token.created_at))
+            (pb::TokenReason::Expired, token.serves_until().unwrap_or(token.created_at))
         }
         TokenState::Live => (pb::TokenReason::Unspecified, token.created_at),
     }

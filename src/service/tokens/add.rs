@@ -7,7 +7,7 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
-use crate::domain::renewal::due_at;
+use crate::domain::renewal::{due_at, is_refreshed};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::outbound::oauth::Bond;
 use crate::service::apps::default_app;
@@ -60,6 +60,7 @@ struct Checked {
     kind: KindId,
     app: AppId,
     purposes: Purposes,
+    refreshed: bool,
 }
 
 impl Broker {
@@ -116,7 +117,7 @@ impl Broker {
 
     /// The token that is given, checked, without its secrets.
     pub(in crate::service) fn unsealed_token(&self, team: &TeamId, ask: &AddToken) -> Result<StoredToken, Rejected> {
-        let Checked { network, kind, app, purposes } = self.checked(team, ask)?;
+        let Checked { network, kind, app, purposes, refreshed } = self.checked(team, ask)?;
         let token = Token {
             id: TokenId::generate(),
             team: team.clone(),
@@ -134,6 +135,7 @@ impl Broker {
             max_leases: ask.max_leases,
             state: TokenState::Live,
             clocks: ask.clocks,
+            refreshed,
             cooling_until: None,
             closed: BTreeMap::new(),
             created_at: self.now(),
@@ -218,8 +220,9 @@ impl Broker {
         let purposes = check_purposes(kind, &ask.scopes, ask.purposes)?;
         check_facts(&network, &ask.facts)?;
         check_clocks(&ask.clocks, self.now())?;
+        let refreshed = is_refreshed(kind, ask.refresh.is_some());
         let kind = kind.id.clone();
-        Ok(Checked { network, kind, app, purposes })
+        Ok(Checked { network, kind, app, purposes, refreshed })
     }
 
     /// The app that is meant. That of another team is as good as none.

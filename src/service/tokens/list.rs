@@ -9,7 +9,7 @@ use crate::domain::pool::BucketView;
 use crate::domain::probe::LastCheck;
 use crate::domain::reach::{NeedsReconnecting, RetentionClock, needs_reconnecting, retention_clocks};
 use crate::domain::renewal::is_mended_by_renewal;
-use crate::domain::token::{EXPIRING_WITHIN, Reason, Status, Token, TokenState};
+use crate::domain::token::{EXPIRING_WITHIN, RENEWAL_GRACE, Reason, Status, Token, TokenState};
 use crate::service::Broker;
 use crate::service::tokens::{Rejected, TokenError, UNKNOWN_PERSON};
 use crate::store::{EndsWhen, StoreError, TokenFilter};
@@ -250,7 +250,9 @@ impl Broker {
 
     /// The filter as the store can judge it: parts that exclude each other. What is left to judge is judged on what was read.
     fn store_filters(&self, filter: &TokenListFilter) -> Vec<TokenFilter> {
+        let over = self.now() + TICK;
         let base = TokenFilter {
+            overdue_before: Some(over - RENEWAL_GRACE),
             network: filter.network.clone(),
             kind: filter.kind.clone(),
             profile: filter.profile.clone(),
@@ -259,7 +261,6 @@ impl Broker {
             ..TokenFilter::default()
         };
         let of_state = |state| TokenFilter { state: Some(state), ..base.clone() };
-        let over = self.now() + TICK;
         let soon = over + EXPIRING_WITHIN;
         let alive = TokenFilter { not_states: &["invalid", "revoked"], ..base.clone() };
         let at_work = TokenFilter { not_states: &["invalid", "revoked", "paused"], ..base.clone() };
@@ -341,7 +342,7 @@ fn shown_state(token: &Token, cooling: Option<Timestamp>, now: Timestamp) -> Sho
         TokenState::Invalid { reason: Reason::Expired, .. } => ShownState::Expired,
         TokenState::Invalid { .. } => ShownState::Invalid,
         TokenState::Paused { .. } => ShownState::Paused,
-        _ if token.ends_at().is_some_and(|end| end <= now) => ShownState::Expired,
+        _ if token.ended_by(now).is_some_and(|end| end <= now) => ShownState::Expired,
         TokenState::Suspect { .. } => ShownState::Suspect,
         TokenState::Live if cooling.is_some() => ShownState::Cooling,
         TokenState::Live => ShownState::Live,

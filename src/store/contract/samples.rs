@@ -124,6 +124,7 @@ pub(crate) fn token(n: u128) -> Token {
         state: TokenState::Live,
         clocks: Clocks { access_expires_at: Some(at(1000)), consented_at: Some(at(-5)), ..Clocks::default() },
         cooling_until: None,
+        refreshed: false,
         closed: [("tweets.get".parse().unwrap(), at(7))].into(),
         created_at: at(0),
         version: 1,

@@ -131,7 +131,7 @@ async fn varied(store: &dyn Store) {
     let mut tokens: Vec<Token> = (1..=6).map(token).collect();
     tokens[1].network = "youtube".parse().unwrap();
     tokens[2].kind = "app".parse().unwrap();
-    tokens[3].clocks.access_expires_at = None;
+    tokens[3].refreshed = true;
     tokens[4].state = TokenState::Paused { since: at(1) };
     tokens[5].team = "other".parse().unwrap();
     tokens[0].clocks.access_expires_at = Some(at(10));
@@ -156,6 +156,9 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
         (TokenFilter { ends_from: Some(at(10)), ends_before: Some(at(1000)), ..all() }, vec![1]),
         (TokenFilter { ends_from: Some(at(11)), ..all() }, vec![2, 3, 5]),
         (TokenFilter { endless: Some(true), ..all() }, vec![4]),
+        (TokenFilter { endless: Some(true), overdue_before: Some(at(1000)), ..all() }, vec![4]),
+        (TokenFilter { endless: Some(true), overdue_before: Some(at(1001)), ..all() }, vec![]),
+        (TokenFilter { ends_from: Some(at(11)), overdue_before: Some(at(1001)), ..all() }, vec![2, 3, 4, 5]),
         (TokenFilter { endless: Some(false), ..all() }, vec![1, 2, 3, 5]),
         (TokenFilter { after: Some(TokenId::from_u128(3)), ..all() }, vec![4, 5]),
         (TokenFilter { text: Some("PERSON 2".to_owned()), ..all() }, vec![2]),

@@ -10,12 +10,13 @@ use tempfile::TempDir;
 
 use super::{CommitStats, SqliteOptions, SqliteStore};
 use crate::base::clock::ManualClock;
-use crate::store::contract::samples::{at, audit_key, audited, event, open, seed, start, take, team};
+use crate::store::contract::samples::{acme, at, audit_key, audited, event, open, seed, start, take, team};
 use crate::store::contract::{Fixture, suite};
 use crate::store::database::Database;
 use crate::store::sql::values;
 use crate::store::{
     AuditStore, CreditStore, DoctorStore, LeaseStore, MetaStore, OpenLease, Severity, Store, StoreError, TeamStore,
+    TokenFilter, TokenStore,
 };
 
 struct SqliteFixture(TempDir);
@@ -203,6 +204,25 @@ async fn a_damaged_token_does_not_hinder_the_others() {
     let chunk = crate::store::TokenStore::all_tokens(&store, None, 10).await.unwrap();
     assert_eq!(chunk.tokens.len(), 2);
     assert_eq!(chunk.damaged, [crate::base::ids::TokenId::from_u128(2)]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_broker_wrote_of_refreshed_tokens_ends_by_no_access_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    seed(&store, 3).await;
+    store.close().await;
+    let earlier = "ALTER TABLE token DROP COLUMN refreshed;
+        UPDATE token SET sealed_refresh = NULL WHERE person = 'person 2';
+        UPDATE meta SET value = CAST('29' AS BLOB) WHERE name = 'schema_version'";
+    raw(dir.path(), earlier).await;
+    let store = open_in(dir.path()).await.unwrap();
+    let endless = TokenFilter { endless: Some(true), ..TokenFilter::default() };
+    let endless = TokenStore::list_tokens(&store, &acme(), endless, 10).await.unwrap();
+    let persons: Vec<&str> = endless.iter().map(|token| token.person.as_str()).collect();
+    assert_eq!(persons, ["person 1", "person 3"]);
+    assert!(endless.iter().all(|token| token.refreshed && token.ends_at().is_none()));
     store.close().await;
 }
 

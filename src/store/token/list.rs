@@ -56,9 +56,17 @@ const AT_RISK_OF_GRANTOR: &str = at_risk!(" AND grantor = $6");
 const AT_RISK_OF_PROFILE: &str =
     at_risk!(" AND network = $6 AND id IN (SELECT token FROM token_profile WHERE profile = $7)");
 
+/// When a token ends, as [`Token::ended_by`] tells it.
+macro_rules! ended {
+    () => {
+        "CASE WHEN refreshed = 1 AND refresh_expires_at_us IS NULL AND access_expires_at_us < $16 THEN access_expires_at_us
+              ELSE ends_at_us END"
+    };
+}
+
 macro_rules! wanted {
     () => {
-        " FROM token WHERE team = $1
+        concat!(" FROM token WHERE team = $1
            AND ($2 IS NULL OR network = $2)
            AND ($3 IS NULL OR app = $3)
            AND ($4 IS NULL OR kind = $4)
@@ -66,25 +74,27 @@ macro_rules! wanted {
            AND state NOT IN ($6, $7, $8)
            AND ($9 IS NULL OR person = $9)
            AND ($10 IS NULL OR EXISTS (SELECT 1 FROM token_profile WHERE token = token.id AND profile = $10))
-           AND ($11 IS NULL OR ends_at_us >= $11)
-           AND ($12 IS NULL OR ends_at_us < $12)
-           AND ($13 IS NULL OR (ends_at_us IS NULL) = ($13 = 1))
+           AND ($11 IS NULL OR ", ended!(), " >= $11)
+           AND ($12 IS NULL OR ", ended!(), " < $12)
+           AND ($13 IS NULL OR (", ended!(), " IS NULL) = ($13 = 1))
            AND id > $14
            AND ($15 IS NULL OR lower(label) LIKE $15 ESCAPE '~' OR lower(person) LIKE $15 ESCAPE '~'
                 OR lower(granted_by) LIKE $15 ESCAPE '~' OR EXISTS (
                     SELECT 1 FROM token_profile LEFT JOIN profile
                         ON profile.team = token.team AND profile.network = token.network AND profile.id = token_profile.profile
                     WHERE token_profile.token = token.id
-                        AND (lower(token_profile.profile) LIKE $15 ESCAPE '~' OR lower(profile.display_name) LIKE $15 ESCAPE '~')))"
+                        AND (lower(token_profile.profile) LIKE $15 ESCAPE '~' OR lower(profile.display_name) LIKE $15 ESCAPE '~')))")
     };
 }
 
-const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $16");
+const LIST_TOKENS: &str = concat!("SELECT ", columns!(), wanted!(), " ORDER BY id LIMIT $17");
 const COUNT_BY_END: &str = concat!(
-    "SELECT state, CASE WHEN ends_at_us IS NULL THEN 0 WHEN ends_at_us < $16 THEN 1 WHEN ends_at_us < $17 THEN 2 ELSE 3 END,
-        COUNT(*)",
+    "SELECT state, CASE WHEN end_us IS NULL THEN 0 WHEN end_us < $17 THEN 1 WHEN end_us < $18 THEN 2 ELSE 3 END, COUNT(*)
+     FROM (SELECT state, ",
+    ended!(),
+    " AS end_us",
     wanted!(),
-    " GROUP BY 1, 2"
+    ") GROUP BY 1, 2"
 );
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
 const FIND_IMPORT: &str =
@@ -210,6 +220,7 @@ fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> 
         filter.endless,
         after,
         filter.text.as_deref().map(containing),
+        filter.overdue_before,
     ]
 }
 

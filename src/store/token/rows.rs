@@ -19,7 +19,7 @@ macro_rules! columns {
     () => {
         "id, team, network, app, kind, person, profiles, label, granted_by, scopes, purposes, facts, reserve_percent,
          max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
-         consented_at_us, cooling_until_us, closed, created_at_us, version"
+         consented_at_us, refreshed, cooling_until_us, closed, created_at_us, version"
     };
 }
 pub(super) use columns;
@@ -70,6 +70,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         &*token.granted_by,
         json(&closed_at_us(token)),
         grantor(token),
+        token.refreshed,
     ]
 }
 
@@ -124,6 +125,7 @@ pub(super) fn token(row: &mut Row) -> Result<Token, StoreError> {
             data_access_expires_at: row.maybe_time()?,
             consented_at: row.maybe_time()?,
         },
+        refreshed: row.int()? != 0,
         cooling_until: row.maybe_time()?,
         closed: closed(row)?,
         created_at: row.time()?,

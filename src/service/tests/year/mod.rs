@@ -230,7 +230,7 @@ impl Year {
                 }
             } else {
                 let known = truth.ended_at.is_some_and(|ended| ended + 2 * DAY < now);
-                let believed = state.as_str() == "live" && stored.token.ends_at().is_none_or(|end| end > now);
+                let believed = state.as_str() == "live" && stored.token.ended_by(now).is_none_or(|end| end > now);
                 // Where there is neither a check nor an end, nothing but its use tells.
                 let kind = account.kind();
                 let is_checked = kind.is_probed() || (account.refreshes && kind.access_validity.is_some());
