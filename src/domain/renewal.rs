@@ -149,6 +149,16 @@ pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: T
     token
 }
 
+/// Whether the refresh token that is `held` stays where new secrets of the token, which make it `new`, came without one: networks give it
+/// once, and leave it out when the same person agrees again. It does not where it is another's, where the grant is known to be over, or where it
+/// works once and `may_be_used`; one that is bound to a key is lost with the key.
+pub fn stays_refreshable(kind: &TokenKind, held: &Token, may_be_used: bool, new: &Token, now: Timestamp) -> bool {
+    let is_same = held.app == new.app && held.kind == new.kind && held.person == new.person;
+    let is_over = held.clocks.refresh_expires_at.is_some_and(|end| end <= now);
+    let is_usable = is_renewable(kind, held.state, true) && !kind.is_bound() && !(may_be_used && works_once(kind));
+    is_same && is_usable && !is_over
+}
+
 /// How a renewal failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {

@@ -122,6 +122,29 @@ fn no_life_is_believed_that_is_longer_than_documented() {
 }
 
 #[test]
+fn a_refresh_token_stays_with_the_grant_that_it_is_of() {
+    let (x, youtube, bluesky) = (kind("x", "user"), kind("youtube", "user"), kind("bluesky", "user"));
+    let held = token(Some(HOUR), Some(DAY));
+    let other = Token { person: "q".to_owned(), ..held.clone() };
+    let dead = |reason| Token { state: invalid(reason), ..held.clone() };
+    let over = token(Some(HOUR), Some(Duration::ZERO));
+    let cases = [
+        (&x, &held, false, &held, true),
+        (&x, &dead(Reason::Expired), false, &held, true),
+        (&x, &dead(Reason::RefreshRejected), false, &held, false),
+        (&x, &dead(Reason::PasswordChanged), false, &held, false),
+        (&x, &over, false, &held, false),
+        (&x, &held, false, &other, false),
+        (&x, &held, true, &held, false),
+        (&youtube, &held, true, &held, true),
+        (&bluesky, &held, false, &held, false),
+    ];
+    for (at, (kind, held, may_be_used, new, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(stays_refreshable(kind, held, may_be_used, new, NOW), expected, "{at}");
+    }
+}
+
+#[test]
 fn nothing_is_renewed_that_can_not_be() {
     let (x, threads) = (kind("x", "user"), kind("threads", "user"));
     assert!(!is_renewable(&x, TokenState::Live, false), "without its refresh token");

@@ -192,11 +192,14 @@ impl Broker {
         id: TokenId,
     ) -> Result<Keeping, ConnectError> {
         let given = &wanted.token;
-        let before = self.stored_token(&connection.team, id).await?.token;
-        let mut token = healed(&before, &new.token);
+        let stored = self.stored_token(&connection.team, id).await?;
+        let mut token = healed(&stored.token, &new.token);
+        let kept = self.keep_refresh(&stored, &mut token, given.refresh.as_ref());
+        let before = stored.token;
         let staying = self.staying(connection, &before);
         token.profiles.extend(staying.into_iter().filter(|id| !new.token.profiles.contains(id)));
-        let sealed = self.seal_token(&token, &given.access, given.refresh.as_ref(), wanted.bond.as_deref())?;
+        let refresh = given.refresh.as_ref().or(kept.as_ref());
+        let sealed = self.seal_token(&token, &given.access, refresh, wanted.bond.as_deref())?;
         let access = sealed.access.clone();
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
         let mut audit = self.token_added(caller, &token);

@@ -12,9 +12,12 @@ use crate::config::Config;
 use crate::domain::connection::{ProblemKind, Stage};
 use crate::domain::consent;
 use crate::domain::networks::{Catalogue, Purpose};
+use crate::domain::token::{Reason, Token, TokenState};
 use crate::outbound::http::NetworkAnswer;
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{START, TestBroker};
+use crate::store::StoredToken;
+use crate::vault::Place;
 
 const SCOPES: &str = "offline.access tweet.read users.read";
 
@@ -96,6 +99,41 @@ async fn a_life_that_makes_no_sense_is_as_good_as_none() {
         assert_eq!(token.clocks.access_expires_at, Some::<Timestamp>(expected), "{life}");
         assert!(test.clock.now() == START);
     }
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_consent_that_brings_no_refresh_token_leaves_the_one_that_is_held() {
+    let (test, team) = scene().await;
+    let connect = async |rest: &str| {
+        let reply = format!(r#"{{"access_token":"a","scope":"{SCOPES}","expires_in":7200{rest}}}"#);
+        let connection = connected_by(&test, &team, 200, &reply).await;
+        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &[], consent::NEWEST);
+        let Stage::Connected { tokens, .. } = done.await.unwrap().stage else { panic!("{rest}") };
+        test.broker.store.find_token(tokens[0]).await.unwrap().unwrap()
+    };
+    let refresh_of = |stored: &StoredToken| {
+        let Token { id, team, version, .. } = &stored.token;
+        let opened =
+            |sealed: &Vec<u8>| test.broker.vault.open_sealed(&Place::of_token(id, team, *version, "refresh"), sealed);
+        stored.sealed_refresh.as_ref().map(|sealed| opened(sealed).ok().unwrap().expose().to_owned())
+    };
+    let first = connect(r#","refresh_token":"r","refresh_token_expires_in":864000"#).await;
+    let end = first.token.clocks.refresh_expires_at;
+    assert!(end.is_some());
+    for none in ["", r#","refresh_token":"""#] {
+        let healed = connect(none).await;
+        assert_eq!((healed.token.id, refresh_of(&healed).as_deref()), (first.token.id, Some("r")), "{none}");
+        assert_eq!((healed.token.clocks.refresh_expires_at, healed.renewal.due_at.is_some()), (end, true), "{none}");
+    }
+    // Of a grant that is known to be over nothing is worth keeping.
+    let reason = Reason::RevokedByPerson;
+    test.broker.invalidate_token(&test.admin, &team, first.token.id, reason, "").await.unwrap();
+    let healed = connect("").await;
+    assert_eq!(
+        (healed.token.state, refresh_of(&healed), healed.token.clocks.refresh_expires_at),
+        (TokenState::Live, None, None)
+    );
     test.stop().await;
 }
 

@@ -21,8 +21,10 @@ impl Import {
             return Ok(Outcome::Rejected(RowRejected::Spent(id)));
         }
         // An import brings nothing back that the person withdrew.
-        let token = broker.kept_to_consent(merged(&before.token, &candidate.new.stored.token)).await?;
-        let sealed = broker.seal_token(&token, &candidate.given.access, candidate.given.refresh.as_ref(), None)?;
+        let mut token = broker.kept_to_consent(merged(&before.token, &candidate.new.stored.token)).await?;
+        let came = candidate.given.refresh.as_ref();
+        let kept = broker.keep_refresh(&before, &mut token, came);
+        let sealed = broker.seal_token(&token, &candidate.given.access, came.or(kept.as_ref()), None)?;
         let sealed = SealedSecrets { given_refresh: candidate.new.given_refresh, ..sealed };
         let SealedSecrets { access, .. } = sealed.clone();
         let detail = format!("comment=import {}", self.begin.import_id);
@@ -107,14 +109,17 @@ impl Import {
 
     fn is_same(&self, before: &StoredToken, candidate: &Candidate) -> bool {
         let (held, given) = (&before.token, &candidate.new.stored.token);
-        let same_fields = merged(held, given) == Token { version: held.version + 1, ..held.clone() };
+        let mut next = merged(held, given);
+        let kept = self.broker.keep_refresh(before, &mut next, candidate.given.refresh.as_ref());
+        let same_fields = next == Token { version: held.version + 1, ..held.clone() };
         let same = |column, given: &Secret| {
             self.opened(before, column).is_some_and(|held| held.matches(given.expose().as_bytes()))
         };
         let same_refresh = match (&before.sealed_refresh, &candidate.given.refresh) {
             (None, None) => true,
             (Some(_), Some(given)) => same("refresh", given),
-            (None, Some(_)) | (Some(_), None) => false,
+            (Some(_), None) => kept.is_some(),
+            (None, Some(_)) => false,
         };
         same_fields && same_refresh && same("access", &candidate.given.access)
     }

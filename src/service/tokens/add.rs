@@ -7,7 +7,7 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
-use crate::domain::renewal::{due_at, is_refreshed};
+use crate::domain::renewal::{due_at, is_refreshed, stays_refreshable};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::outbound::oauth::Bond;
 use crate::service::apps::default_app;
@@ -173,6 +173,27 @@ impl Broker {
         let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
         let renew_at = kind.and_then(due);
         Ok(SealedSecrets { access: seal("access", access)?, refresh, key, given_refresh: None, renew_at, derived })
+    }
+
+    /// Lets the refresh token that is held stay, with its end, where the secrets that make the token `new` came without one; returns it. `None`:
+    /// one came, or there is none that is worth keeping.
+    pub(in crate::service) fn keep_refresh(
+        &self,
+        held: &StoredToken,
+        new: &mut Token,
+        came: Option<&Secret>,
+    ) -> Option<Secret> {
+        let sealed = held.sealed_refresh.as_ref().filter(|_| came.is_none())?;
+        let kind = self.catalogue.network(new.network.as_str())?.kind(new.kind.as_str())?;
+        let may_be_used = held.renewal.begun_at.is_some();
+        if !stays_refreshable(kind, &held.token, may_be_used, new, self.now()) {
+            return None;
+        }
+        let Token { id, team, version, .. } = &held.token;
+        let kept = self.vault.open_sealed(&Place::of_token(id, team, *version, "refresh"), sealed).ok()?;
+        new.refreshed = true;
+        new.clocks.refresh_expires_at = new.clocks.refresh_expires_at.or(held.token.clocks.refresh_expires_at);
+        Some(kept)
     }
 
     /// The keyed hash by which a refresh token that was given is known again.
