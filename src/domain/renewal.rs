@@ -240,6 +240,11 @@ pub fn unanswered_until(kind: &TokenKind, token: &Token, due_at: Option<Timestam
     works_once(kind).then(|| deferred_to(kind, token).max(due_at)).flatten()
 }
 
+/// Whether using the refresh token of a token replaces it: no other token may have the same one, since what one of them uses the other one loses.
+pub fn is_replaced_by_use(kind: &TokenKind) -> bool {
+    matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse | Rotation::Rotating, .. })
+}
+
 fn works_once(kind: &TokenKind) -> bool {
     matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse, .. })
 }

@@ -22,7 +22,7 @@ use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::sealing::RotateError;
 use crate::service::teams::TeamError;
-use crate::service::tokens::{Rejected, TokenError};
+use crate::service::tokens::{RefreshHolder, Rejected, TokenError};
 
 /// How long to wait where others change the same thing.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
@@ -269,6 +269,15 @@ impl From<TokenError> for Refusal {
             TokenError::Rejected(rejected) => Refusal::from(rejected),
             TokenError::Exists { team, token } => refuse(Code::AlreadyExists, ErrorReason::TokenExists, message)
                 .with("token", format!("teams/{team}/tokens/{token}")),
+            TokenError::RefreshHeld(holder) => {
+                let refusal = refuse(Code::AlreadyExists, ErrorReason::TokenExists, message);
+                match holder {
+                    RefreshHolder::Token { team, token } => {
+                        refusal.with("token", format!("teams/{team}/tokens/{token}"))
+                    }
+                    RefreshHolder::AnotherTeam | RefreshHolder::Row(_) => refusal,
+                }
+            }
             TokenError::State(state) => {
                 let name = match state {
                     TransitionError::Revoked => "revoked",

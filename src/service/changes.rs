@@ -2,7 +2,8 @@
 //! changes of one thing from overtaking each other between those steps.
 //!
 //! The locks are held across the store's answer, hence only in work that a client can't cancel: see [`Broker::finish`]. Order: leavings' before the
-//! directory's before a token's. Whoever holds one token's lock takes no other; several, and all of them, are taken at once and in their order.
+//! directory's before a token's before that of given refresh tokens. Whoever holds one token's lock takes no other token's; several, and all of
+//! them, are taken at once and in their order.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -21,6 +22,8 @@ pub struct Changes {
     pub directory: Mutex<()>,
     /// Leavings of members.
     pub departures: Mutex<()>,
+    /// Refresh tokens that are given: each is looked for before it is kept.
+    pub given_refresh: Mutex<()>,
     /// Data keys that are being made.
     pub data_keys: Mutex<()>,
     tokens: Vec<Mutex<()>>,
@@ -29,7 +32,13 @@ pub struct Changes {
 impl Default for Changes {
     fn default() -> Self {
         let tokens = std::iter::repeat_with(Mutex::default).take(TOKEN_LOCKS).collect();
-        Self { directory: Mutex::default(), departures: Mutex::default(), data_keys: Mutex::default(), tokens }
+        Self {
+            directory: Mutex::default(),
+            departures: Mutex::default(),
+            given_refresh: Mutex::default(),
+            data_keys: Mutex::default(),
+            tokens,
+        }
     }
 }
 

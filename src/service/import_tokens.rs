@@ -6,9 +6,11 @@
 mod existing;
 mod registry;
 
+use std::collections::HashMap;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
-use crate::service::tokens::{AddToken, Rejected, TokenError};
+use crate::service::tokens::{AddToken, RefreshHolder, Rejected, TokenError};
 use crate::service::{Broker, Caller};
 use crate::store::{ImportProgress, NewToken, StoreError};
 
@@ -52,6 +54,8 @@ pub enum RowRejected {
     Token(Rejected),
     /// Its refresh token was given before, and the token has a later one now.
     Spent(TokenId),
+    /// Its refresh token is another's.
+    RefreshHeld(RefreshHolder),
     /// The team holds it already, as this token.
     Exists(TokenId),
 }
@@ -159,6 +163,15 @@ struct Candidate {
     new: NewToken,
 }
 
+impl Candidate {
+    /// Whether it is another grant than `other`, by the same app.
+    fn is_another_at_its_app(&self, other: &Candidate) -> bool {
+        let (one, other) = (&self.new.stored.token, &other.new.stored.token);
+        let of_app = (&one.network, &one.app) == (&other.network, &other.app);
+        of_app && (&one.kind, &one.person, &one.profiles) != (&other.kind, &other.person, &other.profiles)
+    }
+}
+
 impl Import {
     /// The team.
     pub fn team(&self) -> &TeamId {
@@ -196,7 +209,9 @@ impl Import {
             true => Vec::new(),
             false => broker.changes.all_tokens().await,
         };
+        let _given = broker.changes.given_refresh.lock().await;
         let candidates = self.check(rows, &mut outcomes)?;
+        let candidates = self.leave_out_held(candidates, &numbers, &mut outcomes).await?;
         if self.begin.validate_only {
             self.foresee(candidates, &mut outcomes).await?;
         } else {
@@ -237,6 +252,36 @@ impl Import {
         Ok(candidates)
     }
 
+    /// Leaves out the rows whose refresh token is another token's, or was another row's of the same message. `numbers`: those of all rows.
+    async fn leave_out_held(
+        &self,
+        candidates: Vec<Candidate>,
+        numbers: &[u64],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<Vec<Candidate>, ImportError> {
+        let mut kept: Vec<Candidate> = Vec::with_capacity(candidates.len());
+        let mut seen: HashMap<[u8; 32], usize> = HashMap::new();
+        for candidate in candidates {
+            let token = &candidate.new.stored.token;
+            let sole = candidate.new.given_refresh.filter(|_| self.broker.must_be_sole(token));
+            let first = sole.and_then(|hash| seen.get(&hash)).map(|at| &kept[*at]);
+            let held = match (first.filter(|first| candidate.is_another_at_its_app(first)), sole) {
+                (Some(first), _) => Some(RefreshHolder::Row(numbers[first.at])),
+                (None, Some(hash)) => self.broker.refresh_holder(token, hash).await?,
+                (None, None) => None,
+            };
+            if let Some(holder) = held {
+                outcomes[candidate.at] = Some(Outcome::Rejected(RowRejected::RefreshHeld(holder)));
+                continue;
+            }
+            if let Some(hash) = sole {
+                seen.entry(hash).or_insert(kept.len());
+            }
+            kept.push(candidate);
+        }
+        Ok(kept)
+    }
+
     fn new_token(&self, given: &AddToken) -> Result<NewToken, TokenError> {
         let stored = match self.begin.validate_only {
             true => self.broker.given_token(&self.begin.team, given)?,
@@ -268,7 +313,7 @@ impl Import {
         let with_tokens = (!self.begin.allow_existing).then(|| progress(outcomes));
         let new: Vec<_> = candidates.iter().map(|candidate| candidate.new.clone()).collect();
         let inserted = broker.store.insert_tokens(new, with_tokens).await?;
-        let existing: std::collections::HashMap<_, _> =
+        let existing: HashMap<_, _> =
             inserted.duplicates.iter().map(|duplicate| (duplicate.index, duplicate.existing)).collect();
         for (index, candidate) in candidates.into_iter().enumerate() {
             let outcome = match existing.get(&index) {

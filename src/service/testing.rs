@@ -184,7 +184,9 @@ impl TestBroker {
 
     /// Adds a token of a person at X.
     pub async fn token(&self, team: &TeamId, person: &str) -> TokenId {
-        self.broker.add_token(&self.admin, team, x_token(person)).await.unwrap().token.id
+        let refresh = Some(Secret::new(format!("refresh-of-{person}-in-{team}")));
+        let given = AddToken { refresh, ..x_token(person) };
+        self.broker.add_token(&self.admin, team, given).await.unwrap().token.id
     }
 }
 

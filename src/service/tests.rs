@@ -17,7 +17,9 @@ use crate::service::import_tokens::{BeginImport, ImportCounts, ImportError, Impo
 use crate::service::keys::{CreateKey, KeyError, KeyFilter, KeyRole};
 use crate::service::teams::{CreateTeam, TeamError, UpdateTeam};
 use crate::service::testing::{START, TestBroker, ask, x_token};
-use crate::service::tokens::{AddToken, Light, Rejected, ShownState, TokenError, TokenListFilter, UpdateToken};
+use crate::service::tokens::{
+    AddToken, Light, RefreshHolder, Rejected, ShownState, TokenError, TokenListFilter, UpdateToken,
+};
 use crate::service::usage::day_of;
 use crate::service::{AcquireLeaseError, Answered, AuthenticateError, ReportUsage};
 use crate::store::{StoredToken, TokenFilter};
@@ -321,12 +323,52 @@ async fn one_grant_is_one_token_of_a_team() {
         other => panic!("{other:?}"),
     }
     test.token(&zenith, "ann").await;
-    let unknown = |access: &str| AddToken { access: Secret::new(access.to_owned()), ..x_token("") };
+    let unknown = |access: &str| AddToken {
+        access: Secret::new(access.to_owned()),
+        refresh: Some(Secret::new(format!("refresh-{access}"))),
+        ..x_token("")
+    };
     let first = test.broker.add_token(&test.admin, &acme, unknown("one")).await.unwrap();
     assert_eq!(first.token.person, "", "what tells unknown persons apart is not shown");
     test.broker.add_token(&test.admin, &acme, unknown("two")).await.expect("perhaps another person");
     let again = test.broker.add_token(&test.admin, &acme, unknown("one")).await;
     assert!(matches!(again, Err(TokenError::Exists { .. })), "this very token");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_replaced_by_its_use_is_for_one_token() {
+    let test = TestBroker::start().await;
+    let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);
+    let given =
+        |person: &str, refresh: &str| AddToken { refresh: Some(Secret::new(refresh.to_owned())), ..x_token(person) };
+    let held = test.broker.add_token(&test.admin, &acme, given("ann", "r")).await.unwrap().token.id;
+    let holder = |error| match error {
+        TokenError::RefreshHeld(holder) => holder,
+        other => panic!("{other}"),
+    };
+    let of_acme = RefreshHolder::Token { team: acme.clone(), token: held };
+    let bob = test.broker.add_token(&test.admin, &acme, given("bob", "r")).await.unwrap_err();
+    assert_eq!(holder(bob), of_acme);
+    let elsewhere = test.broker.add_token(&test.admin, &zenith, given("ann", "r")).await.unwrap_err();
+    assert_eq!(holder(elsewhere), RefreshHolder::AnotherTeam);
+    for validate_only in [true, false] {
+        let import_id = format!("file {validate_only}");
+        let begin = BeginImport { team: acme.clone(), import_id, validate_only, allow_existing: false };
+        let mut import = test.broker.begin_import(&test.admin, begin).await.unwrap();
+        let rows = [("cid", "s"), ("dan", "s"), ("eve", "r"), ("ann", "r")].into_iter().zip(1..);
+        let rows = rows.map(|((person, refresh), row)| ImportRow { row, token: Ok(given(person, refresh)) });
+        let outcomes = import.take(rows.collect()).await.unwrap();
+        assert!(matches!(outcomes[0].1, Outcome::Added(_)), "{outcomes:?}");
+        let rejected = |at: usize| match &outcomes[at].1 {
+            Outcome::Rejected(RowRejected::RefreshHeld(holder)) => holder.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((rejected(1), rejected(2)), (RefreshHolder::Row(1), of_acme.clone()));
+        assert!(matches!(outcomes[3].1, Outcome::Rejected(RowRejected::Exists(_))), "the same grant: {outcomes:?}");
+    }
+    test.broker.revoke_token(&test.admin, &acme, held, "").await.unwrap();
+    test.broker.add_token(&test.admin, &acme, given("bob", "r")).await.expect("nobody has it any more");
     test.stop().await;
 }
 
@@ -651,8 +693,8 @@ async fn an_import_is_worked_on_by_one_stream_under_one_setting() {
 async fn an_import_brings_tokens_up_to_date() {
     let test = TestBroker::start().await;
     let acme = test.team("acme").await;
-    let (same, stale, paused) =
-        (test.token(&acme, "same").await, test.token(&acme, "stale").await, test.token(&acme, "paused").await);
+    let held = async |person| test.broker.add_token(&test.admin, &acme, x_token(person)).await.unwrap().token.id;
+    let (same, stale, paused) = (held("same").await, held("stale").await, held("paused").await);
     test.broker.invalidate_token(&test.admin, &acme, stale, Reason::PasswordChanged, "").await.unwrap();
     test.broker.pause_token(&test.admin, &acme, paused, "").await.unwrap();
     let fresh = |number, person: &str| ImportRow {

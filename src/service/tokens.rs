@@ -15,6 +15,8 @@ pub(in crate::service) use check::check_facts;
 pub use list::{Light, ShownState, TokenListFilter, TokenView};
 pub use update::UpdateToken;
 
+use std::fmt;
+
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::token::TransitionError;
 use crate::service::Forbidden;
@@ -64,6 +66,12 @@ pub enum TokenError {
         /// The token that it holds.
         token: TokenId,
     },
+    /// Another token has its refresh token.
+    #[error(
+        "this refresh token was given for {0} already, and using it replaces it: two tokens with the same one would end the grant; connect the \
+         account of this one"
+    )]
+    RefreshHeld(RefreshHolder),
     /// Its state does not allow the change.
     #[error(transparent)]
     State(#[from] TransitionError),
@@ -79,6 +87,32 @@ pub enum TokenError {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// For what a refresh token was given already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefreshHolder {
+    /// A token of the same team.
+    Token {
+        /// The team.
+        team: TeamId,
+        /// The token.
+        token: TokenId,
+    },
+    /// A token of another team, which may not be named.
+    AnotherTeam,
+    /// An earlier row of the import.
+    Row(u64),
+}
+
+impl fmt::Display for RefreshHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token { team, token } => f.write_str(&name_of(team, *token)),
+            Self::AnotherTeam => f.write_str("a token of another team"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
 }
 
 pub(in crate::service) fn change_error(team: &TeamId, error: TokenChangeError) -> TokenError {

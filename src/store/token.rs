@@ -245,6 +245,9 @@ pub trait TokenStore: Send + Sync {
     async fn find_token(&self, token: TokenId) -> Result<Option<StoredToken>, StoreError>;
     /// Those of these tokens that there are, in their order.
     async fn find_tokens(&self, tokens: &[TokenId]) -> Result<Vec<Token>, StoreError>;
+    /// The token that is renewed, of whatever team, of another grant than `token` and by the same app, for which a refresh token of this keyed hash
+    /// was given.
+    async fn find_given(&self, token: &Token, hash: [u8; 32]) -> Result<Option<(TeamId, TokenId)>, StoreError>;
     /// At most `limit` tokens of a team, by id.
     async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError>;
     /// How many tokens of a team are wanted, by the name of their state and by when they end (see [`Token::ends_at`]).

@@ -8,11 +8,13 @@ use tonic::{Code, Status, Streaming};
 use super::read::read_token;
 use crate::base::ids::TeamId;
 use crate::grpc::authorization::may_stay;
-use crate::grpc::fields::{count, name_in};
+use crate::grpc::convert::name_in;
+use crate::grpc::fields::count;
 use crate::grpc::pb::{self, ErrorReason, import_tokens_request::Content};
 use crate::grpc::refusals::reason_of;
 use crate::grpc::status::{FieldMistakes, Refusal, refuse};
 use crate::service::import_tokens::{BeginImport, Import, ImportRow, Outcome, RowRejected};
+use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 
 /// Rows of one message at most.
@@ -154,6 +156,10 @@ fn result_of(team: &TeamId, row: u64, outcome: Outcome) -> pb::ImportRowResult {
                  again ends the grant; leave the row out, or connect the account anew"
             );
             (ErrorReason::SpentRefreshToken, "secrets.refresh_token".to_owned(), message)
+        }
+        Some(RowRejected::RefreshHeld(holder)) => {
+            let message = TokenError::RefreshHeld(holder).to_string();
+            (ErrorReason::TokenExists, "secrets.refresh_token".to_owned(), message)
         }
         Some(RowRejected::Exists(held)) => {
             let message = format!("the team holds this very token already, as teams/{team}/tokens/{held}");

@@ -62,12 +62,13 @@ impl Broker {
             let ids: Vec<TokenId> =
                 made.iter().zip(&held).map(|(one, held)| held.unwrap_or(one.new.token.id)).collect();
             let _changes = self.changes.several_tokens(&ids).await;
+            let _given = self.changes.given_refresh.lock().await;
             let mut keeping = Vec::with_capacity(made.len());
             // The one that others are derived from comes first: it makes those due that the team holds already.
             for (one, held) in made.iter().zip(held).rev() {
                 keeping.push(match held {
                     Some(id) => self.healing(caller, connection, one, id).await?,
-                    None => self.adding(caller, connection, one)?,
+                    None => self.adding(caller, connection, one).await?,
                 });
             }
             let next = connection.clone().connect(ids, self.now());
@@ -202,6 +203,7 @@ impl Broker {
         let sealed = self.seal_token(&token, &given.access, refresh, wanted.bond.as_deref())?;
         let access = sealed.access.clone();
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        self.must_hold_alone(&token, given_refresh).await?;
         let mut audit = self.token_added(caller, &token);
         audit.action = "token.reconnect";
         audit.detail = format!("{} from={} {}", audit.detail, before.state.as_str(), kept_by(connection));
@@ -220,7 +222,7 @@ impl Broker {
     }
 
     /// A token that is new.
-    fn adding(
+    async fn adding(
         &self,
         caller: &Caller,
         connection: &Connection,
@@ -233,6 +235,7 @@ impl Broker {
         audit.action = "token.connect";
         audit.detail = format!("{} {}", audit.detail, kept_by(connection));
         let given_refresh = given.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        self.must_hold_alone(&token, given_refresh).await?;
         let trail = Trail::from(audit).telling([self.connected_event(connection, &token, false)]);
         let stored = sealed.stored_with(token.clone());
         let kept = NewToken { stored, given_refresh, consent: Some(agreed.clone()), trail };

@@ -7,7 +7,7 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::audit::AuditEvent;
 use crate::domain::networks::{Network, Purposes};
-use crate::domain::renewal::{due_at, is_refreshed, stays_refreshable};
+use crate::domain::renewal::{due_at, is_refreshed, is_replaced_by_use, stays_refreshable};
 use crate::domain::token::{Clocks, Token, TokenState};
 use crate::outbound::oauth::Bond;
 use crate::service::apps::default_app;
@@ -15,7 +15,7 @@ use crate::service::luck::luck;
 use crate::service::requests::Attempt;
 use crate::service::sealing::{stored, unstored};
 use crate::service::tokens::check::{check_clocks, check_facts, check_purposes};
-use crate::service::tokens::{Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
+use crate::service::tokens::{RefreshHolder, Rejected, TokenError, TokenView, UNKNOWN_PERSON, name_of};
 use crate::service::{Broker, Caller};
 use crate::store::{NewToken, SealedSecrets, StoreError, StoredRenewal, StoredToken};
 use crate::vault::Place;
@@ -82,6 +82,8 @@ impl Broker {
         let made = self.view_token(token.clone());
         let trail = attempt.trail(self.token_added(&attempt.caller, &token), &made);
         let given_refresh = ask.refresh.as_ref().map(|refresh| self.refresh_hash(refresh));
+        let _given = self.changes.given_refresh.lock().await;
+        self.must_hold_alone(&token, given_refresh).await?;
         let new = NewToken { stored: stored.clone(), given_refresh, consent: None, trail };
         let inserted = self.store.insert_tokens(vec![new], None).await?;
         if let Some(duplicate) = inserted.duplicates.first() {
@@ -173,6 +175,39 @@ impl Broker {
         let due = |kind| due_at(kind, token, refresh.is_some(), self.now(), luck());
         let renew_at = kind.and_then(due);
         Ok(SealedSecrets { access: seal("access", access)?, refresh, key, given_refresh: None, renew_at, derived })
+    }
+
+    /// Refuses a refresh token that another token has: the one that uses it first would end the other.
+    pub(in crate::service) async fn must_hold_alone(
+        &self,
+        token: &Token,
+        given: Option<[u8; 32]>,
+    ) -> Result<(), TokenError> {
+        match given.filter(|_| self.must_be_sole(token)) {
+            None => Ok(()),
+            Some(hash) => {
+                self.refresh_holder(token, hash).await?.map_or(Ok(()), |held| Err(TokenError::RefreshHeld(held)))
+            }
+        }
+    }
+
+    /// Whether no other token may have the same refresh token.
+    pub(in crate::service) fn must_be_sole(&self, token: &Token) -> bool {
+        let network = self.catalogue.network(token.network.as_str());
+        network.and_then(|network| network.kind(token.kind.as_str())).is_some_and(is_replaced_by_use)
+    }
+
+    /// For what other grant of the same app a refresh token was given already, by its keyed hash.
+    pub(in crate::service) async fn refresh_holder(
+        &self,
+        token: &Token,
+        hash: [u8; 32],
+    ) -> Result<Option<RefreshHolder>, StoreError> {
+        let held = self.store.find_given(token, hash).await?;
+        Ok(held.map(|(team, held)| match team == token.team {
+            true => RefreshHolder::Token { team, token: held },
+            false => RefreshHolder::AnotherTeam,
+        }))
     }
 
     /// Lets the refresh token that is held stay, with its end, where the secrets that make the token `new` came without one; returns it. `None`:

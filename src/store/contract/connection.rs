@@ -5,6 +5,7 @@ use super::samples::{acme, at, event, new_token, seed, token};
 use crate::base::ids::{ConnectionId, MemberId, TokenId};
 use crate::domain::connection::{Connection, Found, Granter, Problem, ProblemKind, Profile, Stage};
 use crate::domain::networks::Purpose;
+use crate::domain::token::Token;
 use crate::store::{
     ConnectedToken, ConnectionFilter, ConnectionStep, KeepError, NewToken, SealedSecrets, StoreError, StoredConnection,
     TokenChange,
@@ -176,6 +177,10 @@ pub(crate) async fn given_refresh_tokens_are_known_again(fixture: &dyn Fixture) 
     store.insert_tokens(vec![new], None).await.unwrap();
     let was_given = async |n, hash: u8| store.was_given(TokenId::from_u128(n), [hash; 32]).await.unwrap();
     assert!(was_given(2, 1).await && !was_given(2, 2).await && !was_given(1, 1).await);
+    let found = async |other: Token| store.find_given(&other, [1; 32]).await.unwrap().map(|(_, held)| held.as_u128());
+    assert_eq!(found(token(3)).await, Some(2), "another grant");
+    assert_eq!(found(Token { app: "second".parse().unwrap(), ..token(3) }).await, None, "of another app");
+    assert_eq!(found(Token { id: TokenId::from_u128(9), ..token(2) }).await, None, "the same grant");
     for version in 1..=40_u8 {
         let mut changed = token(2);
         changed.version = u32::from(version) + 1;

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 34] = [
+const MIGRATIONS: [&str; 35] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -37,6 +37,7 @@ const MIGRATIONS: [&str; 34] = [
     include_str!("../migrations/sqlite/0027_sessions_of_operators.sql"),
     include_str!("../migrations/sqlite/0028_troubles.sql"),
     include_str!("../migrations/sqlite/0029_refreshed.sql"),
+    include_str!("../migrations/sqlite/0030_given_refresh.sql"),
     include_str!("../migrations/sqlite/0032_connection_starters.sql"),
     include_str!("../migrations/sqlite/0033_apps_of_teams.sql"),
     include_str!("../migrations/sqlite/0035_links_of_mails.sql"),

@@ -214,6 +214,7 @@ async fn what_an_earlier_broker_wrote_of_refreshed_tokens_ends_by_no_access_toke
     seed(&store, 3).await;
     store.close().await;
     let earlier = "ALTER TABLE token DROP COLUMN refreshed;
+        DROP INDEX given_refresh_by_hash;
         UPDATE token SET sealed_refresh = NULL WHERE person = 'person 2';
         UPDATE meta SET value = CAST('29' AS BLOB) WHERE name = 'schema_version'";
     raw(dir.path(), earlier).await;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::rows::{columns, sealed_columns, stored_token, token};
+use super::rows::{columns, identity, sealed_columns, stored_token, token};
 use super::write::{change_token, insert_tokens};
 use super::{
     EndsWhen, ImportCounts, ImportProgress, InsertedTokens, NewToken, StoredToken, TokenChange, TokenChangeError,
@@ -21,6 +21,11 @@ use crate::store::sql::{Row, Tx, Value, first, values};
 const FIND_TOKEN: &str = concat!("SELECT ", columns!(), ", ", sealed_columns!(), " FROM token WHERE id = $1");
 
 const FIND_SHOWN: &str = concat!("SELECT ", columns!(), " FROM token WHERE id = $1");
+
+const FIND_GIVEN: &str = "SELECT token.team, token.id FROM given_refresh JOIN token ON token.id = given_refresh.token
+    WHERE given_refresh.hash = $1 AND token.network = $2 AND token.app = $3 AND token.id <> $4 AND token.identity <> $5
+        AND (token.state IN ('live', 'suspect', 'paused') OR token.renew_at_us IS NOT NULL)
+    LIMIT 1";
 
 /// The id stands first once more, so that a row that can't be read can be named.
 const ALL_TOKENS: &str =
@@ -134,6 +139,12 @@ impl<D: Database> TokenStore for D {
             })
         })
         .await
+    }
+
+    async fn find_given(&self, token: &Token, hash: [u8; 32]) -> Result<Option<(TeamId, TokenId)>, StoreError> {
+        let values = values![&hash[..], &token.network, &token.app, token.id, identity(token)];
+        let found = |mut row: Row| Ok((row.slug()?, row.id(TokenId::from_slice)?));
+        self.read(move |tx| Box::pin(async move { first(tx, FIND_GIVEN, values).await?.map(found).transpose() })).await
     }
 
     async fn list_tokens(&self, team: &TeamId, filter: TokenFilter, limit: u32) -> Result<Vec<Token>, StoreError> {

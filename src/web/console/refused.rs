@@ -48,7 +48,9 @@ impl Refusal for TokenError {
         match self {
             Self::TeamNotFound(_) | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotAgreed(_) | Self::Exists { .. } | Self::State(_) | Self::Contended(_) => StatusCode::CONFLICT,
+            Self::NotAgreed(_) | Self::Exists { .. } | Self::RefreshHeld(_) | Self::State(_) | Self::Contended(_) => {
+                StatusCode::CONFLICT
+            }
             Self::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Vault(_) | Self::Seal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
