@@ -20,13 +20,13 @@ use token_broker::base::secret::Secret;
 use token_broker::base::tasks::Tasks;
 use token_broker::config::Config;
 use token_broker::domain::networks::{Catalogue, Purposes};
-use token_broker::domain::token::Clocks;
+use token_broker::domain::token::{Clocks, TokenState};
 use token_broker::service::apps::UpdateApp;
 use token_broker::service::teams::CreateTeam;
 use token_broker::service::tokens::AddToken;
 use token_broker::service::{Broker, Caller, Started};
 use token_broker::sim::{self, ServedNetwork, TokenSpec};
-use token_broker::store::{SqliteOptions, SqliteStore, Store};
+use token_broker::store::{SqliteOptions, SqliteStore, Store, StoredToken};
 use token_broker::telemetry::Metrics;
 
 use ground::{setting, write_json};
@@ -98,6 +98,8 @@ async fn measure(dir: &Path, served: &ServedNetwork) -> anyhow::Result<f64> {
     }
     let took = clock.now().since(began).as_secs_f64();
     let after = cpu()?;
+    let renewed = renewed(&*broker.store).await?;
+    ensure!(renewed == count, "{renewed} of {count} tokens were renewed: the others failed");
     tasks.stop();
     ensure!(tasks.join(Duration::from_secs(10)).await, "the background work ends");
     broker.engine.stop(Duration::from_secs(10)).await;
@@ -110,6 +112,20 @@ async fn measure(dir: &Path, served: &ServedNetwork) -> anyhow::Result<f64> {
     println!("{} at least {GOAL} per second", if rate >= GOAL { "met:   " } else { "MISSED:" });
     write_json("renewals", &json!({ "tokens": count, "per_second": rate, "broker_us": ours, "network_us": theirs }));
     Ok(rate)
+}
+
+/// How many tokens live with secrets that a renewal brought.
+async fn renewed(store: &dyn Store) -> anyhow::Result<usize> {
+    let (mut renewed, mut after) = (0, None);
+    loop {
+        let chunk = store.all_tokens(after, 1_000).await?;
+        let lives = |stored: &&StoredToken| stored.token.version == 2 && stored.token.state == TokenState::Live;
+        renewed += chunk.tokens.iter().filter(lives).count();
+        after = chunk.next;
+        if after.is_none() {
+            return Ok(renewed);
+        }
+    }
 }
 
 async fn start(dir: &Path, served: &ServedNetwork, tasks: &Tasks) -> anyhow::Result<Broker> {

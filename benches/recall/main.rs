@@ -9,7 +9,7 @@
 //!
 //! Each stream's time is taken from the acknowledgement of that call until the recall has arrived (a recall that comes before it counts
 //! as 0), and from the moment at which the call was sent. Each holder acknowledges its recall at once, as it should. `ROUNDS` sets
-//! how often each is done (5). Goal: p99 ≤ 100 ms from the acknowledgement.
+//! how often each is done (5). Goals: p99 ≤ 100 ms from the acknowledgement, and from the call.
 
 #[path = "../ground/mod.rs"]
 mod ground;
@@ -33,6 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STREAMS: usize = 1_000;
 const COLLECTORS: usize = 16;
 const GOAL: Duration = Duration::from_millis(100);
+/// From when the time is taken.
+const FROM: [&str; 2] = ["acknowledgement", "call"];
 /// An end to everything, should a recall not come.
 const LIMIT: Duration = Duration::from_secs(300);
 /// Persons behind an incident.
@@ -161,13 +163,13 @@ async fn round(
     Ok(holders)
 }
 
-/// Prints the figures, and says whether the goal is met.
+/// Prints the figures, and says whether the goals are met.
 fn show(mut measured: [Times; 3]) -> bool {
     let mut table = Table::new(&["", "from", "recalls", "p50", "p99", "longest"]);
-    let (mut figures, mut met) = (serde_json::Map::new(), true);
+    let (mut figures, mut met) = (serde_json::Map::new(), [true; 2]);
     for (cause, times) in Cause::ALL.into_iter().zip(&mut measured) {
-        let spans = [("acknowledgement", &mut times.from_ack), ("call", &mut times.from_call)];
-        for (from, spans) in spans {
+        let spans = [&mut times.from_ack, &mut times.from_call];
+        for ((from, spans), met) in FROM.into_iter().zip(spans).zip(&mut met) {
             spans.sort_unstable();
             let at = |share: f64| spans[((spans.len() - 1) as f64 * share) as usize];
             let (p50, p99, longest) = (at(0.5), at(0.99), at(1.0));
@@ -181,13 +183,15 @@ fn show(mut measured: [Times; 3]) -> bool {
                 p99_text,
                 longest_text,
             ]);
-            met &= from != "acknowledgement" || p99 <= GOAL;
+            *met &= p99 <= GOAL;
             let figure: Value = json!({ "recalls": spans.len(), "p50_us": at(0.5).as_micros(), "p99_us": p99.as_micros(), "longest_us": longest.as_micros() });
             figures.insert(format!("{}_from_{from}", cause.as_str()), figure);
         }
     }
     println!("{STREAMS} streams\n\n{table}");
-    println!("{} p99 ≤ {GOAL:?} from the acknowledgement", if met { "met:   " } else { "MISSED:" });
+    for (from, met) in FROM.into_iter().zip(met) {
+        println!("{} p99 ≤ {GOAL:?} from the {from}", if met { "met:   " } else { "MISSED:" });
+    }
     write_json("recall", &json!({ "streams": STREAMS, "measured": figures }));
-    met
+    met.into_iter().all(|met| met)
 }

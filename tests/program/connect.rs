@@ -202,6 +202,10 @@ fn catalogue(folder: &Path, issuer: &str) {
         r#"
 display_name = "Real"
 api_base = "{issuer}"
+errors = [{{ http = 401, code = "invalid_token", class = "token_expired", about = "The token is over.", verified = "documented" }}]
+
+[error_body]
+code = ["error"]
 
 [[kinds]]
 id = "user"
@@ -298,7 +302,7 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     for _ in 0..3 {
         desk.done(&format!("token renew {token}"), "");
     }
-    let renewed = leased(&desk, "real", "me");
+    let mut renewed = leased(&desk, "real", "me");
     assert_ne!(renewed, first);
     assert_eq!(me(&renewed).await.status(), 200);
     let events = async || -> Value {
@@ -313,10 +317,39 @@ async fn a_certified_server_sees_code_renewal_with_rotation_and_revocation() {
     let back = agree(&bob, &bob.post(&link, &[("text_version", TEXT)]).await.location, "bob").await;
     bob.get(&back).await;
     desk.done(&format!("connection cancel {other}"), "");
-    let told = browser.client.get(format!("{issuer}/_events?until=grant.revoked")).send();
-    let told: Value = soon(told).await.unwrap().json().await.unwrap();
-    assert_eq!(told["grant.revoked"], 1, "what was not kept was given back");
+    let happened = async |what: &str, times: u32| -> Value {
+        let told = browser.client.get(format!("{issuer}/_events?until={what}&times={times}")).send();
+        soon(told).await.unwrap().json().await.unwrap()
+    };
+    assert_eq!(happened("grant.revoked", 1).await["grant.revoked"], 1, "what was not kept was given back");
     assert_eq!(me(&renewed).await.status(), 200, "and nothing else");
+    let (kept, link) = desk.start(wanted);
+    let back = agree(&bob, &bob.post(&link, &[("text_version", TEXT)]).await.location, "bob").await;
+    bob.get(&back).await;
+    let connected = desk.json(&format!("connection complete {kept} --text-version {TEXT}"));
+    let of_bob = connected["tokens"][0].as_str().unwrap().rsplit('/').next().unwrap();
+    desk.done(&format!("token revoke {of_bob}"), "");
+    assert_eq!(happened("grant.revoked", 2).await["grant.revoked"], 2, "what was kept and is revoked is given back");
+    assert_eq!(me(&renewed).await.status(), 200, "and nothing else");
+    // What the network is said not to accept any more is renewed by itself.
+    let lease = desk.json("lease acquire --network real --operation me --calls 1 --purpose collect_content");
+    let lease = lease["name"].as_str().unwrap().rsplit('/').next().unwrap();
+    let body = desk.home.path().join("refusal.json");
+    std::fs::write(&body, r#"{"error":"invalid_token"}"#).unwrap();
+    let refusal = format!("--sequence 1 --error 1 --status 401 --body-file {}", body.display());
+    desk.done(&format!("lease report {lease} {refusal}"), "");
+    happened("refresh_token.consumed", 4).await;
+    let lives = async || desk.json(&format!("token show {token}"))["state"] == "TOKEN_STATE_LIVE";
+    soon(async {
+        while !lives().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let earlier = std::mem::replace(&mut renewed, leased(&desk, "real", "me"));
+    assert_ne!(renewed, earlier);
+    assert_eq!(me(&renewed).await.status(), 200);
+    assert_eq!(happened("refresh_token.consumed", 4).await["grant.error"], 0, "nothing was shown twice");
     // The server is asked about the token, by the client that it knows.
     let checked = || desk.json(&format!("token test {token}"));
     let live = checked();

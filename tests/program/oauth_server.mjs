@@ -1,6 +1,6 @@
 // A certified OAuth server (npm oidc-provider) on a free port of loopback, with one client: PKCE is required, refresh tokens work once, and a second use
 // ends the grant. The first line of its output is its address; `/_events` counts what happened in it, and
-// `/_events?until=NAME` answers once that one has happened. `/_secrets` lists what passed its token endpoint and nobody else may see.
+// `/_events?until=NAME&times=N` answers once that one has happened so often. `/_secrets` lists what passed its token endpoint and nobody else may see.
 //
 // node oauth_server.mjs REDIRECT_URI CLIENT_SECRET
 import { createServer } from 'node:http';
@@ -43,8 +43,8 @@ provider.use(async (ctx, next) => {
 provider.use(async (ctx, next) => {
   if (ctx.path === '/_secrets') { ctx.body = [...secrets]; return; }
   if (ctx.path !== '/_events') { await next(); return; }
-  const { until } = ctx.query;
-  if (until && !events[until]) await new Promise((happened) => provider.once(until, happened));
+  const { until, times = 1 } = ctx.query;
+  while (until && events[until] < times) await new Promise((happened) => provider.once(until, happened));
   ctx.body = events;
 });
 server.on('request', provider.callback());

@@ -19,7 +19,7 @@ use crate::outbound::http::{NetworkAnswer, NetworkRequest, NoAnswer};
 use crate::service::apps::UpdateApp;
 use crate::service::import_tokens::{BeginImport, ImportRow, Outcome, RowRejected};
 use crate::service::testing::{START, TestBroker, World, ask, x_token};
-use crate::service::tokens::AddToken;
+use crate::service::tokens::{AddToken, ShownState};
 use crate::service::{Answered, ReportUsage};
 use crate::store::StoredToken;
 use crate::vault::Place;
@@ -130,6 +130,23 @@ async fn paused_tokens_are_renewed_and_stay_paused() {
     renew_due(&test).await;
     let renewed = stored(&test, token).await;
     assert_eq!((renewed.token.version, renewed.token.state.as_str()), (2, "paused"));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn cooling_tokens_are_renewed_and_go_on_cooling() {
+    let (test, team, token) = scene().await;
+    // Three hours longer than the access token lives.
+    test.sql("UPDATE token SET cooling_until_us = access_expires_at_us + 10800000000").await;
+    let test = test.restart().await;
+    let collector = test.collector(&team, "one").await;
+    test.endpoint.answer_next(answer(200, GOOD));
+    test.clock.advance(3 * HOUR / 2);
+    renew_due(&test).await;
+    let (view, _) = test.broker.show_token(&team, token).await.unwrap();
+    let until = Some(START + 5 * HOUR);
+    assert_eq!((view.token.version, view.state, view.cooling_until), (2, ShownState::Cooling, until));
+    assert!(test.broker.acquire_lease(&test.caller(collector.id), ask(&team, 1)).await.is_err());
     test.stop().await;
 }
 
