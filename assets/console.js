@@ -7,19 +7,59 @@ function inUse(part) {
     || part.querySelector("details[open], input[name=token]:checked") !== null;
 }
 
-function refresh(kind) {
-  for (const part of document.querySelectorAll("[data-live]")) {
-    if (part.dataset.live.split(" ").includes(kind) && !inUse(part)) htmx.trigger(part, "refresh");
-  }
+// What was told and is not shown yet. Pages that are open at once ask one after another, and those that nobody sees once they are seen.
+const told = new Set();
+const spread = 1_000;
+let due;
+
+function tell(kind) {
+  told.add(kind);
+  if (!document.hidden) due ??= setTimeout(refresh, Math.random() * spread);
 }
 
-for (const kind of ["loads", "alerts", "notices", "tick"]) {
-  document.body.addEventListener(`sse:${kind}`, () => refresh(kind));
+function refresh() {
+  due = clearTimeout(due);
+  // What is being fetched may be as it was before: it is fetched once more after that.
+  if (document.querySelector("[data-live]:is(.htmx-request, .htmx-added)")) {
+    due = setTimeout(refresh, spread);
+    return;
+  }
+  for (const part of document.querySelectorAll("[data-live]")) {
+    if (part.dataset.live.split(" ").some((kind) => told.has(kind)) && !inUse(part)) htmx.trigger(part, "refresh");
+  }
+  told.clear();
 }
-document.body.addEventListener("htmx:sseOpen", (opened) => {
-  const source = opened.detail.source;
-  for (const kind of ["loads", "alerts", "notices", "tick"]) source.addEventListener(kind, () => refresh(kind));
-});
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+
+// Browsers come back by themselves where a connection broke, but not where they were refused.
+function listen(address, hear, pause = 1_000) {
+  const source = new EventSource(address);
+  for (const kind of ["loads", "alerts", "notices", "tick"]) source.addEventListener(kind, () => hear(kind));
+  source.addEventListener("open", () => {
+    pause = 1_000;
+    hear("open");
+  });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, pause, address, hear, Math.min(2 * pause, 60_000));
+  });
+}
+
+// The pages of a browser share one stream: it keeps few connections to a host, and needs them to load pages. Whichever page holds the lock listens
+// and tells the others; when it goes, the next one takes over. What was told in between is made up for once the stream is open.
+const { events, reader } = document.body.dataset;
+if (events && navigator.locks) {
+  const shared = `live ${reader}`;
+  const others = new BroadcastChannel(shared);
+  others.addEventListener("message", (message) => tell(message.data));
+  const loaded = performance.now();
+  navigator.locks.request(shared, () => new Promise(() => listen(events, (kind) => {
+    const news = kind === "open" ? "tick" : kind;
+    others.postMessage(news);
+    // What this page has loaded just now is as it is.
+    if (kind !== "open" || performance.now() - loaded > spread) tell(news);
+  })));
+}
 
 // What an open page fetches by itself is no use of the session.
 document.body.addEventListener("htmx:configRequest", (asked) => {

@@ -29,13 +29,12 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 7] = [
     asset!("console.css", "text/css; charset=utf-8", "console.css"),
     asset!("console.js", "text/javascript; charset=utf-8", "console.js"),
     asset!("push.js", "text/javascript; charset=utf-8", "push.js"),
     asset!("marks.svg", "image/svg+xml", "marks.svg"),
     asset!("htmx.js", "text/javascript; charset=utf-8", "vendor/htmx/htmx.min.js"),
-    asset!("sse.js", "text/javascript; charset=utf-8", "vendor/htmx-ext-sse/sse.min.js"),
     asset!("uplot.js", "text/javascript; charset=utf-8", "vendor/uplot/uPlot.iife.min.js"),
     asset!("uplot.css", "text/css; charset=utf-8", "vendor/uplot/uPlot.min.css"),
 ];

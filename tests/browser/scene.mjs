@@ -14,6 +14,7 @@ const program = resolve(process.env.TOKEN_BROKER ?? join(root, "target/debug/tok
 export const password = "violet+tractor+humming+sideways";
 const day = 24 * 3600 * 1000;
 const firstKey = /tbk_\S+/;
+const python = join(root, "target/tools/python/bin/python");
 
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
@@ -62,7 +63,6 @@ export class Scene {
       ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--catalogue-out", join(this.home, "networks"), ...chosen],
       {}, (line) => line.startsWith("{"));
     this.networks = JSON.parse(this.simulated.line).url;
-    const python = join(root, "target/tools/python/bin/python");
     this.mails = await start([join(root, "tests/program/notices/smtp_server.py"), "none"], {}, (line) => line.startsWith("{"), python);
     this.url = `http://localhost:${http}`;
     this.broker = await start(["serve"], {
@@ -105,6 +105,16 @@ export class Scene {
       await new Promise((resolve) => { setTimeout(resolve, 100); });
     }
     throw new Error(`there is no incident at ${network}`);
+  }
+
+  // Keeps what the load of a class was in the quarters of the last hour, as if the broker had been there: a chart needs a past.
+  pastLoads(network, loadClass) {
+    const quarter = 900;
+    const last = Math.floor(Date.now() / 1000 / quarter) * quarter;
+    const row = (nth) => `('acme', '${network}', '${loadClass}', ${(last - nth * quarter) * 1e6}, ${quarter * 1e6}, ${400 + 50 * nth}, 900, 8)`;
+    const statement = `INSERT OR IGNORE INTO load_sample (team, network, class, at_us, span_us, demand, supply, tokens) VALUES ${[1, 2, 3, 4].map(row)}`;
+    const code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit(); c.close()";
+    execFileSync(python, ["-c", code, join(this.home, "data/broker.db"), statement]);
   }
 
   // The mails to an address that the real mail server took, in plain text.

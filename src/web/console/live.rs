@@ -54,7 +54,7 @@ pub(super) async fn stream_of_operator(
 
 fn events(broker: Broker, team: Option<TeamId>, secret: &str) -> Response {
     let Some(place) = broker.watch.stream_place() else {
-        // Browsers try again by themselves.
+        // The page tries again.
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let mut tick = interval(EVERY);

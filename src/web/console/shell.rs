@@ -168,6 +168,14 @@ impl Shell {
         if self.is_of_member() { "/live" } else { "/operator/live" }
     }
 
+    /// Whose events open pages hear: those of one browser with the same share a stream.
+    pub(in crate::web) fn reader(&self) -> String {
+        match &self.reader {
+            Reader::Member { member, .. } => member.id.to_string(),
+            Reader::Operator { .. } => "operator".to_owned(),
+        }
+    }
+
     /// Where the session is ended.
     pub(in crate::web) fn sign_out(&self) -> &'static str {
         if self.is_of_member() { "/sign-out" } else { "/operator/sign-out" }

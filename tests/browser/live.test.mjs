@@ -1,0 +1,90 @@
+// Pages that stay open: they hear of what changes, hold on to nothing, and leave alone what somebody is at.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { openBrowser, signedIn } from "./browse.mjs";
+import { Scene } from "./scene.mjs";
+
+// Browsers open so many connections to a host that speaks HTTP/1.
+const mostConnections = 6;
+let scene, browser, owner, ids;
+
+before(async () => {
+  scene = await Scene.open({ networks: ["x", "facebook"], settings: { TOKEN_BROKER__LOAD__HOLD: "0s" } });
+  browser = await openBrowser();
+  owner = await signedIn(browser, scene, scene.members.owner);
+  ids = scene.json("token list --team acme").map((token) => token.name.split("/").pop());
+  use();
+  scene.pastLoads("x", "users_get");
+  // The page of loads shows it once it was evaluated.
+  do await owner.goto("/load"); while (await owner.locator(".chart").count() === 0);
+});
+
+after(async () => {
+  await browser?.close();
+  await scene?.close();
+});
+
+// Has something collected, so that there is a load.
+function use(calls = 800) {
+  try { scene.run(`lease acquire --team acme --network x --operation users.get --calls ${calls} --purpose collect_statistics --collection brand`); } catch { /* Nothing is left: what was asked for counts. */ }
+}
+
+// Has a page fetch its part `id` anew, and waits until it is there.
+async function refreshed(page, id) {
+  await page.evaluate((id) => {
+    const part = document.getElementById(id);
+    part.dataset.old = "yes";
+    htmx.trigger(part, "refresh");
+  }, id);
+  // Unlike a handle, a locator holds on to nothing.
+  await page.locator(`#${id}:not([data-old], .htmx-added, .htmx-settling)`).waitFor();
+}
+
+test("more pages are open at once than a browser has connections, and all hear of what happens", async () => {
+  const context = owner.context();
+  let streams = 0;
+  const count = (request) => { if (new URL(request.url()).pathname === "/live") streams += 1; };
+  context.on("request", count);
+  const pages = [];
+  for (let nth = 0; nth < mostConnections + 2; nth += 1) {
+    const page = await context.newPage();
+    await page.goto("/tokens?status=paused");
+    pages.push(page);
+  }
+  // A page that listened is left: another one listens in its place.
+  await owner.goto("about:blank");
+  const heard = pages.map((page) => page.waitForSelector("table.tokens tbody tr", { timeout: 60_000 }));
+  scene.run(`token pause ${ids[0]} --team acme`);
+  use(1);
+  await Promise.all(heard);
+  await pages[0].click("table.tokens .name a");
+  await pages[0].waitForURL("**/tokens/tok_*");
+  assert.ok(streams <= 3, `${streams} streams were opened`);
+  context.off("request", count);
+  scene.run(`token resume ${ids[0]} --team acme`);
+  for (const page of pages) await page.close();
+});
+
+test("a stream that breaks comes back, and each event is heard once", async () => {
+  const page = await signedIn(browser, scene, scene.members.member);
+  let streams = 0;
+  // Each stream breaks after an event, but for the last.
+  await page.route("**/live", (route) => {
+    streams += 1;
+    if (streams > 4) return route.continue();
+    return route.fulfill({ contentType: "text/event-stream", body: "retry: 10\nevent: notices\ndata: notices\n\n" });
+  });
+  const asked = [];
+  page.on("request", (request) => { if (request.url().endsWith("/notices/unread")) asked.push(streams); });
+  const listens = page.waitForResponse((answer) => answer.url().endsWith("/live") && streams > 4);
+  await page.goto("/tokens");
+  await listens;
+  const bell = page.waitForRequest("**/notices/unread");
+  asked.length = 0;
+  scene.run(`token invalidate ${ids[5]} --reason password-changed --team acme`);
+  await bell;
+  await refreshed(page, "tokens");
+  assert.ok(asked.length <= 2, `the bell was fetched ${asked.length} times for one event`);
+  await page.context().close();
+});
