@@ -40,6 +40,16 @@ pub struct TeamLoad {
     pub classes: Vec<ClassLoad>,
 }
 
+impl TeamLoad {
+    /// Whether what people see of them is the same: every level, demand and supply, whenever they were evaluated.
+    pub fn shows_as(&self, other: &TeamLoad) -> bool {
+        let is_same = |(one, other): (&ClassLoad, &ClassLoad)| {
+            one.key == other.key && one.level == other.level && one.spans == other.spans
+        };
+        self.classes.len() == other.classes.len() && self.classes.iter().zip(&other.classes).all(is_same)
+    }
+}
+
 /// The load of one credit class of one network.
 #[derive(Debug, Clone)]
 pub struct ClassLoad {

@@ -19,7 +19,7 @@ use super::{OperatorVisit, Visit};
 use crate::base::ids::TeamId;
 use crate::domain::alert::Alert;
 use crate::domain::notice::Event;
-use crate::service::{Broker, Loads};
+use crate::service::{Broker, Loads, TeamLoad};
 use crate::web::cookie::{operator_session_of, session_of};
 
 /// How often a page is brought up to date though nothing was told, and whether its session goes on is looked at.
@@ -35,6 +35,8 @@ struct Open {
     alerts: broadcast::Receiver<Arc<Alert>>,
     notices: broadcast::Receiver<Arc<Event>>,
     tick: Interval,
+    /// What it heard of the loads of its team last.
+    heard: Option<Arc<TeamLoad>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -57,39 +59,60 @@ fn events(broker: Broker, team: Option<TeamId>, secret: &str) -> Response {
         // The page tries again.
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let mut tick = interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick.reset();
-    let open = Open {
-        team,
-        secret: secret.to_owned(),
-        loads: broker.watch.watch_loads(),
-        alerts: broker.watch.watch_alerts(),
-        notices: broker.notices.watch(),
-        broker,
-        tick,
-        _place: place,
-    };
+    let open = Open::new(broker, team, secret, EVERY, place);
     Sse::new(stream::unfold(open, Open::next)).keep_alive(KeepAlive::new().interval(EVERY / 2)).into_response()
 }
 
 impl Open {
+    fn new(broker: Broker, team: Option<TeamId>, secret: &str, every: Duration, place: OwnedSemaphorePermit) -> Self {
+        let mut tick = interval(every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.reset();
+        Self {
+            heard: team.as_ref().and_then(|team| broker.watch.loads().teams.get(team).cloned()),
+            team,
+            secret: secret.to_owned(),
+            loads: broker.watch.watch_loads(),
+            alerts: broker.watch.watch_alerts(),
+            notices: broker.notices.watch(),
+            broker,
+            tick,
+            _place: place,
+        }
+    }
+
+    fn hears(&self, of: Option<&TeamId>) -> bool {
+        self.team.is_none() || of == self.team.as_ref()
+    }
+
+    /// Whether the loads are others than those that were heard of last. Operators hear of every evaluation: their pages show more than loads.
+    fn hears_of_loads(&mut self) -> bool {
+        let Some(team) = &self.team else { return true };
+        let now = self.loads.borrow_and_update().teams.get(team).cloned();
+        let is_news = match (&self.heard, &now) {
+            (Some(heard), Some(now)) => !heard.shows_as(now),
+            (heard, now) => heard.is_some() || now.is_some(),
+        };
+        self.heard = now;
+        is_news
+    }
+
     async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
         let part = loop {
-            let hears = |team: Option<&TeamId>| self.team.is_none() || team == self.team.as_ref();
             tokio::select! {
                 changed = self.loads.changed() => match changed {
-                    Ok(()) => break "loads",
+                    Ok(()) if self.hears_of_loads() => break "loads",
+                    Ok(()) => {}
                     Err(_) => return None,
                 },
                 alert = self.alerts.recv() => match alert {
-                    Ok(alert) if hears(Some(&alert.key.load.team)) => break "alerts",
+                    Ok(alert) if self.hears(Some(&alert.key.load.team)) => break "alerts",
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => break "alerts",
                     Err(RecvError::Closed) => return None,
                 },
                 event = self.notices.recv() => match event {
-                    Ok(event) if hears(event.team.as_ref()) => break "notices",
+                    Ok(event) if self.hears(event.team.as_ref()) => break "notices",
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => break "notices",
                     Err(RecvError::Closed) => return None,
