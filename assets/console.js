@@ -61,9 +61,10 @@ if (events && navigator.locks) {
   })));
 }
 
-// What an open page fetches by itself is no use of the session.
+// What no person's hand led to is no use of the session.
+const byItself = { "x-by-itself": "yes" };
 document.body.addEventListener("htmx:configRequest", (asked) => {
-  if (asked.detail.triggeringEvent?.type === "refresh") asked.detail.headers["x-by-itself"] = "yes";
+  if (!asked.detail.triggeringEvent?.isTrusted) Object.assign(asked.detail.headers, byItself);
 });
 
 // Who types is there: the session goes on, so that nobody is signed out in the middle of a form.
@@ -109,7 +110,7 @@ document.addEventListener("input", (moved) => {
 async function draw(place) {
   if (!window.uPlot || place.dataset.drawn) return;
   place.dataset.drawn = "yes";
-  const answer = await fetch(place.dataset.chart);
+  const answer = await fetch(place.dataset.chart, { headers: byItself });
   if (!answer.ok) return;
   const figures = await answer.json();
   // Colours that depend on light and dark are known once something is drawn with them.

@@ -88,3 +88,16 @@ test("a stream that breaks comes back, and each event is heard once", async () =
   assert.ok(asked.length <= 2, `the bell was fetched ${asked.length} times for one event`);
   await page.context().close();
 });
+
+test("what an open page fetches by itself says so", async () => {
+  const fetched = new Map();
+  const page = await owner.context().newPage();
+  page.on("request", (request) => fetched.set(new URL(request.url()).pathname, request.headers()["x-by-itself"]));
+  await page.goto("/load");
+  await page.waitForSelector(".chart .u-wrap");
+  const drawn = page.waitForResponse("**/load/history*");
+  await refreshed(page, "loads");
+  await drawn;
+  assert.deepEqual(["/load", "/load/history", "/notices/unread"].map((path) => fetched.get(path)), ["yes", "yes", "yes"]);
+  await page.close();
+});

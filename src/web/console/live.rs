@@ -15,7 +15,7 @@ use tokio::sync::broadcast::{self};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{OperatorVisit, Visit};
+use super::{ByItself, OperatorVisit, Visit};
 use crate::base::ids::TeamId;
 use crate::domain::alert::Alert;
 use crate::domain::notice::Event;
@@ -41,14 +41,18 @@ struct Open {
 }
 
 /// The events of a page that is open. They end with the session.
-pub(super) async fn stream(State(broker): State<Broker>, visit: Visit, headers: HeaderMap) -> Response {
+pub(super) async fn stream(
+    State(broker): State<Broker>,
+    ByItself(visit): ByItself<Visit>,
+    headers: HeaderMap,
+) -> Response {
     events(broker, Some(visit.team().clone()), session_of(&headers))
 }
 
 /// The same for an operator.
 pub(super) async fn stream_of_operator(
     State(broker): State<Broker>,
-    _visit: OperatorVisit,
+    _visit: ByItself<OperatorVisit>,
     headers: HeaderMap,
 ) -> Response {
     events(broker, None, operator_session_of(&headers))
@@ -129,3 +133,6 @@ impl Open {
         Some((Ok(Message::default().event(part).data(part)), self))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ use axum::routing::{get, post};
 
 pub(in crate::web) use self::kept::ask_to_send;
 pub(in crate::web) use self::shell::{Place, Reader, Shell, When};
-pub(in crate::web) use self::visit::{AdminVisit, OperatorVisit, Visit};
+pub(in crate::web) use self::visit::{AdminVisit, ByItself, OperatorVisit, Visit};
 use crate::service::Broker;
 
 /// The page that who has signed in comes to.

@@ -115,8 +115,7 @@ impl Scene {
 impl Browser {
     /// The member, as it calls.
     pub(super) async fn caller(&self) -> Caller {
-        let secret = self.cookie.split_once('=').map_or("", |(_, secret)| secret);
-        self.broker.find_stay(secret).await.unwrap().expect("it is signed in").caller()
+        self.broker.find_stay(self.secret()).await.unwrap().expect("it is signed in").caller()
     }
 
     /// One in which nobody is signed in.
@@ -139,6 +138,16 @@ impl Browser {
     /// Keeps a cookie that an answer set.
     pub(super) fn keep(&mut self, set: &str) {
         self.cookie = set.split(';').next().unwrap_or_default().to_owned();
+    }
+
+    /// What its cookie says.
+    pub(super) fn secret(&self) -> &str {
+        self.cookie.split_once('=').map_or("", |(_, secret)| secret)
+    }
+
+    /// As an open page asks by itself.
+    pub(super) async fn get_by_itself(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[("x-by-itself", "yes")], "").await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

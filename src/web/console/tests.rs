@@ -548,17 +548,3 @@ async fn all_tokens_of_a_network_are_renewed_by_who_may() {
     assert!(running.contains("begun by manager@example.com"), "{running}");
     desk.test.stop().await;
 }
-
-#[tokio::test]
-async fn an_open_page_ends_with_its_session() {
-    let desk = Desk::open().await;
-    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
-    let broker = Arc::new(desk.test.broker.clone());
-    let secret = cookie.split_once('=').unwrap().1;
-    assert!(broker.is_signed_in(secret).await.unwrap());
-    desk.test.clock.advance(desk.test.broker.config.sign_in.idle / 2);
-    assert!(broker.is_signed_in(secret).await.unwrap());
-    desk.test.clock.advance(desk.test.broker.config.sign_in.idle / 2);
-    assert!(!broker.is_signed_in(secret).await.unwrap(), "looking is no use of it");
-    desk.test.stop().await;
-}

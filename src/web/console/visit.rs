@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::confirm::Proves;
@@ -69,6 +69,18 @@ impl FromRequestParts<Broker> for Visit {
             Ok(None) => Err(to_sign_in(parts, super::HOME, page_before)),
             Err(error) => Err(out_of_order(&error)),
         }
+    }
+}
+
+/// What an open page asks for by itself, without being able to say so: it is no use of the session.
+pub(in crate::web) struct ByItself<V>(pub(in crate::web) V);
+
+impl<V: FromRequestParts<Broker>> FromRequestParts<Broker> for ByItself<V> {
+    type Rejection = V::Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, V::Rejection> {
+        parts.headers.insert(BY_ITSELF, HeaderValue::from_static("yes"));
+        V::from_request_parts(parts, broker).await.map(Self)
     }
 }
 

@@ -1,0 +1,68 @@
+use super::*;
+use crate::domain::member::Role;
+use crate::domain::team::OperatorRole;
+use crate::service::testing::ask;
+use crate::web::console::testing::{Browser, Scene};
+
+/// How often the pages of these tests look whether their session goes on.
+const SOON: Duration = Duration::from_millis(1);
+
+/// A page of a member that is open.
+fn open(scene: &Scene, secret: &str, every: Duration) -> Open {
+    let place = scene.broker().watch.stream_place().expect("there are places");
+    Open::new(scene.broker().clone(), Some(scene.team.clone()), secret, every, place)
+}
+
+async fn heard(open: Open) -> Option<Open> {
+    open.next().await.map(|(_, open)| open)
+}
+
+#[tokio::test]
+async fn an_open_page_ends_with_its_session_which_it_does_not_prolong() {
+    let scene = Scene::start().await;
+    let browser = scene.member("Ada", Role::Owner).await;
+    let idle = scene.broker().config.sign_in.idle;
+    let page = open(&scene, browser.secret(), SOON);
+    let page = heard(page).await.expect("the session goes on");
+    scene.test.clock.advance(idle / 2);
+    for path in ["/live", "/load/history?network=x&class=search_recent"] {
+        assert_eq!(browser.get_by_itself(path).await.status, StatusCode::OK, "{path}");
+    }
+    // A browser that listens can't say that it does so by itself.
+    assert_eq!(browser.get("/live").await.status, StatusCode::OK);
+    let page = heard(page).await.expect("the session goes on");
+    scene.test.clock.advance(idle / 2);
+    assert!(heard(page).await.is_none(), "the session is over");
+    assert_eq!(browser.get("/live").await.status, StatusCode::SEE_OTHER);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn an_operators_open_page_does_not_prolong_its_session_either() {
+    let scene = Scene::start().await;
+    let browser = Browser::of_operator(&scene, OperatorRole::Reader).await;
+    let idle = scene.broker().config.sign_in.idle;
+    for _ in 0..2 {
+        assert_eq!(browser.get("/operator/live").await.status, StatusCode::OK);
+        scene.test.clock.advance(idle / 2);
+    }
+    assert_eq!(browser.get("/operator/live").await.status, StatusCode::SEE_OTHER);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_hears_of_loads_that_are_others_than_before() {
+    let scene = Scene::start().await;
+    scene.test.token(&scene.team, "Ada").await;
+    let mut page = open(&scene, "", EVERY);
+    let mut hears = || {
+        scene.test.clock.advance(Duration::from_secs(5));
+        scene.broker().evaluate_loads();
+        page.hears_of_loads()
+    };
+    assert!(hears(), "there are tokens now");
+    assert!(!hears(), "nothing but the time is another");
+    scene.broker().acquire_lease(scene.admin(), ask(&scene.team, 1)).await.unwrap();
+    assert!(hears(), "something was asked for");
+    scene.stop().await;
+}
