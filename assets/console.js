@@ -106,13 +106,17 @@ document.addEventListener("input", (moved) => {
   if (output) output.value = moved.target.value;
 });
 
-// Charts that can be looked into, in the place of those that the page drew.
+// Charts that can be looked into, in the place of those that the page drew. What a chart holds on to is let go with its place.
+const charts = new Map();
+const chartHeight = 230;
+
 async function draw(place) {
   if (!window.uPlot || place.dataset.drawn) return;
   place.dataset.drawn = "yes";
   const answer = await fetch(place.dataset.chart, { headers: byItself });
   if (!answer.ok) return;
   const figures = await answer.json();
+  if (!place.isConnected) return;
   // Colours that depend on light and dark are known once something is drawn with them.
   const probe = document.createElement("i");
   place.append(probe);
@@ -122,7 +126,7 @@ async function draw(place) {
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const [demand, supply, ratio, openAt] = figures.names;
   const options = {
-    width: place.clientWidth, height: 230, cursor: { drag: { x: false, y: false } },
+    width: place.clientWidth, height: chartHeight, cursor: { drag: { x: false, y: false } },
     scales: { x: { range: () => figures.shown }, ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [axis, { ...axis, size: 70 }, { ...axis, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
     series: [
@@ -136,10 +140,17 @@ async function draw(place) {
   const data = [figures.times, figures.demand, figures.supply, figures.ratio, figures.times.map(() => figures.open_at)];
   place.replaceChildren();
   const chart = new uPlot(options, data, place);
-  new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: 230 })).observe(place);
+  const watcher = new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: chartHeight }));
+  watcher.observe(place);
+  charts.set(place, () => { watcher.disconnect(); chart.destroy(); });
 }
 
 function drawAll() {
+  for (const [place, letGo] of charts) {
+    if (place.isConnected) continue;
+    letGo();
+    charts.delete(place);
+  }
   document.querySelectorAll("[data-chart]").forEach(draw);
 }
 drawAll();

@@ -66,6 +66,33 @@ test("more pages are open at once than a browser has connections, and all hear o
   for (const page of pages) await page.close();
 });
 
+test("an open page holds on to nothing that it showed before", async () => {
+  await owner.goto("/load");
+  await owner.locator(".chart .u-wrap").first().waitFor();
+  const client = await owner.context().newCDPSession(owner);
+  await client.send("Performance.enable");
+  const held = async () => {
+    await client.send("HeapProfiler.collectGarbage");
+    await client.send("HeapProfiler.collectGarbage");
+    const { metrics } = await client.send("Performance.getMetrics");
+    return Object.fromEntries(metrics.filter(({ name }) => ["Nodes", "JSEventListeners"].includes(name)).map(({ name, value }) => [name, value]));
+  };
+  const again = async (times) => {
+    for (let nth = 0; nth < times; nth += 1) {
+      const drawn = owner.waitForResponse("**/load/history*");
+      await refreshed(owner, "loads");
+      await drawn;
+      await owner.locator(".chart .u-wrap").first().waitFor();
+    }
+  };
+  await again(3);
+  const before = await held();
+  await again(20);
+  const after = await held();
+  // The part before the one that is shown may not be forgotten yet.
+  assert.ok(after.Nodes < 2 * before.Nodes && after.JSEventListeners < before.JSEventListeners + 20, `${JSON.stringify(before)} became ${JSON.stringify(after)}`);
+});
+
 test("a stream that breaks comes back, and each event is heard once", async () => {
   const page = await signedIn(browser, scene, scene.members.member);
   let streams = 0;
