@@ -1,10 +1,19 @@
 // Keeps open pages up to date and spares clicks. Every page works without it.
 "use strict";
 
-// A part that changed is fetched anew, but never under somebody's hands: not while something in it is ticked, open, or being typed.
+// A part that changed is fetched anew, but never under somebody's hands: not while something in it is open, being typed, or not yet sent.
 function inUse(part) {
   return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, summary, button")
-    || part.querySelector("details[open], input[name=token]:checked") !== null;
+    || part.querySelector("details[open]") !== null || [...part.querySelectorAll("input, select, textarea")].some(isTouched);
+}
+
+// Whether a field is not as the page had it. What is preserved outlives a refresh.
+function isTouched(field) {
+  if (field.type === "hidden" || field.closest("[hx-preserve]")) return false;
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  if (!field.matches("select")) return field.value !== field.defaultValue;
+  const options = [...field.options];
+  return field.value !== (options.find((option) => option.defaultSelected) ?? options[0])?.value;
 }
 
 // What was told and is not shown yet. Pages that are open at once ask one after another, and those that nobody sees once they are seen.
@@ -65,6 +74,18 @@ if (events && navigator.locks) {
 const byItself = { "x-by-itself": "yes" };
 document.body.addEventListener("htmx:configRequest", (asked) => {
   if (!asked.detail.triggeringEvent?.isTrusted) Object.assign(asked.detail.headers, byItself);
+});
+
+// A link keeps the focus over a refresh.
+let focused;
+document.body.addEventListener("htmx:beforeSwap", (swap) => {
+  const link = document.activeElement;
+  focused = swap.detail.target.contains(link) && link.matches("a[href]") ? link.getAttribute("href") : undefined;
+});
+document.body.addEventListener("htmx:afterSwap", (swap) => {
+  if (focused === undefined) return;
+  swap.target.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  focused = undefined;
 });
 
 // Who types is there: the session goes on, so that nobody is signed out in the middle of a form.

@@ -116,6 +116,44 @@ test("a stream that breaks comes back, and each event is heard once", async () =
   await page.context().close();
 });
 
+test("a token's page shows what becomes of it, but not while something in it is used", async () => {
+  await owner.goto(`/tokens/${ids[1]}`);
+  await owner.evaluate(() => { window.isStillOpen = true; });
+  scene.run(`token invalidate ${ids[1]} --reason password-changed --team acme`);
+  await owner.waitForFunction(() => /password was changed/.test(document.querySelector("#token").textContent), null, { timeout: 60_000 });
+  assert.ok(await owner.evaluate(() => window.isStillOpen));
+  await owner.goto("/tokens");
+  await owner.check(`input[value="${ids[2]}"]`);
+  const isFetched = async () => {
+    await owner.waitForFunction(() => document.querySelector("[data-live]:is(.htmx-request, .htmx-added)") === null);
+    return owner.evaluate(() => {
+      document.activeElement.blur();
+      tell("tick");
+      refresh();
+      return document.querySelector("#tokens").classList.contains("htmx-request");
+    });
+  };
+  assert.equal(await isFetched(), false, "what is ticked stays");
+  await owner.uncheck(`input[value="${ids[2]}"]`);
+  assert.equal(await isFetched(), true);
+});
+
+test("a focused link keeps the focus over a refresh, and a slider what it was moved to", async () => {
+  await owner.goto("/tokens");
+  const link = `table.tokens a[href="/tokens/${ids[3]}"]`;
+  await owner.focus(link);
+  await refreshed(owner, "tokens");
+  assert.equal(await owner.evaluate(() => document.activeElement.getAttribute("href")), `/tokens/${ids[3]}`);
+  await owner.goto("/load");
+  await owner.locator("section.load input[type=range]").first().fill("9");
+  await owner.locator("#estimate").waitFor();
+  await owner.locator("section.load input[type=range]").first().fill("50");
+  await owner.locator("#estimate:has-text('With 50 more')").waitFor();
+  await refreshed(owner, "loads");
+  assert.equal(await owner.locator("section.load output").first().textContent(), "50");
+  assert.equal(await owner.locator("#estimate").count(), 1);
+});
+
 test("what an open page fetches by itself says so", async () => {
   const fetched = new Map();
   const page = await owner.context().newPage();
