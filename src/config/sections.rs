@@ -80,7 +80,7 @@ impl Default for Keep {
 pub struct Http {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Connections at once. 1 to 65,536.
+    /// Connections at once: an open browser holds one for what it hears, and up to six for some seconds after it loaded a page. 1 to 65,536.
     pub max_connections: usize,
     /// In which a request's headers must arrive. 1 s to 1 min.
     pub header_timeout: Duration,
@@ -104,7 +104,7 @@ impl Section for Http {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 7071));
         Self {
             listen: from.parsed("listen", listen, "an address and a port such as \"127.0.0.1:7071\""),
-            max_connections: from.count("max_connections", 256, 1..=65_536),
+            max_connections: from.count("max_connections", 1_024, 1..=65_536),
             header_timeout: from.span(
                 "header_timeout",
                 Duration::from_secs(5),

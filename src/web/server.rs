@@ -43,7 +43,7 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            connections: 256,
+            connections: 1_024,
             header_timeout: Duration::from_secs(10),
             connection_age: Duration::from_secs(900),
             body: 16 * 1024,

@@ -1,57 +1,94 @@
-// 200 pages are open at once and listen. OPEN_PAGES says how many.
+// 200 browsers have a page open, which listens and fetches anew what changed. OPEN_PAGES says how many.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { Agent, get } from "node:http";
 import { after, before, test } from "node:test";
 
 import { Scene } from "./scene.mjs";
 import { cookieOf, resident } from "./visitor.mjs";
 
 const pages = Number(process.env.OPEN_PAGES ?? 200);
+// What a page of alerts shows that changes: the alerts, and the bell.
+const parts = ["/alerts", "/notices/unread"];
+// Within which pages spread what they fetch, in milliseconds: as console.js does.
+const spread = 1_000;
 let scene, cookie;
 
 before(async () => {
-  scene = await Scene.open({ tokens: 20, settings: { TOKEN_BROKER__LOAD__HOLD: "0s", TOKEN_BROKER__HTTP__MAX_CONNECTIONS: `${pages + 56}` } });
+  scene = await Scene.open({ tokens: 20, settings: { TOKEN_BROKER__LOAD__HOLD: "0s" } });
   cookie = await cookieOf(scene, scene.members.owner);
 });
 
 after(() => scene?.close());
 
-// An open page: the events that it got, by how often.
-async function listen(stop) {
-  const answer = await fetch(`${scene.url}/live`, { headers: { cookie }, signal: stop });
-  assert.equal(answer.status, 200);
-  const got = new Map();
-  const news = new Map();
-  (async () => {
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (let text = ""; ;) {
-      const { value, done } = await reader.read().catch(() => ({ done: true }));
-      if (done) return;
-      text += value;
-      for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-        const kind = text.slice(0, end).match(/^event: ?(.*)$/m)?.[1];
-        text = text.slice(end + 2);
-        if (!kind) continue;
-        got.set(kind, (got.get(kind) ?? 0) + 1);
-        news.get(kind)?.();
-      }
-    }
-  })();
-  return { got, until: (kind) => new Promise((resolve) => { got.has(kind) ? resolve() : news.set(kind, resolve); }) };
+// A browser in which the page of alerts is open.
+class Page {
+  // It keeps its connections, as browsers do, and has no more than they have.
+  agent = new Agent({ keepAlive: true, maxSockets: 6 });
+  // Connections that it opened, and rounds in which it fetched its parts.
+  connections = 0;
+  rounds = 0;
+  seen = new Promise((resolve) => { this.see = resolve; });
+
+  ask(path, headers = {}) {
+    return new Promise((resolve, reject) => {
+      const request = get(`${scene.url}${path}`, { agent: this.agent, headers: { cookie, ...headers } }, resolve);
+      request.on("socket", (socket) => {
+        if (!socket.isCounted) this.connections += 1;
+        socket.isCounted = true;
+      });
+      request.on("error", reject);
+    });
+  }
+
+  async listen() {
+    this.stream = await this.ask("/live", { accept: "text/event-stream" });
+    assert.equal(this.stream.statusCode, 200);
+    this.stream.setEncoding("utf8").on("data", (text) => {
+      if (/^event: ?(alerts|notices|tick)$/m.test(text)) this.due ??= setTimeout(() => this.refresh().catch(this.see), Math.random() * spread);
+    }).on("error", () => {});
+  }
+
+  async refresh() {
+    this.due = undefined;
+    this.rounds += 1;
+    const answers = await Promise.all(parts.map(async (path) => {
+      const answer = await this.ask(path, { "x-by-itself": "yes" });
+      let text = "";
+      for await (const piece of answer.setEncoding("utf8")) text += piece;
+      assert.equal(answer.statusCode, 200);
+      return text;
+    }));
+    if (answers[0].includes("I have seen it")) this.see();
+  }
+
+  close() {
+    clearTimeout(this.due);
+    this.stream?.destroy();
+    this.agent.destroy();
+  }
 }
 
-test("every open page hears of an alert, and others are served meanwhile", async () => {
+test("every open page shows an alert that opens, and others are served meanwhile", async () => {
   const before = resident(scene.broker.child.pid, readFileSync);
-  const stop = new AbortController();
-  const open = await Promise.all(Array.from({ length: pages }, () => listen(stop.signal)));
-  for (let nth = 0; nth < 6; nth += 1) {
-    try { scene.run("lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand"); } catch { /* It is used up in the end: demand is what counts. */ }
+  const open = Array.from({ length: pages }, () => new Page());
+  try {
+    await Promise.all(open.map((page) => page.listen()));
+    for (let nth = 0; nth < 6; nth += 1) {
+      try { scene.run("lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand"); } catch { /* It is used up in the end: demand is what counts. */ }
+    }
+    const failed = (await Promise.all(open.map((page) => page.seen))).filter((error) => error);
+    assert.deepEqual(failed, []);
+    const served = await fetch(`${scene.url}/alerts`, { headers: { cookie } });
+    assert.match(await served.text(), /I have seen it/);
+    const grown = resident(scene.broker.child.pid, readFileSync) - before;
+    const most = (of) => Math.max(...open.map(of));
+    console.log(`# ${pages} open pages took ${Math.round(grown / 1024 / 1024)} MiB, at most ${most((page) => page.connections)} connections and ${most((page) => page.rounds)} rounds each`);
+    assert.ok(grown / pages < 512 * 1024, `${grown} bytes for ${pages} pages`);
+    // One for the stream, and one for each part that it fetches.
+    assert.ok(open.every((page) => page.connections <= 1 + parts.length * page.rounds));
+    assert.ok(most((page) => page.rounds) <= 6, `${most((page) => page.rounds)} rounds`);
+  } finally {
+    for (const page of open) page.close();
   }
-  await Promise.all(open.map((page) => page.until("alerts")));
-  const served = await fetch(`${scene.url}/alerts`, { headers: { cookie } });
-  assert.match(await served.text(), /I have seen it/);
-  const grown = resident(scene.broker.child.pid, readFileSync) - before;
-  stop.abort();
-  console.log(`# ${pages} open pages took ${Math.round(grown / 1024 / 1024)} MiB`);
-  assert.ok(grown / pages < 512 * 1024, `${grown} bytes for ${pages} pages`);
 });
