@@ -148,6 +148,7 @@ async function draw(place) {
   const [demand, supply, ratio, openAt] = figures.names;
   const options = {
     width: place.clientWidth, height: chartHeight, cursor: { drag: { x: false, y: false } },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), figures.zone),
     scales: { x: { range: () => figures.shown }, ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [axis, { ...axis, size: 70 }, { ...axis, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
     series: [

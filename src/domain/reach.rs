@@ -56,7 +56,7 @@ fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsR
     let kind = network.kind(token.kind.as_str())?;
     let end = token.clocks.refresh_expires_at.filter(|_| !kind.refresh_slides)?;
     (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
-        why: format!("{} ends the grant at {end}, and no renewal prolongs it", network.display_name),
+        why: format!("{} ends the grant, and no renewal prolongs it", network.display_name),
         by: Some(end),
         cause: "grant ends".to_owned(),
     })

@@ -71,7 +71,12 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
         needs_reconnecting(&linkedin, &held, NOW)
     };
     assert_eq!(with(31), None);
-    assert_eq!(with(30).unwrap().by, Some(NOW + 30 * DAY));
+    let needs = with(30).unwrap();
+    assert_eq!(needs.by, Some(NOW + 30 * DAY));
+    assert_eq!(
+        needs.why, "LinkedIn ends the grant, and no renewal prolongs it",
+        "when is told in the reader's time zone"
+    );
     // TikTok's slides with each renewal.
     let sliding = Catalogue::embedded();
     for network in sliding.iter() {

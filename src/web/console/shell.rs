@@ -8,6 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::FormId;
 use crate::domain::member::Member;
 use crate::domain::team::OperatorRole;
+use crate::service::usage::{day_of, start_of};
 use crate::web::assets;
 use crate::web::text::{Text, Value};
 
@@ -213,6 +214,27 @@ impl Shell {
         let text = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(self.zone.clone()));
         let text = text.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
         When { machine: at.to_string(), text }
+    }
+
+    /// A day of the books, which begin and end their days as UTC does: it is the same day wherever the member lives.
+    pub(in crate::web) fn day(&self, day: i32) -> String {
+        start_of(day).to_string().chars().take("2026-01-01".len()).collect()
+    }
+
+    /// The last day on which something was used, as [`Shell::day`]; `None`: never.
+    pub(in crate::web) fn last_used(&self, day: Option<i32>) -> String {
+        let today = day_of(self.now);
+        match day {
+            None => self.say("used-never"),
+            Some(day) if day >= today => self.say("used-today"),
+            Some(day) if day == today - 1 => self.say("used-yesterday"),
+            Some(day) => self.day(day),
+        }
+    }
+
+    /// The time zone in which times are shown, as the IANA names it.
+    pub(in crate::web) fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
     }
 
     /// How far a time is from now, in the largest unit that fits: for times ahead and behind.

@@ -21,6 +21,7 @@ use crate::service::tokens::AddToken;
 use crate::web::console::testing::Scene;
 use crate::web::page::pages;
 
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 const PASSWORD: &str = "violet+tractor+humming+sideways";
 
 struct Answer {
@@ -546,5 +547,47 @@ async fn all_tokens_of_a_network_are_renewed_by_who_may() {
     let running = desk.get(&job, &member).await.body;
     assert!(running.contains("Under way") && running.contains("every 2s"), "{running}");
     assert!(running.contains("begun by manager@example.com"), "{running}");
+    desk.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_day_of_the_books_is_the_same_day_everywhere_and_times_are_the_members() {
+    let desk = Desk::open().await;
+    let cookie = desk.member(&desk.team, "owner@example.com", Role::Owner).await;
+    let member = desk
+        .get("/members", &cookie)
+        .await
+        .body
+        .split("/members/mem_")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    let settings = "display_name=Ada&role=owner&mail=owner%40example.com&time_zone=America%2FNew_York";
+    let changed = desk.post(&format!("/members/mem_{member}"), &cookie, settings).await;
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.body);
+    let clocks = Clocks { refresh_expires_at: Some(desk.test.broker.now() + DAY * 2), ..Clocks::default() };
+    let scopes = vec!["r_organization_social".to_owned()];
+    let given = AddToken { network: "linkedin".to_owned(), scopes, clocks, ..x_token("ending") };
+    desk.test.broker.add_token(&desk.test.admin, &desk.team, given).await.unwrap();
+    let ending = desk.get("/tokens?network=linkedin", &cookie).await.body;
+    assert!(ending.contains("Connect it again by 2027-01-17 03:00: LinkedIn ends the grant"), "{ending}");
+    let token = desk.token("Shop", "").await;
+    // It is 2027-01-15 in London and in New York.
+    overload(&desk).await;
+    let usage = async || desk.get(&format!("/tokens/{token}/usage"), &cookie).await.body;
+    let shown = usage().await;
+    assert!(shown.contains("Day (UTC)") && shown.contains("2027-01-15") && !shown.contains("2027-01-14"), "{shown}");
+    assert!(desk.get("/tokens", &cookie).await.body.contains("Today"));
+    // Two days later the day is named.
+    desk.test.clock.advance(DAY * 2);
+    let list = desk.get("/tokens", &cookie).await.body;
+    assert!(list.contains("2027-01-15") && !list.contains("2027-01-14"), "{list}");
+    assert!(usage().await.contains("2027-01-15"));
+    let history = desk.get("/load/history?network=x&class=users_get&range=7d", &cookie).await.body;
+    let figures: serde_json::Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(figures["zone"], "America/New_York", "the axis of the chart is read there");
     desk.test.stop().await;
 }

@@ -137,7 +137,7 @@ col-member = Member
 col-can-renew = Can renew at the network
 col-may-here = May renew here
 col-why = Why
-col-day = Day
+col-day = Day (UTC)
 col-collection = Collection
 col-collector = Collector
 col-calls = Calls
@@ -170,6 +170,7 @@ status-paused = Paused
 status-revoked = Revoked
 status-since = Since { $time }
 status-in-doubt = The network's last answer was unclear; it is being checked
+status-reconnect-by = Connect it again by { $time }: { $why }
 status-resting-until = Resting until { $time }: a limit was reached
 
 reason-expired = Its time is over

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{day_in_words, networks_of, purpose_name};
+use super::{networks_of, purpose_name};
 use crate::base::ids::CollectorId;
 use crate::domain::member::Action;
 use crate::service::Broker;
@@ -71,7 +71,7 @@ pub(in crate::web::console) async fn list(
         purposes: collector.scope.purposes.iter().map(|purpose| purpose_name(&shell, purpose)).collect(),
         disabled: collector.disabled,
         leases: broker.engine.leases_of(collector.id),
-        last_used: day_in_words(&shell, days.get(&collector.id).copied()),
+        last_used: shell.last_used(days.get(&collector.id).copied()),
     });
     let last = ids.last().filter(|_| more).map(CollectorId::to_string);
     let page = CollectorsPage {

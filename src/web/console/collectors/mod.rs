@@ -24,7 +24,6 @@ use crate::domain::team::Collector;
 use crate::service::Broker;
 use crate::service::collectors::CollectorError;
 use crate::service::keys::KeyError;
-use crate::service::usage::{day_of, start_of};
 
 /// The collector of that id, if it is of the visitor's team.
 fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, Arc<Collector>), Box<Response>> {
@@ -43,17 +42,6 @@ fn networks_of(broker: &Broker, collector: &Collector) -> Option<Vec<String>> {
 
 fn purpose_name(shell: &Shell, purpose: Purpose) -> String {
     shell.say(&format!("purpose-{}", purpose.as_str().replace('_', "-")))
-}
-
-/// A day on which something was used, in words.
-fn day_in_words(shell: &Shell, day: Option<i32>) -> String {
-    let today = day_of(shell.now);
-    match day {
-        None => shell.say("used-never"),
-        Some(day) if day >= today => shell.say("used-today"),
-        Some(day) if day == today - 1 => shell.say("used-yesterday"),
-        Some(day) => start_of(day).to_string().chars().take(10).collect(),
-    }
 }
 
 impl Refusal for CollectorError {

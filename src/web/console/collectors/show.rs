@@ -15,7 +15,6 @@ use crate::domain::member::Action;
 use crate::domain::team::{Collector, Key};
 use crate::service::Broker;
 use crate::service::keys::KeyFilter;
-use crate::service::usage::start_of;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
@@ -111,7 +110,7 @@ pub(super) async fn page(
     };
     let network = |id: &str| broker.catalogue.name_for_people(id).to_owned();
     let lately = lately.into_iter().map(|day| Day {
-        day: start_of(day.day).to_string().chars().take(10).collect(),
+        day: shell.day(day.day),
         network: network(day.network.as_str()),
         calls: day.calls,
         errors: day.errors,

@@ -123,6 +123,8 @@ struct Figures {
     /// Where the alert opens.
     open_at: f64,
     names: [String; 4],
+    /// The time zone in which the axis of time is read, as the IANA names it.
+    zone: String,
 }
 
 /// The figures, for scripts.
@@ -154,5 +156,6 @@ fn figures(shell: &Shell, from: Timestamp, samples: &[LoadSample], open_at: f64)
         ratio: samples.iter().map(|sample| (ratio(sample) * 1000.0).round() / 1000.0).collect(),
         open_at,
         names: ["chart-demand", "chart-supply", "chart-ratio", "chart-open-at"].map(|name| shell.say(name)),
+        zone: shell.zone().to_owned(),
     }
 }

@@ -6,11 +6,11 @@ use crate::base::ids::{MemberId, TokenId};
 use crate::domain::member::Action;
 use crate::domain::networks::{Purpose, Unit};
 use crate::domain::pool::BucketView;
+use crate::domain::reach::NeedsReconnecting;
 use crate::domain::token::{Token, TokenState};
 use crate::service::Broker;
 use crate::service::members::On;
 use crate::service::tokens::{Light, TokenView};
-use crate::service::usage::start_of;
 use crate::web::assets;
 use crate::web::console::{Shell, Visit};
 
@@ -93,7 +93,7 @@ impl Row {
             purposes: purposes(shell, token),
             status: StatusWords::of(shell, view),
             credit: token.is_usable(shell.now).then(|| CreditBar::of(shell, broker, token)).flatten(),
-            last_used: last_used(shell, last_day),
+            last_used: shell.last_used(last_day),
             may: May::of(broker, visit, token),
             ails: ails(shell, view),
             connects: view.connect_again,
@@ -153,6 +153,8 @@ impl StatusWords {
                 shell.say_of("status-since", "time", shell.when(since).text)
             }
             (TokenState::Suspect { .. }, _, _) => shell.say("status-in-doubt"),
+            (_, Some(NeedsReconnecting { why, by: Some(by), .. }), _) => shell
+                .say_with("status-reconnect-by", &[("time", shell.when(*by).text.into()), ("why", why.clone().into())]),
             (_, Some(again), _) => again.why.clone(),
             (_, _, Some(until)) => shell.say_of("status-resting-until", "time", shell.when(until).text),
             _ => String::new(),
@@ -229,16 +231,6 @@ pub(super) fn purposes(shell: &Shell, token: &Token) -> Vec<String> {
     let for_people = |purpose: &Purpose| !matches!(purpose, Purpose::Validate | Purpose::ListPages);
     let named = token.purposes.iter().filter(for_people);
     named.map(|purpose| shell.say(&format!("purpose-{}", purpose.as_str().replace('_', "-")))).collect()
-}
-
-fn last_used(shell: &Shell, day: Option<i32>) -> String {
-    let today = crate::service::usage::day_of(shell.now);
-    match day {
-        None => shell.say("used-never"),
-        Some(day) if day >= today => shell.say("used-today"),
-        Some(day) if day == today - 1 => shell.say("used-yesterday"),
-        Some(day) => shell.when(start_of(day)).text.chars().take(10).collect(),
-    }
 }
 
 /// The names of those who granted these tokens, by what the tokens say of them.

@@ -22,7 +22,7 @@ use crate::service::dead_spans::DeadSpanView;
 use crate::service::members::On;
 use crate::service::profiles::{Manager, ProfileName};
 use crate::service::tokens::{TokenError, TokenView};
-use crate::service::usage::{UsageEntry, day_of, start_of};
+use crate::service::usage::{UsageEntry, day_of};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
@@ -300,7 +300,7 @@ pub(in crate::web::console) async fn usage(
         let allowed = row.key.class.as_ref().and_then(|class| stated.allowance.get(class));
         let collector = row.key.collector.map(|id| broker.collector_name(id, Some(visit.team())));
         UsageRow {
-            day: shell.when(start_of(row.key.day)).text.chars().take(10).collect(),
+            day: shell.day(row.key.day),
             collection: row.key.collection.clone(),
             collector: collector.unwrap_or_else(|| shell.say("usage-by-hand")),
             purpose: shell.say(&format!("purpose-{}", row.key.purpose.as_str().replace('_', "-"))),
