@@ -166,3 +166,21 @@ test("what an open page fetches by itself says so", async () => {
   assert.deepEqual(["/load", "/load/history", "/notices/unread"].map((path) => fetched.get(path)), ["yes", "yes", "yes"]);
   await page.close();
 });
+
+test("a chart has a name, and its axis is in the time zone of who looks at it", async () => {
+  // Eve lives in Vienna: neither in the time zone of her browser nor in that of the broker.
+  const page = await signedIn(browser, scene, scene.members.member, { timezoneId: "Pacific/Honolulu" });
+  await page.goto("/load");
+  await page.waitForSelector(".chart .u-wrap");
+  const chart = page.getByRole("img", { name: /^Token load, / }).first();
+  await chart.locator(".u-over").hover();
+  // Whichever sample is below the pointer: its time is read in the legend.
+  const read = await chart.locator(".u-legend .u-value").first().textContent();
+  const times = await page.evaluate(async (place) => (await (await fetch(place)).json()).times, await chart.getAttribute("data-chart"));
+  const inVienna = (at) => {
+    const parts = new Intl.DateTimeFormat("en-US", { timeZone: "Europe/Vienna", dateStyle: "short", timeStyle: "short" }).format(new Date(at * 1000));
+    return parts.match(/\d+:\d+\s[AP]M/)[0].replace(/\s/, "").toLowerCase();
+  };
+  assert.ok(times.some((at) => read.endsWith(inVienna(at))), `${read} is none of ${times.map(inVienna)}`);
+  await page.context().close();
+});
