@@ -76,6 +76,10 @@ document.body.addEventListener("htmx:configRequest", (asked) => {
   if (!asked.detail.triggeringEvent?.isTrusted) Object.assign(asked.detail.headers, byItself);
 });
 
+// Whoever can't see that a part is being fetched hears of it.
+document.body.addEventListener("htmx:beforeRequest", (asked) => asked.detail.target.setAttribute("aria-busy", "true"));
+document.body.addEventListener("htmx:afterRequest", (asked) => asked.detail.target.removeAttribute("aria-busy"));
+
 // A link keeps the focus over a refresh.
 let focused;
 document.body.addEventListener("htmx:beforeSwap", (swap) => {

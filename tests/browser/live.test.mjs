@@ -184,3 +184,22 @@ test("a chart has a name, and its axis is in the time zone of who looks at it", 
   assert.ok(times.some((at) => read.endsWith(inVienna(at))), `${read} is none of ${times.map(inVienna)}`);
   await page.context().close();
 });
+
+test("a slow answer is seen to be awaited", async () => {
+  await owner.goto("/tokens");
+  let answer;
+  const asked = new Promise((resolve) => {
+    owner.route("**/tokens", (route) => { answer = () => route.continue(); resolve(); });
+  });
+  await owner.evaluate(() => htmx.trigger("#tokens", "refresh"));
+  await asked;
+  assert.equal(await owner.getAttribute("#tokens", "aria-busy"), "true");
+  await owner.waitForFunction(() => getComputedStyle(document.body, "::before").opacity === "1");
+  await owner.emulateMedia({ reducedMotion: "reduce" });
+  assert.equal(await owner.evaluate(() => getComputedStyle(document.body, "::before").animationName), "appear", "nothing moves");
+  await owner.emulateMedia({ reducedMotion: null });
+  await answer();
+  await owner.waitForSelector("#tokens:not([aria-busy])");
+  assert.equal(await owner.evaluate(() => getComputedStyle(document.body, "::before").content), "none");
+  await owner.unroute("**/tokens");
+});
