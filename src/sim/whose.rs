@@ -4,7 +4,8 @@
 //! At Bluesky the identity document of a person, and who grants its tokens, are told to everybody.
 //!
 //! A person has three profiles where a network has lists: one with all rights, one to read only, one without any. The beginning of a person's
-//! id makes an exception: `lonely-…` has no profile, `personal-…` is no professional account, `ads-…` has none at TikTok.
+//! id makes an exception: `lonely-…` has no profile, `personal-…` is no professional account, `ads-…` has none at TikTok, `wordy-…` has a name
+//! of [`WORDY`] letters.
 
 use serde_json::{Value, json};
 
@@ -16,6 +17,8 @@ use crate::domain::networks::Network;
 
 /// Items of a list that is continued.
 const PAGE: usize = 2;
+/// Letters of a name that is longer than anybody should show.
+const WORDY: usize = 5_000;
 
 /// What is asked, by the end of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,8 @@ pub(super) fn told(
 }
 
 fn account(family: Family, token: &TokenSpec) -> Value {
-    let (id, name) = (&token.person, format!("Name of {}", token.person));
+    let id = &token.person;
+    let name = if id.starts_with("wordy-") { "W".repeat(WORDY) } else { format!("Name of {id}") };
     let kind = if id.starts_with("personal-") { "PERSONAL" } else { "BUSINESS" };
     match family {
         Family::Graph => json!({ "id": id, "name": name, "user_id": id, "username": id, "account_type": kind }),

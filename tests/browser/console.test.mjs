@@ -102,6 +102,21 @@ test("a reconnection by another account heals nothing, and says who is meant", a
   assert.match(await owner.textContent("main .light"), /Invalid|Not valid|no longer/i);
 });
 
+test("a name of any length leaves room for what stands beside it", async () => {
+  const wide = "W".repeat(128);
+  // This person's name has 5,000 letters at the simulated network.
+  await consent(owner, "/connect/start?network=tiktok&kind=user", { person: "wordy-1" });
+  await mustBeAccessible(owner, "what is connected, with a long name");
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  await owner.waitForURL("**/tokens?done=connected*");
+  await owner.goto(`/tokens?q=${wide.slice(0, 100)}`);
+  assert.deepEqual((await rows(owner)).map((row) => row.name), [wide]);
+  await mustBeAccessible(owner, "the table with a long name");
+  await owner.click("table.tokens .name a");
+  await owner.waitForURL("**/tokens/tok_*");
+  await mustBeAccessible(owner, "the page of a token with a long name");
+});
+
 test("a network that fails is told as that, and the way goes on once it answers", async () => {
   const fault = { kind: "server_errors", share: 1, status: 503, counted: false };
   await consent(owner, "/connect/start?network=x&kind=user", { person: "person-3", fault }).finally(() => scene.fault("x", { kind: "calm" }));
