@@ -63,7 +63,10 @@ const WITHOUT: &[(&str, &str)] = &[
     ("LeaseService/ReportUsage", "what a lease was used for stands in the usage ledger"),
     ("LeaseService/ExtendLease", "the lease that it lengthens was audited when it was opened"),
     ("LeaseService/ReleaseLease", "a lease that ends releases no secret"),
-    ("LeaseService/SignProof", "it is for one call of a lease that was audited; this one's token is not bound to a key"),
+    (
+        "LeaseService/SignProof",
+        "it is for one call of a lease that was audited; this one's token is not bound to a key",
+    ),
     ("ConnectionService/CompleteConnection", "nobody has given consent yet"),
     ("KeyService/RevokeKeyByValue", "there is no such key"),
     ("TokenService/RenewToken", "the token has no refresh token"),

@@ -37,7 +37,9 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
             return anew("trouble-unknown-token", error, StatusCode::NOT_FOUND);
         }
         ConnectError::Token(TokenError::State(_)) => return anew("trouble-ended", error, StatusCode::GONE),
-        ConnectError::Token(TokenError::Exists { .. }) => return anew("trouble-held", error, StatusCode::CONFLICT),
+        ConnectError::Token(TokenError::Exists { .. } | TokenError::RefreshHeld(_)) => {
+            return anew("trouble-held", error, StatusCode::CONFLICT);
+        }
         ConnectError::NotPushed { .. } => ("trouble-not-now", StatusCode::BAD_GATEWAY),
         ConnectError::NoPurpose => ("start-purposes", StatusCode::UNPROCESSABLE_ENTITY),
         ConnectError::Rejected(_)

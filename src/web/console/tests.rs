@@ -1,6 +1,5 @@
 //! The console's pages, as browsers and people who would do harm meet them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;

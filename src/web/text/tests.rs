@@ -70,7 +70,8 @@ fn templates_hold_no_words_of_their_own() {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), ".html", &mut found);
     for path in found {
         let mut text = std::fs::read_to_string(&path).unwrap();
-        for (open, close) in [("{#", "#}"), ("{{", "}}"), ("{%", "%}"), ("<title>", "</title>"), ("<", ">"), ("&", ";")] {
+        for (open, close) in [("{#", "#}"), ("{{", "}}"), ("{%", "%}"), ("<title>", "</title>"), ("<", ">"), ("&", ";")]
+        {
             while let Some(start) = text.find(open) {
                 let end = text[start..].find(close).map_or(text.len(), |end| start + end + close.len());
                 text.replace_range(start..end, " ");
