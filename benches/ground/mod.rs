@@ -63,6 +63,7 @@ pub fn token_of(network: &Network, kind: &str, team: &str, number: usize) -> Tok
         cooling_until: None,
         refreshed: false,
         closed: Default::default(),
+        blocked_since: None,
         created_at: Timestamp::EPOCH,
         version: 1,
     }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Verified};
 use crate::domain::notice::RetentionStage;
 use crate::domain::token::{Reason, Token, TokenState};
@@ -21,6 +22,8 @@ pub struct NeedsReconnecting {
     pub why: String,
     /// Until when it goes on as it is; `None`: not known.
     pub by: Option<Timestamp>,
+    /// The operations that it does not serve any more for want of a permission; empty: it serves all, for now.
+    pub closed: Vec<OperationId>,
     cause: String,
 }
 
@@ -33,19 +36,36 @@ impl NeedsReconnecting {
     }
 }
 
-/// Whether a person must connect a token again that is not dead: its network newly requires what was not granted, or its grant ends soon
-/// and no renewal prolongs it. What ends first is told.
-pub fn needs_reconnecting(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
+/// Why a person must connect a token again that is not dead, the most pressing first: a permission was lost; or its network newly requires
+/// what was not granted, or its grant ends soon and no renewal prolongs it, whichever comes first.
+pub fn needs_reconnecting(network: &Network, token: &Token, now: Timestamp) -> Vec<NeedsReconnecting> {
     if matches!(token.state, TokenState::Invalid { .. } | TokenState::Revoked { .. }) {
-        return None;
+        return Vec::new();
     }
+    lost_permission(network, token).into_iter().chain(needed_ahead(network, token, now)).collect()
+}
+
+/// Losses of permissions that begin within so much time of each other are told as one: mostly one role was lost.
+const LOST_TOGETHER: Duration = DAY;
+
+/// A permission that the network says is missing. What is lost later, after a day or after it was given back, is another matter.
+pub fn lost_permission(network: &Network, token: &Token) -> Option<NeedsReconnecting> {
+    let last = *token.closed.values().max()?;
+    let first = token.closed.values().filter(|since| **since + LOST_TOGETHER > last).min()?;
+    let closed: Vec<OperationId> = token.closed.keys().cloned().collect();
+    let names: Vec<&str> = closed.iter().map(OperationId::as_str).collect();
+    let why = format!("{} refuses {} for want of a permission or a role", network.display_name, names.join(", "));
+    Some(NeedsReconnecting { why, by: None, cause: format!("permission {}", first.micros()), closed })
+}
+
+fn needed_ahead(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
     let required = network.requirements.iter().filter(|rule| rule.concerns(&token.kind));
     let missing = required.filter_map(|rule| {
         let missing: Vec<&str> =
             rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();
         let why = format!("{} requires {}: {}", network.display_name, missing.join(", "), rule.about);
         let cause = format!("scopes {}", missing.join(" "));
-        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from, cause })
+        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from, closed: Vec::new(), cause })
     });
     let all = missing.chain(grant_ends(network, token, now));
     all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
@@ -58,6 +78,7 @@ fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsR
     (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
         why: format!("{} ends the grant, and no renewal prolongs it", network.display_name),
         by: Some(end),
+        closed: Vec::new(),
         cause: "grant ends".to_owned(),
     })
 }

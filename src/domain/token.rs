@@ -54,6 +54,8 @@ pub struct Token {
     /// Operations that the network refused it for want of a permission, each since when. All others work. Connecting again, or stating
     /// its scopes anew, opens them.
     pub closed: BTreeMap<OperationId, Timestamp>,
+    /// Since when its network blocks the account for abuse of its rules; `None`: it does not. A call that is served ends it.
+    pub blocked_since: Option<Timestamp>,
     /// When it was added.
     pub created_at: Timestamp,
     /// Raised by one with each change of its secrets; bound into their sealing.
@@ -206,6 +208,10 @@ pub enum Finding {
     Dead(Reason),
     /// It works, but a permission for this operation is missing: its place in the catalogue's entry of the network.
     Closed(u16),
+    /// The network blocks the account for a while.
+    Blocked,
+    /// A call was served, and the account is blocked no more.
+    Unblocked,
 }
 
 /// A change that the token's state does not allow.
@@ -281,7 +287,7 @@ impl TokenState {
             Finding::Doubtful => self.doubt(now),
             Finding::Working => self.trust(),
             Finding::Dead(reason) => self.invalidate(reason, now),
-            Finding::Closed(_) => self,
+            Finding::Closed(_) | Finding::Blocked | Finding::Unblocked => self,
         }
     }
 
@@ -394,7 +400,7 @@ mod tests {
     fn a_finding_undoes_no_decision_of_a_person() {
         let paused = TokenState::Live.pause(NOW).unwrap();
         let revoked = TokenState::Live.revoke(NOW);
-        for finding in [Finding::Doubtful, Finding::Working, Finding::Closed(0)] {
+        for finding in [Finding::Doubtful, Finding::Working, Finding::Closed(0), Finding::Blocked, Finding::Unblocked] {
             assert_eq!((paused.after(finding, NOW), revoked.after(finding, NOW)), (paused, revoked), "{finding:?}");
         }
         let dead = Finding::Dead(Reason::Expired);

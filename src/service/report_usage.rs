@@ -18,6 +18,7 @@ use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, r
 use crate::domain::notice::{Fact, of_change};
 use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
 use crate::domain::probe::SETTLED_AFTER;
+use crate::domain::reach::lost_permission;
 use crate::domain::token::{Finding, Reason, Token, TokenState};
 use crate::engine::{LeasePlace, PendingTopUp, ReportFailure, ReportOutcome, UsageReport};
 use crate::service::tokens::{ATTEMPTS, TokenError};
@@ -363,8 +364,9 @@ impl Broker {
             audit.team = Some(stored.token.team.clone());
             let own = !self.engine.incident_speaks_for(&stored.token.network, token);
             let lives = stored.token.state != TokenState::Live && after.state == TokenState::Live;
-            let recovery = if lives { self.recovery(&after).await? } else { None };
-            let events = of_change(stored.token.state, &after, self.now()).filter(|_| own).or(recovery);
+            let recovered = lives || finding == Finding::Unblocked;
+            let recovery = if recovered { self.recovery(&after).await? } else { None };
+            let events = self.found_event(&stored.token, &after, finding).filter(|_| own).or(recovery);
             let change = TokenChange {
                 expected_version: version,
                 expected_state: stored.token.state,
@@ -393,6 +395,18 @@ impl Broker {
         Err(StoreError::Unavailable(Arc::new(TokenError::Contended(token))))
     }
 
+    /// What people are told of a token about which something was found out.
+    fn found_event(&self, before: &Token, after: &Token, finding: Finding) -> Option<Event> {
+        match finding {
+            Finding::Closed(_) => {
+                let network = self.catalogue.network(after.network.as_str())?;
+                Some(tell::of_need(after, lost_permission(network, after)?, self.now()))
+            }
+            Finding::Blocked => of_block(after, self.now()),
+            _ => of_change(before.state, after, self.now()),
+        }
+    }
+
     /// The token after something was found out about it, and what the audit says of that.
     fn after(&self, before: &Token, finding: Finding) -> (Token, String) {
         let mut token = before.clone();
@@ -400,6 +414,14 @@ impl Broker {
         let network = self.catalogue.network(before.network.as_str());
         let closed = match finding {
             Finding::Closed(at) => network.and_then(|network| network.operations.get(usize::from(at))),
+            Finding::Blocked => {
+                token.blocked_since.get_or_insert(self.now());
+                return (token, "blocked".to_owned());
+            }
+            Finding::Unblocked => {
+                token.blocked_since = None;
+                return (token, "unblocked".to_owned());
+            }
             _ => None,
         };
         let Some(closed) = closed else {

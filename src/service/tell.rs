@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, EventId, TeamId, TokenId};
 use crate::domain::notice::{Event, Fact, of_recovery};
+use crate::domain::reach::NeedsReconnecting;
 use crate::domain::token::Token;
 use crate::service::Broker;
 use crate::store::StoreError;
@@ -13,6 +14,14 @@ use crate::store::StoreError;
 /// An event; `key` names the fact, so that it is told once.
 pub(super) fn event(at: Timestamp, team: Option<TeamId>, fact: Fact, key: String) -> Event {
     Event { id: EventId::generate(), at, team, fact, dedup_key: key }
+}
+
+/// That a token must be connected again, for that reason; told once.
+pub(super) fn of_need(token: &Token, needs: NeedsReconnecting, now: Timestamp) -> Event {
+    let key = needs.key(token);
+    let NeedsReconnecting { why, by, closed, .. } = needs;
+    let fact = Fact::NeedsReconnecting { network: token.network.clone(), token: token.id, why, by, closed };
+    event(now, Some(token.team.clone()), fact, key)
 }
 
 impl Broker {

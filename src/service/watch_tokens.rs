@@ -9,7 +9,7 @@ use crate::domain::notice::{Event, Fact};
 use crate::domain::reach::{needs_reconnecting, retention_clocks};
 use crate::domain::token::Token;
 use crate::service::Broker;
-use crate::service::tell::event;
+use crate::service::tell::{event, of_need};
 use crate::store::StoreError;
 
 /// Tokens that are read at once.
@@ -49,11 +49,7 @@ impl Broker {
         let now = self.now();
         let Some(network) = self.catalogue.network(token.network.as_str()) else { return Vec::new() };
         let (id, team) = (token.id, Some(token.team.clone()));
-        let needs = needs_reconnecting(network, token, now).map(|needs| {
-            let key = needs.key(token);
-            let (network, why) = (token.network.clone(), needs.why);
-            event(now, team.clone(), Fact::NeedsReconnecting { network, token: id, why, by: needs.by }, key)
-        });
+        let needs = needs_reconnecting(network, token, now).into_iter().map(|needs| of_need(token, needs, now));
         let clocks = retention_clocks(network, token, now).into_iter().map(|clock| {
             let stage = clock.stage(now);
             let key = format!("{id}/retention/{}/{stage:?}", clock.deadline.secs());
@@ -61,7 +57,7 @@ impl Broker {
                 Fact::RetentionClock { network: token.network.clone(), token: id, stage, deadline: clock.deadline };
             event(now, team.clone(), fact, key)
         });
-        needs.into_iter().chain(clocks).collect()
+        needs.chain(clocks).collect()
     }
 }
 

@@ -8,10 +8,10 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::token::{StoredToken, find_at_risk};
 
-/// A token's place in the order of what is at risk: those that do not work first, then by the first of all its ends.
+/// A token's place in the order of what is at risk: those that do not work, or not for everything, first, then by the first of all its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RiskPlace {
-    /// The first end; the epoch, if it does not work.
+    /// The first end; the epoch, if it does not work, lacks a permission or is blocked.
     pub at: Timestamp,
     /// The token.
     pub token: TokenId,
@@ -38,7 +38,7 @@ pub struct AtRisk {
     pub team: TeamId,
     /// Of these of it.
     pub whose: Whose,
-    /// Those that do not work, and those of which an end comes before this time, also one that a renewal turns back.
+    /// Those that do not work, lack a permission or are blocked, and those of which an end comes before this time, also one that a renewal turns back.
     pub before: Timestamp,
     /// After this place.
     pub after: Option<RiskPlace>,

@@ -37,7 +37,8 @@ const OF_TEAM: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE 
 const TROUBLES: &str =
     "SELECT event.id, at_us, event.team, fact, dedup_key FROM event JOIN token ON token.id = event.token
     WHERE event.token = $1 AND at_us > secrets_since_us
-        AND event.kind IN ('token_expiring', 'token_expired', 'token_invalid') ORDER BY at_us";
+        AND event.kind IN ('token_expiring', 'token_expired', 'token_invalid', 'token_blocked') ORDER BY at_us";
+const BY_KEY: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE dedup_key = $1";
 const PRUNE: &str = "DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL LIMIT $2)";
 

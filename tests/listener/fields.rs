@@ -43,6 +43,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("RenewTokenResponse.token", "a renewal asks a network; `service::renew` tests it"),
     ("ProbeTokenResponse.token", "a check asks a network; `service::probe` tests it"),
     ("Token.last_check_time", "as ProbeTokenResponse.token"),
+    ("Token.block_time", "needs a network that blocks an account: `service::report_usage` tests it"),
     ("Token.last_check_outcome", "as ProbeTokenResponse.token"),
     ("SignProofResponse.proof", "needs a token that is bound to a key: see `tests/program/bound.rs`"),
     ("Lease.proof_required", "as SignProofResponse.proof"),

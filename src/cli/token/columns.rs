@@ -52,6 +52,7 @@ pub const FIELDS: &[Column<pb::Token>] = &[
         let closed: Vec<_> = token.closed_operations.iter().map(|one| one.operation.as_str()).collect();
         closed.join(", ").into()
     }),
+    Column::text("blocked since", |token, view| view.time(token.block_time.as_ref())),
     Column::text("reconnect", |token, view| match &token.needs_reconnecting {
         Some(needs) => {
             let by = needs.deadline.as_ref().map(|at| format!("{}: ", view.time(Some(at)).text())).unwrap_or_default();

@@ -353,6 +353,7 @@ pub(crate) mod tests {
             cooling_until: None,
             refreshed: false,
             closed: BTreeMap::new(),
+            blocked_since: None,
             created_at: Timestamp::EPOCH,
             version: 1,
         }

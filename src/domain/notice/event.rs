@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId};
 use crate::domain::notice::Weight;
 use crate::domain::token::Reason;
 
@@ -81,6 +81,16 @@ pub enum Fact {
         why: String,
         /// Until when; `None`: not known.
         by: Option<Timestamp>,
+        /// The operations that it does not serve any more for want of a permission; empty: it serves all until then.
+        #[serde(default)]
+        closed: Vec<OperationId>,
+    },
+    /// The network blocks the account of a token for a time, since its rules were broken, or it takes it so.
+    TokenBlocked {
+        /// Its network.
+        network: NetworkId,
+        /// The token.
+        token: TokenId,
     },
     /// A token of whose trouble people were told works again.
     TokenRenewed {
@@ -236,6 +246,8 @@ pub enum Kind {
     TokenInvalid,
     /// [`Fact::NeedsReconnecting`].
     NeedsReconnecting,
+    /// [`Fact::TokenBlocked`].
+    TokenBlocked,
     /// [`Fact::TokenRenewed`].
     TokenRenewed,
     /// [`Fact::TokenConnected`].
@@ -260,11 +272,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::TokenExpiring,
         Kind::TokenExpired,
         Kind::TokenInvalid,
         Kind::NeedsReconnecting,
+        Kind::TokenBlocked,
         Kind::TokenRenewed,
         Kind::TokenConnected,
         Kind::OutOfBandSpending,
@@ -284,6 +297,7 @@ impl Kind {
             Kind::TokenExpired => "token_expired",
             Kind::TokenInvalid => "token_invalid",
             Kind::NeedsReconnecting => "needs_reconnecting",
+            Kind::TokenBlocked => "token_blocked",
             Kind::TokenRenewed => "token_renewed",
             Kind::TokenConnected => "token_connected",
             Kind::OutOfBandSpending => "out_of_band_spending",
@@ -309,6 +323,7 @@ impl Kind {
             | Kind::TokenExpired
             | Kind::TokenInvalid
             | Kind::NeedsReconnecting
+            | Kind::TokenBlocked
             | Kind::OutOfBandSpending
             | Kind::RetentionClock
             | Kind::LoadTooHigh
@@ -336,6 +351,7 @@ impl Fact {
             Fact::TokenExpired { .. } => Kind::TokenExpired,
             Fact::TokenInvalid { .. } => Kind::TokenInvalid,
             Fact::NeedsReconnecting { .. } => Kind::NeedsReconnecting,
+            Fact::TokenBlocked { .. } => Kind::TokenBlocked,
             Fact::TokenRenewed { .. } => Kind::TokenRenewed,
             Fact::TokenConnected { .. } => Kind::TokenConnected,
             Fact::OutOfBandSpending { .. } => Kind::OutOfBandSpending,
@@ -378,6 +394,7 @@ impl Fact {
             | Fact::TokenExpired { network, .. }
             | Fact::TokenInvalid { network, .. }
             | Fact::NeedsReconnecting { network, .. }
+            | Fact::TokenBlocked { network, .. }
             | Fact::TokenRenewed { network, .. }
             | Fact::TokenConnected { network, .. }
             | Fact::OutOfBandSpending { network, .. }
@@ -398,6 +415,7 @@ impl Fact {
             | Fact::TokenExpired { token, .. }
             | Fact::TokenInvalid { token, .. }
             | Fact::NeedsReconnecting { token, .. }
+            | Fact::TokenBlocked { token, .. }
             | Fact::TokenRenewed { token, .. }
             | Fact::TokenConnected { token, .. }
             | Fact::OutOfBandSpending { token, .. }

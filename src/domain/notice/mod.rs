@@ -31,7 +31,7 @@ pub use neutral::neutral;
 pub use page::{html, plain};
 pub use push::{MOST_SUBSCRIPTIONS, PushSubscription, push_body};
 pub use settings::{Channel, Choice, MOST_CHOICES, NoticeSettings, QuietHours, SettingsError, Stands};
-pub use state::{SETTLES_WITHIN, of_change, of_recovery, tell_from};
+pub use state::{SETTLES_WITHIN, of_block, of_change, of_recovery, tell_from};
 pub use truth::{Known, Untrue, still_holds};
 pub use webhook::{LISTED, digest_body, event_body};
 pub use words::{Link, Told, Words};
@@ -83,6 +83,7 @@ pub(crate) mod tests {
             cooling_until: None,
             refreshed: false,
             closed: BTreeMap::new(),
+            blocked_since: None,
             created_at: Timestamp::EPOCH,
             version: 1,
         }
@@ -99,7 +100,14 @@ pub(crate) mod tests {
             Fact::TokenExpiring { network: of(&network), token, clock: Clock::Refresh, ends_at: NOW, within_days: 7 },
             Fact::TokenExpired { network: of(&network), token },
             Fact::TokenInvalid { network: of(&network), token, reason: Reason::PasswordChanged },
-            Fact::NeedsReconnecting { network: of(&network), token, why: "A new scope.".to_owned(), by: Some(NOW) },
+            Fact::NeedsReconnecting {
+                network: of(&network),
+                token,
+                why: "A new scope.".to_owned(),
+                by: Some(NOW),
+                closed: Vec::new(),
+            },
+            Fact::TokenBlocked { network: of(&network), token },
             Fact::TokenRenewed { network: of(&network), token, troubles: Vec::new() },
             Fact::TokenConnected { network: of(&network), token, healed: true },
             Fact::OutOfBandSpending { network: of(&network), token, class: class.clone(), credits: 12 },

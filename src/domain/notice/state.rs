@@ -32,6 +32,14 @@ pub fn of_change(before: TokenState, after: &Token, at: Timestamp) -> Option<Eve
     Some(Event { id: EventId::generate(), at, team: Some(after.team.clone()), fact, dedup_key: key })
 }
 
+/// That the network blocks the account of a token since then; `None`: it does not.
+pub fn of_block(token: &Token, at: Timestamp) -> Option<Event> {
+    let since = token.blocked_since?;
+    let fact = Fact::TokenBlocked { network: token.network.clone(), token: token.id };
+    let dedup_key = format!("{}/blocked/{}", token.id, since.micros());
+    Some(Event { id: EventId::generate(), at, team: Some(token.team.clone()), fact, dedup_key })
+}
+
 /// That trouble is over that people were told of. `told`: the events that told of the trouble of a token's present secrets, before the change that
 /// made it what it is `after`. `None`: nothing of that is over, or nobody was told of it yet.
 pub fn of_recovery(told: &[Event], after: &Token, at: Timestamp) -> Option<Event> {

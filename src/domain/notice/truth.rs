@@ -68,6 +68,7 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         | Fact::TokenExpired { .. }
         | Fact::TokenInvalid { .. }
         | Fact::NeedsReconnecting { .. }
+        | Fact::TokenBlocked { .. }
         | Fact::RetentionClock { .. } => of_trouble(event, known, now),
     }
 }
@@ -105,11 +106,13 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
             let any = ended(Clock::Access) || ended(Clock::Refresh) || ended(Clock::DataAccess);
             if any { Ok(()) } else { Err(Untrue::Healed) }
         }
-        Fact::NeedsReconnecting { .. } if invalid => Err(Untrue::Outrun),
-        Fact::NeedsReconnecting { .. } => {
+        Fact::NeedsReconnecting { .. } | Fact::TokenBlocked { .. } if invalid => Err(Untrue::Outrun),
+        Fact::NeedsReconnecting { closed, .. } => {
             let again = token.clocks.consented_at.is_some_and(|at| at > event.at);
-            if again { Err(Untrue::Healed) } else { Ok(()) }
+            let open = !closed.is_empty() && !closed.iter().any(|operation| token.closed.contains_key(operation));
+            if again || open { Err(Untrue::Healed) } else { Ok(()) }
         }
+        Fact::TokenBlocked { .. } => token.blocked_since.map(|_| ()).ok_or(Untrue::Healed),
         Fact::TokenInvalid { reason, .. } => match token.state {
             // What an incident ended has an event of its own for that.
             TokenState::Invalid { reason: by_now, .. } if by_now.hits_many() && by_now != *reason => {
@@ -219,10 +222,25 @@ mod tests {
         assert_eq!(still_holds(&event(renewed.clone()), unheard, NOW), Err(Untrue::Unheard));
         assert_eq!(of(renewed.clone(), Some(&live), NOW), Ok(()));
         assert_eq!(of(renewed, Some(&dead), NOW), Err(Untrue::Ended));
-        let again = Fact::NeedsReconnecting { network: "x".parse().unwrap(), token: id, why: String::new(), by: None };
+        let again = Fact::NeedsReconnecting {
+            network: "x".parse().unwrap(),
+            token: id,
+            why: String::new(),
+            by: None,
+            closed: Vec::new(),
+        };
         assert_eq!(of(again.clone(), Some(&live), NOW), Ok(()));
         let connected = Clocks { consented_at: Some(NOW + DAY), ..Clocks::default() };
-        assert_eq!(of(again, Some(&Token { clocks: connected, ..live }), NOW + DAY), Err(Untrue::Healed));
+        assert_eq!(of(again, Some(&Token { clocks: connected, ..live.clone() }), NOW + DAY), Err(Untrue::Healed));
+        let operation: crate::base::ids::OperationId = "tweets.get".parse().unwrap();
+        let (network, why, closed) = ("x".parse().unwrap(), String::new(), vec![operation.clone()]);
+        let lost = Fact::NeedsReconnecting { network, token: id, why, by: None, closed };
+        assert_eq!(of(lost.clone(), Some(&live), NOW), Err(Untrue::Healed), "its scopes were stated anew");
+        assert_eq!(of(lost, Some(&Token { closed: [(operation, NOW)].into(), ..live.clone() }), NOW), Ok(()));
+        let blocked = Fact::TokenBlocked { network: "x".parse().unwrap(), token: id };
+        assert_eq!(of(blocked.clone(), Some(&live), NOW), Err(Untrue::Healed));
+        assert_eq!(of(blocked.clone(), Some(&dead), NOW), Err(Untrue::Outrun));
+        assert_eq!(of(blocked, Some(&Token { blocked_since: Some(NOW), ..live }), NOW), Ok(()));
     }
 
     #[test]

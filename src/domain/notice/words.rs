@@ -70,7 +70,9 @@ impl Words {
             Fact::TokenExpiring { clock, ends_at, within_days, .. } => told.expiring(*clock, *ends_at, *within_days),
             Fact::TokenExpired { .. } => told.expired(),
             Fact::TokenInvalid { reason, .. } => told.invalid(*reason),
+            Fact::NeedsReconnecting { why, closed, .. } if !closed.is_empty() => told.lost_permission(why, closed),
             Fact::NeedsReconnecting { why, by, .. } => told.needs_reconnecting(why, *by),
+            Fact::TokenBlocked { .. } => told.blocked(),
             Fact::TokenRenewed { .. } => told.renewed(),
             Fact::TokenConnected { healed, .. } => told.connected(*healed),
             Fact::OutOfBandSpending { class, credits, .. } => told.spent_elsewhere(class, *credits),
@@ -152,6 +154,7 @@ impl Told<'_> {
 const fn what_to_do(fact: &Fact) -> &'static str {
     match fact {
         Fact::OutOfBandSpending { .. } => "See what the broker used",
+        Fact::TokenBlocked { .. } => "Look at the token",
         // The network first: its trouble, or that of the app, is not mended by connecting again.
         Fact::TokenExpiring { clock: Clock::Unrenewed, .. }
         | Fact::TokenInvalid { reason: Reason::AppDisabled, .. }

@@ -194,6 +194,12 @@ impl Pool {
                 Place::Bucket(at) => effects.push(Effect::Note(self.buckets[at as usize].bucket.note())),
             }
         }
+        let token = &mut self.slots[slot as usize];
+        // Before the call that was served the block may have been news: then the token still cools.
+        if token.blocked && token.cooling.is_open() {
+            token.blocked = false;
+            effects.push(Effect::Found { token: token.id, version: token.version, finding: Finding::Unblocked });
+        }
     }
 
     /// Something was found out about a token: its state changes by it, from what it is now.
@@ -245,8 +251,18 @@ impl Pool {
         }
     }
 
-    /// The network blocks the account for a time.
-    pub(super) fn block(&mut self, slot: u32, asked: Option<Duration>, now: Timestamp) -> Verdict {
+    /// The network blocks the account for a time. That it does is found once, until a call is served again.
+    pub(super) fn block(
+        &mut self,
+        slot: u32,
+        asked: Option<Duration>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Verdict {
+        let token = &mut self.slots[slot as usize];
+        if !std::mem::replace(&mut token.blocked, true) {
+            effects.push(Effect::Found { token: token.id, version: token.version, finding: Finding::Blocked });
+        }
         self.cool_token(slot, Some(asked.unwrap_or(BLOCKED)), now)
     }
 

@@ -44,7 +44,7 @@ impl Pool {
                 self.note_failure(lease, slot, Symptom::AppRefused, now, effects);
                 Verdict::Keep
             }
-            Evidence::Blocked => self.block(slot, report.retry_after, now),
+            Evidence::Blocked => self.block(slot, report.retry_after, now, effects),
             Evidence::Limited(_) => self.cool(lease, slot, report, now, effects),
             // The holder has secrets that were replaced since: they say nothing of the present ones.
             _ if !same_secrets => {

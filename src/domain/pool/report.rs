@@ -85,7 +85,7 @@ pub enum Verdict {
 /// What follows from a report outside the books.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Something was found out about a token that changes its state, from whatever it is.
+    /// Something was found out about a token that is to be kept: mostly it changes its state, from whatever it is.
     Found {
         /// The token.
         token: TokenId,

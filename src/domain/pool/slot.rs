@@ -32,6 +32,8 @@ pub struct Slot {
     /// The first of the clocks that a renewal can't turn back.
     pub ends_at: Option<Timestamp>,
     pub cooling: Cooling,
+    /// The network blocks the account, and no call was served since.
+    pub blocked: bool,
     /// When a call with these secrets was served last, as far as this process knows.
     pub worked_at: Timestamp,
     pub max_leases: u32,
@@ -186,6 +188,7 @@ impl Pool {
             usable_until: clocks.into_iter().flatten().min().unwrap_or(Timestamp::NEVER),
             ends_at: token.ends_at(),
             cooling: Cooling::default(),
+            blocked: token.blocked_since.is_some(),
             worked_at: Timestamp::EPOCH,
             max_leases: token.max_leases.unwrap_or(self.settings.max_leases_per_token),
             leases: Few::default(),
@@ -273,6 +276,7 @@ impl Pool {
             slot.state = before.state;
             slot.outside = before.outside;
             slot.worked_at = before.worked_at;
+            slot.blocked = before.blocked;
             slot.cooling = std::mem::take(&mut before.cooling);
         } else if before.state == TokenState::Live {
             // It rests for a limit or a block, which its new secrets do not lift.

@@ -89,6 +89,7 @@ fn token(number: u128, person: &str) -> Token {
         cooling_until: None,
         refreshed: false,
         closed: BTreeMap::new(),
+        blocked_since: None,
         created_at: START,
         version: 1,
     }

@@ -31,6 +31,7 @@ fn token(network: &Network, kind: &str, state: TokenState) -> Token {
         cooling_until: None,
         refreshed: false,
         closed: std::collections::BTreeMap::new(),
+        blocked_since: None,
         created_at: NOW,
         version: 1,
     }
@@ -52,13 +53,13 @@ fn what_a_network_newly_requires_asks_for_the_person_until_it_is_granted() {
         verified: Verified::Documented,
     });
     let mut held = token(&x, "user", TokenState::Live);
-    let needs = needs_reconnecting(&x, &held, NOW).unwrap();
+    let needs = needs_reconnecting(&x, &held, NOW).remove(0);
     assert_eq!((needs.why.as_str(), needs.by), ("X requires new.read: posts are read with it", Some(from)));
     held.scopes.push("new.read".to_owned());
-    assert_eq!(needs_reconnecting(&x, &held, NOW), None);
-    assert_eq!(needs_reconnecting(&x, &token(&x, "user", dead(NOW)), NOW), None, "it is dead, which says more");
+    assert_eq!(needs_reconnecting(&x, &held, NOW), []);
+    assert_eq!(needs_reconnecting(&x, &token(&x, "user", dead(NOW)), NOW), [], "it is dead, which says more");
     x.requirements[0].kinds.push("app".parse().unwrap());
-    assert_eq!(needs_reconnecting(&x, &token(&x, "user", TokenState::Live), NOW), None, "another kind");
+    assert_eq!(needs_reconnecting(&x, &token(&x, "user", TokenState::Live), NOW), [], "another kind");
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
         let mut held = token(&linkedin, "user", TokenState::Live);
         held.kind = linkedin.kinds.iter().find(|kind| kind.refresh_validity.is_some()).unwrap().id.clone();
         held.clocks.refresh_expires_at = Some(NOW + DAY * days);
-        needs_reconnecting(&linkedin, &held, NOW)
+        needs_reconnecting(&linkedin, &held, NOW).pop()
     };
     assert_eq!(with(31), None);
     let needs = with(30).unwrap();
@@ -83,9 +84,27 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
         for kind in network.kinds.iter().filter(|kind| kind.refresh_slides) {
             let mut held = token(network, kind.id.as_str(), TokenState::Live);
             held.clocks.refresh_expires_at = Some(NOW + DAY);
-            assert_eq!(needs_reconnecting(network, &held, NOW), None, "{} {}", network.id, kind.id);
+            assert_eq!(needs_reconnecting(network, &held, NOW), [], "{} {}", network.id, kind.id);
         }
     }
+}
+
+#[test]
+fn permissions_that_are_lost_within_a_day_are_one_reason_to_come() {
+    let x = network("x");
+    let lost = |since: &[(&str, u32)]| {
+        let closed = since.iter().map(|(operation, hours)| (operation.parse().unwrap(), NOW + DAY / 24 * *hours));
+        let held = Token { closed: closed.collect(), ..token(&x, "user", TokenState::Live) };
+        let needs = needs_reconnecting(&x, &held, NOW).remove(0);
+        (needs.key(&held), needs)
+    };
+    let (first, needs) = lost(&[("search", 1)]);
+    assert_eq!((needs.why.as_str(), needs.by), ("X refuses search for want of a permission or a role", None));
+    assert_eq!(lost(&[("search", 1), ("timeline", 24)]).0, first);
+    let (later, needs) = lost(&[("search", 1), ("timeline", 26)]);
+    assert_ne!(later, first, "of what is lost on another day people hear, too");
+    assert_eq!(needs.closed.len(), 2, "all that is missing is named");
+    assert_ne!(lost(&[("search", 2)]).0, first, "it was there again in between");
 }
 
 #[test]
@@ -98,7 +117,7 @@ fn why_a_person_must_come_is_known_again_whatever_is_renewed() {
         verified: Verified::Documented,
     };
     let mut x = network("x");
-    let key = |network: &Network, token: &Token| needs_reconnecting(network, token, NOW).unwrap().key(token);
+    let key = |network: &Network, token: &Token| needs_reconnecting(network, token, NOW)[0].key(token);
     x.requirements = vec![requirement("new.read", None)];
     let held = token(&x, "user", TokenState::Live);
     let known = key(&x, &held);

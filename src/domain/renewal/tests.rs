@@ -42,6 +42,7 @@ fn token(access: Option<Duration>, refresh: Option<Duration>) -> Token {
         cooling_until: None,
         refreshed: false,
         closed: BTreeMap::new(),
+        blocked_since: None,
         created_at: NOW,
         version: 7,
     }

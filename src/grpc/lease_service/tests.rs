@@ -196,6 +196,7 @@ impl Bench {
             cooling_until: None,
             refreshed: false,
             closed: Default::default(),
+            blocked_since: None,
             created_at: clock_now(&self.clock),
             version: 1,
         };

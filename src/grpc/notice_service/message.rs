@@ -36,6 +36,7 @@ pub fn kind_of(kind: Kind) -> pb::NoticeKind {
         Kind::TokenExpired => pb::NoticeKind::TokenExpired,
         Kind::TokenInvalid => pb::NoticeKind::TokenInvalid,
         Kind::NeedsReconnecting => pb::NoticeKind::NeedsReconnecting,
+        Kind::TokenBlocked => pb::NoticeKind::TokenBlocked,
         Kind::TokenRenewed => pb::NoticeKind::TokenRenewed,
         Kind::TokenConnected => pb::NoticeKind::TokenConnected,
         Kind::OutOfBandSpending => pb::NoticeKind::OutOfBandSpending,

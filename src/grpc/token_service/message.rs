@@ -55,6 +55,7 @@ pub fn token_message(view: &TokenView) -> pb::Token {
             .as_ref()
             .map(|needs| pb::NeedsReconnecting { reason: needs.why.clone(), deadline: optional_timestamp(needs.by) }),
         retention_clocks: view.retention.iter().map(retention_clock).collect(),
+        block_time: optional_timestamp(token.blocked_since),
         dead_spans: Vec::new(),
         network_revocation: None,
         last_check_time: optional_timestamp(view.check.map(|check| check.at)),

@@ -298,6 +298,8 @@ fn healed(held: &Token, new: &Token) -> Token {
             _ => TokenState::Live,
         },
         cooling_until: held.cooling_until,
+        // New secrets lift no block.
+        blocked_since: held.blocked_since,
         created_at: held.created_at,
         version: held.version + 1,
         ..new.clone()

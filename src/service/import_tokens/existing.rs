@@ -136,6 +136,8 @@ fn merged(held: &Token, given: &Token) -> Token {
         state,
         clocks: given.clocks.keeping_ends(held.clocks),
         cooling_until: held.cooling_until,
+        // New secrets lift no block.
+        blocked_since: held.blocked_since,
         created_at: held.created_at,
         version: held.version + 1,
         ..given.clone()

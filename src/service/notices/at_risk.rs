@@ -1,4 +1,4 @@
-//! What a member can mend: the tokens that it may renew and that do not work, or soon will not.
+//! What a member can mend: the tokens that it may renew and that do not work, not for everything, or soon will not.
 
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Action, Member, Standing, may};
@@ -16,14 +16,15 @@ const MOST_LOOKED_AT: usize = 2000;
 /// A page of tokens at risk.
 #[derive(Debug, Clone)]
 pub struct AtRiskPage {
-    /// The tokens: those that do not work first, then those that end soonest.
+    /// The tokens: those that do not work, lack a permission or are blocked first, then those that end soonest.
     pub tokens: Vec<TokenView>,
     /// Where the next page begins; `None`: this was the last.
     pub after: Option<RiskPlace>,
 }
 
 impl Broker {
-    /// The tokens that a member may renew, by its role and what it stands to them as, and that have ended, or will within 7 days and no renewal turns that back; from after `after`. A page
+    /// The tokens that a member may renew, by its role and what it stands to them as, and that have ended, lack a permission, are blocked, or will
+    /// end within 7 days and no renewal turns that back; from after `after`. A page
     /// may be short though there are more.
     pub async fn tokens_at_risk(
         &self,
@@ -66,6 +67,8 @@ impl Broker {
     }
 
     fn is_at_risk(&self, stored: &StoredToken) -> bool {
-        matches!(stored.token.state, TokenState::Invalid { .. }) || self.expiry_of(stored).event.is_some()
+        let StoredToken { token, .. } = stored;
+        let is_hurt = matches!(token.state, TokenState::Invalid { .. }) || !token.closed.is_empty();
+        is_hurt || token.blocked_since.is_some() || self.expiry_of(stored).event.is_some()
     }
 }

@@ -1,11 +1,16 @@
 //! What is found out about a token while a person decides about it.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::base::ids::TeamId;
+use crate::base::clock::Clock;
+use crate::base::ids::{MemberId, TeamId};
+use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::token::{Reason, TokenState};
-use crate::service::testing::{TestBroker, ask};
-use crate::service::tokens::ShownState;
+use crate::service::testing::{TestBroker, ask, x_token};
+use crate::service::tokens::{AddToken, ShownState, UpdateToken};
 use crate::service::{AcquireLease, AcquireLeaseError};
+use crate::store::MemberChange;
 
 /// A collector that holds a lease of ten calls.
 struct Scene {
@@ -152,23 +157,123 @@ async fn a_scope_that_is_narrowed_gives_a_lease_nothing_more() {
     scene.test.stop().await;
 }
 
-#[tokio::test]
-async fn credit_that_is_on_its_way_back_to_the_store_is_granted() {
-    let Scene { test, team, caller, lease, .. } = Scene::set().await;
-    test.broker.release_lease(&caller, lease, None).await.unwrap();
-    let engine = test.broker.engine.clone();
-    let writing = tokio::spawn(async move {
-        loop {
-            engine.write_back().await.unwrap();
-            tokio::task::yield_now().await;
-        }
-    });
-    let all = AcquireLease { min_calls: 1, ..ask(&team, 10_000) };
-    let all = test.broker.acquire_lease(&caller, all).await.unwrap();
-    test.broker.release_lease(&caller, all.lease, None).await.unwrap();
-    for _ in 0..100 {
-        let leased = test.broker.acquire_lease(&caller, ask(&team, all.calls)).await.unwrap();
-        test.broker.release_lease(&caller, leased.lease, None).await.unwrap();
+/// A token of a Facebook page, as its owner and a collector have it.
+struct OfPage {
+    test: TestBroker,
+    team: TeamId,
+    token: TokenId,
+    caller: Caller,
+    owner: MemberId,
+}
+
+impl OfPage {
+    async fn set() -> Self {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let scopes = ["pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"];
+        let page = AddToken {
+            network: "facebook".to_owned(),
+            kind: "page".to_owned(),
+            scopes: scopes.map(str::to_owned).into(),
+            granted_by: "ada@example.com".to_owned(),
+            refresh: None,
+            ..x_token("ada")
+        };
+        let token = test.broker.add_token(&test.admin, &team, page).await.unwrap().token.id;
+        let caller = test.caller(test.collector(&team, "one").await.id);
+        let owner = Member {
+            id: MemberId::from_u128(1),
+            team: team.clone(),
+            display_name: String::new(),
+            mail: "ada@example.com".parse().unwrap(),
+            role: Role::Owner,
+            time_zone: "Europe/Vienna".parse().unwrap(),
+            language: "en".parse().unwrap(),
+            state: MemberState::Active { since: test.clock.now() },
+            persons: BTreeMap::new(),
+            created_at: test.clock.now(),
+            version: 1,
+        };
+        let trail = test.broker.audit(&Caller::Broker, "member.join", owner.name(), String::new()).into();
+        test.broker.store.insert_member(MemberChange::of(owner.clone(), trail)).await.unwrap();
+        test.clock.advance(Duration::from_secs(60));
+        Self { test, team, token, caller, owner: owner.id }
     }
-    writing.abort();
+
+    /// Calls an operation, which answers so.
+    async fn call(&self, operation: &str, status: u16, body: &str) {
+        let wanted = AcquireLease {
+            network: "facebook".to_owned(),
+            operation: operation.to_owned(),
+            purpose: Purpose::CollectStatistics,
+            ..ask(&self.team, 1)
+        };
+        let lease = self.test.broker.acquire_lease(&self.caller, wanted).await.unwrap().lease;
+        let answer = Some(Answered { status, body: body.as_bytes().to_vec(), ..Answered::default() });
+        let report = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
+        self.test.broker.report_usage(&self.caller, lease, report).await.unwrap();
+        // One that was taken back is over by its report.
+        self.test.broker.release_lease(&self.caller, lease, None).await.ok();
+    }
+
+    /// The kinds of what people were told, the oldest first.
+    async fn told(&self) -> Vec<&'static str> {
+        self.test.broker.watch_tokens().await.unwrap();
+        let events = self.test.broker.store.untold_events(None, 100).await.unwrap();
+        events.iter().map(|event| event.fact.kind().as_str()).collect()
+    }
+
+    async fn is_at_risk(&self) -> bool {
+        let page = self.test.broker.tokens_at_risk(&self.team, self.owner, None, 10).await.unwrap();
+        page.tokens.iter().any(|view| view.token.id == self.token)
+    }
+}
+
+#[tokio::test]
+async fn a_lost_permission_is_told_at_once_and_once_and_is_at_risk_until_it_is_back() {
+    const LOST: &str = r#"{"error":{"message":"(#200) Refused","type":"OAuthException","code":200}}"#;
+    let page = OfPage::set().await;
+    assert!(!page.is_at_risk().await);
+    page.call("page.insights", 400, LOST).await;
+    page.call("post.insights", 400, LOST).await;
+    let events = page.test.broker.store.untold_events(None, 100).await.unwrap();
+    let [Fact::NeedsReconnecting { why, closed, .. }] = &events.iter().map(|one| &one.fact).collect::<Vec<_>>()[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((why.contains("page.insights"), closed.len()), (true, 1));
+    assert_eq!(page.told().await, ["needs_reconnecting"]);
+    let view = page.test.broker.show_token(&page.team, page.token).await.unwrap().0;
+    assert!(view.needs_reconnecting.unwrap().why.contains("page.insights, post.insights"));
+    assert!(page.is_at_risk().await);
+    let scopes = Some(view.token.scopes);
+    let stated = UpdateToken { scopes, ..UpdateToken::default() };
+    page.test.broker.update_token(&page.test.admin, &page.team, page.token, &stated).await.unwrap();
+    assert!(!page.is_at_risk().await);
+    page.test.clock.advance(Duration::from_secs(60));
+    page.call("page.insights", 400, LOST).await;
+    assert_eq!(page.told().await, ["needs_reconnecting"; 2], "it was there again in between");
+    page.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_block_is_told_once_until_a_call_is_served_and_then_that_it_is_over() {
+    const BLOCKED: &str = r#"{"error":{"message":"(#368) Refused","type":"OAuthException","code":368}}"#;
+    let mut page = OfPage::set().await;
+    page.call("page.insights", 400, BLOCKED).await;
+    assert_eq!(page.told().await, ["token_blocked"]);
+    assert!(page.is_at_risk().await);
+    page.test.clock.advance(Duration::from_secs(2 * 3600));
+    page.call("page.insights", 400, BLOCKED).await;
+    page.test = page.test.restart().await;
+    page.test.clock.advance(Duration::from_secs(2 * 3600));
+    page.call("page.insights", 400, BLOCKED).await;
+    assert_eq!(page.told().await, ["token_blocked"], "it is the same block");
+    page.test.clock.advance(Duration::from_secs(2 * 3600));
+    page.call("page.insights", 200, "").await;
+    assert_eq!(page.told().await, ["token_blocked", "token_renewed"]);
+    assert!(!page.is_at_risk().await);
+    page.call("page.insights", 400, BLOCKED).await;
+    assert_eq!(page.told().await, ["token_blocked", "token_renewed", "token_blocked"]);
+    page.test.stop().await;
 }

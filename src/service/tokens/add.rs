@@ -140,6 +140,7 @@ impl Broker {
             refreshed,
             cooling_until: None,
             closed: BTreeMap::new(),
+            blocked_since: None,
             created_at: self.now(),
             version: 1,
         };

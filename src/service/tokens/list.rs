@@ -101,7 +101,7 @@ pub struct TokenView {
     pub cooling_until: Option<Timestamp>,
     /// Leases on it.
     pub active_leases: usize,
-    /// It works, but a person must connect it again.
+    /// It works, but a person must connect it again: the most pressing reason.
     pub needs_reconnecting: Option<NeedsReconnecting>,
     /// No renewal is of use: only its person can mend it, or keep it from ending soon.
     pub connect_again: bool,
@@ -308,7 +308,8 @@ impl Broker {
         }
         let network = self.catalogue.network(token.network.as_str());
         let kind = network.and_then(|network| network.kind(token.kind.as_str()));
-        let needs_reconnecting = network.and_then(|network| needs_reconnecting(network, &token, now));
+        let needs_reconnecting =
+            network.and_then(|network| needs_reconnecting(network, &token, now).into_iter().next());
         let is_renewed = kind.is_some_and(|kind| is_mended_by_renewal(kind, &token, now));
         TokenView {
             connect_again: needs_reconnecting.is_some() || !is_renewed,

@@ -1,5 +1,6 @@
 //! Events: written with the change that they tell of, once for each key.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Fixture;
@@ -137,14 +138,22 @@ pub(crate) async fn what_is_at_risk_is_found_by_whom_it_concerns(fixture: &dyn F
     let ending = |n: u128, granted_by: &str, end: Option<i64>| {
         let clocks = Clocks { refresh_expires_at: end.map(at), access_expires_at: Some(at(900)), ..Clocks::default() };
         let granted_by = granted_by.to_owned();
-        let profiles = vec![format!("page-{n}")];
-        new_token(Token { granted_by, person: n.to_string(), clocks, profiles, ..token(n) })
+        let (closed, profiles) = (BTreeMap::new(), vec![format!("page-{n}")]);
+        new_token(Token { granted_by, person: n.to_string(), clocks, closed, profiles, ..token(n) })
     };
     let dead = |n, state| {
         let new = ending(n, "Ada@Example.com", Some(5000));
         NewToken { stored: StoredToken { token: Token { state, ..new.stored.token }, ..new.stored }, ..new }
     };
+    let not_whole = |n, change: fn(&mut Token)| {
+        let mut new = ending(n, "eve", Some(5000));
+        change(&mut new.stored.token);
+        new
+    };
     let tokens = vec![
+        not_whole(9, |token| token.closed.clear()),
+        not_whole(10, |token| token.blocked_since = Some(at(1))),
+        not_whole(11, |token| token.closed = [("tweets.get".parse().unwrap(), at(1))].into()),
         ending(1, "ada@example.com", Some(40)),
         ending(2, "mem_ada", Some(30)),
         ending(3, "bob", Some(10)),
@@ -174,9 +183,10 @@ pub(crate) async fn what_is_at_risk_is_found_by_whom_it_concerns(fixture: &dyn F
         "an end that a renewal turns back counts for the caller to judge"
     );
     assert_eq!(found(&all[1..], 900, None).await, [4, 2]);
+    assert_eq!(found(&["eve".to_owned()], 900, None).await, [10, 11], "what is blocked or lacks a permission");
     let first_dead = Some(RiskPlace { at: crate::base::clock::Timestamp::EPOCH, token: TokenId::from_u128(6) });
     assert_eq!(found(&all, 25, first_dead).await, [8, 4]);
-    assert_eq!(ask(Whose::Anybodys, 900, None).await, [6, 8, 3]);
+    assert_eq!(ask(Whose::Anybodys, 900, None).await, [6, 8, 10]);
     assert_eq!(ask(Whose::Anybodys, 900, place(10, 3)).await, [4, 2, 1]);
     let profiles = |ids: &[&str]| ids.iter().map(|id| ("x".parse().unwrap(), (*id).to_owned())).collect();
     let concerned = |ids: &[&str]| Whose::Of { grantors: vec!["x\n4".to_owned()], profiles: profiles(ids) };

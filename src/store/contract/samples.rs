@@ -126,6 +126,7 @@ pub(crate) fn token(n: u128) -> Token {
         cooling_until: None,
         refreshed: false,
         closed: [("tweets.get".parse().unwrap(), at(7))].into(),
+        blocked_since: None,
         created_at: at(0),
         version: 1,
     }

@@ -19,7 +19,7 @@ macro_rules! columns {
     () => {
         "id, team, network, app, kind, person, profiles, label, granted_by, scopes, purposes, facts, reserve_percent,
          max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
-         consented_at_us, refreshed, cooling_until_us, closed, created_at_us, version"
+         consented_at_us, refreshed, cooling_until_us, closed, blocked_since_us, created_at_us, version"
     };
 }
 pub(super) use columns;
@@ -71,6 +71,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         json(&closed_at_us(token)),
         grantor(token),
         token.refreshed,
+        token.blocked_since,
     ]
 }
 
@@ -128,6 +129,7 @@ pub(super) fn token(row: &mut Row) -> Result<Token, StoreError> {
         refreshed: row.int()? != 0,
         cooling_until: row.maybe_time()?,
         closed: closed(row)?,
+        blocked_since: row.maybe_time()?,
         created_at: row.time()?,
         version: row.count()?,
     })

@@ -11,12 +11,13 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::member::Role;
+use crate::domain::networks::Purpose;
 use crate::domain::token::{Clocks, Reason};
-use crate::service::AcquireLease;
 use crate::service::members::InviteMember;
 use crate::service::profiles::{ProfileName, UpdateProfile};
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
+use crate::service::{AcquireLease, Answered, ReportUsage};
 use crate::web::console::testing::Scene;
 use crate::web::page::pages;
 
@@ -154,6 +155,38 @@ async fn each_role_is_offered_and_let_do_what_the_table_says() {
         }
         assert_ne!(revoked.status, StatusCode::SEE_OTHER, "{at}");
     }
+}
+
+#[tokio::test]
+async fn a_lost_permission_and_a_block_stand_beside_the_token() {
+    let desk = Desk::open().await;
+    let (test, team) = (&desk.test, &desk.team);
+    let cookie = desk.member(team, "owner@example.com", Role::Owner).await;
+    let page = AddToken {
+        network: "facebook".to_owned(),
+        kind: "page".to_owned(),
+        scopes: ["pages_show_list", "pages_read_engagement", "read_insights"].map(str::to_owned).into(),
+        refresh: None,
+        ..x_token("Shop")
+    };
+    test.broker.add_token(&test.admin, team, page).await.unwrap();
+    let collector = test.caller(test.collector(team, "one").await.id);
+    let said = [
+        ("page.insights", "200", "Facebook refuses page.insights for want of a permission or a role"),
+        ("post.insights", "368", "The network blocks the account"),
+    ];
+    for (operation, code, said) in said {
+        assert!(!desk.get("/tokens", &cookie).await.body.contains(said), "{code}");
+        let (network, purpose) = ("facebook".to_owned(), Purpose::CollectStatistics);
+        let wanted = AcquireLease { network, operation: operation.to_owned(), purpose, ..ask(team, 1) };
+        let lease = test.broker.acquire_lease(&collector, wanted).await.unwrap().lease;
+        let body = format!(r#"{{"error":{{"message":"Refused","type":"OAuthException","code":{code}}}}}"#);
+        let answer = Some(Answered { status: 400, body: body.into_bytes(), ..Answered::default() });
+        let report = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
+        test.broker.report_usage(&collector, lease, report).await.unwrap();
+        assert!(desk.get("/tokens", &cookie).await.body.contains(said), "{code}");
+    }
+    desk.test.stop().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{NAME, Parts, TEXT, Told};
 use crate::base::clock::Timestamp;
-use crate::base::ids::ClassId;
+use crate::base::ids::{ClassId, OperationId};
 use crate::domain::notice::{Clock, RetentionStage, neutral};
 use crate::domain::token::Reason;
 
@@ -73,6 +73,29 @@ impl Told<'_> {
             neutral(why, TEXT),
             format!("{by}; after that nothing is collected with it."),
             RECONNECT.to_owned(),
+        ]
+    }
+
+    pub(super) fn lost_permission(&self, why: &str, closed: &[OperationId]) -> Parts {
+        let (network, token) = self.names();
+        let names: Vec<&str> = closed.iter().map(OperationId::as_str).collect();
+        [
+            format!("{network} token \"{token}\" lost a permission"),
+            format!("The {network} token \"{token}\" lost a permission at the network."),
+            format!("{}.", neutral(why, TEXT)),
+            format!("What is collected by {}. All else goes on.", neutral(&names.join(", "), TEXT)),
+            "Have somebody with the rights give them back, then reconnect the account.".to_owned(),
+        ]
+    }
+
+    pub(super) fn blocked(&self) -> Parts {
+        let (network, token) = self.names();
+        [
+            format!("{network} blocks the account of token \"{token}\" for a time"),
+            format!("{network} blocks the account of the token \"{token}\", since {}.", self.time(self.event.at)),
+            "The network takes what was done with the account for a breach of its rules, or for spam.".to_owned(),
+            "Nothing is collected with it meanwhile. It is tried again by itself.".to_owned(),
+            "Sign in at the network and do what it asks for there. If it asks for nothing, wait.".to_owned(),
         ]
     }
 

@@ -249,6 +249,36 @@ fn a_missing_permission_closes_one_operation_and_no_token() {
 }
 
 #[test]
+fn a_block_is_found_once_until_a_call_is_served() {
+    let mut pool = pool(network(own(), 1), &["ann"]);
+    let found = |effects: &[Effect]| {
+        let findings = effects.iter().filter_map(|effect| match effect {
+            Effect::Found { finding, .. } => Some(*finding),
+            _ => None,
+        });
+        findings.collect::<Vec<_>>()
+    };
+    let (mut now, mut all) = (START, Vec::new());
+    for lease in 1..4 {
+        let blocked = pool.acquire(now, &request(lease, 1)).unwrap().lease;
+        let told = pool.report(now, blocked, &refused(ErrorClass::BlockedPolicy, 1)).unwrap();
+        let Verdict::StopUntil(until) = told.verdict else { panic!("{:?}", told.verdict) };
+        all.extend(found(&told.effects));
+        pool.release(now, blocked, true).unwrap();
+        now = until;
+    }
+    assert_eq!(all, [Finding::Blocked]);
+    let served = pool.acquire(now, &request(4, 1)).unwrap().lease;
+    let told = pool.report(now, served, &quiet(1, 1, 0)).unwrap();
+    assert_eq!(found(&told.effects), [Finding::Unblocked]);
+    // Taken up again from what is kept, the block is known.
+    let kept = Token { blocked_since: Some(START), version: 2, ..token(0, "ann") };
+    pool.put_token(&kept, None, vec![1], now).unwrap();
+    let served = pool.acquire(now, &request(5, 1)).unwrap().lease;
+    assert_eq!(found(&pool.report(now, served, &quiet(1, 1, 0)).unwrap().effects), [Finding::Unblocked]);
+}
+
+#[test]
 fn new_secrets_lift_a_doubt_but_no_block() {
     for (class, lifted) in [(ErrorClass::TokenInvalid, true), (ErrorClass::BlockedPolicy, false)] {
         let mut pool = pool(network(own(), 1), &["ann"]);

@@ -155,6 +155,7 @@ impl StatusWords {
             (TokenState::Suspect { .. }, _, _) => shell.say("status-in-doubt"),
             (_, Some(NeedsReconnecting { why, by: Some(by), .. }), _) => shell
                 .say_with("status-reconnect-by", &[("time", shell.when(*by).text.into()), ("why", why.clone().into())]),
+            _ if token.blocked_since.is_some() => shell.say("status-blocked"),
             (_, Some(again), _) => again.why.clone(),
             (_, _, Some(until)) => shell.say_of("status-resting-until", "time", shell.when(until).text),
             _ => String::new(),
