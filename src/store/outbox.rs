@@ -100,6 +100,8 @@ pub struct Hearing {
     pub event: EventId,
     /// Not before this time.
     pub from: Timestamp,
+    /// Whether it is told then since the destination wants quiet until then.
+    pub in_quiet: bool,
     /// How it is told beside others.
     pub weight: Weight,
     /// How many messages the destination may get.
@@ -122,6 +124,11 @@ pub enum SendResult {
         due_at: Timestamp,
         /// Why, for people; never a secret.
         error: String,
+    },
+    /// It was not tried, since the receiver wants quiet until `due_at`. No attempt counts, and more may be told in it.
+    Later {
+        /// When.
+        due_at: Timestamp,
     },
     /// It never will.
     Dead {
@@ -225,6 +232,9 @@ const CLAIM_MESSAGE: &str = concat!(
 const MARK: &str =
     "UPDATE outbox SET state = $3, due_at_us = COALESCE($4, due_at_us), last_error = $5, ended_at_us = $6
     WHERE id = $1 AND attempts = $2 AND state = 'pending' RETURNING destination";
+const PUT_OFF: &str = "UPDATE outbox SET due_at_us = $3, attempts = attempts - 1, gathers = 1,
+        first_tried_at_us = CASE WHEN attempts > 1 THEN first_tried_at_us END
+    WHERE id = $1 AND attempts = $2 AND state = 'pending' RETURNING destination";
 const DELAY_LANE: &str = "UPDATE lane SET due_at_us = $2, failures = failures + 1, claimed_until_us = 0
     WHERE destination = $1";
 /// An empty lane gets no due time, and goes.
@@ -284,6 +294,7 @@ impl<D: Database> OutboxStore for D {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (state, due_at, error) = match &result {
+            SendResult::Later { due_at } => return put_off(self, message, attempt, *due_at, now).await,
             SendResult::Sent => (OutboxState::Sent, None, None),
             SendResult::Dropped { why } => (OutboxState::Dropped, None, Some(why.clone())),
             SendResult::Retry { due_at, error } => (OutboxState::Pending, Some(*due_at), Some(error.clone())),
@@ -407,6 +418,25 @@ impl<D: Database> OutboxStore for D {
         let ids: Vec<Vec<Value>> = ids.iter().map(|id| values![*id]).collect();
         self.read(move |tx| Box::pin(async move { super::event::find_events(tx, ids).await })).await
     }
+}
+
+async fn put_off(
+    database: &impl Database,
+    message: OutboxId,
+    attempt: u32,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let values = values![message, attempt, due_at];
+    database
+        .write(move |tx| {
+            Box::pin(async move {
+                let Some(mut row) = first(tx, PUT_OFF, values).await? else { return Ok(false) };
+                free_lane(tx, &row.text()?, false, now).await?;
+                Ok(true)
+            })
+        })
+        .await
 }
 
 /// Gives a lane free for its next message; one without any goes.

@@ -164,7 +164,14 @@ impl Bench {
         let later = now + Duration::from_secs(86_400);
         let (destination, event) = (format!("nobody/{team}/{nth}"), EventId::generate());
         let budget = Budget { per_hour: 1000, at_once: 1000 };
-        let hearing = Hearing { destination: destination.clone(), event, from: later, weight: Weight::Single, budget };
+        let hearing = Hearing {
+            destination: destination.clone(),
+            event,
+            from: later,
+            in_quiet: false,
+            weight: Weight::Single,
+            budget,
+        };
         store.tell(Telling { now, events: Vec::new(), hearings: vec![hearing] }).await.unwrap();
         let claim = ClaimLanes { now: later, until: later, failing: false, limit: 100 };
         let claimed = store.claim_lanes(claim).await.unwrap();

@@ -41,6 +41,8 @@ pub enum Weight {
 pub struct Coming {
     /// It is not told before.
     pub from: Timestamp,
+    /// Whether it is told then since somebody wants quiet until then.
+    pub in_quiet: bool,
     /// How it is told beside others.
     pub weight: Weight,
     /// How many facts come at this moment; of an urgent one: how many that are urgent.
@@ -68,7 +70,7 @@ pub enum Gathered {
 /// Decides for a fact. `made`: the messages made for its destination in the last hour; `open`: the last of them, if it is one that facts are
 /// gathered in and was not tried yet.
 pub fn gather(budget: Budget, coming: Coming, made: u32, open: Option<OpenMessage>, now: Timestamp) -> Gathered {
-    let Coming { from, weight, at_once } = coming;
+    let Coming { from, in_quiet, weight, at_once } = coming;
     let more = if weight == Weight::Urgent { URGENT_MORE } else { 0 };
     let used_up = made >= budget.per_hour + more;
     let due = if used_up { from.max(now + HOUR) } else { from.max(now) };
@@ -76,8 +78,9 @@ pub fn gather(budget: Budget, coming: Coming, made: u32, open: Option<OpenMessag
     match open {
         // Whoever wants quiet gets nothing before its end, and nothing waits longer than its patience beyond its time.
         Some(open) if open.due_at >= from && open.due_at <= due + patience => Gathered::Open,
-        _ if used_up || at_once > budget.at_once || from > now + HOUR || weight == Weight::Shared => {
-            let gathers_for = if weight == Weight::Urgent && !used_up { URGENT_WITHIN } else { Duration::ZERO };
+        _ if used_up || at_once > budget.at_once || in_quiet || weight == Weight::Shared => {
+            let is_many = weight == Weight::Urgent && !used_up && !in_quiet;
+            let gathers_for = if is_many { URGENT_WITHIN } else { Duration::ZERO };
             Gathered::Together(due + gathers_for)
         }
         _ => Gathered::Alone(due),
@@ -93,7 +96,12 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn coming(from: Timestamp, at_once: u32, weight: Weight) -> Coming {
-        Coming { from, weight, at_once }
+        Coming { from, in_quiet: false, weight, at_once }
+    }
+
+    /// It comes while somebody wants quiet for so long.
+    fn in_quiet(minutes: u32, weight: Weight) -> Coming {
+        Coming { in_quiet: true, ..coming(NOW + HOUR / 60 * minutes, 1, weight) }
     }
 
     #[test]
@@ -106,14 +114,25 @@ mod tests {
             ("the next of the four", NOW, 4, 1, open(0), Gathered::Open),
             ("the eleventh of an hour", NOW, 1, 10, None, Gathered::Together(NOW + HOUR)),
             ("the twelfth", NOW, 1, 11, open(1), Gathered::Open),
-            ("in the night", NOW + HOUR * 8, 1, 0, None, Gathered::Together(NOW + HOUR * 8)),
-            ("the next in the night", NOW + HOUR * 8, 1, 1, open(8), Gathered::Open),
             ("what waits for tomorrow holds up nothing", NOW, 1, 0, open(9), Gathered::Alone(NOW)),
-            ("quiet is kept by what is due before", NOW + HOUR * 8, 1, 0, open(1), Gathered::Together(NOW + HOUR * 8)),
         ];
         for (name, from, at_once, made, open, expected) in cases {
             let coming = coming(from, at_once, Weight::Single);
             assert_eq!(gather(BUDGET, coming, made, open, NOW), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_comes_in_quiet_hours_is_one_message_at_their_end_however_near_it_is() {
+        for minutes in [1, 59, 480] {
+            let end = NOW + HOUR / 60 * minutes;
+            for weight in [Weight::Single, Weight::Urgent] {
+                let of = |made, open| gather(BUDGET, in_quiet(minutes, weight), made, open, NOW);
+                assert_eq!(of(0, None), Gathered::Together(end), "{minutes} {weight:?}");
+                assert_eq!(of(1, Some(OpenMessage { due_at: end })), Gathered::Open, "{minutes} {weight:?}");
+                let before = Some(OpenMessage { due_at: end - HOUR / 120 });
+                assert_eq!(of(1, before), Gathered::Together(end), "quiet is kept by what is due before");
+            }
         }
     }
 

@@ -302,7 +302,7 @@ async fn dead_letter(test: &TestBroker) -> String {
     let destination = format!("nobody/{event}");
     let budget = Budget { per_hour: 9, at_once: 9 };
     let later = now + std::time::Duration::from_secs(86_400);
-    let hearing = Hearing { destination, event, from: later, weight: Weight::Single, budget };
+    let hearing = Hearing { destination, event, from: later, in_quiet: false, weight: Weight::Single, budget };
     store.tell(Telling { now, events: vec![event], hearings: vec![hearing] }).await.unwrap();
     let claim = ClaimLanes { now: later, until: later, failing: false, limit: 9 };
     let letter = store.claim_lanes(claim).await.unwrap().remove(0);

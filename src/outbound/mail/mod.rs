@@ -4,6 +4,7 @@
 //! answered by its code, and whether another attempt may end better: a server that is down or refuses our password is set right by an operator, an
 //! address that it does not know by nobody.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -207,19 +208,30 @@ fn understood(error: &lettre::transport::smtp::Error) -> MailError {
 
 /// Sends nothing and remembers it, for tests and demonstrations.
 #[derive(Default)]
-pub struct FakeMail(Mutex<Vec<Mail>>);
+pub struct FakeMail {
+    sent: Mutex<Vec<Mail>>,
+    is_down: AtomicBool,
+}
 
 impl FakeMail {
     /// Every mail so far.
     pub fn sent(&self) -> Vec<Mail> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether no server answers from now on.
+    pub fn be_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
     }
 }
 
 #[async_trait::async_trait]
 impl MailSender for FakeMail {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(MailError::Timeout);
+        }
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 use jiff::tz::TimeZone;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{DestinationId, MemberId, PushSubscriptionId};
 use crate::base::secret::Secret;
 use crate::domain::member::Member;
@@ -55,6 +56,8 @@ pub(in crate::service) enum Address {
         zone: TimeZone,
         /// Where the reader chooses what to hear.
         settings: Option<String>,
+        /// Until when the reader wants quiet; `None`: it may be disturbed now.
+        quiet_until: Option<Timestamp>,
     },
     /// A browser of a member.
     Push {
@@ -66,13 +69,15 @@ pub(in crate::service) enum Address {
         allow_private: bool,
         /// The time zone of who reads it.
         zone: TimeZone,
+        /// Until when the reader wants quiet; `None`: it may be disturbed now.
+        quiet_until: Option<Timestamp>,
     },
 }
 
 impl Address {
     /// A mail address of which nothing else is known.
     pub(in crate::service) fn mail(to: String) -> Self {
-        Address::Mail { to, zone: TimeZone::UTC, settings: None }
+        Address::Mail { to, zone: TimeZone::UTC, settings: None, quiet_until: None }
     }
 
     /// The time zone in which times are told.
@@ -80,6 +85,14 @@ impl Address {
         match self {
             Address::Mail { zone, .. } | Address::Push { zone, .. } => zone.clone(),
             Address::Webhook { .. } | Address::Slack { .. } | Address::Teams { .. } => TimeZone::UTC,
+        }
+    }
+
+    /// Until when its reader wants quiet; `None`: it may be disturbed now.
+    pub(super) const fn quiet_until(&self) -> Option<Timestamp> {
+        match self {
+            Address::Mail { quiet_until, .. } | Address::Push { quiet_until, .. } => *quiet_until,
+            Address::Webhook { .. } | Address::Slack { .. } | Address::Teams { .. } => None,
         }
     }
 
@@ -121,7 +134,7 @@ impl Broker {
                 let Some(member) = self.active_member(id.parse().ok()).await? else { return Ok(None) };
                 match channel.split_once('/') {
                     Some(("push", subscription)) => self.members_browser(&member, subscription.parse().ok()).await,
-                    _ if channel == "mail" => Ok(Some(self.members_mail(&member))),
+                    _ if channel == "mail" => self.members_mail(&member).await.map(Some),
                     _ => Ok(None),
                 }
             }
@@ -158,12 +171,19 @@ impl Broker {
         Ok(self.store.find_member(id).await?.filter(Member::is_active))
     }
 
-    fn members_mail(&self, member: &Member) -> Address {
-        Address::Mail {
+    async fn members_mail(&self, member: &Member) -> Result<Address, StoreError> {
+        Ok(Address::Mail {
             to: member.mail.as_str().to_owned(),
             zone: member.time_zone.zone(),
             settings: self.pages().map(|pages| format!("{pages}/notifications")),
-        }
+            quiet_until: self.quiet_until(member).await?,
+        })
+    }
+
+    async fn quiet_until(&self, member: &Member) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now();
+        let awake = self.store.notice_settings(member.id).await?.awake(now, &member.time_zone.zone());
+        Ok(Some(awake).filter(|awake| *awake > now))
     }
 
     async fn members_browser(
@@ -172,12 +192,14 @@ impl Broker {
         id: Option<PushSubscriptionId>,
     ) -> Result<Option<Address>, StoreError> {
         let (Some(id), Some(contact)) = (id, self.pages()) else { return Ok(None) };
+        let quiet_until = self.quiet_until(member).await?;
         let found = self.browser(id).await?.filter(|browser| browser.subscription.member == member.id);
         Ok(found.map(|browser| Address::Push {
             allow_private: is_let_in(&self.config.alerts.private_hosts, browser.endpoint.as_str()),
             browser: Box::new(browser),
             contact,
             zone: member.time_zone.zone(),
+            quiet_until,
         }))
     }
 

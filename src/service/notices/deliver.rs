@@ -155,6 +155,10 @@ impl Broker {
         let (channel, result) = match self.resolve(&message.destination).await? {
             None => ("none", SendResult::Dropped { why: "its destination is gone".to_owned() }),
             Some(address) => {
+                if let Some(due_at) = address.quiet_until() {
+                    let later = SendResult::Later { due_at };
+                    return self.store.mark(message.id, message.attempts, later, self.now()).await.map(drop);
+                }
                 if failing && !matches!(address, Address::Webhook { .. }) {
                     self.store.gather_waiting(&message.destination, self.now()).await?;
                 }
@@ -260,7 +264,7 @@ const fn outcome(result: &SendResult) -> &'static str {
     match result {
         SendResult::Sent => "sent",
         SendResult::Dropped { .. } => "dropped",
-        SendResult::Retry { .. } => "failed",
+        SendResult::Retry { .. } | SendResult::Later { .. } => "failed",
         SendResult::Dead { .. } => "dead",
     }
 }

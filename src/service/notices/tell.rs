@@ -116,11 +116,16 @@ impl Broker {
             }
             after = Some(last.id);
             for (member, settings) in &members {
-                let from = |event: &Event| settings.awake(told_from(event).max(self.now()), &member.time_zone.zone());
+                let zone = member.time_zone.zone();
+                let heard_at = |name: &str, event: &Event| {
+                    let from = told_from(event).max(self.now());
+                    let awake = settings.awake(from, &zone);
+                    Hearing { in_quiet: awake > from, ..hearing(name.to_owned(), event, awake, OF_PEOPLE) }
+                };
                 let browsers = browsers.remove(&member.id).unwrap_or_default();
                 for (channel, name) in std::iter::once((Channel::Mail, name_of_mail(member.id))).chain(browsers) {
                     let heard = events.iter().filter(|event| self.hears(member, settings, channel, event, &tokens));
-                    hearings.extend(heard.map(|event| hearing(name.clone(), event, from(event), OF_PEOPLE)));
+                    hearings.extend(heard.map(|event| heard_at(&name, event)));
                 }
             }
             if members.len() < MEMBERS as usize {
@@ -165,7 +170,8 @@ fn is_told_by_tokens(event: &Event, hears_of_tokens: bool) -> bool {
 }
 
 fn hearing(destination: String, event: &Event, from: Timestamp, budget: Budget) -> Hearing {
-    Hearing { destination, event: event.id, from, weight: event.fact.weight(), budget }
+    let (event, weight) = (event.id, event.fact.weight());
+    Hearing { destination, event, from, in_quiet: false, weight, budget }
 }
 
 /// From when on a fact is told. What one cause did to many tokens waits for the next quarter of an hour, so that it comes in one message.

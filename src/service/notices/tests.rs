@@ -298,6 +298,37 @@ async fn quiet_hours_end_with_one_mail_about_the_night() {
 }
 
 #[tokio::test]
+async fn the_last_hour_of_quiet_ends_with_one_mail_too() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    told.sleeps(&owner, 40).await;
+    for _ in 0..4 {
+        let token = told.watched.add_token(Clocks::default()).await.token;
+        told.invalidate(token.id, Reason::PasswordChanged).await;
+        told.work().await;
+    }
+    assert_eq!(told.mailed(), Vec::<String>::new());
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(told.mailed(), ["member1@example.com"]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_before_quiet_hours_waits_for_their_end() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.mails.be_down(true);
+    told.work().await;
+    told.sleeps(&owner, 240).await;
+    told.mails.be_down(false);
+    told.pass(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(told.mailed(), Vec::<String>::new());
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(told.mailed(), ["member1@example.com"]);
+}
+
+#[tokio::test]
 async fn who_left_the_team_gets_nothing_that_waits() {
     let mut told = Told::start().await;
     let owner = told.member(1, Role::Owner).await;

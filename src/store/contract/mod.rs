@@ -100,7 +100,7 @@ macro_rules! suite {
             outbox {
                 telling_is_all_or_nothing, a_lane_is_claimed_once_at_a_time, a_failing_lane_holds_up_no_other,
                 what_waits_behind_a_failure_becomes_one_message, a_late_result_does_not_count,
-                a_dead_message_is_replayed_or_purged, many_events_make_few_messages, it_is_known_who_was_told
+                a_dead_message_is_replayed_or_purged, what_is_put_off_was_not_tried_and_more_is_told_in_it, many_events_make_few_messages, it_is_known_who_was_told
             }
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {

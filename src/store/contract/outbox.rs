@@ -14,7 +14,7 @@ const BUDGET: Budget = Budget { per_hour: 10, at_once: 3 };
 
 fn hearing(n: u128, destination: &str, from: Timestamp) -> Hearing {
     let (destination, event) = (destination.to_owned(), EventId::from_u128(n));
-    Hearing { destination, event, from, weight: Weight::Single, budget: BUDGET }
+    Hearing { destination, event, from, in_quiet: false, weight: Weight::Single, budget: BUDGET }
 }
 
 /// Writes the events that hearings are of, and tells them at a second.
@@ -167,6 +167,25 @@ pub(crate) async fn a_dead_message_is_replayed_or_purged(fixture: &dyn Fixture) 
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })));
     assert_eq!(store.outbox_facts().await.unwrap().dead, 0);
     assert_eq!((audited(&*store, "outbox.replay").await, audited(&*store, "outbox.purge").await), (1, 1));
+    store.close().await;
+}
+
+pub(crate) async fn what_is_put_off_was_not_tried_and_more_is_told_in_it(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let message = tell_and_claim(&*store, 1).await;
+    assert!(store.mark(message.id, 1, SendResult::Later { due_at: at(1_000) }, at(1)).await.unwrap());
+    assert!(!store.mark(message.id, 1, SendResult::Sent, at(1)).await.unwrap());
+    assert_eq!(claim(&*store, 999, false).await, []);
+    tell(&*store, 900, vec![Hearing { in_quiet: true, ..hearing(2, "ops", at(1_000)) }]).await;
+    let sent = claim(&*store, 1_000, false).await;
+    assert_eq!(told(&sent), [("ops", vec![1, 2])], "the lane does not fail");
+    assert_eq!((sent[0].attempts, sent[0].first_tried_at), (1, Some(at(1_000))));
+    let retry = SendResult::Retry { due_at: at(1_100), error: "503".to_owned() };
+    assert!(store.mark(message.id, 1, retry, at(1_000)).await.unwrap());
+    assert_eq!(claim(&*store, 1_100, true).await[0].attempts, 2);
+    assert!(store.mark(message.id, 2, SendResult::Later { due_at: at(2_000) }, at(1_100)).await.unwrap());
+    let again = claim(&*store, 2_000, true).await;
+    assert_eq!((again[0].attempts, again[0].first_tried_at), (2, Some(at(1_000))), "that it failed is known");
     store.close().await;
 }
 

@@ -90,11 +90,12 @@ async fn drafts(
         u32::try_from(with.count()).unwrap_or(u32::MAX)
     };
     let (all, urgent) = (at_once(Weight::Single), at_once(Weight::Urgent));
-    for Hearing { event, from, weight, budget, .. } in hearings {
+    for Hearing { event, from, in_quiet, weight, budget, .. } in hearings {
         let open = drafts.iter_mut().rfind(|draft| draft.gathers);
         let state = open.as_ref().map(|open| OpenMessage { due_at: open.due_at });
         let at_once = if *weight == Weight::Urgent { urgent } else { all };
-        let gathered = gather(*budget, Coming { from: *from, weight: *weight, at_once }, made, state, now);
+        let gathered =
+            gather(*budget, Coming { from: *from, in_quiet: *in_quiet, weight: *weight, at_once }, made, state, now);
         match (gathered, open) {
             (Gathered::Open, Some(open)) => open.add(*event),
             (Gathered::Together(due_at), _) => drafts.push(Draft::new(*event, due_at, true)),

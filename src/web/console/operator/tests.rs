@@ -336,7 +336,14 @@ async fn give_up(scene: &Scene, person: &str, destination: &str) {
     broker.invalidate_token(scene.admin(), &scene.team, token, Reason::PasswordChanged, "").await.unwrap();
     let event = broker.store.untold_events(None, 1).await.unwrap().remove(0).id;
     let budget = Budget { per_hour: 10, at_once: 3 };
-    let hearing = Hearing { destination: destination.to_owned(), event, from: now, weight: Weight::Single, budget };
+    let hearing = Hearing {
+        destination: destination.to_owned(),
+        event,
+        from: now,
+        in_quiet: false,
+        weight: Weight::Single,
+        budget,
+    };
     broker.store.tell(Telling { now, events: vec![event], hearings: vec![hearing] }).await.unwrap();
     let claim = ClaimLanes { now, until: now + Duration::from_secs(30), failing: false, limit: 1 };
     let claimed = broker.store.claim_lanes(claim).await.unwrap().remove(0);
