@@ -245,9 +245,11 @@ impl FakePost {
         self.state().next.push_back(error);
     }
 
-    /// From now on nobody answers, or everybody again.
+    /// From now on nobody answers, or everybody again, and nothing is yet to fail.
     pub fn be_down(&self, is_down: bool) {
-        self.state().is_down = is_down;
+        let mut state = self.state();
+        state.is_down = is_down;
+        state.next.clear();
     }
 
     /// What arrived so far.

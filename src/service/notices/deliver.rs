@@ -25,9 +25,11 @@ use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
 const MOST: usize = 64;
 /// Of these, how many may be of lanes whose last attempt failed: receivers that hang leave the other places free.
 const MOST_FAILING: usize = 16;
-/// After so many attempts a message is given up. So many that it is the time that ends them: a receiver that is down for all of it, and
-/// then comes back, has missed nothing.
-const MOST_ATTEMPTS: u32 = 30;
+/// The longest wait for a receiver that fails: so soon at the latest one that is back hears what waits for it, also what is urgent.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// After so many attempts a message is given up. So many that it is the time that ends them, also the longest that can be set: a receiver that
+/// is down for all of it, and then comes back, has missed nothing.
+const MOST_ATTEMPTS: u32 = 3_000;
 /// How long a claim lasts beyond the time that sending may take.
 const MARGIN: Duration = Duration::from_secs(60);
 /// How often lanes are looked at although nobody said that something is there, in real time.
@@ -46,7 +48,8 @@ pub(super) struct Failed {
     may_pass: bool,
     /// How long the receiver asked to be left alone.
     asked_wait: Option<Duration>,
-    /// Whether the receiver is not there any more.
+    /// Whether the receiver is not there any more. Of a webhook only its own word for it (410) counts: a path that is not found may be a mistake
+    /// that is mended soon.
     gone: bool,
     /// Why, for people.
     pub(super) why: String,
@@ -242,7 +245,8 @@ impl Broker {
             tracing::error!(%destination, message = %message.id, "a message is given up: {error}");
             return SendResult::Dead { error };
         }
-        let rule = RetryRule { within: self.config.alerts.retry_for, attempts: MOST_ATTEMPTS, ..RetryRule::default() };
+        let within = self.config.alerts.retry_for;
+        let rule = RetryRule { within, attempts: MOST_ATTEMPTS, cap: LONGEST_WAIT, ..RetryRule::default() };
         let (attempts, now) = (message.attempts, self.now());
         let first_tried_at = message.first_tried_at.unwrap_or(now);
         match rule.judge(&Failure { attempts, first_tried_at, now, asked_wait: failed.asked_wait }, luck()) {
