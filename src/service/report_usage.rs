@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{LeaseId, NetworkId, TokenId};
+use crate::base::ids::{ClassId, LeaseId, NetworkId, TeamId, TokenId};
+use crate::domain::credit::BucketKey;
 use crate::domain::lease::LeaseState;
-use crate::domain::networks::{Answer, ErrorClass, Purpose, Purposes, classify, read_usage};
-use crate::domain::notice::{Fact, of_change};
-use crate::domain::pool::{CallReport, Effect, ReportError, Verdict};
+use crate::domain::networks::{Answer, ErrorClass, Owner, Purpose, Purposes, classify, read_usage};
+use crate::domain::notice::{Event, Fact, of_block, of_change};
+use crate::domain::pool::{CallReport, Effect, ReportError, Verdict, account_in, app_in};
 use crate::domain::probe::SETTLED_AFTER;
 use crate::domain::reach::lost_permission;
 use crate::domain::token::{Finding, Reason, Token, TokenState};
@@ -112,6 +113,14 @@ pub enum LeaseCallError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What somebody else spent of an account.
+struct ForeignSpend {
+    bucket: BucketKey,
+    owner: Owner,
+    class: ClassId,
+    units: u64,
 }
 
 /// A report that was settled in memory, and that must be finished before it is acknowledged.
@@ -310,9 +319,10 @@ impl Broker {
                     self.metrics.network(&place.network().id).throttled(throttled.max(1));
                     tracing::warn!(network = %place.network().id, %token, ?class, "a network refused a call for a limit");
                 }
-                Effect::ForeignSpend { bucket, class, units } => {
+                Effect::ForeignSpend { bucket, owner, class, units } => {
                     tracing::info!(%bucket, units, "somebody else spends credit of an account that the broker uses");
-                    self.tell_of_foreign_spend(place, token, class, units).await?;
+                    let class = place.network().classes[class].id.clone();
+                    self.tell_of_foreign_spend(place, token, ForeignSpend { bucket, owner, class, units }).await?;
                 }
                 Effect::Note(note) => notes.push(note),
                 Effect::AppRefused => {
@@ -330,24 +340,29 @@ impl Broker {
         Ok(())
     }
 
-    /// Tells that somebody else spends a token's credit: of each class once a day.
+    /// Tells that somebody else spends an account's credit: of each account and class once a day. Of a token's, its person's or profile's the
+    /// team hears whose token it is; of what all tokens of an app or of the broker share, operators.
     async fn tell_of_foreign_spend(
         &self,
         place: &LeasePlace,
         token: TokenId,
-        class: usize,
-        credits: u64,
+        spend: ForeignSpend,
     ) -> Result<(), StoreError> {
-        let network = place.network();
-        let (class, now) = (network.classes[class].id.clone(), self.now());
+        let ForeignSpend { bucket, owner, class, units: credits } = spend;
+        let (network, now) = (place.network().id.clone(), self.now());
+        let (team, fact) = if owner.is_own() {
+            (Some(place.team.clone()), Fact::OutOfBandSpending { network, token, class, credits })
+        } else {
+            let app = app_in(&bucket).and_then(|app| app.parse().ok());
+            (None, Fact::SharedSpending { network, app, class, credits })
+        };
         let day = now.secs().div_euclid(86_400);
-        if !self.out_of_band.is_new(day, token, &class) {
+        let of_whom = team.as_ref().map_or("operators", TeamId::as_str);
+        let key = format!("{}/out_of_band/{of_whom}/{day}", account_in(&bucket));
+        if !self.out_of_band.is_new(day, &key) {
             return Ok(());
         }
-        let key = format!("{token}/out_of_band/{class}/{day}");
-        let fact = Fact::OutOfBandSpending { network: network.id.clone(), token, class, credits };
-        let told = tell::event(now, Some(place.team.clone()), fact, key);
-        self.store.append_events(vec![told]).await.map(drop)
+        self.store.append_events(vec![tell::event(now, team, fact, key)]).await.map(drop)
     }
 
     /// Writes what was found out about a token: its stored state changes by it, from whatever it is by now.

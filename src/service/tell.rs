@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ClassId, EventId, TeamId, TokenId};
+use crate::base::ids::{EventId, TeamId};
 use crate::domain::notice::{Event, Fact, of_recovery};
 use crate::domain::reach::NeedsReconnecting;
 use crate::domain::token::Token;
@@ -34,18 +34,18 @@ impl Broker {
 
 /// Which out-of-band spending was told today, so that the store is not asked with each report. The events' keys see to the rest.
 #[derive(Default)]
-pub struct OutOfBand(Mutex<(i64, HashSet<(TokenId, ClassId)>)>);
+pub struct OutOfBand(Mutex<(i64, HashSet<String>)>);
 
-/// Tokens and classes that are remembered; beyond that the store is asked.
+/// Events that are remembered; beyond that the store is asked.
 const REMEMBERED: usize = 100_000;
 
 impl OutOfBand {
-    /// Whether nothing was told yet of a class of a token on a day, which is noted.
-    pub(super) fn is_new(&self, day: i64, token: TokenId, class: &ClassId) -> bool {
+    /// Whether an event of that day was not told yet, which is noted. `key`: the event's.
+    pub(super) fn is_new(&self, day: i64, key: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.0 != day {
             *told = (day, HashSet::new());
         }
-        told.1.len() >= REMEMBERED || told.1.insert((token, class.clone()))
+        told.1.len() >= REMEMBERED || told.1.insert(key.to_owned())
     }
 }

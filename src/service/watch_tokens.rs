@@ -67,12 +67,13 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
+    use crate::domain::networks::Purpose;
     use crate::domain::notice::RetentionStage;
     use crate::domain::token::Clocks;
     use crate::domain::token::Reason;
     use crate::service::testing::{TestBroker, ask, x_token};
     use crate::service::tokens::{AddToken, TokenListFilter};
-    use crate::service::{Answered, ReportUsage};
+    use crate::service::{AcquireLease, Answered, ReportUsage};
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -170,6 +171,44 @@ mod tests {
             test.clock.advance(DAY + Duration::from_secs(day));
         }
         assert_eq!(told_after, [1, 2]);
+        test.stop().await;
+    }
+
+    #[tokio::test]
+    async fn whose_spending_an_app_shares_is_told_to_operators_once() {
+        let test = TestBroker::start().await;
+        for name in ["acme", "bolt", "core"] {
+            let team = test.team(name).await;
+            let page = AddToken {
+                network: "facebook".to_owned(),
+                kind: "page".to_owned(),
+                scopes: ["pages_show_list", "pages_read_engagement", "read_insights"].map(str::to_owned).into(),
+                refresh: None,
+                ..x_token(name)
+            };
+            test.broker.add_token(&test.admin, &team, page).await.unwrap();
+            let caller = test.caller(test.collector(&team, "one").await.id);
+            for percent in [20, 40] {
+                let wanted = AcquireLease {
+                    network: "facebook".to_owned(),
+                    operation: "page.insights".to_owned(),
+                    purpose: Purpose::CollectStatistics,
+                    ..ask(&team, 1)
+                };
+                let leased = test.broker.acquire_lease(&caller, wanted).await.unwrap();
+                let usage = format!(r#"{{"call_count":{percent},"total_time":1,"total_cputime":1}}"#);
+                let headers = vec![("x-app-usage".to_owned(), usage)];
+                let answer = Some(Answered { status: 200, headers, ..Answered::default() });
+                let report = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
+                test.broker.report_usage(&caller, leased.lease, report).await.unwrap();
+                test.broker.release_lease(&caller, leased.lease, None).await.unwrap();
+            }
+        }
+        let events = test.broker.store.untold_events(None, 1000).await.unwrap();
+        let [event] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(event.team, None);
+        let default = "default".parse().ok();
+        assert!(matches!(&event.fact, Fact::SharedSpending { app, .. } if *app == default), "{event:?}");
         test.stop().await;
     }
 }

@@ -122,6 +122,17 @@ pub enum Fact {
         /// How much, in units of the class.
         credits: u64,
     },
+    /// Somebody else spends credit that many tokens share.
+    SharedSpending {
+        /// The network.
+        network: NetworkId,
+        /// The app whose credit it is; `None`: that of the address from which the broker calls.
+        app: Option<AppId>,
+        /// Of which credit.
+        class: ClassId,
+        /// How much, in units of the class.
+        credits: u64,
+    },
     /// What was collected with a token must be deleted unless it is valid again in time.
     RetentionClock {
         /// Its network.
@@ -252,7 +263,7 @@ pub enum Kind {
     TokenRenewed,
     /// [`Fact::TokenConnected`].
     TokenConnected,
-    /// [`Fact::OutOfBandSpending`].
+    /// [`Fact::OutOfBandSpending`], [`Fact::SharedSpending`].
     OutOfBandSpending,
     /// [`Fact::RetentionClock`].
     RetentionClock,
@@ -354,7 +365,7 @@ impl Fact {
             Fact::TokenBlocked { .. } => Kind::TokenBlocked,
             Fact::TokenRenewed { .. } => Kind::TokenRenewed,
             Fact::TokenConnected { .. } => Kind::TokenConnected,
-            Fact::OutOfBandSpending { .. } => Kind::OutOfBandSpending,
+            Fact::OutOfBandSpending { .. } | Fact::SharedSpending { .. } => Kind::OutOfBandSpending,
             Fact::RetentionClock { .. } => Kind::RetentionClock,
             Fact::LoadTooHigh { .. } => Kind::LoadTooHigh,
             Fact::LoadCleared { .. } => Kind::LoadCleared,
@@ -398,6 +409,7 @@ impl Fact {
             | Fact::TokenRenewed { network, .. }
             | Fact::TokenConnected { network, .. }
             | Fact::OutOfBandSpending { network, .. }
+            | Fact::SharedSpending { network, .. }
             | Fact::RetentionClock { network, .. }
             | Fact::LoadTooHigh { network, .. }
             | Fact::LoadCleared { network, .. }
@@ -420,7 +432,8 @@ impl Fact {
             | Fact::TokenConnected { token, .. }
             | Fact::OutOfBandSpending { token, .. }
             | Fact::RetentionClock { token, .. } => Some(*token),
-            Fact::LoadTooHigh { .. }
+            Fact::SharedSpending { .. }
+            | Fact::LoadTooHigh { .. }
             | Fact::LoadCleared { .. }
             | Fact::NoAccessTokens { .. }
             | Fact::AccessTokensAgain { .. }

@@ -60,8 +60,13 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         },
         Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
         Fact::IncidentOpened { .. } => holds(known.open, Untrue::Over),
-        Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } | Fact::IncidentClosed { .. } => Ok(()),
-        Fact::TokenRenewed { .. } if known.unheard => Err(Untrue::Unheard),
+        Fact::TokenRenewed { .. } | Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } if known.unheard => {
+            Err(Untrue::Unheard)
+        }
+        Fact::SharedSpending { .. }
+        | Fact::LoadCleared { .. }
+        | Fact::AccessTokensAgain { .. }
+        | Fact::IncidentClosed { .. } => Ok(()),
         Fact::TokenConnected { .. } | Fact::TokenRenewed { .. } => of_living(known),
         Fact::OutOfBandSpending { .. } => known.token.map(|_| ()).ok_or(Untrue::Gone),
         Fact::TokenExpiring { .. }

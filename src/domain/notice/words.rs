@@ -76,6 +76,9 @@ impl Words {
             Fact::TokenRenewed { .. } => told.renewed(),
             Fact::TokenConnected { healed, .. } => told.connected(*healed),
             Fact::OutOfBandSpending { class, credits, .. } => told.spent_elsewhere(class, *credits),
+            Fact::SharedSpending { app, class, credits, .. } => {
+                told.shared_spent_elsewhere(app.as_ref(), class, *credits)
+            }
             Fact::RetentionClock { stage, deadline, .. } => told.retention(*stage, *deadline),
             Fact::LoadTooHigh { class, turn, .. } => told.load_too_high(class, *turn),
             Fact::LoadCleared { class, .. } => told.load_cleared(class),
@@ -139,6 +142,7 @@ impl Told<'_> {
                 | Fact::AccessTokensAgain { network, class, .. },
                 _,
             ) => ("Look at the load", format!("/load/{network}/{class}")),
+            (Fact::SharedSpending { network, .. }, _) => ("Look at the credit", format!("/operator/pools/{network}")),
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -225,6 +229,21 @@ mod tests {
             match fact {
                 Fact::TokenInvalid { network, token, .. } => variants
                     .extend(Reason::ALL.map(|reason| Fact::TokenInvalid { network: network.clone(), token, reason })),
+                Fact::OutOfBandSpending { network, class, credits, .. } => {
+                    variants.extend([None, Some("default".parse().unwrap())].map(|app| Fact::SharedSpending {
+                        network: network.clone(),
+                        app,
+                        class: class.clone(),
+                        credits,
+                    }))
+                }
+                Fact::NeedsReconnecting { network, token, why, by, .. } => variants.push(Fact::NeedsReconnecting {
+                    network,
+                    token,
+                    why,
+                    by,
+                    closed: vec!["tweets.get".parse().unwrap()],
+                }),
                 Fact::TokenExpiring { network, token, ends_at, within_days, .. } => {
                     variants.extend([Clock::Access, Clock::Unrenewed, Clock::Refresh, Clock::DataAccess].map(|clock| {
                         Fact::TokenExpiring { network: network.clone(), token, clock, ends_at, within_days }
@@ -292,6 +311,9 @@ mod tests {
                 }
                 Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. } => {
                     (format!("/alerts/incidents/{incident}"), format!("/operator/incidents/{incident}"))
+                }
+                Fact::SharedSpending { network, .. } => {
+                    (format!("/operator/pools/{network}"), format!("/operator/pools/{network}"))
                 }
                 of_token => {
                     let token = format!("/tokens/{}", of_token.token().unwrap());

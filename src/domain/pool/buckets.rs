@@ -61,6 +61,12 @@ pub fn app_in(key: &BucketKey) -> Option<&str> {
     key.split('/').nth(1)
 }
 
+/// The account that a bucket counts a class of: its name without the window, of which an account may have several.
+pub fn account_in(key: &BucketKey) -> String {
+    let parts = key.splitn(6, '/').enumerate().filter(|(at, _)| *at != 4);
+    parts.map(|(_, part)| part).collect::<Vec<_>>().join("/")
+}
+
 /// All limits of a network, class by class.
 pub fn rules_of(network: &Network) -> Vec<Rule> {
     let rule =

@@ -39,6 +39,7 @@ use crate::domain::lease::Lease;
 use crate::domain::networks::{Network, Purpose};
 
 pub use ask::{AcquireRequest, Acquired};
+pub use buckets::{account_in, app_in};
 pub use incident::{RenewalNoted, RenewalsOf};
 pub use refusal::{NoToken, Refusal};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};

@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaseId, TokenId};
 use crate::domain::credit::{Bucket, BucketKey, BucketNote, Reported as ReportedUsage, Settlement, span};
 use crate::domain::evidence::{Evidence, Source};
-use crate::domain::networks::{Amount, ErrorClass, Reading, Usage, Window};
+use crate::domain::networks::{Amount, ErrorClass, Owner, Reading, Usage, Window};
 use crate::domain::pool::few::Few;
 use crate::domain::pool::{Held, LeaseUse, Pool};
 use crate::domain::token::{Finding, Reason, TokenState};
@@ -102,6 +102,8 @@ pub enum Effect {
     ForeignSpend {
         /// The account.
         bucket: BucketKey,
+        /// Whose it is.
+        owner: Owner,
         /// The class, by its place in the catalogue.
         class: usize,
         /// How much, in units of the class.
@@ -374,8 +376,8 @@ impl Pool {
         let usage = self::usage(bucket, reading, now);
         let observed = bucket.observe(now, usage, timing, &mut self.updates);
         if observed.foreign > bucket.limit() / 100 {
-            let (bucket, units) = (bucket.key().clone(), observed.foreign);
-            effects.push(Effect::ForeignSpend { bucket, class, units });
+            let (bucket, owner, units) = (bucket.key().clone(), bucket.rule().owner, observed.foreign);
+            effects.push(Effect::ForeignSpend { bucket, owner, class, units });
         }
         if observed.new_window {
             effects.push(Effect::Note(bucket.note()));

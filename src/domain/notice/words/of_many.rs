@@ -89,6 +89,18 @@ impl Told<'_> {
         ]
     }
 
+    pub(super) fn shared_spent_elsewhere(&self, app: Option<&AppId>, class: &ClassId, credits: u64) -> Parts {
+        let network = neutral(self.network, NAME);
+        let whose = app.map_or_else(|| "the broker's address".to_owned(), |app| format!("the app \"{app}\""));
+        [
+            format!("Somebody else spends the credit of {whose} at {network}"),
+            format!("{credits} credits ({class}) of {whose} at {network} were spent outside of the broker."),
+            format!("Another program uses {whose}, or a collector makes calls that it does not report."),
+            "Less is collected with all tokens that share it until the network counts anew.".to_owned(),
+            format!("Find out what else uses {whose} at {network}."),
+        ]
+    }
+
     pub(super) fn incident_opened(&self, app: &AppId) -> Parts {
         let network = neutral(self.network, NAME);
         [
