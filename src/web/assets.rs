@@ -1,5 +1,6 @@
-//! What pages load beside themselves: style, scripts and the networks' marks. All of it is in the program and comes from a folder that is
-//! named by its content, so that browsers may keep it for good and never mix two versions.
+//! What pages load beside themselves: style, scripts, the networks' marks and the icons. All of it is in the program and comes from a folder
+//! that is named by its content, so that browsers may keep it for good and never mix two versions. Beside it stands the manifest, by which phones
+//! put the console on the home screen: on iPhones only what stands there gets push messages.
 
 use std::sync::LazyLock;
 
@@ -9,6 +10,7 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 
 use crate::base::hex::push_hex;
 
@@ -20,20 +22,22 @@ const NAMED_BY: usize = 8;
 struct Asset {
     name: &'static str,
     content_type: &'static str,
-    content: &'static str,
+    content: &'static [u8],
 }
 
 macro_rules! asset {
     ($name:literal, $content_type:literal, $path:literal) => {
-        Asset { name: $name, content_type: $content_type, content: include_str!(concat!("../../assets/", $path)) }
+        Asset { name: $name, content_type: $content_type, content: include_bytes!(concat!("../../assets/", $path)) }
     };
 }
 
-const ASSETS: [Asset; 7] = [
+const ASSETS: [Asset; 9] = [
     asset!("console.css", "text/css; charset=utf-8", "console.css"),
     asset!("console.js", "text/javascript; charset=utf-8", "console.js"),
     asset!("push.js", "text/javascript; charset=utf-8", "push.js"),
     asset!("marks.svg", "image/svg+xml", "marks.svg"),
+    asset!("icon-192.png", "image/png", "icon-192.png"),
+    asset!("icon-512.png", "image/png", "icon-512.png"),
     asset!("htmx.js", "text/javascript; charset=utf-8", "vendor/htmx/htmx.min.js"),
     asset!("uplot.js", "text/javascript; charset=utf-8", "vendor/uplot/uPlot.iife.min.js"),
     asset!("uplot.css", "text/css; charset=utf-8", "vendor/uplot/uPlot.min.css"),
@@ -41,15 +45,15 @@ const ASSETS: [Asset; 7] = [
 
 /// The networks that there is a mark for.
 static MARKS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let sprite = find("marks.svg").map_or("", |asset| asset.content);
-    sprite.split("<symbol id=\"").skip(1).filter_map(|symbol| symbol.split('"').next()).collect()
+    let sprite = find("marks.svg").and_then(|asset| std::str::from_utf8(asset.content).ok());
+    sprite.unwrap_or_default().split("<symbol id=\"").skip(1).filter_map(|symbol| symbol.split('"').next()).collect()
 });
 
 static FOLDER: LazyLock<String> = LazyLock::new(|| {
     let mut digest = Context::new(&SHA256);
     for asset in &ASSETS {
         digest.update(asset.name.as_bytes());
-        digest.update(asset.content.as_bytes());
+        digest.update(asset.content);
     }
     let mut name = String::new();
     push_hex(&mut name, &digest.finish().as_ref()[..NAMED_BY]);
@@ -58,7 +62,7 @@ static FOLDER: LazyLock<String> = LazyLock::new(|| {
 
 /// The routes.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/assets/{folder}/{name}", get(serve))
+    Router::new().route("/assets/{folder}/{name}", get(serve)).route("/manifest.webmanifest", get(manifest))
 }
 
 /// Where an asset is.
@@ -73,6 +77,27 @@ pub fn mark(network: &str) -> Option<String> {
 
 fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// How the console stands on a home screen. It has no folder of its own: phones look at it again where they found it.
+async fn manifest() -> Response {
+    let icon = |size: u32, purpose: &str| {
+        let src = url(&format!("icon-{size}.png"));
+        json!({ "src": src, "sizes": format!("{size}x{size}"), "type": "image/png", "purpose": purpose })
+    };
+    let manifest = json!({
+        "id": "/",
+        "name": "token-broker",
+        "short_name": "Tokens",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#0f766e",
+        "theme_color": "#0f766e",
+        "icons": [icon(192, "any"), icon(512, "any"), icon(512, "maskable")],
+    });
+    let headers = [(header::CONTENT_TYPE, "application/manifest+json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, manifest.to_string()).into_response()
 }
 
 async fn serve(Path((folder, name)): Path<(String, String)>) -> Response {

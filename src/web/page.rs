@@ -16,7 +16,7 @@ use crate::web::assets;
 use crate::web::text::Text;
 
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-                   form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+                   manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The headers of every page.
 const HEADERS: [(HeaderName, &str); 6] = [

@@ -173,7 +173,7 @@ impl Browser {
         // What tells of changes does not end by itself.
         let is_endless = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let body = if is_endless { Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
-        let body = String::from_utf8(body.to_vec()).unwrap();
+        let body = String::from_utf8_lossy(&body).into_owned();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 }

@@ -195,6 +195,25 @@ async fn members_and_other_teams_reach_no_destination() {
 }
 
 #[tokio::test]
+async fn a_phone_can_put_the_console_on_its_home_screen() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Member).await;
+    let page = ada.get("/notifications").await;
+    assert!(page.body.contains(r#"<link rel="manifest" href="/manifest.webmanifest">"#), "{}", page.body);
+    assert!(page.header("content-security-policy").contains("manifest-src 'self'"));
+    let nobody = Browser::of_nobody(&scene);
+    let answer = nobody.get("/manifest.webmanifest").await;
+    assert_eq!(answer.header("content-type"), "application/manifest+json");
+    let manifest: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(manifest["display"], "standalone");
+    for icon in manifest["icons"].as_array().unwrap() {
+        let found = nobody.get(icon["src"].as_str().unwrap()).await;
+        assert_eq!((found.status, found.header("content-type")), (StatusCode::OK, "image/png"));
+    }
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn browsers_are_subscribed_and_unsubscribed() {
     let scene = Scene::start().await;
     let ada = scene.member("Ada", Role::Member).await;
