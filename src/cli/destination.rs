@@ -114,6 +114,7 @@ const FIELDS: &[Column<pb::Destination>] = &[
     Column::text("name", |destination, _| destination.display_name.as_str().into()),
     Column::text("hears of", |destination, _| words_of::<pb::NoticeKind>(&destination.kinds).into()),
     Column::text("added", |destination, view| view.time(destination.create_time.as_ref())),
+    Column::text("gone since", |destination, view| view.time(destination.gone_time.as_ref())),
 ];
 
 /// Carries a command out.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{DestinationId, TeamId};
 use crate::domain::notice::{Destination, DestinationKind, Kind};
 use crate::store::database::Database;
@@ -29,6 +30,14 @@ pub trait DestinationStore: Send + Sync {
     async fn change_destination(&self, stored: StoredDestination, trail: Trail) -> Result<(), StoreError>;
     /// Deletes a destination of a team.
     async fn delete_destination(&self, team: &TeamId, id: DestinationId, trail: Trail) -> Result<(), StoreError>;
+    /// Notes since when the receiver of a destination of that version is gone, or that it is there. Returns whether that was news.
+    async fn note_gone(
+        &self,
+        id: DestinationId,
+        version: u32,
+        since: Option<Timestamp>,
+        trail: Trail,
+    ) -> Result<bool, StoreError>;
     /// The destination of that id.
     async fn find_destination(&self, id: DestinationId) -> Result<Option<StoredDestination>, StoreError>;
     /// All destinations of a team, in the order in which they were added. They are few.
@@ -44,8 +53,8 @@ pub trait DestinationStore: Send + Sync {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, team, display_name, kind, shown, events, created_at_us, version, sealed_target, sealed_secrets
-             FROM destination ",
+            "SELECT id, team, display_name, kind, shown, events, created_at_us, gone_since_us, version, sealed_target,
+                sealed_secrets FROM destination ",
             $rest
         )
     };
@@ -53,10 +62,12 @@ macro_rules! select {
 
 const COUNT: &str = "SELECT COUNT(*) FROM destination WHERE team = $1";
 const INSERT: &str = "INSERT INTO destination (id, team, display_name, kind, shown, events, created_at_us, version,
-        sealed_target, sealed_secrets) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        sealed_target, sealed_secrets, gone_since_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const UPDATE: &str =
     "UPDATE destination SET display_name = $3, kind = $4, shown = $5, events = $6, created_at_us = $7, version = $8,
-        sealed_target = $9, sealed_secrets = $10 WHERE id = $1 AND team = $2 AND version = $8 - 1";
+        sealed_target = $9, sealed_secrets = $10, gone_since_us = $11 WHERE id = $1 AND team = $2 AND version = $8 - 1";
+const NOTE_GONE: &str = "UPDATE destination SET gone_since_us = $3
+    WHERE id = $1 AND version = $2 AND (gone_since_us IS NULL) <> ($3 IS NULL)";
 const DELETE: &str = "DELETE FROM destination WHERE id = $1 AND team = $2";
 const FIND: &str = select!("WHERE id = $1");
 const OF_TEAM: &str = select!("WHERE team = $1 ORDER BY id");
@@ -104,6 +115,25 @@ impl<D: Database> DestinationStore for D {
         .await
     }
 
+    async fn note_gone(
+        &self,
+        id: DestinationId,
+        version: u32,
+        since: Option<Timestamp>,
+        trail: Trail,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let is_news = tx.execute(NOTE_GONE, values![id, version, since]).await? > 0;
+                if is_news {
+                    insert_trail(tx, &trail).await?;
+                }
+                Ok(is_news)
+            })
+        })
+        .await
+    }
+
     async fn find_destination(&self, id: DestinationId) -> Result<Option<StoredDestination>, StoreError> {
         self.read(move |tx| Box::pin(async move { first(tx, FIND, values![id]).await?.map(stored).transpose() })).await
     }
@@ -126,7 +156,8 @@ impl<D: Database> DestinationStore for D {
 }
 
 fn parameters(stored: &StoredDestination) -> Vec<crate::store::sql::Value> {
-    let Destination { id, team, display_name, kind, shown, events, created_at, version } = &stored.destination;
+    let Destination { id, team, display_name, kind, shown, events, created_at, gone_since, version } =
+        &stored.destination;
     let names: Vec<&str> = events.iter().map(|kind| kind.as_str()).collect();
     values![
         *id,
@@ -139,6 +170,7 @@ fn parameters(stored: &StoredDestination) -> Vec<crate::store::sql::Value> {
         *version,
         &stored.sealed_target[..],
         stored.sealed_secrets.clone(),
+        *gone_since,
     ]
 }
 
@@ -153,6 +185,7 @@ fn stored(mut row: Row) -> Result<StoredDestination, StoreError> {
         // A kind of a later version is passed over.
         events: row.json::<Vec<String>>()?.iter().filter_map(|name| Kind::from_name(name)).collect(),
         created_at: row.time()?,
+        gone_since: row.maybe_time()?,
         version: row.count()?,
     };
     Ok(StoredDestination { destination, sealed_target: row.blob()?, sealed_secrets: row.maybe_blob()? })

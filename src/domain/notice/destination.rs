@@ -39,6 +39,9 @@ pub struct Destination {
     pub events: BTreeSet<Kind>,
     /// When it was added.
     pub created_at: Timestamp,
+    /// Since when its receiver says that it is not there any more (410); `None`: it does not. Nothing is sent to it until it is changed, or a
+    /// test arrives.
+    pub gone_since: Option<Timestamp>,
     /// Raised by one with each change; bound into the sealing of its target.
     pub version: u32,
 }

@@ -3,7 +3,7 @@
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::notice::{Channel, Destination, DestinationKind, Kind, NoticeSettings};
 use crate::grpc::change::{Answer, answers};
-use crate::grpc::convert::timestamp;
+use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::pb;
 use crate::service::Broker;
 use crate::service::notices::{ChosenSettings, DeadLetter, GivenUp, Notice, NoticesRead, TestSent};
@@ -87,6 +87,7 @@ pub fn destination_message(destination: &Destination) -> pb::Destination {
         kinds: destination.events.iter().map(|kind| kind_of(*kind).into()).collect(),
         shown_target: destination.shown.clone(),
         create_time: Some(timestamp(destination.created_at)),
+        gone_time: optional_timestamp(destination.gone_since),
     }
 }
 

@@ -4,6 +4,8 @@
 //! `members/mem_…/push/psh_…` of a member. What is behind a name is looked up when
 //! a message is sent: who left the team, or changed the address, gets nothing at the old one.
 
+use std::sync::PoisonError;
+
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
@@ -143,7 +145,8 @@ impl Broker {
     }
 
     fn operator(&self, name: &str) -> Option<Address> {
-        let operator = self.notices.operators.iter().find(|operator| operator.name == name)?;
+        let is_there = |operator: &&super::OperatorDestination| operator.name == name && !self.notices.is_gone(name);
+        let operator = self.notices.operators.iter().find(is_there)?;
         Some(match &operator.place {
             Place::Webhook { url, secrets, allow_private } => {
                 let parse = |text: &Secret| SigningSecret::parse(text).ok();
@@ -157,12 +160,33 @@ impl Broker {
     async fn team_destination(&self, id: Option<DestinationId>) -> Result<Option<Address>, StoreError> {
         let Some(id) = id else { return Ok(None) };
         let Some(stored) = self.store.find_destination(id).await? else { return Ok(None) };
+        if stored.destination.gone_since.is_some() {
+            return Ok(None);
+        }
         match self.address_of(&stored) {
             Ok(address) => Ok(Some(address)),
             Err(error) => {
                 tracing::error!(destination = %id, %error, "a destination can't be used; set it anew");
                 Ok(None)
             }
+        }
+    }
+
+    /// Nothing more is sent to a receiver that says that it is not there any more: to a team's until somebody changes or tries it, to an
+    /// operator's until the broker starts anew.
+    pub(super) async fn leave_alone(&self, name: &str) -> Result<(), StoreError> {
+        let Some(("destinations", id)) = name.split_once('/') else {
+            self.notices.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+            tracing::error!(
+                destination = name,
+                "a receiver says that it is not there any more; nothing is sent to it until the broker starts anew"
+            );
+            return Ok(());
+        };
+        let Ok(id) = id.parse() else { return Ok(()) };
+        match self.store.find_destination(id).await? {
+            Some(stored) => self.note_gone(&stored.destination, Some(self.now())).await,
+            None => Ok(()),
         }
     }
 

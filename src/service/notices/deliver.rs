@@ -56,6 +56,10 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    const fn is_gone_for_good(&self) -> bool {
+        self.gone && !self.may_pass
+    }
+
     fn no_mail_server() -> Self {
         Self {
             may_pass: true,
@@ -184,7 +188,12 @@ impl Broker {
                         self.forget_push(&browser.subscription).await?;
                         SendResult::Dropped { why: "the browser is not subscribed any more".to_owned() }
                     }
-                    _ => self.judge(message, failed),
+                    _ => {
+                        if failed.is_gone_for_good() {
+                            self.leave_alone(&message.destination).await?;
+                        }
+                        self.judge(message, failed)
+                    }
                 },
             },
         })

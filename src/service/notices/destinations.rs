@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use aws_lc_rs::rand::fill;
 use zeroize::Zeroizing;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::PrivateHost;
@@ -146,8 +147,9 @@ impl Broker {
         let secrets = joined(kind, &secrets)?;
         let events = events.unwrap_or_else(Destination::usual_events);
         let id = DestinationId::generate();
+        let (created_at, gone_since) = (self.now(), None);
         let destination =
-            Destination { id, team, display_name, kind, shown, events, created_at: self.now(), version: 1 };
+            Destination { id, team, display_name, kind, shown, events, created_at, gone_since, version: 1 };
         let stored = self.sealed_destination(destination.clone(), &target, secrets.as_ref());
         let trail = self.destination_trail(&attempt, &destination, "destination.create");
         match self.store.insert_destination(stored, MOST_DESTINATIONS, trail).await {
@@ -248,6 +250,7 @@ impl Broker {
         destination.shown = shown(destination.kind, &target, &self.config.alerts.private_hosts)?;
         destination.display_name = ask.display_name.unwrap_or(destination.display_name);
         destination.events = ask.events.unwrap_or(destination.events);
+        destination.gone_since = None;
         destination.version += 1;
         let secrets = match ask.secrets {
             Some(secrets) => joined(destination.kind, &secrets)?,
@@ -304,6 +307,7 @@ impl Broker {
         audit.team = Some(team.clone());
         match sent {
             Ok(()) => {
+                self.note_gone(&stored.destination, None).await?;
                 self.store.leave_trail(attempt.trail(audit, &TestSent)).await.map(|()| TestSent).map_err(Into::into)
             }
             Err(failed) => {
@@ -311,6 +315,22 @@ impl Broker {
                 Err(DestinationError::NotSent(failed.why))
             }
         }
+    }
+
+    /// Notes since when the receiver of a destination is gone, or that it is there.
+    pub(super) async fn note_gone(
+        &self,
+        destination: &Destination,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let action = if since.is_some() { "destination.gone" } else { "destination.back" };
+        let mut audit = self.audit(&Caller::Broker, action, destination.name(), String::new());
+        audit.team = Some(destination.team.clone());
+        let (id, version) = (destination.id, destination.version);
+        if self.store.note_gone(id, version, since, audit.into()).await? && since.is_some() {
+            tracing::error!(destination = %id, "a receiver says that it is not there any more; nothing is sent to it until it is changed or tried");
+        }
+        Ok(())
     }
 
     /// Seals destinations anew that an older key of the broker sealed. One that does not open stays as it is.

@@ -20,7 +20,8 @@ mod target;
 mod tell;
 mod told;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
@@ -58,6 +59,8 @@ pub struct Notices {
     /// Set once, where there is a mail server.
     mail: OnceLock<Arc<dyn MailSender>>,
     operators: Vec<OperatorDestination>,
+    /// The operators' destinations whose receivers say that they are not there any more. At most as many as there are.
+    gone: Mutex<BTreeSet<String>>,
     /// Something was written that may have to be sent.
     wake: Notify,
     events: broadcast::Sender<Arc<Event>>,
@@ -106,6 +109,7 @@ impl Notices {
             authorities,
             mail,
             operators,
+            gone: Mutex::default(),
             wake: Notify::new(),
             events: broadcast::Sender::new(EVENTS_KEPT),
         })
@@ -138,6 +142,11 @@ impl Notices {
             // Without listeners nobody is told, which is no failure.
             let _ = self.events.send(Arc::new(event.clone()));
         }
+    }
+
+    /// Whether the receiver of an operators' destination says that it is not there any more.
+    fn is_gone(&self, name: &str) -> bool {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     /// Something was written that may have to be sent.

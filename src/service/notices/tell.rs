@@ -74,7 +74,8 @@ impl Broker {
             let budget = if matches!(operator.place, Place::Webhook { .. }) { OF_WEBHOOKS } else { OF_PEOPLE };
             hearing(operator.name.clone(), event, told_from(event), budget)
         };
-        let hears = |operator: &&super::OperatorDestination| operator.hears(event);
+        let hears =
+            |operator: &&super::OperatorDestination| operator.hears(event) && !self.notices.is_gone(&operator.name);
         self.notices.operators.iter().filter(hears).map(hearing).collect()
     }
 
@@ -86,6 +87,9 @@ impl Broker {
     ) -> Result<(), StoreError> {
         for stored in self.store.list_destinations(team).await? {
             let destination = stored.destination;
+            if destination.gone_since.is_some() {
+                continue;
+            }
             let is_machine = destination.kind == DestinationKind::Webhook;
             let budget = if is_machine { OF_WEBHOOKS } else { OF_PEOPLE };
             let hears = |kind| destination.events.contains(&kind);

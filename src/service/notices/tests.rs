@@ -19,7 +19,7 @@ use crate::outbound::mail::{FakeMail, Mail};
 use crate::outbound::post::{DeliveryError, FakePost};
 use crate::service::Caller;
 use crate::service::notices::{
-    CreateDestination, DestinationError, MarkRead, NoticeError, PushError, Subscribe, UpdateSettings,
+    CreateDestination, DestinationError, MarkRead, NoticeError, PushError, Subscribe, UpdateDestination, UpdateSettings,
 };
 use crate::service::watched::{Watched, acme};
 use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState};
@@ -381,6 +381,35 @@ async fn a_team_is_told_in_its_chats_and_by_its_webhooks() {
     let headers: http::HeaderMap =
         webhook.headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
     standardwebhooks::Webhook::new(SECRET).unwrap().verify(&webhook.body, &headers).unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_it() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
+    let broker = told.watched.broker.clone();
+    let destination = async || broker.list_destinations(&acme()).await.unwrap().remove(0);
+    let id = destination().await.id;
+    let attempts = async |told: &mut Told| {
+        for _ in 0..2 {
+            let token = told.watched.add_token(Clocks::default()).await.token;
+            told.invalidate(token.id, Reason::PasswordChanged).await;
+        }
+        told.pass(Duration::from_secs(3600)).await;
+        told.posts.attempts().len()
+    };
+    told.posts.fail_next(DeliveryError::Gone(410));
+    assert_eq!(attempts(&mut told).await, 1, "what waits is not posted any more");
+    assert!(destination().await.gone_since.is_some());
+    assert_eq!(attempts(&mut told).await, 1);
+    broker.send_test_notice(&Caller::Broker, &acme(), id).await.unwrap();
+    assert_eq!(destination().await.gone_since, None);
+    assert_eq!(attempts(&mut told).await, 4, "the test, and two more");
+    told.posts.fail_next(DeliveryError::Gone(410));
+    assert_eq!(attempts(&mut told).await, 5);
+    let renamed = UpdateDestination { display_name: Some("All".to_owned()), ..UpdateDestination::default() };
+    broker.update_destination(&Caller::Broker, &acme(), id, renamed).await.unwrap();
+    assert_eq!(attempts(&mut told).await, 7);
 }
 
 #[tokio::test]

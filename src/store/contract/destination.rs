@@ -16,6 +16,7 @@ fn destination(n: u128, version: u32) -> StoredDestination {
             shown: "hooks.example".to_owned(),
             events: [Kind::TokenExpired, Kind::IncidentOpened].into(),
             created_at: at(n as i64),
+            gone_since: None,
             version,
         },
         sealed_target: vec![1, version as u8],

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 36] = [
+const MIGRATIONS: [&str; 37] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -43,6 +43,7 @@ const MIGRATIONS: [&str; 36] = [
     include_str!("../migrations/sqlite/0035_links_of_mails.sql"),
     include_str!("../migrations/sqlite/0050_blocked.sql"),
     include_str!("../migrations/sqlite/0041_at_risk_of_teams.sql"),
+    include_str!("../migrations/sqlite/0051_gone.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -33,6 +33,8 @@ pub(super) struct Listed {
     pub(super) kind: String,
     pub(super) shown: String,
     pub(super) events: u64,
+    /// Since when its receiver says that it is not there any more, in words.
+    pub(super) gone: Option<String>,
 }
 
 /// What the page's address says of the last action.
@@ -92,6 +94,7 @@ impl Listed {
             kind,
             shown: destination.shown.clone(),
             events: destination.events.len() as u64,
+            gone: destination.gone_since.map(|since| shell.say_of("destination-gone", "time", shell.when(since).text)),
         }
     }
 }
