@@ -47,6 +47,11 @@ impl MailAddress {
         &self.key
     }
 
+    /// The name of the host, in ASCII.
+    pub fn host(&self) -> &str {
+        self.key.rsplit_once('@').map_or("", |(_, host)| host)
+    }
+
     /// Whether mail to both reaches the same.
     pub fn is_same(&self, other: &MailAddress) -> bool {
         self.key == other.key

@@ -17,6 +17,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executo
 
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::domain::member::MailAddress;
 
 /// A mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,11 @@ pub enum MailError {
     /// The mail can't be written.
     #[error("the mail can't be written: {0}")]
     Unwritable(&'static str),
+    /// The address has letters beyond ASCII before the `@`, and the server does not take any.
+    #[error(
+        "the mail server takes no address with letters beyond a to z before the '@' (SMTPUTF8); use another address, or another mail server"
+    )]
+    NoUtf8,
     /// The server refused it.
     #[error("the mail server answered {0}")]
     Refused(u16),
@@ -102,7 +108,7 @@ impl MailError {
     /// Whether another attempt may end better by itself, or by what an operator sets right.
     pub const fn may_pass(&self) -> bool {
         match self {
-            MailError::Unwritable(_) => false,
+            MailError::Unwritable(_) | MailError::NoUtf8 => false,
             // Our password, or what the server asks of us, and not the mail.
             MailError::Refused(code) => *code < 500 || matches!(code, 500..=504 | 530 | 534 | 535 | 538),
             MailError::Server(_) | MailError::Timeout => true,
@@ -128,8 +134,8 @@ pub struct SmtpSender {
 impl SmtpSender {
     /// A sender by these settings. Nothing is connected yet.
     pub fn new(settings: SmtpSettings) -> Result<Self, SmtpSettingsError> {
-        let from = settings.from.parse().map_err(|_| SmtpSettingsError::Address("from"))?;
-        let reply_to = settings.reply_to.map(|text| text.parse()).transpose();
+        let from = mailbox(&settings.from).ok_or(SmtpSettingsError::Address("from"))?;
+        let reply_to = settings.reply_to.map(|text| mailbox(&text).ok_or(SmtpSettingsError::Address("reply_to")));
         let tls = match settings.security {
             Security::Plain => Tls::None,
             Security::Tls => Tls::Wrapper(tls(&settings.host, settings.authorities)?),
@@ -144,12 +150,11 @@ impl SmtpSender {
         if let Some((user, password)) = settings.credentials {
             builder = builder.credentials(Credentials::new(user, password.expose().to_owned()));
         }
-        let reply_to = reply_to.map_err(|_| SmtpSettingsError::Address("reply_to"))?;
-        Ok(Self { transport: builder.build(), from, reply_to, timeout: settings.timeout })
+        Ok(Self { transport: builder.build(), from, reply_to: reply_to.transpose()?, timeout: settings.timeout })
     }
 
     fn written(&self, mail: &Mail) -> Result<Message, MailError> {
-        let to: Address = mail.to.parse().map_err(|_| MailError::Unwritable("the address of its receiver is none"))?;
+        let to = in_ascii(&mail.to).ok_or(MailError::Unwritable("the address of its receiver is none"))?;
         let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(mail.at.secs()).unwrap_or_default());
         let mut builder = Message::builder()
             .from(self.from.clone())
@@ -169,6 +174,19 @@ impl SmtpSender {
     }
 }
 
+/// An address whose host is named in ASCII, which every mail server takes; `None`: it is none.
+fn in_ascii(text: &str) -> Option<Address> {
+    let address: MailAddress = text.parse().ok()?;
+    Address::new(address.local_part(), address.host()).ok()
+}
+
+/// A mailbox from which, or to which, mail goes: its host in ASCII, if it is written as members' addresses are.
+fn mailbox(text: &str) -> Option<Mailbox> {
+    let Mailbox { name, email } = text.parse().ok()?;
+    let email = in_ascii(email.as_ref()).unwrap_or(email);
+    Some(Mailbox { name, email })
+}
+
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
@@ -186,13 +204,20 @@ fn tls(host: &str, authorities: Option<Vec<u8>>) -> Result<TlsParameters, SmtpSe
 impl MailSender for SmtpSender {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = self.written(mail)?;
+        let is_ascii = message.envelope().to().iter().all(|to| to.user().is_ascii());
         // The server's silence is bounded by the transport, the whole of its words by this.
         match tokio::time::timeout(self.timeout * 4, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if !is_ascii && is_refused_by_us(&error) => Err(MailError::NoUtf8),
             Ok(Err(error)) => Err(understood(&error)),
             Err(_) => Err(MailError::Timeout),
         }
     }
+}
+
+/// Whether the transport itself refused a mail for letters that the server does not take; it says so in no other way.
+fn is_refused_by_us(error: &lettre::transport::smtp::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.to_string().contains("SMTPUTF8"))
 }
 
 fn understood(error: &lettre::transport::smtp::Error) -> MailError {

@@ -71,3 +71,48 @@ fn what_an_operator_can_set_right_is_tried_again() {
         assert_eq!(MailError::Refused(code).may_pass(), passes, "{code}");
     }
 }
+
+#[tokio::test]
+async fn a_host_beyond_ascii_is_named_as_every_server_takes_it() {
+    let sender = sender("Token Broker <tokens@bücher.example>", Some("help@bücher.example")).unwrap();
+    let message = sender.written(&mail("Ada@bücher.example", "x")).unwrap();
+    let to: Vec<&str> = message.envelope().to().iter().map(AsRef::as_ref).collect();
+    assert_eq!(to, ["Ada@xn--bcher-kva.example"]);
+    assert_eq!(message.envelope().from().map(AsRef::as_ref), Some("tokens@xn--bcher-kva.example"));
+    assert!(message.formatted().is_ascii(), "{}", String::from_utf8_lossy(&message.formatted()));
+}
+
+/// A server that says what it can, and then hears one more command. Returns its port.
+fn server(says: &'static str) -> u16 {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 here\r\n").unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.next();
+        stream.write_all(says.as_bytes()).unwrap();
+        // It ends when the other side does.
+        lines.next();
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_letters_beyond_ascii_is_not_asked_for_days() {
+    let port = server("250-here\r\n250 8BITMIME\r\n");
+    let settings = SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        security: Security::Plain,
+        authorities: None,
+        credentials: None,
+        from: "tokens@example.com".to_owned(),
+        reply_to: None,
+        timeout: Duration::from_secs(20),
+        connections: 1,
+    };
+    let error = SmtpSender::new(settings).unwrap().send(&mail("jürgen@example.org", "x")).await.unwrap_err();
+    assert!(matches!(error, MailError::NoUtf8) && !error.may_pass(), "{error}");
+}
