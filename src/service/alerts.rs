@@ -228,6 +228,11 @@ pub(super) fn alert_of(row: AlertRow) -> Option<Alert> {
     })
 }
 
+/// The key of the event that tells of an alert's opening.
+pub(super) fn key_of_opening(alert: AlertId) -> String {
+    format!("{alert}/opened")
+}
+
 /// The event that tells of a change. An opening and a clearing have one each, whatever goes wrong in between.
 pub(super) fn event_of(alert: &Alert, change: Change, now: Timestamp) -> Event {
     let (network, class, id) = (alert.key.load.network.clone(), alert.key.load.class.clone(), alert.id);
@@ -242,11 +247,11 @@ pub(super) fn event_of(alert: &Alert, change: Change, now: Timestamp) -> Event {
         (AlertKind::NoAccessTokens, Change::Cleared) => Fact::AccessTokensAgain { network, class, alert: id },
         (AlertKind::NoAccessTokens, _) => Fact::NoAccessTokens { network, class, alert: id },
     };
-    let nth = match change {
-        Change::Opened(_) | Change::Cleared => String::new(),
-        Change::Raised | Change::Lowered => format!("/{}", now.micros()),
+    let dedup_key = match change {
+        Change::Opened(_) => key_of_opening(id),
+        Change::Cleared => format!("{id}/{}", change.as_str()),
+        Change::Raised | Change::Lowered => format!("{id}/{}/{}", change.as_str(), now.micros()),
     };
-    let dedup_key = format!("{id}/{}{nth}", change.as_str());
     Event { id: EventId::generate(), at: now, team: Some(alert.key.load.team.clone()), fact, dedup_key }
 }
 

@@ -7,7 +7,7 @@ use crate::base::ids::{EventId, TeamId, TokenId};
 use crate::domain::notice::Event;
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::{ManyRows, Row, Tx, Value, json, values};
+use crate::store::sql::{ManyRows, Row, Tx, Value, first, json, values};
 
 /// What is kept of events.
 #[async_trait]
@@ -18,8 +18,10 @@ pub trait EventStore: Send + Sync {
     async fn untold_events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
     /// At most `limit` events of a team from before `before` (`None`: the newest), the newest first.
     async fn list_events(&self, team: &TeamId, before: Option<EventId>, limit: u32) -> Result<Vec<Event>, StoreError>;
-    /// The events that told of trouble of a token's present secrets (that they end, ended or do not work), the oldest first.
+    /// The events that told of trouble of a token's present secrets (that they end, ended, do not work or are blocked), the oldest first.
     async fn troubles_told(&self, token: TokenId) -> Result<Vec<Event>, StoreError>;
+    /// The event of that key.
+    async fn find_event(&self, dedup_key: &str) -> Result<Option<Event>, StoreError>;
     /// Deletes at most `limit` events that happened before `before` and were told; how many.
     async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -68,6 +70,11 @@ impl<D: Database> EventStore for D {
             Box::pin(async move { tx.rows(TROUBLES, values![token]).await?.into_iter().map(event).collect() })
         })
         .await
+    }
+
+    async fn find_event(&self, dedup_key: &str) -> Result<Option<Event>, StoreError> {
+        let values = values![dedup_key];
+        self.read(move |tx| Box::pin(async move { first(tx, BY_KEY, values).await?.map(event).transpose() })).await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

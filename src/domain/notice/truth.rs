@@ -265,6 +265,11 @@ mod tests {
         for (turn, level, holds) in cases {
             assert_eq!(still_holds(&event(too_high(turn)), known(level), NOW).is_ok(), holds, "{turn:?} {level:?}");
         }
+        let (of, class) = (network.parse().unwrap(), class.parse().unwrap());
+        let cleared = event(Fact::LoadCleared { network: of, class, alert });
+        assert_eq!(still_holds(&cleared, Known::default(), NOW), Ok(()));
+        let unheard = Known { unheard: true, ..Known::default() };
+        assert_eq!(still_holds(&cleared, unheard, NOW), Err(Untrue::Unheard));
         let opened = Fact::IncidentOpened {
             network: network.parse().unwrap(),
             app: "default".parse().unwrap(),

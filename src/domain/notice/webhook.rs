@@ -66,7 +66,7 @@ mod tests {
                 dedup_key: "key".to_owned(),
             };
             let told =
-                Told { event: &event, network: "X", token: "Acme", alert: "Load.", pages: None, zone: &TimeZone::UTC };
+                Told { event: &event, network: "X", token: "Acme", alert: None, pages: None, zone: &TimeZone::UTC };
             let body = event_body(&event, &Words::of(&told));
             assert_eq!(body["type"], event.fact.kind().as_str());
             assert_eq!(body["data"]["network"], "x");

@@ -7,6 +7,7 @@ mod of_token;
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
+use crate::domain::alert::Alert;
 use crate::domain::notice::{Clock, Event, Fact, RetentionStage};
 use crate::domain::token::Reason;
 
@@ -24,8 +25,8 @@ pub struct Told<'t> {
     pub network: &'t str,
     /// What people call the token, if it is about one: its label, its profile, or its id.
     pub token: &'t str,
-    /// What an alert says, if it is about one.
-    pub alert: &'t str,
+    /// The alert that it is about, if it is about one that is known.
+    pub alert: Option<&'t Alert>,
     /// Where the broker's pages are (`https://tokens.example.com`), without a slash at the end; `None`: not known.
     pub pages: Option<&'t str>,
     /// The time zone in which times are told.
@@ -171,7 +172,10 @@ const fn what_to_do(fact: &Fact) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::EventId;
+    use crate::base::ids::{AlertId, ClassId, EventId, NetworkId};
+    use crate::domain::alert::{AlertKey, AlertKind, Detail, Level, LoadDetail, NoToken};
+    use crate::domain::load::{Advice, Load, LoadKey, Newcomer, Ratio, Span};
+    use crate::domain::networks::Owner;
     use crate::domain::notice::tests::{NOW, facts};
     use crate::domain::notice::{Clock, RetentionStage, Turn, html, plain, push_body, slack};
     use crate::domain::token::Reason;
@@ -189,7 +193,7 @@ mod tests {
             event: &event,
             network: "Instagram",
             token,
-            alert: "Load at 2.4.",
+            alert: None,
             pages: Some("https://t.example"),
             zone: &zone,
         })
@@ -293,7 +297,7 @@ mod tests {
             let event =
                 Event { id: EventId::from_u128(1), at: NOW, team, fact: fact.clone(), dedup_key: String::new() };
             let pages = Some("https://t.example");
-            let told = Told { event: &event, network: "X", token: "t", alert: "a", pages, zone: &TimeZone::UTC };
+            let told = Told { event: &event, network: "X", token: "t", alert: None, pages, zone: &TimeZone::UTC };
             Words::of(&told).link.unwrap().url.replace("https://t.example", "")
         };
         for fact in facts().iter().chain(&variants()) {
@@ -321,6 +325,63 @@ mod tests {
                 }
             };
             assert_eq!((of_team, of_operators), (expected, for_operators), "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_an_alert_is_what_it_advises() {
+        let load = |ratio: f64, advice| {
+            Detail::Load(LoadDetail::new(Span::Hour, &Load::new(ratio * 100.0, 100.0, 2), advice, &[]))
+        };
+        let more = Advice::AddTokens { tokens: 4, newcomer: Newcomer::Anybody, reaches: Ratio::Of(0.8) };
+        let nothing = Advice::AddsNothing { limit: Owner::App };
+        let (high, none) = (AlertKind::TokenLoadTooHigh, AlertKind::NoAccessTokens);
+        let cases = [
+            (
+                high,
+                Level::Critical,
+                load(2.4, more.clone()),
+                "More is asked",
+                "Collecting falls behind",
+                "Connect more",
+            ),
+            (high, Level::Warning, load(0.9, more), "Nearly as much is asked", "Nothing yet", "Connect more"),
+            (high, Level::Critical, load(2.4, nothing), "More is asked", "Collecting falls behind", "Collect less"),
+            (
+                none,
+                Level::Critical,
+                Detail::Access(NoToken::AllPaused),
+                "There is demand",
+                "All",
+                "Have a manager resume",
+            ),
+            (
+                none,
+                Level::Critical,
+                Detail::Access(NoToken::NoneConnected),
+                "There is demand",
+                "All",
+                "Connect an account",
+            ),
+            (none, Level::Critical, Detail::Access(NoToken::AllExpired), "There is demand", "All", "Reconnect"),
+        ];
+        for (kind, level, detail, why, stops, todo) in cases {
+            let (network, class): (NetworkId, ClassId) = ("x".parse().unwrap(), "search".parse().unwrap());
+            let key = LoadKey { team: "acme".parse().unwrap(), network: network.clone(), class: class.clone() };
+            let id = AlertId::from_u128(1);
+            let alert = Alert::open(id, AlertKey { kind, load: key }, level, NOW, detail);
+            let fact = match kind {
+                AlertKind::TokenLoadTooHigh => Fact::LoadTooHigh { network, class, alert: id, turn: Turn::Opened },
+                AlertKind::NoAccessTokens => Fact::NoAccessTokens { network, class, alert: id },
+            };
+            let (team, dedup_key) = (Some("acme".parse().unwrap()), String::new());
+            let event = Event { id: EventId::from_u128(1), at: NOW, team, fact, dedup_key };
+            let (alert, zone) = (Some(&alert), &TimeZone::UTC);
+            let words = Words::of(&Told { event: &event, network: "X", token: "", alert, pages: None, zone });
+            for (said, expected) in [(&words.why, why), (&words.stops, stops), (&words.todo, todo)] {
+                assert!(said.starts_with(expected) && said.ends_with('.'), "{expected}: {words:?}");
+            }
+            assert_eq!(words.happened, alert.unwrap().message);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::token::{Reason, Token};
 use crate::outbound::mail::Mail;
 use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
-use crate::service::alerts::alert_of;
+use crate::service::alerts::{alert_of, key_of_opening};
 use crate::store::{OutboxRow, StoreError};
 
 /// An event that still holds, with what is known of its matter.
@@ -142,9 +142,17 @@ impl Broker {
 
     /// Whether a destination would have heard of the trouble that is over by an event, and was not told of any of it in time.
     async fn is_unheard(&self, destination: &str, event: &Event) -> Result<bool, StoreError> {
-        let Fact::TokenRenewed { troubles, .. } = &event.fact else { return Ok(false) };
+        let troubles = match &event.fact {
+            Fact::TokenRenewed { troubles, .. } => self.store.find_events(troubles).await?,
+            Fact::LoadCleared { alert, .. } | Fact::AccessTokensAgain { alert, .. } => {
+                // Of an alert that an incident explained nobody was told.
+                let Some(opened) = self.store.find_event(&key_of_opening(*alert)).await? else { return Ok(true) };
+                vec![opened]
+            }
+            _ => return Ok(false),
+        };
         let mut unheard = false;
-        for trouble in self.store.find_events(troubles).await? {
+        for trouble in troubles {
             match self.store.was_told(destination, &trouble, event.at).await? {
                 Some(true) => return Ok(false),
                 told => unheard |= told.is_some(),
@@ -164,7 +172,7 @@ impl Broker {
             event: &held.event,
             network: self.catalogue.name_for_people(network.as_str()),
             token: named.unwrap_or(&id),
-            alert: held.alert.as_ref().map_or("", |alert| &alert.message),
+            alert: held.alert.as_ref(),
             pages: self.pages().as_deref(),
             zone,
         })

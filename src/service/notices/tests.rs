@@ -21,7 +21,7 @@ use crate::service::Caller;
 use crate::service::notices::{
     CreateDestination, DestinationError, MarkRead, NoticeError, PushError, Subscribe, UpdateDestination, UpdateSettings,
 };
-use crate::service::watched::{Watched, acme};
+use crate::service::watched::{HOLD, ROUND, Watched, acme};
 use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -339,6 +339,45 @@ async fn a_receiver_that_is_back_after_a_day_hears_within_the_hour() {
     told.mails.be_down(false);
     told.pass(Duration::from_secs(3600)).await;
     assert_eq!(told.mailed(), ["member1@example.com"]);
+}
+
+#[tokio::test]
+async fn an_alert_is_mailed_and_its_end_to_whom_it_was_told() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    let sleeper = told.member(2, Role::Owner).await;
+    told.sleeps(&sleeper, 240).await;
+    told.watched.rounds("search", 16, HOLD + ROUND).await;
+    told.work().await;
+    assert_eq!(told.mailed(), ["member1@example.com"]);
+    let mail = told.mails.sent().into_iter().find(|mail| mail.to == "member1@example.com").unwrap();
+    assert_eq!(mail.subject, "No usable Net token");
+    for said in
+        ["it has none connected", "Connect an account of this network.", "https://tokens.example.com/load/net/search"]
+    {
+        assert!(mail.text.contains(said), "{said}: {}", mail.text);
+    }
+    told.watched.clock.advance(ROUND);
+    told.watched.add_tokens(6).await;
+    told.watched.broker.watch_loads().await.unwrap();
+    told.work().await;
+    let last = told.mails.sent().pop().unwrap().subject;
+    assert_eq!((told.mailed().len(), last.as_str()), (2, "Net tokens are there again"));
+    told.pass(Duration::from_secs(6 * 3600)).await;
+    let expected = ["member1@example.com", "member1@example.com"];
+    assert_eq!(told.mailed(), expected, "who slept over all of it hears of neither");
+}
+
+#[tokio::test]
+async fn a_load_that_is_the_apps_asks_nobody_for_accounts() {
+    let mut told = Told::start().await;
+    told.member(1, Role::Owner).await;
+    told.watched.add_tokens(2).await;
+    told.watched.rounds("read", 16, Duration::from_secs(300)).await;
+    told.work().await;
+    let mails = told.mails.sent();
+    let mail = mails.iter().find(|mail| mail.subject.starts_with("Token load too high")).unwrap();
+    assert!(mail.text.contains("more accounts do not help") && !mail.text.contains("Connect more"), "{}", mail.text);
 }
 
 #[tokio::test]

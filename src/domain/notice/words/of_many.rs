@@ -2,12 +2,39 @@
 
 use super::{Link, NAME, Parts, TEXT, Told, Words};
 use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::domain::alert::{Detail, Level, NoToken};
+use crate::domain::load::Advice;
 use crate::domain::notice::{Turn, neutral};
 use crate::domain::token::Reason;
 
 /// Where tokens that are lost can be mended: the console's list of those at a network that do not work.
 pub(super) fn link_to_lost(pages: &str, network: &NetworkId) -> Link {
     Link { text: "Reconnect the accounts", url: format!("{pages}/tokens?status=dead&network={network}") }
+}
+
+const MORE_ACCOUNTS: &str = "Connect more accounts of this network, or collect less, as said above.";
+
+/// What to do about an alert: what its message advises.
+const fn todo_of(detail: &Detail) -> &'static str {
+    match detail {
+        Detail::Load(load) => match load.advice {
+            Advice::AddTokens { .. } | Advice::ConnectFirst => MORE_ACCOUNTS,
+            Advice::AddTokensUpTo { .. } => "Connect more accounts of this network and collect less, as said above.",
+            Advice::AddsNothing { .. } => {
+                "Collect less, or have the limit raised at the network: more accounts do not help."
+            }
+            Advice::Nothing => "Look at the load. If it stays as it is now, this ends by itself.",
+        },
+        Detail::Access(why) => match why {
+            NoToken::NoneConnected => "Connect an account of this network.",
+            NoToken::AllExpired | NoToken::AllInvalid => "Reconnect the accounts of this network.",
+            NoToken::AllPaused => "Have a manager resume one of the tokens.",
+            NoToken::NoneOfKind => "Connect an account of the kind that the call needs.",
+            NoToken::NoneForPurpose => "Reconnect an account, and agree to the purpose that is asked for.",
+            NoToken::NoneWithScopes => "Reconnect an account, and grant the permissions that the call needs.",
+            NoToken::NoneForProfile => "Have somebody connect the profile who manages it.",
+        },
+    }
 }
 
 /// Why many tokens are lost, and what to do.
@@ -43,17 +70,35 @@ impl Words {
 impl Told<'_> {
     pub(super) fn load_too_high(&self, class: &ClassId, turn: Turn) -> Parts {
         let network = neutral(self.network, NAME);
+        let is_critical = match turn {
+            Turn::Raised => true,
+            Turn::Lowered => false,
+            Turn::Opened => self.alert.is_none_or(|alert| alert.level == Level::Critical),
+        };
         [
             match turn {
                 Turn::Opened => format!("Token load too high at {network}"),
                 Turn::Raised => format!("Token load at {network} is critical now"),
                 Turn::Lowered => format!("Token load at {network} is still too high, but no longer critical"),
             },
-            neutral(self.alert, TEXT),
-            format!("More is asked for than the team's tokens can give ({class})."),
-            "Collecting falls behind: requests wait, or are refused.".to_owned(),
-            "Connect more accounts of this network, or collect less, as said above.".to_owned(),
+            self.alert_message(&format!("The token load at {network} is too high.")),
+            if is_critical {
+                format!("More is asked for than the team's tokens can give ({class}).")
+            } else {
+                format!("Nearly as much is asked for as the team's tokens can give ({class}).")
+            },
+            if is_critical {
+                "Collecting falls behind: requests wait, or are refused.".to_owned()
+            } else {
+                "Nothing yet. If a little more is asked for, requests wait, or are refused.".to_owned()
+            },
+            self.alert.map_or(MORE_ACCOUNTS, |alert| todo_of(&alert.detail)).to_owned(),
         ]
+    }
+
+    /// What the alert says; `or`: where it is not known any more.
+    fn alert_message(&self, or: &str) -> String {
+        neutral(self.alert.map_or(or, |alert| &alert.message), TEXT)
     }
 
     pub(super) fn load_cleared(&self, class: &ClassId) -> Parts {
@@ -71,10 +116,12 @@ impl Told<'_> {
         let network = neutral(self.network, NAME);
         [
             format!("No usable {network} token"),
-            neutral(self.alert, TEXT),
+            self.alert_message(&format!("The team has no usable {network} token.")),
             format!("There is demand ({class}), and no token of the team may serve it."),
             format!("All collecting from {network} that needs one."),
-            "Connect or reconnect an account of this network.".to_owned(),
+            self.alert
+                .map_or("Connect or reconnect an account of this network.", |alert| todo_of(&alert.detail))
+                .to_owned(),
         ]
     }
 
