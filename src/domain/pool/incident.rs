@@ -227,7 +227,7 @@ impl Pool {
         if outside && self.incidents.contains_key(&app) {
             return;
         }
-        let persons = self.by_person.len();
+        let persons = self.persons.get(&app).copied().unwrap_or_default();
         let trouble = self.troubles.entry(app).or_default();
         let watch = match seen_in {
             SeenIn::Calls => &mut trouble.calls.watch,

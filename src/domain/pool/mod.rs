@@ -121,6 +121,8 @@ pub struct Pool {
     slots: Vec<Slot>,
     by_token: IdMap<TokenId, u32>,
     by_person: HashMap<u32, Vec<u32>>,
+    /// How many persons have tokens of an app, by app.
+    persons: HashMap<u32, usize>,
     by_profile: HashMap<u32, Vec<u32>>,
     buckets: Vec<BucketSlot>,
     by_bucket: HashMap<BucketKey, u32>,
@@ -251,6 +253,7 @@ impl Pool {
             slots: Vec::new(),
             by_token: IdMap::default(),
             by_person: HashMap::new(),
+            persons: HashMap::new(),
             by_profile: HashMap::new(),
             buckets: Vec::new(),
             by_bucket: HashMap::new(),

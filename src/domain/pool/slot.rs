@@ -285,8 +285,13 @@ impl Pool {
         let same_owners = (before.app, before.person, before.kind, &before.profiles)
             == (slot.app, slot.person, slot.kind, &slot.profiles);
         let buckets = std::mem::take(&mut before.buckets);
-        let (person, profiles) = (before.person, std::mem::take(&mut before.profiles));
+        let (app, person, profiles) = (before.app, before.person, std::mem::take(&mut before.profiles));
         unlink(self.by_person.get_mut(&person), at);
+        if !self.is_known_to(app, person)
+            && let Some(persons) = self.persons.get_mut(&app)
+        {
+            *persons = persons.saturating_sub(1);
+        }
         for profile in profiles {
             unlink(self.by_profile.get_mut(&profile), at);
         }
@@ -303,7 +308,16 @@ impl Pool {
         self.index_slot(at, now);
     }
 
+    /// Whether an app has a token of a person.
+    fn is_known_to(&self, app: u32, person: u32) -> bool {
+        let mut of_person = self.by_person.get(&person).into_iter().flatten();
+        of_person.any(|at| self.slots[*at as usize].app == app)
+    }
+
     fn link(&mut self, at: u32, slot: &Slot) {
+        if !self.is_known_to(slot.app, slot.person) {
+            *self.persons.entry(slot.app).or_default() += 1;
+        }
         self.by_person.entry(slot.person).or_default().push(at);
         for profile in &slot.profiles {
             self.by_profile.entry(*profile).or_default().push(at);

@@ -213,6 +213,27 @@ fn a_broken_collector_ends_one_token_at_most_while_others_are_served() {
 }
 
 #[test]
+fn an_apps_persons_are_counted_without_those_of_other_apps() {
+    let mut pool = many(12);
+    let small: AppId = "small".parse().unwrap();
+    for number in 100..104 {
+        let token = Token { app: small.clone(), ..token(number, &format!("person-{number}")) };
+        pool.put_token(&token, None, Vec::new(), START).unwrap();
+        // Put anew, it is still one person's.
+        pool.put_token(&Token { version: 2, ..token }, None, Vec::new(), START).unwrap();
+    }
+    let found = |pool: &Pool| pool.incidents().iter().any(|(app, _)| *app == small);
+    for (nth, number) in (100..103).enumerate() {
+        assert!(!found(&pool), "after {nth} persons");
+        let only = AcquireRequest { token: Some(TokenId::from_u128(number)), ..request(number, 1) };
+        let held = pool.acquire(START, &only).unwrap();
+        let report = CallReport { class: ErrorClass::TokenInvalid, ..quiet(1, 1, 0) };
+        pool.report(START, held.lease, &report).unwrap();
+    }
+    assert!(found(&pool), "three of four persons are no chance");
+}
+
+#[test]
 fn an_incident_is_of_fixed_size() {
     let mut pool = many(2000);
     let leases: Vec<_> = (0..2000).map(|lease| pool.acquire(START, &request(lease + 1, 1)).unwrap().lease).collect();
