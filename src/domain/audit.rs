@@ -3,6 +3,10 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AuditId, CollectorId, KeyId, MemberId, TeamId};
 
+/// What is written where the broker finds out a token's state by using it. What a person, an operator, a network's callback or the vault
+/// decides has an action of its own.
+pub const STATE_FOUND: &str = "token.state";
+
 /// One row of the audit. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {

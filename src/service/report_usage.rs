@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, LeaseId, NetworkId, TeamId, TokenId};
+use crate::domain::audit::STATE_FOUND;
 use crate::domain::credit::BucketKey;
 use crate::domain::lease::LeaseState;
 use crate::domain::networks::{Answer, ErrorClass, Owner, Purpose, Purposes, classify, read_usage};
@@ -375,7 +376,7 @@ impl Broker {
                 return Ok(());
             }
             let subject = format!("teams/{}/tokens/{token}", stored.token.team);
-            let mut audit = self.audit(&Caller::Broker, "token.state", subject, detail);
+            let mut audit = self.audit(&Caller::Broker, STATE_FOUND, subject, detail);
             audit.team = Some(stored.token.team.clone());
             let own = !self.engine.incident_speaks_for(&stored.token.network, token);
             let lives = stored.token.state != TokenState::Live && after.state == TokenState::Live;

@@ -7,7 +7,7 @@
 use crate::base::ids::TokenId;
 use crate::domain::notice::{Event, Fact};
 use crate::domain::reach::{needs_reconnecting, retention_clocks};
-use crate::domain::token::Token;
+use crate::domain::token::{Token, TokenState};
 use crate::service::Broker;
 use crate::service::tell::{event, of_need};
 use crate::store::StoreError;
@@ -40,9 +40,12 @@ impl Broker {
     }
 
     async fn rests_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
-        let Token { id, network, app, .. } = token;
+        let Token { id, network, app, state, .. } = token;
         let open = self.engine.renewals_rest(network, app);
-        Ok(self.engine.incident_speaks_for(network, *id) || (open && self.is_covered(*id).await?))
+        // Whether one that is invalid is so by the incident, the store alone knows.
+        let invalid = matches!(state, TokenState::Invalid { .. });
+        let spoken_for = !invalid && self.engine.incident_speaks_for(network, *id);
+        Ok(spoken_for || (open && self.is_covered(*id).await?))
     }
 
     fn to_tell(&self, token: &Token) -> Vec<Event> {

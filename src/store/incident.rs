@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AuditId, IncidentId, NetworkId, TeamId, TokenId};
-use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::audit::{Actor, AuditEvent, STATE_FOUND};
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress, Recovery, SeenIn, Stage};
 use crate::domain::notice::Event;
-use crate::domain::token::TokenState;
+use crate::domain::token::{Reason, TokenState};
 use crate::store::audit::insert_audit;
 use crate::store::database::Database;
 use crate::store::event::insert_events;
@@ -53,9 +53,11 @@ pub trait IncidentStore: Send + Sync {
     async fn list_incidents(&self, filter: IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError>;
     /// Incidents that are over and whose tokens are not all settled.
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError>;
-    /// The open incident of its app that covers a token: not one whose secrets came after the incident began.
+    /// The open incident of its app that covers a token: not one whose secrets came after the incident began, nor one that is invalid for
+    /// another cause.
     async fn find_covering(&self, token: TokenId) -> Result<Option<Incident>, StoreError>;
-    /// Takes at most `limit` tokens of an incident's app into it that came into trouble at its start or later; how many.
+    /// Takes at most `limit` tokens of an incident's app into it that came into trouble at its start or later; how many. What somebody decided
+    /// of a token, or what the incident does not explain, is left alone.
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError>;
     /// How many tokens an incident hit, by team.
     async fn count_incident_tokens(&self, incident: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError>;
@@ -111,11 +113,13 @@ const COVERING: &str = concat!(
     columns!(),
     " FROM incident WHERE closed_at_us IS NULL AND network = (SELECT network FROM token WHERE id = $1)
       AND app = (SELECT app FROM token WHERE id = $1)
-      AND started_at_us > (SELECT secrets_since_us FROM token WHERE id = $1)"
+      AND started_at_us > (SELECT secrets_since_us FROM token WHERE id = $1 AND (state <> 'invalid' OR token.incident = incident.id))"
 );
+/// Of those that are invalid only what was found out, for a reason that the incident explains. The plus keeps it on the index of those in trouble.
 const TAKE_IN: &str = "UPDATE token SET incident = $1 WHERE id IN (
     SELECT id FROM token WHERE network = $2 AND app = $3 AND state_since_us >= $4 AND incident IS NULL
-        AND state IN ('suspect', 'invalid') AND secrets_since_us < $4 LIMIT $5)";
+        AND state IN ('suspect', 'invalid') AND +secrets_since_us < $4
+        AND (state = 'suspect' OR (state_found = 1 AND reason IN ($6, $7, $8, $9, $10, $11))) LIMIT $5)";
 const COUNT: &str = "SELECT team, COUNT(*) FROM token WHERE incident = $1 GROUP BY team ORDER BY team";
 const SAMPLE: &str = "SELECT team, id FROM token WHERE incident = $1 ORDER BY team, id LIMIT $2";
 /// Those in doubt work; those that were called dead are looked at once more. All leave the incident.
@@ -194,7 +198,8 @@ impl<D: Database> IncidentStore for D {
 
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError> {
         let Incident { id, network, app, progress, .. } = incident;
-        let values = values![*id, network, app, progress.started_at, limit];
+        let mut values = values![*id, network, app, progress.started_at, limit];
+        values.extend(progress.kind.explains().map(|reason| Value::from(reason.map(Reason::as_str))));
         self.write(move |tx| Box::pin(async move { tx.execute(TAKE_IN, values).await })).await
     }
 
@@ -340,7 +345,7 @@ fn settling(incident: IncidentId, settled: &SettledToken, team: &TeamId, now: Ti
         id: AuditId::generate(),
         at: now,
         actor: Actor::Broker,
-        action: "token.state",
+        action: STATE_FOUND,
         team: Some(team.clone()),
         subject: format!("teams/{team}/tokens/{token}"),
         detail: format!("to={} reason={reason} incident={incident}", state.as_str()),

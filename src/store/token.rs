@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
+use crate::domain::audit::STATE_FOUND;
 use crate::domain::consent::Consent;
 use crate::domain::reach::DeadSpan;
 use crate::domain::token::{Token, TokenState};
@@ -99,6 +100,13 @@ pub struct TokenChange {
     pub revocation: Option<StoredRevocation>,
     /// Alerts that it opens.
     pub alerts: Vec<AlertRow>,
+}
+
+impl TokenChange {
+    /// Whether the state was found out by using the token; else somebody decided it.
+    pub(in crate::store) fn is_found(&self) -> bool {
+        self.trail.audit.action == STATE_FOUND
+    }
 }
 
 /// Why a token was not changed.

@@ -55,6 +55,23 @@ impl IncidentKind {
         }
     }
 
+    /// For which reasons a token that was found to be invalid since the start may be so by the incident, and not by itself. Padded with `None`.
+    pub const fn explains(self) -> [Option<Reason>; 6] {
+        match self {
+            IncidentKind::NetworkReset => [
+                Some(Reason::NotAccepted),
+                Some(Reason::Expired),
+                Some(Reason::PasswordChanged),
+                Some(Reason::RevokedByPerson),
+                Some(Reason::PersonBlocked),
+                Some(Reason::RefreshRejected),
+            ],
+            IncidentKind::AppDisabled | IncidentKind::ProviderOutage => {
+                [Some(Reason::NotAccepted), Some(Reason::RefreshRejected), None, None, None, None]
+            }
+        }
+    }
+
     /// Whether what is seen later may turn the one into the other: an outage may prove to be a reset, never the other way round.
     pub const fn may_become(self, later: IncidentKind) -> bool {
         matches!(

@@ -224,6 +224,33 @@ async fn an_outage_is_told_from_a_reset_and_ends_no_token() {
 }
 
 #[tokio::test]
+async fn what_somebody_decided_of_a_token_outlives_the_incident_and_is_told() {
+    let scene = Scene::of(40).await;
+    let broker = &scene.test.broker;
+    scene.live(Mood::Refuses, 30).await;
+    let doubtful = scene.states().await.iter().position(|state| matches!(state, TokenState::Suspect { .. })).unwrap();
+    let untouched = scene.states().await.iter().position(|state| *state == TokenState::Live).unwrap();
+    let decided = [(doubtful, Reason::RevokedByPerson), (untouched, Reason::PasswordChanged)];
+    for (nth, reason) in decided {
+        let (team, token) = &scene.tokens[nth];
+        broker.invalidate_token(&scene.test.admin, team, *token, reason, "").await.unwrap();
+    }
+    broker.watch_incidents().await.unwrap();
+    for (nth, reason) in decided {
+        assert!(!broker.is_covered(scene.tokens[nth].1).await.unwrap(), "{reason:?}: it is told as ever");
+    }
+    let id = scene.incidents().await[0].incident.id;
+    broker.close_incident(&scene.test.admin, id, Outcome::Recovered, "").await.unwrap();
+    broker.watch_incidents().await.unwrap();
+    scene.live(Mood::Good, 60).await;
+    for (nth, reason) in decided {
+        let state = scene.states().await[nth];
+        assert!(matches!(state, TokenState::Invalid { reason: found, .. } if found == reason), "{state:?}");
+    }
+    scene.test.stop().await;
+}
+
+#[tokio::test]
 async fn an_open_incident_survives_a_restart() {
     let mut scene = Scene::of(40).await;
     scene.live(Mood::Refuses, 30).await;

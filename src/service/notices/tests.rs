@@ -7,14 +7,15 @@ use crate::base::clock::Clock;
 use crate::base::ids::{EventId, MemberId, TokenId};
 use crate::base::secret::Secret;
 use crate::config::{Config, Heard, MailTo};
+use crate::domain::audit::STATE_FOUND;
 use crate::domain::incident::{Detected, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{
     Channel, Choice, DestinationKind, Fact, Kind, MOST_SUBSCRIPTIONS, NoticeSettings, PushSubscription, QuietHours,
-    SETTLES_WITHIN,
+    SETTLES_WITHIN, of_change,
 };
 use crate::domain::profile::Profile;
-use crate::domain::token::{Clocks, Reason};
+use crate::domain::token::{Clocks, Reason, Token};
 use crate::outbound::mail::{FakeMail, Mail};
 use crate::outbound::post::{DeliveryError, FakePost};
 use crate::service::Caller;
@@ -22,7 +23,7 @@ use crate::service::notices::{
     CreateDestination, DestinationError, MarkRead, NoticeError, PushError, Subscribe, UpdateDestination, UpdateSettings,
 };
 use crate::service::watched::{HOLD, ROUND, Watched, acme};
-use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState};
+use crate::store::{IncidentFilter, MemberChange, MetaName, OutboxState, TokenChange, Trail};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -77,6 +78,25 @@ impl Told {
 
     async fn invalidate(&self, token: TokenId, reason: Reason) {
         self.watched.broker.invalidate_token(&Caller::Broker, &acme(), token, reason, "").await.unwrap();
+    }
+
+    /// The broker finds out that a token is dead, as it does by a report.
+    async fn find_dead(&self, token: TokenId, reason: Reason) {
+        let (broker, now) = (&self.watched.broker, self.watched.clock.now());
+        let before = broker.store.find_token(token).await.unwrap().unwrap().token;
+        let after = Token { state: before.state.invalidate(reason, now), ..before.clone() };
+        broker.engine.change_token_state(&before.network, token, |_| after.state);
+        let audit = broker.audit(&Caller::Broker, STATE_FOUND, token.to_string(), String::new());
+        let change = TokenChange {
+            expected_version: before.version,
+            expected_state: before.state,
+            trail: Trail::from(audit).telling(of_change(before.state, &after, now)),
+            token: after,
+            secrets: None,
+            revocation: None,
+            alerts: Vec::new(),
+        };
+        broker.store.change_token(change).await.unwrap();
     }
 
     /// A member of the team, as it is once it has joined.
@@ -764,13 +784,13 @@ async fn an_incident_takes_the_place_of_what_is_said_of_its_tokens() {
     }
     told.watched.clock.advance(Duration::from_secs(60));
     let started_at = told.watched.clock.now();
-    told.invalidate(tokens[0], Reason::NotAccepted).await;
+    told.find_dead(tokens[0], Reason::NotAccepted).await;
     told.work().await;
     assert_eq!(told.subjects(), Vec::<String>::new());
     let found = Detected { kind: IncidentKind::NetworkReset, started_at, persons: 9 };
     let progress = Progress::begin(found, SeenIn::Calls, started_at);
     broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
-    told.invalidate(tokens[1], Reason::NotAccepted).await;
+    told.find_dead(tokens[1], Reason::NotAccepted).await;
     broker.watch_incidents().await.unwrap();
     told.watched.clock.advance(SETTLES_WITHIN);
     told.work().await;
@@ -808,7 +828,7 @@ async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_inciden
     let (network, app) = ("net".parse().unwrap(), "default".parse().unwrap());
     broker.engine.restore_incident(&network, &app, progress, &[]);
     for token in &tokens[..2] {
-        told.invalidate(*token, Reason::NotAccepted).await;
+        told.find_dead(*token, Reason::NotAccepted).await;
     }
     broker.watch_incidents().await.unwrap();
     progress.recovery.final_refusals = 3;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::TokenId;
 use crate::base::secret::Secret;
+use crate::domain::audit::STATE_FOUND;
 use crate::domain::evidence::Blame;
 use crate::domain::networks::{
     Answer, ErrorClass, Network, Renewal, TokenKind, TokenReply, classify_renewal, read_token_reply,
@@ -264,7 +265,7 @@ impl Broker {
         self.engine.change_token_state(&token.network, token.id, |present| present.invalidate(reason, now));
         let (from, to) = (before.state.as_str(), token.state.as_str());
         let detail = format!("from={from} to={to} reason={} comment={why}", reason.as_str());
-        let mut audit = self.audit(&Caller::Broker, "token.state", name_of(&token.team, token.id), detail);
+        let mut audit = self.audit(&Caller::Broker, STATE_FOUND, name_of(&token.team, token.id), detail);
         audit.team = Some(token.team.clone());
         let own = !self.engine.incident_speaks_for(&token.network, token.id);
         let events = of_change(before.state, &token, now).filter(|_| own);

@@ -38,7 +38,8 @@ const DUE_LOOKS: &str = concat!(
     ", ",
     sealed_columns!(),
     " FROM token WHERE look_at_us <= $1 AND NOT EXISTS (SELECT 1 FROM incident WHERE incident.network = token.network
-        AND incident.app = token.app AND incident.closed_at_us IS NULL AND incident.started_at_us > token.secrets_since_us)
+        AND incident.app = token.app AND incident.closed_at_us IS NULL AND incident.started_at_us > token.secrets_since_us
+        AND (token.state <> 'invalid' OR token.incident = incident.id))
       ORDER BY look_at_us LIMIT $2"
 );
 

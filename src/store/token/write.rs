@@ -50,13 +50,16 @@ const PUT_IMPORT: &str = "INSERT INTO import (id, last_row, updated_at_us, added
         added = excluded.added, updated = excluded.updated, unchanged = excluded.unchanged, rejected = excluded.rejected
     WHERE excluded.last_row >= import.last_row";
 
+/// A state that somebody decides takes its token out of the incident that it was in, which must not undo it.
 const CHANGE_TOKEN: &str =
     "UPDATE token SET network = $6, app = $7, kind = $8, person = $9, profiles = $10, label = $11,
         scopes = $12, purposes = $13, facts = $14, reserve_percent = $15, max_leases = $16, state = $17, reason = $18,
         state_since_us = $19, access_expires_at_us = $20, refresh_expires_at_us = $21,
         data_access_expires_at_us = $22, consented_at_us = $23, ends_at_us = $24, cooling_until_us = $25,
         identity = $26, granted_by = $27, closed = $28, grantor = $29, refreshed = $30, blocked_since_us = $31, version = $5,
-        look_at_us = CASE WHEN renew_at_us IS NULL THEN $32 ELSE $33 END
+        look_at_us = CASE WHEN renew_at_us IS NULL THEN $32 ELSE $33 END,
+        state_found = CASE WHEN $17 = $3 AND COALESCE($19, 0) = $4 THEN state_found ELSE $34 END,
+        incident = CASE WHEN $34 = 1 OR ($17 = $3 AND COALESCE($19, 0) = $4) THEN incident END
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
 const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,
@@ -133,7 +136,7 @@ pub(in crate::store) async fn change_token(
     let mut values = values![token.id, change.expected_version, change.expected_state.as_str(), since, token.version];
     values.extend(changeable(token));
     let looks = next_looks(token, change.trail.audit.at);
-    values.extend(values![looks.fixed, looks.renewing]);
+    values.extend(values![looks.fixed, looks.renewing, change.is_found()]);
     match tx.execute(CHANGE_TOKEN, values).await {
         Ok(0) => return Err(why_unchanged(tx, token.id).await?),
         Ok(_) => {}
