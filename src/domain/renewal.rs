@@ -45,8 +45,18 @@ pub fn is_renewable(kind: &TokenKind, state: TokenState, refreshable: bool) -> b
     };
     match state {
         TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => true,
-        TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => by_refresh_token,
-        TokenState::Invalid { .. } | TokenState::Revoked { .. } => false,
+        TokenState::Invalid { .. } => by_refresh_token && !is_past_renewal(kind, state),
+        TokenState::Revoked { .. } => false,
+    }
+}
+
+/// Whether no renewal helps a token of this kind and state, whatever is here of it.
+pub const fn is_past_renewal(kind: &TokenKind, state: TokenState) -> bool {
+    match state {
+        TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. } => false,
+        TokenState::Invalid { reason: Reason::Expired | Reason::NotAccepted, .. } => false,
+        TokenState::Invalid { .. } => !matches!(kind.renewal, Renewal::Derived { .. }),
+        TokenState::Revoked { .. } => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Incidents of the live pools.
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId, TokenId};
 use crate::domain::evidence::{Blame, Evidence};
 use crate::domain::incident::Progress;
@@ -16,15 +17,21 @@ impl Engine {
         noted.blame
     }
 
-    /// Whether an app's tokens may be renewed now. Where single ones may, to look, the place of one is taken by asking.
-    pub fn ask_to_renew(&self, network: &NetworkId, app: &AppId) -> RenewalsOf {
+    /// Whether a token may be renewed now. Where single ones may, to look, the place of one is taken by asking.
+    pub fn ask_to_renew(&self, network: &NetworkId, token: TokenId) -> RenewalsOf {
         let Some(cell) = self.0.cells.get(network) else { return RenewalsOf::Free };
-        cell.lock().pool.ask_to_renew(app, self.now())
+        cell.lock().pool.ask_to_renew(token, self.now())
     }
 
-    /// Whether the renewals of an app rest for an incident.
-    pub fn renewals_rest(&self, network: &NetworkId, app: &AppId) -> bool {
-        self.look(network, |pool| pool.renewals_rest(app)).unwrap_or(false)
+    /// When the incident of an app began that is open. Tokens whose secrets are younger are outside.
+    pub fn incident_since(&self, network: &NetworkId, app: &AppId) -> Option<Timestamp> {
+        self.look(network, |pool| pool.incident_since(app)).flatten()
+    }
+
+    /// Whether an app's incident is open, and none of its tokens can be called any more, to look.
+    pub fn is_out_of_calls(&self, network: &NetworkId, app: &AppId) -> bool {
+        let now = self.now();
+        self.look(network, |pool| pool.is_out_of_calls(app, now)).unwrap_or(false)
     }
 
     /// The incidents of all networks as their pools know them. Troubles that are over are forgotten.

@@ -218,6 +218,7 @@ async fn a_member_watches_its_notices_and_is_told_if_it_misses_some() {
 #[tokio::test]
 async fn incidents_are_watched() {
     let test = TestBroker::start().await;
+    test.token(&test.team("acme").await, "ann").await;
     let server = IncidentServer(test.broker.clone());
     let with_key = || {
         let mut request = Request::new(pb::WatchIncidentsRequest {});

@@ -41,7 +41,7 @@ impl Broker {
 
     async fn rests_in_incident(&self, token: &Token) -> Result<bool, StoreError> {
         let Token { id, network, app, state, .. } = token;
-        let open = self.engine.renewals_rest(network, app);
+        let open = self.engine.incident_since(network, app).is_some();
         // Whether one that is invalid is so by the incident, the store alone knows.
         let invalid = matches!(state, TokenState::Invalid { .. });
         let spoken_for = !invalid && self.engine.incident_speaks_for(network, *id);

@@ -11,7 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, NetworkId, TokenId};
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::sql::values;
+use crate::store::sql::{Row, first, values};
 
 /// What is kept of a token's renewal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +62,17 @@ pub trait RenewalStore: Send + Sync {
         app: &AppId,
         limit: u32,
     ) -> Result<Vec<(TokenId, Timestamp)>, StoreError>;
+    /// As [`RenewalStore::next_renewals`], of those alone whose secrets came at `since` or later.
+    async fn next_renewals_since(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(TokenId, Timestamp)>, StoreError>;
+    /// Whether a token of an app whose secrets came before `before` may be renewed at some time.
+    async fn has_renewal_before(&self, network: &NetworkId, app: &AppId, before: Timestamp)
+    -> Result<bool, StoreError>;
     /// Makes a renewal that is due after `unless_before` due at `at`. One that is claimed is left alone, if `unless_before` is not before
     /// the end of its claim. Returns whether it was.
     async fn hasten_renewal(
@@ -79,6 +90,13 @@ pub trait RenewalStore: Send + Sync {
 
 const NEXT_RENEWALS: &str = "SELECT id, renew_at_us FROM token
     WHERE network = $1 AND app = $2 AND renew_at_us IS NOT NULL ORDER BY renew_at_us LIMIT $3";
+/// The plus keeps it off the schedule's index, in which all those that rest come first.
+const NEXT_RENEWALS_SINCE: &str = "SELECT id, renew_at_us FROM token
+    WHERE network = $1 AND app = $2 AND secrets_since_us >= $3 AND incident IS NULL AND +renew_at_us IS NOT NULL
+    ORDER BY +renew_at_us LIMIT $4";
+const HAS_RENEWAL_BEFORE: &str = "SELECT 1 FROM token
+    WHERE network = $1 AND app = $2 AND renew_at_us IS NOT NULL AND +secrets_since_us < $3
+        AND (state NOT IN ('invalid', 'revoked') OR (state = 'invalid' AND reason IN ('expired', 'not_accepted'))) LIMIT 1";
 const HASTEN_RENEWAL: &str = "UPDATE token SET renew_at_us = $3 WHERE id = $1 AND version = $2 AND renew_at_us > $4";
 const BEGIN_RENEWAL: &str = "UPDATE token SET renew_at_us = $3, renewal_begun_at_us = COALESCE(renewal_begun_at_us, $4)
     WHERE id = $1 AND version = $2 AND COALESCE(renew_at_us, -1) = COALESCE($5, -1)";
@@ -95,13 +113,28 @@ impl<D: Database> RenewalStore for D {
         limit: u32,
     ) -> Result<Vec<(TokenId, Timestamp)>, StoreError> {
         let values = values![network, app, limit];
-        self.read(move |tx| {
-            Box::pin(async move {
-                let rows = tx.rows(NEXT_RENEWALS, values).await?;
-                rows.into_iter().map(|mut row| Ok((row.id(TokenId::from_slice)?, row.time()?))).collect()
-            })
-        })
-        .await
+        self.read(move |tx| Box::pin(async move { due_times(tx.rows(NEXT_RENEWALS, values).await?) })).await
+    }
+
+    async fn next_renewals_since(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(TokenId, Timestamp)>, StoreError> {
+        let values = values![network, app, since, limit];
+        self.read(move |tx| Box::pin(async move { due_times(tx.rows(NEXT_RENEWALS_SINCE, values).await?) })).await
+    }
+
+    async fn has_renewal_before(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let values = values![network, app, before];
+        self.read(move |tx| Box::pin(async move { Ok(first(tx, HAS_RENEWAL_BEFORE, values).await?.is_some()) })).await
     }
 
     async fn hasten_renewal(
@@ -126,4 +159,8 @@ impl<D: Database> RenewalStore for D {
         let values = values![token, version, due_at, begun_at, failures, look_at];
         self.write(move |tx| Box::pin(async move { Ok(tx.execute(PUT_RENEWAL, values).await? > 0) })).await
     }
+}
+
+fn due_times(rows: Vec<Row>) -> Result<Vec<(TokenId, Timestamp)>, StoreError> {
+    rows.into_iter().map(|mut row| Ok((row.id(TokenId::from_slice)?, row.time()?))).collect()
 }

@@ -167,7 +167,7 @@ impl Progress {
         self.recovery.stage != Stage::All
     }
 
-    /// Whether single renewals are made to look. Where calls show the way back, no refresh token is shown before they have.
+    /// Whether single renewals are made to look. Where calls can show the way back, no refresh token is shown before they have.
     pub fn looks_by_renewals(&self) -> bool {
         self.seen_in == SeenIn::Renewals || self.recovery.stage == Stage::Share
     }

@@ -106,9 +106,14 @@ impl Recovery {
         }
     }
 
+    /// Whether it is time for the next canary.
+    pub fn is_time(&self, now: Timestamp) -> bool {
+        self.stage != Stage::All && now >= self.next_canary_at
+    }
+
     /// Takes the place of the next canary, if it is time for one.
     pub fn take_canary(&mut self, now: Timestamp) -> bool {
-        let may = self.stage != Stage::All && now >= self.next_canary_at;
+        let may = self.is_time(now);
         if may {
             self.next_canary_at = now + self.pause();
         }

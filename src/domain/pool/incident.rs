@@ -13,6 +13,7 @@ use crate::domain::incident::{Detected, Outcome, Progress, SeenIn, Stage, Sympto
 use crate::domain::pool::report::Effect;
 use crate::domain::pool::slot::Slot;
 use crate::domain::pool::{Pool, Wake};
+use crate::domain::renewal::is_past_renewal;
 use crate::domain::token::{Reason, TokenState};
 
 /// A token that is refused so shortly before its clock says that it ends tells nothing of others.
@@ -48,9 +49,11 @@ pub struct AppIncident {
     canary: Option<(LeaseId, Timestamp)>,
     /// Canaries so far.
     turns: usize,
+    /// The token whose renewal is the canary.
+    renewing: Option<TokenId>,
 }
 
-/// Whether an app's tokens may be renewed.
+/// Whether a token may be renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewalsOf {
     /// As ever.
@@ -72,7 +75,7 @@ pub struct RenewalNoted {
 
 impl AppIncident {
     fn new(progress: Progress) -> Self {
-        Self { progress, canary: None, turns: 0 }
+        Self { progress, canary: None, turns: 0, renewing: None }
     }
 
     /// Why a token that is refused now is dead, where the incident is proven to be a loss.
@@ -359,21 +362,39 @@ impl Pool {
         self.change_state(token, |_| state, now)
     }
 
-    /// Whether an app's tokens may be renewed now; a canary's place is taken by asking.
-    pub fn ask_to_renew(&mut self, app: &AppId, now: Timestamp) -> RenewalsOf {
-        let found = self.names.find(app.as_str()).and_then(|app| self.incidents.get_mut(&app));
-        let Some(incident) = found.filter(|incident| incident.progress.is_open()) else { return RenewalsOf::Free };
-        let progress = &mut incident.progress;
-        match progress.looks_by_renewals() && progress.recovery.take_canary(now) {
-            true => RenewalsOf::Canary,
-            false => RenewalsOf::Stopped,
-        }
+    /// Whether a token may be renewed now; a canary's place is taken by asking. Where no token of an incident can be called any more, be it that
+    /// all have ended while they rested, single renewals take the place of calls, whatever the incident's kind: nothing else could show that
+    /// it is over, and what one of them is refused with ends no token before the loss is proven.
+    pub fn ask_to_renew(&mut self, token: TokenId, now: Timestamp) -> RenewalsOf {
+        let Some(at) = self.by_token.get(&token).copied() else { return RenewalsOf::Free };
+        let slot = &self.slots[at as usize];
+        let (app, kind) = (slot.app, &self.network.kinds[slot.kind as usize]);
+        // What is past renewal is shown to nobody.
+        let covering = self.incident_of(at).filter(|_| !is_past_renewal(kind, slot.state));
+        let Some(incident) = covering else { return RenewalsOf::Free };
+        let Progress { recovery, .. } = &incident.progress;
+        let looks = recovery.is_time(now) && (incident.progress.looks_by_renewals() || !self.can_be_called(app, now));
+        let Some(incident) = self.incidents.get_mut(&app).filter(|_| looks) else { return RenewalsOf::Stopped };
+        incident.progress.recovery.take_canary(now);
+        incident.renewing = Some(token);
+        RenewalsOf::Canary
     }
 
-    /// Whether renewals of an app rest for an incident.
-    pub fn renewals_rest(&self, app: &AppId) -> bool {
-        let found = self.names.find(app.as_str()).and_then(|app| self.incidents.get(&app));
-        found.is_some_and(|incident| incident.progress.is_open())
+    /// Whether one of the tokens that an app's incident concerns can be called, to look.
+    fn can_be_called(&self, app: u32, now: Timestamp) -> bool {
+        self.slots.iter().any(|slot| slot.app == app && !slot.outside && slot.is_usable(now))
+    }
+
+    /// Whether an app's incident is open, and none of its tokens can be called any more, to look.
+    pub fn is_out_of_calls(&self, app: &AppId, now: Timestamp) -> bool {
+        let open = self.incident_since(app).and_then(|_| self.names.find(app.as_str()));
+        open.is_some_and(|app| !self.can_be_called(app, now))
+    }
+
+    /// When the incident of an app began that is open. Tokens whose secrets are younger are outside.
+    pub fn incident_since(&self, app: &AppId) -> Option<Timestamp> {
+        let found = self.names.find(app.as_str()).and_then(|app| self.incidents.get(&app))?;
+        found.progress.is_open().then_some(found.progress.started_at)
     }
 
     /// Takes in what a renewal showed of a token.
@@ -381,13 +402,17 @@ impl Pool {
         let mut noted = RenewalNoted { blame: None, recalled: Vec::new() };
         let Some(slot) = self.by_token.get(&token).copied() else { return noted };
         let (app, person) = (self.slots[slot as usize].app, self.slots[slot as usize].person);
+        let canary = self.incidents.get_mut(&app).and_then(|incident| incident.renewing.take_if(|of| *of == token));
+        let covering = self.incident_of(slot);
+        let speaks = covering.is_some_and(|of| of.progress.looks_by_renewals() || canary.is_some());
+        let lost = covering.map(|incident| incident.lost_for().is_some());
         let symptom = match evidence {
             Evidence::Works => {
                 if let Some(trouble) = self.troubles.get_mut(&app) {
                     trouble.renewals.evidence.work(person, None, now);
                     trouble.renewals.watch.work(person, now);
                 }
-                self.recover(app, now, |progress| progress.looks_by_renewals() && progress.recovery.serve(now));
+                self.recover(app, now, |progress| speaks && progress.recovery.serve(now));
                 return noted;
             }
             Evidence::Nothing => Symptom::Failed,
@@ -397,10 +422,15 @@ impl Pool {
         };
         if symptom == Symptom::Lost {
             let failed = Failed { person, by: None, at: now };
-            noted.blame = Some(self.troubles.entry(app).or_default().renewals.evidence.fail(failed));
+            let blame = self.troubles.entry(app).or_default().renewals.evidence.fail(failed);
+            noted.blame = Some(match lost {
+                None => blame,
+                Some(true) => Blame::Token,
+                Some(false) => Blame::Shared,
+            });
         }
         let is_final = matches!(evidence, Evidence::Ended(_) | Evidence::AppRefused);
-        self.recover(app, now, |progress| progress.looks_by_renewals() && progress.recovery.refuse(is_final, now));
+        self.recover(app, now, |progress| speaks && progress.recovery.refuse(is_final, now));
         let mut effects = Vec::new();
         self.note(slot, symptom, SeenIn::Renewals, now, &mut effects);
         for effect in effects {

@@ -165,6 +165,7 @@ async fn alert(test: &TestBroker) -> String {
 /// An incident that the broker found.
 async fn incident(test: &TestBroker) -> String {
     let (broker, now) = (&test.broker, test.broker.now());
+    test.token(&test.team("hit").await, "hit").await;
     let found = Detected { kind: IncidentKind::NetworkReset, started_at: now, persons: 5 };
     let progress = Progress::begin(found, SeenIn::Calls, now);
     broker.engine.restore_incident(&"x".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);

@@ -52,11 +52,14 @@ impl Broker {
                 Some(entry) if entry.incident.progress != progress => self.note_progress(entry, progress).await?,
                 Some(_) => {}
             }
-            if !progress.is_open() {
-                let Some(entry) = book.get(&key) else { continue };
+            let Some(entry) = book.get_mut(&key) else { continue };
+            if !progress.is_open() || self.has_nothing_left(&entry.incident).await? {
                 self.close_by_itself(entry).await?;
-                self.engine.end_incident(&key.0, &key.1);
-                book.remove(&key);
+                // A loss ends once all its tokens are settled.
+                if !entry.incident.is_lost() {
+                    self.engine.end_incident(&key.0, &key.1);
+                    book.remove(&key);
+                }
             }
         }
         let mut hit = 0;
@@ -134,7 +137,14 @@ impl Broker {
         Ok(())
     }
 
-    async fn close_by_itself(&self, entry: &Entry) -> Result<(), StoreError> {
+    /// Whether no token is left that could show more of an incident: all are dead, or have other secrets by now.
+    async fn has_nothing_left(&self, incident: &Incident) -> Result<bool, StoreError> {
+        let Incident { network, app, progress, .. } = incident;
+        Ok(self.engine.is_out_of_calls(network, app)
+            && !self.store.has_renewal_before(network, app, progress.started_at).await?)
+    }
+
+    async fn close_by_itself(&self, entry: &mut Entry) -> Result<(), StoreError> {
         let outcome = entry.incident.progress.outcome();
         let closed = Closed { at: self.now(), by: "broker".to_owned(), outcome };
         let incident = Incident { closed: Some(closed), ..entry.incident.clone() };
@@ -144,6 +154,7 @@ impl Broker {
         self.store.update_incident(incident.clone(), Some(trail)).await?;
         self.watch.tell_incident(incident.id);
         tracing::warn!(network = %incident.network, app = %incident.app, incident = %incident.id, outcome = outcome.as_str(), "an incident is over");
+        entry.incident = incident;
         Ok(())
     }
 

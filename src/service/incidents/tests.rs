@@ -8,6 +8,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::domain::incident::{IncidentKind, Stage};
 use crate::domain::notice::Fact;
 use crate::domain::token::{Clocks, Reason, TokenState};
+use crate::outbound::http::NetworkAnswer;
 use crate::service::renew::RenewError;
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::AddToken;
@@ -182,13 +183,8 @@ async fn an_operator_who_knows_better_closes_it() {
 async fn no_refresh_token_is_shown_while_an_incident_is_open() {
     let scene = Scene::of(0).await;
     let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 3600 * SECOND), ..Clocks::default() };
-    let set = crate::service::apps::UpdateApp {
-        client_id: Some("ours".to_owned()),
-        ..crate::service::apps::UpdateApp::default()
-    };
+    set_client(&scene.test).await;
     let (admin, broker) = (&scene.test.admin, &scene.test.broker);
-    let (network, app) = ("x".parse().unwrap(), crate::service::apps::default_app());
-    broker.update_app(admin, &network, &app, set).await.unwrap();
     let mut tokens = Vec::new();
     for nth in 0..40 {
         let team = &scene.teams[nth % 2];
@@ -207,6 +203,97 @@ async fn no_refresh_token_is_shown_while_an_incident_is_open() {
     let (team, token) = &tokens[0];
     let by_hand = broker.renew_token(admin, team, *token).await.unwrap_err();
     assert!(matches!(by_hand, RenewError::Incident { .. }), "{by_hand}");
+    scene.test.stop().await;
+}
+
+/// Tells the broker of our client at X, so that tokens can be renewed.
+async fn set_client(test: &TestBroker) {
+    let client = crate::service::apps::UpdateApp {
+        client_id: Some("ours".to_owned()),
+        ..crate::service::apps::UpdateApp::default()
+    };
+    let app = crate::service::apps::default_app();
+    test.broker.update_app(&test.admin, &"x".parse().unwrap(), &app, client).await.unwrap();
+}
+
+/// What the network answers to the next renewal.
+fn renew_next(test: &TestBroker, nth: usize) {
+    let body = format!(
+        r#"{{"access_token":"access-{nth}","refresh_token":"refresh-{nth}","expires_in":7200,"token_type":"bearer"}}"#
+    );
+    let body = zeroize::Zeroizing::new(body.into_bytes());
+    test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+}
+
+#[tokio::test]
+async fn an_incident_whose_tokens_ended_meanwhile_is_over_by_single_renewals() {
+    let mut scene = Scene::of(0).await;
+    set_client(&scene.test).await;
+    let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 120 * SECOND), ..Clocks::default() };
+    for nth in 0..6 {
+        let team = scene.teams[nth % 2].clone();
+        let given = AddToken { clocks, ..x_token(&format!("person-{nth}")) };
+        let added = scene.test.broker.add_token(&scene.test.admin, &team, given).await.unwrap();
+        scene.tokens.push((team, added.token.id));
+        renew_next(&scene.test, nth);
+    }
+    scene.live(Mood::Down, 60).await;
+    assert_eq!(scene.incidents().await[0].incident.progress.kind, IncidentKind::ProviderOutage);
+    let broker = &scene.test.broker;
+    for _ in 0..60 {
+        scene.test.clock.advance(5 * SECOND);
+        broker.renew_due().await.unwrap();
+        broker.renewals.idle().await;
+        broker.watch_incidents().await.unwrap();
+    }
+    let closed = scene.incidents().await[0].incident.closed.clone();
+    assert_eq!(closed.map(|closed| closed.outcome), Some(Outcome::Recovered));
+    assert_eq!(scene.test.endpoint.asked(), 6, "each once");
+    assert!(scene.live(Mood::Good, 1).await > 0);
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_incident_of_which_no_token_is_left_is_over() {
+    let scene = Scene::of(0).await;
+    let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 120 * SECOND), ..Clocks::default() };
+    for nth in 0..6 {
+        let given = AddToken { clocks, refresh: None, ..x_token(&format!("person-{nth}")) };
+        scene.test.broker.add_token(&scene.test.admin, &scene.teams[nth % 2], given).await.unwrap();
+    }
+    scene.live(Mood::Refuses, 30).await;
+    let broker = &scene.test.broker;
+    broker.renew_due().await.unwrap();
+    broker.renewals.idle().await;
+    assert_eq!(scene.incidents().await[0].incident.closed, None);
+    scene.test.clock.advance(120 * SECOND);
+    broker.renew_due().await.unwrap();
+    broker.renewals.idle().await;
+    broker.watch_incidents().await.unwrap();
+    assert!(scene.incidents().await[0].incident.closed.is_some());
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_connected_while_an_incident_is_open_is_renewed() {
+    let scene = Scene::of(40).await;
+    set_client(&scene.test).await;
+    scene.live(Mood::Refuses, 30).await;
+    let broker = &scene.test.broker;
+    scene.test.clock.advance(SECOND);
+    let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 7200 * SECOND), ..Clocks::default() };
+    let given = AddToken { clocks, ..x_token("late") };
+    let token = broker.add_token(&scene.test.admin, &scene.teams[0], given).await.unwrap().token.id;
+    // All are due by then, those that rest first.
+    scene.test.clock.advance(7000 * SECOND);
+    renew_next(&scene.test, 0);
+    broker.renew_due().await.unwrap();
+    broker.renewals.idle().await;
+    let renewed = broker.store.find_token(token).await.unwrap().unwrap().token;
+    assert_eq!((scene.test.endpoint.asked(), renewed.version), (1, 2));
+    renew_next(&scene.test, 1);
+    let by_hand = broker.renew_token(&scene.test.admin, &scene.teams[0], token).await.unwrap();
+    assert_eq!(by_hand.token.version, 3);
     scene.test.stop().await;
 }
 

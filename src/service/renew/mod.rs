@@ -305,16 +305,8 @@ impl Broker {
 
     /// Renews one token of an app after another, as long as there are any that are due and the app's rate allows it.
     async fn work_off(&self, network: &NetworkId, app: &AppId) -> Result<(), StoreError> {
-        // Those that others are working at come first in the list.
-        let enough = u32::try_from(self.config.renewals.in_flight + 1).unwrap_or(u32::MAX);
         while !self.tasks.is_stopping() {
-            let now = self.now();
-            let next = self.store.next_renewals(network, app, enough).await?;
-            let mut due = next.into_iter().filter(|(_, due)| *due <= now);
-            let Some(entered) = due.find_map(|(token, _)| self.renewals.enter(token)) else { return Ok(()) };
-            if self.engine.ask_to_renew(network, app) == RenewalsOf::Stopped {
-                return Ok(());
-            }
+            let Some(entered) = self.next_to_renew(network, app).await? else { return Ok(()) };
             if !self.renewals.takes_place(network, app) {
                 return Ok(());
             }
@@ -325,6 +317,24 @@ impl Broker {
             }
         }
         Ok(())
+    }
+
+    /// The token of an app that has been due the longest of those that nobody works at and no incident stops.
+    async fn next_to_renew(&self, network: &NetworkId, app: &AppId) -> Result<Option<UnderWay<'_>>, StoreError> {
+        // Those that others are working at come first in the list.
+        let enough = u32::try_from(self.config.renewals.in_flight + 1).unwrap_or(u32::MAX);
+        let (now, mut next) = (self.now(), Vec::new());
+        if let Some(since) = self.engine.incident_since(network, app) {
+            next = self.store.next_renewals_since(network, app, since, enough).await?;
+        }
+        next.extend(self.store.next_renewals(network, app, enough).await?);
+        for (token, _) in next.into_iter().filter(|(_, due)| *due <= now) {
+            let Some(entered) = self.renewals.enter(token) else { continue };
+            if self.engine.ask_to_renew(network, token) != RenewalsOf::Stopped {
+                return Ok(Some(entered));
+            }
+        }
+        Ok(None)
     }
 
     /// Renews one token now, to the end, also if the caller goes away. Where its renewal is under way, the outcome of that one is told.
@@ -372,7 +382,7 @@ impl Broker {
             return Ok(found);
         }
         let Token { network, app, .. } = &stored.token;
-        if self.engine.renewals_rest(network, app) {
+        if self.engine.ask_to_renew(network, id) == RenewalsOf::Stopped {
             return Err(RenewError::Incident { network: network.clone(), app: app.clone() });
         }
         self.attempt_renewal(entered.token, &order).await

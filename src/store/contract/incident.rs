@@ -154,7 +154,7 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
         expected_version: 1,
         expected_state: before.state,
         token: crate::domain::token::Token { version: 2, ..before },
-        secrets: Some(SealedSecrets { access: vec![1], ..SealedSecrets::default() }),
+        secrets: Some(SealedSecrets { access: vec![1], renew_at: Some(at(700)), ..SealedSecrets::default() }),
         trail: audit.into(),
         revocation: None,
         alerts: Vec::new(),
@@ -163,6 +163,11 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
     assert_eq!(store.tokens_outside_incident(&open).await.unwrap(), [TokenId::from_u128(1)]);
     put(&*store, 1, TokenState::Suspect { since: at(12) }).await;
     assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 0);
+    let (network, app) = (&open.network, &open.app);
+    let due = store.next_renewals_since(network, app, at(10), 10).await.unwrap();
+    assert_eq!(due, [(TokenId::from_u128(1), at(700))]);
+    let before = async |before| store.has_renewal_before(network, app, at(before)).await.unwrap();
+    assert!(before(10).await, "the other one may be renewed");
     let covered = async || {
         let [one, two] = [1, 2].map(TokenId::from_u128);
         (store.find_covering(one).await.unwrap().is_some(), store.find_covering(two).await.unwrap().is_some())
@@ -173,5 +178,7 @@ pub(crate) async fn new_secrets_are_outside_an_incident(fixture: &dyn Fixture) {
     let closed = Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Recovered });
     store.update_incident(Incident { closed, ..open.clone() }, None).await.unwrap();
     assert_eq!(covered().await, (false, false));
+    put(&*store, 2, dead(Reason::PasswordChanged, 13)).await;
+    assert!(!before(10).await && before(12).await, "it is past renewal");
     store.close().await;
 }

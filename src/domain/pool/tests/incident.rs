@@ -16,6 +16,21 @@ fn many(persons: u32) -> Pool {
     pool
 }
 
+/// As [`many`], of tokens that end at that time.
+fn ending_at(persons: u32, end: Timestamp) -> Pool {
+    let mut pool = many(persons);
+    let clocks = Clocks { access_expires_at: Some(end), ..Clocks::default() };
+    for number in 0..persons {
+        let ending = Token { clocks, ..token(u128::from(number), &format!("person-{number}")) };
+        pool.put_token(&ending, None, Vec::new(), START).unwrap();
+    }
+    pool
+}
+
+fn ask_to_renew(pool: &mut Pool, number: u128, now: Timestamp) -> RenewalsOf {
+    pool.ask_to_renew(TokenId::from_u128(number), now)
+}
+
 fn app() -> AppId {
     "default".parse().unwrap()
 }
@@ -157,7 +172,7 @@ fn an_outage_stops_no_lease_and_is_over_with_the_first_answers() {
     let mut pool = many(100);
     let found = until_found(&mut pool, ErrorClass::Transient);
     assert_eq!(progress(&pool).unwrap().kind, IncidentKind::ProviderOutage);
-    assert!(pool.renewals_rest(&app()));
+    assert_eq!(pool.incident_since(&app()), Some(START));
     for second in 1..120 {
         call(&mut pool, u128::from(second) + 100, 1, ErrorClass::Ok, found + SECOND * second).unwrap();
     }
@@ -169,18 +184,58 @@ fn renewals_wait_until_calls_have_shown_the_way_back() {
     let mut pool = many(100);
     let found = until_found(&mut pool, ErrorClass::TokenInvalid);
     for second in 1..120 {
-        assert_eq!(pool.ask_to_renew(&app(), found + SECOND * second), RenewalsOf::Stopped);
+        assert_eq!(ask_to_renew(&mut pool, 7, found + SECOND * second), RenewalsOf::Stopped);
     }
-    let other: AppId = "other".parse().unwrap();
-    assert_eq!(pool.ask_to_renew(&other, found), RenewalsOf::Free);
+    let other = Token { app: "other".parse().unwrap(), ..token(200, "person-200") };
+    pool.put_token(&other, None, Vec::new(), found).unwrap();
+    assert_eq!(ask_to_renew(&mut pool, 200, found), RenewalsOf::Free);
+    pool.put_token(&Token { version: 2, ..token(7, "person-7") }, None, Vec::new(), found).unwrap();
+    assert_eq!(ask_to_renew(&mut pool, 7, found), RenewalsOf::Free, "its secrets are new");
     let mut at = found;
     for lease in 1000..1003 {
         at = at + 16 * SECOND;
         call(&mut pool, lease, 1, ErrorClass::Ok, at).unwrap();
     }
     assert_eq!(progress(&pool).unwrap().recovery.stage, Stage::Share);
-    assert_eq!(pool.ask_to_renew(&app(), at + 20 * SECOND), RenewalsOf::Canary);
-    assert_eq!(pool.ask_to_renew(&app(), at + 21 * SECOND), RenewalsOf::Stopped);
+    assert_eq!(ask_to_renew(&mut pool, 8, at + 20 * SECOND), RenewalsOf::Canary);
+    assert_eq!(ask_to_renew(&mut pool, 9, at + 21 * SECOND), RenewalsOf::Stopped);
+}
+
+#[test]
+fn where_no_token_can_be_called_any_more_single_renewals_show_the_way_back() {
+    for class in [ErrorClass::Transient, ErrorClass::AppLevel, ErrorClass::TokenInvalid] {
+        let mut pool = ending_at(10, START + MINUTE * 5);
+        let found = until_found(&mut pool, class);
+        let ended = START + MINUTE * 6;
+        assert_eq!(ask_to_renew(&mut pool, 0, found + MINUTE), RenewalsOf::Stopped, "calls can look");
+        assert!(!pool.is_out_of_calls(&app(), found + MINUTE) && pool.is_out_of_calls(&app(), ended));
+        let mut at = ended;
+        for number in 0..3 {
+            assert_eq!(ask_to_renew(&mut pool, number, at), RenewalsOf::Canary, "{class:?}");
+            assert_eq!(ask_to_renew(&mut pool, number + 1, at + SECOND), RenewalsOf::Stopped);
+            pool.note_renewal(TokenId::from_u128(number), Evidence::Works, at + SECOND);
+            let renewed = Token { version: 2, ..token(number, &format!("person-{number}")) };
+            pool.put_token(&renewed, None, Vec::new(), at + SECOND).unwrap();
+            assert_eq!(ask_to_renew(&mut pool, number, at + SECOND), RenewalsOf::Free);
+            at = at + 16 * SECOND;
+        }
+        assert_eq!(progress(&pool).unwrap().recovery.stage, Stage::Share, "{class:?}");
+    }
+}
+
+#[test]
+fn a_refused_renewal_that_was_made_to_look_ends_a_token_only_of_a_loss_that_is_proven() {
+    let mut pool = ending_at(10, START + MINUTE * 5);
+    until_found(&mut pool, ErrorClass::TokenInvalid);
+    let (mut at, mut blames) = (START + MINUTE * 6, Vec::new());
+    for number in 0..5 {
+        assert_eq!(ask_to_renew(&mut pool, number, at), RenewalsOf::Canary);
+        let refused = Evidence::Ended(Reason::RefreshRejected);
+        blames.push(pool.note_renewal(TokenId::from_u128(number), refused, at).blame.unwrap());
+        at = at + MINUTE * 6;
+    }
+    assert_eq!(blames, [Blame::Shared, Blame::Shared, Blame::Shared, Blame::Token, Blame::Token]);
+    assert_eq!(progress(&pool).unwrap().outcome(), Outcome::Lost);
 }
 
 #[test]
@@ -191,9 +246,9 @@ fn renewals_that_are_refused_alike_stop_renewals_and_no_lease() {
         (0..5).map(|token| pool.note_renewal(TokenId::from_u128(token), refused, START).blame.unwrap()).collect();
     assert_eq!(blames, [Blame::Token, Blame::Shared, Blame::Shared, Blame::Shared, Blame::Shared]);
     assert_eq!(progress(&pool).unwrap().kind, IncidentKind::NetworkReset);
-    assert!(pool.renewals_rest(&app()));
+    assert_eq!(ask_to_renew(&mut pool, 50, START), RenewalsOf::Stopped);
     assert!(call(&mut pool, 1, 1, ErrorClass::Ok, START).is_some());
-    let canaries = (1..3600).filter(|second| pool.ask_to_renew(&app(), START + SECOND * *second) == RenewalsOf::Canary);
+    let canaries = (1..3600).filter(|second| ask_to_renew(&mut pool, 50, START + SECOND * *second) == RenewalsOf::Canary);
     assert_eq!(canaries.count(), 239, "none is refused, so they stay a quarter of a minute apart");
 }
 

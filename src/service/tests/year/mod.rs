@@ -20,7 +20,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use people::People;
+use people::{Account, People};
 use told::{Ears, Told};
 use wire::Wire;
 
@@ -28,6 +28,7 @@ use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::base::ids::{NetworkId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::Config;
+use crate::domain::incident::Incident;
 use crate::domain::networks::Catalogue;
 use crate::domain::notice::{DestinationKind, Kind};
 use crate::service::apps::{UpdateApp, default_app};
@@ -198,6 +199,16 @@ impl Year {
         let open = IncidentFilter { open: Some(true), ..IncidentFilter::default() };
         let open = self.test.broker.store.list_incidents(open, 100).await.unwrap();
         let now = self.now();
+        for incident in &open {
+            let Incident { network, progress, .. } = incident;
+            let lives = |account: &&Account| {
+                account.network.id == *network && account.truth(&self.simulation, &self.wire, now).can_live
+            };
+            let old = progress.opened_at + RECOVERY <= now && self.people.is_well(network, now);
+            if old && self.people.joined().any(|account| lives(&account)) {
+                self.blame(network.to_string(), "has an incident that does not end".to_owned(), format!("{incident:?}"));
+            }
+        }
         let incidents: Vec<NetworkId> = open.into_iter().map(|incident| incident.network).collect();
         self.people.note_trouble(&incidents, now);
         self.people.troubled(now)

@@ -188,6 +188,8 @@ pub struct People {
     mishaps: Vec<Mishap>,
     /// When each network was in trouble last.
     trouble: BTreeMap<NetworkId, Vec<(Timestamp, Timestamp)>>,
+    /// When each network was at fault last, whatever the broker made of it.
+    at_fault: BTreeMap<NetworkId, Timestamp>,
     resets: Vec<(Timestamp, NetworkId)>,
     random: StdRng,
     counts: Counts,
@@ -253,7 +255,8 @@ impl People {
             let network = networks[random.random_range(0..networks.len())].clone();
             resets.push((START + DAY * (size.days / 2), network));
         }
-        Self { accounts, mishaps, trouble: BTreeMap::new(), resets, random, counts: Counts::default() }
+        let (trouble, at_fault) = (BTreeMap::new(), BTreeMap::new());
+        Self { accounts, mishaps, trouble, at_fault, resets, random, counts: Counts::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -281,6 +284,7 @@ impl People {
         for mishap in rest.iter().filter(|mishap| mishap.from <= now) {
             faults.push((mishap.network.clone(), mishap.fault.clone()));
             self.trouble.entry(mishap.network.clone()).or_default().push((mishap.from, mishap.until));
+            self.at_fault.insert(mishap.network.clone(), mishap.until);
         }
         self.counts.mishaps += over.len() as u64;
         self.mishaps = rest;
@@ -292,6 +296,7 @@ impl People {
                 account.kill(now);
             }
             self.trouble.entry(network.clone()).or_default().push((now, now));
+            self.at_fault.insert(network.clone(), now);
             faults.push((network, Fault::ResetTokens));
         }
         faults
@@ -322,6 +327,11 @@ impl People {
             spans.iter().any(|(from, until)| *from <= now && *until + RECOVERY > now)
         };
         self.trouble.iter().filter(|(_, spans)| near(spans)).map(|(network, _)| network.clone()).collect()
+    }
+
+    /// Whether a network has been without fault for so long that nothing of it may be felt any more.
+    pub fn is_well(&self, network: &NetworkId, now: Timestamp) -> bool {
+        self.at_fault.get(network).is_none_or(|until| *until + RECOVERY <= now)
     }
 
     /// Whether a network was in trouble in a span, or shortly before.
