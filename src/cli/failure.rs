@@ -234,7 +234,13 @@ fn explain(status: &Status, text: &mut String) {
         let _ = writeln!(text, "  limit: {} {}", one.subject, one.description);
     }
     let reason = details.error_info().map_or("", |info| info.reason.as_str());
-    if let Some(advice) = ErrorReason::from_reason(reason).and_then(advice) {
+    let rests = details.error_info().is_some_and(|info| info.metadata.contains_key("incident"));
+    let advice = if rests {
+        Some("see `token-broker incident list`")
+    } else {
+        ErrorReason::from_reason(reason).and_then(advice)
+    };
+    if let Some(advice) = advice {
         let _ = writeln!(text, "  {advice}");
     }
     if let Some(wait) = retry_after(&details) {

@@ -109,6 +109,14 @@ pub enum AcquireError {
         /// The limit.
         limit: Limit,
     },
+    /// The tokens that may serve rest for an incident of their app.
+    #[error(
+        "an incident is open: the tokens that may serve rest until {until} or longer, but for single calls that show whether they work again; try again then"
+    )]
+    Resting {
+        /// When to try again.
+        until: Timestamp,
+    },
     /// Others are first.
     #[error("all tokens that may serve are in use; try again shortly")]
     Busy {

@@ -436,7 +436,7 @@ fn purpose_not_served(ask: &AcquireLease, hint: String) -> AcquireLeaseError {
 /// The refusal as metrics name it.
 fn reason(error: &AcquireError) -> &'static str {
     match error {
-        AcquireError::LimitedUntil { .. } => "limited",
+        AcquireError::LimitedUntil { .. } | AcquireError::Resting { .. } => "limited",
         AcquireError::Busy { .. } | AcquireError::QueueFull | AcquireError::Overloaded | AcquireError::Raced => "busy",
         AcquireError::TooManyLeases(_) => "too_many_leases",
         AcquireError::TooManyCalls { .. } => "never_fits",

@@ -3,6 +3,8 @@
 //! Which tokens belong to an incident is a column of theirs, so that an incident of 100,000 tokens costs no memory and is worked off a
 //! bounded part at a time.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
@@ -61,6 +63,17 @@ pub trait IncidentStore: Send + Sync {
     async fn take_into_incident(&self, incident: &Incident, limit: u32) -> Result<u64, StoreError>;
     /// How many tokens an incident hit, by team.
     async fn count_incident_tokens(&self, incident: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError>;
+    /// How many tokens an incident covers that may be leased or were hit, by team.
+    async fn count_covered_tokens(&self, incident: &Incident) -> Result<Vec<(TeamId, u64)>, StoreError>;
+    /// Notes that teams are concerned by an incident, each with how many of its tokens it covers, and tells them. Who was noted stays as it was.
+    async fn concern_teams(
+        &self,
+        incident: IncidentId,
+        teams: Vec<(TeamId, u64)>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError>;
+    /// The teams that are concerned by an incident, each with how many of its tokens it covered then.
+    async fn concerned_teams(&self, incident: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError>;
     /// Some tokens that an incident hit: at most `limit`.
     async fn sample_incident_tokens(
         &self,
@@ -120,7 +133,20 @@ const TAKE_IN: &str = "UPDATE token SET incident = $1 WHERE id IN (
     SELECT id FROM token WHERE network = $2 AND app = $3 AND state_since_us >= $4 AND incident IS NULL
         AND state IN ('suspect', 'invalid') AND +secrets_since_us < $4
         AND (state = 'suspect' OR (state_found = 1 AND reason IN ($6, $7, $8, $9, $10, $11))) LIMIT $5)";
+/// Of an app that is given up all that might be leased.
+const TAKE_ALL_IN: &str = "UPDATE token SET incident = $1 WHERE id IN (
+    SELECT id FROM token WHERE network = $2 AND app = $3 AND secrets_since_us < $4 AND incident IS NULL
+        AND (state IN ('live', 'suspect')
+            OR (state = 'invalid' AND +state_since_us >= $4 AND state_found = 1 AND reason IN ($6, $7, $8, $9, $10, $11))) LIMIT $5)";
 const COUNT: &str = "SELECT team, COUNT(*) FROM token WHERE incident = $1 GROUP BY team ORDER BY team";
+const COUNT_COVERED: &str = "SELECT team, COUNT(*) FROM token
+    WHERE network = $1 AND app = $2 AND secrets_since_us < $3 AND incident IS NULL AND state IN ('live', 'suspect')
+    GROUP BY team";
+const CONCERN: &str =
+    "INSERT INTO incident_team (incident, team, tokens) VALUES ($1, $2, $3) ON CONFLICT (incident, team) DO NOTHING";
+const CONCERNED: &str = "SELECT team, tokens FROM incident_team WHERE incident = $1 ORDER BY team";
+const FORGET_TEAMS: &str = "DELETE FROM incident_team WHERE incident IN (
+    SELECT id FROM incident WHERE closed_at_us < $1 AND settled = 1 LIMIT $2)";
 const SAMPLE: &str = "SELECT team, id FROM token WHERE incident = $1 ORDER BY team, id LIMIT $2";
 /// Those in doubt work; those that were called dead are looked at once more. All leave the incident.
 const HEAL: &str = "UPDATE token SET incident = NULL, reason = NULL,
@@ -128,12 +154,12 @@ const HEAL: &str = "UPDATE token SET incident = NULL, reason = NULL,
         state = CASE state WHEN 'invalid' THEN 'suspect' WHEN 'suspect' THEN 'live' ELSE state END
     WHERE id IN (SELECT id FROM token WHERE incident = $1 AND state IN ('suspect', 'invalid') LIMIT $3)
     RETURNING id, version, state, reason, state_since_us, team";
-/// Tokens of an incident that a person paused or revoked leave it as they are.
+/// Tokens of an incident that work again, or that a person paused or revoked, leave it as they are.
 const LEAVE: &str = "UPDATE token SET incident = NULL
     WHERE id IN (SELECT id FROM token WHERE incident = $1 AND state NOT IN ('suspect', 'invalid') LIMIT $2)";
 const LOSE: &str = "UPDATE token SET state = 'invalid', reason = $2, state_since_us = COALESCE(state_since_us, $3)
     WHERE id IN (SELECT id FROM token WHERE incident = $1
-        AND (state = 'suspect' OR (state = 'invalid' AND reason <> $2)) LIMIT $4)
+        AND (state = 'suspect' OR (state = 'live' AND $5 = 1) OR (state = 'invalid' AND reason <> $2)) LIMIT $4)
     RETURNING id, version, state, reason, state_since_us, team";
 const SETTLED: &str = "UPDATE incident SET settled = 1 WHERE id = $1 AND closed_at_us IS NOT NULL";
 const OUTSIDE: &str = "SELECT id FROM token WHERE network = $1 AND app = $2 AND secrets_since_us >= $3";
@@ -200,13 +226,57 @@ impl<D: Database> IncidentStore for D {
         let Incident { id, network, app, progress, .. } = incident;
         let mut values = values![*id, network, app, progress.started_at, limit];
         values.extend(progress.kind.explains().map(|reason| Value::from(reason.map(Reason::as_str))));
-        self.write(move |tx| Box::pin(async move { tx.execute(TAKE_IN, values).await })).await
+        let take = if incident.takes_all() { TAKE_ALL_IN } else { TAKE_IN };
+        self.write(move |tx| Box::pin(async move { tx.execute(take, values).await })).await
     }
 
     async fn count_incident_tokens(&self, id: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError> {
         self.read(move |tx| {
             Box::pin(async move {
                 let rows = tx.rows(COUNT, values![id]).await?;
+                rows.into_iter().map(|mut row| Ok((row.slug()?, row.count()?))).collect()
+            })
+        })
+        .await
+    }
+
+    async fn count_covered_tokens(&self, incident: &Incident) -> Result<Vec<(TeamId, u64)>, StoreError> {
+        let values = values![&incident.network, &incident.app, incident.progress.started_at];
+        let id = incident.id;
+        self.read(move |tx| {
+            Box::pin(async move {
+                let mut counts = BTreeMap::<TeamId, u64>::new();
+                let rows = [tx.rows(COUNT_COVERED, values).await?, tx.rows(COUNT, values![id]).await?];
+                for mut row in rows.into_iter().flatten() {
+                    let (team, tokens): (TeamId, u64) = (row.slug()?, row.count()?);
+                    *counts.entry(team).or_default() += tokens;
+                }
+                Ok(counts.into_iter().collect())
+            })
+        })
+        .await
+    }
+
+    async fn concern_teams(
+        &self,
+        id: IncidentId,
+        teams: Vec<(TeamId, u64)>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let note = |(team, tokens): &(TeamId, u64)| (CONCERN, values![id, team, *tokens]);
+                tx.execute_all(teams.iter().map(note).collect()).await?;
+                insert_events(tx, &events).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    async fn concerned_teams(&self, id: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let rows = tx.rows(CONCERNED, values![id]).await?;
                 rows.into_iter().map(|mut row| Ok((row.slug()?, row.count()?))).collect()
             })
         })
@@ -231,10 +301,17 @@ impl<D: Database> IncidentStore for D {
         limit: u32,
     ) -> Result<Vec<SettledToken>, StoreError> {
         let (id, network, reason) = (incident.id, incident.network.clone(), incident.progress.kind.reason());
+        let all = incident.takes_all();
         self.write(move |tx| {
             Box::pin(async move {
                 let rows = match (outcome, reason) {
-                    (Outcome::Lost, Some(reason)) => tx.rows(LOSE, values![id, reason.as_str(), now, limit]).await?,
+                    (Outcome::Lost, Some(reason)) => {
+                        let rows = tx.rows(LOSE, values![id, reason.as_str(), now, limit, all]).await?;
+                        if rows.is_empty() && tx.execute(LEAVE, values![id, limit]).await? > 0 {
+                            return Ok(Vec::new());
+                        }
+                        rows
+                    }
                     _ => {
                         let left = tx.execute(LEAVE, values![id, limit]).await?;
                         let rows = tx.rows(HEAL, values![id, now, limit]).await?;
@@ -272,7 +349,13 @@ impl<D: Database> IncidentStore for D {
     }
 
     async fn prune_incidents(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE, values![before, limit]).await })).await
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute(FORGET_TEAMS, values![before, limit]).await?;
+                tx.execute(PRUNE, values![before, limit]).await
+            })
+        })
+        .await
     }
 }
 

@@ -9,6 +9,8 @@
 mod recovery;
 mod watch;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, IncidentId, NetworkId};
 use crate::domain::token::Reason;
@@ -17,7 +19,8 @@ pub use recovery::{Recovery, Stage};
 pub use watch::{Detected, Symptom, Watch};
 
 /// What happened, as far as the answers tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IncidentKind {
     /// The network answers that tokens do not work: it reset them, or lost them for a while.
     NetworkReset,
@@ -181,11 +184,12 @@ impl Progress {
         worse
     }
 
-    /// What it turned out to be, as far as is known now. It is a loss once the network refused call after call that was made to look, each
-    /// with a word that leaves no doubt.
+    /// What it turned out to be, as far as is known now. A reset is a loss once the network refused call after call that was made to look, each
+    /// with a word that leaves no doubt. What is said of an app proves nothing of its tokens, which may work again with it: that they are lost
+    /// only an operator can say.
     pub fn outcome(&self) -> Outcome {
-        match self.kind.reason() {
-            Some(_) if self.recovery.is_confirmed() => Outcome::Lost,
+        match self.kind {
+            IncidentKind::NetworkReset if self.recovery.is_confirmed() => Outcome::Lost,
             _ => Outcome::Recovered,
         }
     }
@@ -224,6 +228,11 @@ impl Incident {
     pub fn is_lost(&self) -> bool {
         let lost = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
         lost && self.progress.kind.reason().is_some()
+    }
+
+    /// Whether all its tokens end by it, and not only those that were seen to fail: the app is given up.
+    pub fn takes_all(&self) -> bool {
+        self.is_lost() && self.progress.kind == IncidentKind::AppDisabled
     }
 
     /// What happened and what follows, in one sentence for people.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId};
+use crate::domain::incident::IncidentKind;
 use crate::domain::notice::Weight;
 use crate::domain::token::Reason;
 
@@ -190,6 +191,12 @@ pub enum Fact {
         app: AppId,
         /// The incident.
         incident: IncidentId,
+        /// What it is.
+        #[serde(rename = "incident_kind", default = "reset")]
+        kind: IncidentKind,
+        /// What it was taken for until now, if that was told.
+        #[serde(default)]
+        was: Option<IncidentKind>,
     },
     /// An incident is over.
     IncidentClosed {
@@ -202,7 +209,15 @@ pub enum Fact {
         /// Why its tokens are dead, if it was a loss; `None`: they work again.
         #[serde(default)]
         lost: Option<Reason>,
+        /// Whether calls or renewals were seen to be served.
+        #[serde(default)]
+        served: bool,
     },
+}
+
+/// What incidents were told as before their kinds were.
+const fn reset() -> IncidentKind {
+    IncidentKind::NetworkReset
 }
 
 /// A clock of a token.
@@ -376,9 +391,13 @@ impl Fact {
         }
     }
 
-    /// Whether somebody should do something about it: also about an incident that ended as a loss.
+    /// Whether somebody should do something about it: also about an incident that ended as a loss, and not about an outage.
     pub const fn asks_for_action(&self) -> bool {
-        matches!(self, Fact::IncidentClosed { lost: Some(_), .. }) || self.kind().asks_for_action()
+        match self {
+            Fact::IncidentClosed { lost, .. } => lost.is_some(),
+            Fact::IncidentOpened { kind, .. } => !matches!(kind, IncidentKind::ProviderOutage),
+            _ => self.kind().asks_for_action(),
+        }
     }
 
     /// Why a token is dead that one cause ended together with many others.

@@ -43,6 +43,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::base::ids::{AlertId, IncidentId, TokenId};
+    use crate::domain::incident::IncidentKind;
     use crate::domain::networks::Purposes;
     use crate::domain::token::{Clocks, Reason, Token, TokenState};
 
@@ -116,8 +117,14 @@ pub(crate) mod tests {
             Fact::LoadCleared { network: of(&network), class: class.clone(), alert },
             Fact::NoAccessTokens { network: of(&network), class: class.clone(), alert },
             Fact::AccessTokensAgain { network: of(&network), class, alert },
-            Fact::IncidentOpened { network: of(&network), app: app.clone(), incident },
-            Fact::IncidentClosed { network, app, incident, lost: None },
+            Fact::IncidentOpened {
+                network: of(&network),
+                app: app.clone(),
+                incident,
+                kind: IncidentKind::NetworkReset,
+                was: None,
+            },
+            Fact::IncidentClosed { network, app, incident, lost: None, served: true },
         ];
         assert_eq!(facts.iter().map(Fact::kind).collect::<Vec<_>>(), Kind::ALL);
         facts

@@ -3,6 +3,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::domain::alert::Level;
+use crate::domain::incident::IncidentKind;
 use crate::domain::notice::expiry::within;
 use crate::domain::notice::{Clock, Event, Fact, Turn};
 use crate::domain::token::{Token, TokenState, is_same_end};
@@ -16,8 +17,8 @@ pub struct Known<'k> {
     pub alert: Option<Level>,
     /// Whether an incident of the token's network and app is open, which is told of in the place of single tokens.
     pub incident: bool,
-    /// Whether the incident that it concerns is open.
-    pub open: bool,
+    /// What the incident that it concerns is taken for, if it is one and is open.
+    pub open: Option<IncidentKind>,
     /// Whether the receiver would have heard of the trouble that is over by it, and did not.
     pub unheard: bool,
 }
@@ -59,7 +60,7 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
             _ => Err(Untrue::Over),
         },
         Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
-        Fact::IncidentOpened { .. } => holds(known.open, Untrue::Over),
+        Fact::IncidentOpened { kind, .. } => holds(known.open.ok_or(Untrue::Over)? == *kind, Untrue::Outrun),
         Fact::TokenRenewed { .. } | Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } if known.unheard => {
             Err(Untrue::Unheard)
         }
@@ -274,8 +275,12 @@ mod tests {
             network: network.parse().unwrap(),
             app: "default".parse().unwrap(),
             incident: IncidentId::from_u128(1),
+            kind: IncidentKind::ProviderOutage,
+            was: None,
         };
-        assert_eq!(still_holds(&event(opened.clone()), Known::default(), NOW), Err(Untrue::Over));
-        assert_eq!(still_holds(&event(opened), Known { open: true, ..Known::default() }, NOW), Ok(()));
+        let known = |open| still_holds(&event(opened.clone()), Known { open, ..Known::default() }, NOW);
+        assert_eq!(known(None), Err(Untrue::Over));
+        assert_eq!(known(Some(IncidentKind::ProviderOutage)), Ok(()));
+        assert_eq!(known(Some(IncidentKind::NetworkReset)), Err(Untrue::Outrun), "what it is by now is told");
     }
 }

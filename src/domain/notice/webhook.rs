@@ -69,6 +69,7 @@ mod tests {
                 Told { event: &event, network: "X", token: "Acme", alert: None, pages: None, zone: &TimeZone::UTC };
             let body = event_body(&event, &Words::of(&told));
             assert_eq!(body["type"], event.fact.kind().as_str());
+            assert_eq!(body["data"]["kind"], body["type"], "no field of the fact takes its place");
             assert_eq!(body["data"]["network"], "x");
             assert_eq!(body["data"]["key"], "key");
             assert_eq!(body["timestamp"], NOW.to_string());

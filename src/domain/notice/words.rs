@@ -85,8 +85,8 @@ impl Words {
             Fact::LoadCleared { class, .. } => told.load_cleared(class),
             Fact::NoAccessTokens { class, .. } => told.no_access_tokens(class),
             Fact::AccessTokensAgain { .. } => told.access_tokens_again(),
-            Fact::IncidentOpened { app, .. } => told.incident_opened(app),
-            Fact::IncidentClosed { lost, .. } => told.incident_closed(*lost),
+            Fact::IncidentOpened { app, kind, was, .. } => told.incident_opened(app, *kind, *was),
+            Fact::IncidentClosed { lost, served, .. } => told.incident_closed(*lost, *served),
         };
         Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.asks_for_action() }
     }
@@ -174,6 +174,7 @@ mod tests {
     use super::*;
     use crate::base::ids::{AlertId, ClassId, EventId, NetworkId};
     use crate::domain::alert::{AlertKey, AlertKind, Detail, Level, LoadDetail, NoToken};
+    use crate::domain::incident::IncidentKind;
     use crate::domain::load::{Advice, Load, LoadKey, Newcomer, Ratio, Span};
     use crate::domain::networks::Owner;
     use crate::domain::notice::tests::{NOW, facts};
@@ -265,12 +266,22 @@ mod tests {
                         turn,
                     }))
                 }
+                Fact::IncidentOpened { network, app, incident, .. } => {
+                    let (reset, disabled, outage) =
+                        (IncidentKind::NetworkReset, IncidentKind::AppDisabled, IncidentKind::ProviderOutage);
+                    let found = [(reset, None), (disabled, None), (outage, None), (reset, Some(outage))];
+                    variants.extend(found.into_iter().chain([(disabled, Some(reset))]).map(|(kind, was)| {
+                        Fact::IncidentOpened { network: network.clone(), app: app.clone(), incident, kind, was }
+                    }))
+                }
                 Fact::IncidentClosed { network, app, incident, .. } => {
-                    variants.extend([Reason::PlatformReset, Reason::AppDisabled].map(|lost| Fact::IncidentClosed {
+                    let ends = [(None, false), (Some(Reason::PlatformReset), true), (Some(Reason::AppDisabled), false)];
+                    variants.extend(ends.map(|(lost, served)| Fact::IncidentClosed {
                         network: network.clone(),
                         app: app.clone(),
                         incident,
-                        lost: Some(lost),
+                        lost,
+                        served,
                     }))
                 }
                 _ => {}
@@ -387,20 +398,42 @@ mod tests {
 
     #[test]
     fn the_end_of_an_incident_says_how_it_went_out_and_where_to_mend() {
-        let closed = |lost| {
+        let closed = |lost, served| {
             let (network, app) = ("x".parse().unwrap(), "default".parse().unwrap());
             let incident = crate::base::ids::IncidentId::from_u128(7);
-            words(Fact::IncidentClosed { network, app, incident, lost }, "")
+            words(Fact::IncidentClosed { network, app, incident, lost, served }, "")
         };
-        let recovered = closed(None);
+        let recovered = closed(None, true);
         assert_eq!(recovered.subject, "The incident at Instagram is over: its tokens work again");
         assert!(recovered.todo.starts_with("Nothing.") && !recovered.asks, "{recovered:?}");
-        let lost = closed(Some(Reason::PlatformReset));
+        let unseen = closed(None, false);
+        assert_eq!(unseen.subject, "The incident at Instagram is over: its tokens are let through again");
+        assert!(unseen.todo.starts_with("Nothing.") && !unseen.happened.contains("work again"), "{unseen:?}");
+        let lost = closed(Some(Reason::PlatformReset), true);
         assert_eq!(lost.subject, "The incident at Instagram is over: its tokens are lost");
         assert!(lost.todo.starts_with("Reconnect the accounts") && lost.asks, "{lost:?}");
         assert_eq!(lost.link.unwrap().url, "https://t.example/tokens?status=dead&network=x");
-        let disabled = closed(Some(Reason::AppDisabled));
+        let disabled = closed(Some(Reason::AppDisabled), true);
         assert!(disabled.todo.contains("app") && disabled.why != lost.why, "{disabled:?}");
+    }
+
+    #[test]
+    fn the_beginning_of_an_incident_says_what_it_is_and_what_it_was_taken_for() {
+        let opened = |kind, was| {
+            let (network, app) = ("x".parse().unwrap(), "default".parse().unwrap());
+            let incident = crate::base::ids::IncidentId::from_u128(7);
+            words(Fact::IncidentOpened { network, app, incident, kind, was }, "")
+        };
+        let [reset, disabled, outage] = IncidentKind::ALL.map(|kind| opened(kind, None));
+        assert_eq!(reset.subject, "Many Instagram tokens fail at once");
+        assert!(
+            disabled.happened.contains("refuses the app \"default\"") && disabled.todo.contains("app"),
+            "{disabled:?}"
+        );
+        assert!(outage.stops.contains("go on") && outage.todo.starts_with("Nothing.") && !outage.asks, "{outage:?}");
+        let turned = opened(IncidentKind::NetworkReset, Some(IncidentKind::ProviderOutage));
+        assert_eq!(turned.subject, reset.subject);
+        assert!(turned.why.contains("taken for an outage") && turned.asks, "{turned:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::base::ids::TokenId;
 use crate::domain::credit::BlockTake;
 use crate::domain::pool::ask::{AcquireRequest, Acquired};
 use crate::domain::pool::cooling::Passage;
-use crate::domain::pool::refusal::{Attempt, NoToken, Refusal, Refusals};
+use crate::domain::pool::refusal::{Attempt, Limited, NoToken, Refusal, Refusals};
 use crate::domain::pool::{Choice, Held, HeldGrant, HeldKey, LeaseUse, Pool};
 
 /// How many tokens of a shelf are tried before the request is told to come back.
@@ -173,8 +173,8 @@ impl Pool {
         let probe = match self.find_passage(slot, &draws, now) {
             Passage::Free => false,
             Passage::Probe => true,
-            Passage::Closed { until, class, owner } => {
-                refusals.limited(until, class, owner);
+            Passage::Closed { until, class, owner, incident } => {
+                refusals.limited(Limited { until, class, owner, incident });
                 return Attempt::without(owner);
             }
         };

@@ -35,6 +35,8 @@ pub enum Passage {
         /// The class and the owner of what is closed.
         class: usize,
         owner: Owner,
+        /// The token rests for an incident of its app; else credit is short, or the network asked to wait.
+        incident: bool,
     },
 }
 
@@ -50,9 +52,20 @@ impl Passage {
     fn narrow(&mut self, gate: Gate, class: usize, owner: Owner) {
         match (gate, *self) {
             (Gate::Closed(until), Passage::Closed { until: before, .. }) if until <= before => {}
-            (Gate::Closed(until), _) => *self = Passage::Closed { until, class, owner },
+            (Gate::Closed(until), _) => *self = Passage::Closed { until, class, owner, incident: false },
             (Gate::Probe, Passage::Free) => *self = Passage::Probe,
             (Gate::Probe | Gate::Open, _) => {}
+        }
+    }
+
+    /// As [`Passage::narrow`], by what an incident lets through. Others of the app may pass.
+    fn rest(&mut self, gate: Gate, class: usize) {
+        let before = *self;
+        self.narrow(gate, class, Owner::Token);
+        if *self != before
+            && let Passage::Closed { incident, .. } = self
+        {
+            *incident = true;
         }
     }
 }
@@ -76,8 +89,7 @@ impl Pool {
         if let Some(app) = self.app_cooling(token.app) {
             passage.narrow(app.gate(now), class, Owner::App);
         }
-        // Others of the app may pass.
-        passage.narrow(self.incident_gate(slot, now), class, Owner::Token);
+        passage.rest(self.incident_gate(slot, now), class);
         for draw in draws {
             if let Some(at) = self.find_bucket(slot, draw.rule) {
                 let rule = &self.rules[draw.rule as usize];

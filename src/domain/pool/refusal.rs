@@ -25,6 +25,8 @@ pub enum Refusal {
         class: usize,
         /// Whose limit it is.
         owner: Owner,
+        /// No credit is short: the token rests for an incident of its app.
+        incident: bool,
     },
     /// Not yet: every token that may serve is held by as many leases as it may be.
     Busy,
@@ -57,7 +59,9 @@ impl Pool {
         let mut seen = NoToken::None;
         for slot in self.idle_tokens(team, request) {
             match self.why_idle(slot, request, now) {
-                Ok(Refusal::Limited { until, class, owner }) => refusals.limited(until, class, owner),
+                Ok(Refusal::Limited { until, class, owner, incident }) => {
+                    refusals.limited(Limited { until, class, owner, incident });
+                }
                 Ok(_) => refusals.busy = true,
                 Err(why) => seen = seen.or(why),
             }
@@ -102,8 +106,8 @@ impl Pool {
     fn limited(&self, slot: u32, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let token = &self.slots[slot as usize];
         let draws = self.draws[request.operation][token.kind as usize].as_deref().unwrap_or_default();
-        if let Passage::Closed { until, class, owner } = self.passage(slot, draws, now) {
-            return Refusal::Limited { until, class, owner };
+        if let Passage::Closed { until, class, owner, incident } = self.passage(slot, draws, now) {
+            return Refusal::Limited { until, class, owner, incident };
         }
         let guard = self.settings.timing.guard;
         let buckets = token.buckets.iter().map(|(_, bucket)| &self.buckets[bucket as usize].bucket);
@@ -111,7 +115,7 @@ impl Pool {
         let first = changes.filter(|end| *end != Timestamp::NEVER).min();
         let until = first.unwrap_or(now + Duration::from_secs(60)).max(now + Duration::from_millis(50));
         let rule = &self.rules[draws.first().map_or(0, |draw| draw.rule) as usize];
-        Refusal::Limited { until, class: rule.class, owner: rule.limit.owner }
+        Refusal::Limited { until, class: rule.class, owner: rule.limit.owner, incident: false }
     }
 }
 
@@ -144,31 +148,47 @@ impl Attempt {
     }
 }
 
+/// What refused a token for some time, as in [`Refusal::Limited`].
+#[derive(Clone, Copy)]
+pub(super) struct Limited {
+    pub(super) until: Timestamp,
+    pub(super) class: usize,
+    pub(super) owner: Owner,
+    pub(super) incident: bool,
+}
+
 /// The refusals of the tokens that were tried: the one that ends first is told.
 #[derive(Default)]
 pub(super) struct Refusals {
-    limited: Option<(Timestamp, usize, Owner)>,
+    limited: Option<Limited>,
     most: Option<u64>,
     pub(super) busy: bool,
 }
 
 impl Refusals {
-    pub(super) fn limited(&mut self, until: Timestamp, class: usize, owner: Owner) {
-        if self.limited.is_none_or(|(before, ..)| until < before) {
-            self.limited = Some((until, class, owner));
+    pub(super) fn limited(&mut self, limited: Limited) {
+        if self.limited.is_none_or(|before| limited.until < before.until) {
+            self.limited = Some(limited);
         }
     }
 
     pub(super) fn short(&mut self, rule: &Rule, shortage: Shortage) -> Attempt {
         match shortage {
-            Shortage::Until(until) => self.limited(until, rule.class, rule.limit.owner),
+            Shortage::Until(until) => {
+                self.limited(Limited { until, class: rule.class, owner: rule.limit.owner, incident: false });
+            }
             Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),
         }
         Attempt::without(rule.limit.owner)
     }
 
     pub(super) fn worst(&self) -> Option<Refusal> {
-        let limited = self.limited.map(|(until, class, owner)| Refusal::Limited { until, class, owner });
+        let limited = self.limited.map(|Limited { until, class, owner, incident }| Refusal::Limited {
+            until,
+            class,
+            owner,
+            incident,
+        });
         let busy = self.busy.then_some(Refusal::Busy);
         limited.or(busy).or(self.most.map(|most| Refusal::TooMany { most }))
     }

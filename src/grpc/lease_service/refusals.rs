@@ -68,6 +68,10 @@ fn of_engine(error: AcquireError, asked: &Lease, now: Timestamp) -> Refusal {
                 .quota(subject, described)
                 .retry_at(until, now)
         }
+        AcquireError::Resting { until } => refuse(Code::ResourceExhausted, ErrorReason::LimitedUntil, message)
+            .with("until", until)
+            .with("incident", "open")
+            .retry_at(until, now),
         AcquireError::Busy { until } => {
             refuse(Code::ResourceExhausted, ErrorReason::Busy, message).retry_at(until, now)
         }

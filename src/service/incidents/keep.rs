@@ -26,10 +26,10 @@ impl Broker {
             let outside = self.store.tokens_outside_incident(&incident).await?;
             self.engine.restore_incident(&incident.network, &incident.app, incident.progress, &outside);
             let key = (incident.network.clone(), incident.app.clone());
-            let mut entry = Entry { incident, told: BTreeSet::new() };
-            if entry.incident.closed.is_none() {
-                self.tell_teams(&mut entry).await?;
-            }
+            let entry = match incident.closed {
+                None => self.take_up(incident).await?,
+                Some(_) => Entry { incident, told: BTreeSet::new() },
+            };
             book.insert(key, entry);
         }
         self.incidents.note_resting(&book);
@@ -106,18 +106,25 @@ impl Broker {
             Incident { id: IncidentId::generate(), network, app, progress, closed: None, acknowledged: None };
         let detail = format!("kind={} persons={}", progress.kind.as_str(), progress.persons);
         let audit = self.audit(&Caller::Broker, "incident.open", name_of(incident.id), detail);
-        let trail = Trail::from(audit).telling([self.opened(&incident, None)]);
+        let trail = Trail::from(audit).telling([self.opened(&incident, None, None)]);
         let (message, id) = (incident.message(), incident.id);
         if self.store.open_incident(incident.clone(), trail).await? {
             self.watch.tell_incident(id);
             tracing::error!(network = %incident.network, app = %incident.app, incident = %id, "{message}");
-            return Ok(Entry { incident, told: BTreeSet::new() });
+            return self.take_up(incident).await;
         }
         // Another process was faster.
         let open = IncidentFilter { network: Some(key.0.clone()), open: Some(true), before: None };
         let found = self.store.list_incidents(open, MOST_OPEN).await?.into_iter().find(|found| found.app == key.1);
-        let mut entry = Entry { incident: found.unwrap_or(incident), told: BTreeSet::new() };
-        self.tell_teams(&mut entry).await?;
+        self.take_up(found.unwrap_or(incident)).await
+    }
+
+    /// An incident that stands in the store. Teams whose tokens it covers and that were not told of it are told.
+    async fn take_up(&self, incident: Incident) -> Result<Entry, StoreError> {
+        let told = self.store.concerned_teams(incident.id).await?.into_iter().map(|(team, _)| team).collect();
+        let covered = self.store.count_covered_tokens(&incident).await?;
+        let mut entry = Entry { incident, told };
+        self.tell_teams(&mut entry, covered).await?;
         Ok(entry)
     }
 
@@ -127,7 +134,10 @@ impl Broker {
         let changed = (before.kind, before.recovery.stage) != (progress.kind, progress.recovery.stage);
         let trail = changed.then(|| {
             let detail = format!("kind={} stage={}", progress.kind.as_str(), progress.recovery.stage.as_str());
-            Trail::from(self.audit(&Caller::Broker, "incident.progress", name_of(incident.id), detail))
+            let audit = self.audit(&Caller::Broker, "incident.progress", name_of(incident.id), detail);
+            let was = Some(before.kind).filter(|was| *was != progress.kind);
+            let whom = std::iter::once(None).chain(entry.told.iter().map(Some)).filter(|_| was.is_some());
+            Trail::from(audit).telling(whom.map(|team| self.opened(&incident, was, team)))
         });
         self.store.update_incident(incident.clone(), trail).await?;
         if changed {
@@ -169,18 +179,21 @@ impl Broker {
             }
         }
         if taken > 0 {
-            self.tell_teams(entry).await?;
+            let hit = self.store.count_incident_tokens(entry.incident.id).await?;
+            self.tell_teams(entry, hit).await?;
         }
         Ok(taken)
     }
 
-    /// Tells the teams of an incident's tokens of it, each once: the event's key holds also where an earlier run, or another process, told them.
-    async fn tell_teams(&self, entry: &mut Entry) -> Result<(), StoreError> {
-        let teams = self.store.count_incident_tokens(entry.incident.id).await?;
-        let hit = teams.into_iter().map(|(team, _)| team);
-        let new: Vec<TeamId> = hit.filter(|team| !entry.told.contains(team)).collect();
-        let events: Vec<_> = new.iter().map(|team| self.opened(&entry.incident, Some(team))).collect();
-        self.store.append_events(events).await?;
+    /// Tells teams of an incident that concerns so many of their tokens, each once: the event's key holds also where an earlier run, or another
+    /// process, told them.
+    async fn tell_teams(&self, entry: &mut Entry, mut teams: Vec<(TeamId, u64)>) -> Result<(), StoreError> {
+        teams.retain(|(team, _)| !entry.told.contains(team));
+        let events = teams.iter().map(|(team, _)| self.opened(&entry.incident, None, Some(team))).collect();
+        let new: Vec<TeamId> = teams.iter().map(|(team, _)| team.clone()).collect();
+        if !new.is_empty() {
+            self.store.concern_teams(entry.incident.id, teams, events).await?;
+        }
         entry.told.extend(new);
         Ok(())
     }
@@ -200,10 +213,13 @@ impl Broker {
         Ok(false)
     }
 
-    fn opened(&self, incident: &Incident, team: Option<&TeamId>) -> Event {
-        let Incident { id, network, app, .. } = incident;
-        let fact = Fact::IncidentOpened { network: network.clone(), app: app.clone(), incident: *id };
-        let key = format!("{id}/opened/{}", team.map_or("-", TeamId::as_str));
+    /// That an incident began, or is another than it `was` taken for.
+    fn opened(&self, incident: &Incident, was: Option<IncidentKind>, team: Option<&TeamId>) -> Event {
+        let Incident { id, network, app, progress, .. } = incident;
+        let (network, app, kind) = (network.clone(), app.clone(), progress.kind);
+        let fact = Fact::IncidentOpened { network, app, incident: *id, kind, was };
+        let turned = was.map_or_else(String::new, |_| format!("{}/", kind.as_str()));
+        let key = format!("{id}/opened/{turned}{}", team.map_or("-", TeamId::as_str));
         event(self.now(), team.cloned(), fact, key)
     }
 
@@ -211,8 +227,10 @@ impl Broker {
     pub(super) fn closing_events(&self, incident: &Incident, told: &BTreeSet<TeamId>) -> Vec<Event> {
         let Incident { id, network, app, .. } = incident;
         let lost = incident.progress.kind.reason().filter(|_| incident.is_lost());
+        let served = incident.progress.recovery.served > 0;
         let closed = |team: Option<&TeamId>| {
-            let fact = Fact::IncidentClosed { network: network.clone(), app: app.clone(), incident: *id, lost };
+            let (network, app) = (network.clone(), app.clone());
+            let fact = Fact::IncidentClosed { network, app, incident: *id, lost, served };
             event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", team.map_or("-", TeamId::as_str)))
         };
         std::iter::once(closed(None)).chain(told.iter().map(|team| closed(Some(team)))).collect()

@@ -5,18 +5,18 @@
 //! tokens are worked off a bounded part at a time, by the store, so that 100,000 of them need no more memory than three.
 //!
 //! While an incident is open for an app its tokens get no event of their own: `IncidentOpened` and `IncidentClosed`, one for the operators and
-//! one for each team that it hit, stand for all of them. Once it is a loss, each token that it ended has its event as it is settled, so that
+//! one for each team with tokens that it covers, stand for all of them. Once it is a loss, each token that it ended has its event as it is settled, so that
 //! whoever granted it hears of it; whoever hears of many has them in one message.
 
 mod keep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
-use crate::domain::incident::{Closed, Incident, Outcome};
+use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome};
 use crate::domain::member::Action;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
@@ -66,14 +66,15 @@ struct Entry {
 pub struct IncidentView {
     /// The incident.
     pub incident: Incident,
-    /// How many tokens it hit, by team, as far as is known.
+    /// The teams that it concerns, each with how many tokens it hit, as far as is known: of a reset those that were refused, else all that it
+    /// covers.
     pub teams: Vec<(TeamId, u64)>,
     /// Some of them.
     pub examples: Vec<(TeamId, TokenId)>,
 }
 
 impl IncidentView {
-    /// What a team may see of it; `None`: it hit no token of the team.
+    /// What a team may see of it; `None`: it does not concern the team.
     fn of_team(mut self, team: &TeamId) -> Option<Self> {
         self.teams.retain(|(hit, _)| hit == team);
         self.examples.retain(|(hit, _)| hit == team);
@@ -117,7 +118,7 @@ impl Broker {
         Ok(views)
     }
 
-    /// Those of the last `limit` incidents that hit tokens of a team, the newest first. What they did to other teams is left out.
+    /// Those of the last `limit` incidents that concern a team, the newest first. What they did to other teams is left out.
     pub async fn list_team_incidents(
         &self,
         caller: &Caller,
@@ -132,7 +133,7 @@ impl Broker {
         Ok(views)
     }
 
-    /// One incident that hit tokens of a team. What it did to other teams is left out.
+    /// One incident that concerns a team. What it did to other teams is left out.
     pub async fn get_team_incident(
         &self,
         caller: &Caller,
@@ -158,7 +159,15 @@ impl Broker {
     }
 
     async fn view_incident(&self, incident: Incident) -> Result<IncidentView, StoreError> {
-        let teams = self.store.count_incident_tokens(incident.id).await?;
+        let mut teams: BTreeMap<TeamId, u64> = self.store.concerned_teams(incident.id).await?.into_iter().collect();
+        if incident.progress.kind == IncidentKind::NetworkReset {
+            teams.values_mut().for_each(|tokens| *tokens = 0);
+        }
+        for (team, hit) in self.store.count_incident_tokens(incident.id).await? {
+            let tokens = teams.entry(team).or_default();
+            *tokens = hit.max(*tokens);
+        }
+        let teams = teams.into_iter().collect();
         let examples = self.store.sample_incident_tokens(incident.id, SHOWN).await?;
         Ok(IncidentView { incident, teams, examples })
     }

@@ -26,6 +26,8 @@ enum Mood {
     Refuses,
     /// The network fails.
     Down,
+    /// The app is refused.
+    Disabled,
 }
 
 /// A broker with so many persons' tokens at X, of two teams.
@@ -66,6 +68,7 @@ impl Scene {
                 Mood::Good => (200, "{}"),
                 Mood::Refuses => (401, r#"{"title":"Unauthorized","status":401}"#),
                 Mood::Down => (503, "<html>down</html>"),
+                Mood::Disabled => (403, r#"{"errors":[{"code":99,"message":"Unable to verify your credentials"}]}"#),
             };
             let answer = Some(Answered { status, body: body.as_bytes().to_vec(), ..Answered::default() });
             let served = u64::from(status == 200);
@@ -97,6 +100,19 @@ impl Scene {
             states.push(self.test.broker.store.find_token(*token).await.unwrap().unwrap().token.state);
         }
         states
+    }
+
+    /// What was told of incidents' beginnings: of which kind, and what they were taken for; how many of each.
+    async fn openings(&self) -> Vec<(IncidentKind, Option<IncidentKind>, usize)> {
+        let mut openings = Vec::<(IncidentKind, Option<IncidentKind>, usize)>::new();
+        for fact in self.facts().await {
+            let Fact::IncidentOpened { kind, was, .. } = fact else { continue };
+            match openings.iter_mut().find(|(of, before, _)| (*of, *before) == (kind, was)) {
+                Some((.., count)) => *count += 1,
+                None => openings.push((kind, was, 1)),
+            }
+        }
+        openings
     }
 
     /// The facts that were told so far.
@@ -304,9 +320,48 @@ async fn an_outage_is_told_from_a_reset_and_ends_no_token() {
     scene.live(Mood::Down, 60).await;
     let [view] = &scene.incidents().await[..] else { panic!("one incident") };
     assert_eq!(view.incident.progress.kind, IncidentKind::ProviderOutage);
+    assert_eq!(scene.openings().await, [(IncidentKind::ProviderOutage, None, 3)], "the operators, and two teams");
+    assert_eq!(view.teams.iter().map(|(_, tokens)| *tokens).collect::<Vec<_>>(), [20, 20]);
+    let of_team = scene.test.broker.get_team_incident(&scene.test.admin, &scene.teams[0], view.incident.id).await;
+    assert_eq!(of_team.unwrap().teams, [(scene.teams[0].clone(), 20)]);
     scene.live(Mood::Good, 120).await;
     assert!(scene.incidents().await[0].incident.closed.is_some());
     assert!(scene.states().await.iter().all(|state| *state == TokenState::Live));
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_incident_turns_into_is_told_as_its_beginning_was() {
+    let mut scene = Scene::of(40).await;
+    scene.live(Mood::Down, 60).await;
+    scene.test = scene.test.restart().await;
+    scene.live(Mood::Refuses, 60).await;
+    let (outage, reset) = (IncidentKind::ProviderOutage, IncidentKind::NetworkReset);
+    assert_eq!(scene.openings().await, [(outage, None, 3), (reset, Some(outage), 3)]);
+    scene.test.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_that_is_given_up_ends_all_its_tokens_and_none_ends_before() {
+    let scene = Scene::of(40).await;
+    let broker = &scene.test.broker;
+    let (team, paused) = scene.tokens[39].clone();
+    broker.pause_token(&scene.test.admin, &team, paused, "").await.unwrap();
+    scene.live(Mood::Disabled, 900).await;
+    let [view] = &scene.incidents().await[..] else { panic!("one incident") };
+    let Incident { id, progress, .. } = view.incident.clone();
+    assert_eq!((progress.kind, progress.recovery.stage), (IncidentKind::AppDisabled, Stage::Canaries));
+    assert!(progress.recovery.final_refusals >= 3 && progress.outcome() == Outcome::Recovered, "{progress:?}");
+    assert_eq!(scene.openings().await, [(IncidentKind::AppDisabled, None, 3)]);
+    let refused = broker.acquire_lease(&scene.collectors[0], ask(&scene.teams[0], 1)).await.err().unwrap();
+    assert!(refused.to_string().contains("an incident is open"), "{refused}");
+    broker.close_incident(&scene.test.admin, id, Outcome::Lost, "we leave").await.unwrap();
+    broker.watch_incidents().await.unwrap();
+    let states = scene.states().await;
+    let lost = |state: &TokenState| matches!(state, TokenState::Invalid { reason: Reason::AppDisabled, .. });
+    assert_eq!(states.iter().filter(|state| lost(state)).count(), 39, "{states:?}");
+    assert!(matches!(states[39], TokenState::Paused { .. }), "what a person decided stays");
+    assert_eq!(scene.live(Mood::Good, 5).await, 0, "none is leased again");
     scene.test.stop().await;
 }
 

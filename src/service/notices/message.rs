@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::base::clock::Timestamp;
 use crate::base::ids::NetworkId;
 use crate::domain::alert::{Alert, Change, payload};
+use crate::domain::incident::IncidentKind;
 use crate::domain::notice::{
     Event, Fact, Known, LISTED, Told, Turn, Untrue, Words, digest_body, event_body, html, plain, still_holds, summary,
 };
@@ -21,8 +22,8 @@ pub(super) struct Holding {
     pub(super) event: Event,
     pub(super) token: Option<Token>,
     alert: Option<Alert>,
-    /// Whether the incident that it concerns is open.
-    open: bool,
+    /// What the incident that it concerns is taken for, if it is one and is open.
+    open: Option<IncidentKind>,
     /// Whether an incident is told of in its place.
     covered: bool,
     /// Whether the receiver would have heard of the trouble that is over by it, and did not.
@@ -129,9 +130,10 @@ impl Broker {
         };
         let open = match &event.fact {
             Fact::IncidentOpened { incident, .. } => {
-                self.store.find_incident(*incident).await?.is_some_and(|incident| incident.closed.is_none())
+                let open = self.store.find_incident(*incident).await?.filter(|incident| incident.closed.is_none());
+                open.map(|incident| incident.progress.kind)
             }
-            _ => true,
+            _ => None,
         };
         let covered = match &token {
             Some(token) => self.is_covered(token.id).await?,

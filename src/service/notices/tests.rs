@@ -823,7 +823,7 @@ async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_inciden
     }
     told.watched.clock.advance(Duration::from_secs(60));
     let started_at = told.watched.clock.now();
-    let found = Detected { kind: IncidentKind::AppDisabled, started_at, persons: 9 };
+    let found = Detected { kind: IncidentKind::NetworkReset, started_at, persons: 9 };
     let mut progress = Progress::begin(found, SeenIn::Calls, started_at);
     let (network, app) = ("net".parse().unwrap(), "default".parse().unwrap());
     broker.engine.restore_incident(&network, &app, progress, &[]);
@@ -841,7 +841,7 @@ async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_inciden
     let mails: Vec<_> = told.mails.sent().into_iter().filter(|mail| mail.to == "member2@example.com").collect();
     let [mail] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!(mail.subject, "2 Net tokens do not work any more");
-    for part in ["disabled the app", "Look at the app", "https://tokens.example.com/tokens?status=dead&network=net"] {
+    for part in ["reset its tokens", "Reconnect the accounts", "https://tokens.example.com/tokens?status=dead&network=net"] {
         assert!(mail.text.contains(part), "{part}: {}", mail.text);
     }
 }
@@ -862,7 +862,7 @@ async fn an_end_that_comes_near_in_an_incident_is_told_after_it() {
     broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
     broker.watch_incidents().await.unwrap();
     told.pass(DAY * 2).await;
-    assert_eq!(told.subjects(), ["Many Net tokens fail at once"]);
+    assert_eq!(told.subjects(), ["Net is down"]);
     let incident = broker.store.list_incidents(IncidentFilter::default(), 1).await.unwrap().remove(0);
     broker.close_incident(&Caller::Broker, incident.id, Outcome::Recovered, "").await.unwrap();
     broker.watch_incidents().await.unwrap();

@@ -106,7 +106,9 @@ impl Broker {
     fn not_yet(&self, error: AcquireError) -> ProbeError {
         let now = self.now();
         let until = match &error {
-            AcquireError::LimitedUntil { until, .. } | AcquireError::Busy { until } => *until,
+            AcquireError::LimitedUntil { until, .. }
+            | AcquireError::Resting { until }
+            | AcquireError::Busy { until } => *until,
             AcquireError::Store(error) => return error.clone().into(),
             _ => now + BUSY,
         };

@@ -2,7 +2,7 @@
 
 use super::Fixture;
 use super::samples::{at, event, seed};
-use crate::base::ids::{IncidentId, TokenId};
+use crate::base::ids::{IncidentId, TeamId, TokenId};
 use crate::domain::audit::STATE_FOUND;
 use crate::domain::incident::{Closed, Detected, Incident, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::token::{Reason, TokenState};
@@ -107,7 +107,11 @@ async fn settled(store: &dyn Store, outcome: Outcome) -> (Incident, usize) {
     assert_eq!(state(store, 3).await, dead(Reason::RevokedByPerson, 9), "before it began");
     assert_eq!(state(store, 4).await, TokenState::Paused { since: at(12) });
     let decided = [state(store, 5).await, state(store, 7).await];
-    assert_eq!(decided, [dead(Reason::PasswordChanged, 12), dead(Reason::RevokedByPerson, 13)], "what was decided stays");
+    assert_eq!(
+        decided,
+        [dead(Reason::PasswordChanged, 12), dead(Reason::RevokedByPerson, 13)],
+        "what was decided stays"
+    );
     assert_eq!(state(store, 6).await, dead(Reason::PermissionLost, 12), "it has a cause of its own");
     let filter = AuditFilter { subject_prefix: Some("teams/acme/tokens/".to_owned()), ..AuditFilter::default() };
     let written: Vec<_> = store.list_audit(filter, 10).await.unwrap().into_iter().map(|row| row.detail).collect();
@@ -139,6 +143,35 @@ pub(crate) async fn tokens_stay_in_an_incident_that_they_are_lost_by(fixture: &d
     dead.sort_unstable_by_key(|(token, _)| *token);
     assert_eq!(dead, [(1, Some(Reason::PlatformReset)), (2, Some(Reason::PlatformReset))], "each is an event");
     assert!(told.iter().all(|event| event.team.as_ref().is_some_and(|team| team.as_str() == "acme")), "{told:?}");
+    store.close().await;
+}
+
+pub(crate) async fn an_app_that_is_given_up_takes_all_that_it_covers(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    seed(&*store, 4).await;
+    put(&*store, 1, TokenState::Suspect { since: at(11) }).await;
+    put(&*store, 2, dead(Reason::PasswordChanged, 12)).await;
+    put_by(&*store, "token.pause", 4, TokenState::Paused { since: at(12) }).await;
+    let open = incident(7, IncidentKind::AppDisabled);
+    assert!(store.open_incident(open.clone(), event("incident.open", "i").into()).await.unwrap());
+    let acme: TeamId = "acme".parse().unwrap();
+    assert_eq!(store.count_covered_tokens(&open).await.unwrap(), [(acme.clone(), 2)]);
+    for tokens in [2, 9] {
+        store.concern_teams(open.id, vec![(acme.clone(), tokens)], Vec::new()).await.unwrap();
+    }
+    assert_eq!(store.concerned_teams(open.id).await.unwrap(), [(acme.clone(), 2)], "as it was when it was told");
+    assert_eq!(store.take_into_incident(&open, 10).await.unwrap(), 1);
+    let closed = Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Lost });
+    let over = Incident { closed, ..open.clone() };
+    store.update_incident(over.clone(), None).await.unwrap();
+    assert_eq!(store.take_into_incident(&over, 10).await.unwrap(), 1);
+    let settle = async || store.settle_incident_tokens(&over, Outcome::Lost, at(50), 10).await.unwrap().len();
+    assert_eq!((settle().await, settle().await), (2, 0));
+    let states = [state(&*store, 1).await, state(&*store, 2).await, state(&*store, 3).await, state(&*store, 4).await];
+    let (given_up, own) = (Reason::AppDisabled, dead(Reason::PasswordChanged, 12));
+    assert_eq!(states, [dead(given_up, 11), own, dead(given_up, 50), TokenState::Paused { since: at(12) }]);
+    assert_eq!(store.prune_incidents(at(41), 10).await.unwrap(), 1);
+    assert_eq!(store.concerned_teams(open.id).await.unwrap(), []);
     store.close().await;
 }
 

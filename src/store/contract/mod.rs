@@ -105,7 +105,7 @@ macro_rules! suite {
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {
                 one_incident_is_open_for_an_app, tokens_leave_an_incident_healed,
-                tokens_stay_in_an_incident_that_they_are_lost_by, new_secrets_are_outside_an_incident
+                tokens_stay_in_an_incident_that_they_are_lost_by, an_app_that_is_given_up_takes_all_that_it_covers, new_secrets_are_outside_an_incident
             }
             job {
                 one_job_at_a_time_for_a_team_and_network, results_say_how_far_a_job_came, results_are_read_by_what_came_of_them,

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 39] = [
+const MIGRATIONS: [&str; 40] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -46,6 +46,7 @@ const MIGRATIONS: [&str; 39] = [
     include_str!("../migrations/sqlite/0051_gone.sql"),
     include_str!("../migrations/sqlite/0047_found_states.sql"),
     include_str!("../migrations/sqlite/0048_tokens_by_secrets.sql"),
+    include_str!("../migrations/sqlite/0049_incident_teams.sql"),
 ];
 
 /// The schema version that this broker works with.

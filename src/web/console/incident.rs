@@ -9,7 +9,7 @@ use super::filter::address;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::IncidentId;
-use crate::domain::incident::{Incident, Outcome};
+use crate::domain::incident::Incident;
 use crate::service::Broker;
 use crate::service::incidents::IncidentView;
 use crate::web::page::shown;
@@ -31,10 +31,7 @@ struct IncidentPage {
 /// When an incident closed, and what came of it, in words; `None`: it is open.
 pub(super) fn closing(shell: &Shell, incident: &Incident) -> Option<(When, String)> {
     let closed = incident.closed.as_ref()?;
-    let outcome = match closed.outcome {
-        Outcome::Recovered => "incident-recovered",
-        Outcome::Lost => "incident-lost",
-    };
+    let outcome = if incident.is_lost() { "incident-lost" } else { "incident-recovered" };
     Some((shell.when(closed.at), shell.say(outcome)))
 }
 
@@ -60,10 +57,11 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): P
 fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
     let incident = &view.incident;
     let name = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
-    let lost = incident.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
+    let lost = incident.is_lost();
     let see = [("status", if lost { "dead" } else { "" }), ("network", incident.network.as_str())];
     let todo = match &incident.closed {
         None => shell.say(&format!("incident-todo-{}", incident.progress.kind.as_str().replace('_', "-"))),
+        Some(_) if incident.takes_all() => shell.say("incident-todo-lost-app-disabled"),
         Some(_) if lost => shell.say("incident-todo-lost"),
         Some(_) => shell.say("incident-todo-recovered"),
     };

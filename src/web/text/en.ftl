@@ -386,11 +386,12 @@ done-acknowledged = Noted that you have seen it.
 level-warning = Warning
 level-critical-alert = Critical
 incidents = Incidents
-incidents-none = No incident has hit your team's tokens.
+incidents-none = No incident has concerned your team's tokens.
 incident-open = Open
 incident-recovered = the tokens work again
 incident-lost = the tokens are lost
 incident-tokens = { $count ->
+    [0] No token of your team was refused itself.
     [one] It hit one token of your team.
    *[other] It hit { $count } tokens of your team.
 }
@@ -410,6 +411,7 @@ incident-todo-app-disabled = Wait for an operator, who must look at the app at t
 incident-todo-provider-outage = Wait: the network has trouble. Collection goes on by itself once the network answers. You are told how it ends.
 incident-todo-recovered = Nothing. The tokens work again, and collection goes on by itself. Those that had been called dead meanwhile are checked once more.
 incident-todo-lost = Connect the accounts again that do not work. Their settings, collections and history stay as they are.
+incident-todo-lost-app-disabled = An operator must look at the app at the network first. Once it works again, connect the accounts again that do not work. Their settings, collections and history stay as they are.
 incident-see-tokens = See the tokens
 incident-mend = Connect the accounts again
 incident-operator-network-reset = Look whether the network tells of trouble. Single calls are made to see whether the tokens work again; once enough are served, it closes by itself. Close it by hand only if you know how it went out.
@@ -808,7 +810,7 @@ kind-load-too-high = The token load is too high
 kind-load-cleared = The token load is fine again
 kind-no-access-tokens = There is no usable token
 kind-access-tokens-again = There are usable tokens again
-kind-incident-opened = An incident hit many tokens
+kind-incident-opened = An incident began: many tokens fail, the app is refused, or the network is down
 kind-incident-closed = An incident is over
 quiet-title = Quiet hours
 quiet-text = Nothing is sent to you in these hours of your time zone, { $zone }. Leave both empty for none.

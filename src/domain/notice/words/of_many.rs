@@ -3,6 +3,7 @@
 use super::{Link, NAME, Parts, TEXT, Told, Words};
 use crate::base::ids::{AppId, ClassId, NetworkId};
 use crate::domain::alert::{Detail, Level, NoToken};
+use crate::domain::incident::IncidentKind;
 use crate::domain::load::Advice;
 use crate::domain::notice::{Turn, neutral};
 use crate::domain::token::Reason;
@@ -48,6 +49,14 @@ const fn of_loss(reason: Reason) -> (&'static str, &'static str) {
             "The network reset its tokens.",
             "Reconnect the accounts that do not work. Their settings, collections and history stay as they are.",
         ),
+    }
+}
+
+const fn taken_for(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::NetworkReset => "a reset of tokens",
+        IncidentKind::AppDisabled => "a refusal of the app",
+        IncidentKind::ProviderOutage => "an outage",
     }
 }
 
@@ -148,26 +157,60 @@ impl Told<'_> {
         ]
     }
 
-    pub(super) fn incident_opened(&self, app: &AppId) -> Parts {
+    pub(super) fn incident_opened(&self, app: &AppId, kind: IncidentKind, was: Option<IncidentKind>) -> Parts {
         let network = neutral(self.network, NAME);
-        [
-            format!("Many {network} tokens fail at once"),
-            format!("Many tokens of {network} (app \"{app}\") stopped working at once."),
-            "One cause hit them all: it lies with the network or the app, not with single accounts.".to_owned(),
-            format!("Collecting from {network} with these tokens. Messages about single ones are held back meanwhile."),
-            "Look at the incident before anybody reconnects: most tokens may come back by themselves.".to_owned(),
-        ]
+        let is_of_team = self.event.team.is_some();
+        let [subject, happened, why, stops, todo] = match kind {
+            IncidentKind::NetworkReset => [
+                format!("Many {network} tokens fail at once"),
+                format!("Many tokens of {network} (app \"{app}\") stopped working at once."),
+                "One cause hit them all: it lies with the network or the app, not with single accounts.".to_owned(),
+                format!("Collecting from {network} with these tokens. Messages about single ones are held back meanwhile."),
+                "Look at the incident before anybody reconnects: most tokens may come back by themselves.".to_owned(),
+            ],
+            IncidentKind::AppDisabled => [
+                format!("{network} refuses the app \"{app}\""),
+                format!("{network} refuses the app \"{app}\", whatever the token."),
+                "The network disabled the app, or its registration there is not in order.".to_owned(),
+                format!("Collecting from {network} with the app's tokens. Messages about single ones are held back meanwhile."),
+                match is_of_team {
+                    true => "Wait for an operator, who must look at the app: to reconnect helps only once it works again.",
+                    false => "Look at the app's registration at the network, and set it right there.",
+                }
+                .to_owned(),
+            ],
+            IncidentKind::ProviderOutage => [
+                format!("{network} is down"),
+                format!("{network} fails or does not answer, whoever calls it through the app \"{app}\"."),
+                "The trouble is the network's own.".to_owned(),
+                "Calls go on, and mostly fail. Tokens are not renewed, and messages about single ones are held back meanwhile."
+                    .to_owned(),
+                "Nothing. Collecting and renewing go on by themselves once the network answers.".to_owned(),
+            ],
+        };
+        let why = match was {
+            Some(was) => format!("{why} Until now it was taken for {}.", taken_for(was)),
+            None => why,
+        };
+        [subject, happened, why, stops, todo]
     }
 
-    pub(super) fn incident_closed(&self, lost: Option<Reason>) -> Parts {
+    pub(super) fn incident_closed(&self, lost: Option<Reason>, served: bool) -> Parts {
         let network = neutral(self.network, NAME);
         let Some(reason) = lost else {
+            let (how, why) = match served {
+                true => ("its tokens work again", "The network serves them again."),
+                false => (
+                    "its tokens are let through again",
+                    "An operator closed it, or no token was left by which more could be learnt of it.",
+                ),
+            };
             return [
-                format!("The incident at {network} is over: its tokens work again"),
-                format!("The incident at {network} is over: its tokens work again."),
-                "The network serves them again.".to_owned(),
+                format!("The incident at {network} is over: {how}"),
+                format!("The incident at {network} is over: {how}."),
+                why.to_owned(),
                 "Nothing more: collecting goes on by itself.".to_owned(),
-                "Nothing. The tokens that had been called dead meanwhile are checked once more; you hear of each that stays so."
+                "Nothing. The tokens that had been called dead meanwhile are checked once more; you hear of each that does not work."
                     .to_owned(),
             ];
         };

@@ -248,7 +248,8 @@ fn renewals_that_are_refused_alike_stop_renewals_and_no_lease() {
     assert_eq!(progress(&pool).unwrap().kind, IncidentKind::NetworkReset);
     assert_eq!(ask_to_renew(&mut pool, 50, START), RenewalsOf::Stopped);
     assert!(call(&mut pool, 1, 1, ErrorClass::Ok, START).is_some());
-    let canaries = (1..3600).filter(|second| ask_to_renew(&mut pool, 50, START + SECOND * *second) == RenewalsOf::Canary);
+    let canaries =
+        (1..3600).filter(|second| ask_to_renew(&mut pool, 50, START + SECOND * *second) == RenewalsOf::Canary);
     assert_eq!(canaries.count(), 239, "none is refused, so they stay a quarter of a minute apart");
 }
 

@@ -206,7 +206,11 @@ impl Year {
             };
             let old = progress.opened_at + RECOVERY <= now && self.people.is_well(network, now);
             if old && self.people.joined().any(|account| lives(&account)) {
-                self.blame(network.to_string(), "has an incident that does not end".to_owned(), format!("{incident:?}"));
+                self.blame(
+                    network.to_string(),
+                    "has an incident that does not end".to_owned(),
+                    format!("{incident:?}"),
+                );
             }
         }
         let incidents: Vec<NetworkId> = open.into_iter().map(|incident| incident.network).collect();
