@@ -68,7 +68,7 @@ fn the_example_has_every_setting() {
     for (setting, written) in &written {
         assert!(written, "{setting} is not in the example");
     }
-    assert_eq!(written.len(), 114, "a setting came or went: is that meant?");
+    assert_eq!(written.len(), 115, "a setting came or went: is that meant?");
 }
 
 #[test]

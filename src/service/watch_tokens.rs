@@ -182,19 +182,20 @@ mod tests {
         let test = TestBroker::start().await;
         for name in ["acme", "bolt", "core"] {
             let team = test.team(name).await;
-            let page = AddToken {
+            let person = AddToken {
                 network: "facebook".to_owned(),
-                kind: "page".to_owned(),
-                scopes: ["pages_show_list", "pages_read_engagement", "read_insights"].map(str::to_owned).into(),
+                scopes: ["public_profile", "pages_show_list", "pages_read_engagement", "read_insights"]
+                    .map(str::to_owned)
+                    .into(),
                 refresh: None,
                 ..x_token(name)
             };
-            test.broker.add_token(&test.admin, &team, page).await.unwrap();
+            test.broker.add_token(&test.admin, &team, person).await.unwrap();
             let caller = test.caller(test.collector(&team, "one").await.id);
             for percent in [20, 40] {
                 let wanted = AcquireLease {
                     network: "facebook".to_owned(),
-                    operation: "page.insights".to_owned(),
+                    operation: "page.get".to_owned(),
                     purpose: Purpose::CollectStatistics,
                     ..ask(&team, 1)
                 };

@@ -73,7 +73,7 @@ pub fn judge_password(password: &str, about: &[&str]) -> Result<(), PasswordRefu
 fn is_well_known(lower: &str) -> bool {
     let plain: String = lower.chars().filter(|c| c.is_alphanumeric()).collect();
     let rest = |phrase: &&str| plain.chars().count().saturating_sub(phrase.chars().count());
-    WELL_KNOWN.iter().filter(|phrase| plain.contains(**phrase)).any(|phrase| rest(&phrase) < SHORTEST)
+    WELL_KNOWN.iter().filter(|phrase| plain.contains(**phrase)).any(|phrase| rest(phrase) < SHORTEST)
 }
 
 #[cfg(test)]

@@ -303,7 +303,7 @@ impl NetworkClient for FakeClient {
     async fn ask(&self, request: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
         let mut state = self.state();
         state.asked += 1;
-        state.last = request.written().uri().to_string();
+        state.last = request.request.uri().to_string();
         state.next.pop_front().unwrap_or(Err(NoAnswer::NotSent))
     }
 }

@@ -841,7 +841,9 @@ async fn a_loss_that_canaries_prove_is_told_to_who_can_mend_it_while_the_inciden
     let mails: Vec<_> = told.mails.sent().into_iter().filter(|mail| mail.to == "member2@example.com").collect();
     let [mail] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!(mail.subject, "2 Net tokens do not work any more");
-    for part in ["reset its tokens", "Reconnect the accounts", "https://tokens.example.com/tokens?status=dead&network=net"] {
+    for part in
+        ["reset its tokens", "Reconnect the accounts", "https://tokens.example.com/tokens?status=dead&network=net"]
+    {
         assert!(mail.text.contains(part), "{part}: {}", mail.text);
     }
 }

@@ -214,10 +214,9 @@ async fn what_an_earlier_broker_wrote_of_refreshed_tokens_ends_by_no_access_toke
     seed(&store, 3).await;
     store.close().await;
     let earlier = "ALTER TABLE token DROP COLUMN refreshed;
-        DROP INDEX given_refresh_by_hash;
-        UPDATE token SET sealed_refresh = NULL WHERE person = 'person 2';
-        UPDATE meta SET value = CAST('29' AS BLOB) WHERE name = 'schema_version'";
+        UPDATE token SET sealed_refresh = NULL WHERE person = 'person 2';";
     raw(dir.path(), earlier).await;
+    raw(dir.path(), include_str!("../migrations/sqlite/0029_refreshed.sql")).await;
     let store = open_in(dir.path()).await.unwrap();
     let endless = TokenFilter { endless: Some(true), ..TokenFilter::default() };
     let endless = TokenStore::list_tokens(&store, &acme(), endless, 10).await.unwrap();
