@@ -556,12 +556,12 @@ async fn audit(filled: &mut Filled, admin: &Client) {
 async fn losses(filled: &mut Filled, admin: &Client) {
     let clocks =
         format!("clocks {{ access_expire_time {{ {} }} refresh_expire_time {{ {} }} }}", in_days(-10), in_days(20));
-    let secrets = r#"secrets { access_token: "old" refresh_token: "r" }"#;
+    let secrets = |person: &str| format!(r#"secrets {{ access_token: "old" refresh_token: "of-{person}" }}"#);
     let mut healed = Vec::new();
     let mut rows = String::new();
     for (number, person) in [(1, "dee"), (2, "dov")] {
         let of_person = format!(r#"{X} person: "{person}" profile: "of-{person}""#);
-        let add = format!(r#"parent: "teams/acme" token {{ {of_person} {clocks} }} {secrets}"#);
+        let add = format!(r#"parent: "teams/acme" token {{ {of_person} {clocks} }} {}"#, secrets(person));
         healed.push(text(&filled.ask(admin, "TokenService/AddToken", &[&add]).await, "token.name"));
         rows += &format!(r#"rows {{ row: {number} token {{ {of_person} }} secrets {{ access_token: "new" }} }}"#);
     }
@@ -571,11 +571,11 @@ async fn losses(filled: &mut Filled, admin: &Client) {
     let ends = format!("clocks {{ refresh_expire_time {{ {} }} }}", in_days(20));
     let lin =
         format!(r#"network: "networks/linkedin" kind: "user" person: "lin" scopes: "r_organization_social" {ends}"#);
-    let lin = format!(r#"parent: "teams/acme" token {{ {lin} }} {secrets}"#);
+    let lin = format!(r#"parent: "teams/acme" token {{ {lin} }} {}"#, secrets("lin"));
     let lin = text(&filled.ask(admin, "TokenService/AddToken", &[&lin]).await, "token.name");
     let scope = "https://www.googleapis.com/auth/youtube.readonly";
     let tube = format!(r#"network: "networks/youtube" kind: "user" person: "una" scopes: "{scope}""#);
-    let tube = format!(r#"parent: "teams/acme" token {{ {tube} }} {secrets}"#);
+    let tube = format!(r#"parent: "teams/acme" token {{ {tube} }} {}"#, secrets("una"));
     let tube = text(&filled.ask(admin, "TokenService/AddToken", &[&tube]).await, "token.name");
     let invalidate = format!(r#"name: "{tube}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
@@ -592,6 +592,10 @@ async fn incidents(filled: &mut Filled, bench: &Bench) {
     let invalidate = format!(r#"name: "{token}" reason: TOKEN_REASON_PASSWORD_CHANGED"#);
     filled.ask(admin, "TokenService/InvalidateToken", &[&invalidate]).await;
     bench.watch_incidents().await;
+    let scope = "https://www.googleapis.com/auth/youtube.readonly";
+    let ulf = format!(r#"network: "networks/youtube" kind: "user" person: "ulf" scopes: "{scope}""#);
+    let ulf = format!(r#"parent: "teams/acme" token {{ {ulf} }} secrets {{ access_token: "u" }}"#);
+    filled.ask(admin, "TokenService/AddToken", &[&ulf]).await;
     bench.open_incident("youtube", "default").await;
     filled.watched(admin, "IncidentService/WatchIncidents", "", 3).await;
     let named = format!(r#"name: "{incident}""#);

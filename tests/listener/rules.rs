@@ -90,6 +90,7 @@ impl Bench {
             pb::InviteMemberRequest { parent: format!("teams/{team}"), member: Some(ada), ..Default::default() };
         let invited = soon(MemberServiceClient::new(self.admin.clone()).invite_member(request)).await;
         let member = invited.unwrap().into_inner().member.unwrap().name;
+        self.app_with_token("youtube", team).await;
         let incident = self.open_incident("youtube", team).await;
         let connection = self.start_connection(team).await;
         let request = pb::RenewAllTokensRequest {
@@ -254,6 +255,18 @@ impl Bench {
         let name = format!("teams/{team}/alerts/{}", row.id);
         assert!(self.running.broker.store.open_alert(row, None).await.unwrap());
         name
+    }
+
+    /// An app of the team's name at a network, with a token of the team.
+    async fn app_with_token(&self, network: &str, team: &str) {
+        let parent = format!("networks/{network}");
+        let app = pb::CreateAppRequest { parent: parent.clone(), app_id: team.to_owned(), ..Default::default() };
+        soon(NetworkServiceClient::new(self.admin.clone()).create_app(app)).await.unwrap();
+        let scopes = vec!["https://www.googleapis.com/auth/youtube.readonly".to_owned()];
+        let mut add = token_of(team);
+        let token = add.token.as_mut().unwrap();
+        (token.app, token.network, token.scopes) = (format!("{parent}/apps/{team}"), parent, scopes);
+        soon(TokenServiceClient::new(self.admin.clone()).add_token(add)).await.unwrap();
     }
 
     /// An incident of an app, as the broker finds it.

@@ -90,10 +90,15 @@ impl Browser {
         self.send(self.client.get(self.address(url)), url).await
     }
 
+    /// Sends a form. Where the page that comes goes on by itself, that is its location, as a redirect's is.
     pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.client.post(self.address(url)).header("content-type", "application/x-www-form-urlencoded");
-        self.send(request.body(form), url).await
+        let mut page = self.send(request.body(form), url).await;
+        if let Some(rest) = page.text.split("http-equiv=\"refresh\" content=\"0; url=").nth(1) {
+            page.location = rest.split('"').next().unwrap().replace("&#38;", "&");
+        }
+        page
     }
 
     /// What the broker's cookies hold that are long enough to be a secret.

@@ -262,8 +262,9 @@ async fn an_incident_whose_tokens_ended_meanwhile_is_over_by_single_renewals() {
         broker.renewals.idle().await;
         broker.watch_incidents().await.unwrap();
     }
-    let closed = scene.incidents().await[0].incident.closed.clone();
-    assert_eq!(closed.map(|closed| closed.outcome), Some(Outcome::Recovered));
+    let incident = scene.incidents().await[0].incident.clone();
+    let outcome = incident.closed.as_ref().map(|closed| closed.outcome);
+    assert_eq!(outcome, Some(Outcome::Recovered), "{} asked: {incident:?}", scene.test.endpoint.asked());
     assert_eq!(scene.test.endpoint.asked(), 6, "each once");
     assert!(scene.live(Mood::Good, 1).await > 0);
     scene.test.stop().await;

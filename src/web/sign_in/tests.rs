@@ -125,13 +125,15 @@ async fn a_wrong_password_and_an_unknown_address_look_alike() {
 }
 
 /// What each route does for nobody who is signed in: its method, its address, a form, and the answer.
-const ROUTES: [(Method, &str, &str, StatusCode); 9] = [
+const ROUTES: [(Method, &str, &str, StatusCode); 11] = [
     (Method::GET, "/", "", StatusCode::SEE_OTHER),
     (Method::GET, "/sign-in", "", StatusCode::OK),
     (Method::POST, "/sign-in", "mail=ada%40example.com&password=wrong", StatusCode::UNAUTHORIZED),
     (Method::POST, "/sign-out", "", StatusCode::SEE_OTHER),
     (Method::GET, "/join", "", StatusCode::GONE),
     (Method::POST, "/join", "invitation=tbi_1&password=violet", StatusCode::GONE),
+    (Method::GET, "/mail", "", StatusCode::GONE),
+    (Method::POST, "/mail", "proof=tbm_1", StatusCode::GONE),
     (Method::GET, "/account", "", StatusCode::SEE_OTHER),
     (Method::POST, "/account/alive", "", StatusCode::UNAUTHORIZED),
     (Method::POST, "/account/end-session", "session=ses_1", StatusCode::SEE_OTHER),

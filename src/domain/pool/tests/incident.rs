@@ -186,11 +186,6 @@ fn renewals_wait_until_calls_have_shown_the_way_back() {
     for second in 1..120 {
         assert_eq!(ask_to_renew(&mut pool, 7, found + SECOND * second), RenewalsOf::Stopped);
     }
-    let other = Token { app: "other".parse().unwrap(), ..token(200, "person-200") };
-    pool.put_token(&other, None, Vec::new(), found).unwrap();
-    assert_eq!(ask_to_renew(&mut pool, 200, found), RenewalsOf::Free);
-    pool.put_token(&Token { version: 2, ..token(7, "person-7") }, None, Vec::new(), found).unwrap();
-    assert_eq!(ask_to_renew(&mut pool, 7, found), RenewalsOf::Free, "its secrets are new");
     let mut at = found;
     for lease in 1000..1003 {
         at = at + 16 * SECOND;
@@ -199,6 +194,11 @@ fn renewals_wait_until_calls_have_shown_the_way_back() {
     assert_eq!(progress(&pool).unwrap().recovery.stage, Stage::Share);
     assert_eq!(ask_to_renew(&mut pool, 8, at + 20 * SECOND), RenewalsOf::Canary);
     assert_eq!(ask_to_renew(&mut pool, 9, at + 21 * SECOND), RenewalsOf::Stopped);
+    pool.put_token(&Token { version: 2, ..token(9, "person-9") }, None, Vec::new(), at).unwrap();
+    assert_eq!(ask_to_renew(&mut pool, 9, at + 21 * SECOND), RenewalsOf::Free, "its secrets are new");
+    let other = Token { app: "other".parse().unwrap(), ..token(200, "person-200") };
+    pool.put_token(&other, None, Vec::new(), at).unwrap();
+    assert_eq!(ask_to_renew(&mut pool, 200, at), RenewalsOf::Free);
 }
 
 #[test]

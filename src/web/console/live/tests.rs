@@ -1,3 +1,5 @@
+//! A browser that listens: what it hears, and that listening is no use of a session.
+
 use super::*;
 use crate::domain::member::Role;
 use crate::domain::team::OperatorRole;
