@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::SignalKind;
 
 use crate::app::admin_key::show_admin_key;
 use crate::app::observer::CallMetrics;
@@ -76,10 +77,12 @@ pub async fn serve(options: ServeOptions, environment: Vec<(String, String)>) ->
     if let Some(key) = opened.first_key.take() {
         show_admin_key("First admin key", &key)?;
     }
+    // Whoever reads that it serves may stop it at once.
+    let told_to_stop = until_told_to_stop();
     let running = listen(opened).await?;
     follow_wall_clock(clock, &running);
     tracing::info!(grpc = %running.grpc.local_addr(), http = %running.http.local_addr(), "the broker serves");
-    until_stopped(&running).await;
+    until_stopped(&running, told_to_stop).await;
     tracing::info!("stopping: calls in work may finish");
     stop(running, drain).await
 }
@@ -246,27 +249,38 @@ fn follow_wall_clock(clock: Arc<SystemClock>, running: &Running) {
     });
 }
 
-async fn until_stopped(running: &Running) {
+async fn until_stopped(running: &Running, told_to_stop: impl Future<Output = ()>) {
     tokio::select! {
-        () = until_told_to_stop() => {}
+        () = told_to_stop => {}
         () = running.grpc.failed() => tracing::error!("a worker of the gRPC listener ended; the process stops"),
         () = running.tasks.stopped() => {}
     }
 }
 
-/// Resolves when somebody asks the process to stop.
-pub(super) async fn until_told_to_stop() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::error!(%error, "signals can't be received; stop the process with ctrl-c");
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+/// Resolves when somebody asks the process to stop, from this call on.
+pub(super) fn until_told_to_stop() -> impl Future<Output = ()> {
+    let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(asked_by);
+    async move {
+        tokio::select! {
+            () = terminate => {}
+            () = interrupt => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Resolves when that signal comes, from this call on; never if signals can't be received.
+fn asked_by(kind: SignalKind) -> impl Future<Output = ()> {
+    let signal = tokio::signal::unix::signal(kind);
+    async move {
+        match signal {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a signal to stop can't be received; end the process by another");
+                std::future::pending().await
+            }
+        }
     }
 }
 
