@@ -17,7 +17,6 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("TeamService/DisableCollector", &["collector.disable"]),
     ("TeamService/EnableCollector", &["collector.enable"]),
     ("ProfileService/UpdateProfile", &["profile.update"]),
-    ("MemberService/EndSession", &["session.end"]),
     ("MemberService/InviteMember", &["member.invite"]),
     ("MemberService/UpdateMember", &["member.update"]),
     ("MemberService/ResendInvitation", &["member.resend_invitation"]),
@@ -39,7 +38,6 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("JobService/CancelJob", &["job.cancel"]),
     ("JobService/ResumeJob", &["job.resume"]),
     ("TokenService/AddToken", &["token.add"]),
-    ("TokenService/ImportTokens", &["import.begin"]),
     ("TokenService/UpdateToken", &["token.update"]),
     ("ConsentService/WithdrawConsent", &["consent.withdraw"]),
     ("TokenService/PauseToken", &["token.pause"]),
@@ -55,7 +53,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("NetworkService/TopUpBudget", &["app.top_up"]),
     ("NetworkService/DeleteApp", &["app.delete"]),
     ("TeamService/DeleteCollector", &["collector.delete"]),
-    ("TeamService/DeleteTeam", &["team.delete"]),
+    ("TeamService/DeleteTeam", &["collector.delete", "token.revoke", "token.revoke", "team.delete"]),
 ];
 
 /// What changes something and leaves no event in this table, and why.
@@ -67,8 +65,10 @@ const WITHOUT: &[(&str, &str)] = &[
         "LeaseService/SignProof",
         "it is for one call of a lease that was audited; this one's token is not bound to a key",
     ),
+    ("MemberService/EndSession", "there is no such session"),
     ("ConnectionService/CompleteConnection", "nobody has given consent yet"),
     ("KeyService/RevokeKeyByValue", "there is no such key"),
+    ("TokenService/ImportTokens", "it brings no row; each one that is added is an event of its own"),
     ("TokenService/RenewToken", "the token has no refresh token"),
     ("TokenService/ProbeToken", "the token is dead"),
 ];
@@ -91,7 +91,7 @@ async fn every_change_leaves_its_event_with_who_did_it() {
     let bench = Bench::start().await;
     let acme = bench.side("acme").await;
     let collector = bench.client(&acme.key).await;
-    let mut known = bench.audited().await;
+    let (mut known, mut wrong) = (bench.audited().await, Vec::new());
     for (call, who, text) in CALLS {
         let holds = matches!(who, Who::Lessee | Who::Holder | Who::LastReport);
         let (caller, is_one) = match holds {
@@ -106,10 +106,13 @@ async fn every_change_leaves_its_event_with_who_did_it() {
         let own: Vec<_> = new.iter().rev().filter(|event| event.actor != "broker").collect();
         let actions: Vec<&str> = own.iter().map(|event| event.action.as_str()).collect();
         let expected = CHANGES.iter().find(|(row, _)| row == call).map_or(&[][..], |(_, actions)| actions);
-        assert_eq!(actions, expected, "{call}: {answer:?}");
+        if actions != expected {
+            wrong.push(format!("{call}: {actions:?}, not {expected:?}: {answer:?}"));
+        }
         for event in own {
             assert!(event.actor.starts_with(is_one), "{call}: {event:?}");
         }
     }
     bench.stop().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

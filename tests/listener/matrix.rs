@@ -211,7 +211,7 @@ pub const CALLS: &[(&str, Who, &str)] = &[
         Who::Admin,
         r#"token { name: "<token>" display_name: "n" } update_mask { paths: "display_name" }"#,
     ),
-    ("ConsentService/WithdrawConsent", Who::Admin, r#"token: "<token>" purposes: PURPOSE_PUBLISH"#),
+    ("ConsentService/WithdrawConsent", Who::Admin, r#"token: "<token>" purposes: PURPOSE_COLLECT_CONTENT"#),
     ("TokenService/PauseToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/ResumeToken", Who::Admin, r#"name: "<token>""#),
     ("TokenService/RenewToken", Who::Renewer, r#"name: "<token>""#),

@@ -129,6 +129,8 @@ impl Recovery {
     pub fn serve(&mut self, now: Timestamp) -> bool {
         self.served = self.served.saturating_add(1);
         self.served_in_stage += 1;
+        // Refusals made canaries rare; an answer says that the next is worth its while.
+        self.next_canary_at = self.next_canary_at.min(now + CANARY_EVERY);
         let enough = match self.stage {
             Stage::Canaries => self.served_in_stage >= CANARIES,
             Stage::Share => self.served_in_stage >= SHARED_CALLS && now.since(self.since) >= SHARED_FOR,
