@@ -104,7 +104,7 @@ impl Server {
     pub async fn add_tokens(&self, persons: usize) -> anyhow::Result<Vec<Added>> {
         let network = NETWORK.trim_start_matches("networks/");
         let app = format!("app-{}", self.apps.fetch_add(1, Ordering::Relaxed));
-        let ask = CreateApp { network: network.parse()?, id: app.parse()?, said: UpdateApp::default() };
+        let ask = CreateApp { network: network.parse()?, id: app.parse()?, team: None, said: UpdateApp::default() };
         self.broker.create_app(&Caller::Broker, ask).await?;
         let team: TeamId = TEAM.trim_start_matches("teams/").parse()?;
         let mut added = Vec::with_capacity(persons);
