@@ -106,6 +106,11 @@ document.addEventListener("change", (changed) => {
   for (const tick of changed.target.closest("table").querySelectorAll("tbody input[type=checkbox]")) tick.checked = changed.target.checked;
 });
 
+// Enter on a tick box is no order: it would press the first button of the form.
+document.addEventListener("keydown", (pressed) => {
+  if (pressed.key === "Enter" && pressed.target.matches("input[type=checkbox]")) pressed.preventDefault();
+});
+
 // One menu is open at a time, and Escape closes it.
 document.addEventListener("click", (clicked) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(clicked.target)) menu.open = false;
