@@ -17,7 +17,8 @@ use crate::engine::demand::{Asked, UntilServed};
 use crate::engine::{Engine, LeasePlace};
 use crate::store::{IdempotencyRecord, OpenLease};
 
-/// How often a request is decided anew because other processes were faster, or its token died meanwhile.
+/// How often a request is decided anew because other processes were faster, returned credit was on its way to the store, or its token died
+/// meanwhile.
 const TRIES: usize = 4;
 
 impl Engine {
@@ -43,7 +44,10 @@ impl Engine {
         Asked::of_acquire(&cell.network, &acquire).record(&mut cell.lock().meter, asked_at);
         for _ in 0..TRIES {
             match self.acquire_once(cell, acquire.clone(), asked_at).await {
-                Err(AcquireError::Raced) => acquire.renew(),
+                Err(AcquireError::Raced) => {
+                    self.returned().await;
+                    acquire.renew();
+                }
                 other => return other,
             }
         }
@@ -157,7 +161,8 @@ impl Engine {
             expires_at: acquired.expires_at,
             sealed,
         };
-        let commit = Commit::Open { cell: cell.clone(), open: Box::new(open), leased, takes: acquired.takes, reply };
+        let (cell, returning) = (cell.clone(), self.is_returning());
+        let commit = Commit::Open { cell, open: Box::new(open), leased, takes: acquired.takes, returning, reply };
         if let Err(Commit::Open { open, leased, takes, reply, .. }) = self.0.committer.hand_over(commit) {
             state.pool.return_updates(open.updates);
             state.pool.cancel(leased.lease, &takes, false, now);

@@ -130,6 +130,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether credit that came back may be on its way to the store: until it is there, the store may refuse blocks that there is room for.
+    pub(super) fn is_returning(&self) -> bool {
+        self.0.writing_back.try_lock().is_err()
+    }
+
+    /// Waits until credit that is on its way to the store is there.
+    pub(super) async fn returned(&self) {
+        let _written = self.0.writing_back.lock().await;
+    }
+
     /// Writes it, and leaves what could not be written.
     async fn write_ended(&self, ended: &mut Ended) -> Result<(), StoreError> {
         let store = &self.0.store;

@@ -34,6 +34,8 @@ pub enum Commit {
         open: Box<OpenLease>,
         leased: Leased,
         takes: Vec<BlockTake>,
+        /// Whether returned credit was on its way to the store when it was decided.
+        returning: bool,
         reply: oneshot::Sender<Result<Leased, AcquireError>>,
     },
     /// More credit for a lease.
@@ -42,6 +44,8 @@ pub enum Commit {
         lease: LeaseId,
         take: TakeBlocks,
         top_up: TopUp,
+        /// Whether returned credit was on its way to the store when it was decided.
+        returning: bool,
         reply: oneshot::Sender<Result<u64, StoreError>>,
     },
 }
@@ -108,6 +112,7 @@ struct Opened {
     takes: Vec<BlockTake>,
     /// What the store would learn with it; told again if it takes nothing.
     updates: Vec<BlockUpdate>,
+    returning: bool,
     reply: oneshot::Sender<Result<Leased, AcquireError>>,
 }
 
@@ -117,18 +122,19 @@ struct ToppedUp {
     lease: LeaseId,
     top_up: TopUp,
     updates: Vec<BlockUpdate>,
+    returning: bool,
     reply: oneshot::Sender<Result<u64, StoreError>>,
 }
 
 fn start(engine: &Engine, commit: Commit) -> Pending {
     let store = engine.0.store.clone();
     match commit {
-        Commit::Open { cell, open, leased, takes, reply } => {
-            let opened = Opened { cell, leased, takes, updates: open.updates.clone(), reply };
+        Commit::Open { cell, open, leased, takes, returning, reply } => {
+            let opened = Opened { cell, leased, takes, updates: open.updates.clone(), returning, reply };
             Box::pin(async move { Done::Open(opened, store.open_lease(*open).await) })
         }
-        Commit::TopUp { cell, lease, take, top_up, reply } => {
-            let topped_up = ToppedUp { cell, lease, top_up, updates: take.updates.clone(), reply };
+        Commit::TopUp { cell, lease, take, top_up, returning, reply } => {
+            let topped_up = ToppedUp { cell, lease, top_up, updates: take.updates.clone(), returning, reply };
             Box::pin(async move { Done::TopUp(topped_up, store.take_blocks(take).await) })
         }
     }
@@ -143,7 +149,7 @@ impl Engine {
     }
 
     fn opened(&self, opened: Opened, stored: Result<(), OpenLeaseError>) {
-        let Opened { cell, leased, takes, updates, reply } = opened;
+        let Opened { cell, leased, takes, updates, returning, reply } = opened;
         let lease = leased.lease;
         match stored {
             Ok(()) => {
@@ -156,7 +162,7 @@ impl Engine {
                 }
             }
             Err(error) => {
-                let full = matches!(error, OpenLeaseError::BucketFull { .. });
+                let full = matches!(error, OpenLeaseError::BucketFull { .. }) && !returning;
                 {
                     let mut state = cell.lock();
                     state.pool.cancel(lease, &takes, full, self.now());
@@ -194,7 +200,7 @@ impl Engine {
     }
 
     fn topped_up(&self, topped_up: ToppedUp, stored: Result<(), TakeBlocksError>) {
-        let ToppedUp { cell, lease, top_up, updates, reply } = topped_up;
+        let ToppedUp { cell, lease, top_up, updates, returning, reply } = topped_up;
         let answer = match stored {
             Ok(()) => {
                 let mut state = cell.lock();
@@ -207,8 +213,8 @@ impl Engine {
             }
             Err(error) => {
                 let fate = match &error {
-                    TakeBlocksError::BucketFull { .. } => TopUpFate::Refused,
-                    TakeBlocksError::Store(_) => TopUpFate::Lost,
+                    TakeBlocksError::BucketFull { .. } if !returning => TopUpFate::Refused,
+                    TakeBlocksError::BucketFull { .. } | TakeBlocksError::Store(_) => TopUpFate::Lost,
                 };
                 let mut state = cell.lock();
                 state.pool.cancel_top_up(lease, &top_up, fate, self.now());

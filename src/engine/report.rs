@@ -106,7 +106,8 @@ impl Engine {
                 now,
             };
             let (reply, answer) = oneshot::channel();
-            let commit = Commit::TopUp { cell: place.cell.clone(), lease, take, top_up, reply };
+            let (cell, returning) = (place.cell.clone(), self.is_returning());
+            let commit = Commit::TopUp { cell, lease, take, top_up, returning, reply };
             if let Err(Commit::TopUp { top_up, take, .. }) = self.0.committer.hand_over(commit) {
                 state.pool.cancel_top_up(lease, &top_up, TopUpFate::Lost, now);
                 state.pool.return_updates(take.updates);

@@ -1,11 +1,10 @@
-//! Between wire types and our own: times, spans, names of resources.
+//! Between wire types and our own: times, spans, purposes.
 
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::domain::networks::Purpose;
 use crate::grpc::pb;
-use crate::grpc::status::FieldMistakes;
 
 /// A time on the wire.
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
@@ -27,36 +26,6 @@ pub fn from_timestamp(at: &prost_types::Timestamp) -> Timestamp {
 pub fn duration(span: Duration) -> prost_types::Duration {
     let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     prost_types::Duration { seconds, nanos: i32::try_from(span.subsec_nanos()).unwrap_or_default() }
-}
-
-/// A span from the wire; a negative one is a mistake.
-pub fn from_duration(field: &str, span: &prost_types::Duration, mistakes: &mut FieldMistakes) -> Duration {
-    match Duration::try_from(*span) {
-        Ok(span) => span,
-        Err(_) => {
-            mistakes.note(field, "must not be negative");
-            Duration::ZERO
-        }
-    }
-}
-
-/// The id in a resource name such as `teams/acme`, or the mistake.
-pub fn name_in<T: std::str::FromStr>(
-    field: &str,
-    collection: &str,
-    name: &str,
-    mistakes: &mut FieldMistakes,
-) -> Option<T>
-where
-    T::Err: std::fmt::Display,
-{
-    match name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
-        Some(id) => mistakes.parse(field, id),
-        None => {
-            mistakes.note(field, format!("must be a name such as '{collection}/…'"));
-            None
-        }
-    }
 }
 
 /// A purpose from the wire; unspecified is `None`.

@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::base::ids::{NetworkId, TeamId};
 use crate::domain::networks::{Purpose, Purposes};
-use crate::grpc::convert::{name_in, purpose};
+use crate::grpc::convert::purpose;
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
 
@@ -43,6 +44,31 @@ pub fn required<T: Default>(field: &str, value: Option<T>, mistakes: &mut FieldM
 pub fn check_request_id(id: &str, mistakes: &mut FieldMistakes) {
     if id.len() > 64 || !id.chars().all(|c| c.is_ascii_graphic()) {
         mistakes.note("request_id", "must have 1 to 64 printable ASCII characters without spaces, or be empty");
+    }
+}
+
+/// A span from the wire; a negative one is a mistake.
+pub fn from_duration(field: &str, span: &prost_types::Duration, mistakes: &mut FieldMistakes) -> Duration {
+    match Duration::try_from(*span) {
+        Ok(span) => span,
+        Err(_) => {
+            mistakes.note(field, "must not be negative");
+            Duration::ZERO
+        }
+    }
+}
+
+/// The id in a resource name such as `teams/acme`, or the mistake.
+pub fn name_in<T: FromStr>(field: &str, collection: &str, name: &str, mistakes: &mut FieldMistakes) -> Option<T>
+where
+    T::Err: Display,
+{
+    match name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
+        Some(id) => mistakes.parse(field, id),
+        None => {
+            mistakes.note(field, format!("must be a name such as '{collection}/…'"));
+            None
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::base::ids::{AppId, NetworkId};
 use crate::grpc::authorization::authorize;
 use crate::grpc::change::{asked, change};
-use crate::grpc::convert::name_in;
+use crate::grpc::fields::name_in;
 use crate::grpc::network_message::network_message;
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, network_service_server::NetworkService};

@@ -2,8 +2,7 @@
 
 use crate::base::ids::{ConnectionId, MemberId, NetworkId, TeamId, TokenId};
 use crate::domain::connection::Granter;
-use crate::grpc::convert::name_in;
-use crate::grpc::fields::{NAME, check_text, child_in, purposes, team_or_all};
+use crate::grpc::fields::{NAME, check_text, child_in, name_in, purposes, team_or_all};
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
 use crate::service::connect::{ListConnections, StartConnection};

@@ -5,7 +5,7 @@ use tonic::Status;
 use crate::base::ids::{CollectorId, LeaseId, TeamId, TokenId};
 use crate::domain::lease::LeaseState;
 use crate::grpc::change::asked;
-use crate::grpc::convert::name_in;
+use crate::grpc::fields::name_in;
 use crate::grpc::lease_service::{refusals, show};
 use crate::grpc::page::Page;
 use crate::grpc::pb;

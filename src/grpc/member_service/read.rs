@@ -2,8 +2,7 @@
 
 use crate::base::ids::{MemberId, SessionId, TeamId};
 use crate::domain::member::{MemberState, Role};
-use crate::grpc::convert::name_in;
-use crate::grpc::fields::{NAME, check_text, child_in, mask, required};
+use crate::grpc::fields::{NAME, check_text, child_in, mask, name_in, required};
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
 use crate::service::members::{InviteMember, MemberListFilter, UpdateMember};

@@ -3,8 +3,8 @@
 use crate::base::ids::{AppId, NetworkId};
 use crate::base::secret::Secret;
 use crate::grpc::change::{Answer, answers};
-use crate::grpc::convert::{name_in, optional_timestamp};
-use crate::grpc::fields::{NAME, check_text, child_in, count, facts, mask, required};
+use crate::grpc::convert::optional_timestamp;
+use crate::grpc::fields::{NAME, check_text, child_in, count, facts, mask, name_in, required};
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
 use crate::service::Broker;

@@ -13,7 +13,7 @@ use crate::base::ids::{DestinationId, EventId, OutboxId};
 use crate::grpc::authorization::authorize;
 use crate::grpc::call::Closing;
 use crate::grpc::change::{asked, change};
-use crate::grpc::convert::name_in;
+use crate::grpc::fields::name_in;
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, notice_service_server::NoticeService};
 use crate::grpc::status::Refusal;

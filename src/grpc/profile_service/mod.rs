@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::authorization::authorize;
 use crate::grpc::change::{asked, change};
-use crate::grpc::convert::name_in;
+use crate::grpc::fields::name_in;
 use crate::grpc::page::Page;
 use crate::grpc::pb::{self, profile_service_server::ProfileService};
 use crate::grpc::status::Refusal;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::ids::{MemberId, NetworkId, TeamId};
 use crate::domain::profile::Profile;
-use crate::grpc::convert::name_in;
-use crate::grpc::fields::{NAME, check_given, check_text, child_in, mask, required};
+use crate::grpc::fields::{NAME, check_given, check_text, child_in, mask, name_in, required};
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;
 use crate::service::profiles::{ProfileName, UpdateProfile};

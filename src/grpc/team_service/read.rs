@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use crate::base::ids::{CollectorId, TeamId};
 use crate::domain::certificate::CertificateName;
 use crate::domain::team::CollectorScope;
-use crate::grpc::convert::name_in;
 use crate::grpc::fields::{
-    COMMENT, NAME, check_given, check_text, child_in, mask, networks, number_or, purposes, required, reserve_percent,
+    COMMENT, NAME, check_given, check_text, child_in, mask, name_in, networks, number_or, purposes, required,
+    reserve_percent,
 };
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;

@@ -4,10 +4,10 @@ use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::networks::Purposes;
 use crate::domain::token::{Clocks, Reason};
-use crate::grpc::convert::{from_timestamp, name_in};
+use crate::grpc::convert::from_timestamp;
 use crate::grpc::fields::{
-    COMMENT, NAME, check_given, check_text, child_in, facts, mask, number_or, purposes, required, reserve_percent,
-    team_or_all, token_status,
+    COMMENT, NAME, check_given, check_text, child_in, facts, mask, name_in, number_or, purposes, required,
+    reserve_percent, team_or_all, token_status,
 };
 use crate::grpc::pb;
 use crate::grpc::status::FieldMistakes;

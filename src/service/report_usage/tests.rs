@@ -277,3 +277,16 @@ async fn a_block_is_told_once_until_a_call_is_served_and_then_that_it_is_over() 
     assert_eq!(page.told().await, ["token_blocked", "token_renewed", "token_blocked"]);
     page.test.stop().await;
 }
+
+#[tokio::test]
+async fn credit_that_is_on_its_way_back_to_the_store_is_granted() {
+    let Scene { test, team, caller, lease, .. } = Scene::set().await;
+    test.broker.acquire_lease(&caller, ask(&team, 20)).await.unwrap();
+    test.broker.release_lease(&caller, lease, None).await.unwrap();
+    // The store hears of the end of the first lease, then of the new one, and of what came back after that.
+    let all = AcquireLease { min_calls: 1, ..ask(&team, 10_000) };
+    let (written, leased) = tokio::join!(test.broker.engine.write_back(), test.broker.acquire_lease(&caller, all));
+    written.unwrap();
+    leased.unwrap();
+    test.stop().await;
+}

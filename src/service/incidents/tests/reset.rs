@@ -1,7 +1,8 @@
-//! A network resets every token of an app while all of them are leased: 60 teams' tokens, each reported dead by its holder. Each team has an owner, and
-//! a member who granted its tokens; its collectors go on asking. After half an hour an operator calls the tokens lost.
+//! A network resets every token of an app while all of them are leased: the tokens of some teams, each reported dead by its holder. Each team has an
+//! owner, and a member who granted its tokens; its collectors go on asking. After half an hour an operator calls the tokens lost.
 //!
-//! `RESET_TOKENS` says how many there are (1,200: more than the engine writes at once). At 100,000 it takes minutes, and the process may not grow by it.
+//! `RESET_TOKENS` says how many there are (1,200: more than the engine writes at once). At 100,000 it takes minutes, and the process may not grow by
+//! it: one test at a time, then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,10 @@ use crate::service::AcquireLease;
 use crate::service::apps::{TopUpBudget, UpdateApp, default_app};
 use crate::store::{MemberChange, NewToken};
 
-const TEAMS: usize = 60;
+/// A company's teams: few messages tell everybody.
+const FEW_TEAMS: usize = 5;
+/// The teams of many companies, whose people are to hear it each from us.
+const MANY_TEAMS: usize = 60;
 /// Tokens written, leased or reported at once.
 const BATCH: usize = 1_000;
 /// From so many tokens on the process's growth is judged: below, what a test process takes and gives back is more than that of the tokens.
@@ -33,6 +37,8 @@ const LOOKS_BEFORE: usize = 10;
 const MOST_FOR_ONE: usize = 4;
 /// Messages that all receivers whom a team's tokens concern may get in the first hour: its people and the operators.
 const MOST_FOR_A_TEAM: usize = 7;
+/// Messages in the first hour where few teams hold all the tokens.
+const MOST_FOR_FEW_TEAMS: usize = 20;
 /// How long the holders take to find out, in seconds.
 const FOUND_OUT_IN: usize = 30;
 
@@ -68,7 +74,7 @@ fn address(n: usize, role: Role) -> String {
 
 impl Reset {
     /// So many tokens, each with a lease on it and a renewal that is due within the hour.
-    async fn of(tokens: usize) -> Self {
+    async fn of(tokens: usize, of_teams: usize) -> Self {
         let mut config = Config::default();
         config.alerts.mails.push(MailTo { address: "ops@example.com".to_owned(), events: Heard::All });
         config.http.public_url = Some("https://tokens.example.com".parse().unwrap());
@@ -82,7 +88,7 @@ impl Reset {
         let more = TopUpBudget { network, app: default_app(), class: "post_reads".to_owned(), units };
         broker.top_up_budget(&test.admin, more).await.unwrap();
         let (mut teams, mut collectors) = (Vec::new(), Vec::new());
-        for nth in 0..TEAMS {
+        for nth in 0..of_teams {
             let team = test.team(&format!("team-{nth}")).await;
             broker.ensure_data_key(&team).await.unwrap();
             let collector = test.collector(&team, "collector").await;
@@ -90,7 +96,7 @@ impl Reset {
             teams.push(team);
         }
         let mut reset = Self { test, mails, teams, collectors, held: Vec::new() };
-        for nth in 0..TEAMS {
+        for nth in 0..of_teams {
             reset.join(nth, Role::Owner).await;
             reset.join(nth, Role::Member).await;
         }
@@ -99,7 +105,7 @@ impl Reset {
             reset.add(batch.clone()).await;
             let leases = batch.map(|nth| {
                 let profile = Some(profile(nth));
-                let wanted = AcquireLease { profile, ..ask(&reset.teams[nth % TEAMS], 1) };
+                let wanted = AcquireLease { profile, ..ask(&reset.teams[nth % of_teams], 1) };
                 broker.acquire_lease(&reset.test.admin, wanted)
             });
             let leases = join_all(leases).await.into_iter().map(|leased| leased.unwrap().lease);
@@ -129,13 +135,13 @@ impl Reset {
     }
 
     async fn add(&self, batch: std::ops::Range<usize>) {
-        let broker = &self.test.broker;
+        let (broker, of_teams) = (&self.test.broker, self.teams.len());
         let access_expires_at = Some(self.test.clock.now() + 3600 * SECOND);
         let new = |nth: usize| {
             let clocks = Clocks { access_expires_at, ..Clocks::default() };
-            let granted_by = address(nth % TEAMS, Role::Member);
+            let granted_by = address(nth % of_teams, Role::Member);
             let given = AddToken { clocks, profile: profile(nth), granted_by, ..x_token(&format!("person-{nth}")) };
-            let stored = broker.new_token(&self.teams[nth % TEAMS], &given).unwrap();
+            let stored = broker.new_token(&self.teams[nth % of_teams], &given).unwrap();
             let trail = broker.token_added(&self.test.admin, &stored.token).into();
             NewToken { stored, given_refresh: None, consent: None, trail }
         };
@@ -212,9 +218,19 @@ impl Reset {
 }
 
 #[tokio::test]
-async fn a_reset_of_every_token_is_one_incident_few_messages_each_and_no_renewal() {
-    let tokens = tokens();
-    let reset = Reset::of(tokens).await;
+async fn a_reset_of_every_token_of_few_teams_is_one_incident_few_messages_and_no_renewal() {
+    let mails = every_token_is_reset(tokens(), FEW_TEAMS).await;
+    assert!(mails <= MOST_FOR_FEW_TEAMS, "{mails}");
+}
+
+#[tokio::test]
+async fn a_reset_of_every_token_of_many_teams_is_one_incident_few_messages_each_and_no_renewal() {
+    every_token_is_reset(tokens(), MANY_TEAMS).await;
+}
+
+/// Returns how many messages there were in the first hour.
+async fn every_token_is_reset(tokens: usize, teams: usize) -> usize {
+    let reset = Reset::of(tokens, teams).await;
     for _ in 0..LOOKS_BEFORE {
         reset.look().await;
     }
@@ -234,7 +250,7 @@ async fn a_reset_of_every_token_is_one_incident_few_messages_each_and_no_renewal
     assert!(view.incident.progress.opened_at <= began + 60 * SECOND, "{view:?}");
     assert_eq!(view.incident.closed, None);
     let hit: u64 = view.teams.iter().map(|(_, hit)| hit).sum();
-    assert_eq!((view.teams.len(), hit), (TEAMS, tokens as u64));
+    assert_eq!((view.teams.len(), hit), (teams, tokens as u64));
     for team in &reset.teams {
         let facts = reset.facts(team).await;
         let opened = facts.iter().filter(|fact| matches!(fact, Fact::IncidentOpened { .. })).count();
@@ -250,16 +266,16 @@ async fn a_reset_of_every_token_is_one_incident_few_messages_each_and_no_renewal
     assert_eq!(reset.test.endpoint.asked(), 0, "no refresh token was shown");
     let per_team = reset.facts(&reset.teams[0]).await;
     let told = per_team.iter().filter(|fact| fact.lost_with_many() == Some(Reason::PlatformReset)).count();
-    assert_eq!(told, tokens.div_ceil(TEAMS), "each token that is lost is a fact");
+    assert_eq!(told, tokens.div_ceil(teams), "each token that is lost is a fact");
     let mailed = reset.mailed();
     let mails = mailed.values().map(Vec::len).sum::<usize>();
     let most = reported.max(resting).max(lost);
     println!(
-        "{tokens} tokens: {before} MiB before, {reported} after all reports, {resting} at most while they rested, {lost} after they were lost; {mails} mails"
+        "{tokens} tokens of {teams} teams: {before} MiB before, {reported} after all reports, {resting} at most while they rested, {lost} after they were lost; {mails} mails"
     );
     assert_eq!(
         mailed.len(),
-        2 * TEAMS + 1,
+        2 * teams + 1,
         "operators, owners, and who granted tokens: {:?}",
         mailed.iter().take(3).collect::<Vec<_>>()
     );
@@ -267,7 +283,7 @@ async fn a_reset_of_every_token_is_one_incident_few_messages_each_and_no_renewal
         assert!(subjects.len() <= MOST_FOR_ONE, "{to}: {subjects:?}");
     }
     let of = |to: &str| mailed.get(to).cloned().unwrap_or_default();
-    for nth in 0..TEAMS {
+    for nth in 0..teams {
         let (owner, granter) = (of(&address(nth, Role::Owner)), of(&address(nth, Role::Member)));
         let one_about_tokens = |subjects: &[String]| {
             subjects.iter().filter(|subject| subject.contains("X tokens do not work any more")).count() == 1
@@ -285,4 +301,5 @@ async fn a_reset_of_every_token_is_one_incident_few_messages_each_and_no_renewal
         assert!(most <= before + MAY_GROW_BY, "{before} MiB before, {most} at most");
     }
     reset.test.stop().await;
+    mails
 }
