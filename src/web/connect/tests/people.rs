@@ -121,26 +121,30 @@ async fn what_a_member_connects_is_its_own() {
     stage.stop().await;
 }
 
-#[tokio::test]
-async fn a_link_for_a_colleague_is_bound_to_whoever_follows_it() {
-    let stage = Stage::set().await;
-    let (ada, bob) =
-        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
+/// The connect link that a member makes for a colleague.
+async fn link_for(browser: &Browser, colleague: &str) -> String {
     let form = [
         ("network", "x"),
         ("kind", "user"),
         ("purpose", "collect_content"),
         ("for", "colleague"),
-        ("colleague", "Bob"),
+        ("colleague", colleague),
     ];
-    let page = Browser::of_member(&stage, &ada).post("/connect/start", &form).await;
-    let link = page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    let page = browser.post("/connect/start", &form).await;
+    page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_link_for_a_colleague_is_bound_to_whoever_follows_it() {
+    let stage = Stage::set().await;
+    let (ada, bob) =
+        (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
+    let link = link_for(&Browser::of_member(&stage, &ada), "Bob").await;
     let browser = Browser::of_member(&stage, &bob);
     finish(&browser, &link, "person-1").await;
     let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
     assert_eq!(connection.granter, Granter::Member(bob.member.id));
-    let second = Browser::of_member(&stage, &ada).post("/connect/start", &form).await;
-    let link = second.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    let link = link_for(&Browser::of_member(&stage, &ada), "Bob").await;
     finish(&Browser::at(&stage), &link, "person-2").await;
     let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
     assert_eq!(connection.granter, Granter::Named("Bob".to_owned()), "nobody is signed in there");
@@ -152,15 +156,7 @@ async fn a_link_that_names_a_member_proves_nothing_of_who_follows_it() {
     let stage = Stage::set().await;
     let (ada, bob) =
         (stage.member("ada@acme.example", Role::Member).await, stage.member("bob@acme.example", Role::Member).await);
-    let form = [
-        ("network", "x"),
-        ("kind", "user"),
-        ("purpose", "collect_content"),
-        ("for", "colleague"),
-        ("colleague", "ada@acme.example"),
-    ];
-    let page = Browser::of_member(&stage, &bob).post("/connect/start", &form).await;
-    let link = page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned();
+    let link = link_for(&Browser::of_member(&stage, &bob), "ada@acme.example").await;
     finish(&Browser::at(&stage), &link, "person-1").await;
     let connection = stage.test.broker.list_connections(&Default::default(), None, 1).await.unwrap().0.remove(0);
     let Progress::Connected { tokens, .. } = connection.stage else { panic!("{connection:?}") };
