@@ -154,7 +154,11 @@ async function draw(place) {
   const [ink, line, brand, bad, calm] = ["--quiet", "--line", "--brand", "--bad", "--calm"].map(shade);
   probe.remove();
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-  const [demand, supply, ratio, openAt] = figures.names;
+  const [demand, supply, ratio] = figures.names;
+  const percent = (u, value) => value === null ? "–" : value === figures.over ? figures.over_text : `${Math.round(value * 100)} %`;
+  const thresholds = figures.thresholds.map(([at, label], nth) => ({
+    label, stroke: bad, width: 1, dash: nth === 0 ? [4, 4] : [1, 3], scale: "ratio", points: { show: false }, value: () => percent(null, at),
+  }));
   const options = {
     width: place.clientWidth, height: chartHeight, cursor: { drag: { x: false, y: false } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), figures.zone),
@@ -164,13 +168,22 @@ async function draw(place) {
       {},
       { label: demand, stroke: brand, width: 2 },
       { label: supply, stroke: calm, width: 2, dash: [8, 4] },
-      { label: ratio, stroke: ink, width: 1, scale: "ratio", value: (u, value) => value === null ? "–" : `${Math.round(value * 100)} %` },
-      { label: openAt, stroke: bad, width: 1, dash: [4, 4], scale: "ratio", points: { show: false }, value: (u, value) => value === null ? "–" : `${Math.round(value * 100)} %` },
+      { label: ratio, stroke: ink, width: 1, scale: "ratio", value: percent },
+      ...thresholds,
     ],
   };
-  const data = [figures.times, figures.demand, figures.supply, figures.ratio, figures.times.map(() => figures.open_at)];
+  // The thresholds reach from edge to edge, whatever was sampled.
+  const between = (row, edge) => [edge, ...row, edge];
+  const data = [
+    [figures.shown[0], ...figures.times, figures.shown[1]], ...[figures.demand, figures.supply, figures.ratio].map((row) => between(row, null)),
+    ...figures.thresholds.map(([at]) => between(figures.times.map(() => at), at)),
+  ];
+  const text = place.querySelector("svg").getAttribute("aria-label");
   place.replaceChildren();
   const chart = new uPlot(options, data, place);
+  const canvas = place.querySelector("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", text);
   const watcher = new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: chartHeight }));
   watcher.observe(place);
   charts.set(place, () => { watcher.disconnect(); chart.destroy(); });

@@ -11,8 +11,8 @@ use crate::store::StoreError;
 
 pub use crate::store::LoadSample;
 
-/// How far apart samples are.
-const EVERY: Duration = Duration::from_secs(900);
+/// How far apart samples are while the broker runs.
+pub const SAMPLED_EVERY: Duration = Duration::from_secs(900);
 /// How long they are kept: the longest chart, and a day.
 pub(super) const KEPT: Duration = Duration::from_secs(8 * 86_400);
 
@@ -28,16 +28,14 @@ pub enum LoadHistoryError {
 }
 
 impl Broker {
-    /// Keeps a sample of each load for the quarter of an hour in which it was evaluated, if there is none yet.
+    /// Keeps a sample of each load for the quarter of an hour in which it was evaluated, if there is none yet. What nobody asked for within a
+    /// day makes no chart; what was asked for is followed down to nothing.
     pub(super) async fn keep_loads(&self, loads: &Loads) -> Result<(), StoreError> {
         let at = quarter_of(loads.at);
-        if !self.watch.enter_quarter(at) {
-            return Ok(());
-        }
         let classes = loads.teams.values().flat_map(|team| &team.classes);
-        // What nobody asks for makes no chart.
-        let asked = classes.filter(|class| class.load().demand > 0.0);
-        let samples = asked.map(|class| {
+        let asked = classes.filter(|class| class.is_asked_for());
+        let due = asked.filter(|class| self.watch.samples(at, &class.key));
+        let samples = due.map(|class| {
             let load = class.load();
             LoadSample {
                 key: class.key.clone(),
@@ -67,7 +65,7 @@ impl Broker {
 
 /// The beginning of the quarter of an hour that holds `at`.
 fn quarter_of(at: Timestamp) -> Timestamp {
-    let every = i64::try_from(EVERY.as_micros()).unwrap_or(i64::MAX);
+    let every = i64::try_from(SAMPLED_EVERY.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.micros().div_euclid(every) * every)
 }
 

@@ -103,7 +103,7 @@ pub use caller::{Caller, Forbidden, Holder, Shown};
 pub use directory::Directory;
 pub use estimate_load::{AddedCollection, AddedTokens};
 pub use list_leases::{LeaseRecord, ListLeasesError};
-pub use load_history::{LoadHistoryError, LoadSample};
+pub use load_history::{LoadHistoryError, LoadSample, SAMPLED_EVERY};
 pub use proofs::{ProofError, Proofs, SignProof};
 pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};

@@ -81,10 +81,19 @@ impl ClassLoad {
         self.spans.of(self.judged)
     }
 
-    /// The ratio that the demand is on its way to, which the advice is for; `None`: it does not grow.
-    pub fn grows_to(&self) -> Option<Ratio> {
+    /// Whether anybody asked for it within the last day.
+    pub fn is_asked_for(&self) -> bool {
+        self.spans.day.demand > 0.0
+    }
+
+    /// The load that the advice is for, over the span that the level follows; `None`: the demand does not grow, and it is for the load as it is.
+    pub fn growing(&self) -> Option<Load> {
         let (load, to_come) = (self.load(), self.demand_to_come());
-        (to_come > load.demand * NOTABLY).then(|| Ratio::new(to_come, load.supply))
+        (to_come > load.demand * NOTABLY && load.supply > 0.0).then(|| Load {
+            demand: to_come,
+            ratio: Ratio::new(to_come, load.supply),
+            ..*load
+        })
     }
 
     /// The demand that advice must meet, over the span that the level follows.
@@ -250,7 +259,7 @@ impl Broker {
     }
 
     /// Where a load stands.
-    pub(super) fn level(&self, load: &Load) -> LoadLevel {
+    pub fn level(&self, load: &Load) -> LoadLevel {
         let open_at = self.config.load.open_at;
         match load.ratio {
             _ if load.demand <= 0.0 => LoadLevel::Ok,

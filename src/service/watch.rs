@@ -1,6 +1,6 @@
 //! What the broker's watching keeps in memory: the last loads, the states of alerts, and who listens to these, to incidents and dead spans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{IncidentId, NetworkId};
 use crate::domain::alert::Alert;
+use crate::domain::load::LoadKey;
 use crate::service::background::BackgroundStatus;
 use crate::service::dead_spans::DeadSpanView;
 use crate::service::supply::NetworkSupply;
@@ -22,8 +23,8 @@ const MOST_STREAMS: usize = 1000;
 /// What watching keeps in memory.
 pub struct Watch {
     loads: watch::Sender<Arc<Loads>>,
-    /// The quarter of an hour that a sample of the loads was kept for last.
-    quarter: Mutex<Timestamp>,
+    /// The quarter of an hour that samples were kept for last, and the loads of which there is one.
+    sampled: Mutex<(Timestamp, HashSet<LoadKey>)>,
     supplies: Mutex<BTreeMap<NetworkId, Arc<NetworkSupply>>>,
     changes: broadcast::Sender<Arc<Alert>>,
     dead_spans: broadcast::Sender<Arc<DeadSpanView>>,
@@ -40,7 +41,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             loads: watch::Sender::default(),
-            quarter: Mutex::default(),
+            sampled: Mutex::default(),
             supplies: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             dead_spans: broadcast::Sender::new(CHANGES_KEPT),
@@ -83,10 +84,13 @@ impl Watch {
         self.streams.clone().try_acquire_owned().ok()
     }
 
-    /// Whether the quarter of an hour that begins `at` is a new one.
-    pub(super) fn enter_quarter(&self, at: Timestamp) -> bool {
-        let mut last = self.quarter.lock().unwrap_or_else(PoisonError::into_inner);
-        at > std::mem::replace(&mut *last, at)
+    /// Whether a load is to be sampled for the quarter of an hour that begins `at`: once, since from now on it is.
+    pub(super) fn samples(&self, at: Timestamp, key: &LoadKey) -> bool {
+        let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
+        if at > sampled.0 {
+            *sampled = (at, HashSet::new());
+        }
+        at == sampled.0 && sampled.1.insert(key.clone())
     }
 
     pub(super) fn tell_loads(&self, loads: Arc<Loads>) {

@@ -525,13 +525,16 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     let member = desk.member(&desk.team, "eve@example.com", Role::Member).await;
     let stranger = desk.member(&zenith, "zoe@example.com", Role::Owner).await;
     desk.token("Shop", "").await;
-    assert!(desk.get("/load", &member).await.body.contains("Nothing is collected yet"));
+    assert!(desk.get("/load", &member).await.body.contains("Nothing was collected in the last 24 hours"));
     overload(&desk).await;
     let load = desk.get("/load?network=x&class=users_get&range=7d", &member).await.body;
     assert!(load.contains("More than the tokens can give") && load.contains("&#60;b&#62;brand 0"), "{load}");
     assert!(load.contains("more X tokens of people who have none here yet") && load.contains("stroke-dasharray"));
     assert!(load.contains("It grows: at the pace of the last minutes it comes to"), "what the advice is for: {load}");
     assert!(!load.contains("Invite people"), "a member invites nobody");
+    for line in ["Load (scale up to", "Asked for, per hour (scale up to", "Alert opens", "All that tokens can give"] {
+        assert!(load.contains(line), "{line}: {load}");
+    }
     let history = desk.get("/load/history?network=x&class=users_get", &member).await;
     let figures: serde_json::Value = serde_json::from_str(&history.body).unwrap();
     assert_eq!(figures["times"].as_array().unwrap().len(), 1, "{figures}");
@@ -541,6 +544,7 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     assert_eq!(desk.get("/load/history?network=..&class=", &member).await.status, StatusCode::NOT_FOUND);
     let more = desk.get("/load/estimate?network=x&kind=user&tokens=9", &member).await.body;
     assert!(more.contains("With 9 more tokens of X") && more.contains("users_get"), "{more}");
+    assert!(more.contains("at the pace of the last minutes, as the advice has it"), "{more}");
     let nowhere = desk.get("/load/estimate?network=nowhere&kind=user&tokens=9", &member).await;
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 

@@ -285,9 +285,9 @@ type-word = Type “{ $word }” to confirm
 
 load-text = What your team's collection asks for, compared with what its tokens can give.
 load-as-of = As of
-load-none = Nothing is collected yet
+load-none = Nothing was collected in the last 24 hours
 load-one-none = Nobody asks for this credit
-load-one-none-text = Nothing is collected with it now, so there is nothing to compare with what your tokens can give.
+load-one-none-text = Nothing was collected with it in the last 24 hours, so there is nothing to compare with what your tokens can give.
 load-all = All loads
 load-none-text = As soon as a collector asks for credit, this page shows how heavily it loads your tokens.
 load-gauge = Token load { $percent }
@@ -318,14 +318,15 @@ load-what-if = What if …
 load-more-tokens = more tokens:
 load-estimate = Estimate
 load-idle = { $count ->
-    [one] One kind of credit that nobody asks for
-   *[other] { $count } kinds of credit that nobody asks for
+    [one] One kind of credit that nobody asked for in 24 hours
+   *[other] { $count } kinds of credit that nobody asked for in 24 hours
 }
 estimate-title = { $count ->
     [one] With one more token of { $network }:
    *[other] With { $count } more tokens of { $network }:
 }
-estimate-none = Nothing that is collected now would change.
+estimate-none = Nothing that was collected in the last 24 hours would change.
+estimate-grows = The demand grows: these are the loads that it comes to at the pace of the last minutes, as the advice has it.
 level-ok = In order
 level-high = Too high
 level-critical = More than the tokens can give
@@ -342,6 +343,8 @@ chart-demand-short = Asked for
 chart-supply-short = Can give
 chart-ratio = Load
 chart-open-at = Alert opens
+chart-full = All that tokens can give
+chart-scale = { $line } (scale up to { $most })
 col-span = Span
 col-share-of-demand = Share of the demand
 col-when = When

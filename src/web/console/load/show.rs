@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::chart::{Chart, Range};
+use super::chart::{Chart, History, Range, thresholds};
 use super::gauge::Gauge;
 use crate::base::ids::{ClassId, NetworkId};
 use crate::domain::load::{Advice, Newcomer, Ratio, Span};
@@ -33,9 +33,9 @@ pub(in crate::web::console) struct Asked {
 struct LoadPage {
     shell: Shell,
     here: String,
-    /// Where there is demand, the worst first.
+    /// Where there was demand within a day, the worst first.
     cards: Vec<Card>,
-    /// Where there is none.
+    /// Where there was none.
     idle: Vec<Idle>,
     evaluated: Option<When>,
     may_connect: bool,
@@ -92,8 +92,9 @@ pub(super) struct ForecastRow {
     level_text: String,
 }
 
-/// A class that nothing is asked of.
+/// A class that nobody asked for within a day.
 struct Idle {
+    href: String,
     network: String,
     class: String,
     about: String,
@@ -127,7 +128,7 @@ pub(in crate::web::console) async fn show(
         Ok(load) => load,
         Err(error) => return refused(shell, &error),
     };
-    let (mut busy, idle): (Vec<&ClassLoad>, Vec<_>) = load.classes.iter().partition(|class| class.load().demand > 0.0);
+    let (mut busy, idle): (Vec<&ClassLoad>, Vec<_>) = load.classes.iter().partition(|class| class.is_asked_for());
     busy.sort_by(|one, other| {
         other.level.cmp(&one.level).then_with(|| other.load().ratio.value().total_cmp(&one.load().ratio.value()))
     });
@@ -196,7 +197,8 @@ fn ranges(shell: &Shell, chosen: Range, path: &str, of: &[(&str, &str)]) -> Vec<
 
 fn idle_class(broker: &Broker, class: &ClassLoad) -> Idle {
     let (network, about) = named(broker, &class.key.network, &class.key.class);
-    Idle { network, class: class.key.class.to_string(), about, tokens: class.load().tokens }
+    let href = format!("/load/{}/{}", class.key.network, class.key.class);
+    Idle { href, network, class: class.key.class.to_string(), about, tokens: class.load().tokens }
 }
 
 /// The name for people of a network, and what a class of it is.
@@ -219,7 +221,8 @@ async fn card(
     let range = Range::from_name(if is_asked { &asked.range } else { "" });
     let from = shell.now - range.length();
     let samples = broker.load_history(&visit.caller(), visit.team(), (network_id, class_id), from).await?;
-    let thresholds = [broker.config.load.open_at, 1.0];
+    let thresholds = thresholds(broker);
+    let history = History { samples: &samples, thresholds: &thresholds };
     let (network, _) = named(broker, network_id, class_id);
     let load = class.load();
     Ok(Card {
@@ -231,7 +234,7 @@ async fn card(
         level: level_name(class.level),
         level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
         ratio: ratio_text(shell, load.ratio),
-        gauge: Gauge::of(load.ratio.value(), &thresholds),
+        gauge: Gauge::of(load.ratio.value(), &thresholds.each_ref().map(|threshold| threshold.at)),
         gauge_text: shell.say_of("load-gauge", "percent", ratio_text(shell, load.ratio)),
         figures: shell.say_with(
             "load-figures",
@@ -249,8 +252,8 @@ async fn card(
             )
         }),
         grows_to: class
-            .grows_to()
-            .map_or_else(String::new, |ratio| shell.say_of("load-grows", "percent", ratio_text(shell, ratio))),
+            .growing()
+            .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", ratio_text(shell, load.ratio))),
         advice: advice(shell, &class.advice, &network),
         asks_for_people: matches!(
             class.advice,
@@ -263,7 +266,7 @@ async fn card(
             .map(|(cause, share)| (cause.to_string(), format!("{:.0} %", share * 100.0)))
             .collect(),
         forecast: class.forecast.iter().map(|forecast| forecast_row(shell, forecast)).collect(),
-        chart: Chart::of(shell, &samples, range, &thresholds, &network_id.to_string(), class_id.as_str()),
+        chart: Chart::of(shell, (network_id.as_str(), class_id.as_str()), range, &history),
         ranges: ranges(shell, range, "/load", &[("network", network_id.as_str()), ("class", class_id.as_str())]),
         href: format!("/load/{network_id}/{class_id}"),
         kinds: kinds(broker, network_id),
