@@ -237,6 +237,13 @@ fn causes_and_forecast(load: &pb::ClassLoad, view: View) -> String {
             load.causes.iter().map(|one| format!("{} {:.0} %", named(&one.collection), one.share * 100.0)).collect();
         let _ = writeln!(text, "\n{what}: caused by {}", causes.join(", "));
     }
+    if load.growing_ratio.is_some() {
+        let _ = writeln!(
+            text,
+            "\n{what}: the demand grows; at the pace of the last minutes the load comes to {}",
+            ratio(load.growing_ratio)
+        );
+    }
     for one in &load.forecast {
         let when = super::times::relative(one.forecast_time.as_ref(), view.now);
         let count = one.expiring_token_count;
@@ -347,6 +354,7 @@ mod tests {
                 ..Default::default()
             }],
             level_span: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
+            growing_ratio: Some(1.5),
         }
     }
 
@@ -379,6 +387,7 @@ x        search  high   1.25  1 h    1,500   1,200  no supply    0.50  1.25  0.2
     #[test]
     fn causes_and_forecast_are_sentences() {
         let expected = "\nx search: caused by brand 76 %, (without a name) 0 %\n\
+            \nx search: the demand grows; at the pace of the last minutes the load comes to 1.50\n\
             \nx search: in 3 d 3 tokens expire; the load will be no supply (no_tokens)\n";
         assert_eq!(causes_and_forecast(&class(), View { now: NOW, detail: false }), expected);
     }

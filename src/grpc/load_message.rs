@@ -33,6 +33,7 @@ fn class_load(class: &ClassLoad, target: f64) -> pb::ClassLoad {
         causes: causes(&class.causes, class.load().demand),
         forecast: class.forecast.iter().map(|forecast| load_forecast(class, forecast)).collect(),
         level_span: Some(duration(class.judged.length())),
+        growing_ratio: class.growing().and_then(|load| ratio(load.ratio)),
     }
 }
 

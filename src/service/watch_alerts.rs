@@ -250,7 +250,8 @@ impl Broker {
                 let (span, load) = (class.judged, class.load());
                 let advice = self.advice(&class.key, class.supply.as_deref(), (class.demand_to_come(), span), now);
                 let causes = self.causes(&class.key, span);
-                Some(Detail::Load(LoadDetail::new(span, load, advice, &causes)))
+                let growing = class.growing().map(|load| load.ratio);
+                Some(Detail::Load(LoadDetail::new(span, load, growing, advice, &causes)))
             }
         }
     }

@@ -24,6 +24,9 @@ pub struct LoadDetail {
     pub span: Span,
     /// Demand divided by supply.
     pub ratio: Ratio,
+    /// What that comes to at the pace of the last minutes, which the advice is for; `None`: the demand does not grow.
+    #[serde(default)]
+    pub growing: Option<Ratio>,
     /// Credit asked for over the span.
     pub demand: f64,
     /// Credit the tokens can give over the span.
@@ -50,11 +53,12 @@ impl LoadDetail {
     pub const MOST_CAUSES: usize = 5;
 
     /// Puts the figures together. `causes` begin with the greatest.
-    pub fn new(span: Span, load: &Load, advice: Advice, causes: &[(Arc<str>, f64)]) -> Self {
+    pub fn new(span: Span, load: &Load, growing: Option<Ratio>, advice: Advice, causes: &[(Arc<str>, f64)]) -> Self {
         let cause = |(name, share): &(Arc<str>, f64)| Cause { collection: name.to_string(), share: *share };
         LoadDetail {
             span,
             ratio: load.ratio,
+            growing,
             demand: load.demand,
             supply: load.supply,
             tokens: load.tokens,
@@ -137,7 +141,11 @@ impl Detail {
                     tokens(load.tokens),
                     credit(load.supply),
                 );
-                let head = format!("Token load too high: team {team}, {network}/{class} at {}; {advice}.", load.ratio);
+                let growing = load.growing.map_or_else(String::new, |ratio| format!(" and growing to {ratio}"));
+                let head = format!(
+                    "Token load too high: team {team}, {network}/{class} at {}{growing}; {advice}.",
+                    load.ratio
+                );
                 format!("{head} {figures}{}", causes(&load.causes))
             }
         }
@@ -189,7 +197,7 @@ pub(super) mod tests {
     pub fn too_high() -> Detail {
         let advice = Advice::AddTokens { tokens: 4, newcomer: Newcomer::Anybody, reaches: Ratio::Of(0.8) };
         let causes = [("brand".into(), 0.75), ("pages".into(), 0.25)];
-        Detail::Load(LoadDetail::new(Span::Hour, &Load::new(4800.0, 2000.0, 2), advice, &causes))
+        Detail::Load(LoadDetail::new(Span::Hour, &Load::new(4800.0, 2000.0, 2), None, advice, &causes))
     }
 
     #[test]
@@ -199,6 +207,10 @@ pub(super) mod tests {
             "Token load too high: team acme, x/search at 2.4; 4 more x tokens bring the load to 0.8. In 1 hour, 4800 credits \
              are asked for and 2 tokens can give 2000. Most is asked for by brand 75 %, pages 25 %."
         );
+        let Detail::Load(load) = too_high() else { panic!("it is a load") };
+        let growing = Detail::Load(LoadDetail { growing: Some(Ratio::Of(3.0)), ..load });
+        let message = growing.message(&key(AlertKind::TokenLoadTooHigh));
+        assert!(message.contains(" at 2.4 and growing to 3; 4 more x tokens "), "{message}");
         for reason in NoToken::ALL {
             let message = Detail::Access(reason).message(&key(AlertKind::NoAccessTokens));
             assert!(message.starts_with("Team acme has no usable x token for search: "), "{message}");
@@ -226,7 +238,7 @@ pub(super) mod tests {
     #[test]
     fn details_survive_the_store() {
         let no_supply = Load::new(1.0, 0.0, 0);
-        let no_supply = Detail::Load(LoadDetail::new(Span::Day, &no_supply, Advice::ConnectFirst, &[]));
+        let no_supply = Detail::Load(LoadDetail::new(Span::Day, &no_supply, None, Advice::ConnectFirst, &[]));
         for detail in [too_high(), no_supply, Detail::Access(NoToken::AllExpired)] {
             let text = serde_json::to_string(&detail).unwrap();
             assert_eq!(serde_json::from_str::<Detail>(&text).unwrap(), detail);

@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn what_is_said_of_an_alert_is_what_it_advises() {
         let load = |ratio: f64, advice| {
-            Detail::Load(LoadDetail::new(Span::Hour, &Load::new(ratio * 100.0, 100.0, 2), advice, &[]))
+            Detail::Load(LoadDetail::new(Span::Hour, &Load::new(ratio * 100.0, 100.0, 2), None, advice, &[]))
         };
         let more = Advice::AddTokens { tokens: 4, newcomer: Newcomer::Anybody, reaches: Ratio::Of(0.8) };
         let nothing = Advice::AddsNothing { limit: Owner::App };

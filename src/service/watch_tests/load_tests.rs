@@ -179,6 +179,61 @@ async fn what_is_not_there_yet_is_estimated() {
     assert!(estimate(2400, tokens).load().ratio.value() <= 0.8 + 1e-6);
 }
 
+/// X counts searches in 15 minutes: advice against a demand that grows goes by its latest part.
+#[tokio::test]
+async fn what_if_speaks_of_the_load_that_the_advice_is_for() {
+    let watched = plain().await;
+    watched.add_x_token().await;
+    search_x(&watched, 15).await;
+    watched.broker.watch_loads().await.unwrap();
+    let load = watched.broker.team_load(&Caller::Broker, &acme(), None).unwrap();
+    let search = load.classes.iter().find(|class| class.key.class.as_str() == "search_recent").unwrap();
+    let Advice::AddTokens { tokens, reaches, .. } = search.advice else { panic!("{:?}", search.advice) };
+    let growing = search.growing().expect("all of it was asked for in the last five minutes");
+    assert_eq!((search.load().demand, growing.demand), (300.0, 900.0));
+    let ahead = |count| {
+        let added = AddedTokens { network: "x".into(), kind: "user".into(), count, facts: Default::default() };
+        let (_, then) = watched.broker.estimate_load(&Caller::Broker, &acme(), &[], &[added]).unwrap();
+        let class = then.classes.iter().find(|class| class.key.class.as_str() == "search_recent").unwrap();
+        class.growing().unwrap().ratio
+    };
+    assert_eq!(ahead(tokens), reaches);
+    assert!(ahead(tokens - 1).value() > 0.8, "one less is too little: {:?}", ahead(tokens - 1));
+}
+
+/// Asks so often for 20 searches; what is refused is demand as well.
+async fn search_x(watched: &Watched, times: u64) {
+    for _ in 0..times {
+        let search = AcquireLease {
+            network: "x".to_owned(),
+            kind: Some("user".to_owned()),
+            ..Watched::request("tweets.search_recent", 20)
+        };
+        let _ = watched.broker.acquire_lease(&Caller::Broker, search).await;
+    }
+}
+
+#[tokio::test]
+async fn a_chart_begins_with_the_first_demand_and_follows_it_down_to_nothing() {
+    let watched = plain().await;
+    watched.add_x_token().await;
+    let began = watched.clock.now();
+    watched.broker.watch_loads().await.unwrap();
+    search_x(&watched, 1).await;
+    let key = ("x".parse().unwrap(), "search_recent".parse().unwrap());
+    let quarter = Duration::from_secs(900);
+    for _ in 0..30 * 4 {
+        watched.broker.watch_loads().await.unwrap();
+        watched.clock.advance(quarter);
+    }
+    let history =
+        watched.broker.load_history(&Caller::Broker, &acme(), (&key.0, &key.1), began - quarter).await.unwrap();
+    let demand: Vec<u64> = history.iter().map(|sample| sample.demand).collect();
+    assert_eq!(demand[..3], [20, 20, 0], "from the quarter on in which the broker began");
+    assert!((95..=98).contains(&demand.len()), "for a day: {}", demand.len());
+    assert!(history.windows(2).all(|pair| pair[1].at == pair[0].at + quarter), "without a gap");
+}
+
 #[tokio::test]
 async fn a_team_without_tokens_shares_the_apps_limit_in_an_estimate() {
     let mut watched = plain().await;

@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::chart::thresholds;
 use super::gauge::Gauge;
 use super::show::{level_name, ratio_text};
-use crate::service::{AddedTokens, Broker};
+use crate::service::{AddedTokens, Broker, ClassLoad};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
@@ -31,6 +32,8 @@ struct EstimatePage {
     shell: Shell,
     title: String,
     rows: Vec<Row>,
+    /// The demand grows somewhere, and the rows say what it comes to.
+    grows: bool,
 }
 
 /// What becomes of a class.
@@ -61,20 +64,25 @@ pub(in crate::web::console) async fn estimate(
         Ok(estimated) => estimated,
         Err(error) => return refused(shell, &error),
     };
-    let row = |class: &crate::service::ClassLoad| {
+    // What advice is for: else the slider and the advice would speak of different loads.
+    let ahead = |class: &ClassLoad| class.growing().unwrap_or(*class.load());
+    let row = |class: &ClassLoad| {
         let before = present.classes.iter().find(|before| before.key == class.key);
+        let load = ahead(class);
+        let level = level_name(broker.level(&load));
         Row {
             class: class.key.class.to_string(),
-            before: before.map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, before.load().ratio)),
-            after: ratio_text(&shell, class.load().ratio),
-            level: level_name(class.level),
-            level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
-            gauge: Gauge::of(class.load().ratio.value(), &[broker.config.load.open_at, 1.0]),
+            before: before.map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, ahead(before).ratio)),
+            after: ratio_text(&shell, load.ratio),
+            level,
+            level_text: shell.say(&format!("level-{}", level.replace('_', "-"))),
+            gauge: Gauge::of(load.ratio.value(), &thresholds(&broker).map(|threshold| threshold.at)),
         }
     };
-    let demanded = then.classes.iter().filter(|class| class.load().demand > 0.0);
-    let rows = demanded.map(row).collect();
+    let demanded = || then.classes.iter().filter(|class| class.is_asked_for());
+    let rows = demanded().map(row).collect();
+    let grows = demanded().any(|class| class.growing().is_some());
     let name = broker.catalogue.name_for_people(&asked.network).to_owned();
     let title = shell.say_with("estimate-title", &[("count", count.into()), ("network", name.into())]);
-    shown(StatusCode::OK, &EstimatePage { title, rows, shell })
+    shown(StatusCode::OK, &EstimatePage { title, rows, grows, shell })
 }
