@@ -192,6 +192,7 @@ fn alert_message(broker: &Broker, alert: &Alert) -> pb::Alert {
         update_time: optional_timestamp(times.into_iter().flatten().max()),
         acknowledge_time: optional_timestamp(acknowledged.map(|noted| noted.at)),
         acknowledged_by: acknowledged.map(|noted| noted.by.clone()).unwrap_or_default(),
+        acknowledge_comment: acknowledged.map(|noted| noted.comment.clone()).unwrap_or_default(),
         clear_time: optional_timestamp(alert.cleared_at),
         deduplication_key: alert.key.to_string(),
         ..pb::Alert::default()

@@ -134,8 +134,9 @@ impl Broker {
         let subject = format!("teams/{team}/alerts/{alert}");
         let mut audit = self.audit(&attempt.caller, "alert.acknowledge", subject, format!("comment={comment:?}"));
         audit.team = Some(team.clone());
-        let (broker, team) = (self.clone(), team.clone());
-        let done = self.finish(async move { broker.acknowledge(&team, alert, by, (attempt, audit)).await }).await;
+        let (broker, team, comment) = (self.clone(), team.clone(), comment.to_owned());
+        let noted = async move { broker.acknowledge(&team, alert, (by, comment), (attempt, audit)).await };
+        let done = self.finish(noted).await;
         done.unwrap_or(Err(AlertError::Stopping))
     }
 
@@ -143,13 +144,13 @@ impl Broker {
         &self,
         team: &TeamId,
         id: AlertId,
-        by: String,
+        (by, comment): (String, String),
         (attempt, audit): (Attempt<Alert>, AuditEvent),
     ) -> Result<Alert, AlertError> {
         let mut book = self.watch.book.lock().await;
         let alert = self.stored_alert(team, id).await?;
         let known = alert.acknowledged.is_some();
-        let alert = alert.acknowledge(by, self.now())?;
+        let alert = alert.acknowledge(by, comment, self.now())?;
         if known {
             self.note_unchanged(&attempt, &alert).await?;
             return Ok(alert);
@@ -207,6 +208,7 @@ pub(super) fn row_of(alert: &Alert) -> AlertRow {
         cleared_at: alert.cleared_at,
         acknowledged_at: alert.acknowledged.as_ref().map(|noted| noted.at),
         acknowledged_by: alert.acknowledged.as_ref().map(|noted| noted.by.clone()),
+        acknowledge_comment: alert.acknowledged.as_ref().map(|noted| noted.comment.clone()),
         detail_json: serde_json::to_string(&alert.detail).expect("a detail has text, numbers and string keys only"),
     }
 }
@@ -216,6 +218,7 @@ pub(super) fn alert_of(row: AlertRow) -> Option<Alert> {
     let detail: Detail = serde_json::from_str(&row.detail_json).ok()?;
     let load = LoadKey { team: row.team, network: row.network?, class: row.class? };
     let by = row.acknowledged_by.unwrap_or_default();
+    let comment = row.acknowledge_comment.unwrap_or_default();
     Some(Alert {
         id: row.id,
         key: AlertKey { kind: AlertKind::from_name(&row.kind)?, load },
@@ -223,7 +226,7 @@ pub(super) fn alert_of(row: AlertRow) -> Option<Alert> {
         message: row.message,
         opened_at: row.opened_at,
         cleared_at: row.cleared_at,
-        acknowledged: row.acknowledged_at.map(|at| Acknowledgement { at, by }),
+        acknowledged: row.acknowledged_at.map(|at| Acknowledgement { at, by, comment }),
         detail,
     })
 }

@@ -60,6 +60,11 @@ pub(crate) struct World {
 }
 
 impl TestBroker {
+    /// Tells people what they were not told yet.
+    pub async fn tell(&self) {
+        self.broker.tell_events().await.unwrap();
+    }
+
     /// Starts one on an empty store.
     pub async fn start() -> Self {
         Self::start_with(Config::default()).await

@@ -36,6 +36,8 @@ pub struct AlertRow {
     pub acknowledged_at: Option<Timestamp>,
     /// Who did, by a name for people.
     pub acknowledged_by: Option<String>,
+    /// What they said of it.
+    pub acknowledge_comment: Option<String>,
     /// More, as JSON.
     pub detail_json: String,
 }
@@ -73,19 +75,19 @@ pub trait AlertStore: Send + Sync {
 
 static INSERT_ALERTS: ManyRows = ManyRows::insert(
     "alert (id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us,
-        acknowledged_at_us, acknowledged_by, detail_json)",
-    13,
+        acknowledged_at_us, acknowledged_by, acknowledge_comment, detail_json)",
+    14,
     "ON CONFLICT (dedup_key) WHERE cleared_at_us IS NULL DO NOTHING",
 );
 
 const UPDATE_ALERT: &str = "UPDATE alert SET level = $2, message = $3, cleared_at_us = $4, acknowledged_at_us = $5,
-    acknowledged_by = $6, detail_json = $7 WHERE id = $1";
+    acknowledged_by = $6, acknowledge_comment = $7, detail_json = $8 WHERE id = $1";
 const PRUNE_ALERTS: &str = "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE cleared_at_us < $1 LIMIT $2)";
 
 macro_rules! columns {
     () => {
         "id, dedup_key, kind, team, network, class, level, message, opened_at_us, cleared_at_us, acknowledged_at_us,
-         acknowledged_by, detail_json"
+         acknowledged_by, acknowledge_comment, detail_json"
     };
 }
 
@@ -133,6 +135,7 @@ impl<D: Database> AlertStore for D {
             alert.cleared_at,
             alert.acknowledged_at,
             alert.acknowledged_by,
+            alert.acknowledge_comment,
             alert.detail_json,
         ];
         self.write(move |tx| {
@@ -194,6 +197,7 @@ fn parameters(alert: &AlertRow) -> Vec<Value> {
         alert.cleared_at,
         alert.acknowledged_at,
         alert.acknowledged_by.clone(),
+        alert.acknowledge_comment.clone(),
         &*alert.detail_json,
     ]
 }
@@ -212,6 +216,7 @@ fn alert(mut row: Row) -> Result<AlertRow, StoreError> {
         cleared_at: row.maybe_time()?,
         acknowledged_at: row.maybe_time()?,
         acknowledged_by: row.maybe_text()?,
+        acknowledge_comment: row.maybe_text()?,
         detail_json: row.text()?,
     })
 }

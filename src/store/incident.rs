@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AuditId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::domain::alert::Acknowledgement;
 use crate::domain::audit::{Actor, AuditEvent, STATE_FOUND};
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome, Progress, Recovery, SeenIn, Stage};
 use crate::domain::notice::Event;
@@ -74,6 +75,20 @@ pub trait IncidentStore: Send + Sync {
     ) -> Result<(), StoreError>;
     /// The teams that are concerned by an incident, each with how many of its tokens it covered then.
     async fn concerned_teams(&self, incident: IncidentId) -> Result<Vec<(TeamId, u64)>, StoreError>;
+    /// Who took notice of an incident for a team; `None`: nobody did.
+    async fn team_acknowledgement(
+        &self,
+        incident: IncidentId,
+        team: &TeamId,
+    ) -> Result<Option<Acknowledgement>, StoreError>;
+    /// Notes who took notice of an incident for a team that it concerns. Returns whether it was the first.
+    async fn acknowledge_for_team(
+        &self,
+        incident: IncidentId,
+        team: &TeamId,
+        acknowledgement: Acknowledgement,
+        trail: Trail,
+    ) -> Result<bool, StoreError>;
     /// Some tokens that an incident hit: at most `limit`.
     async fn sample_incident_tokens(
         &self,
@@ -145,6 +160,11 @@ const COUNT_COVERED: &str = "SELECT team, COUNT(*) FROM token
 const CONCERN: &str =
     "INSERT INTO incident_team (incident, team, tokens) VALUES ($1, $2, $3) ON CONFLICT (incident, team) DO NOTHING";
 const CONCERNED: &str = "SELECT team, tokens FROM incident_team WHERE incident = $1 ORDER BY team";
+const ACKNOWLEDGED: &str = "SELECT acknowledged_at_us, acknowledged_by, acknowledge_comment FROM incident_team
+    WHERE incident = $1 AND team = $2 AND acknowledged_at_us IS NOT NULL";
+const ACKNOWLEDGE: &str =
+    "UPDATE incident_team SET acknowledged_at_us = $3, acknowledged_by = $4, acknowledge_comment = $5
+    WHERE incident = $1 AND team = $2 AND acknowledged_at_us IS NULL";
 const FORGET_TEAMS: &str = "DELETE FROM incident_team WHERE incident IN (
     SELECT id FROM incident WHERE closed_at_us < $1 AND settled = 1 LIMIT $2)";
 const SAMPLE: &str = "SELECT team, id FROM token WHERE incident = $1 ORDER BY team, id LIMIT $2";
@@ -278,6 +298,34 @@ impl<D: Database> IncidentStore for D {
             Box::pin(async move {
                 let rows = tx.rows(CONCERNED, values![id]).await?;
                 rows.into_iter().map(|mut row| Ok((row.slug()?, row.count()?))).collect()
+            })
+        })
+        .await
+    }
+
+    async fn team_acknowledgement(&self, id: IncidentId, team: &TeamId) -> Result<Option<Acknowledgement>, StoreError> {
+        let values = values![id, team];
+        let noted = |mut row: Row| Ok(Acknowledgement { at: row.time()?, by: row.text()?, comment: row.text()? });
+        self.read(move |tx| Box::pin(async move { first(tx, ACKNOWLEDGED, values).await?.map(noted).transpose() }))
+            .await
+    }
+
+    async fn acknowledge_for_team(
+        &self,
+        id: IncidentId,
+        team: &TeamId,
+        acknowledgement: Acknowledgement,
+        trail: Trail,
+    ) -> Result<bool, StoreError> {
+        let Acknowledgement { at, by, comment } = acknowledgement;
+        let values = values![id, team, at, by, comment];
+        self.write(move |tx| {
+            Box::pin(async move {
+                if tx.execute(ACKNOWLEDGE, values).await? == 0 {
+                    return Ok(false);
+                }
+                insert_trail(tx, &trail).await?;
+                Ok(true)
             })
         })
         .await

@@ -190,13 +190,9 @@ pub trait OutboxStore: Send + Sync {
     ) -> Result<Vec<OutboxRow>, StoreError>;
     /// Makes a dead message due at `due_at`, with its attempts counted anew.
     async fn replay(&self, message: OutboxId, due_at: Timestamp, trail: Trail) -> Result<(), StoreError>;
-    /// At most `limit` messages to each of these destinations that were made at `from` or later, the oldest first.
-    async fn messages_to(
-        &self,
-        destinations: Vec<String>,
-        from: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError>;
+    /// The first message to each of these destinations that tells of an event, by name. Those that name so many others that it is only
+    /// counted are not among them.
+    async fn messages_about(&self, event: &Event, destinations: Vec<String>) -> Result<Vec<OutboxRow>, StoreError>;
     /// Whether a message about an event was sent to a destination before `before`; `None`: there is none, so it does not hear of such events.
     async fn was_told(&self, destination: &str, event: &Event, before: Timestamp) -> Result<Option<bool>, StoreError>;
     /// Deletes a dead message.
@@ -245,10 +241,10 @@ const END_LANE: &str = "DELETE FROM lane WHERE destination = $1
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND destination = $1)";
 const LIST_OUTBOX: &str =
     concat!("SELECT ", columns!(), " FROM outbox WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3");
-const TO: &str = concat!(
+const ABOUT: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM outbox WHERE destination = $1 AND made_at_us >= $2 ORDER BY made_at_us LIMIT $3"
+    " FROM outbox WHERE destination = $1 AND made_at_us >= $2 AND events LIKE $3 ORDER BY made_at_us LIMIT 1"
 );
 const WAS_TOLD: &str = "SELECT MAX(CASE WHEN state = 'sent' AND ended_at_us < $4 THEN 1 ELSE 0 END) FROM outbox
     WHERE destination = $1 AND made_at_us >= $2 AND events LIKE $3";
@@ -335,19 +331,14 @@ impl<D: Database> OutboxStore for D {
         .await
     }
 
-    async fn messages_to(
-        &self,
-        destinations: Vec<String>,
-        from: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn messages_about(&self, event: &Event, destinations: Vec<String>) -> Result<Vec<OutboxRow>, StoreError> {
+        let (from, about) = (event.at - GATHERED_WITHIN, format!("%{}%", event.id));
         self.read(move |tx| {
             Box::pin(async move {
                 let mut found = Vec::new();
                 for destination in &destinations {
-                    for row in tx.rows(TO, values![&**destination, from, limit]).await? {
-                        found.push(message(row)?);
-                    }
+                    let row = first(tx, ABOUT, values![&**destination, from, &*about]).await?;
+                    found.extend(row.map(message).transpose()?);
                 }
                 Ok(found)
             })

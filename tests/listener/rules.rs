@@ -232,7 +232,7 @@ impl Bench {
         let limit = Owner::App;
         let newcomer = Newcomer::OtherPeople;
         let advice = Advice::AddTokensUpTo { tokens: 3, newcomer, reaches: Ratio::Of(0.9), limit };
-        let detail = LoadDetail::new(Span::FiveMinutes, &load, advice, &[("brand".into(), 0.7)]);
+        let detail = LoadDetail::new(Span::FiveMinutes, &load, None, advice, &[("brand".into(), 0.7)]);
         self.put_alert(team, AlertKind::TokenLoadTooHigh, &Detail::Load(detail)).await
     }
 
@@ -250,6 +250,7 @@ impl Bench {
             cleared_at: None,
             acknowledged_at: None,
             acknowledged_by: None,
+            acknowledge_comment: None,
             detail_json: serde_json::to_string(detail).unwrap(),
         };
         let name = format!("teams/{team}/alerts/{}", row.id);

@@ -103,6 +103,20 @@ impl NoToken {
         NoToken::NoneForProfile,
     ];
 
+    /// The name used in logs, and to look up words for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NoToken::NoneConnected => "none_connected",
+            NoToken::AllExpired => "all_expired",
+            NoToken::AllInvalid => "all_invalid",
+            NoToken::AllPaused => "all_paused",
+            NoToken::NoneOfKind => "none_of_kind",
+            NoToken::NoneForPurpose => "none_for_purpose",
+            NoToken::NoneWithScopes => "none_with_scopes",
+            NoToken::NoneForProfile => "none_for_profile",
+        }
+    }
+
     /// What is wrong and what a person should do.
     const fn text(self) -> &'static str {
         match self {

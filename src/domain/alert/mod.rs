@@ -106,13 +106,15 @@ pub struct Alert {
     pub detail: Detail,
 }
 
-/// Somebody took notice of an alert.
+/// Somebody took notice of an alert, or of an incident for its team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// When.
     pub at: Timestamp,
     /// Who, as the audit names them.
     pub by: String,
+    /// What they said of it; blank: nothing.
+    pub comment: String,
 }
 
 /// An alert can't be acknowledged.
@@ -142,11 +144,11 @@ impl Alert {
     }
 
     /// Notes who took notice. The first one stays.
-    pub fn acknowledge(self, by: String, now: Timestamp) -> Result<Alert, AcknowledgeError> {
+    pub fn acknowledge(self, by: String, comment: String, now: Timestamp) -> Result<Alert, AcknowledgeError> {
         if self.cleared_at.is_some() {
             return Err(AcknowledgeError::Cleared);
         }
-        let first = self.acknowledged.clone().unwrap_or(Acknowledgement { at: now, by });
+        let first = self.acknowledged.clone().unwrap_or(Acknowledgement { at: now, by, comment });
         Ok(Alert { acknowledged: Some(first), ..self })
     }
 }
@@ -173,6 +175,7 @@ pub fn payload(alert: &Alert, change: Change, now: Timestamp) -> String {
         cleared_at: Option<String>,
         acknowledged_at: Option<String>,
         acknowledged_by: Option<&'a str>,
+        acknowledge_comment: Option<&'a str>,
         detail: &'a Detail,
     }
     let acknowledged = alert.acknowledged.as_ref();
@@ -192,6 +195,7 @@ pub fn payload(alert: &Alert, change: Change, now: Timestamp) -> String {
             cleared_at: alert.cleared_at.map(|at| at.to_string()),
             acknowledged_at: acknowledged.map(|noted| noted.at.to_string()),
             acknowledged_by: acknowledged.map(|noted| noted.by.as_str()),
+            acknowledge_comment: acknowledged.map(|noted| noted.comment.as_str()).filter(|comment| !comment.is_empty()),
             detail: &alert.detail,
         },
     };
@@ -211,7 +215,7 @@ mod tests {
     fn the_payload_holds_the_alert() {
         let alert =
             Alert::open(AlertId::from_u128(1), key(AlertKind::TokenLoadTooHigh), Level::Critical, at(1), too_high());
-        let alert = alert.acknowledge("members/ann".to_owned(), at(2)).unwrap();
+        let alert = alert.acknowledge("members/ann".to_owned(), String::new(), at(2)).unwrap();
         let alert = alert.follow(Change::Cleared, at(3), too_high());
         let body: serde_json::Value = serde_json::from_str(&payload(&alert, Change::Cleared, at(3))).unwrap();
         assert_eq!(body["type"], "token_load_too_high.cleared");
@@ -225,14 +229,18 @@ mod tests {
         assert_eq!(data["detail"]["load"]["ratio"], 2.4);
         assert_eq!(data["detail"]["load"]["advice"]["tokens"], 4);
         assert_eq!(data["detail"]["load"]["causes"][0]["collection"], "brand");
-        assert_eq!(alert.acknowledge("members/bob".to_owned(), at(4)), Err(AcknowledgeError::Cleared));
+        assert_eq!(alert.acknowledge("members/bob".to_owned(), String::new(), at(4)), Err(AcknowledgeError::Cleared));
     }
 
     #[test]
     fn the_first_acknowledgement_stays() {
         let alert =
             Alert::open(AlertId::from_u128(1), key(AlertKind::NoAccessTokens), Level::Critical, at(1), too_high());
-        let twice = alert.acknowledge("ann".to_owned(), at(2)).unwrap().acknowledge("bob".to_owned(), at(3)).unwrap();
-        assert_eq!(twice.acknowledged, Some(Acknowledgement { at: at(2), by: "ann".to_owned() }));
+        let twice = alert.acknowledge("ann".to_owned(), "seen".to_owned(), at(2)).unwrap();
+        let twice = twice.acknowledge("bob".to_owned(), String::new(), at(3)).unwrap();
+        assert_eq!(
+            twice.acknowledged,
+            Some(Acknowledgement { at: at(2), by: "ann".to_owned(), comment: "seen".to_owned() })
+        );
     }
 }

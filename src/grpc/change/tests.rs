@@ -155,6 +155,7 @@ async fn alert(test: &TestBroker) -> String {
         cleared_at: None,
         acknowledged_at: None,
         acknowledged_by: None,
+        acknowledge_comment: None,
         detail_json: serde_json::to_string(&Detail::Access(NoToken::NoneConnected)).unwrap(),
     };
     let name = format!("teams/acme/alerts/{}", row.id);

@@ -218,8 +218,10 @@ impl Broker {
         let Incident { id, network, app, progress, .. } = incident;
         let (network, app, kind) = (network.clone(), app.clone(), progress.kind);
         let fact = Fact::IncidentOpened { network, app, incident: *id, kind, was };
-        let turned = was.map_or_else(String::new, |_| format!("{}/", kind.as_str()));
-        let key = format!("{id}/opened/{turned}{}", team.map_or("-", TeamId::as_str));
+        let key = match was {
+            None => key_of_opening(*id, team),
+            Some(_) => format!("{id}/opened/{}/{}", kind.as_str(), named(team)),
+        };
         event(self.now(), team.cloned(), fact, key)
     }
 
@@ -231,8 +233,18 @@ impl Broker {
         let closed = |team: Option<&TeamId>| {
             let (network, app) = (network.clone(), app.clone());
             let fact = Fact::IncidentClosed { network, app, incident: *id, lost, served };
-            event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", team.map_or("-", TeamId::as_str)))
+            event(self.now(), team.cloned(), fact, format!("{id}/closed/{}", named(team)))
         };
         std::iter::once(closed(None)).chain(told.iter().map(|team| closed(Some(team)))).collect()
     }
+}
+
+/// The key of the event that tells a team, or the operators, that an incident began.
+pub(in crate::service) fn key_of_opening(incident: IncidentId, team: Option<&TeamId>) -> String {
+    format!("{incident}/opened/{}", named(team))
+}
+
+/// A team in a key, or the operators.
+fn named(team: Option<&TeamId>) -> &str {
+    team.map_or("-", TeamId::as_str)
 }

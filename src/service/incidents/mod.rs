@@ -16,12 +16,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
+use crate::domain::alert::Acknowledgement;
+use crate::domain::audit::AuditEvent;
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome};
 use crate::domain::member::Action;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{IncidentFilter, StoreError};
+
+pub(super) use keep::key_of_opening;
 
 /// Incidents that can be open: one for each app.
 pub const MOST_OPEN: u32 = 10_000;
@@ -185,6 +189,39 @@ impl Broker {
             noted.0 == now
         })
         .await
+    }
+
+    /// Who of a team took notice of an incident that concerns it; `None`: nobody did.
+    pub async fn team_acknowledgement(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: IncidentId,
+    ) -> Result<Option<Acknowledgement>, IncidentError> {
+        self.must_permit(caller, Action::See, team, On::Team)?;
+        Ok(self.store.team_acknowledgement(id, team).await?)
+    }
+
+    /// Notes that somebody of a team took notice of an open incident that concerns it. Twice is no error: the first one stays.
+    pub async fn acknowledge_for_team(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        id: IncidentId,
+        comment: &str,
+    ) -> Result<(), IncidentError> {
+        self.must_permit(caller, Action::Acknowledge, team, On::Team)?;
+        if self.get_team_incident(caller, team, id).await?.incident.closed.is_some() {
+            return Err(IncidentError::Closed(id));
+        }
+        let by = self.actor_name(Some(caller.actor()), Some(team));
+        let noted = Acknowledgement { at: self.now(), by, comment: comment.to_owned() };
+        let audit = self.audit(caller, "incident.acknowledge", name_of(id), format!("comment={comment:?}"));
+        let audit = AuditEvent { team: Some(team.clone()), ..audit };
+        if self.store.acknowledge_for_team(id, team, noted, audit.into()).await? {
+            self.watch.tell_incident(id);
+        }
+        Ok(())
     }
 
     /// Ends an incident that is open. `outcome`: whether its tokens work again, so that all are let through at once, or are dead: then those that

@@ -35,7 +35,7 @@ pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage, Notic
 pub use operators::{OperatorDestination, OperatorError};
 pub use push::{PushError, Subscribe};
 pub(super) use push::{opened_push, opened_push_key};
-pub use told::ToldOf;
+pub use told::{Told, ToldOf};
 
 use crate::base::secret::Secret;
 use crate::config::{self, Config};

@@ -38,6 +38,7 @@ pub(crate) async fn an_alert_is_changed_and_found(fixture: &dyn Fixture) {
         cleared_at: Some(at(9)),
         acknowledged_at: Some(at(5)),
         acknowledged_by: Some("Ada".to_owned()),
+        acknowledge_comment: Some("we connect more".to_owned()),
         detail_json: "{}".to_owned(),
         ..alert(2, "matter 2")
     };

@@ -3,6 +3,7 @@
 use super::Fixture;
 use super::samples::{at, event, seed};
 use crate::base::ids::{IncidentId, TeamId, TokenId};
+use crate::domain::alert::Acknowledgement;
 use crate::domain::audit::STATE_FOUND;
 use crate::domain::incident::{Closed, Detected, Incident, IncidentKind, Outcome, Progress, SeenIn};
 use crate::domain::token::{Reason, TokenState};
@@ -46,6 +47,25 @@ async fn state(store: &dyn Store, n: u128) -> TokenState {
 
 fn dead(reason: Reason, since: i64) -> TokenState {
     TokenState::Invalid { reason, since: at(since) }
+}
+
+pub(crate) async fn a_team_takes_notice_once(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let (id, team) = (IncidentId::from_u128(1), "acme".parse::<TeamId>().unwrap());
+    let noted = |by: &str| Acknowledgement { at: at(30), by: by.to_owned(), comment: "we wait".to_owned() };
+    let trail = || event("incident.acknowledge", "i").into();
+    assert!(
+        !store.acknowledge_for_team(id, &team, noted("Ada"), trail()).await.unwrap(),
+        "it does not concern the team"
+    );
+    store.concern_teams(id, vec![(team.clone(), 3)], Vec::new()).await.unwrap();
+    assert_eq!(store.team_acknowledgement(id, &team).await.unwrap(), None);
+    assert!(store.acknowledge_for_team(id, &team, noted("Ada"), trail()).await.unwrap());
+    assert!(!store.acknowledge_for_team(id, &team, noted("Bob"), trail()).await.unwrap());
+    assert_eq!(store.team_acknowledgement(id, &team).await.unwrap(), Some(noted("Ada")));
+    let audited = AuditFilter { action: Some("incident.acknowledge".to_owned()), ..AuditFilter::default() };
+    assert_eq!(store.list_audit(audited, 10).await.unwrap().len(), 1);
+    store.close().await;
 }
 
 pub(crate) async fn one_incident_is_open_for_an_app(fixture: &dyn Fixture) {

@@ -202,6 +202,7 @@ pub(crate) fn alert(n: u128, dedup_key: &str) -> AlertRow {
         cleared_at: None,
         acknowledged_at: None,
         acknowledged_by: None,
+        acknowledge_comment: None,
         detail_json: "{\"ratio\":1.2}".to_owned(),
     }
 }

@@ -7,16 +7,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::actor::name_of;
 use super::filter::address;
 use super::incident::{closing, told};
+use super::load::{advice, amount, ratio_text, span_words};
+use super::noticed::{Noticed, note};
 use super::paging::Pages;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::AlertId;
-use crate::domain::alert::{Alert, Level};
+use crate::domain::alert::{Alert, Detail, Level};
 use crate::service::incidents::IncidentView;
-use crate::service::notices::ToldOf;
 use crate::service::{AlertError, AlertStanding, Broker, ListAlerts};
 use crate::web::page::shown;
 
@@ -24,8 +24,8 @@ use crate::web::page::shown;
 const PAST: usize = 30;
 /// Incidents on a page.
 const INCIDENTS: u32 = 20;
-/// The longest note with an acknowledgement, in characters.
-const LONGEST_NOTE: usize = 500;
+/// Open alerts of which the list says who was told; of the others their own pages do.
+const TOLD: usize = 5;
 
 /// What the page's address says.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +33,7 @@ const LONGEST_NOTE: usize = 500;
 pub(super) struct Asked {
     before: String,
     trail: String,
-    done: String,
+    pub(super) done: String,
 }
 
 #[derive(Template)]
@@ -50,16 +50,18 @@ struct AlertsPage {
 /// An alert.
 struct AlertRow {
     id: String,
+    /// Its own page.
+    href: String,
     /// The page of the load that it is about.
     load: String,
     level: &'static str,
     level_text: String,
+    title: String,
     message: String,
     opened: When,
     lasts: String,
     cleared: Option<When>,
-    acknowledged: Option<(String, When)>,
-    told: Vec<String>,
+    noticed: Noticed,
 }
 
 /// An incident.
@@ -97,28 +99,23 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked
     };
     let older = past.get(PAST - 1).filter(|_| past.len() > PAST).map(|last| last.id.to_string());
     let page_before = |before: &str, trail: &str| address("/alerts", &[("before", before), ("trail", trail)]);
-    let mut rows = (Vec::new(), Vec::new());
-    for (alerts, into) in [(&open[..], &mut rows.0), (&past[..past.len().min(PAST)], &mut rows.1)] {
-        for alert in alerts {
-            // Of those that are over it is no question any more.
-            let told = match alert.cleared_at {
-                None => broker.told_of_alert(visit.team(), alert).await,
-                Some(_) => Ok(Vec::new()),
-            };
-            let seen = match &alert.acknowledged {
-                Some(noted) => Some((name_of(&broker, &visit, &noted.by).await, shell.when(noted.at))),
-                None => None,
-            };
-            match told {
-                Ok(told) => into.push(AlertRow { acknowledged: seen, ..alert_row(&shell, alert, told) }),
-                Err(error) => return refused(shell, &AlertError::from(error)),
-            }
+    let (mut open_rows, mut past_rows) = (Vec::new(), Vec::new());
+    for (nth, alert) in open.iter().enumerate() {
+        match alert_row(&broker, &visit, &shell, alert, nth < TOLD).await {
+            Ok(row) => open_rows.push(row),
+            Err(error) => return refused(shell, &error),
+        }
+    }
+    for alert in past.iter().take(PAST) {
+        match alert_row(&broker, &visit, &shell, alert, false).await {
+            Ok(row) => past_rows.push(row),
+            Err(error) => return refused(shell, &error),
         }
     }
     let page = AlertsPage {
         here: page_before(&asked.before, &asked.trail),
-        open: rows.0,
-        past: rows.1,
+        open: open_rows,
+        past: past_rows,
         incidents: incidents.iter().map(|view| incident_row(&broker, &visit, &shell, view)).collect(),
         pages: Pages::around((&asked.before, &asked.trail), older.as_deref(), page_before),
         shell,
@@ -126,29 +123,71 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked
     shown(StatusCode::OK, &page)
 }
 
-fn alert_row(shell: &Shell, alert: &Alert, told: Vec<ToldOf>) -> AlertRow {
-    let level = match alert.level {
-        Level::Warning => "high",
-        Level::Critical => "critical",
+/// An alert, and who was told of it, if that is `told`.
+async fn alert_row(
+    broker: &Broker,
+    visit: &Visit,
+    shell: &Shell,
+    alert: &Alert,
+    told: bool,
+) -> Result<AlertRow, AlertError> {
+    let told = if told { Some(broker.told_of_alert(visit.team(), alert.id).await?) } else { None };
+    let href = format!("/alerts/{}", alert.id);
+    let open = alert.cleared_at.is_none();
+    let noticed = Noticed::of((broker, visit, shell), told, alert.acknowledged.as_ref(), (&href, open)).await;
+    let (level, level_text) = match alert.level {
+        Level::Warning => ("high", "level-warning"),
+        Level::Critical => ("critical", "level-critical-alert"),
     };
-    let told_row = |told: ToldOf| match told.at {
-        Some(at) => shell.say_with("alerts-told", &[("who", told.who.into()), ("time", shell.when(at).text.into())]),
-        None => shell.say_of("alerts-not-told-yet", "who", told.who),
-    };
-    AlertRow {
+    let load = &alert.key.load;
+    Ok(AlertRow {
         id: alert.id.to_string(),
-        load: format!("/load/{}/{}", alert.key.load.network, alert.key.load.class),
-        level_text: shell.say(match alert.level {
-            Level::Warning => "level-warning",
-            Level::Critical => "level-critical-alert",
-        }),
+        load: format!("/load/{}/{}", load.network, load.class),
         level,
-        message: alert.message.clone(),
+        level_text: shell.say(level_text),
+        title: format!("{} · {}", broker.catalogue.name_for_people(load.network.as_str()), load.class),
+        message: text(broker, shell, alert),
         opened: shell.when(alert.opened_at),
         lasts: shell.far(alert.opened_at),
         cleared: alert.cleared_at.map(|at| shell.when(at)),
-        acknowledged: None,
-        told: told.into_iter().map(told_row).collect(),
+        href,
+        noticed,
+    })
+}
+
+/// What is wrong, and what to do.
+fn text(broker: &Broker, shell: &Shell, alert: &Alert) -> String {
+    let load = &alert.key.load;
+    let network = broker.catalogue.name_for_people(load.network.as_str());
+    match &alert.detail {
+        Detail::Access(reason) => {
+            let reason = shell.say(&format!("no-token-{}", reason.as_str().replace('_', "-")));
+            let about = [("network", network.to_owned().into()), ("class", load.class.to_string().into())];
+            format!("{} {reason}", shell.say_with("alert-no-tokens", &about))
+        }
+        Detail::Load(figures) => {
+            let about = [
+                ("percent", ratio_text(shell, figures.ratio).into()),
+                ("span", span_words(shell, figures.span).into()),
+                ("demand", amount(figures.demand).into()),
+                ("supply", amount(figures.supply).into()),
+                ("tokens", u64::from(figures.tokens).into()),
+            ];
+            let growing = figures.growing.map(|ratio| shell.say_of("load-grows", "percent", ratio_text(shell, ratio)));
+            let causes: Vec<String> = figures
+                .causes
+                .iter()
+                .map(|cause| format!("{} {:.0} %", cause.collection, cause.share * 100.0))
+                .collect();
+            let causes = (!causes.is_empty()).then(|| shell.say_of("alert-causes", "causes", causes.join(", ")));
+            let parts = [
+                Some(shell.say_with("alert-load", &about)),
+                growing,
+                Some(advice(shell, &figures.advice, network)),
+                causes,
+            ];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        }
     }
 }
 
@@ -165,11 +204,32 @@ fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentVi
     }
 }
 
+#[derive(Template)]
+#[template(path = "console/alert.html")]
+struct AlertPage {
+    shell: Shell,
+    alert: AlertRow,
+}
+
+/// The page of one alert.
+pub(super) async fn show_one(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
+    let shell = visit.shell(&broker, Place::Alerts);
+    let id = id.parse().unwrap_or(AlertId::from_u128(0));
+    let found = match broker.get_alert(&visit.caller(), visit.team(), id).await {
+        Ok(alert) => alert_row(&broker, &visit, &shell, &alert, true).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(alert) => shown(StatusCode::OK, &AlertPage { alert, shell }),
+        Err(error) => refused(shell, &error),
+    }
+}
+
 /// What comes with an acknowledgement.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Note {
-    comment: String,
+    pub(super) comment: String,
 }
 
 /// Notes that somebody took notice of an alert.
@@ -177,12 +237,11 @@ pub(super) async fn acknowledge(
     State(broker): State<Broker>,
     visit: Visit,
     Path(alert): Path<String>,
-    Form(note): Form<Note>,
+    Form(given): Form<Note>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Alerts);
     let Ok(alert) = alert.parse::<AlertId>() else { return StatusCode::NOT_FOUND.into_response() };
-    let comment: String = note.comment.chars().filter(|c| !c.is_control()).take(LONGEST_NOTE).collect();
-    match broker.acknowledge_alert(&visit.caller(), visit.team(), alert, &comment).await {
+    match broker.acknowledge_alert(&visit.caller(), visit.team(), alert, &note(&given.comment)).await {
         Ok(_) => Redirect::to("/alerts?done=acknowledged").into_response(),
         Err(error) => refused(shell, &error),
     }

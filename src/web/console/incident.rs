@@ -1,17 +1,20 @@
 //! One incident, as a team that it hit sees it: what happened, and what to do.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::Form;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 
+use super::alerts::{Asked, Note};
 use super::filter::address;
+use super::noticed::{Noticed, note};
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::IncidentId;
 use crate::domain::incident::Incident;
 use crate::service::Broker;
-use crate::service::incidents::IncidentView;
+use crate::service::incidents::{IncidentError, IncidentView};
 use crate::web::page::shown;
 
 #[derive(Template)]
@@ -23,6 +26,7 @@ struct IncidentPage {
     tokens: String,
     opened: When,
     closed: Option<(When, String)>,
+    noticed: Noticed,
     todo: String,
     /// The team's tokens there: those that don't work, where these are to be mended.
     see: (String, String),
@@ -45,16 +49,53 @@ pub(super) fn told(broker: &Broker, shell: &Shell, incident: &Incident) -> Strin
 }
 
 /// The page.
-pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
-    let shell = visit.shell(&broker, Place::Alerts);
-    let id = id.parse().unwrap_or(IncidentId::from_u128(0));
-    match broker.get_team_incident(&visit.caller(), visit.team(), id).await {
-        Ok(view) => shown(StatusCode::OK, &page(&broker, shell, &view)),
+pub(super) async fn show(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let shell = visit.shell(&broker, Place::Alerts).with_done(&asked.done, 1);
+    match found(&broker, &visit, &shell, id_of(&id)).await {
+        Ok((view, noticed)) => shown(StatusCode::OK, &page(&broker, shell, &view, noticed)),
         Err(error) => refused(shell, &error),
     }
 }
 
-fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
+/// Notes that somebody of the team took notice.
+pub(super) async fn acknowledge(
+    State(broker): State<Broker>,
+    visit: Visit,
+    Path(id): Path<String>,
+    Form(given): Form<Note>,
+) -> Response {
+    let (shell, id) = (visit.shell(&broker, Place::Alerts), id_of(&id));
+    match broker.acknowledge_for_team(&visit.caller(), visit.team(), id, &note(&given.comment)).await {
+        Ok(()) => Redirect::to(&format!("/alerts/incidents/{id}?done=acknowledged")).into_response(),
+        Err(error) => refused(shell, &error),
+    }
+}
+
+fn id_of(text: &str) -> IncidentId {
+    text.parse().unwrap_or(IncidentId::from_u128(0))
+}
+
+async fn found(
+    broker: &Broker,
+    visit: &Visit,
+    shell: &Shell,
+    id: IncidentId,
+) -> Result<(IncidentView, Noticed), IncidentError> {
+    let (caller, team) = (visit.caller(), visit.team());
+    let view = broker.get_team_incident(&caller, team, id).await?;
+    let told = broker.told_of_incident(team, id).await?;
+    let acknowledged = broker.team_acknowledgement(&caller, team, id).await?;
+    let (path, open) = (format!("/alerts/incidents/{id}"), view.incident.closed.is_none());
+    let noticed = Noticed::of((broker, visit, shell), Some(told), acknowledged.as_ref(), (&path, open)).await;
+    Ok((view, noticed))
+}
+
+fn page(broker: &Broker, shell: Shell, view: &IncidentView, noticed: Noticed) -> IncidentPage {
     let incident = &view.incident;
     let name = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
     let lost = incident.is_lost();
@@ -71,6 +112,7 @@ fn page(broker: &Broker, shell: Shell, view: &IncidentView) -> IncidentPage {
         tokens: shell.say_of("incident-tokens", "count", view.teams.iter().map(|(_, tokens)| *tokens).sum::<u64>()),
         opened: shell.when(incident.progress.opened_at),
         closed: closing(&shell, incident),
+        noticed,
         todo,
         see: (address("/tokens", &see), shell.say(if lost { "incident-mend" } else { "incident-see-tokens" })),
         shell,

@@ -18,6 +18,7 @@ mod kept;
 mod live;
 mod load;
 mod members;
+mod noticed;
 mod notices;
 mod notifications;
 mod operator;
@@ -82,6 +83,8 @@ pub fn routes(broker: Broker) -> Router {
         .route("/live", get(live::stream))
         .route("/alerts", get(alerts::show))
         .route("/alerts/incidents/{incident}", get(incident::show))
+        .route("/alerts/incidents/{incident}/acknowledge", post(incident::acknowledge))
+        .route("/alerts/{alert}", get(alerts::show_one))
         .route("/alerts/{alert}/acknowledge", post(alerts::acknowledge))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{job}", get(jobs::show))

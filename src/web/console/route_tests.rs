@@ -28,6 +28,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/live", "", "oooo"),
     ("GET", "/alerts", "", "oooo"),
     ("GET", "/alerts/incidents/{incident}", "", "nnnn"),
+    ("GET", "/alerts/{alert}", "", "ooon"),
     ("GET", "/jobs", "", "oooo"),
     ("GET", "/jobs/{job}", "", "ooon"),
     ("GET", "/load", "", "oooo"),
@@ -58,6 +59,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/notifications/destinations/{destination}/delete", "", "oofn"),
     ("GET", "/push-worker.js", "", "oooo"),
     ("POST", "/alerts/{alert}/acknowledge", "comment=x", "ooon"),
+    ("POST", "/alerts/incidents/{incident}/acknowledge", "comment=x", "nnnn"),
     ("POST", "/jobs", "network=x", "oofo"),
     ("POST", "/jobs/{job}/cancel", "", "oofn"),
     ("POST", "/jobs/{job}/resume", "", "oofn"),
@@ -93,6 +95,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
 /// undone, and what only ends something. Every other POST asks; a new one stands here only with one of these reasons.
 const UNASKED: &[&str] = &[
     "/alerts/{alert}/acknowledge",
+    "/alerts/incidents/{incident}/acknowledge",
     "/jobs/{job}/cancel",
     "/tokens/{token}/{action}",
     "/collectors/new",

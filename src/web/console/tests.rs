@@ -549,13 +549,16 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 
     let alerts = desk.get("/alerts", &member).await.body;
-    let alert = alerts.split("/alerts/alr_").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let alert = alerts.split("/alerts/alr_").nth(1).unwrap().split(['/', '"']).next().unwrap().to_owned();
     let path = format!("/alerts/alr_{alert}/acknowledge");
     assert!(!desk.get("/alerts", &stranger).await.body.contains("alr_"), "nothing crosses teams");
     assert_eq!(desk.post(&path, &stranger, "comment=mine").await.status, StatusCode::NOT_FOUND);
     assert_eq!(desk.post(&path, &member, "comment=%3Cb%3Eseen").await.location(), "/alerts?done=acknowledged");
     let seen = desk.get("/alerts?done=acknowledged", &member).await.body;
     assert!(seen.contains("Seen by eve@example.com") && !seen.contains(&path), "{seen}");
+    let page = desk.get(&format!("/alerts/alr_{alert}"), &member).await.body;
+    assert!(page.contains("<q>&#60;b&#62;seen</q>") && page.contains("Told:"), "{page}");
+    assert!(page.contains("tokens of people who have none here yet") && !page.contains("team acme"), "{page}");
     desk.test.stop().await;
 }
 

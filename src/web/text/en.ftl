@@ -380,8 +380,30 @@ alerts-none-past = No alert has cleared yet.
 alerts-since = Since
 alerts-who = Told:
 alerts-nobody = nobody yet.
-alerts-told = { $who } ({ $time })
-alerts-not-told-yet = { $who } (waits)
+alerts-who-link = see whom
+told = { $who }{ $by } ({ $result })
+told-by-mail = {" "}by mail
+told-by-push = {" "}in a browser
+told-in-app = {" "}in the app
+told-waits = waits
+told-failed = could not be reached
+told-read = read
+alert-over = Over
+alert-load = In { $span }, { $demand } credits are asked for; { $tokens ->
+    [0] there is no token to give any.
+    [one] one token can give { $supply }: a load of { $percent }.
+   *[other] { $tokens } tokens can give { $supply }: a load of { $percent }.
+}
+alert-causes = Most is asked for by { $causes }.
+alert-no-tokens = No usable { $network } token for { $class }:
+no-token-none-connected = your team has none connected. A member should connect an account.
+no-token-all-expired = all of them have expired. The members who granted them should connect them again.
+no-token-all-invalid = none of them works any more. The members who granted them should connect them again.
+no-token-all-paused = all of them are paused. A manager should let one go on.
+no-token-none-of-kind = none is of a kind that may make this call. A member should connect one of that kind.
+no-token-none-for-purpose = none was agreed for this purpose. A member should connect it again and agree to it.
+no-token-none-with-scopes = none has the permissions that this call needs. A member should connect it again and grant them.
+no-token-none-for-profile = none speaks for the profile that is asked for. Somebody who manages the profile should connect it.
 alerts-note = Note
 alerts-acknowledge = I have seen it
 alerts-acknowledged = Seen by { $name },

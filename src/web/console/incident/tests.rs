@@ -55,6 +55,7 @@ async fn an_incident_has_a_page_that_says_what_to_do() {
         assert_eq!(open.status, StatusCode::OK);
         assert!(open.body.contains("Do not connect accounts again while it is open"), "{}", open.body);
         assert!(eve.get("/alerts").await.body.contains(&page), "the list leads to it");
+        is_acknowledged(&scene, &eve, &zoe, &page).await;
         let shown = reader.get(&of_operators).await.body;
         assert!(
             shown.contains("it closes by itself")
@@ -73,6 +74,23 @@ async fn an_incident_has_a_page_that_says_what_to_do() {
         assert!(reader.get(&of_operators).await.body.contains("Over"));
         scene.stop().await;
     }
+}
+
+/// Says who was told, and notes who of the team took notice: of that team alone.
+async fn is_acknowledged(scene: &Scene, eve: &Browser, zoe: &Browser, page: &str) {
+    scene.member("Ada", Role::Owner).await;
+    scene.test.tell().await;
+    let told = eve.get(page).await.body;
+    assert!(told.contains("<bdi>Ada by mail (waits)</bdi>"), "{told}");
+    let acknowledge = format!("{page}/acknowledge");
+    assert_eq!(zoe.post(&acknowledge, "comment=mine").await.status, StatusCode::NOT_FOUND);
+    for comment in ["comment=%3Cb%3EI+ask+X", "comment=later"] {
+        let noted = eve.post(&acknowledge, comment).await;
+        assert_eq!(noted.header("location"), format!("{page}?done=acknowledged"));
+    }
+    let seen = eve.get(page).await.body;
+    assert!(seen.contains("Seen by Eve") && seen.contains("<q>&#60;b&#62;I ask X</q>"), "the first one stays: {seen}");
+    assert!(!seen.contains(&acknowledge) && !seen.contains("later"), "{seen}");
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ pub(super) const fn level_name(level: LoadLevel) -> &'static str {
     }
 }
 
-pub(super) fn ratio_text(shell: &Shell, ratio: Ratio) -> String {
+pub(in crate::web::console) fn ratio_text(shell: &Shell, ratio: Ratio) -> String {
     match ratio {
         Ratio::NoSupply => shell.say("load-no-supply"),
         // Rounded up: what is over a limit is never shown as being on it.
@@ -325,7 +325,7 @@ pub(super) fn ratio_text(shell: &Shell, ratio: Ratio) -> String {
     }
 }
 
-pub(super) fn span_words(shell: &Shell, span: Span) -> String {
+pub(in crate::web::console) fn span_words(shell: &Shell, span: Span) -> String {
     shell.say(match span {
         Span::FiveMinutes => "span-five-minutes",
         Span::QuarterHour => "span-quarter-hour",
@@ -335,12 +335,12 @@ pub(super) fn span_words(shell: &Shell, span: Span) -> String {
 }
 
 /// An amount of credit: whole from 10 on, else with one decimal.
-pub(super) fn amount(amount: f64) -> String {
+pub(in crate::web::console) fn amount(amount: f64) -> String {
     let decimals = usize::from(amount > 0.0 && amount < 10.0);
     format!("{amount:.decimals$}")
 }
 
-pub(super) fn advice(shell: &Shell, advice: &Advice, network: &str) -> String {
+pub(in crate::web::console) fn advice(shell: &Shell, advice: &Advice, network: &str) -> String {
     let with = |name: &str, tokens: u64, newcomer: Newcomer, reaches: Ratio, limit: Option<Owner>| {
         let whose = shell.say(match newcomer {
             Newcomer::Anybody => "newcomer-anybody",
