@@ -147,11 +147,12 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether no token is left that could show more of an incident: all are dead, or have other secrets by now.
+    /// Whether no token is left that could show more of an incident: none can be called or renewed, or all have other secrets by now.
     async fn has_nothing_left(&self, incident: &Incident) -> Result<bool, StoreError> {
         let Incident { network, app, progress, .. } = incident;
         Ok(self.engine.is_out_of_calls(network, app)
-            && !self.store.has_renewal_before(network, app, progress.started_at).await?)
+            && !(self.renews_for(network, app)
+                && self.store.has_renewal_before(network, app, progress.started_at).await?))
     }
 
     async fn close_by_itself(&self, entry: &mut Entry) -> Result<(), StoreError> {

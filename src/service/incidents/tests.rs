@@ -270,25 +270,31 @@ async fn an_incident_whose_tokens_ended_meanwhile_is_over_by_single_renewals() {
     scene.test.stop().await;
 }
 
+/// The app has no client: with a refresh token or without one, nothing can be renewed.
 #[tokio::test]
 async fn an_incident_of_which_no_token_is_left_is_over() {
-    let scene = Scene::of(0).await;
-    let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 120 * SECOND), ..Clocks::default() };
-    for nth in 0..6 {
-        let given = AddToken { clocks, refresh: None, ..x_token(&format!("person-{nth}")) };
-        scene.test.broker.add_token(&scene.test.admin, &scene.teams[nth % 2], given).await.unwrap();
+    for can_refresh in [false, true] {
+        let scene = Scene::of(0).await;
+        let clocks = Clocks { access_expires_at: Some(scene.test.clock.now() + 120 * SECOND), ..Clocks::default() };
+        for nth in 0..6 {
+            let mut given = AddToken { clocks, ..x_token(&format!("person-{nth}")) };
+            if !can_refresh {
+                given.refresh = None;
+            }
+            scene.test.broker.add_token(&scene.test.admin, &scene.teams[nth % 2], given).await.unwrap();
+        }
+        scene.live(Mood::Refuses, 30).await;
+        let broker = &scene.test.broker;
+        broker.renew_due().await.unwrap();
+        broker.renewals.idle().await;
+        assert_eq!(scene.incidents().await[0].incident.closed, None);
+        scene.test.clock.advance(120 * SECOND);
+        broker.renew_due().await.unwrap();
+        broker.renewals.idle().await;
+        broker.watch_incidents().await.unwrap();
+        assert!(scene.incidents().await[0].incident.closed.is_some(), "with refresh tokens: {can_refresh}");
+        scene.test.stop().await;
     }
-    scene.live(Mood::Refuses, 30).await;
-    let broker = &scene.test.broker;
-    broker.renew_due().await.unwrap();
-    broker.renewals.idle().await;
-    assert_eq!(scene.incidents().await[0].incident.closed, None);
-    scene.test.clock.advance(120 * SECOND);
-    broker.renew_due().await.unwrap();
-    broker.renewals.idle().await;
-    broker.watch_incidents().await.unwrap();
-    assert!(scene.incidents().await[0].incident.closed.is_some());
-    scene.test.stop().await;
 }
 
 #[tokio::test]

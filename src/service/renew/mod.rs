@@ -276,6 +276,12 @@ impl Broker {
         Ok(format!("{begun} workers began"))
     }
 
+    /// Whether tokens of an app can be renewed at all.
+    pub(in crate::service) fn renews_for(&self, network: &NetworkId, app: &AppId) -> bool {
+        let network = self.catalogue.network(network.as_str());
+        network.is_some_and(|network| self.apps_to_renew_for(network).contains(app))
+    }
+
     /// The apps whose tokens can be renewed: those with a client, and where a network does not ask for one, all.
     fn apps_to_renew_for(&self, network: &Network) -> Vec<AppId> {
         let renewed = |kind: &&TokenKind| is_renewable(kind, TokenState::Live, true);

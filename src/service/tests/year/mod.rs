@@ -4,8 +4,8 @@
 //! Three judges look on. The networks (`wire`) see every refresh token that is shown: never by two at once, and never again once its answer
 //! has arrived. `people` knows the truth of each token: what can live must live. `told` compares everything that is told with that truth: each end at 7, 3
 //! and 1 days and when it came, exactly once, that a grant must be given again once for each cause, that trouble is over once for each trouble that was
-//! told, and nothing that is not so. Networks fail, and forget access tokens before their time. No moment of the clock is a whole second, and one network
-//! requires a scope that nobody granted.
+//! told, and nothing that is not so. Networks fail, and forget access tokens before their time. No moment of the clock is a whole second, one network
+//! requires a scope that nobody granted, and the broker is stopped and started anew on its store once in a while.
 //!
 //! `YEAR_TOKENS` (two of each kind; of more there are fewer of the kinds that live for hours), `YEAR_DAYS` (30) and `YEAR_SEED` (1) set the size; a failure names seed and day. The seed decides what the
 //! world does; the broker has its own luck. Kinds that are signed as in OAuth 1.0a are left out: nothing renews or checks them. Kinds that are bound to
@@ -43,6 +43,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const STEP: Duration = Duration::from_secs(600);
 /// So long after a network's trouble its tokens must have recovered.
 const RECOVERY: Duration = Duration::from_secs(24 * 3600);
+/// The broker is started anew after so many steps: five days, at another time of the day each.
+const RESTART: u32 = 6 * 24 * 5 + 7;
 /// This network newly requires a scope, which nobody grants.
 const REQUIRING: &str = "x";
 const REQUIREMENT: &str = r#"
@@ -151,6 +153,13 @@ impl Year {
     fn place(&self) -> String {
         let day = self.now().since(START).as_secs() / DAY.as_secs();
         format!("day {day} with YEAR_SEED={} YEAR_TOKENS={}", self.size.seed, self.people.len())
+    }
+
+    /// The broker stops and starts again on its store, as for a new version.
+    async fn restarted(self) -> Self {
+        let test = self.test.restart().await;
+        test.broker.notices.post_through(self.ears.clone());
+        Self { test, ..self }
     }
 
     /// The world moves, then the broker.
@@ -283,6 +292,9 @@ async fn a_year_of_tokens_over_all_networks() {
     let end = START + DAY * size.days;
     while year.now() < end {
         year.step().await;
+        if year.steps.is_multiple_of(RESTART) {
+            year = year.restarted().await;
+        }
     }
     let asked = year.wire.counts();
     let missed = year.told.missed(&year.people, end);
