@@ -269,6 +269,8 @@ pub trait TokenStore: Send + Sync {
     async fn count_tokens(&self, team: &TeamId, filter: TokenFilter) -> Result<u64, StoreError>;
     /// At most `limit` tokens of all teams after `after`, by id.
     async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError>;
+    /// Whether a team has a token that one of these granted, as [`grantor`](crate::domain::member::grantor) names them.
+    async fn has_granted(&self, team: &TeamId, grantors: Vec<String>) -> Result<bool, StoreError>;
     /// How far an import came.
     async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError>;
     /// Forgets at most `limit` imports that came no further since `before`; how many.

@@ -71,6 +71,7 @@ impl Broker {
             created_at: self.now(),
             version: 1,
         };
+        self.must_may_stand_in(&attempt.caller, &member).await?;
         let (invitation, secret) = self.make_invitation(&member)?;
         let detail = format!("mail={} role={}", member.mail, member.role.as_str());
         let audit = self.member_audit(&attempt.caller, "member.invite", &member, detail);
@@ -97,6 +98,7 @@ impl Broker {
             if before.has_left() {
                 return Err(MembershipError::Left.into());
             }
+            self.must_may_stand_in(&attempt.caller, &before).await?;
             let member = Member { version: before.version + 1, ..before };
             let (invitation, secret) = self.make_invitation(&member)?;
             let audit = self.member_audit(&attempt.caller, "member.resend_invitation", &member, String::new());
@@ -146,6 +148,19 @@ impl Broker {
             }
         }
         Err(MemberError::Contended(id))
+    }
+
+    /// Requires that who sees the link of a person that granted tokens may say whose tokens are whose: who follows the link is taken for that person.
+    async fn must_may_stand_in(&self, caller: &Caller, person: &Member) -> Result<(), MemberError> {
+        let Caller::Member { member, .. } = caller else { return Ok(()) };
+        if self.must_permit(caller, Action::ChangeMail, &person.team, On::Team).is_ok()
+            || !self.store.has_granted(&person.team, person.grantors()).await?
+        {
+            return Ok(());
+        }
+        let action =
+            "make a link for somebody who granted tokens of the team, since who follows it is taken for that person";
+        Err(Forbidden::Action { role: member.role.as_str(), action }.into())
     }
 
     fn make_invitation(&self, member: &Member) -> Result<(Invitation, Secret), MemberError> {

@@ -80,6 +80,27 @@ async fn an_invitation_is_shown_once_and_kept_as_a_hash() {
 }
 
 #[tokio::test]
+async fn who_granted_tokens_is_invited_by_who_may_say_whose_they_are() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let (manager, owner) = (
+        joined(&test, &team, "eve@example.com", Role::Manager).await,
+        joined(&test, &team, "ada@example.com", Role::Owner).await,
+    );
+    let given = AddToken { granted_by: "Carol@example.com".to_owned(), ..x_token("4711") };
+    test.broker.add_token(&test.admin, &team, given).await.unwrap();
+    let carol = ask(&team, "carol@EXAMPLE.com", Role::Member);
+    let refused = test.broker.invite_member(&manager, carol.clone()).await.err().expect("it would be Carol");
+    assert!(refused.to_string().contains("ask an owner"), "{refused}");
+    let made = test.broker.invite_member(&owner, carol).await.unwrap().member.member.id;
+    assert!(test.broker.resend_invitation(&manager, &team, made).await.is_err(), "nor by a new link");
+    test.broker.resend_invitation(&test.admin, &team, made).await.unwrap();
+    let other = test.broker.invite_member(&manager, ask(&team, "bob@example.com", Role::Member)).await.unwrap();
+    test.broker.resend_invitation(&manager, &team, other.member.member.id).await.unwrap();
+    test.stop().await;
+}
+
+#[tokio::test]
 async fn one_address_is_invited_once_to_a_team() {
     let test = TestBroker::start().await;
     let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);

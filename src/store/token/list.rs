@@ -103,6 +103,7 @@ const COUNT_BY_END: &str = concat!(
     ") GROUP BY 1, 2"
 );
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
+const HAS_GRANTED: &str = "SELECT 1 FROM token WHERE team = $1 AND grantor = $2 LIMIT 1";
 const FIND_IMPORT: &str =
     "SELECT id, last_row, updated_at_us, added, updated, unchanged, rejected FROM import WHERE id = $1";
 const PRUNE_IMPORTS: &str = "DELETE FROM import WHERE id IN (SELECT id FROM import WHERE updated_at_us < $1 LIMIT $2)";
@@ -198,6 +199,21 @@ impl<D: Database> TokenStore for D {
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         self.read(move |tx| Box::pin(async move { chunk(tx.rows(ALL_TOKENS, values![after, limit]).await?, limit) }))
             .await
+    }
+
+    async fn has_granted(&self, team: &TeamId, grantors: Vec<String>) -> Result<bool, StoreError> {
+        let team = team.clone();
+        self.read(move |tx| {
+            Box::pin(async move {
+                for grantor in &grantors {
+                    if first(tx, HAS_GRANTED, values![&team, &**grantor]).await?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+        })
+        .await
     }
 
     async fn find_import(&self, import: &str) -> Result<Option<ImportProgress>, StoreError> {
