@@ -46,3 +46,24 @@ export async function signedIn(browser, scene, member, options = {}) {
   await page.waitForURL("**/tokens*");
   return page;
 }
+
+// Goes from the page `start` to the simulated network and back, signed in there as `person`, who takes the scope `declined` out.
+export async function consent(scene, page, start, { person = "person-1", declined, fault } = {}) {
+  await page.goto(start);
+  if (await page.locator("text=Agree and continue").count() === 0) await page.click("text=Continue");
+  await page.click("text=/Agree and continue to/");
+  await page.waitForURL(`${scene.networks}/**`);
+  await page.fill("input[name=person]", person);
+  if (declined) await page.check(`input[name=decline][value="${declined}"]`);
+  // The network goes wrong between the consent and the broker's question for the token.
+  if (fault) {
+    await page.route(`${scene.networks}/**`, async (route) => {
+      const response = await route.fetch({ maxRedirects: 0 });
+      await scene.fault("x", fault);
+      await route.fulfill({ response });
+    });
+  }
+  await page.click("button[value=allow]");
+  await page.waitForURL("**/connect/con_*");
+  await page.unroute(`${scene.networks}/**`);
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { mustBeAccessible, openBrowser, signedIn } from "./browse.mjs";
+import { consent as consentAt, mustBeAccessible, openBrowser, signedIn } from "./browse.mjs";
 import { Scene, password } from "./scene.mjs";
 
 let scene, browser, owner, ids;
@@ -50,26 +50,7 @@ test("a person who says no at the network is told so", async () => {
   assert.match(await owner.textContent("[role=alert]"), /\w/);
 });
 
-// Goes through the sign-in of the simulated network as `person`, who takes the scope `declined` out.
-async function consent(page, start, { person = "person-1", declined, fault } = {}) {
-  await page.goto(start);
-  if (await page.locator("text=Agree and continue").count() === 0) await page.click("text=Continue");
-  await page.click("text=/Agree and continue to/");
-  await page.waitForURL(`${scene.networks}/**`);
-  await page.fill("input[name=person]", person);
-  if (declined) await page.check(`input[name=decline][value="${declined}"]`);
-  // The network goes wrong between the consent and the broker's question for the token.
-  if (fault) {
-    await page.route(`${scene.networks}/**`, async (route) => {
-      const response = await route.fetch({ maxRedirects: 0 });
-      await scene.fault("x", fault);
-      await route.fulfill({ response });
-    });
-  }
-  await page.click("button[value=allow]");
-  await page.waitForURL("**/connect/con_*");
-  await page.unroute(`${scene.networks}/**`);
-}
+const consent = (page, start, wanted) => consentAt(scene, page, start, wanted);
 
 test("who came back as the wrong account takes another one", async () => {
   await consent(owner, "/connect/start?network=x&kind=user", { person: "person-4" });
