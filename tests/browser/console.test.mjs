@@ -8,7 +8,8 @@ import { Scene, password } from "./scene.mjs";
 let scene, browser, owner, ids;
 
 before(async () => {
-  scene = await Scene.open({ settings: { TOKEN_BROKER__LOAD__HOLD: "5s" } });
+  // Renewals are slow enough to be watched.
+  scene = await Scene.open({ settings: { TOKEN_BROKER__LOAD__HOLD: "5s", TOKEN_BROKER__RENEWALS__NETWORK_PER_SECOND: "1" } });
   browser = await openBrowser();
   owner = await signedIn(browser, scene, scene.members.owner);
   ids = scene.json("token list --team acme").map((token) => token.name.split("/").pop());
@@ -150,6 +151,105 @@ test("filters stay in the address, through the back button too", async () => {
   await owner.goBack();
   assert.match(owner.url(), /network=youtube/);
   assert.equal((await rows(owner)).length, found.length);
+});
+
+// What a simulated network holds of a person now.
+async function heldBy(network, person) {
+  const served = await (await fetch(`${scene.networks}/_sim/networks`)).json();
+  return served.find((found) => found.network === network).tokens.filter((token) => token.person === person && token.refresh_secret);
+}
+
+// Requires that a token was renewed: the broker knows of its new end, and the network has given out a new secret for it, which it serves.
+async function mustBeRenewed(network, token, before) {
+  const id = token.name.split("/").pop();
+  const { clocks } = scene.json(`token show ${id} --team acme`);
+  assert.ok(Date.parse(clocks.refreshExpireTime) > Date.now() + 30 * 24 * 3600 * 1000, JSON.stringify(clocks));
+  const secrets = (held) => held.map(({ secret }) => secret);
+  const after = await heldBy(network, token.person);
+  assert.ok(secrets(after).some((secret) => !secrets(before).includes(secret)), `${network} gave out nothing new for ${token.person}`);
+  assert.equal(scene.json(`token test ${id} --team acme`).lastCheckOutcome, "CHECK_OUTCOME_WORKS");
+}
+
+test("who signs in is told of what ends soon, and renews it there", async () => {
+  const person = scene.join("ren@example.com", "Ren", "member");
+  const [first] = await scene.importRenewable("youtube", person.mail);
+  const before = await heldBy("youtube", first.person);
+  const ren = await signedIn(browser, scene, person);
+  assert.equal(await ren.textContent("dialog h2"), "3 tokens need you");
+  assert.match(await ren.textContent("dialog li >> nth=0"), /person-10.*[23] days left/s);
+  await mustBeAccessible(ren, "the dialog at the sign-in");
+  await ren.click("dialog li:has-text('person-10') button:has-text('Renew')");
+  await ren.waitForURL("**done=renewed*");
+  assert.match(await ren.textContent("[role=status]"), /Renewed/);
+  await mustBeRenewed("youtube", first, before);
+  await ren.goto("/tokens?network=youtube&q=person-1");
+  assert.deepEqual((await rows(ren)).map(({ name, status }) => [name, /days? left/.test(status)]), [["person-10", false], ["person-11", true], ["person-12", true]]);
+  await ren.context().close();
+  // Who is told has the choice not to be.
+  const again = await signedIn(browser, scene, person);
+  assert.equal(await again.textContent("dialog h2"), "2 tokens need you");
+  await again.click("dialog a:has-text(\"Don't show this\")");
+  await again.uncheck("input[name=dialog]");
+  await again.click("form[action='/notifications/dialog'] button");
+  await again.context().close();
+  const quiet = await signedIn(browser, scene, person);
+  assert.equal(await quiet.locator("dialog").count(), 0);
+  await quiet.context().close();
+});
+
+test("one token is renewed from its row, and from its page", async () => {
+  const [first, second] = await scene.importRenewable("x");
+  let before = await heldBy("x", first.person);
+  await owner.goto("/tokens?network=x&q=person-10");
+  assert.match((await rows(owner))[0].status, /[23] days left/);
+  await owner.click("tbody tr:has-text('person-10') details.menu summary");
+  await owner.click("tbody tr:has-text('person-10') details.menu button:has-text('Renew')");
+  await owner.waitForURL("**done=renewed*");
+  assert.match(await owner.textContent("[role=status]"), /Renewed/);
+  await mustBeRenewed("x", first, before);
+  before = await heldBy("x", second.person);
+  await owner.goto(`/tokens/${second.name.split("/").pop()}`);
+  assert.match(await owner.textContent("#token .light"), /[23] days left/);
+  await owner.click("#token button:has-text('Renew')");
+  await owner.waitForURL("**done=renewed*");
+  assert.doesNotMatch(await owner.textContent("#token .light"), /days left/);
+  await mustBeRenewed("x", second, before);
+});
+
+test("all tokens of a network are renewed while the page shows how far it is, and what came of each", async () => {
+  const known = scene.json("token list --team acme --network x").filter(({ displayName }) => /^person-1[012]$/.test(displayName));
+  const [first, second, third] = known.sort((one, other) => one.displayName.localeCompare(other.displayName));
+  scene.run(`token invalidate ${second.name.split("/").pop()} --reason password-changed --team acme`);
+  const before = await Promise.all(known.map(({ person }) => heldBy("x", person)));
+  await owner.goto("/tokens?network=x");
+  await owner.click("button:has-text('Try renewing all of X')");
+  await owner.waitForURL("**/jobs/job_*");
+  await mustBeAccessible(owner, "a job that is under way");
+  await owner.evaluate(() => {
+    window.seen = [];
+    const look = () => window.seen.push(document.querySelector("#job progress").value);
+    look();
+    new MutationObserver(look).observe(document.querySelector("main"), { childList: true, subtree: true });
+  });
+  await owner.waitForSelector("#job b:text-is('Done')", { timeout: 120_000 });
+  const seen = await owner.evaluate(() => window.seen);
+  assert.deepEqual(seen, seen.toSorted((one, other) => one - other), "it goes on");
+  assert.ok(new Set(seen).size >= 3 && seen.at(-1) === 100, `the page showed ${seen}`);
+  const results = await owner.$$eval("#job tbody tr", (found) => found.map((row) => [row.cells[0].textContent.trim(), row.cells[1].textContent.trim()]));
+  const outcomes = Object.fromEntries(results);
+  assert.deepEqual([first, second, third].map(({ displayName }) => outcomes[displayName]), ["Renewed", "Connect again", "Renewed"]);
+  const count = (outcome) => results.filter(([, shown]) => shown === outcome).length;
+  const [renewed, person] = [count("Renewed"), count("Connect again")];
+  const said = new RegExp(`${results.length} of ${results.length} tokens: ${renewed} renewed, 0 to be tried again, ${person} to be connected by a person`);
+  assert.match(await owner.textContent("#job"), said);
+  // The broker says the same, and so does the network.
+  const job = scene.json(`job show ${owner.url().split("/").pop()} --team acme`);
+  assert.deepEqual([job.state, Number(job.renewed), Number(job.needsPerson)], ["JOB_STATE_DONE", renewed, person], JSON.stringify(job));
+  await mustBeRenewed("x", first, before[0]);
+  await mustBeRenewed("x", third, before[2]);
+  assert.deepEqual(await heldBy("x", second.person), before[1], "a renewal of this one was of no use");
+  await owner.click("#job tbody tr:has-text('person-11') a:has-text('Connect again')");
+  await owner.waitForURL(`**/connect/start?token=${second.name.split("/").pop()}`);
 });
 
 test("who may not is neither offered nor let do it", async () => {
