@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { consent as consentAt, mustBeAccessible, openBrowser, signedIn } from "./browse.mjs";
+import { consent as consentAt, mustBeAccessible, mustHaveLookedAtAll, openBrowser, signedIn } from "./browse.mjs";
 import { Scene, password } from "./scene.mjs";
 
 let scene, browser, owner, ids;
@@ -268,6 +268,7 @@ test("a load alert opens on an open page, is seen by somebody, and clears", asyn
     try { scene.run(`lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand-${nth % 3}`); } catch { /* It is used up in the end: demand is what counts. */ }
   }
   await owner.waitForSelector("#alerts button:has-text('I have seen it')", { timeout: 90_000 });
+  await mustBeAccessible(owner, "an alert that is open");
   await owner.fill("#alerts input[name=comment]", "we connect more");
   await owner.click("#alerts button:has-text('I have seen it')");
   assert.match(await owner.textContent("#alerts"), /Seen by/);
@@ -278,6 +279,7 @@ test("a load alert opens on an open page, is seen by somebody, and clears", asyn
   assert.match(await owner.textContent("section.load"), /more X tokens/);
   await owner.locator("section.load input[type=range]").first().fill("50");
   await owner.waitForSelector("#estimate");
+  await mustBeAccessible(owner, "a load, and what more tokens would make of it");
   // What the page advised is done: more tokens.
   await owner.goto("/alerts");
   scene.importTokens(2_000, (network) => network === "x", 1_000);
@@ -432,7 +434,7 @@ test("the bell counts what is unread, and a choice is kept", async () => {
 // Every page that an address leads to, with what the address needs.
 const pages = ({ job, incident, destination, eve, bob }) => [
   "/tokens", "/tokens?hello=yes", "/jobs", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
-  "/load", "/load/x/users_get", "/load/x/nothing", "/load/nowhere/nothing", "/load/estimate?network=x&kind=user&tokens=2", "/alerts", `/alerts/incidents/${incident}`, `/jobs/${job}`,
+  "/load", "/load/x/users_get", "/load/x/tweets_get", "/load/x/nothing", "/load/nowhere/nothing", "/load/estimate?network=x&kind=user&tokens=2", "/alerts", `/alerts/incidents/${incident}`, `/jobs/${job}`,
   "/account", "/connect/start", "/connect/start?network=x&kind=user", `/connect/start?token=${ids[5]}`, "/tokens/tok_unknown",
   "/notices", "/notices?unread=1", "/notifications", `/notifications?token=${ids[3]}`, "/notifications/destinations/new",
   `/notifications/destinations/${destination}`, `/notifications/destinations/${destination}/delete`, "/activity", "/activity?from=nonsense",
@@ -503,11 +505,146 @@ test("axe finds nothing to complain of where a form leads, nor once it was sent 
   await owner.click(".bulk button[value=revoke]");
   await mustBeAccessible(owner);
   const nobody = await (await browser.newContext({ baseURL: scene.url })).newPage();
-  for (const path of ["/sign-in", "/join?invitation=nonsense", joins.trim(), offered.trim(), "/connect/links/nonsense"]) {
+  for (const path of ["/sign-in", "/nothing", "/mail?proof=nonsense", "/connect/callback/x", "/join?invitation=nonsense", joins.trim(), offered.trim(), "/connect/links/nonsense"]) {
     await nobody.goto(path);
     await mustBeAccessible(nobody, path);
   }
   await nobody.context().close();
+});
+
+test("axe finds nothing to complain of where something is refused, asked once more, or went wrong", async () => {
+  const tick = async (chosen, action) => {
+    await owner.goto("/tokens");
+    for (const id of chosen) {
+      // The many tokens of X come last.
+      await owner.check(`tbody input[value="${id}"]`);
+    }
+    await owner.click(`.bulk button[value=${action}]`);
+  };
+  const shown = async (page, words) => {
+    assert.match(await page.textContent("main"), words);
+    await mustBeAccessible(page, `${words}`);
+  };
+  await tick([ids[8], ids[9]], "renew");
+  await shown(owner, /Not all of it was done/);
+  await owner.goto(`/tokens/${ids[3]}/revoke`);
+  await owner.fill("input[name=word]", "perhaps");
+  await owner.click("main button.danger");
+  await shown(owner, /Type “revoke” into the field; nothing was done/);
+  // Somebody else was faster.
+  await owner.goto(`/tokens/${ids[11]}`);
+  scene.run(`token revoke ${ids[11]} --team acme`);
+  await owner.click("main button:has-text('Pause')");
+  await shown(owner, /This was not done/);
+  await owner.goto("/collectors/new");
+  await owner.fill("input[name=name]", "worker 3");
+  await owner.click("text=Make the collector");
+  await shown(owner, /Tick at least one network/);
+  await owner.goto("/members/invite");
+  await owner.fill("input[name=mail]", scene.members.owner.mail);
+  await owner.click("text=Make the link");
+  await shown(owner, /already|has a member|member/);
+  scene.ageProofs();
+  await tick([ids[13]], "test");
+  await shown(owner, /Is it still you/);
+  await owner.fill("input[name=confirm_proof]", "not-my-password");
+  await owner.click("main form button");
+  await shown(owner, /This is not your password/);
+  await owner.fill("input[name=confirm_proof]", password);
+  await owner.click("main form button");
+  await owner.waitForURL("**/tokens*");
+  const member = await signedIn(browser, scene, scene.members.member);
+  for (const path of ["/tokens", `/tokens/${ids[3]}`, "/members", "/notifications", "/collectors"]) {
+    await member.goto(path);
+    await mustBeAccessible(member, `${path} of a member`);
+  }
+  await member.goto("/collectors/new");
+  await shown(member, /You may not do this/);
+  await member.context().close();
+});
+
+test("axe finds nothing to complain of on the way to a network and back", async () => {
+  const start = "/connect/start?network=x&kind=user";
+  await owner.goto(start);
+  await owner.click("text=Continue");
+  await mustBeAccessible(owner, "what is agreed to");
+  // The browser is led on at once: the network does not let it.
+  await owner.route(`${scene.networks}/**`, (route) => route.fulfill({ status: 204 }));
+  await owner.click("text=/Agree and continue to/");
+  await owner.waitForSelector("h1:has-text('On to')");
+  await mustBeAccessible(owner, "the way to a network");
+  await owner.unroute(`${scene.networks}/**`);
+  await consent(owner, start, { person: "person-21", declined: "tweet.read" });
+  await mustBeAccessible(owner, "a permission that was taken out");
+  await consent(owner, "/connect/start?network=youtube&kind=user", { person: "person-21" });
+  await mustBeAccessible(owner, "profiles to choose from");
+  for (const box of await owner.$$("input[name=profile]:not([disabled])")) await box.uncheck();
+  await owner.click("main button:has-text('Connect'):not(.other)");
+  assert.match(await owner.textContent("[role=alert]"), /at least one/);
+  await mustBeAccessible(owner, "no profile was chosen");
+  await owner.goto(start);
+  await owner.check("input[value=colleague]");
+  await owner.click("text=Continue");
+  const link = (await owner.textContent(".link code")).trim();
+  const colleague = await (await browser.newContext({ baseURL: scene.url })).newPage();
+  await consent(colleague, link, { person: "person-22" });
+  await colleague.click("main button:has-text('Connect'):not(.other)");
+  assert.match(await colleague.textContent("main"), /You can close this window/);
+  await mustBeAccessible(colleague, "a colleague has connected an account");
+  await colleague.context().close();
+});
+
+test("axe finds nothing to complain of where somebody comes in", async () => {
+  const nobody = await (await browser.newContext({ baseURL: scene.url })).newPage();
+  await nobody.goto("/sign-in");
+  await nobody.fill("input[name=mail]", "nobody@example.com");
+  await nobody.fill("input[name=password]", "not-a-password");
+  await nobody.click("main button");
+  await nobody.waitForSelector("[role=alert]");
+  await mustBeAccessible(nobody, "a wrong password");
+  const person = scene.join("kim@example.com", "Kim", "member");
+  await nobody.goto(person.link);
+  await nobody.fill("input[name=password]", "password1234");
+  await nobody.click("main button");
+  await nobody.waitForSelector("[role=alert]");
+  await mustBeAccessible(nobody, "a password that is too weak");
+  const kim = await signedIn(browser, scene, person);
+  await kim.click("a.who");
+  const { name } = scene.json("member list --team acme").find(({ mail }) => mail === person.mail);
+  await kim.goto(`/members/${last(name)}`);
+  await kim.fill("form.tall input[name=mail]", "kim.new@example.com");
+  await kim.click("form.tall button");
+  const { content } = await scene.mail("kim.new@example.com", "/mail?");
+  await nobody.goto(content.match(/http\S*\/mail\?\S+/)[0]);
+  await mustBeAccessible(nobody, "a mail address to be confirmed");
+  await nobody.click("main button");
+  await nobody.waitForSelector("main:has-text('is confirmed')");
+  await mustBeAccessible(nobody, "a mail address that is confirmed");
+  await nobody.context().close();
+  await kim.context().close();
+});
+
+test("axe finds nothing to complain of where there is nothing yet", async () => {
+  const begun = await Scene.open({ tokens: 0, networks: ["x"] });
+  try {
+    const page = await signedIn(browser, begun, begun.members.owner);
+    for (const path of ["/tokens", "/jobs", "/load", "/alerts", "/notices", "/notifications", "/members", "/members?state=left", "/collectors", "/activity?from=2001-01-01&to=2001-01-02"]) {
+      await page.goto(path);
+      await mustBeAccessible(page, `${path} of a team that has just begun`);
+    }
+    await page.context().close();
+  } finally {
+    await begun.close();
+  }
+});
+
+test("axe has looked at each route that shows a page", () => {
+  mustHaveLookedAtAll(["console/mod.rs", "connect/mod.rs", "sign_in/mod.rs"], [
+    // Streams, parts of pages, figures, files and scripts.
+    "/live", "/notices/unread", "/load/history", "/activity/{file}", "/push-worker.js",
+    // They lead on.
+    "/", "/teams/{team}/tokens/{token}",
+  ]);
 });
 
 test("a page that is first opened is small", async () => {

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { mustBeAccessible, openBrowser } from "./browse.mjs";
+import { mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
 import { Scene } from "./scene.mjs";
 
 let scene, browser, page, ids;
 
-async function operator(key) {
-  const window = await (await browser.newContext({ baseURL: scene.url, viewport: { width: 1280, height: 900 } })).newPage();
+async function operator(key, { url } = scene) {
+  const window = await (await browser.newContext({ baseURL: url, viewport: { width: 1280, height: 900 } })).newPage();
   await window.goto("/operator/leases");
   await window.fill("input[name=key]", key);
   await window.click("main button");
@@ -167,11 +167,47 @@ test("axe finds nothing to complain of, light and dark, wide and narrow", async 
   await page.click("summary:has-text('Add an app')");
   for (const summary of await page.$$("main summary:has-text('Change')")) await summary.click();
   await mustBeAccessible(page, "the apps of a network, to be changed");
-  const reader = await operator(scene.run("key create --role reader --quiet").trim());
+  const reader = await operator(scene.run("key create --role reader").match(/tbk_\S+/)[0]);
+  await reader.waitForURL("**/operator/leases");
   await reader.goto("/operator/keys");
+  assert.match(await reader.textContent("main"), /You may not do this/);
   await mustBeAccessible(reader, "what a reader may not see");
   await reader.context().close();
+  await page.goto("/operator/keys/rotate");
+  await page.fill("input[name=word]", "perhaps");
+  await page.click("main form button");
+  assert.match(await page.textContent("[role=alert]"), /Type “change” into the field/);
+  await mustBeAccessible(page, "a wrong word");
+  await page.goto("/operator/keys");
+  scene.ageProofs();
+  await page.click("button:has-text('Make a key')");
+  assert.match(await page.textContent("h1"), /Is it still you/);
+  await mustBeAccessible(page, "who it is, asked once more");
+  await page.fill("input[name=confirm_proof]", "tbk_not_a_key");
+  await page.click("main form button");
+  assert.match(await page.textContent("[role=alert]"), /not the key that you signed in with/);
+  await mustBeAccessible(page, "another key than that of the session");
   await page.context().clearCookies();
   await page.goto("/operator");
   await mustBeAccessible(page, "the sign-in");
+  await page.fill("input[name=key]", "tbk_not_a_key");
+  await page.click("main button");
+  assert.match(await page.textContent("[role=alert]"), /no operator's key that works/);
+  await mustBeAccessible(page, "a key that does not work");
+  const begun = await Scene.open({ tokens: 0, networks: ["x"] });
+  try {
+    const first = await operator(begun.key, begun);
+    await first.waitForURL("**/operator/leases");
+    for (const path of ["/operator", "/operator/leases", "/operator/dead-letters", "/operator/pools", "/operator/pools/x", "/operator/networks/youtube"]) {
+      await first.goto(path);
+      await mustBeAccessible(first, `${path} of a broker that has just begun`);
+    }
+    await first.context().close();
+  } finally {
+    await begun.close();
+  }
+});
+
+test("axe has looked at each route that shows a page", () => {
+  mustHaveLookedAtAll(["console/operator/mod.rs"], ["/operator/live"]);
 });
