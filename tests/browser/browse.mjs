@@ -52,6 +52,26 @@ export async function openBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 }
 
+// The bytes over the wire of a page that a browser opens first of all, signed in as `page` is, with all that it loads but for the stream that stays
+// open.
+export async function firstLoad(page, path) {
+  const [{ origin }, storageState] = [new URL(page.url()), await page.context().storageState()];
+  const context = await page.context().browser().newContext({ baseURL: origin, storageState });
+  const fresh = await context.newPage();
+  const client = await context.newCDPSession(fresh);
+  const underWay = new Set();
+  let bytes = 0;
+  client.on("Network.requestWillBeSent", ({ requestId, request }) => { if (!request.url.endsWith("/live")) underWay.add(requestId); });
+  client.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => { if (underWay.delete(requestId)) bytes += encodedDataLength; });
+  client.on("Network.loadingFailed", ({ requestId }) => underWay.delete(requestId));
+  await client.send("Network.enable");
+  const answer = await fresh.goto(path, { waitUntil: "load" });
+  assert.deepEqual([answer.status(), new URL(fresh.url()).pathname], [200, path.split("?")[0]]);
+  while (underWay.size > 0) await fresh.waitForTimeout(20);
+  await context.close();
+  return bytes;
+}
+
 // A window of its own in which `member` has joined, or signed in.
 export async function signedIn(browser, scene, member, options = {}) {
   const context = await browser.newContext({ baseURL: scene.url, viewport: { width: 1280, height: 900 }, ...options });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { consent as consentAt, mustBeAccessible, mustHaveLookedAtAll, openBrowser, signedIn } from "./browse.mjs";
+import { consent as consentAt, firstLoad, mustBeAccessible, mustHaveLookedAtAll, openBrowser, signedIn } from "./browse.mjs";
 import { Scene, password } from "./scene.mjs";
 
 let scene, browser, owner, ids;
@@ -649,19 +649,12 @@ test("axe has looked at each route that shows a page", () => {
 
 test("a page that is first opened is small", async () => {
   const page = await signedIn(browser, scene, scene.members.owner);
-  const client = await page.context().newCDPSession(page);
-  await client.send("Network.enable");
-  await client.send("Network.setCacheDisabled", { cacheDisabled: true });
-  let bytes = 0;
-  client.on("Network.loadingFinished", (loaded) => { bytes += loaded.encodedDataLength; });
-  for (const path of ["/tokens", "/load"]) {
-    // The page before may ask for its own bell, and be left before it is answered.
-    await page.goto("about:blank");
-    bytes = 0;
-    const bell = page.waitForResponse("**/notices/unread");
-    await page.goto(path, { waitUntil: "load" });
-    // The bell is filled last.
-    await (await bell).finished();
+  const paths = [
+    "/tokens", "/tokens?hello=yes", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/usage`, "/jobs", "/load", "/load/x/users_get", "/alerts", "/notices", "/notifications", "/activity", "/members",
+    "/collectors", "/collectors/new", "/account",
+  ];
+  for (const path of paths) {
+    const bytes = await firstLoad(page, path);
     assert.ok(bytes > 5_000 && bytes <= 100_000, `${path}: ${bytes} bytes`);
   }
   await page.context().close();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
+import { firstLoad, mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
 import { Scene } from "./scene.mjs";
 
 let scene, browser, page, ids;
@@ -135,6 +135,13 @@ test("a form outlives the session, but for what is secret in it", async () => {
   assert.equal(app.clientId, "client-3");
   assert.match(await other.textContent("main section:has-text('second'), main :has(> h3:has-text('second'))"), /kept sealed/);
   await other.context().close();
+});
+
+test("a page that is first opened is small", async () => {
+  for (const path of ["/operator", "/operator/networks", "/operator/networks/x", "/operator/pools", "/operator/pools/x", "/operator/leases", "/operator/dead-letters", "/operator/keys"]) {
+    const bytes = await firstLoad(page, path);
+    assert.ok(bytes > 5_000 && bytes <= 100_000, `${path}: ${bytes} bytes`);
+  }
 });
 
 test("axe finds nothing to complain of, light and dark, wide and narrow", async () => {
