@@ -116,7 +116,10 @@ impl State {
     pub(super) fn kill(&mut self, how: Denial, whom: impl Fn(&TokenSpec) -> bool) -> Result<(), ()> {
         let mut found = Err(());
         for token in self.tokens.values_mut().filter(|token| whom(&token.spec)) {
-            token.dead = token.dead.or(Some(how));
+            // An access token that is forgotten has a grant that can end.
+            if token.dead.is_none_or(|before| before == Denial::TokenExpired) {
+                token.dead = Some(how);
+            }
             found = Ok(());
         }
         found

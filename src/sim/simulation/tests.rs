@@ -83,6 +83,18 @@ fn faults_of_tokens_hit_whom_they_name() {
 }
 
 #[test]
+fn a_grant_ends_also_while_its_access_token_is_forgotten() {
+    let stage = Stage::set("x", 1);
+    stage.inject(Fault::ExpireToken { secret: "a1".to_owned() }).unwrap();
+    assert!(stage.simulation.is_intact(&stage.network, "a1"), "a renewal brings it back");
+    stage.inject(Fault::ResetTokens).unwrap();
+    assert_eq!(denial(&stage.call("a1")), Some(Denial::TokensReset));
+    assert!(!stage.simulation.is_intact(&stage.network, "a1"));
+    stage.inject(Fault::ExpireToken { secret: "a1".to_owned() }).unwrap();
+    assert_eq!(denial(&stage.call("a1")), Some(Denial::TokensReset), "what ended the grant stays");
+}
+
+#[test]
 fn an_unlocked_person_and_a_renewed_token_work_again() {
     let stage = Stage::set("x", 1);
     stage.inject(Fault::LockPerson { person: "anna".to_owned() }).unwrap();
