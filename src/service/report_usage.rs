@@ -56,6 +56,8 @@ pub struct ReportUsage {
     pub not_sent: u64,
     /// Calls of those used that the network refused for a limit, by the collector's own count.
     pub throttled: u64,
+    /// Calls of those used that the network answered with another error, by the collector's own count.
+    pub errors: u64,
     /// What the network answered last.
     pub answer: Option<Answered>,
     /// Calls more that are wanted, all or none.
@@ -283,6 +285,7 @@ impl Broker {
             used: report.used,
             unused: report.not_sent,
             throttled: report.throttled,
+            errors: report.errors,
             answered: report.answer.is_some(),
             answered_at: None,
             class: class_of_counts(&report),

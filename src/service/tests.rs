@@ -738,8 +738,9 @@ async fn reports_reach_the_usage_ledger_once() {
     let lease = test.broker.acquire_lease(&caller, ask(&acme, 5)).await.unwrap();
     let answer = Answered { status: 429, ..Answered::default() };
     let report = |sequence, used, answer| ReportUsage { sequence, used, answer, ..ReportUsage::default() };
-    test.broker.report_usage(&caller, lease.lease, report(1, 2, None)).await.unwrap();
-    test.broker.report_usage(&caller, lease.lease, report(1, 2, None)).await.expect("a repetition");
+    let counted = || ReportUsage { errors: 1, ..report(1, 2, None) };
+    test.broker.report_usage(&caller, lease.lease, counted()).await.unwrap();
+    test.broker.report_usage(&caller, lease.lease, counted()).await.expect("a repetition");
     test.broker.report_usage(&caller, lease.lease, report(2, 1, Some(answer))).await.unwrap();
     let test = test.restart().await;
     let today = day_of(START);
@@ -747,7 +748,7 @@ async fn reports_reach_the_usage_ledger_once() {
     assert_eq!(stated.total_calls, 3);
     let class: crate::base::ids::ClassId = "search_recent".parse().unwrap();
     let row = stated.rows.iter().find(|row| row.key.class.as_ref() == Some(&class)).unwrap();
-    assert_eq!((row.calls, row.throttled, row.errors), (3, 1, 0));
+    assert_eq!((row.calls, row.throttled, row.errors), (3, 1, 1));
     assert_eq!((row.key.collector, row.key.purpose), (Some(one.id), Purpose::CollectContent));
     assert_eq!((row.key.collection.as_str(), row.credits), ("brand", 3));
     let before = test.broker.state_usage(&acme, token, today - 10, today - 1).await.unwrap();

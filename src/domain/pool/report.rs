@@ -22,6 +22,8 @@ pub struct CallReport {
     pub unused: u64,
     /// Calls of these that the network refused for a limit, by the collector's own count.
     pub throttled: u64,
+    /// Calls of these that the network answered with another error, by the collector's own count.
+    pub errors: u64,
     /// Whether the network answered the latest call at all.
     pub answered: bool,
     /// When that answer came, if that is known.
@@ -398,7 +400,8 @@ impl LeaseUse {
         let limited = u64::from(matches!(Evidence::of(report.class, Source::Call), Evidence::Limited(_)));
         self.calls = self.calls.saturating_add(report.used);
         self.throttled = self.throttled.saturating_add(report.throttled.max(limited));
-        self.errors += u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
+        let failed = u64::from(report.answered && report.class != ErrorClass::Ok && limited == 0);
+        self.errors = self.errors.saturating_add(report.errors.max(failed));
     }
 }
 

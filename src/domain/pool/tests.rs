@@ -127,6 +127,7 @@ fn quiet(sequence: u64, used: u64, unused: u64) -> CallReport {
         used,
         unused,
         throttled: 0,
+        errors: 0,
         answered: true,
         answered_at: None,
         class: ErrorClass::Ok,

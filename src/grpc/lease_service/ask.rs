@@ -218,6 +218,7 @@ fn take_calls(calls: Option<pb::CallCounts>, report: &mut ReportUsage, mistakes:
     report.used = ok + error + throttled + unknown;
     report.served = ok;
     report.throttled = throttled;
+    report.errors = error;
 }
 
 /// What the network answered; `None` where it did not.

@@ -182,6 +182,7 @@ impl Broker {
             used: u64::from(!not_sent),
             unused: u64::from(not_sent),
             throttled: 0,
+            errors: 0,
             answered: answer.is_ok(),
             answered_at: None,
             // What the check itself is not permitted for says nothing of what collectors do.
