@@ -154,6 +154,10 @@ async function draw(place) {
   const [ink, line, brand, bad, calm] = ["--quiet", "--line", "--brand", "--bad", "--calm"].map(shade);
   probe.remove();
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+  const day = new Intl.DateTimeFormat("sv", { timeZone: figures.zone, month: "2-digit", day: "2-digit" });
+  const hour = new Intl.DateTimeFormat("sv", { timeZone: figures.zone, hour: "2-digit", minute: "2-digit" });
+  const told = (format, seconds) => format.format(new Date(seconds * 1_000));
+  const times = (u, ticks) => ticks.map((tick) => told(hour, tick) === "00:00" ? told(day, tick) : told(hour, tick));
   const [demand, supply, ratio] = figures.names;
   const percent = (u, value) => value === null ? "–" : value === figures.over ? figures.over_text : `${Math.round(value * 100)} %`;
   const thresholds = figures.thresholds.map(([at, label], nth) => ({
@@ -163,9 +167,9 @@ async function draw(place) {
     width: place.clientWidth, height: chartHeight, cursor: { drag: { x: false, y: false } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), figures.zone),
     scales: { x: { range: () => figures.shown }, ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 70 }, { ...axis, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
+    axes: [{ ...axis, values: times }, { ...axis, size: 70 }, { ...axis, size: 65, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
     series: [
-      {},
+      { label: figures.names[3], value: (u, seconds) => seconds === null ? "–" : `${told(day, seconds)} ${told(hour, seconds)}` },
       { label: demand, stroke: brand, width: 2 },
       { label: supply, stroke: calm, width: 2, dash: [8, 4] },
       { label: ratio, stroke: ink, width: 1, scale: "ratio", value: percent },
@@ -178,12 +182,11 @@ async function draw(place) {
     [figures.shown[0], ...figures.times, figures.shown[1]], ...[figures.demand, figures.supply, figures.ratio].map((row) => between(row, null)),
     ...figures.thresholds.map(([at]) => between(figures.times.map(() => at), at)),
   ];
-  const text = place.querySelector("svg").getAttribute("aria-label");
   place.replaceChildren();
   const chart = new uPlot(options, data, place);
   const canvas = place.querySelector("canvas");
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", text);
+  canvas.setAttribute("aria-label", place.dataset.text);
   const watcher = new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: chartHeight }));
   watcher.observe(place);
   charts.set(place, () => { watcher.disconnect(); chart.destroy(); });
@@ -199,3 +202,12 @@ function drawAll() {
 }
 drawAll();
 document.body.addEventListener("htmx:afterSettle", drawAll);
+// The colours of a drawing are those of the moment in which it was made.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const [place, letGo] of charts) {
+    letGo();
+    delete place.dataset.drawn;
+  }
+  charts.clear();
+  drawAll();
+});

@@ -7,9 +7,10 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 use super::tokens_of;
+use crate::base::clock::Timestamp;
 use crate::base::ids::{JobId, TokenId};
 use crate::domain::job::{Job, JobState, Outcome};
-use crate::domain::token::{Token, TokenState};
+use crate::domain::token::{Status, Token, TokenState};
 use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
@@ -96,7 +97,7 @@ impl Broker {
         let (outcome, message) = match done {
             Ok(_) => (Outcome::Renewed, String::new()),
             Err(RenewError::Token(TokenError::Store(error))) => return Err(error),
-            Err(error) => (outcome_of(token, &error), error.to_string()),
+            Err(error) => (outcome_of(token, &error, self.now()), error.to_string()),
         };
         Ok(TokenResult { token: token.id, outcome, message, at: self.now() })
     }
@@ -113,9 +114,12 @@ impl Broker {
 }
 
 /// What a failure means to people.
-fn outcome_of(token: &Token, error: &RenewError) -> Outcome {
+fn outcome_of(token: &Token, error: &RenewError, now: Timestamp) -> Outcome {
+    let ends = matches!(token.status(now), Status::Expired | Status::Expiring);
     match error {
-        RenewError::NotRenewable(_) if matches!(token.state, TokenState::Invalid { .. }) => Outcome::NeedsPerson,
+        RenewError::NotRenewable(_) if ends || matches!(token.state, TokenState::Invalid { .. }) => {
+            Outcome::NeedsPerson
+        }
         RenewError::NotRenewable(_) | RenewError::Token(TokenError::NotFound { .. }) => Outcome::NothingToRenew,
         RenewError::Refused(_) => Outcome::NeedsPerson,
         RenewError::NoClient { .. }

@@ -3,7 +3,7 @@
 
 use askama::Template;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -53,6 +53,8 @@ struct ConfirmPage {
     /// What is filled in once more: what asks for it, and the field's name.
     secrets: Vec<(String, String)>,
     problem: Option<String>,
+    /// What goes on once it is proved.
+    what: String,
     text: String,
     /// What is asked for.
     label: String,
@@ -95,9 +97,18 @@ pub(super) async fn ask_again<V: Proves>(
     let secret = V::SECRET;
     let problem = problem.map(|said| said.unwrap_or_else(|| shell.say(&format!("confirm-wrong-{secret}"))));
     let (text, label) = (shell.say(&format!("confirm-text-{secret}")), shell.say(&format!("confirm-{secret}")));
+    let asked = parts.extensions.get::<MatchedPath>().map(|path| asked_by(path.as_str())).unwrap_or_default();
+    let what = if shell.knows(&asked) { shell.say(&asked) } else { String::new() };
     // What the address says beside the path is part of what was asked for.
     let action = parts.uri.path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
     let (secrets, fields) = without_secrets(fields);
     let secrets = secrets.into_iter().map(|name| (shell.say(&format!("kept-{name}")), name)).collect();
-    shown(status, &ConfirmPage { action, fields, secrets, problem, text, label, shell })
+    shown(status, &ConfirmPage { action, fields, secrets, problem, what, text, label, shell })
+}
+
+/// The name of the words for what a route does: `asked-members-member-remove` for `/members/{member}/remove`.
+pub(super) fn asked_by(route: &str) -> String {
+    let parts: Vec<_> =
+        route.split('/').filter(|part| !part.is_empty()).map(|part| part.trim_matches(['{', '}'])).collect();
+    format!("asked-{}", parts.join("-"))
 }

@@ -45,7 +45,11 @@ pub(super) fn told(broker: &Broker, shell: &Shell, incident: &Incident) -> Strin
     let network = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
     let (app, persons) = (incident.app.to_string(), u64::from(incident.progress.persons));
     let facts = [("network", network.into()), ("app", app.into()), ("persons", persons.into())];
-    shell.say_with(&format!("incident-text-{kind}"), &facts)
+    let happened = shell.say_with(&format!("incident-text-{kind}"), &facts);
+    match incident.closed {
+        Some(_) => happened,
+        None => format!("{happened} {}", shell.say(&format!("incident-rests-{kind}"))),
+    }
 }
 
 /// The page.

@@ -11,14 +11,14 @@ use super::actor::name_of;
 use super::filter::address;
 use super::paging::Pages;
 use super::refused::refused;
-use super::tokens::{is_to_be_connected, name_of_token};
+use super::tokens::{is_to_be_connected, name_of_token, status_in_words};
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::{JobId, NetworkId, TokenId};
 use crate::domain::job::{Job, JobState, Outcome};
 use crate::service::Broker;
 use crate::service::jobs::{JobError, TokenResult};
 use crate::service::tokens::TokenView;
-use crate::web::page::shown;
+use crate::web::page::{sentence, shown};
 
 const PATH: &str = "/jobs";
 /// Results on a page.
@@ -172,8 +172,21 @@ fn result_row(
         name: token.map_or_else(|| result.token.to_string(), |view| name_of_token(broker, &view.token)),
         light,
         outcome: shell.say(outcome),
-        message: result.message.clone(),
-        connects: token.is_some_and(|view| is_to_be_connected(broker, visit, shell, view)),
+        message: why(shell, result, token),
+        connects: token.is_some_and(|view| {
+            let is_of_no_use = result.outcome == Outcome::NeedsPerson;
+            is_to_be_connected(broker, visit, shell, view, is_of_no_use)
+        }),
+    }
+}
+
+/// Why a token was not renewed: what is known of it by now, or what went wrong.
+fn why(shell: &Shell, result: &TokenResult, token: Option<&TokenView>) -> String {
+    match (result.outcome, token) {
+        (Outcome::Renewed, _) => String::new(),
+        (Outcome::NothingToRenew, _) => shell.say("job-why-nothing"),
+        (Outcome::NeedsPerson, Some(view)) => status_in_words(shell, view),
+        (Outcome::NeedsPerson | Outcome::Failed, _) => sentence(&result.message),
     }
 }
 
@@ -186,6 +199,7 @@ fn summary(broker: &Broker, shell: &Shell, job: &Job, begun_by: String) -> Summa
         ("renewed", counts.renewed.into()),
         ("failed", counts.failed.into()),
         ("person", counts.needs_person.into()),
+        ("nothing", counts.nothing_to_renew.into()),
     ];
     Summary {
         id: job.id,

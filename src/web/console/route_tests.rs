@@ -257,6 +257,7 @@ async fn what_reaches_far_asks_once_more_who_it_is() {
         let answer = things.ask(&owner, route).await;
         let asks = answer.body.contains("name=\"confirm_proof\"");
         assert_eq!(asks, !UNASKED.contains(&route.1), "{}: {}", route.1, answer.status);
+        assert!(!asks || answer.body.contains("<b>You asked "), "{}: it is not said what for", route.1);
     }
     things.scene.stop().await;
 }

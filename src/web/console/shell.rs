@@ -202,6 +202,11 @@ impl Shell {
         self.text.say_of(name, thing, is)
     }
 
+    /// Whether there are words of that name.
+    pub(in crate::web) fn knows(&self, name: &str) -> bool {
+        self.text.has(name)
+    }
+
     /// Says what the last action did, which the page's address names; what it should not name is not said.
     pub(in crate::web) fn with_done(mut self, done: &str, count: u64) -> Self {
         let name = format!("done-{done}");

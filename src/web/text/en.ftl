@@ -342,6 +342,7 @@ chart-supply = Tokens can give, per hour
 chart-demand-short = Asked for
 chart-supply-short = Can give
 chart-ratio = Load
+chart-time = Time
 chart-open-at = Alert opens
 chart-full = All that tokens can give
 chart-scale = { $line } (scale up to { $most })
@@ -423,12 +424,15 @@ incident-tokens = { $count ->
 incident-text-network-reset = { $network } refused the tokens of { $persons ->
     [one] one person
    *[other] { $persons } persons
-} of the app “{ $app }”. They and their renewals rest while the incident is open.
-incident-text-app-disabled = { $network } refused the app “{ $app }”, whatever the token. Its tokens rest while the incident is open.
+} of the app “{ $app }”.
+incident-text-app-disabled = { $network } refused the app “{ $app }”, whatever the token.
 incident-text-provider-outage = { $network } failed for { $persons ->
     [one] one person
    *[other] { $persons } persons
-} of the app “{ $app }” and served nobody. Renewals rest while the incident is open.
+} of the app “{ $app }” and served nobody.
+incident-rests-network-reset = The tokens and their renewals rest meanwhile.
+incident-rests-app-disabled = The app's tokens rest meanwhile.
+incident-rests-provider-outage = Renewals rest meanwhile.
 incident-title = Incident at { $network }
 incident-todo = What to do
 incident-todo-network-reset = Wait. Do not connect accounts again while it is open: most tokens may come back by themselves. You are told how it ends.
@@ -459,7 +463,7 @@ job-state-cancelled = Stopped
 job-state-done = Done
 job-begun-by = begun by { $name },
 job-progress = Progress
-job-counts = { $done } of { $all } tokens: { $renewed } renewed, { $failed } to be tried again, { $person } to be connected by a person
+job-counts = { $done } of { $all } tokens: { $renewed } renewed, { $failed } to be tried again, { $person } to be connected by a person, { $nothing } with nothing to renew
 job-cancel = Stop
 job-resume = Go on
 job-none = No token has been tried yet.
@@ -467,6 +471,7 @@ job-renewed = Renewed
 job-failed = Not now
 job-needs-person = Connect again
 job-nothing = Nothing to renew
+job-why-nothing = It does not end by time, or was given back.
 col-result = Result
 
 # Signed out in the middle of a form
@@ -512,6 +517,26 @@ again-go-connect = Connect an account
 # Asked for the password once more
 
 confirm-title = Is it still you?
+asked-jobs = You asked to renew all tokens of a network.
+asked-jobs-job-resume = You asked to let a job go on.
+asked-tokens-act = You asked to do something to the tokens that you ticked.
+asked-tokens-revoke = You asked to revoke tokens.
+asked-tokens-token-revoke = You asked to revoke a token.
+asked-collectors-collector-keys = You asked to make a key for a collector.
+asked-collectors-collector-keys-key-revoke = You asked to revoke a key of a collector.
+asked-members-invite = You asked to invite a person.
+asked-members-member = You asked to change a member.
+asked-members-member-resend = You asked for a new link by which a member signs in.
+asked-members-member-remove = You asked to take a member out of the team.
+asked-notifications-destinations-new = You asked to add a place where the team is told.
+asked-notifications-destinations-destination = You asked to change a place where the team is told.
+asked-operator-keys-new = You asked to make a key.
+asked-operator-keys-key-revoke = You asked to revoke a key.
+asked-operator-keys-rotate = You asked to change the sealing key.
+asked-operator-networks-network-apps = You asked to add an app.
+asked-operator-networks-network-apps-app = You asked to change an app.
+asked-operator-dead-letters-replay = You asked to send all messages again that were given up.
+asked-operator-incidents-incident-close = You asked to close an incident.
 confirm-text-password = This reaches far, so type your password once more. Nothing was done yet.
 confirm-text-key = This reaches far, so show your key once more. Nothing was done yet.
 confirm-password = Password

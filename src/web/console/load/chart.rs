@@ -194,7 +194,7 @@ struct Figures {
     over_text: String,
     /// The thresholds, with what they are called.
     thresholds: Vec<(f64, String)>,
-    names: [String; 3],
+    names: [String; 4],
     /// The time zone in which the axis of time is read, as the IANA names it.
     zone: String,
 }
@@ -237,7 +237,7 @@ fn figures(shell: &Shell, from: Timestamp, samples: &[LoadSample], thresholds: &
         over,
         over_text: ratio_text(shell, Ratio::NoSupply),
         thresholds: thresholds.iter().map(|threshold| (threshold.at, shell.say(threshold.name))).collect(),
-        names: ["chart-demand", "chart-supply", "chart-ratio"].map(|name| shell.say(name)),
+        names: ["chart-demand", "chart-supply", "chart-ratio", "chart-time"].map(|name| shell.say(name)),
         zone: shell.zone().to_owned(),
     }
 }

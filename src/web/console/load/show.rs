@@ -54,6 +54,8 @@ pub(super) struct Card {
     pub(super) mark: Option<String>,
     pub(super) letter: char,
     pub(super) class: String,
+    /// What the credit is for.
+    pub(super) about: String,
     pub(super) level: &'static str,
     pub(super) level_text: String,
     pub(super) ratio: String,
@@ -223,7 +225,7 @@ async fn card(
     let samples = broker.load_history(&visit.caller(), visit.team(), (network_id, class_id), from).await?;
     let thresholds = thresholds(broker);
     let history = History { samples: &samples, thresholds: &thresholds };
-    let (network, _) = named(broker, network_id, class_id);
+    let (network, about) = named(broker, network_id, class_id);
     let load = class.load();
     Ok(Card {
         id: format!("load-{network_id}-{class_id}"),
@@ -231,6 +233,7 @@ async fn card(
         letter: network.chars().next().unwrap_or('?'),
         network_id: network_id.to_string(),
         class: class_id.to_string(),
+        about,
         level: level_name(class.level),
         level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
         ratio: ratio_text(shell, load.ratio),

@@ -179,6 +179,7 @@ async fn each_change_but_the_least_asks_for_the_key_again_and_no_secret_is_writt
         let asks = asked.body.contains("name=\"confirm_proof\"");
         assert_eq!(asks, !UNASKED.contains(&path), "{path}: {} {}", asked.status, asked.body);
         if asks {
+            assert!(asked.body.contains("<b>You asked "), "{path}: it is not said what for");
             assert!(
                 asked.body.contains("type=\"password\" name=\"secret\"") && asked.value_of("id") == "agency",
                 "{path}"

@@ -106,6 +106,7 @@ pub(in crate::web::console) async fn act(
     State(broker): State<Broker>,
     visit: Visit,
     Path((id, action)): Path<(String, String)>,
+    Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
     let (shell, view) = match found(&broker, &visit, shell, &id).await {
@@ -115,7 +116,11 @@ pub(in crate::web::console) async fn act(
     let Some(act) = Act::from_name(&action) else { return StatusCode::NOT_FOUND.into_response() };
     let token = view.token.id;
     match act.run(&broker, &visit, token).await {
-        Ok(()) => Redirect::to(&format!("/tokens/{token}?done={}&count=1", act.done())).into_response(),
+        Ok(()) => {
+            // Who mends one of several after the sign-in goes on with the others.
+            let back = if field(&fields, "hello").is_empty() { format!("/tokens/{token}") } else { back_of(&fields) };
+            Redirect::to(&saying(&back, &[("done", act.done()), ("count", "1")])).into_response()
+        }
         Err(NotDone::NeedsPerson) => Redirect::to(&format!("/connect/start?token={token}")).into_response(),
         Err(NotDone::Refused(error)) => refused(shell, &*error),
     }

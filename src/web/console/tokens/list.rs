@@ -65,6 +65,8 @@ struct ListPage {
     pages: Pages,
     /// The network whose tokens can be renewed together, and its name.
     renew_all: Option<(String, String)>,
+    /// Whether anything can be done to any of the rows by this member.
+    may_act: bool,
     may_connect: bool,
     /// What the member can mend, after its sign-in.
     hello: Option<Hello>,
@@ -80,6 +82,8 @@ struct Hello {
     more: Vec<(String, String)>,
     /// The page that the member wanted; empty: this one.
     then: String,
+    /// This dialog, with what is left to mend.
+    back: String,
 }
 
 /// A light with how many tokens it is on for.
@@ -176,6 +180,7 @@ pub(in crate::web::console) async fn list(
             .filter(|_| visit.may(&broker, Action::Renew))
             .map(|it| (it.id.to_string(), it.display_name.clone())),
         may_connect: visit.may(&broker, Action::Connect),
+        may_act: rows.iter().any(|row| row.may.any()),
         hello,
         unknown_status,
         rows,
@@ -199,6 +204,7 @@ async fn hello(broker: &Broker, visit: &Visit, shell: &Shell, then: &str) -> Opt
         title: shell.say_of(if is_more { "hello-title-more" } else { "hello-title" }, "count", rows.len() as u64),
         more: lights.map(|light| (address(HOME, &[("status", light)]), shell.say(&format!("hello-{light}")))).collect(),
         then: if then == HOME { String::new() } else { then.to_owned() },
+        back: address(HOME, &[("hello", "yes"), ("then", if then == HOME { "" } else { then })]),
         rows,
     })
     .filter(|hello| !hello.rows.is_empty())

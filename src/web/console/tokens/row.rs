@@ -51,6 +51,13 @@ pub(super) struct May {
     pub(super) revoke: bool,
 }
 
+impl May {
+    /// Whether it may do anything to it.
+    pub(super) const fn any(self) -> bool {
+        self.renew || self.pause || self.resume || self.revoke
+    }
+}
+
 /// What a token is at a glance, in words.
 pub(super) struct StatusWords {
     /// The name of its colour and sign.
@@ -112,8 +119,15 @@ pub(in crate::web::console) fn is_to_be_connected(
     visit: &Visit,
     shell: &Shell,
     view: &TokenView,
+    is_of_no_use: bool,
 ) -> bool {
-    view.connect_again && ails(shell, view) && May::of(broker, visit, &view.token).renew
+    (view.connect_again || is_of_no_use) && ails(shell, view) && May::of(broker, visit, &view.token).renew
+}
+
+/// What a token is, and why.
+pub(in crate::web::console) fn status_in_words(shell: &Shell, view: &TokenView) -> String {
+    let StatusWords { text, why, .. } = StatusWords::of(shell, view);
+    if why.is_empty() { text } else { format!("{text}. {why}") }
 }
 
 impl May {

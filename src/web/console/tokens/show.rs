@@ -162,7 +162,8 @@ fn clocks(shell: &Shell, token: &Token) -> Vec<(String, Option<(When, String)>)>
 }
 
 fn books(shell: &Shell, broker: &Broker, token: &Token) -> Vec<Book> {
-    let Some(network) = broker.catalogue.network(token.network.as_str()) else { return Vec::new() };
+    let network = broker.catalogue.network(token.network.as_str()).filter(|_| token.is_usable(shell.now));
+    let Some(network) = network else { return Vec::new() };
     let book = |bucket: &BucketView| {
         let class = network.classes.get(bucket.class);
         Book {
@@ -310,7 +311,7 @@ pub(in crate::web::console) async fn usage(
             errors: row.errors,
             share: allowed
                 .filter(|allowed| **allowed > 0)
-                .map_or_else(String::new, |allowed| format!("{} %", row.credits.saturating_mul(100) / allowed)),
+                .map_or_else(String::new, |allowed| share_in_words(row.credits, *allowed)),
         }
     };
     let names = granters(&broker, std::iter::once(token)).await;
@@ -324,4 +325,12 @@ pub(in crate::web::console) async fn usage(
         shell,
     };
     shown(StatusCode::OK, &page)
+}
+
+/// A part of a whole in percent; what is little is not nothing.
+fn share_in_words(part: u64, whole: u64) -> String {
+    match part.saturating_mul(100) / whole {
+        0 if part > 0 => "< 1 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
 }
