@@ -432,9 +432,9 @@ test("the bell counts what is unread, and a choice is kept", async () => {
 });
 
 // Every page that an address leads to, with what the address needs.
-const pages = ({ job, incident, destination, eve, bob }) => [
+const pages = ({ job, alert, incident, destination, eve, bob }) => [
   "/tokens", "/tokens?hello=yes", "/jobs", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
-  "/load", "/load/x/users_get", "/load/x/tweets_get", "/load/x/nothing", "/load/nowhere/nothing", "/load/estimate?network=x&kind=user&tokens=2", "/alerts", `/alerts/incidents/${incident}`, `/jobs/${job}`,
+  "/load", "/load/x/users_get", "/load/x/tweets_get", "/load/x/nothing", "/load/nowhere/nothing", "/load/estimate?network=x&kind=user&tokens=2", "/alerts", alert, `/alerts/incidents/${incident}`, `/jobs/${job}`,
   "/account", "/connect/start", "/connect/start?network=x&kind=user", `/connect/start?token=${ids[5]}`, "/tokens/tok_unknown",
   "/notices", "/notices?unread=1", "/notifications", `/notifications?token=${ids[3]}`, "/notifications/destinations/new",
   `/notifications/destinations/${destination}`, `/notifications/destinations/${destination}/delete`, "/activity", "/activity?from=nonsense",
@@ -448,9 +448,12 @@ async function things() {
   const incident = last(await scene.incident("tiktok"));
   const members = scene.json("member list --team acme");
   const member = (mail) => last(members.find((found) => found.mail === mail).name);
+  await owner.goto("/alerts");
+  const alert = await owner.getAttribute("#alerts a[href^='/alerts/alr_']", "href");
   await owner.goto("/tokens?network=youtube");
   await owner.click("button:has-text('Try renewing all of')");
   return {
+    alert,
     job: last(new URL(owner.url()).pathname),
     incident,
     destination: last(scene.json("destination create mail --team acme --target-from -", undefined, "list@example.com").name),

@@ -47,6 +47,8 @@ const states = {
   "console/load/parts.html": ["load"],
   "console/load/estimate.html": ["estimate"],
   "console/alerts.html": ["alerts", "alerts-none", "alerts-seen", "alerts-past"],
+  "console/alert.html": ["alert", "alert-over"],
+  "console/noticed.html": ["alert", "incident"],
   "console/incident.html": ["incident", "incident-over"],
   "console/notices/list.html": ["notices", "notices-none", "notices-all-read"],
   "console/notifications/page.html": ["notifications", "notifications-as-member", "notifications-no-destination", "notifications-of-token"],
@@ -321,6 +323,8 @@ async function loads(scene, owner) {
   await owner.fill("#alerts input[name=comment]", "we connect more");
   await owner.click("#alerts button:has-text('I have seen it')");
   await take(owner, "alerts-seen");
+  await owner.click("#alerts h3 a");
+  await take(owner, "alert");
 }
 
 async function collectors(owner) {
@@ -509,7 +513,10 @@ async function operators(scene, incident, { ids }) {
 async function many(scene, owner) {
   scene.importTokens(2_000, (network) => network === "x", 1_000);
   await until(owner, "/alerts", "#alerts:has-text('Nothing is wrong')");
-  await visit(owner, { "alerts-past": "/alerts", "tokens-many": "/tokens?network=x" });
+  await visit(owner, { "alerts-past": "/alerts" });
+  await owner.click("#alerts a[href^='/alerts/alr_']");
+  await take(owner, "alert-over");
+  await visit(owner, { "tokens-many": "/tokens?network=x" });
 }
 
 async function full(scene) {
