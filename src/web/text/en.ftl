@@ -205,7 +205,7 @@ used-today = Today
 used-yesterday = Yesterday
 
 token-credit = Credit left
-token-credit-none = No credit is counted for it: it is not in a pool.
+token-credit-none = While it does not work, no credit is counted for it.
 token-leases = { $count ->
     [0] No collector holds it now.
     [one] One collector holds it now.
