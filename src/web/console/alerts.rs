@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::filter::address;
 use super::incident::{closing, told};
 use super::load::{advice, amount, ratio_text, span_words};
-use super::noticed::{Noticed, note};
+use super::noticed::{Note, Noticed};
 use super::paging::Pages;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
@@ -33,7 +33,7 @@ const TOLD: usize = 5;
 pub(super) struct Asked {
     before: String,
     trail: String,
-    pub(super) done: String,
+    done: String,
 }
 
 #[derive(Template)]
@@ -225,13 +225,6 @@ pub(super) async fn show_one(State(broker): State<Broker>, visit: Visit, Path(id
     }
 }
 
-/// What comes with an acknowledgement.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Note {
-    pub(super) comment: String,
-}
-
 /// Notes that somebody took notice of an alert.
 pub(super) async fn acknowledge(
     State(broker): State<Broker>,
@@ -241,7 +234,7 @@ pub(super) async fn acknowledge(
 ) -> Response {
     let shell = visit.shell(&broker, Place::Alerts);
     let Ok(alert) = alert.parse::<AlertId>() else { return StatusCode::NOT_FOUND.into_response() };
-    match broker.acknowledge_alert(&visit.caller(), visit.team(), alert, &note(&given.comment)).await {
+    match broker.acknowledge_alert(&visit.caller(), visit.team(), alert, &given.text()).await {
         Ok(_) => Redirect::to("/alerts?done=acknowledged").into_response(),
         Err(error) => refused(shell, &error),
     }

@@ -5,10 +5,10 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 
-use super::alerts::{Asked, Note};
 use super::filter::address;
-use super::noticed::{Noticed, note};
+use super::noticed::{Note, Noticed};
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::IncidentId;
@@ -16,6 +16,13 @@ use crate::domain::incident::Incident;
 use crate::service::Broker;
 use crate::service::incidents::{IncidentError, IncidentView};
 use crate::web::page::shown;
+
+/// What the page's address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    done: String,
+}
 
 #[derive(Template)]
 #[template(path = "console/incident.html")]
@@ -74,7 +81,7 @@ pub(super) async fn acknowledge(
     Form(given): Form<Note>,
 ) -> Response {
     let (shell, id) = (visit.shell(&broker, Place::Alerts), id_of(&id));
-    match broker.acknowledge_for_team(&visit.caller(), visit.team(), id, &note(&given.comment)).await {
+    match broker.acknowledge_for_team(&visit.caller(), visit.team(), id, &given.text()).await {
         Ok(()) => Redirect::to(&format!("/alerts/incidents/{id}?done=acknowledged")).into_response(),
         Err(error) => refused(shell, &error),
     }

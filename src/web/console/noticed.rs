@@ -1,5 +1,7 @@
 //! Who was told of an alert or an incident, and who took notice of it.
 
+use serde::Deserialize;
+
 use super::actor::name_of;
 use super::{Shell, Visit, When};
 use crate::domain::alert::Acknowledgement;
@@ -66,7 +68,16 @@ fn words(shell: &Shell, told: ToldOf) -> String {
     shell.say_with("told", &[("who", told.who.into()), ("by", by.into()), ("result", result.into())])
 }
 
-/// A note as it is kept: without line breaks, and not too long.
-pub(super) fn note(comment: &str) -> String {
-    comment.chars().filter(|c| !c.is_control()).take(LONGEST_NOTE).collect()
+/// What comes with an acknowledgement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Note {
+    comment: String,
+}
+
+impl Note {
+    /// The note as it is kept: without line breaks, and not too long.
+    pub(super) fn text(&self) -> String {
+        self.comment.chars().filter(|c| !c.is_control()).take(LONGEST_NOTE).collect()
+    }
 }
