@@ -146,6 +146,7 @@ impl Stage {
             used: CALLS,
             unused: 0,
             throttled: 0,
+            errors: 0,
             answered: true,
             answered_at: None,
             class: ErrorClass::Ok,
