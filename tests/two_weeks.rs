@@ -480,6 +480,7 @@ fn report_of(worker: &Worker, class: ErrorClass) -> CallReport {
         used: worker.unreported,
         unused: 0,
         throttled: 0,
+        errors: 0,
         answered: true,
         answered_at: None,
         class,

@@ -81,6 +81,7 @@ impl Broker {
             used: std::mem::take(&mut held.unreported),
             unused: 0,
             throttled: 0,
+            errors: 0,
             answered: true,
             answered_at: None,
             class: ErrorClass::Ok,
