@@ -212,8 +212,13 @@ impl Reset {
 
     /// The facts that a team was told.
     async fn facts(&self, team: &TeamId) -> Vec<Fact> {
-        let told = self.test.broker.store.list_events(team, None, 10_000).await.unwrap();
-        told.into_iter().map(|event| event.fact).collect()
+        let (mut facts, mut before) = (Vec::new(), None);
+        loop {
+            let events = self.test.broker.store.list_events(team, before, 10_000).await.unwrap();
+            let Some(last) = events.last() else { return facts };
+            before = Some(last.id);
+            facts.extend(events.into_iter().map(|event| event.fact));
+        }
     }
 }
 
