@@ -147,7 +147,7 @@ export class Scene {
   run(line, last, input = "") {
     const args = [...line.split(" "), ...(last === undefined ? [] : [last])];
     const env = { PATH: process.env.PATH, HOME: this.home, TOKEN_BROKER_SERVER: this.server, TOKEN_BROKER_KEY: this.key, TOKEN_BROKER_TEAM: "acme" };
-    return execFileSync(program, args, { env, input, cwd: this.home, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] });
+    return execFileSync(program, args, { maxBuffer: 64 * 1024 * 1024, env, input, cwd: this.home, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] });
   }
 
   json(line, last, input) {
