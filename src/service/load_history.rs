@@ -34,7 +34,7 @@ impl Broker {
         let at = quarter_of(loads.at);
         let classes = loads.teams.values().flat_map(|team| &team.classes);
         let asked = classes.filter(|class| class.is_asked_for());
-        let due = asked.filter(|class| self.watch.samples(at, &class.key));
+        let due = asked.filter(|class| self.watch.is_first_sample(at, &class.key));
         let samples = due.map(|class| {
             let load = class.load();
             LoadSample {

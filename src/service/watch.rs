@@ -84,8 +84,8 @@ impl Watch {
         self.streams.clone().try_acquire_owned().ok()
     }
 
-    /// Whether a load is to be sampled for the quarter of an hour that begins `at`: once, since from now on it is.
-    pub(super) fn samples(&self, at: Timestamp, key: &LoadKey) -> bool {
+    /// Whether a load has no sample yet for the quarter of an hour that begins `at`. From now on it has one.
+    pub(super) fn is_first_sample(&self, at: Timestamp, key: &LoadKey) -> bool {
         let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
         if at > sampled.0 {
             *sampled = (at, HashSet::new());

@@ -14,7 +14,7 @@ use crate::domain::notice::NoticeSettings;
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::member::member;
-use crate::store::sql::{ManyRows, first, json, values};
+use crate::store::sql::{ManyRows, Row, first, json, values};
 use crate::store::{StoreError, Trail};
 
 /// What a member has read.
@@ -55,6 +55,8 @@ pub trait NoticeStore: Send + Sync {
     ) -> Result<Vec<(Member, NoticeSettings)>, StoreError>;
     /// What a member has read, as far as it concerns these events.
     async fn read_marks(&self, member: MemberId, events: &[EventId]) -> Result<ReadMarks, StoreError>;
+    /// Which members of a team have read an event.
+    async fn readers_of(&self, team: &TeamId, event: EventId) -> Result<HashSet<MemberId>, StoreError>;
     /// Notes that a member read events: these, and everything up to `through`.
     async fn mark_read(
         &self,
@@ -78,6 +80,9 @@ const LIST_HEARERS: &str =
 const FIND_THROUGH: &str = "SELECT through FROM notice_reader WHERE member = $1";
 static FIND_SINGLE: ManyRows =
     ManyRows::new("SELECT event FROM notice_mark WHERE (member, event) IN (SELECT column1, column2 FROM", 2, ")");
+const READERS: &str = "SELECT id FROM member WHERE team = $1 AND (
+    EXISTS (SELECT 1 FROM notice_reader WHERE notice_reader.member = member.id AND through >= $2)
+    OR EXISTS (SELECT 1 FROM notice_mark WHERE notice_mark.member = member.id AND event = $2))";
 const PUT_THROUGH: &str = "INSERT INTO notice_reader (member, through) VALUES ($1, $2)
     ON CONFLICT (member) DO UPDATE SET through = excluded.through WHERE excluded.through > notice_reader.through";
 const DELETE_BELOW: &str = "DELETE FROM notice_mark WHERE member = $1 AND event <= $2";
@@ -145,6 +150,13 @@ impl<D: Database> NoticeStore for D {
             })
         })
         .await
+    }
+
+    async fn readers_of(&self, team: &TeamId, event: EventId) -> Result<HashSet<MemberId>, StoreError> {
+        let values = values![team, event];
+        let reader = |mut row: Row| row.id(MemberId::from_slice);
+        self.read(move |tx| Box::pin(async move { tx.rows(READERS, values).await?.into_iter().map(reader).collect() }))
+            .await
     }
 
     async fn mark_read(

@@ -55,11 +55,11 @@ impl Broker {
         let Some(event) = self.store.find_event(key).await? else { return Ok(Vec::new()) };
         let (mut receivers, mut told) = (BTreeMap::new(), Vec::new());
         let members = self.store.list_hearers(team, None, MOST).await?;
-        let mut names = BTreeMap::new();
+        let (mut names, readers) = (BTreeMap::new(), self.store.readers_of(team, event.id).await?);
         for (member, settings) in &members {
             let who = member.name_for_people().to_owned();
-            let hears = self.hears(member, settings, Channel::InApp, &event, &Tokens::new());
-            if hears && self.store.read_marks(member.id, &[event.id]).await?.has(event.id) {
+            let hears = || self.hears(member, settings, Channel::InApp, &event, &Tokens::new());
+            if readers.contains(&member.id) && hears() {
                 told.push(ToldOf { who: who.clone(), by: Some(Channel::InApp), told: Told::Read });
             }
             receivers.insert(name_of_mail(member.id), (who.clone(), Some(Channel::Mail)));

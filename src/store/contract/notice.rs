@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Fixture;
 use super::member::{member, seed as seed_members};
 use super::samples::{acme, at, event, new_token, seed, team, token};
-use crate::base::ids::{EventId, NetworkId, TokenId};
+use crate::base::ids::{EventId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, QuietHours};
@@ -234,9 +234,15 @@ pub(crate) async fn what_was_read_is_kept(fixture: &dyn Fixture) {
     let read_at = |n| Trail::from(AuditEvent { at: at(n), ..event("notice.read", "ada") });
     store.mark_read(ada.id, None, vec![events[1], events[3]], read_at(1)).await.unwrap();
     assert_eq!(read().await, [0, 1, 0, 1, 0]);
+    let readers =
+        async |team: &TeamId, event| store.readers_of(team, event).await.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(readers(&acme(), events[3]).await, [ada.id]);
+    assert_eq!(readers(&acme(), events[0]).await, []);
+    assert_eq!(readers(&"beta".parse().unwrap(), events[3]).await, []);
     store.mark_read(ada.id, Some(events[2]), vec![], read_at(2)).await.unwrap();
     store.mark_read(ada.id, Some(events[0]), vec![events[3]], read_at(3)).await.unwrap();
     assert_eq!(read().await, [1, 1, 1, 1, 0], "what was read stays so");
+    assert_eq!(readers(&acme(), events[0]).await, [ada.id]);
     assert_eq!(store.prune_read_marks(at(1), 10).await.unwrap(), 0);
     assert_eq!(store.prune_read_marks(at(2), 10).await.unwrap(), 1);
     assert_eq!(read().await, [1, 1, 1, 0, 0]);

@@ -107,7 +107,7 @@ pub(super) async fn ask_again<V: Proves>(
 }
 
 /// The name of the words for what a route does: `asked-members-member-remove` for `/members/{member}/remove`.
-pub(super) fn asked_by(route: &str) -> String {
+fn asked_by(route: &str) -> String {
     let parts: Vec<_> =
         route.split('/').filter(|part| !part.is_empty()).map(|part| part.trim_matches(['{', '}'])).collect();
     format!("asked-{}", parts.join("-"))

@@ -16,6 +16,8 @@ const LONGEST_NOTE: usize = 500;
 pub(super) struct Noticed {
     /// Who was told; `None`: the page of the matter itself says it.
     pub(super) told: Option<Vec<String>>,
+    /// What is said where nobody was.
+    pub(super) nobody: String,
     pub(super) seen: Option<Seen>,
     /// Where somebody may take notice; blank: it is over, or somebody has.
     pub(super) acknowledge: String,
@@ -45,6 +47,8 @@ impl Noticed {
         };
         let asks = open && seen.is_none();
         Self {
+            // What is long over is not known for ever.
+            nobody: shell.say(if open { "alerts-nobody" } else { "alerts-nobody-known" }),
             told: told.map(|told| told.into_iter().map(|told| words(shell, told)).collect()),
             acknowledge: if asks { format!("{path}/acknowledge") } else { String::new() },
             seen,

@@ -381,6 +381,7 @@ alerts-none-past = No alert has cleared yet.
 alerts-since = Since
 alerts-who = Told:
 alerts-nobody = nobody yet.
+alerts-nobody-known = nobody, as far as it is still known.
 alerts-who-link = see whom
 told = { $who }{ $by } ({ $result })
 told-by-mail = {" "}by mail

@@ -8,6 +8,7 @@ use crate::base::ids::IncidentId;
 use crate::domain::incident::Outcome;
 use crate::domain::member::Role;
 use crate::domain::team::OperatorRole;
+use crate::service::notices::MarkRead;
 use crate::service::testing::ask;
 use crate::service::{Answered, IncidentFilter, ReportUsage};
 use crate::web::console::testing::{Browser, Scene};
@@ -78,10 +79,14 @@ async fn an_incident_has_a_page_that_says_what_to_do() {
 
 /// Says who was told, and notes who of the team took notice: of that team alone.
 async fn is_acknowledged(scene: &Scene, eve: &Browser, zoe: &Browser, page: &str) {
-    scene.member("Ada", Role::Owner).await;
+    let ada = scene.member("Ada", Role::Owner).await;
     scene.test.tell().await;
     let told = eve.get(page).await.body;
-    assert!(told.contains("<bdi>Ada by mail (waits)</bdi>"), "{told}");
+    assert!(told.contains("<bdi>Ada by mail (waits)</bdi>") && !told.contains("in the app"), "{told}");
+    let newest = scene.broker().list_notices(&scene.team, ada.member, false, None, 1).await.unwrap().notices.remove(0);
+    let read = MarkRead { through: Some(newest.event.id), events: Vec::new() };
+    scene.broker().mark_notices_read(scene.admin(), &scene.team, ada.member, read).await.unwrap();
+    assert!(eve.get(page).await.body.contains("<bdi>Ada in the app (read)</bdi>"));
     let acknowledge = format!("{page}/acknowledge");
     assert_eq!(zoe.post(&acknowledge, "comment=mine").await.status, StatusCode::NOT_FOUND);
     for comment in ["comment=%3Cb%3EI+ask+X", "comment=later"] {
@@ -107,6 +112,13 @@ async fn a_load_has_a_page_that_says_what_to_do() {
     scene.broker().watch_loads().await.unwrap();
     let page = owner.get("/load/x/search_recent").await.body;
     assert!(page.contains("One more X token") && page.contains("/connect/start?network=x"), "{page}");
+    for _ in 0..20 {
+        scene.test.clock.advance(Duration::from_secs(30));
+        assert!(scene.broker().acquire_lease(&caller, ask(&scene.team, 100)).await.is_err());
+        scene.broker().watch_loads().await.unwrap();
+    }
+    let alerts = owner.get("/alerts").await.body;
+    assert!(alerts.contains("No usable X token for search_recent: your team has none connected."), "{alerts}");
     assert!(page.contains("href=\"/load/x/search_recent?range=7d#load-x-search_recent\""), "{page}");
     assert!(owner.get("/load").await.body.contains("href=\"/load/x/search_recent\""));
     assert!(!owner.get("/load/youtube/search_recent").await.body.contains("One more"));
