@@ -86,7 +86,8 @@ impl ClassLoad {
         self.spans.day.demand > 0.0
     }
 
-    /// The load that the advice is for, over the span that the level follows; `None`: the demand does not grow, and it is for the load as it is.
+    /// The load that the demand is on its way to, over the span that the level follows: advice, where there is any, is for it. `None`: the demand
+    /// does not grow, and advice is for the load as it is.
     pub fn growing(&self) -> Option<Load> {
         let (load, to_come) = (self.load(), self.demand_to_come());
         (to_come > load.demand * NOTABLY && load.supply > 0.0).then(|| Load {

@@ -500,12 +500,17 @@ async fn what_reaches_far_asks_for_the_password_once_more() {
 
 /// Asks for what the tokens can't give, until the load has been evaluated.
 async fn overload(desk: &Desk) {
-    for nth in 0..4 {
+    load_by(desk, 4, 500).await;
+}
+
+/// Asks so often for so many calls, until the load has been evaluated.
+async fn load_by(desk: &Desk, times: u32, calls: u64) {
+    for nth in 0..times {
         let wanted = AcquireLease {
             operation: "users.get".to_owned(),
             purpose: crate::domain::networks::Purpose::CollectStatistics,
             collection: format!("<b>brand {nth}</b>"),
-            ..ask(&desk.team, 500)
+            ..ask(&desk.team, calls)
         };
         // The last ones find nothing left: the demand is what counts.
         let _ = desk.test.broker.acquire_lease(&desk.test.admin, wanted).await;
@@ -514,6 +519,20 @@ async fn overload(desk: &Desk) {
         desk.test.clock.advance(std::time::Duration::from_secs(30));
         desk.test.broker.watch_loads().await.unwrap();
     }
+}
+
+/// There is no advice that it would be for.
+#[tokio::test]
+async fn a_load_that_is_in_order_is_not_said_to_grow() {
+    let desk = Desk::open().await;
+    let member = desk.member(&desk.team, "eve@example.com", Role::Member).await;
+    desk.token("Shop", "").await;
+    load_by(&desk, 1, 300).await;
+    let load = desk.get("/load", &member).await.body;
+    assert!(load.contains("The tokens carry what is collected") && !load.contains("It grows"), "{load}");
+    let more = desk.get("/load/estimate?network=x&kind=user&tokens=1", &member).await.body;
+    assert!(more.contains("users_get") && !more.contains("at the pace of the last minutes"), "{more}");
+    desk.test.stop().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::chart::thresholds;
 use super::gauge::Gauge;
 use super::show::{level_name, ratio_text};
-use crate::service::{AddedTokens, Broker, ClassLoad};
+use crate::service::{AddedTokens, Broker, ClassLoad, LoadLevel};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
@@ -64,15 +64,18 @@ pub(in crate::web::console) async fn estimate(
         Ok(estimated) => estimated,
         Err(error) => return refused(shell, &error),
     };
-    // What advice is for: else the slider and the advice would speak of different loads.
-    let ahead = |class: &ClassLoad| class.growing().unwrap_or(*class.load());
+    let before = |class: &ClassLoad| present.classes.iter().find(|before| before.key == class.key);
+    // Where there is advice against a demand that grows, the slider speaks of the load that the advice is for.
+    let grows = |class: &ClassLoad| {
+        before(class).is_some_and(|before| before.level != LoadLevel::Ok && before.growing().is_some())
+    };
     let row = |class: &ClassLoad| {
-        let before = present.classes.iter().find(|before| before.key == class.key);
-        let load = ahead(class);
+        let shown = |class: &ClassLoad| class.growing().filter(|_| grows(class)).unwrap_or(*class.load());
+        let load = shown(class);
         let level = level_name(broker.level(&load));
         Row {
             class: class.key.class.to_string(),
-            before: before.map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, ahead(before).ratio)),
+            before: before(class).map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, shown(before).ratio)),
             after: ratio_text(&shell, load.ratio),
             level,
             level_text: shell.say(&format!("level-{}", level.replace('_', "-"))),
@@ -81,7 +84,7 @@ pub(in crate::web::console) async fn estimate(
     };
     let demanded = || then.classes.iter().filter(|class| class.is_asked_for());
     let rows = demanded().map(row).collect();
-    let grows = demanded().any(|class| class.growing().is_some());
+    let grows = demanded().any(grows);
     let name = broker.catalogue.name_for_people(&asked.network).to_owned();
     let title = shell.say_with("estimate-title", &[("count", count.into()), ("network", name.into())]);
     shown(StatusCode::OK, &EstimatePage { title, rows, grows, shell })

@@ -256,6 +256,7 @@ async fn card(
         }),
         grows_to: class
             .growing()
+            .filter(|_| class.level != LoadLevel::Ok)
             .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", ratio_text(shell, load.ratio))),
         advice: advice(shell, &class.advice, &network),
         asks_for_people: matches!(
