@@ -110,6 +110,43 @@ impl Outcome {
     }
 }
 
+/// Why a token was not renewed that may be later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hindrance {
+    /// The network did not do it, and says nothing final.
+    Network,
+    /// An incident is open for its app.
+    Incident,
+    /// It is not time: its refresh token is better not shown now.
+    NotYet,
+    /// The client of its app is not known.
+    Client,
+    /// The broker could not do it: what stands in its log.
+    Broker,
+}
+
+impl Hindrance {
+    /// All of them.
+    pub const ALL: [Hindrance; 5] =
+        [Hindrance::Network, Hindrance::Incident, Hindrance::NotYet, Hindrance::Client, Hindrance::Broker];
+
+    /// The name used in SQL and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Hindrance::Network => "network",
+            Hindrance::Incident => "incident",
+            Hindrance::NotYet => "not_yet",
+            Hindrance::Client => "client",
+            Hindrance::Broker => "broker",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Hindrance> {
+        Hindrance::ALL.into_iter().find(|hindrance| hindrance.as_str() == name)
+    }
+}
+
 /// How many tokens of a job came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobCounts {

@@ -327,6 +327,9 @@ impl From<IncidentError> for Refusal {
             IncidentError::Forbidden(error) => Refusal::from(error),
             IncidentError::NotFound(_) => refuse(Code::NotFound, ErrorReason::IncidentNotFound, message),
             IncidentError::Closed(_) => refuse(Code::FailedPrecondition, ErrorReason::IncidentClosed, message),
+            IncidentError::EndsNoToken(_) => {
+                refuse(Code::FailedPrecondition, ErrorReason::IncidentEndsNoToken, message)
+            }
             IncidentError::Store(error) => Refusal::from(error),
             IncidentError::Stopping => refuse(Code::Unavailable, ErrorReason::ShuttingDown, message).retry_in(PATIENCE),
         }
@@ -390,7 +393,9 @@ impl From<ConnectError> for Refusal {
                 refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("purposes")
             }
             ConnectError::OtherKind => refuse(Code::InvalidArgument, ErrorReason::InvalidField, message).field("kind"),
-            ConnectError::NotPushed { .. } => refuse(Code::Unavailable, ErrorReason::PushedRequestRefused, message),
+            ConnectError::NotPushed { .. } | ConnectError::PushRefused { .. } => {
+                refuse(Code::Unavailable, ErrorReason::PushedRequestRefused, message)
+            }
             ConnectError::NoClient { network, app } | ConnectError::NoClientKey { network, app } => {
                 refuse(Code::FailedPrecondition, ErrorReason::AppClientMissing, message)
                     .with("network", network)

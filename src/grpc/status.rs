@@ -175,8 +175,8 @@ impl From<Forbidden> for Refusal {
         match error {
             Forbidden::Team(_) => refuse(Code::PermissionDenied, ErrorReason::TeamNotAllowed, message),
             Forbidden::Disabled => refuse(Code::PermissionDenied, ErrorReason::CollectorDisabled, message),
-            Forbidden::Action { role, .. } => {
-                refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message).with("role", role)
+            Forbidden::Action { role, .. } | Forbidden::GiveRole(role) | Forbidden::StandIn(role) => {
+                refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message).with("role", role.as_str())
             }
             Forbidden::Role { role, needed } => refuse(Code::PermissionDenied, ErrorReason::RoleNotAllowed, message)
                 .with("role", role)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::ids::{CollectorId, KeyId, SessionId, TeamId};
 use crate::domain::audit::Actor;
 use crate::domain::certificate::CertificateName;
-use crate::domain::member::Member;
+use crate::domain::member::{Action, Member, Role};
 use crate::domain::team::{Collector, OperatorRole, ScopeError};
 
 /// Who calls.
@@ -63,13 +63,22 @@ pub enum Forbidden {
         needed: &'static str,
     },
     /// The member's role does not suffice for this thing.
-    #[error("a {role} of the team may not {action}; ask an owner")]
+    #[error("a {} of the team may not {}; ask an owner", .role.as_str(), .action.as_str())]
     Action {
         /// What the member is to the team.
-        role: &'static str,
+        role: Role,
         /// What it would do.
-        action: &'static str,
+        action: Action,
     },
+    /// The member's role does not suffice to give that role.
+    #[error("a {} of the team may not give somebody that role; ask an owner", .0.as_str())]
+    GiveRole(Role),
+    /// The member's role does not suffice to hold the link of a person who granted tokens.
+    #[error(
+        "a {} of the team may not make a link for somebody who granted tokens of the team, since who follows it is taken for that person; \
+         ask an owner", .0.as_str()
+    )]
+    StandIn(Role),
     /// An operator disabled the collector.
     #[error("{}", ScopeError::Disabled)]
     Disabled,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{JobId, TeamId, TokenId};
-use crate::domain::job::{Job, JobCounts, JobState, Outcome};
+use crate::domain::job::{Hindrance, Job, JobCounts, JobState, Outcome};
 use crate::store::database::Database;
 use crate::store::idempotency::insert_trail;
 use crate::store::sql::{ManyRows, Row, first, values};
@@ -17,6 +17,8 @@ pub struct TokenResult {
     pub token: TokenId,
     /// What came of it.
     pub outcome: Outcome,
+    /// What hindered a renewal that failed.
+    pub hindrance: Option<Hindrance>,
     /// Why, for people; empty where there is nothing to say. Never a secret.
     pub message: String,
     /// When.
@@ -91,13 +93,17 @@ const CHANGE_JOB: &str = "UPDATE job SET state = $3, ended_at_us = $4 WHERE id =
 const NOTE_RESULTS: &str =
     "UPDATE job SET last_token = $2, renewed = renewed + $3, failed = failed + $4, needs_person = needs_person + $5,
         nothing_to_renew = nothing_to_renew + $6 WHERE id = $1 AND last_token < $2 RETURNING state";
-static INSERT_RESULTS: ManyRows =
-    ManyRows::insert("job_result (job, token, outcome, message, at_us)", 5, "ON CONFLICT (job, token) DO NOTHING");
+static INSERT_RESULTS: ManyRows = ManyRows::insert(
+    "job_result (job, token, outcome, hindrance, message, at_us)",
+    6,
+    "ON CONFLICT (job, token) DO NOTHING",
+);
 const FIND_JOB: &str = concat!("SELECT ", columns!(), " FROM job WHERE id = $1");
 const LIST_JOBS: &str =
     concat!("SELECT ", columns!(), " FROM job WHERE team = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
 const RUNNING_JOBS: &str = concat!("SELECT ", columns!(), ", last_token FROM job WHERE state = 'running' AND id > $1");
-const LIST_RESULTS: &str = "SELECT token, outcome, message, at_us FROM job_result WHERE job = $1 AND token > $2
+const LIST_RESULTS: &str =
+    "SELECT token, outcome, hindrance, message, at_us FROM job_result WHERE job = $1 AND token > $2
     ORDER BY token LIMIT $3";
 macro_rules! rank {
     () => {
@@ -106,7 +112,7 @@ macro_rules! rank {
 }
 
 const LIST_RESULTS_BY_OUTCOME: &str = concat!(
-    "SELECT token, outcome, message, at_us FROM job_result WHERE job = $1 AND (",
+    "SELECT token, outcome, hindrance, message, at_us FROM job_result WHERE job = $1 AND (",
     rank!(),
     ", token) > ($2, $3) ORDER BY ",
     rank!(),
@@ -160,7 +166,10 @@ impl<D: Database> JobStore for D {
         let mut counts = JobCounts::default();
         results.iter().for_each(|result| counts.add(result.outcome));
         let JobCounts { renewed, failed, needs_person, nothing_to_renew } = counts;
-        let row = |result: TokenResult| values![job, result.token, result.outcome.as_str(), result.message, result.at];
+        let row = |result: TokenResult| {
+            let TokenResult { token, outcome, hindrance, message, at } = result;
+            values![job, token, outcome.as_str(), hindrance.map(Hindrance::as_str), message, at]
+        };
         let rows = results.into_iter().map(row).collect();
         self.write(move |tx| {
             Box::pin(async move {
@@ -270,6 +279,10 @@ fn result(mut row: Row) -> Result<TokenResult, StoreError> {
     Ok(TokenResult {
         token: row.id(TokenId::from_slice)?,
         outcome: Outcome::from_name(&row.text()?).ok_or_else(|| StoreError::corrupt("an unknown outcome"))?,
+        hindrance: match row.maybe_text()? {
+            None => None,
+            Some(name) => Some(Hindrance::from_name(&name).ok_or_else(|| StoreError::corrupt("an unknown hindrance"))?),
+        },
         message: row.text()?,
         at: row.time()?,
     })

@@ -12,6 +12,7 @@ pub mod connect;
 pub mod console;
 mod cookie;
 pub mod health;
+mod in_words;
 mod once;
 mod own_page;
 pub mod page;

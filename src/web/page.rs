@@ -74,14 +74,6 @@ async fn with_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// An error as a sentence for people.
-pub fn sentence(error: &dyn std::fmt::Display) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
-
 /// A page, or the answer where it could not be written.
 pub fn shown(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {

@@ -224,10 +224,14 @@ pub struct Closed {
 }
 
 impl Incident {
+    /// Whether tokens may be dead by it. In an outage they only wait.
+    pub fn ends_tokens(&self) -> bool {
+        self.progress.kind.reason().is_some()
+    }
+
     /// Whether it is over, and its tokens are dead.
     pub fn is_lost(&self) -> bool {
-        let lost = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost);
-        lost && self.progress.kind.reason().is_some()
+        self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Lost)
     }
 
     /// Whether all its tokens end by it, and not only those that were seen to fail: the app is given up.

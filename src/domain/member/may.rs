@@ -84,6 +84,31 @@ impl Action {
         Action::ChangeDestinations,
     ];
 
+    /// The name by which words of pages are found.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Action::See => "see",
+            Action::SeeUsage => "see-usage",
+            Action::SeeAudit => "see-audit",
+            Action::Connect => "connect",
+            Action::Renew => "renew",
+            Action::Pause => "pause",
+            Action::ChangeToken => "change-token",
+            Action::Revoke => "revoke",
+            Action::ChangeConsent => "change-consent",
+            Action::ChangeProfile => "change-profile",
+            Action::Acknowledge => "acknowledge",
+            Action::Invite => "invite",
+            Action::ChangeMember => "change-member",
+            Action::ChangeMail => "change-mail",
+            Action::ChangeRole => "change-role",
+            Action::Remove => "remove",
+            Action::Sessions => "sessions",
+            Action::ChangeCollectors => "change-collectors",
+            Action::ChangeDestinations => "change-destinations",
+        }
+    }
+
     /// What it is, for people: "you may not …".
     pub const fn as_str(self) -> &'static str {
         match self {

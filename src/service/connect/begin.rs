@@ -140,20 +140,16 @@ impl Broker {
     /// Tells a network what is asked; by what name it knows it from then on.
     async fn push(&self, network: &Network, request: &NetworkRequest) -> Result<String, ConnectError> {
         let refused = |why: String| ConnectError::NotPushed { network: network.display_name.clone(), why };
-        let again = "open the connect link again in some minutes";
         let answer = self.renewals.network().ask(request).await;
-        let NetworkAnswer { status, headers, body } = answer.map_err(|error| refused(format!("{error}; {again}")))?;
+        let NetworkAnswer { status, headers, body } = answer.map_err(|error| refused(error.to_string()))?;
         if (200..300).contains(&status) {
-            return read_pushed_reply(&body).ok_or_else(|| refused(format!("its answer can't be read; {again}")));
+            return read_pushed_reply(&body).ok_or_else(|| refused("its answer can't be read".to_owned()));
         }
         let said = classify_renewal(network, &Answer { status, headers: &headers, body: &body });
         tracing::warn!(network = %network.id, status, class = ?said.class, "a network did not take a pushed authorization request");
-        Err(refused(match said.class {
-            ErrorClass::Transient | ErrorClass::RetryWithNonce => format!("it answered {status}; {again}"),
-            _ => format!(
-                "it answered {status}. An operator must look at the app: the network reads its document at its client id, which must be reachable from \
-                 there and name this key and redirect address"
-            ),
-        }))
+        Err(match said.class {
+            ErrorClass::Transient | ErrorClass::RetryWithNonce => refused(format!("it answered {status}")),
+            _ => ConnectError::PushRefused { network: network.display_name.clone(), status },
+        })
     }
 }

@@ -134,12 +134,23 @@ pub enum ConnectError {
         app: AppId,
     },
     /// The network was to be told what is asked before the browser is sent there, and did not take it.
-    #[error("{network} does not let anybody be sent there now: {why}")]
+    #[error("{network} does not let anybody be sent there now: {why}; open the connect link again in some minutes")]
     NotPushed {
         /// The network, for people.
         network: String,
-        /// Why, and what to do.
+        /// Why.
         why: String,
+    },
+    /// The network was to be told what is asked, and will refuse it again.
+    #[error(
+        "{network} does not let anybody be sent there: it answered {status}. An operator must look at the app: the network reads its document at \
+         its client id, which must be reachable from there and name this key and redirect address"
+    )]
+    PushRefused {
+        /// The network, for people.
+        network: String,
+        /// What it answered.
+        status: u16,
     },
     /// The choice is not taken.
     #[error(transparent)]

@@ -98,6 +98,9 @@ pub enum IncidentError {
     /// It is over.
     #[error("the incident '{0}' is over")]
     Closed(IncidentId),
+    /// It ends no token.
+    #[error("the incident '{0}' is an outage, which ends no token, so none is lost by it; end it as recovered")]
+    EndsNoToken(IncidentId),
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -186,7 +189,7 @@ impl Broker {
         let by = |caller: &Caller| caller.name();
         self.change_incident(attempt.into(), id, "incident.acknowledge", comment, move |incident, caller, now| {
             let noted = incident.acknowledged.get_or_insert_with(|| (now, by(caller)));
-            noted.0 == now
+            Ok(noted.0 == now)
         })
         .await
     }
@@ -234,8 +237,11 @@ impl Broker {
         comment: &str,
     ) -> Result<IncidentView, IncidentError> {
         self.change_incident(attempt.into(), id, "incident.close", comment, move |incident, caller, now| {
+            if outcome == Outcome::Lost && !incident.ends_tokens() {
+                return Err(IncidentError::EndsNoToken(id));
+            }
             incident.closed = Some(Closed { at: now, by: caller.name(), outcome });
-            true
+            Ok(true)
         })
         .await
     }
@@ -246,7 +252,10 @@ impl Broker {
         id: IncidentId,
         action: &'static str,
         comment: &str,
-        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> bool + Send + Sync + 'static,
+        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> Result<bool, IncidentError>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<IncidentView, IncidentError> {
         attempt.caller.must_be_admin()?;
         let (broker, comment) = (self.clone(), comment.to_owned());
@@ -260,7 +269,10 @@ impl Broker {
         id: IncidentId,
         action: &'static str,
         comment: &str,
-        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> bool + Send + Sync + 'static,
+        change: impl Fn(&mut Incident, &Caller, crate::base::clock::Timestamp) -> Result<bool, IncidentError>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<IncidentView, IncidentError> {
         let mut book = self.incidents.book.lock().await;
         let Some(entry) = book.values_mut().find(|entry| entry.incident.id == id && entry.incident.closed.is_none())
@@ -271,7 +283,7 @@ impl Broker {
             };
         };
         let mut incident = entry.incident.clone();
-        let changed = change(&mut incident, &attempt.caller, self.now());
+        let changed = change(&mut incident, &attempt.caller, self.now())?;
         let view = self.view_incident(incident.clone()).await?;
         if !changed {
             self.note_unchanged(&attempt, &view).await?;

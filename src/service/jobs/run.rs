@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::tokens_of;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{JobId, TokenId};
-use crate::domain::job::{Job, JobState, Outcome};
+use crate::domain::job::{Hindrance, Job, JobState, Outcome};
 use crate::domain::token::{Status, Token, TokenState};
 use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
@@ -94,12 +94,16 @@ impl Broker {
     }
 
     fn result_of<V>(&self, token: &Token, done: Result<V, RenewError>) -> Result<TokenResult, StoreError> {
-        let (outcome, message) = match done {
-            Ok(_) => (Outcome::Renewed, String::new()),
+        let (outcome, hindrance, message) = match done {
+            Ok(_) => (Outcome::Renewed, None, String::new()),
             Err(RenewError::Token(TokenError::Store(error))) => return Err(error),
-            Err(error) => (outcome_of(token, &error, self.now()), error.to_string()),
+            Err(error) => {
+                let outcome = outcome_of(token, &error, self.now());
+                let hindrance = (outcome == Outcome::Failed).then(|| hindrance_of(&error));
+                (outcome, hindrance, error.to_string())
+            }
         };
-        Ok(TokenResult { token: token.id, outcome, message, at: self.now() })
+        Ok(TokenResult { token: token.id, outcome, hindrance, message, at: self.now() })
     }
 
     async fn end_job(&self, job: &Job) -> Result<(), StoreError> {
@@ -128,5 +132,15 @@ fn outcome_of(token: &Token, error: &RenewError, now: Timestamp) -> Outcome {
         | RenewError::Sealed(_)
         | RenewError::Failed { .. }
         | RenewError::Token(_) => Outcome::Failed,
+    }
+}
+
+const fn hindrance_of(error: &RenewError) -> Hindrance {
+    match error {
+        RenewError::Failed { .. } | RenewError::Refused(_) => Hindrance::Network,
+        RenewError::Incident { .. } => Hindrance::Incident,
+        RenewError::NotYet { .. } => Hindrance::NotYet,
+        RenewError::NoClient { .. } => Hindrance::Client,
+        RenewError::NotRenewable(_) | RenewError::Sealed(_) | RenewError::Token(_) => Hindrance::Broker,
     }
 }

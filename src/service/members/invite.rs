@@ -158,9 +158,7 @@ impl Broker {
         {
             return Ok(());
         }
-        let action =
-            "make a link for somebody who granted tokens of the team, since who follows it is taken for that person";
-        Err(Forbidden::Action { role: member.role.as_str(), action }.into())
+        Err(Forbidden::StandIn(member.role).into())
     }
 
     fn make_invitation(&self, member: &Member) -> Result<(Invitation, Secret), MemberError> {
@@ -185,9 +183,7 @@ impl Broker {
 /// Requires that a member who gives a role may give it. Operators may give each.
 pub(super) fn must_may_give(caller: &Caller, role: Role) -> Result<(), Forbidden> {
     match caller {
-        Caller::Member { member, .. } if !member.role.may_give(role) => {
-            Err(Forbidden::Action { role: member.role.as_str(), action: "give somebody that role" })
-        }
+        Caller::Member { member, .. } if !member.role.may_give(role) => Err(Forbidden::GiveRole(member.role)),
         _ => Ok(()),
     }
 }

@@ -41,7 +41,7 @@ impl Broker {
         };
         match member.is_active() && may(member.role, action, standing) {
             true => Ok(()),
-            false => Err(Forbidden::Action { role: member.role.as_str(), action: action.as_str() }),
+            false => Err(Forbidden::Action { role: member.role, action }),
         }
     }
 }

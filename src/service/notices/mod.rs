@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
 
+pub use crate::outbound::post::DeliveryError;
 pub use crate::store::{OutboxRow as GivenUp, RiskPlace};
 pub use at_risk::AtRiskPage;
 pub use dead_letters::{DeadLetter, DeadLetterError};

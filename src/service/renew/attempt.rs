@@ -20,7 +20,7 @@ use crate::outbound::oauth::{self, Client, Credential};
 use crate::service::luck::luck;
 use crate::service::renew::derive::Parent;
 use crate::service::renew::keep::Given;
-use crate::service::renew::{Order, Outcome, RenewError};
+use crate::service::renew::{NotYet, Order, Outcome, RenewError};
 use crate::service::tokens::{TokenError, TokenView, name_of};
 use crate::service::{Broker, Caller};
 use crate::store::{
@@ -32,9 +32,6 @@ use crate::vault::Place;
 const CLAIM: Duration = Duration::from_secs(60);
 /// How long a token waits for an operator to mend what only an operator can.
 const FOR_AN_OPERATOR: Duration = Duration::from_secs(15 * 60);
-/// Why a refresh token that works once is not shown now, for people.
-const MAY_BE_USED: &str =
-    "its refresh token works once, and the answer to the last try was lost: a second use could end the grant";
 
 /// A renewal that was claimed: what is shown to the network.
 struct Begun {
@@ -141,20 +138,16 @@ impl Broker {
         let (token, now) = (&stored.token, self.now());
         let due_at = stored.renewal.due_at.unwrap_or(Timestamp::NEVER);
         if due_at > now {
-            return Err(RenewError::NotYet {
-                until: due_at,
-                wait: due_at.since(now),
-                why: "somebody else looked at it",
-            });
+            return Err(RenewError::NotYet { until: due_at, wait: due_at.since(now), why: NotYet::LookedAt });
         }
         let mut wait = None;
         if stored.renewal.due_at == Some(Timestamp::EPOCH) {
             let due = renewal::due_at(kind, token, stored.sealed_refresh.is_some(), now, luck());
-            wait = Some((due.unwrap_or(Timestamp::NEVER), "it had no time yet"));
+            wait = Some((due.unwrap_or(Timestamp::NEVER), NotYet::NoTimeYet));
         } else if stored.renewal.begun_at.is_some()
             && let Some(until) = deferred_to(kind, token)
         {
-            wait = Some((until, MAY_BE_USED));
+            wait = Some((until, NotYet::MayBeUsed));
         }
         let Some((until, why)) = wait.filter(|(until, _)| *until > now) else { return Ok(()) };
         let due_at = Some(until).filter(|until| *until != Timestamp::NEVER);
@@ -169,7 +162,7 @@ impl Broker {
             stored.renewal.begun_at.and_then(|_| unanswered_until(kind, &stored.token, stored.renewal.due_at));
         match unanswered.filter(|until| *until > now) {
             None => Ok(()),
-            Some(until) => Err(RenewError::NotYet { until, wait: until.since(now), why: MAY_BE_USED }),
+            Some(until) => Err(RenewError::NotYet { until, wait: until.since(now), why: NotYet::MayBeUsed }),
         }
     }
 

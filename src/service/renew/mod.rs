@@ -84,8 +84,8 @@ pub enum RenewError {
         until: Timestamp,
         /// How long that is.
         wait: Duration,
-        /// Why, for people.
-        why: &'static str,
+        /// Why.
+        why: NotYet,
     },
     /// An incident is open.
     #[error(
@@ -113,6 +113,20 @@ pub enum RenewError {
         /// How long that is.
         wait: Duration,
     },
+}
+
+/// Why a token is not renewed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotYet {
+    /// Somebody else renewed it, or tried, just now.
+    #[error("somebody else looked at it")]
+    LookedAt,
+    /// It had no time at which it is renewed, and has one now.
+    #[error("it had no time yet")]
+    NoTimeYet,
+    /// Whether the network took its refresh token is not known.
+    #[error("its refresh token works once, and the answer to the last try was lost: a second use could end the grant")]
+    MayBeUsed,
 }
 
 impl From<StoreError> for RenewError {

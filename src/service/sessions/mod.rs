@@ -13,6 +13,8 @@ mod prove_mail;
 mod sign_in;
 mod throttle;
 
+#[cfg(feature = "oidc")]
+pub use crate::outbound::oidc::OidcError;
 pub use join::{InvitedTo, Join, JoinError};
 pub use known::{SessionView, Stay};
 #[cfg(feature = "oidc")]

@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::samples::{acme, at, event, seed};
 use crate::base::ids::{JobId, TokenId};
-use crate::domain::job::{Job, JobCounts, JobState, Outcome};
+use crate::domain::job::{Hindrance, Job, JobCounts, JobState, Outcome};
 use crate::store::{JobChangeError, Store, TokenResult};
 
 fn job(n: u128, network: &str) -> Job {
@@ -21,7 +21,8 @@ fn job(n: u128, network: &str) -> Job {
 }
 
 fn result(n: u128, outcome: Outcome) -> TokenResult {
-    TokenResult { token: TokenId::from_u128(n), outcome, message: format!("number {n}"), at: at(5) }
+    let hindrance = (outcome == Outcome::Failed).then_some(Hindrance::Incident);
+    TokenResult { token: TokenId::from_u128(n), outcome, hindrance, message: format!("number {n}"), at: at(5) }
 }
 
 async fn begin(store: &dyn Store, n: u128, network: &str) -> Result<(), JobChangeError> {

@@ -7,7 +7,6 @@ use super::page::Message;
 use crate::domain::connection::StageError;
 use crate::service::connect::{CallbackError, ConnectError};
 use crate::service::tokens::TokenError;
-use crate::web::page::sentence;
 use crate::web::sign_in::page_before;
 use crate::web::text::Text;
 
@@ -18,7 +17,8 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         ConnectError::ForeignBrowser => ("trouble-other-browser", StatusCode::FORBIDDEN),
         ConnectError::SignedOut => {
             let next = page_before(page.unwrap_or_default());
-            let page = Message::new("trouble-sign-in", sentence(error)).leading_to("sign-in", Some(next));
+            let page =
+                Message::new("trouble-sign-in", Text::english().tell_of(error)).leading_to("sign-in", Some(next));
             return page.with(StatusCode::FORBIDDEN).into_response();
         }
         ConnectError::OtherMember | ConnectError::Token(TokenError::Forbidden(_)) => {
@@ -40,7 +40,9 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         ConnectError::Token(TokenError::Exists { .. } | TokenError::RefreshHeld(_)) => {
             return anew("trouble-held", error, StatusCode::CONFLICT);
         }
-        ConnectError::NotPushed { .. } => ("trouble-not-now", StatusCode::BAD_GATEWAY),
+        ConnectError::NotPushed { .. } | ConnectError::PushRefused { .. } => {
+            ("trouble-not-now", StatusCode::BAD_GATEWAY)
+        }
         ConnectError::NoPurpose => ("start-purposes", StatusCode::UNPROCESSABLE_ENTITY),
         ConnectError::Rejected(_)
         | ConnectError::Token(TokenError::Rejected(_))
@@ -59,12 +61,13 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
             return Message::new("trouble-broken", text).with(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         }
     };
-    Message::new(title, sentence(error)).with(status).into_response()
+    Message::new(title, Text::english().tell_of(error)).with(status).into_response()
 }
 
 /// A page about a token that can't be reconnected: a new one can be connected.
 fn anew(title: &str, error: &ConnectError, status: StatusCode) -> Response {
-    let page = Message::new(title, sentence(error)).leading_to("again-go-connect", Some("/connect/start".to_owned()));
+    let page = Message::new(title, Text::english().tell_of(error))
+        .leading_to("again-go-connect", Some("/connect/start".to_owned()));
     page.with(status).into_response()
 }
 
@@ -78,5 +81,5 @@ pub(super) fn not_let_in(error: &CallbackError) -> Response {
         CallbackError::Stage(StageError::Ended(_) | StageError::NotReady) => ("trouble-ended", StatusCode::GONE),
         CallbackError::Connect(error) => return refused(error, None),
     };
-    Message::new(title, sentence(error)).with(status).into_response()
+    Message::new(title, Text::english().tell_of(error)).with(status).into_response()
 }

@@ -11,7 +11,7 @@ use super::{cookie, error, page};
 use crate::domain::connection::{Connection, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, SentAway};
-use crate::web::page::sentence;
+use crate::web::text::Text;
 
 /// What the page that asks for consent says: which text was shown.
 #[derive(Deserialize)]
@@ -85,7 +85,9 @@ pub(super) async fn send_away(
             let known = cookie::known_by(&broker.config, &browser).map(|value| [(header::SET_COOKIE, value)]);
             (known, page::away(&url, &network)).into_response()
         }
-        Err(error @ ConnectError::OldText) => shown(broker, offer, headers, Some(sentence(&error))).await,
+        Err(error @ ConnectError::OldText) => {
+            shown(broker, offer, headers, Some(Text::english().tell_of(&error))).await
+        }
         Err(error) => error::refused(&error, Some(&page_of(offer))),
     }
 }

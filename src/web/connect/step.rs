@@ -15,7 +15,6 @@ use crate::domain::connection::{Connection, Granter, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, Visitor};
 use crate::web::console::HOME;
-use crate::web::page::sentence;
 use crate::web::text::Text;
 
 /// The connection, and who comes.
@@ -89,7 +88,7 @@ pub(super) async fn choose(
     };
     match broker.choose_profiles(id, &visitor, profiles).await {
         Ok(connection) => done(&connection),
-        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &visitor, sentence(&wrong)).await,
+        Err(ConnectError::Choice(wrong)) => choose_again(&broker, id, &visitor, Text::english().tell_of(&wrong)).await,
         Err(error) => refused(id, &error),
     }
 }

@@ -15,7 +15,7 @@ use crate::base::secret::Secret;
 use crate::domain::member::Session;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignInError};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 use crate::web::server::PeerAddress;
 use crate::web::sign_in::{browser_of, out_of_order};
 
@@ -85,7 +85,7 @@ pub(super) async fn ask_again<V: Proves>(
                     return next.run(Request::from_parts(parts, Body::from(form))).await;
                 }
                 Err(SignInError::Wrong | SignInError::WrongKey) => Some(None),
-                Err(error @ SignInError::TooOften(_)) => Some(Some(sentence(&error))),
+                Err(error @ SignInError::TooOften(_)) => Some(Some(visit.shell(&broker).tell(&error))),
                 Err(error @ (SignInError::Random | SignInError::Stopping | SignInError::Store(_))) => {
                     return out_of_order(&error);
                 }

@@ -14,11 +14,11 @@ use super::refused::refused;
 use super::tokens::{is_to_be_connected, name_of_token, status_in_words};
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::{JobId, NetworkId, TokenId};
-use crate::domain::job::{Job, JobState, Outcome};
+use crate::domain::job::{Hindrance, Job, JobState, Outcome};
 use crate::service::Broker;
 use crate::service::jobs::{JobError, TokenResult};
 use crate::service::tokens::TokenView;
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 const PATH: &str = "/jobs";
 /// Results on a page.
@@ -186,7 +186,11 @@ fn why(shell: &Shell, result: &TokenResult, token: Option<&TokenView>) -> String
         (Outcome::Renewed, _) => String::new(),
         (Outcome::NothingToRenew, _) => shell.say("job-why-nothing"),
         (Outcome::NeedsPerson, Some(view)) => status_in_words(shell, view),
-        (Outcome::NeedsPerson | Outcome::Failed, _) => sentence(&result.message),
+        (Outcome::NeedsPerson, None) => shell.say("renew-needs-person"),
+        (Outcome::Failed, _) => {
+            let hindrance = result.hindrance.unwrap_or(Hindrance::Broker);
+            shell.say(&format!("job-why-{}", hindrance.as_str().replace('_', "-")))
+        }
     }
 }
 

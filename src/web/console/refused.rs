@@ -12,10 +12,11 @@ use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
 use crate::service::{AlertError, LoadHistoryError, TeamLoadError};
-use crate::web::page::{sentence, shown};
+use crate::web::in_words::InWords;
+use crate::web::page::shown;
 
 /// An error that a page tells.
-pub(super) trait Refusal: std::error::Error {
+pub(super) trait Refusal: std::error::Error + InWords {
     /// What it is in HTTP.
     fn status(&self) -> StatusCode;
 }
@@ -32,13 +33,13 @@ struct RefusedPage {
 pub(super) fn refused(shell: Shell, error: &dyn Refusal) -> Response {
     let status = error.status();
     let (title, text) = match status {
-        StatusCode::NOT_FOUND => ("refused-not-found", sentence(&error)),
-        StatusCode::FORBIDDEN => ("refused-forbidden", sentence(&error)),
+        StatusCode::NOT_FOUND => ("refused-not-found", shell.tell(error)),
+        StatusCode::FORBIDDEN => ("refused-forbidden", shell.tell(error)),
         status if status.is_server_error() => {
             tracing::error!(%error, "a page of the console could not be shown");
             ("refused-broken", shell.say("refused-broken-text"))
         }
-        _ => ("refused-not-done", sentence(&error)),
+        _ => ("refused-not-done", shell.tell(error)),
     };
     shown(status, &RefusedPage { title: shell.say(title), text, shell })
 }
@@ -132,7 +133,7 @@ impl Refusal for IncidentError {
         match self {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Closed(_) => StatusCode::CONFLICT,
+            Self::Closed(_) | Self::EndsNoToken(_) => StatusCode::CONFLICT,
             Self::Store(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

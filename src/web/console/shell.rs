@@ -10,7 +10,8 @@ use crate::domain::member::Member;
 use crate::domain::team::OperatorRole;
 use crate::service::usage::{day_of, start_of};
 use crate::web::assets;
-use crate::web::text::{Text, Value};
+use crate::web::in_words::InWords;
+use crate::web::text::{Text, Value, time_in};
 
 /// A part of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +188,11 @@ impl Shell {
         self.text.say(name)
     }
 
+    /// What an error says to the reader.
+    pub(in crate::web) fn tell(&self, error: &dyn InWords) -> String {
+        self.text.tell(&error.in_words(), &self.zone)
+    }
+
     /// The words of that name, or `other` where there are none.
     pub(in crate::web) fn say_or(&self, name: &str, other: &str) -> String {
         if self.text.has(name) { self.text.say(name) } else { other.to_owned() }
@@ -216,9 +222,7 @@ impl Shell {
 
     /// A time as the member reads it.
     pub(in crate::web) fn when(&self, at: Timestamp) -> When {
-        let text = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(self.zone.clone()));
-        let text = text.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
-        When { machine: at.to_string(), text }
+        When { machine: at.to_string(), text: time_in(at, &self.zone) }
     }
 
     /// A day of the books, which begin and end their days as UTC does: it is the same day wherever the member lives.

@@ -12,7 +12,7 @@ use crate::domain::member::MemberState;
 use crate::service::Broker;
 use crate::service::sessions::{InvitedTo, Join, JoinError};
 use crate::web::console::HOME;
-use crate::web::page::{ProblemPage, sentence, shown};
+use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
 
@@ -78,7 +78,13 @@ pub(super) async fn join(
     match broker.join(ask).await {
         Ok(begun) => welcome(&begun, HOME),
         Err(JoinError::Password(wrong)) => match broker.look_at_invitation(&shown_again, &browser).await {
-            Ok(to) => page(StatusCode::UNPROCESSABLE_ENTITY, &to, &display_name, &shown_again, Some(&sentence(&wrong))),
+            Ok(to) => page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &to,
+                &display_name,
+                &shown_again,
+                Some(&Text::english().tell_of(&wrong)),
+            ),
             Err(error) => refused(&error),
         },
         Err(error) => refused(&error),
@@ -111,7 +117,7 @@ fn refused(error: &JoinError) -> Response {
             return out_of_order(error);
         }
     };
-    let (text, problem) = (Text::english(), sentence(error));
+    let (text, problem) = (Text::english(), Text::english().tell_of(error));
     let (title, next_text) = (text.say("join-failed"), text.say("sign-in"));
     shown(status, &ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &next_text })
 }

@@ -11,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::members::MemberError;
 use crate::service::sessions::ProveMailError;
-use crate::web::page::{ProblemPage, sentence, shown};
+use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
 
@@ -73,7 +73,7 @@ fn refused(error: &ProveMailError) -> Response {
             return out_of_order(error);
         }
     };
-    let (text, problem) = (Text::english(), sentence(error));
+    let (text, problem) = (Text::english(), Text::english().tell_of(error));
     let (title, next_text) = (text.say("mail-failed"), text.say("sign-in"));
     shown(status, &ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &next_text })
 }

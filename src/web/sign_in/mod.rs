@@ -25,7 +25,7 @@ use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Sta
 use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
 use crate::web::own_page::{own_page, saying};
-use crate::web::page::{ProblemPage, sentence, shown};
+use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
 
@@ -236,7 +236,7 @@ async fn sign_in(
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
     };
-    let problem = sentence(&problem);
+    let problem = Text::english().tell_of(&problem);
     let next = page_after(&next);
     let oidc = oidc_link(&broker, &next);
     let (text, problem) = (Text::english(), Some(&*problem));

@@ -14,7 +14,7 @@ use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignInError};
 use crate::web::cookie::{forget_form, form_of, keep_form, keep_oidc, oidc_browser_of};
-use crate::web::page::{ProblemPage, sentence, shown};
+use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
 use crate::web::text::Text;
 
@@ -136,7 +136,7 @@ fn refused(broker: &Broker, error: OidcSignInError) -> Response {
         | OidcSignInError::NoMember
         | OidcSignInError::BoundToAnother => StatusCode::FORBIDDEN,
     };
-    let (text, problem) = (Text::english(), sentence(&error));
+    let (text, problem) = (Text::english(), Text::english().tell_of(&error));
     let (title, next_text) = (text.say("oidc-failed"), text.say("sign-in"));
     shown(status, &ProblemPage { title: &title, problem: &problem, next: "/sign-in", next_text: &next_text })
 }

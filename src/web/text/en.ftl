@@ -472,6 +472,11 @@ job-renewed = Renewed
 job-failed = Not now
 job-needs-person = Connect again
 job-nothing = Nothing to renew
+job-why-network = The network did not renew it now. It is tried again by itself.
+job-why-incident = An incident is open at the network. It is renewed by itself once single calls show that the network is back. See Alerts.
+job-why-not-yet = Its refresh token works once, and was shown not long ago: it is renewed by itself, later.
+job-why-client = The client id and the secret of its app are not known. An operator sets them under Networks and apps.
+job-why-broker = The broker could not do it. Try again shortly; if it stays so, tell an operator.
 job-why-nothing = It does not end by time, or was given back.
 col-result = Result
 
@@ -1196,3 +1201,200 @@ trouble-foreign = Not from here
 trouble-foreign-text = This was sent from another site. Nothing was done. Open the connect link again.
 trouble-broken = Something went wrong
 trouble-broken-text = The broker could not do this now. Nothing is lost: open the connect link again in some minutes.
+
+# What goes wrong, told by the errors of the use cases.
+wrong-contended = Somebody else is changing this at the same moment. Try again shortly.
+wrong-other-team = This belongs to another team. Sign in as a member of that team.
+wrong-needs-admin = This needs an operator who may change things. Sign in with a key of the role Admin.
+wrong-needs-operator = This is for operators. Sign in with an operator's key.
+wrong-action =
+    { $role ->
+        [owner] An owner
+        [manager] A manager
+       *[member] A member
+    } of the team may not { $action }. Ask an owner.
+wrong-give-role =
+    { $role ->
+        [manager] A manager
+       *[member] A member
+    } of the team may not give somebody that role. Ask an owner.
+wrong-stand-in =
+    { $role ->
+        [manager] A manager
+       *[member] A member
+    } of the team may not make a link for somebody who granted tokens of the team: who follows it is taken for that person. Ask an owner.
+wrong-collector-disabled = This collector is disabled. An owner or manager of its team enables it on its page under Collectors.
+may-not-see = look at this
+may-not-see-usage = see what this token was used for
+may-not-see-audit = see what happened in the team
+may-not-connect = connect accounts
+may-not-renew = renew this token
+may-not-pause = pause or resume this token
+may-not-change-token = change this token
+may-not-revoke = revoke this token
+may-not-change-consent = change what the person agreed to
+may-not-change-profile = change this profile
+may-not-acknowledge = acknowledge alerts
+may-not-invite = invite people
+may-not-change-member = change this member
+may-not-change-mail = change a mail address without the link that proves it
+may-not-change-role = change roles
+may-not-remove = take this member out of the team
+may-not-sessions = see or end these sessions
+may-not-change-collectors = make or change collectors and their keys
+may-not-change-destinations = change where the team is told
+
+wrong-no-team = There is no team “{ $team }” here.
+wrong-no-network = The catalogue has no network “{ $network }”.
+wrong-no-kind = “{ $network }” gives out no token of kind “{ $kind }”.
+wrong-no-app = “{ $network }” has no app “{ $app }” here. See the list of its apps.
+wrong-no-operation = “{ $network }” has no operation “{ $operation }”.
+wrong-no-class = “{ $network }” has no class of credit “{ $class }”.
+wrong-scopes = The permissions do not suffice: { $missing }.
+wrong-purposes = A token of kind “{ $kind }” can't be used for: { $purposes }.
+wrong-fact = No limit of “{ $network }” is worked out from “{ $fact }”: { $hint }.
+wrong-over = Its time was over at { $at }. Connect the account again.
+wrong-bound = A token of kind “{ $kind }” is bound to a key that was made with it and never leaves its client, so it can't be added with its secrets. Connect the account instead.
+wrong-consent = The consent can't lie in the future.
+
+wrong-no-token = Your team has no such token. See the list of its tokens.
+wrong-not-agreed = The person did not agree to this, or withdrew it. Connect the account again, and let the person choose.
+wrong-token-held = Your team holds this very token already. Change that one, or revoke it first.
+wrong-refresh-held = This refresh token was given for another token already, and using it replaces it: two tokens with the same one would end the grant. Connect the account of this one.
+wrong-revoked = The token was revoked and can't be used again. Connect the account again.
+wrong-invalid = This token does not work any more. { $reason }. Connect the account again.
+wrong-not-renewable = This token can't be renewed: its kind has no renewal, or its refresh token is not here. Connect the account again before it ends.
+wrong-no-client = The client id and the secret of the app “{ $app }” at “{ $network }” are not known. An operator sets them under Networks and apps.
+wrong-no-client-key = The app “{ $app }” at “{ $network }” shows who it is by a key, and has none. An operator makes one under Networks and apps.
+wrong-renew-later = It is not renewed before { $at }: { $why }.
+wait-looked-at = somebody else renewed it, or tried, just now
+wait-no-time = it had no time yet at which it is renewed
+wait-may-be-used = its refresh token works once, and the answer to the last try was lost; a second use could end the consent
+wrong-incident = An incident is open at the network. Its tokens are not renewed until single calls show that the network is back; then it goes on by itself. See Alerts.
+wrong-renew-refused = The network refused to renew it. { $reason }. Connect the account again.
+wrong-renew-failed = It was not renewed: { $why }. It is tried again by itself at { $at }.
+wrong-not-probed = The broker has no way to check tokens of this kind: the network offers none that costs nobody anything.
+wrong-probe-later = It can't be checked before { $at }: its credit is used up, it rests, or others come first. It is checked by itself then.
+wrong-no-job = Your team has no such job. See the list of its jobs.
+wrong-job-runs = A job renews the tokens of your team at this network already. Watch it, or cancel it.
+wrong-job-done = The job is done. Begin a new one to try again.
+
+wrong-member-left = This member has left the team. Invite the person anew.
+wrong-member-active = This member belongs to the team already, and can sign in.
+wrong-no-member = Your team has no such member. See the list of its members.
+wrong-mail-taken = Another member of the team has this mail address. Choose another, or change that member.
+wrong-last-owner = The team would have no owner any more. Make another member an owner first.
+wrong-not-left = This member has not left the team.
+wrong-no-collector = Your team has no such collector. See the list of its collectors.
+wrong-collector-held = The team has a collector named “{ $name }” already. Choose another name, or change that one.
+wrong-certificate-taken = The certificate name “{ $name }” is registered already: each stands for one collector or operator.
+wrong-not-idle =
+    { $leases ->
+        [one] The collector still holds one lease. Wait for it.
+       *[other] The collector still holds { $leases } leases. Wait for them.
+    }
+wrong-no-key = There is no such key. See the list of keys.
+wrong-last-admin = This is the last key of the role Admin. Make another one first.
+wrong-no-caretaker = Who is chosen is no member of the team. See the list of its members.
+wrong-no-alert = Your team has no such alert. See the list of alerts.
+wrong-alert-cleared = The alert has cleared: there is nothing left to acknowledge.
+wrong-no-incident = There is no such incident. See the list of incidents.
+wrong-incident-over = The incident is over.
+wrong-ends-no-token = An outage ends no token, so none can be given up for it. End it as recovered.
+
+wrong-mail-control = The mail address must not have line breaks or other control characters.
+wrong-mail-long = The mail address is too long.
+wrong-mail-form = The mail address must be one such as ada@example.com, without a name, quotes or spaces.
+wrong-settings-many = There are too many choices for single profiles. Make one for all profiles in their place.
+wrong-settings-twice = There are two choices for one kind, channel and profile. Keep one of them.
+wrong-settings-profile = The profile of a choice must have 1 to 200 characters, without control characters.
+wrong-settings-quiet = Quiet hours begin and end between 00:00 and 23:59, and not at the same time.
+wrong-no-notice = You have no such notice. See the list of your notices.
+wrong-url = The receiver's address can't be used: it must be https://host/…, without a user and a password.
+wrong-url-plain = The receiver's address is plain http. Use https, or ask an operator to allow private receivers.
+wrong-url-address = The receiver's host has the address { $address }, which is not public. Use a public host, or ask an operator to allow private receivers.
+wrong-url-port = Messages go to the ports 443 and 8443 only, not to { $port }. Use one of these, or ask an operator to name the host with its port in alerts.private_hosts.
+wrong-url-lookup = The receiver's host could not be looked up. Check its name.
+wrong-answered = The receiver answered { $status }.
+wrong-no-answer = The receiver did not answer in time.
+wrong-on-its-way = The message failed on its way to the receiver.
+wrong-no-destination = Your team has no such destination. See the list of its destinations.
+wrong-many-destinations = Your team has as many destinations as it can have. Delete one first.
+wrong-signing-secret = A webhook's signing secret is “whsec_” and the base64 of 24 to 64 bytes. Make one with: openssl rand -base64 32
+wrong-signing-secrets = A signed webhook has one signing secret, or two while they change. Other destinations have none.
+wrong-test-not-sent = The test message did not arrive: { $why }.
+wrong-no-browser = You have no such browser here. See the list of your browsers.
+wrong-browser-keys = What this browser gave to be told by can't be used. Try once more; if it stays so, use another browser.
+wrong-many-browsers = You are told in as many browsers as one can be. Remove one that you do not use any more.
+
+wrong-password-short = The password must have at least { $least } characters. Three or four words are easy to remember.
+wrong-password-long = The password must have at most { $most } characters.
+wrong-password-control = The password must not have control characters, such as line breaks.
+wrong-password-about-you = The password must not contain your name, your mail address or your team's name. Choose something else.
+wrong-password-guessable = This password is too easy to guess: it is common, was leaked, or follows a pattern. Choose several unrelated words.
+wrong-password-breached = This password was leaked somewhere, and is among those that are tried first. Choose another.
+wrong-sign-in = This mail address and this password don't belong together. Check both, and name your team if you are in several. If you forgot the password, ask an owner of your team for a new link.
+wrong-operator-key = This is no operator's key that works. Check that all of it was pasted. An operator who may change things makes one with: token-broker key create --role reader
+wrong-too-often =
+    { $seconds ->
+        [one] There were too many tries. Wait a second, then try again.
+       *[other] There were too many tries. Wait { $seconds } seconds, then try again.
+    }
+wrong-join-link = This link can't be used any more: it was used, replaced, withdrawn, or is older than 7 days. Ask for a new one.
+wrong-mail-link = This link can't be used any more: it was used or replaced, or is older than 24 hours. Ask for the address once more on your page in Members.
+wrong-no-mail = A new mail address is proved by a link that is sent to it, and this broker sends no mail. An owner of the team or an operator can change the address.
+wrong-link-not-sent = The link could not be sent ({ $why }), so the address stays as it was. Check the new one, then try again.
+wrong-oidc-none = Members sign in with their mail address and password here.
+wrong-oidc-answer = This belongs to no sign-in that was begun in this browser, was used already, or came too late. Sign in again.
+wrong-oidc-denied = You were not signed in there. Sign in again, or with your password.
+wrong-oidc-unreachable = The sign-in service can't be used now ({ $why }). Try again shortly, or sign in with your password.
+wrong-oidc-set-up = Signing in by the sign-in service is not set up properly ({ $why }). Tell an operator.
+wrong-oidc-not-believed = What the sign-in service says of you can't be believed ({ $why }). Sign in again; if it stays so, tell an operator.
+wrong-oidc-unverified = The sign-in service does not say that your mail address is verified, so it can't be known which member you are. Have it verified there, or ask an owner of your team for a link to sign in with a password.
+wrong-oidc-no-member = Nobody with your mail address is a member of a team here. Ask an owner of your team to invite you with that address.
+wrong-oidc-bound = The member with your mail address is bound to another account of the sign-in service. Sign in there with that one, or ask an owner of your team.
+wrong-oidc-team = You are a member of several teams. Say which one.
+
+wrong-connect-link = This connect link is not known. Ask for a new one.
+wrong-connect-browser = This connect link was opened in another browser. Go on there, or ask for a new one.
+wrong-connect-signed-out = This is a member's own. Sign in first; you come back here.
+wrong-connect-other = This is another member's. Sign in as that member, or ask for a connect link of your own.
+wrong-connect-text = The text that you agree to was changed since this page was shown. Read it again.
+wrong-connect-left = A member without whom this goes no further has left the team. Ask for a new connect link.
+wrong-connection-ended = This has ended. Start again.
+wrong-answer-used = The network's answer was used already. If the account is not among the tokens yet, start again.
+wrong-answer-late = The network's answer came too late. Start again.
+wrong-no-agreement = Nobody has agreed yet. Go back one page and begin there.
+wrong-answer-unknown = This answer belongs to nothing that was started here. Start again.
+wrong-answer-browser = This answer belongs to another browser. Go on in the browser in which you began, or ask for a new connect link.
+wrong-choice-none = Choose at least one of the profiles.
+wrong-choice-unknown = “{ $profile }” is none of the profiles that can be connected here. Choose from the list.
+wrong-choice-obstacle = “{ $profile }” can't be connected. { $obstacle }
+wrong-not-connectable = Tokens of kind “{ $kind }” of “{ $network }” can't be connected in a browser: { $why }.
+not-connectable-granted = no person grants them; an operator adds them with their secrets
+not-connectable-oauth1 = their consent is that of OAuth 1.0a, which is not supported; an operator adds them with their secrets
+not-connectable-endpoint = nobody has published where the consent is given; an operator names it in a catalogue file of your own
+not-connectable-instances = their addresses differ from instance to instance; an operator writes a catalogue file with those of yours
+wrong-no-url = The broker does not know under which address it is reached. An operator sets http.public_url.
+wrong-return-url = Browsers may not be sent there. An operator names the address in connections.return_urls.
+wrong-no-purpose = Say what the tokens will be used for: the person agrees to these purposes and no others.
+wrong-other-kind = The token to be mended is of another network or kind. Start again from that token.
+wrong-not-pushed = { $network } lets nobody be sent there now: { $why }. Try again in some minutes.
+wrong-push-refused = { $network } lets nobody be sent there: it answered { $status }. An operator must look at the app: the network reads its document at its client id, which must be reachable from there and name this key and redirect address.
+
+wrong-no-lease = There is no such lease. It has ended, or was another broker's.
+wrong-no-letter = There is no such message that was given up. It was sent again, or deleted.
+wrong-app-held = The network has an app “{ $app }” already. Choose another id, or change that app.
+wrong-app-used =
+    { $tokens ->
+        [one] The app “{ $app }” has a token that is not revoked. Revoke it first.
+       *[other] The app “{ $app }” has { $tokens } tokens that are not revoked. Revoke them first.
+    }
+wrong-app-default = A network always has the app “default”. Change it instead, such as to an empty client id and secret.
+wrong-no-budget = The network has no class of credit “{ $class }” with a budget.
+wrong-units = The budget holds { $total } units in all. What is added must leave no less than nothing, and no more than a number holds.
+wrong-client-key = Apps of this network show who they are by a key, and the client secret can't be one: { $why }.
+wrong-no-client-keys = Apps of this network have a client secret, which the network gives out, and no key. Set that secret.
+wrong-no-next-key = The sealing key comes from the environment, so the next one must, too. Start the broker with the new key in TOKEN_BROKER__VAULT__NEXT_KEY beside the present one, then ask again.
+wrong-same-key = The next sealing key is the present one. Set TOKEN_BROKER__VAULT__NEXT_KEY to a new key.
+wrong-sealing-key = The sealing key can't be used: { $why }.

@@ -6,6 +6,10 @@
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
+use jiff::tz::TimeZone;
+
+use crate::base::clock::Timestamp;
+use crate::web::in_words::{About, InWords, Sentence};
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
 type Bundle = FluentBundle<FluentResource>;
@@ -59,10 +63,32 @@ impl Text {
         said
     }
 
+    /// A sentence, with its times as they are in `zone`.
+    pub fn tell(self, sentence: &Sentence, zone: &TimeZone) -> String {
+        let value = |about: &About| match about {
+            About::Value(value) => value.clone(),
+            About::At(at) => time_in(*at, zone).into(),
+            About::Sentence(part) => self.tell(part, zone).into(),
+        };
+        let about: Vec<_> = sentence.about.iter().map(|(thing, about)| (*thing, value(about))).collect();
+        self.say_with(&sentence.name, &about)
+    }
+
+    /// What an error says to somebody whose time zone is not known.
+    pub fn tell_of(self, error: &dyn InWords) -> String {
+        self.tell(&error.in_words(), &TimeZone::UTC)
+    }
+
     /// Whether there are words of that name.
     pub fn has(self, name: &str) -> bool {
         self.0.has_message(name)
     }
+}
+
+/// A time as people read it in that zone.
+pub fn time_in(at: Timestamp, zone: &TimeZone) -> String {
+    let text = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_zoned(zone.clone()));
+    text.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn every_name_is_there_once_and_every_word_that_is_asked_for_is_there() {
     assert_eq!(names.len(), known.len());
     let text = Text::english();
     for (path, source) in sources() {
-        for called in ["say(\"", "say_of(\"", "say_with(\""] {
+        for called in ["say(\"", "say_of(\"", "say_with(\"", "Sentence::new(\""] {
             for rest in source.split(called).skip(1) {
                 let name = rest.split('"').next().unwrap();
                 assert!(text.has(name), "{}: there are no words '{name}'", path.display());

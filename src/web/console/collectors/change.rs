@@ -16,7 +16,7 @@ use crate::service::members::On;
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::{Place, Shell, Visit};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 128;
@@ -148,7 +148,7 @@ pub(in crate::web::console) async fn create(
     match broker.create_collector(&visit.caller(), made).await {
         Ok(made) => Redirect::to(&format!("/collectors/{}?done=collector-made", made.id)).into_response(),
         Err(error @ (CollectorError::Exists(_) | CollectorError::UnknownNetwork(_))) => {
-            let problem = Some((error.status(), sentence(&error)));
+            let problem = Some((error.status(), shell.tell(&error)));
             ask(&broker, shell, &form, problem)
         }
         Err(error) => refused(shell, &error),
@@ -181,7 +181,7 @@ pub(in crate::web::console) async fn update(
     match broker.update_collector(&visit.caller(), visit.team(), collector.id, change).await {
         Ok(made) => Redirect::to(&format!("/collectors/{}?done=collector-changed", made.id)).into_response(),
         Err(error @ (CollectorError::Exists(_) | CollectorError::UnknownNetwork(_))) => {
-            let problem = sentence(&error);
+            let problem = shell.tell(&error);
             super::show::page(&broker, &visit, shell, &collector, Some((problem, &form))).await
         }
         Err(error) => refused(shell, &error),

@@ -16,7 +16,8 @@ async fn job(scene: &Scene, results: u128) -> JobId {
     let given = AddToken { label: HOSTILE.to_owned(), ..x_token("4711") };
     let named = broker.add_token(scene.admin(), &scene.team, given).await.unwrap().token.id;
     let job = broker.renew_all(scene.admin(), &scene.team, &x).await.unwrap().id;
-    let result = |token, outcome| TokenResult { token, outcome, message: String::new(), at: broker.now() };
+    let result =
+        |token, outcome| TokenResult { token, outcome, hindrance: None, message: String::new(), at: broker.now() };
     let renewed = (1..results).map(|n| result(TokenId::from_u128(n), Outcome::Renewed));
     let all = renewed.chain([result(named, Outcome::NeedsPerson)]).collect();
     broker.store.note_results(job, all).await.unwrap();

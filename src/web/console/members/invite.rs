@@ -15,7 +15,7 @@ use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::once::{Sent, SentForm};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// The person to invite.
 #[derive(Debug, Default, Deserialize)]
@@ -112,7 +112,7 @@ pub(in crate::web::console) async fn invite(
     match sent.once(&broker, invited, |attempt| broker.invite_member(attempt, person)).await {
         Ok(sent) => show_link(&broker, shell, sent),
         Err(error @ MemberError::MailTaken { .. }) => {
-            let problem = Some((error.status(), sentence(&error)));
+            let problem = Some((error.status(), shell.tell(&error)));
             ask(shell, &visit, form, problem)
         }
         Err(error) => refused(shell, &error),

@@ -15,7 +15,7 @@ use crate::service::sessions::{ProveMailError, SessionView};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// Sessions that are shown.
 const SESSIONS: u32 = 50;
@@ -210,7 +210,10 @@ pub(in crate::web::console) async fn update(
     match broker.ask_for_mail(&caller, visit.team(), member, mail).await {
         Ok(()) => Redirect::to(&format!("/members/{member}?done=mail-asked")).into_response(),
         Err(ProveMailError::Member(error)) => refused(shell, &error),
-        Err(error) => page(&broker, &visit, shell, &id, Some(sentence(&error))).await,
+        Err(error) => {
+            let problem = Some(shell.tell(&error));
+            page(&broker, &visit, shell, &id, problem).await
+        }
     }
 }
 

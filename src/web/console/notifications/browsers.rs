@@ -12,7 +12,6 @@ use crate::service::Broker;
 use crate::service::notices::{PushError, Subscribe};
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::{Place, Shell, Visit, When};
-use crate::web::page::sentence;
 
 /// It stands at the root, so that it may act for all pages. Browsers look for a newer one by themselves.
 const WORKER: &str = include_str!("../../../../assets/push-worker.js");
@@ -73,7 +72,8 @@ pub(in crate::web::console) async fn subscribe(
     match broker.subscribe_push(&visit.caller(), visit.team(), visit.stay.member.id, ask).await {
         Ok(_) => Redirect::to("/notifications?done=subscribed").into_response(),
         Err(error @ (PushError::Endpoint(_) | PushError::Keys(_) | PushError::TooMany)) => {
-            page(&broker, &visit, shell, "", "", Some(sentence(&error))).await
+            let problem = Some(shell.tell(&error));
+            page(&broker, &visit, shell, "", "", problem).await
         }
         Err(error) => refused(shell, &error),
     }

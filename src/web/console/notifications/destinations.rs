@@ -21,7 +21,7 @@ use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::typed::{Deed, WordForm, ask_to_type};
 use crate::web::console::{Place, Shell, Visit};
 use crate::web::once::{Sent, SentForm};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 128;
@@ -236,7 +236,10 @@ pub(in crate::web::console) async fn add_destination(
             };
             Redirect::to(&format!("/notifications/destinations/{destination}?done=destination-added")).into_response()
         }
-        (Err(error), _) if is_of_form(&error) => ask(shell, form, Some(sentence(&error))),
+        (Err(error), _) if is_of_form(&error) => {
+            let problem = Some(shell.tell(&error));
+            ask(shell, form, problem)
+        }
         (Err(error), _) => refused(shell, &error),
     }
 }
@@ -293,7 +296,7 @@ pub(in crate::web::console) async fn update_destination(
             Redirect::to(&format!("/notifications/destinations/{}?done=destination-changed", made.id)).into_response()
         }
         Err(error) if is_of_form(&error) => {
-            let problem = Some((error.status(), sentence(&error)));
+            let problem = Some((error.status(), shell.tell(&error)));
             destination_page(shell, &destination, problem)
         }
         Err(error) => refused(shell, &error),
@@ -315,7 +318,7 @@ pub(in crate::web::console) async fn test_destination(
     match broker.send_test_notice(&visit.caller(), visit.team(), id).await {
         Ok(_) => Redirect::to(&format!("/notifications/destinations/{id}?done=test-sent")).into_response(),
         Err(error @ DestinationError::NotSent(_)) => {
-            let problem = Some((error.status(), sentence(&error)));
+            let problem = Some((error.status(), shell.tell(&error)));
             destination_page(shell, &destination, problem)
         }
         Err(error) => refused(shell, &error),

@@ -10,7 +10,6 @@ use crate::service::Broker;
 use crate::service::notices::{NoticeError, UpdateSettings};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Visit};
-use crate::web::page::sentence;
 
 /// When quiet hours begin and end, `22:00` each; both empty: there are none.
 #[derive(Debug, Default, Deserialize)]
@@ -52,7 +51,10 @@ pub(in crate::web::console) async fn set_quiet_hours(
     let change = UpdateSettings { quiet: Some(quiet), ..UpdateSettings::default() };
     match broker.update_notice_settings(&visit.caller(), visit.team(), visit.stay.member.id, change).await {
         Ok(_) => Redirect::to("/notifications?done=quiet-set").into_response(),
-        Err(NoticeError::Settings(error)) => page(&broker, &visit, shell, "", "", Some(sentence(&error))).await,
+        Err(NoticeError::Settings(error)) => {
+            let problem = Some(shell.tell(&error));
+            page(&broker, &visit, shell, "", "", problem).await
+        }
         Err(error) => refused(shell, &error),
     }
 }

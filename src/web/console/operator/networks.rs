@@ -16,7 +16,7 @@ use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::tokens::grouped;
 use crate::web::console::typed::WordForm;
 use crate::web::console::{AdminVisit, OperatorVisit, Place, Shell, When};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// Apps that a page shows.
 const APPS: usize = 1_000;
@@ -285,7 +285,8 @@ fn after(
     match done {
         Ok(_) => Redirect::to(&format!("/operator/networks/{network}?done=app-kept")).into_response(),
         Err(error) if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND => {
-            page(broker, visit, shell, network, Some((error.status(), sentence(&error))))
+            let problem = Some((error.status(), shell.tell(&error)));
+            page(broker, visit, shell, network, problem)
         }
         Err(error) => refused(shell, &error),
     }

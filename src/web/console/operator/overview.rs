@@ -61,6 +61,8 @@ pub(super) struct IncidentRow {
     pub(super) tokens: String,
     pub(super) teams: String,
     pub(super) acknowledged: Option<When>,
+    /// Whether its tokens can be given up.
+    pub(super) ends_tokens: bool,
     pub(super) closed: Option<(When, String)>,
 }
 
@@ -147,6 +149,7 @@ pub(super) fn incident_row(broker: &Broker, shell: &Shell, view: &IncidentView) 
         tokens: shell.say_of("incident-tokens-in-all", "count", tokens),
         teams: shell.say_of("incident-teams", "count", view.teams.len() as u64),
         acknowledged: incident.acknowledged.as_ref().map(|(at, _)| shell.when(*at)),
+        ends_tokens: incident.ends_tokens(),
         closed: closing(shell, incident),
     }
 }
@@ -192,6 +195,9 @@ async fn deed(
 ) -> Result<(IncidentId, Deed), IncidentError> {
     let id = id.parse().unwrap_or(IncidentId::from_u128(0));
     let incident = broker.get_incident(&visit.caller(), id).await?.incident;
+    if outcome == Outcome::Lost && !incident.ends_tokens() {
+        return Err(IncidentError::EndsNoToken(id));
+    }
     let shell = visit.shell(broker, Place::Overview);
     let ending = if outcome == Outcome::Lost { "?outcome=lost" } else { "" };
     let deed = Deed {

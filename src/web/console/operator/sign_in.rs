@@ -14,7 +14,7 @@ use crate::service::sessions::SignInError;
 use crate::web::console::{OperatorVisit, ask_to_send};
 use crate::web::cookie::{forget_operator, keep_operator, operator_session_of};
 use crate::web::own_page::own_page;
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 use crate::web::server::PeerAddress;
 use crate::web::sign_in::{Kept, browser_of, out_of_order};
 use crate::web::text::Text;
@@ -102,7 +102,7 @@ pub(super) async fn sign_in(
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&error),
     };
-    let problem = sentence(&error);
+    let problem = Text::english().tell_of(&error);
     shown(status, &SignInPage { text: Text::english(), problem: Some(&problem), next: &next, kept: &kept })
 }
 

@@ -18,7 +18,7 @@ use crate::service::tokens::{TokenError, TokenView};
 use crate::web::console::refused::{Refusal, refused};
 use crate::web::console::{HOME, Place, Shell, Visit};
 use crate::web::own_page::{own_page, saying};
-use crate::web::page::{sentence, shown};
+use crate::web::page::shown;
 
 /// The most tokens that one action is done to.
 const MOST: usize = 200;
@@ -199,7 +199,7 @@ async fn do_to_all(
             Err(NotDone::NeedsPerson) => (shell.say("renew-needs-person"), true),
             Err(NotDone::Refused(error)) => match tokens {
                 [_] => return refused(shell, &*error),
-                _ => (sentence(&error), false),
+                _ => (shell.tell(&*error), false),
             },
         };
         left.push(LeftToken { id: *token, name: name_of(broker, visit, *token).await, why, connects });
@@ -295,7 +295,7 @@ async fn ask_for_word(
         match revocable(broker, visit, *token).await {
             Ok(view) => views.push(view),
             Err(error) => {
-                let (name, why) = (name_of(broker, visit, *token).await, sentence(&error));
+                let (name, why) = (name_of(broker, visit, *token).await, shell.tell(&error));
                 left.push(LeftToken { id: *token, name, why, connects: false });
                 first.get_or_insert(error);
             }
