@@ -41,6 +41,8 @@ pub(super) fn operation(method: &str, path: &str, costs: &[(&str, u64)]) -> Oper
 pub(super) fn kind(id: &str) -> TokenKind {
     TokenKind {
         id: id.parse().unwrap(),
+        name: String::new(),
+        summary: String::new(),
         about: String::new(),
         api_base: None,
         oauth: None,

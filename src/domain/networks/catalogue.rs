@@ -120,6 +120,19 @@ mod tests {
     }
 
     #[test]
+    fn who_connects_an_account_is_told_of_it_without_a_technical_word() {
+        for network in Catalogue::embedded().iter() {
+            for kind in &network.kinds {
+                let told = format!("{}. {}", kind.name, kind.summary);
+                assert!(!kind.summary.is_empty() && kind.name != kind.id.as_str(), "{} {}", network.id, kind.id);
+                for word in ["OAuth", "token", "Token", "API", "_", "derived", "revo"] {
+                    assert!(!told.contains(word), "{} {}: {told}", network.id, kind.id);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_file_of_the_folder_is_built_in() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain/networks/catalogue");
         let mut names: Vec<String> = std::fs::read_dir(folder)

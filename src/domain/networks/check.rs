@@ -100,6 +100,7 @@ impl Check<'_, '_> {
     fn kinds(&mut self, place: &Place) {
         for (at, kind) in self.network.kinds.iter().enumerate() {
             let place = place.at(at);
+            self.some_text(&place.key("name"), &kind.name);
             self.some_text(&place.key("about"), &kind.about);
             let mut purposes = BTreeSet::new();
             for (at, needed) in kind.scopes.iter().enumerate() {

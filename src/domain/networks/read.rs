@@ -88,6 +88,8 @@ fn sort_errors(network: &mut Network) {
 #[serde(deny_unknown_fields)]
 struct RawKind {
     id: KindId,
+    name: Option<String>,
+    summary: Option<String>,
     about: String,
     api_base: Option<String>,
     oauth: Option<OAuth>,
@@ -117,6 +119,8 @@ struct RawKind {
 impl RawKind {
     fn into_kind(self) -> TokenKind {
         TokenKind {
+            name: self.name.unwrap_or_else(|| self.id.to_string()),
+            summary: self.summary.unwrap_or_default(),
             id: self.id,
             about: self.about,
             api_base: self.api_base,

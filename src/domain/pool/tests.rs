@@ -20,6 +20,8 @@ const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
     let kind = |id: &str| TokenKind {
         id: id.parse().unwrap(),
+        name: String::new(),
+        summary: String::new(),
         about: String::new(),
         api_base: None,
         oauth: None,

@@ -331,6 +331,9 @@ async fn an_outage_is_told_from_a_reset_and_ends_no_token() {
     assert_eq!(view.teams.iter().map(|(_, tokens)| *tokens).collect::<Vec<_>>(), [20, 20]);
     let of_team = scene.test.broker.get_team_incident(&scene.test.admin, &scene.teams[0], view.incident.id).await;
     assert_eq!(of_team.unwrap().teams, [(scene.teams[0].clone(), 20)]);
+    let lost = scene.test.broker.close_incident(&scene.test.admin, view.incident.id, Outcome::Lost, "").await;
+    assert!(matches!(lost, Err(IncidentError::EndsNoToken(_))), "{lost:?}");
+    assert!(scene.incidents().await[0].incident.closed.is_none());
     scene.live(Mood::Good, 120).await;
     assert!(scene.incidents().await[0].incident.closed.is_some());
     assert!(scene.states().await.iter().all(|state| *state == TokenState::Live));

@@ -83,7 +83,7 @@ impl Broker {
         Ok(made)
     }
 
-    /// Makes a new link for a member; the one before is out.
+    /// Makes a new link for a member; the one before is out. Everybody may have one for itself, to choose a new password by.
     pub async fn resend_invitation(
         &self,
         attempt: impl Into<Attempt<MadeInvitation>>,
@@ -93,12 +93,17 @@ impl Broker {
         let attempt = attempt.into();
         for _ in 0..ATTEMPTS {
             let before = self.stored_member(team, id).await?;
-            self.must_permit(&attempt.caller, Action::Invite, team, On::Team)?;
-            must_may_give(&attempt.caller, before.role)?;
+            let is_own = attempt.caller.member().is_some_and(|member| member.id == id);
+            if !is_own {
+                self.must_permit(&attempt.caller, Action::Invite, team, On::Team)?;
+                must_may_give(&attempt.caller, before.role)?;
+            }
             if before.has_left() {
                 return Err(MembershipError::Left.into());
             }
-            self.must_may_stand_in(&attempt.caller, &before).await?;
+            if !is_own {
+                self.must_may_stand_in(&attempt.caller, &before).await?;
+            }
             let member = Member { version: before.version + 1, ..before };
             let (invitation, secret) = self.make_invitation(&member)?;
             let audit = self.member_audit(&attempt.caller, "member.resend_invitation", &member, String::new());

@@ -20,19 +20,24 @@ mod visitor;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::service::Broker;
+use crate::web::console::keep_form;
 
 /// A form is read up to this many bytes: as many profiles as one choice may have.
 const LONGEST_FORM: usize = 512 * 1024;
 
 /// The routes.
 pub fn routes(broker: Broker) -> Router {
+    let start = Router::new()
+        .route("/connect/start", get(start::show).post(start::start))
+        .layer(from_fn_with_state(broker.clone(), keep_form));
     Router::new()
         .route("/connect/links/{link}", get(offer::show).post(offer::accept))
         .route("/connect/callback/{network}", get(callback::arrive))
-        .route("/connect/start", get(start::show).post(start::start))
+        .merge(start)
         .route("/teams/{team}/tokens/{token}", get(start::of_token))
         .route("/connect/{connection}", get(step::show))
         .route("/connect/{connection}/begin", post(step::begin))

@@ -10,11 +10,13 @@ use serde::Deserialize;
 use super::{error, page};
 use crate::base::ids::{FormId, TeamId, TokenId};
 use crate::domain::connection::{Granter, consent_of};
+use crate::domain::member::Action;
 use crate::domain::networks::{Network, Purpose, TokenKind};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, StartConnection};
+use crate::service::members::On;
 use crate::service::sessions::Stay;
-use crate::service::tokens::Rejected;
+use crate::service::tokens::{Rejected, TokenError};
 use crate::web::cookie::session_of;
 use crate::web::once::{Sent, SentForm};
 use crate::web::text::Text;
@@ -45,7 +47,8 @@ struct KindRow {
     network: String,
     kind: String,
     name: String,
-    about: String,
+    kind_name: String,
+    summary: String,
 }
 
 #[derive(Template)]
@@ -131,6 +134,9 @@ async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
         Ok((view, _)) => view,
         Err(error) => return error::refused(&error.into(), None),
     };
+    if let Err(error) = broker.must_permit(&stay.caller(), Action::Renew, &stay.member.team, On::Token(&view.token)) {
+        return error::refused(&TokenError::from(error).into(), None);
+    }
     let network = broker.catalogue.network(view.token.network.as_str());
     let found = network.and_then(|network| Some((network, network.kind(view.token.kind.as_str())?)));
     let Some((network, kind)) = found else {
@@ -155,7 +161,8 @@ fn connectable(broker: &Broker, team: &TeamId) -> Vec<KindRow> {
             network: network.id.to_string(),
             kind: kind.id.to_string(),
             name: network.display_name.clone(),
-            about: kind.about.clone(),
+            kind_name: kind.name.clone(),
+            summary: kind.summary.clone(),
         }));
     }
     rows

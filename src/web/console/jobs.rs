@@ -1,5 +1,7 @@
 //! Renewing all tokens of a network: begun here, watched, stopped and let go on.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
@@ -15,6 +17,8 @@ use super::tokens::{is_to_be_connected, name_of_token, status_in_words};
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::{JobId, NetworkId, TokenId};
 use crate::domain::job::{Hindrance, Job, JobState, Outcome};
+use crate::domain::member::Action;
+use crate::domain::networks::Network;
 use crate::service::Broker;
 use crate::service::jobs::{JobError, TokenResult};
 use crate::service::tokens::TokenView;
@@ -70,6 +74,9 @@ struct JobPage {
 #[template(path = "console/jobs.html")]
 struct JobsPage {
     shell: Shell,
+    /// The networks whose tokens can be renewed, by id and name.
+    networks: Vec<(String, String)>,
+    may_begin: bool,
     rows: Vec<Summary>,
     pages: Pages,
 }
@@ -234,7 +241,14 @@ pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked
         rows.push(summary(&broker, &shell, job, begun_by));
     }
     let at = |after: &str, trail: &str| address(PATH, &[("after", after), ("trail", trail)]);
-    let page = JobsPage { pages: Pages::around((&asked.after, &asked.trail), next.as_deref(), at), rows, shell };
+    let network = |network: &Arc<Network>| (network.id.to_string(), network.display_name.clone());
+    let page = JobsPage {
+        networks: broker.catalogue.iter().map(network).collect(),
+        may_begin: visit.may(&broker, Action::Renew),
+        pages: Pages::around((&asked.after, &asked.trail), next.as_deref(), at),
+        rows,
+        shell,
+    };
     shown(StatusCode::OK, &page)
 }
 

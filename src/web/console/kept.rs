@@ -25,7 +25,7 @@ const ASKED_AGAIN: [&str; 2] = ["secret", "target"];
 const DROPPED: [&str; 5] = ["password", PROOF, "endpoint", "p256dh", "auth"];
 
 /// Keeps the form of a POST of nobody who is signed in.
-pub(super) async fn keep_form(State(broker): State<Broker>, request: Request, next: Next) -> Response {
+pub(in crate::web) async fn keep_form(State(broker): State<Broker>, request: Request, next: Next) -> Response {
     // Where the store does not answer, the page itself says so.
     if !is_form(&request) || broker.is_signed_in(session_of(request.headers())).await.unwrap_or(true) {
         return next.run(request).await;

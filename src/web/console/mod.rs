@@ -40,7 +40,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub(in crate::web) use self::kept::ask_to_send;
+pub(in crate::web) use self::kept::{ask_to_send, keep_form};
 pub(in crate::web) use self::shell::{Place, Reader, Shell, When};
 pub(in crate::web) use self::visit::{AdminVisit, ByItself, OperatorVisit, Visit};
 use crate::service::Broker;
@@ -66,6 +66,7 @@ pub fn routes(broker: Broker) -> Router {
         .route("/members/invite", get(members::ask_for_person).post(members::invite))
         .route("/members/{member}", get(members::show).post(members::update))
         .route("/members/{member}/resend", post(members::resend))
+        .route("/members/password", post(members::choose_password))
         .route("/members/{member}/remove", get(members::confirm_leaving).post(members::remove))
         .route("/jobs", post(jobs::begin))
         .route("/jobs/{job}/resume", post(jobs::resume))

@@ -73,6 +73,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/members/invite", "mail=new%40example.com&role=member&time_zone=UTC", "oofo"),
     ("POST", "/members/{member}", "display_name=Bob&role=member&time_zone=UTC&mail=bob%40example.com", "offn"),
     ("POST", "/members/{member}/resend", "", "oofn"),
+    ("POST", "/members/password", "", "oooo"),
     ("POST", "/members/{member}/withdraw", "", "oofn"),
     ("POST", "/members/{member}/end-session", "session={session}", "offn"),
     ("POST", "/notices/read", "event={event}", "ooon"),

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::FormId;
-use crate::domain::member::Member;
+use crate::domain::member::{Action, Member, Standing, may};
 use crate::domain::team::OperatorRole;
 use crate::service::usage::{day_of, start_of};
 use crate::web::assets;
@@ -293,7 +293,15 @@ impl Shell {
     /// The navigation.
     pub(in crate::web) fn links(&self) -> Vec<Link> {
         let places = if self.is_of_member() { Place::OF_MEMBERS } else { Place::OF_OPERATORS };
-        places.into_iter().map(|place| self.link(place)).collect()
+        places.into_iter().filter(|place| self.offers(*place)).map(|place| self.link(place)).collect()
+    }
+
+    /// Whether the reader may look at a place at all.
+    fn offers(&self, place: Place) -> bool {
+        match (&self.reader, place) {
+            (Reader::Member { member, .. }, Place::Activity) => may(member.role, Action::SeeAudit, Standing::Other),
+            _ => true,
+        }
     }
 
     /// The way to what the member was told.

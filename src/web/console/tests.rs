@@ -126,7 +126,10 @@ async fn each_role_is_offered_and_let_do_what_the_table_says() {
         let sees = at < 4;
         let list = desk.get("/tokens", cookie).await;
         assert_eq!((list.status, list.body.contains("Shop")), (StatusCode::OK, sees), "{at}");
-        assert_eq!(list.body.contains(&format!("/tokens/{token}/pause")), *offered, "{at}");
+        for offer in ["pause", "usage"] {
+            assert_eq!(list.body.contains(&format!("/tokens/{token}/{offer}")), *offered, "{at} {offer}");
+        }
+        assert_eq!(list.body.contains("href=\"/activity\""), ![2, 3].contains(&at), "{at}: what it may see");
         for page in ["", "/managers", "/usage", "/revoke"] {
             let shown = desk.get(&format!("/tokens/{token}{page}"), cookie).await.status;
             let allowed = match (sees, page, at) {

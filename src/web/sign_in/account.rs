@@ -21,6 +21,7 @@ const SHOWN: u32 = 100;
 #[template(path = "sign_in/account.html")]
 struct AccountPage {
     shell: Shell,
+    member: String,
     mail: String,
     sessions: Vec<Row>,
 }
@@ -55,7 +56,10 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit) -> Response
         is_this: view.session.id == visit.stay.session.id,
     };
     let sessions = sessions.iter().map(row).collect();
-    shown(StatusCode::OK, &AccountPage { mail: member.mail.to_string(), sessions, shell })
+    shown(
+        StatusCode::OK,
+        &AccountPage { member: member.id.to_string(), mail: member.mail.to_string(), sessions, shell },
+    )
 }
 
 pub(super) async fn end_session(

@@ -88,3 +88,12 @@ fn numbers_and_plurals_are_as_the_language_has_them() {
     let days = |days: u64| text.say_with("status-expiring-in", &[("days", days.into())]);
     assert_eq!([days(0), days(1), days(6)], ["Ends today", "1 day left", "6 days left"]);
 }
+
+#[test]
+fn a_sentence_has_its_times_in_the_zone_of_who_reads_it() {
+    let at = Timestamp::EPOCH + std::time::Duration::from_secs(86_400);
+    let later = Sentence::new("wrong-renew-later").at("at", at).and("why", Sentence::new("wait-no-time"));
+    let zone = TimeZone::get("America/New_York").unwrap();
+    let told = Text::english().tell(&later, &zone);
+    assert_eq!(told, "It is not renewed before 1970-01-01 19:00: it had no time yet at which it is renewed.");
+}

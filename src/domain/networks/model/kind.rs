@@ -12,7 +12,11 @@ use crate::base::ids::KindId;
 pub struct TokenKind {
     /// Its id, unique in the network (`user`, `page`, `app`).
     pub id: KindId,
-    /// One sentence for people.
+    /// What it is called by people who connect accounts, in a few words; its id where the catalogue has none.
+    pub name: String,
+    /// One sentence for people who connect accounts; may be empty.
+    pub summary: String,
+    /// One sentence for operators and developers.
     pub about: String,
     /// Where the API is called with it, without a slash at the end; `None`: at the network's own base.
     pub api_base: Option<String>,

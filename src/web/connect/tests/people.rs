@@ -63,7 +63,7 @@ async fn who_agrees_to_an_old_text_reads_the_new_one_first() {
     let browser = Browser::at(&stage);
     for old in ["", "2019-01"] {
         let page = browser.post(&link, &[("text_version", old)]).await;
-        assert!(page.status == 200 && page.text.contains("read it again"), "{} {}", page.status, page.text);
+        assert!(page.status == 200 && page.text.contains("Read it again"), "{} {}", page.status, page.text);
         assert_eq!(page.hidden("text_version"), NEWEST);
     }
     assert_eq!(stage.look(&connection).await.stage, Progress::Offered);
@@ -181,7 +181,10 @@ async fn a_member_starts_what_its_role_allows() {
     assert_eq!((asked.status, asked.location()), (303, format!("/sign-in?next=%2Fconnect%2Fstart%3Ftoken%3D{token}")));
     let heal = [("token", token.to_string())];
     let heal: Vec<_> = heal.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    assert_eq!(nobody.post("/connect/start", &heal).await.status, 303);
+    let kept = nobody.post("/connect/start", &heal).await;
+    assert!(kept.status == 401 && kept.text.contains("kept_form") && kept.text.contains(heal[0].1), "{}", kept.text);
+    let asked = Browser::of_member(&stage, &ada).get(&format!("/connect/start?token={token}")).await;
+    assert!(asked.status == 403 && asked.text.contains("may not renew"), "{} {}", asked.status, asked.text);
     let refused = Browser::of_member(&stage, &ada).post("/connect/start", &heal).await;
     assert!(refused.status == 403 && refused.text.contains("may not renew"), "{} {}", refused.status, refused.text);
     let browser = Browser::of_member(&stage, &bob);

@@ -282,7 +282,7 @@ fn kinds(broker: &Broker, network: &NetworkId) -> Vec<Choice> {
     let Some(entry) = broker.catalogue.network(network.as_str()) else { return Vec::new() };
     let choice = |kind: &crate::domain::networks::TokenKind| Choice {
         value: kind.id.to_string(),
-        text: kind.id.to_string(),
+        text: kind.name.clone(),
         chosen: false,
     };
     entry.kinds.iter().map(choice).collect()

@@ -140,6 +140,14 @@ pub(in crate::web::console) async fn resend(
     }
 }
 
+/// Leads a member to where it chooses a new password.
+pub(in crate::web::console) async fn choose_password(State(broker): State<Broker>, visit: Visit) -> Response {
+    match broker.resend_invitation(&visit.caller(), visit.team(), visit.stay.member.id).await {
+        Ok(made) => Redirect::to(&broker.invitation_link(&made.secret)).into_response(),
+        Err(error) => refused(visit.shell(&broker, Place::Account), &error),
+    }
+}
+
 fn invited(made: &MadeInvitation) -> String {
     made.member.member.id.to_string()
 }

@@ -8,7 +8,7 @@ mod show;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-pub(super) use self::invite::{ask_for_person, invite, resend, withdraw};
+pub(super) use self::invite::{ask_for_person, choose_password, invite, resend, withdraw};
 pub(super) use self::leave::{confirm_leaving, departure, remove};
 pub(super) use self::list::list;
 pub(super) use self::show::{end_session, show, update};

@@ -103,6 +103,22 @@ async fn a_member_has_another_address_once_the_link_was_opened_that_was_sent_the
 
 /// What each role may do to a member, as the status of each POST, and what of it the member's page offers.
 #[tokio::test]
+async fn a_member_chooses_a_new_password_by_itself() {
+    let scene = Scene::start().await;
+    let bob = scene.member("Bob", Role::Member).await;
+    let account = bob.get("/account").await.body;
+    assert!(account.contains("action=\"/members/password\""), "{account}");
+    assert!(account.contains(&format!("href=\"/members/{}\"", bob.member)), "{account}");
+    let sent = bob.post("/members/password", "").await;
+    let link = sent.header("location");
+    let invitation = link.split_once("/join?invitation=").unwrap().1;
+    let chosen = format!("invitation={invitation}&display_name=Bob&password=quartz-lantern-orbit-93");
+    assert_eq!(bob.post("/join", &chosen).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(bob.get("/account").await.status, StatusCode::SEE_OTHER, "the sessions of the old password are over");
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn each_role_may_what_the_table_says() {
     let scene = Scene::start().await;
     scene.member("Root", Role::Owner).await;

@@ -243,7 +243,15 @@ fn networks(broker: &Broker, asked: &Asked) -> Vec<Choice> {
 fn kinds(broker: &Broker, asked: &Asked) -> Vec<Choice> {
     let networks =
         broker.catalogue.iter().filter(|network| asked.network.is_empty() || network.id.as_str() == asked.network);
-    let kinds = networks.flat_map(|network| &network.kinds).map(|kind| kind.id.to_string());
-    let kinds: BTreeSet<String> = kinds.collect();
-    kinds.into_iter().map(|kind| Choice { chosen: kind == asked.kind, text: kind.clone(), value: kind }).collect()
+    // Kinds of several networks may have the same id, and people call them differently.
+    let mut kinds = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for kind in networks.flat_map(|network| &network.kinds) {
+        kinds.entry(kind.id.as_str()).or_default().insert(&kind.name);
+    }
+    let choice = |(id, names): (&str, BTreeSet<&str>)| Choice {
+        chosen: id == asked.kind,
+        text: names.into_iter().collect::<Vec<_>>().join(", "),
+        value: id.to_owned(),
+    };
+    kinds.into_iter().map(choice).collect()
 }

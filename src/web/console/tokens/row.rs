@@ -49,10 +49,12 @@ pub(super) struct May {
     pub(super) pause: bool,
     pub(super) resume: bool,
     pub(super) revoke: bool,
+    /// See what it was used for.
+    pub(super) usage: bool,
 }
 
 impl May {
-    /// Whether it may do anything to it.
+    /// Whether it may do anything to it beside looking.
     pub(super) const fn any(self) -> bool {
         self.renew || self.pause || self.resume || self.revoke
     }
@@ -95,7 +97,7 @@ impl Row {
             network: name,
             profiles: if token.label.is_empty() { String::new() } else { profiles },
             name: name_of_token(broker, token),
-            kind: token.kind.to_string(),
+            kind: kind_name(broker, token),
             granted_by: granters.get(&token.granted_by).unwrap_or(&token.granted_by).clone(),
             purposes: purposes(shell, token),
             status: StatusWords::of(shell, view),
@@ -143,6 +145,7 @@ impl May {
             pause: works && pause,
             resume: paused && pause,
             revoke: held && may(Action::Revoke),
+            usage: may(Action::SeeUsage),
         }
     }
 }
@@ -261,4 +264,10 @@ pub(super) async fn granters(broker: &Broker, tokens: impl Iterator<Item = &Toke
         }
     }
     names
+}
+
+/// What people call its kind.
+fn kind_name(broker: &Broker, token: &Token) -> String {
+    let kind = broker.catalogue.network(token.network.as_str()).and_then(|network| network.kind(token.kind.as_str()));
+    kind.map_or_else(|| token.kind.to_string(), |kind| kind.name.clone())
 }
