@@ -24,6 +24,7 @@ pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'
     if network.display_name.trim().is_empty() {
         check.document.note(&root.key("display_name"), "is empty: write the name as people know it");
     }
+    check.request_headers(&root.key("request_headers"));
     check.lists(&root);
     check.kinds(&root.key("kinds"));
     check.classes(&root.key("classes"));
@@ -49,6 +50,22 @@ impl Check<'_, '_> {
     fn some_text(&mut self, place: &Place, text: &str) {
         if text.trim().is_empty() {
             self.document.note(place, "is empty: write a sentence for people");
+        }
+    }
+
+    fn request_headers(&mut self, place: &Place) {
+        for (name, value) in &self.network.request_headers {
+            let in_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            let in_value = |c: char| c.is_ascii_graphic() || c == ' ';
+            let place = place.key(name);
+            if name.is_empty() || !name.chars().all(in_name) {
+                self.document.note(&place, "is no name of a header");
+            } else if OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+                self.document.note(&place, "is a header that the broker writes itself");
+            }
+            if value.trim().is_empty() || !value.chars().all(in_value) {
+                self.document.note(&place, "must be a text of ASCII on one line");
+            }
         }
     }
 
@@ -434,6 +451,21 @@ fn check_url(text: &str) -> Result<(), String> {
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
+/// Headers that no file of the catalogue may write: they say who asks, or how the request is sent.
+const OWN_HEADERS: [&str; 11] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "dpop",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
         Some(url::Host::Domain(name)) => name == "localhost",
         None => return Err("it names no host".to_owned()),
     };

@@ -230,6 +230,7 @@ impl Broker {
             Problem { kind: ProblemKind::OtherAccount, message }
         };
         // Where the network lists no profiles, who gave consent tells it.
+        let request = request.carrying(&network.request_headers);
         if held.profiles.is_empty() || found.profiles.is_empty() {
             let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
             return if is_known && held.person != found.person { Err(other(&found.person)) } else { Ok(()) };
