@@ -109,6 +109,7 @@ pub fn redirected(network: &Network, text: &str, address: SocketAddr) -> String 
             kind.account.as_ref().map(|lookup| &lookup.request),
             kind.profiles.as_ref().map(|lookup| &lookup.request),
             kind.granted.as_ref().map(|lookup| &lookup.request),
+            kind.profiles.as_ref().and_then(|lookup| lookup.named_by.as_ref()).map(|named| &named.request),
         ];
         urls.extend(kind.probe.iter().filter_map(|probe| Some(probe.method_and_url()?.1)));
         urls.extend(lookups.into_iter().flatten().filter_map(|request| request.strip_prefix("GET ")));

@@ -26,6 +26,8 @@ enum Question {
     Account,
     Profiles,
     Permissions,
+    /// What a company page is called.
+    Organization,
     /// What is left of each limit; it costs nothing.
     Limits,
 }
@@ -51,6 +53,9 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::Other, "me", Question::Account),
     ];
     known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
+    if family == Family::LinkedIn && path.contains("organizations/") {
+        return Some(Question::Organization);
+    }
 }
 
 /// Whether a path asks whose a token is.
@@ -74,6 +79,10 @@ pub(super) fn told(
         Question::Profiles => profiles(simulation, network, query, token),
     })
 }
+        Question::Organization => {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            json!({ "id": id, "localizedName": format!("Company {id}") })
+        }
 
 fn account(family: Family, token: &TokenSpec) -> Value {
     let id = &token.person;
@@ -166,11 +175,15 @@ fn profiles(simulation: &Simulation, network: &Network, query: &[(String, String
                 1 => "ANALYST",
                 _ => "ADMINISTRATOR",
             };
-            let item = |(id, tasks): &(String, &[&str])| {
-                json!({ "organization": format!("urn:li:organization:{id}"), "role": role(tasks), "state": "APPROVED",
+            let item = |id: &String, role: &str| {
+                json!({ "organization": format!("urn:li:organization:{id}"), "role": role, "state": "APPROVED",
                     "roleAssignee": format!("urn:li:person:{}", token.person) })
             };
-            json!({ "elements": all.iter().map(item).collect::<Vec<_>>() })
+            // Each role stands by itself: who may do everything is also named among those who may do less.
+            let lesser = all.iter().filter(|(_, tasks)| tasks.len() > 1);
+            let lesser = lesser.map(|(id, _)| item(id, "DIRECT_SPONSORED_CONTENT_POSTER"));
+            let each = all.iter().map(|(id, tasks)| item(id, role(tasks)));
+            json!({ "elements": lesser.chain(each).collect::<Vec<_>>() })
         }
         _ if network.id.as_str() == "youtube" => {
             // A consent is for one channel.

@@ -165,6 +165,15 @@ impl Check<'_, '_> {
                 None => self.document.note(&place, "must be a GET and a URL, as \"GET https://api.example.com/me\""),
             }
         }
+        if let Some(named) = kind.profiles.as_ref().and_then(|lookup| lookup.named_by.as_ref()) {
+            let place = place.key("profiles").key("named_by").key("request");
+            match named.request.strip_prefix("GET ").filter(|url| url.contains("{id}")) {
+                Some(url) => self.url(&place, url),
+                None => {
+                    self.document.note(&place, "must be a GET and a URL with '{id}', where the profile's id stands")
+                }
+            }
+        }
         let own_token = kind.profiles.as_ref().is_some_and(|lookup| lookup.token.is_some());
         if own_token != (kind.profiles.is_some() && matches!(kind.renewal, Renewal::Derived { .. })) {
             let message =
@@ -442,15 +451,6 @@ impl Check<'_, '_> {
     }
 }
 
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-
-/// A URL, in which `{name}` stands for a part that varies. Tokens travel there, so only to this machine without TLS.
-fn check_url(text: &str) -> Result<(), String> {
-    let url = url::Url::parse(&text.replace(['{', '}'], ""))
-        .map_err(|error| format!("{error}; write a whole URL such as 'https://api.example.com/v1'"))?;
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
 /// Headers that no file of the catalogue may write: they say who asks, or how the request is sent.
 const OWN_HEADERS: [&str; 11] = [
     "accept",
@@ -466,6 +466,15 @@ const OWN_HEADERS: [&str; 11] = [
     "upgrade",
 ];
 
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A URL, in which `{name}` stands for a part that varies. Tokens travel there, so only to this machine without TLS.
+fn check_url(text: &str) -> Result<(), String> {
+    let url = url::Url::parse(&text.replace(['{', '}'], ""))
+        .map_err(|error| format!("{error}; write a whole URL such as 'https://api.example.com/v1'"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
         None => return Err("it names no host".to_owned()),
     };

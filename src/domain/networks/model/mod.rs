@@ -20,7 +20,7 @@ pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, Revo
 pub use self::operation::{Cost, Operation, OperationScopes};
 pub use self::probe::{AskedBy, Introspection, Probe};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
-pub use self::whose::{AccountLookup, GrantedLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
+pub use self::whose::{AccountLookup, GrantedLookup, NameLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, OperationId};
 

@@ -49,6 +49,8 @@ pub struct ProfilesLookup {
     /// Where a token of the profile's own stands: the kind is derived by this list.
     pub token: Option<String>,
     /// Where the id of the person who lists them stands, for networks that tell it nowhere else.
+    /// Where each of them is asked for its name, where the list has none.
+    pub named_by: Option<NameLookup>,
     pub person: Option<String>,
     /// Where the person's roles or tasks stand: a text, or a list of texts.
     pub roles: Option<String>,
@@ -64,6 +66,16 @@ pub struct ProfilesLookup {
 /// The roles of which a purpose needs one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+/// The look-up of a profile's name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameLookup {
+    /// The request, as `GET url`; `{id}` stands for what is behind the last colon of the profile's id.
+    pub request: String,
+    /// Where the name stands.
+    pub name: String,
+}
+
 pub struct PurposeRoles {
     /// The purpose.
     pub purpose: Purpose,
