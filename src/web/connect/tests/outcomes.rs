@@ -19,6 +19,7 @@ async fn problem(stage: &Stage, wanted: StartConnection, person: &str, more: &[(
 async fn what_does_not_suffice_is_said_with_what_to_do() {
     let stage = Stage::set().await;
     let pages = || ask("facebook", "page", Purpose::CollectStatistics);
+    let at_instagram = || ask("instagram", "instagram_login", Purpose::CollectStatistics);
     let cases = [
         (
             ask("x", "user", Purpose::CollectContent),
@@ -28,6 +29,20 @@ async fn what_does_not_suffice_is_said_with_what_to_do() {
             "users.read",
         ),
         (pages(), "person-1", "read_insights", ProblemKind::ScopesDeclined, "read_insights"),
+        (
+            at_instagram(),
+            "person-1",
+            "instagram_business_manage_insights",
+            ProblemKind::ScopesDeclined,
+            "manage_insights",
+        ),
+        (
+            at_instagram(),
+            "flat-1",
+            "instagram_business_manage_insights",
+            ProblemKind::ScopesDeclined,
+            "manage_insights",
+        ),
         (pages(), "lonely-1", "", ProblemKind::PermissionMissing, "A task on the Page"),
         (
             ask("linkedin", "user", Purpose::CollectStatistics),
