@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ConnectionId, TeamId};
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Found, Profile, consent_of};
+use crate::domain::connection::{Connection, Found, Profile, StageError, consent_of};
 use crate::domain::networks::{Purposes, Renewal, TokenKind};
 use crate::domain::token::Clocks;
 use crate::service::Broker;
@@ -62,6 +62,9 @@ impl Broker {
         let unreadable =
             || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());
         let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
+        if self.was_taken_back(connection, &found.person, &grant).await? {
+            return Err(StageError::Ended("cancelled").into());
+        }
         let wanted = self.wanted_tokens(connection, found, &chosen, &grant)?;
         let granter = self.member_of(connection).await?;
         let id = granter.as_ref().map(|member| member.id);
