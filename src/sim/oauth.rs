@@ -369,7 +369,9 @@ fn told(network: &Network, kind: &TokenKind, issued: &Issued, now: Timestamp) ->
     }
     if let Some(refresh) = &spec.refresh_secret {
         body["refresh_token"] = json!(refresh);
-        let life = issued.refresh_life.map(|life| json!(life.as_secs()));
+        // Google tells it of grants alone that end by time.
+        let life = issued.refresh_life.filter(|_| Family::of(network) != Family::Google);
+        let life = life.map(|life| json!(life.as_secs()));
         let name =
             if Family::of(network) == Family::TikTok { "refresh_expires_in" } else { "refresh_token_expires_in" };
         if let Some(life) = life {

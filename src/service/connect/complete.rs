@@ -148,5 +148,6 @@ fn clocks(kind: &TokenKind, grant: &Grant) -> Clocks {
         refresh_expires_at: grant.refresh_ends_us.filter(|_| !derived).map(Timestamp::from_micros),
         data_access_expires_at: kind.data_access_validity.map(|life| consented + life),
         consented_at: Some(consented),
+        refresh_end_fixed: grant.refresh_end_fixed && !derived,
     }
 }

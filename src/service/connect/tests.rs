@@ -293,6 +293,24 @@ async fn nothing_is_kept_of_a_consent_that_was_taken_back_since() {
     test.stop().await;
 }
 
+#[tokio::test]
+async fn an_end_of_the_grant_that_is_told_with_it_is_remembered_as_such() {
+    let (test, team) = scene().await;
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for (told, lasts, is_fixed) in [(r#","refresh_token_expires_in":604800"#, day * 7, true), ("", day * 180, false)] {
+        let issued =
+            format!(r#"{{"access_token":"a{is_fixed}","refresh_token":"r{is_fixed}","expires_in":3600{told}}}"#);
+        let channel = format!(r#"{{"items":[{{"id":"UC-{is_fixed}","snippet":{{"title":"A"}}}}]}}"#);
+        let connection = answered(&test, &team, "youtube", &[(200, &issued), (200, &channel)]).await;
+        let chosen = [format!("UC-{is_fixed}")];
+        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &chosen, consent::NEWEST).await;
+        let Stage::Connected { tokens, .. } = done.unwrap().stage else { panic!("{connection:?}") };
+        let clocks = test.broker.store.find_token(tokens[0]).await.unwrap().unwrap().token.clocks;
+        assert_eq!((clocks.refresh_expires_at, clocks.refresh_end_fixed), (Some(START + lasts), is_fixed));
+    }
+    test.stop().await;
+}
+
 /// X, as it would be if it newly required a scope.
 fn stricter_x() -> Catalogue {
     let announced = "\n[[requirements]]\nkinds = [\"user\"]\nscopes = [\"space.read\"]\nabout = \"Spaces are read with a scope of their own.\"\n\
