@@ -39,6 +39,7 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::Graph, "me/permissions", Question::Permissions),
         (Family::Graph, "me", Question::Account),
         (Family::X, "users/me", Question::Account),
+        (Family::Google, "v1/userinfo", Question::Account),
         (Family::Google, "channels", Question::Profiles),
         (Family::Google, "accounts/-/locations", Question::Profiles),
         (Family::LinkedIn, "organizationAcls", Question::Profiles),
@@ -52,10 +53,10 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::GitHub, "rate_limit", Question::Limits),
         (Family::Other, "me", Question::Account),
     ];
-    known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
     if family == Family::LinkedIn && path.contains("organizations/") {
         return Some(Question::Organization);
     }
+    known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
 }
 
 /// Whether a path asks whose a token is.
@@ -73,16 +74,20 @@ pub(super) fn told(
 ) -> Option<Value> {
     let family = Family::of(network);
     Some(match question(family, path)? {
+        // The scope of OpenID Connect is asked for as any other.
+        Question::Account if family == Family::Google && !token.scopes.iter().any(|scope| scope == "openid") => {
+            return None;
+        }
         Question::Account => account(family, token),
+        Question::Organization => {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            json!({ "id": id, "localizedName": format!("Company {id}") })
+        }
         Question::Limits => json!({ "resources": {}, "rate": {} }),
         Question::Permissions => permissions(simulation, network, token),
         Question::Profiles => profiles(simulation, network, query, token),
     })
 }
-        Question::Organization => {
-            let id = path.rsplit('/').next().unwrap_or_default();
-            json!({ "id": id, "localizedName": format!("Company {id}") })
-        }
 
 fn account(family: Family, token: &TokenSpec) -> Value {
     let id = &token.person;
@@ -95,6 +100,7 @@ fn account(family: Family, token: &TokenSpec) -> Value {
         Family::TikTok => {
             json!({ "data": { "user": { "open_id": id, "display_name": name } }, "error": { "code": "ok", "message": "" } })
         }
+        Family::Google => json!({ "sub": id }),
         Family::Bluesky => json!({ "did": did_of(id), "handle": format!("{id}.example"), "active": true }),
         Family::Pinterest => json!({ "username": id, "account_type": kind }),
         Family::Tumblr => {

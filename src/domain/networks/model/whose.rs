@@ -12,6 +12,9 @@ use super::{Purpose, Verified};
 pub struct AccountLookup {
     /// The request, as `GET url`.
     pub request: String,
+    /// The scopes without which it is not answered, beside those of the purpose `validate`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// Where its id stands.
     pub id: String,
     /// Where its name for people stands.
@@ -46,11 +49,11 @@ pub struct ProfilesLookup {
     pub id: String,
     /// Where the name for people stands.
     pub name: Option<String>,
+    /// Where each of them is asked for its name, where the list has none.
+    pub named_by: Option<NameLookup>,
     /// Where a token of the profile's own stands: the kind is derived by this list.
     pub token: Option<String>,
     /// Where the id of the person who lists them stands, for networks that tell it nowhere else.
-    /// Where each of them is asked for its name, where the list has none.
-    pub named_by: Option<NameLookup>,
     pub person: Option<String>,
     /// Where the person's roles or tasks stand: a text, or a list of texts.
     pub roles: Option<String>,
@@ -63,9 +66,6 @@ pub struct ProfilesLookup {
     pub verified: Verified,
 }
 
-/// The roles of which a purpose needs one.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 /// The look-up of a profile's name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +76,9 @@ pub struct NameLookup {
     pub name: String,
 }
 
+/// The roles of which a purpose needs one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PurposeRoles {
     /// The purpose.
     pub purpose: Purpose,

@@ -169,6 +169,35 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
 }
 
 #[tokio::test]
+async fn two_consents_of_one_google_account_are_one_record_also_where_it_was_not_known_before() {
+    let stage = Stage::set().await;
+    let wanted = || ask("google_business", "user", Purpose::CollectContent);
+    let by = async |profile: &str| {
+        let (connection, link) = stage.start(wanted()).await;
+        let browser = Browser::at(&stage);
+        browser.consent(&link, "person-1", &[]).await;
+        let done = browser.post(&format!("/connect/{}/choose", connection.id), &[("profile", profile)]).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+        let Progress::Connected { tokens, .. } = stage.look(&connection).await.stage else { panic!("{}", done.text) };
+        tokens[0]
+    };
+    let known_by_its_profile = AddToken {
+        network: "google_business".to_owned(),
+        profile: "locations/profile-1".to_owned(),
+        scopes: vec!["https://www.googleapis.com/auth/business.manage".to_owned()],
+        person: String::new(),
+        ..crate::service::testing::x_token("")
+    };
+    let test = &stage.test;
+    let held = test.broker.add_token(&test.admin, &stage.team, known_by_its_profile).await.unwrap().token.id;
+    assert_eq!(by("locations/profile-1").await, held, "it is of the same grant");
+    assert_eq!(stage.token(held).await.token.person, "person-1");
+    assert_eq!(by("locations/profile-1-read").await, held, "one grant is one record");
+    assert_eq!(stage.token(held).await.token.profiles, ["locations/profile-1-read", "locations/profile-1"]);
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_consent_takes_no_profile_away_that_the_person_still_has() {
     let stage = Stage::set().await;
     let (first, second) = ("urn:li:organization:profile-1", "urn:li:organization:profile-1-read");
