@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::OperationId;
 use crate::domain::networks::{Network, Verified};
 use crate::domain::notice::RetentionStage;
+use crate::domain::renewal::slides;
 use crate::domain::token::{Reason, Token, TokenState};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -74,7 +75,7 @@ fn needed_ahead(network: &Network, token: &Token, now: Timestamp) -> Option<Need
 /// The end of a grant that no renewal prolongs.
 fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
     let kind = network.kind(token.kind.as_str())?;
-    let end = token.clocks.refresh_expires_at.filter(|_| !kind.refresh_slides)?;
+    let end = token.clocks.refresh_expires_at.filter(|_| !slides(kind, token.clocks))?;
     (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
         why: format!("{} ends the grant, and no renewal prolongs it", network.display_name),
         by: Some(end),

@@ -11,7 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::domain::evidence::{Blame, Evidence, Source};
 use crate::domain::networks::{ClientAuth, ErrorClass, Renewal, Rotation, TokenKind, TokenReply};
 use crate::domain::retry::{Failure as Attempt, RetryRule, RetryVerdict, scaled};
-use crate::domain::token::{EXPIRING_WITHIN, Reason, Token, TokenState};
+use crate::domain::token::{Clocks, EXPIRING_WITHIN, Reason, Token, TokenState};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -84,7 +84,7 @@ pub fn is_mended_by_renewal(kind: &TokenKind, token: &Token, now: Timestamp) -> 
     let by_itself = matches!(kind.renewal, Renewal::SelfRenewing { .. });
     let too_late =
         clocks.refresh_expires_at.filter(came).or(clocks.access_expires_at.filter(|end| by_itself && came(end)));
-    let unmoved = [clocks.data_access_expires_at, clocks.refresh_expires_at.filter(|_| !kind.refresh_slides)];
+    let unmoved = [clocks.data_access_expires_at, clocks.refresh_expires_at.filter(|_| !slides(kind, clocks))];
     too_late.is_none() && unmoved.into_iter().flatten().all(|end| end > now + EXPIRING_WITHIN)
 }
 
@@ -99,7 +99,7 @@ pub fn due_at(kind: &TokenKind, token: &Token, refreshable: bool, now: Timestamp
         return None;
     }
     let documented = kind.access_validity.map(|life| now + life);
-    let sliding = token.clocks.refresh_expires_at.filter(|_| refreshable && kind.refresh_slides);
+    let sliding = token.clocks.refresh_expires_at.filter(|_| refreshable && slides(kind, token.clocks));
     let before_access = token.clocks.refresh_expires_at.filter(|end| refreshable && *end > now);
     let access = token.clocks.access_expires_at.or(documented);
     let end = access.map(|end| before_access.map_or(end, |other| other.min(end))).or(sliding)?;
@@ -137,6 +137,27 @@ pub fn access_life(kind: &TokenKind, reply: &TokenReply) -> Option<Duration> {
     [reply.access_life, kind.access_validity].into_iter().flatten().min()
 }
 
+/// How long a refresh token lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshLife {
+    /// From the reply on.
+    pub lasts: Duration,
+    /// Whether its end stays where it is, however often it is used.
+    pub is_fixed: bool,
+}
+
+/// How long the refresh token of a reply lives: as the network says there, but never longer than it documents; `None`: nothing is known that
+/// ends it. What is told of a token that stays is the end of the grant: Google tells it of those alone that have one.
+pub fn refresh_life(kind: &TokenKind, reply: &TokenReply) -> Option<RefreshLife> {
+    let lasts = [reply.refresh_life, kind.refresh_validity].into_iter().flatten().min()?;
+    Some(RefreshLife { lasts, is_fixed: reply.refresh_life.is_some() && stays(kind) })
+}
+
+/// Whether using the refresh token moves its end.
+pub const fn slides(kind: &TokenKind, clocks: Clocks) -> bool {
+    kind.refresh_slides && !clocks.refresh_end_fixed
+}
+
 /// The token that a reply makes. Its version is one higher. A refresh token that did not come with the reply stays as it is, and so
 /// do clocks that it tells nothing of, ends that it tells again, scopes, and whatever a person decided.
 pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: Timestamp) -> Token {
@@ -144,9 +165,10 @@ pub fn renewed(kind: &TokenKind, before: &Token, reply: &TokenReply, asked_at: T
     token.version += 1;
     token.refreshed = is_refreshed(kind, true);
     token.clocks.access_expires_at = access_life(kind, reply).map(|life| asked_at + life);
-    let slid = kind.refresh_validity.filter(|_| kind.refresh_slides && before.clocks.refresh_expires_at.is_some());
-    if let Some(life) = reply.refresh_life.or(slid) {
-        token.clocks.refresh_expires_at = Some(asked_at + life);
+    let slid = before.clocks.refresh_expires_at.is_some() && slides(kind, before.clocks);
+    if let Some(life) = refresh_life(kind, reply).filter(|_| reply.refresh_life.is_some() || slid) {
+        token.clocks.refresh_expires_at = Some(asked_at + life.lasts);
+        token.clocks.refresh_end_fixed = life.is_fixed;
     }
     token.clocks = token.clocks.keeping_ends(before.clocks);
     token.state = match before.state {
@@ -253,6 +275,11 @@ pub fn unanswered_until(kind: &TokenKind, token: &Token, due_at: Option<Timestam
 /// Whether using the refresh token of a token replaces it: no other token may have the same one, since what one of them uses the other one loses.
 pub fn is_replaced_by_use(kind: &TokenKind) -> bool {
     matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::SingleUse | Rotation::Rotating, .. })
+}
+
+/// Whether a refresh token stays the same when it is used.
+fn stays(kind: &TokenKind) -> bool {
+    matches!(kind.renewal, Renewal::RefreshToken { rotation: Rotation::Static, .. })
 }
 
 fn works_once(kind: &TokenKind) -> bool {

@@ -73,6 +73,8 @@ pub struct Clocks {
     pub data_access_expires_at: Option<Timestamp>,
     /// When the person agreed.
     pub consented_at: Option<Timestamp>,
+    /// Whether the network told the refresh token's end, and the token stays: using it does not move that end.
+    pub refresh_end_fixed: bool,
 }
 
 /// Ends that are told with less than this between them are one: clocks differ, and answers take their time.
@@ -91,11 +93,14 @@ impl Clocks {
             (Some(told), Some(known)) if is_same_end(told, known) => Some(known),
             (told, _) => told,
         };
+        let refresh_expires_at = kept(self.refresh_expires_at, before.refresh_expires_at);
         Clocks {
             access_expires_at: kept(self.access_expires_at, before.access_expires_at),
-            refresh_expires_at: kept(self.refresh_expires_at, before.refresh_expires_at),
+            refresh_expires_at,
             data_access_expires_at: kept(self.data_access_expires_at, before.data_access_expires_at),
             consented_at: self.consented_at,
+            refresh_end_fixed: self.refresh_end_fixed
+                || (before.refresh_end_fixed && refresh_expires_at == before.refresh_expires_at),
         }
     }
 }

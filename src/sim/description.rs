@@ -23,6 +23,8 @@ pub struct ServedNetwork {
     pub base_url: String,
     /// Its API base in the world.
     pub stands_for: String,
+    /// Headers that every call must carry beside the token.
+    pub request_headers: BTreeMap<String, String>,
     /// Its OAuth endpoints, by kind of token and by what they are for.
     pub oauth: BTreeMap<String, BTreeMap<&'static str, String>>,
     /// The calls that it answers.
@@ -69,6 +71,7 @@ fn served(simulation: &Simulation, network: &Network, address: SocketAddr) -> Se
     });
     ServedNetwork {
         network: network.id.clone(),
+        request_headers: network.request_headers.clone(),
         oauth: endpoints.filter(|(_, endpoints)| !endpoints.is_empty()).collect(),
         display_name: network.display_name.clone(),
         operations: network.operations.iter().map(operation).collect(),
@@ -106,6 +109,7 @@ pub fn redirected(network: &Network, text: &str, address: SocketAddr) -> String 
             kind.account.as_ref().map(|lookup| &lookup.request),
             kind.profiles.as_ref().map(|lookup| &lookup.request),
             kind.granted.as_ref().map(|lookup| &lookup.request),
+            kind.profiles.as_ref().and_then(|lookup| lookup.named_by.as_ref()).map(|named| &named.request),
         ];
         urls.extend(kind.probe.iter().filter_map(|probe| Some(probe.method_and_url()?.1)));
         urls.extend(lookups.into_iter().flatten().filter_map(|request| request.strip_prefix("GET ")));

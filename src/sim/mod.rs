@@ -5,7 +5,7 @@
 //! simplest exact code, so that an error on one side shows as a disagreement. A call travels through the files in this order:
 //! `server` (HTTP), `simulation` and `state` (tokens, faults), `book` and `meter` (limits), then back through `refusal`, `envelope`, `headers` and
 //! `http_answer` into the network's own form. `oauth` and `grant` issue, renew and end tokens, `possession` checks keys and
-//! proofs, `whose` tells whose they are. `serve` runs everything alone, with made-up tokens.
+//! proofs, `versioned` what stands in the head of a call, `whose` tells whose they are. `serve` runs everything alone, with made-up tokens.
 
 #[cfg(test)]
 mod agreement_tests;
@@ -33,6 +33,7 @@ mod state;
 mod supply_tests;
 mod token;
 mod verdict;
+mod versioned;
 #[cfg(test)]
 mod whole_catalogue_tests;
 mod whose;

@@ -3,7 +3,8 @@
 //!
 //! A browser is shown a page on which a person agrees, to all or to a part, or says no; a program is answered at once, by the person whom
 //! `login_hint` names and who agrees to everything. The app's secret may be any, but must be shown as the network wants it. An app that shows
-//! who it is by a key must have told of it before. Requests signed as in OAuth 1.0a are not simulated.
+//! who it is by a key must have told of it before. Instagram answers a code by a list of one, as it documents, or as some meet it without the
+//! list, for persons whose id begins with `flat-`. Requests signed as in OAuth 1.0a are not simulated.
 
 use serde_json::{Value, json};
 
@@ -269,7 +270,11 @@ fn token(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> HttpAnswe
     // Kinds that share an endpoint are told apart by the grants that only one of them has.
     let kind = network.kinds.iter().find(|kind| prolongs(kind, ask.parameter("grant_type"))).unwrap_or(ask.kind);
     let ask = &Ask { kind, ..*ask };
+    let for_code = ask.parameter("code").is_some();
     match issue(simulation, network, ask) {
+        Ok(given) if for_code && is_instagrams(kind) => {
+            HttpAnswer::json(200, Vec::new(), &told_at_instagram(&given.token))
+        }
         Ok(given) => HttpAnswer::json(200, Vec::new(), &told(network, ask.kind, &given, simulation.now())),
         Err(refused) => refuse(network, &refused),
     }
@@ -330,6 +335,22 @@ fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<Is
     }
 }
 
+/// Whether a token of this kind is granted by Instagram's own login.
+fn is_instagrams(kind: &TokenKind) -> bool {
+    kind.oauth.as_ref().is_some_and(|oauth| oauth.exchange_grant_type.as_deref() == Some("ig_exchange_token"))
+}
+
+/// What Instagram issues for a code: no life, since it is to be exchanged, and the permissions that were given.
+fn told_at_instagram(spec: &TokenSpec) -> Value {
+    let mut issued = json!({ "access_token": spec.secret, "user_id": spec.person });
+    if spec.person.starts_with("flat-") {
+        issued["permissions"] = json!(spec.scopes);
+        return issued;
+    }
+    issued["permissions"] = json!(spec.scopes.join(","));
+    json!({ "data": [issued] })
+}
+
 /// RFC 6749, section 5.1, with the names that some networks add.
 fn told(network: &Network, kind: &TokenKind, issued: &Issued, now: Timestamp) -> Value {
     let spec = &issued.token;
@@ -340,7 +361,7 @@ fn told(network: &Network, kind: &TokenKind, issued: &Issued, now: Timestamp) ->
     }
     let quirks = kind.oauth.as_ref().map(|oauth| oauth.quirks.as_slice()).unwrap_or_default();
     let separator = kind.oauth.as_ref().map_or(" ", |oauth| oauth.scope_separator.as_str());
-    if !quirks.contains(&OAuthQuirk::ScopesNotReturned) {
+    if !quirks.contains(&OAuthQuirk::ScopesNotReturned) && !is_instagrams(kind) {
         body["scope"] = json!(spec.scopes.join(separator));
     }
     if let Some(end) = spec.expires_at {
@@ -348,7 +369,9 @@ fn told(network: &Network, kind: &TokenKind, issued: &Issued, now: Timestamp) ->
     }
     if let Some(refresh) = &spec.refresh_secret {
         body["refresh_token"] = json!(refresh);
-        let life = issued.refresh_life.map(|life| json!(life.as_secs()));
+        // Google tells it of grants alone that end by time.
+        let life = issued.refresh_life.filter(|_| Family::of(network) != Family::Google);
+        let life = life.map(|life| json!(life.as_secs()));
         let name =
             if Family::of(network) == Family::TikTok { "refresh_expires_in" } else { "refresh_token_expires_in" };
         if let Some(life) = life {

@@ -1,5 +1,6 @@
 //! Small networks for the tests of this folder, made by hand, so that a test sees every number that it relies on.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::networks::*;
@@ -81,6 +82,7 @@ pub(super) fn network(id: &str, classes: Vec<CreditClass>, headers: Vec<HeaderRu
         classes,
         operations,
         headers,
+        request_headers: BTreeMap::new(),
         error_body: ErrorBody::default(),
         errors: Vec::new(),
         retention: Vec::new(),

@@ -33,6 +33,7 @@ use super::refusal::Family;
 use super::report::Report;
 use super::route::{self, Route};
 use super::simulation::{CallRequest, Simulation};
+use super::versioned;
 use super::whose;
 use crate::base::clock::Timestamp;
 use crate::base::ids::NetworkId;
@@ -310,6 +311,10 @@ fn answer(
 ) -> Result<(Option<HttpAnswer>, Duration), FaultError> {
     let query = query_of(request);
     let secret = secret_of(Family::of(network), request.headers(), &query).unwrap_or_default();
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(refused) = versioned::refused(network, header, query.iter().any(|(name, _)| name == "q")) {
+        return Ok((Some(refused), Duration::ZERO));
+    }
     let kind = simulation.kind_of(&network.id, &secret);
     let named = request.headers().get("x-sim-operation").and_then(|name| name.to_str().ok());
     let found = route::find(network, request.method().as_str(), path, &query, kind.as_ref(), named);

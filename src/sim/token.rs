@@ -46,7 +46,11 @@ impl TokenSpec {
                 Renewal::RefreshToken { needs_scope, .. } => needs_scope.as_ref(),
                 _ => None,
             });
-        let scopes: BTreeSet<String> = of_purposes.chain(of_operations).chain(of_renewal).cloned().collect();
+        let accounts =
+            network.kinds.iter().filter(|known| known.id == *kind).filter_map(|known| known.account.as_ref());
+        let of_accounts = accounts.flat_map(|lookup| &lookup.scopes);
+        let all = of_purposes.chain(of_operations).chain(of_renewal).chain(of_accounts);
+        let scopes: BTreeSet<String> = all.cloned().collect();
         Self {
             secret: secret.to_owned(),
             kind: kind.clone(),

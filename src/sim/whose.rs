@@ -26,6 +26,8 @@ enum Question {
     Account,
     Profiles,
     Permissions,
+    /// What a company page is called.
+    Organization,
     /// What is left of each limit; it costs nothing.
     Limits,
 }
@@ -37,6 +39,7 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::Graph, "me/permissions", Question::Permissions),
         (Family::Graph, "me", Question::Account),
         (Family::X, "users/me", Question::Account),
+        (Family::Google, "v1/userinfo", Question::Account),
         (Family::Google, "channels", Question::Profiles),
         (Family::Google, "accounts/-/locations", Question::Profiles),
         (Family::LinkedIn, "organizationAcls", Question::Profiles),
@@ -50,6 +53,9 @@ fn question(family: Family, path: &str) -> Option<Question> {
         (Family::GitHub, "rate_limit", Question::Limits),
         (Family::Other, "me", Question::Account),
     ];
+    if family == Family::LinkedIn && path.contains("organizations/") {
+        return Some(Question::Organization);
+    }
     known.iter().find(|(of, end, _)| *of == family && ends(end)).map(|(_, _, question)| *question)
 }
 
@@ -68,7 +74,15 @@ pub(super) fn told(
 ) -> Option<Value> {
     let family = Family::of(network);
     Some(match question(family, path)? {
+        // The scope of OpenID Connect is asked for as any other.
+        Question::Account if family == Family::Google && !token.scopes.iter().any(|scope| scope == "openid") => {
+            return None;
+        }
         Question::Account => account(family, token),
+        Question::Organization => {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            json!({ "id": id, "localizedName": format!("Company {id}") })
+        }
         Question::Limits => json!({ "resources": {}, "rate": {} }),
         Question::Permissions => permissions(simulation, network, token),
         Question::Profiles => profiles(simulation, network, query, token),
@@ -86,6 +100,7 @@ fn account(family: Family, token: &TokenSpec) -> Value {
         Family::TikTok => {
             json!({ "data": { "user": { "open_id": id, "display_name": name } }, "error": { "code": "ok", "message": "" } })
         }
+        Family::Google => json!({ "sub": id }),
         Family::Bluesky => json!({ "did": did_of(id), "handle": format!("{id}.example"), "active": true }),
         Family::Pinterest => json!({ "username": id, "account_type": kind }),
         Family::Tumblr => {
@@ -166,11 +181,15 @@ fn profiles(simulation: &Simulation, network: &Network, query: &[(String, String
                 1 => "ANALYST",
                 _ => "ADMINISTRATOR",
             };
-            let item = |(id, tasks): &(String, &[&str])| {
-                json!({ "organization": format!("urn:li:organization:{id}"), "role": role(tasks), "state": "APPROVED",
+            let item = |id: &String, role: &str| {
+                json!({ "organization": format!("urn:li:organization:{id}"), "role": role, "state": "APPROVED",
                     "roleAssignee": format!("urn:li:person:{}", token.person) })
             };
-            json!({ "elements": all.iter().map(item).collect::<Vec<_>>() })
+            // Each role stands by itself: who may do everything is also named among those who may do less.
+            let lesser = all.iter().filter(|(_, tasks)| tasks.len() > 1);
+            let lesser = lesser.map(|(id, _)| item(id, "DIRECT_SPONSORED_CONTENT_POSTER"));
+            let each = all.iter().map(|(id, tasks)| item(id, role(tasks)));
+            json!({ "elements": lesser.chain(each).collect::<Vec<_>>() })
         }
         _ if network.id.as_str() == "youtube" => {
             // A consent is for one channel.

@@ -19,8 +19,10 @@ pub struct CallbackRow {
     pub network: NetworkId,
     /// The app.
     pub app: AppId,
-    /// The person, by the id at the network.
+    /// The person, by the id at the network; empty once it was carried out.
     pub person: String,
+    /// The keyed hash of network, app and person; `None`: it was kept by an earlier version.
+    pub person_hash: Option<[u8; 32]>,
     /// Whether secrets are destroyed.
     pub deletes: bool,
     /// When it came.
@@ -36,8 +38,10 @@ pub trait CallbackStore: Send + Sync {
     async fn insert_callback(&self, row: CallbackRow) -> Result<bool, StoreError>;
     /// At most `limit` callbacks that were not carried out.
     async fn unfinished_callbacks(&self, limit: u32) -> Result<Vec<CallbackRow>, StoreError>;
-    /// Notes that a callback was carried out. Who it was about is forgotten.
+    /// Notes that a callback was carried out. Who it was about is forgotten, but for the keyed hash.
     async fn finish_callback(&self, hash: [u8; 32], at: Timestamp) -> Result<(), StoreError>;
+    /// Whether a callback about one of these persons, by keyed hashes, came at `since` or later.
+    async fn was_called_back(&self, persons: &[[u8; 32]], since: Timestamp) -> Result<bool, StoreError>;
     /// The callback of a confirmation code.
     async fn find_callback(&self, code_hash: [u8; 32]) -> Result<Option<CallbackRow>, StoreError>;
     /// At most `limit` tokens of a person in each of these parts that were not revoked, in all teams; the invalid ones only `with_invalid`.
@@ -52,13 +56,16 @@ pub trait CallbackStore: Send + Sync {
     async fn prune_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-const INSERT: &str = "INSERT INTO callback (hash, code_hash, network, app, person, deletes, received_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-const UNFINISHED: &str = "SELECT hash, code_hash, network, app, person, deletes, received_at_us, done_at_us
+const INSERT: &str =
+    "INSERT INTO callback (hash, code_hash, network, app, person, person_hash, deletes, received_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+const UNFINISHED: &str =
+    "SELECT hash, code_hash, network, app, person, person_hash, deletes, received_at_us, done_at_us
     FROM callback WHERE done_at_us IS NULL ORDER BY received_at_us LIMIT $1";
 const FINISH: &str = "UPDATE callback SET done_at_us = $2, person = '' WHERE hash = $1";
-const FIND: &str = "SELECT hash, code_hash, network, app, person, deletes, received_at_us, done_at_us
+const FIND: &str = "SELECT hash, code_hash, network, app, person, person_hash, deletes, received_at_us, done_at_us
     FROM callback WHERE code_hash = $1";
+const CALLED_BACK: &str = "SELECT 1 FROM callback WHERE person_hash = $1 AND received_at_us >= $2 LIMIT 1";
 const OF_PERSON: &str =
     "SELECT team, id FROM token WHERE network = $1 AND app = $2 AND ($3 IS NULL OR kind = $3) AND person = $4
     AND state <> 'revoked' AND ($5 = 1 OR state <> 'invalid') ORDER BY id LIMIT $6";
@@ -67,8 +74,9 @@ const PRUNE: &str = "DELETE FROM callback WHERE hash IN (SELECT hash FROM callba
 #[async_trait]
 impl<D: Database> CallbackStore for D {
     async fn insert_callback(&self, row: CallbackRow) -> Result<bool, StoreError> {
-        let CallbackRow { hash, code_hash, network, app, person, deletes, received_at, .. } = row;
-        let values = values![&hash[..], &code_hash[..], &network, &app, person, deletes, received_at];
+        let CallbackRow { hash, code_hash, network, app, person, person_hash, deletes, received_at, .. } = row;
+        let person_hash = person_hash.map(Vec::from);
+        let values = values![&hash[..], &code_hash[..], &network, &app, person, person_hash, deletes, received_at];
         self.write(move |tx| Box::pin(async move { Ok(tx.execute(INSERT, values).await? > 0) })).await
     }
 
@@ -82,6 +90,21 @@ impl<D: Database> CallbackStore for D {
     async fn finish_callback(&self, hash: [u8; 32], at: Timestamp) -> Result<(), StoreError> {
         let values = values![&hash[..], at];
         self.write(move |tx| Box::pin(async move { tx.execute(FINISH, values).await.map(drop) })).await
+    }
+
+    async fn was_called_back(&self, persons: &[[u8; 32]], since: Timestamp) -> Result<bool, StoreError> {
+        let persons = persons.to_vec();
+        self.read(move |tx| {
+            Box::pin(async move {
+                for person in &persons {
+                    if first(tx, CALLED_BACK, values![&person[..], since]).await?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+        })
+        .await
     }
 
     async fn find_callback(&self, code_hash: [u8; 32]) -> Result<Option<CallbackRow>, StoreError> {
@@ -126,6 +149,7 @@ fn callback(mut row: Row) -> Result<CallbackRow, StoreError> {
         network: row.slug()?,
         app: row.slug()?,
         person: row.text()?,
+        person_hash: row.maybe_blob()?.map(hash).transpose()?,
         deletes: row.count::<u8>()? != 0,
         received_at: row.time()?,
         done_at: row.maybe_time()?,

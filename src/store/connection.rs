@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ConnectionId, MemberId, TeamId, TokenId};
+use crate::base::ids::{AppId, ConnectionId, MemberId, NetworkId, TeamId, TokenId};
 use crate::domain::connection::{Connection, Found, Granter, Problem, Stage};
 use crate::domain::consent::Consent;
 use crate::domain::networks::Purposes;
@@ -116,6 +116,14 @@ pub trait ConnectionStore: Send + Sync {
     async fn list_connections(&self, filter: ConnectionFilter, limit: u32) -> Result<Vec<Connection>, StoreError>;
     /// At most `limit` connections that have not ended, and that a member started or is bound to.
     async fn open_connections_of(&self, member: MemberId, limit: u32) -> Result<Vec<StoredConnection>, StoreError>;
+    /// At most `limit` connections of an app whose tokens wait for a choice, after this id, in the order of their ids.
+    async fn choosing_connections(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<StoredConnection>, StoreError>;
     /// At most `limit` connections whose time was over before `now` and that have not ended.
     async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError>;
     /// Forgets at most `limit` that ended before `before`; how many.
@@ -151,6 +159,8 @@ const LIST: &str = select!(
 );
 const OPEN_OF_MEMBER: &str =
     select!("WHERE (started_by = $1 OR member_id = $1) AND stage NOT IN ('connected', 'cancelled', 'lapsed') LIMIT $2");
+const CHOOSING: &str =
+    select!("WHERE stage = 'choosing' AND network = $1 AND app = $2 AND ($3 IS NULL OR id > $3) ORDER BY id LIMIT $4");
 const OVERDUE: &str = select!(
     "WHERE ends_at_us <= $1 AND stage NOT IN ('connected', 'cancelled', 'lapsed') ORDER BY ends_at_us LIMIT $2"
 );
@@ -213,6 +223,16 @@ impl<D: Database> ConnectionStore for D {
 
     async fn open_connections_of(&self, member: MemberId, limit: u32) -> Result<Vec<StoredConnection>, StoreError> {
         several(self, OPEN_OF_MEMBER, values![member, limit]).await
+    }
+
+    async fn choosing_connections(
+        &self,
+        network: &NetworkId,
+        app: &AppId,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<StoredConnection>, StoreError> {
+        several(self, CHOOSING, values![network, app, after, limit]).await
     }
 
     async fn overdue_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<StoredConnection>, StoreError> {

@@ -51,14 +51,15 @@ pub fn scopes_to_ask(
     let of_purposes = purposes.iter().filter_map(|purpose| kind.scopes_for(purpose));
     let of_list = kind.profiles.as_ref().and_then(|_| granted.scopes_for(Purpose::ListPages));
     let of_account = granted.account.as_ref().and_then(|_| granted.scopes_for(Purpose::Validate));
+    let of_look_up = granted.account.as_ref().map_or(&[][..], |lookup| &lookup.scopes);
     let of_renewal = match &granted.renewal {
         Renewal::RefreshToken { needs_scope, .. } => needs_scope.as_slice(),
         _ => &[],
     };
     let required = network.requirements.iter().filter(|rule| rule.concerns(&kind.id) || rule.concerns(&granted.id));
     let required = required.flat_map(|rule| &rule.scopes);
-    let all = of_purposes.chain(of_list).chain(of_account).flatten().chain(of_renewal).chain(required).chain(more);
-    all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    let all = of_purposes.chain(of_list).chain(of_account).flatten().chain(of_look_up).chain(of_renewal);
+    all.chain(required).chain(more).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Those of `asked` that were not granted.

@@ -24,6 +24,7 @@ pub(super) fn check(network: &Network, complete: bool, document: &mut Document<'
     if network.display_name.trim().is_empty() {
         check.document.note(&root.key("display_name"), "is empty: write the name as people know it");
     }
+    check.request_headers(&root.key("request_headers"));
     check.lists(&root);
     check.kinds(&root.key("kinds"));
     check.classes(&root.key("classes"));
@@ -49,6 +50,22 @@ impl Check<'_, '_> {
     fn some_text(&mut self, place: &Place, text: &str) {
         if text.trim().is_empty() {
             self.document.note(place, "is empty: write a sentence for people");
+        }
+    }
+
+    fn request_headers(&mut self, place: &Place) {
+        for (name, value) in &self.network.request_headers {
+            let in_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            let in_value = |c: char| c.is_ascii_graphic() || c == ' ';
+            let place = place.key(name);
+            if name.is_empty() || !name.chars().all(in_name) {
+                self.document.note(&place, "is no name of a header");
+            } else if OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+                self.document.note(&place, "is a header that the broker writes itself");
+            }
+            if value.trim().is_empty() || !value.chars().all(in_value) {
+                self.document.note(&place, "must be a text of ASCII on one line");
+            }
         }
     }
 
@@ -147,6 +164,15 @@ impl Check<'_, '_> {
             match request.strip_prefix("GET ") {
                 Some(url) => self.url(&place, url),
                 None => self.document.note(&place, "must be a GET and a URL, as \"GET https://api.example.com/me\""),
+            }
+        }
+        if let Some(named) = kind.profiles.as_ref().and_then(|lookup| lookup.named_by.as_ref()) {
+            let place = place.key("profiles").key("named_by").key("request");
+            match named.request.strip_prefix("GET ").filter(|url| url.contains("{id}")) {
+                Some(url) => self.url(&place, url),
+                None => {
+                    self.document.note(&place, "must be a GET and a URL with '{id}', where the profile's id stands")
+                }
             }
         }
         let own_token = kind.profiles.as_ref().is_some_and(|lookup| lookup.token.is_some());
@@ -425,6 +451,21 @@ impl Check<'_, '_> {
         }
     }
 }
+
+/// Headers that no file of the catalogue may write: they say who asks, or how the request is sent.
+const OWN_HEADERS: [&str; 11] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "dpop",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 

@@ -23,4 +23,4 @@ pub use introspect::Introspected;
 pub use lookup::PROBE_OPERATION;
 pub use model::*;
 pub use token_reply::{TokenReply, TokenReplyError, read_pushed_reply, read_token_reply};
-pub use whose::{FoundAccount, FoundProfile};
+pub use whose::{FoundAccount, FoundProfile, united};

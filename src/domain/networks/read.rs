@@ -39,6 +39,8 @@ struct RawNetwork {
     display_name: String,
     api_base: String,
     #[serde(default)]
+    request_headers: BTreeMap<String, String>,
+    #[serde(default)]
     error_body: ErrorBody,
     #[serde(default)]
     kinds: Vec<RawKind>,
@@ -66,6 +68,7 @@ impl RawNetwork {
             id,
             display_name: self.display_name,
             api_base: self.api_base,
+            request_headers: self.request_headers,
             kinds: self.kinds.into_iter().map(RawKind::into_kind).collect(),
             classes: classes.map(|(at, class)| class.into_class(&root.key("classes").at(at), document)).collect(),
             operations: self.operations.into_iter().map(RawOperation::into_operation).collect(),

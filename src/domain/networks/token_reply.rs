@@ -1,4 +1,5 @@
-//! What a token endpoint says when it issues or renews a token: RFC 6749, section 5.1, with the names that networks add.
+//! What a token endpoint says when it issues or renews a token: RFC 6749, section 5.1, with the names that networks add. Instagram puts what it
+//! issues for a code into a list (`data`), and calls the scopes `permissions`; some meet that without the list.
 //!
 //! Foreign text: nothing in it can make a token of nothing, a life without end or an error that repeats a secret.
 
@@ -55,6 +56,12 @@ pub enum TokenReplyError {
     NoAccessToken,
 }
 
+/// A reply in a list of one.
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<Raw>,
+}
+
 #[derive(Deserialize)]
 struct Raw {
     #[serde(default)]
@@ -67,6 +74,8 @@ struct Raw {
     refresh_token_expires_in: Value,
     #[serde(default)]
     scope: Value,
+    #[serde(default)]
+    permissions: Value,
     #[serde(default)]
     sub: Option<Text>,
     #[serde(default)]
@@ -91,13 +100,15 @@ pub fn read_token_reply(body: &[u8]) -> Result<TokenReply, TokenReplyError> {
     }
     // The parser's own error would repeat parts of the text.
     let raw: Raw = serde_json::from_slice(body).map_err(|_| TokenReplyError::Malformed)?;
+    let listed = || serde_json::from_slice(body).ok().and_then(|listed: Listed| listed.data.into_iter().next());
+    let raw = if raw.access_token.is_none() { listed().unwrap_or(raw) } else { raw };
     let access = raw.access_token.and_then(token).ok_or(TokenReplyError::NoAccessToken)?;
     Ok(TokenReply {
         access,
         refresh: raw.refresh_token.and_then(token),
         access_life: life(&raw.expires_in),
         refresh_life: life(&raw.refresh_token_expires_in),
-        scopes: scopes(&raw.scope),
+        scopes: scopes(&raw.scope).or_else(|| scopes(&raw.permissions)),
         subject: raw.sub.and_then(subject),
         bound: raw.token_type.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP")),
     })
@@ -225,6 +236,26 @@ mod tests {
             let reply = read(&json!({ "access_token": "a", "scope": given }));
             let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
             assert_eq!(reply.scopes, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_reply_in_a_list_is_read_and_permissions_are_scopes() {
+        let issued = json!({ "access_token": "a", "user_id": "7", "permissions": "basic,insights" });
+        for body in [json!({ "data": [issued] }), issued.clone(), json!({ "data": [issued, { "access_token": "b" }] })]
+        {
+            let reply = read(&body);
+            assert_eq!(
+                (reply.access.expose(), reply.scopes.unwrap()),
+                ("a", vec!["basic".to_owned(), "insights".to_owned()])
+            );
+        }
+        let flat = read(&json!({ "access_token": "a", "permissions": ["basic"], "data": "nothing" }));
+        assert_eq!(flat.scopes.unwrap(), ["basic"]);
+        let both = read(&json!({ "access_token": "a", "scope": "one", "permissions": "two" }));
+        assert_eq!(both.scopes.unwrap(), ["one"]);
+        for none in [json!({ "data": [] }), json!({ "data": {} }), json!({ "data": [{}] }), json!({ "data": [7] })] {
+            assert_eq!(refused(none.to_string().as_bytes()), TokenReplyError::NoAccessToken, "{none}");
         }
     }
 

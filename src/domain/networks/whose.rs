@@ -1,9 +1,11 @@
 //! Reads what a network tells of whose a token is. Foreign text: bounded, without control characters, and never believed to be there.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::classify::{parse, value_at};
-use super::model::{AccountLookup, GrantedLookup, ProfilesLookup, Purposes};
+use super::model::{AccountLookup, GrantedLookup, NameLookup, ProfilesLookup, Purposes};
 use crate::base::secret::Secret;
 
 /// An id that is longer is none, in characters.
@@ -38,6 +40,30 @@ pub struct FoundProfile {
     pub person: Option<String>,
     /// The person's roles there.
     pub roles: Vec<String>,
+}
+
+/// Each profile once, in the order in which they came: a network may name one several times, with another role of the person each time.
+pub fn united(found: Vec<FoundProfile>) -> Vec<FoundProfile> {
+    let mut profiles: Vec<FoundProfile> = Vec::with_capacity(found.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for one in found {
+        let place = *places.entry(one.id.clone()).or_insert(profiles.len());
+        let Some(earlier) = profiles.get_mut(place) else {
+            profiles.push(one);
+            continue;
+        };
+        if earlier.name.is_empty() {
+            earlier.name = one.name;
+        }
+        earlier.token = earlier.token.take().or(one.token);
+        earlier.person = earlier.person.take().or(one.person);
+        for role in one.roles {
+            if earlier.roles.len() < MOST_ROLES && !earlier.roles.contains(&role) {
+                earlier.roles.push(role);
+            }
+        }
+    }
+    profiles
 }
 
 impl AccountLookup {
@@ -84,6 +110,20 @@ impl ProfilesLookup {
     pub fn lacking<'a>(&'a self, wanted: Purposes, roles: &[String]) -> Vec<&'a super::model::PurposeRoles> {
         let lacks = |need: &&super::model::PurposeRoles| !need.any.iter().any(|role| roles.contains(role));
         self.needs.iter().filter(|need| wanted.contains(need.purpose)).filter(lacks).collect()
+    }
+}
+
+impl NameLookup {
+    /// The request for the profile of that id.
+    pub fn request_for(&self, id: &str) -> String {
+        let last = id.rsplit(':').next().unwrap_or(id);
+        let part: String = url::form_urlencoded::byte_serialize(last.as_bytes()).collect();
+        self.request.replace("{id}", &part)
+    }
+
+    /// The name in an answer; empty: there is none.
+    pub fn read(&self, body: &[u8]) -> String {
+        parse(body).map(|body| name_at(&body, Some(&self.name))).unwrap_or_default()
     }
 }
 
@@ -150,6 +190,34 @@ mod tests {
         assert_eq!(lacking, [Purpose::Publish]);
         assert!(lookup.read(b"<html>").is_none());
         assert!(lookup.read(br#"{"data":7}"#).is_none());
+    }
+
+    #[test]
+    fn a_profile_that_is_named_once_for_each_role_is_one() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("linkedin").unwrap().kind("user").unwrap().profiles.clone().unwrap();
+        let roles =
+            [("1", "DIRECT_SPONSORED_CONTENT_POSTER"), ("2", "ANALYST"), ("1", "ADMINISTRATOR"), ("2", "ANALYST")];
+        let item = |(id, role): &(&str, &str)| json!({ "organization": id, "role": role, "roleAssignee": "ann" });
+        let body = json!({ "elements": roles.iter().map(item).collect::<Vec<_>>() });
+        let profiles = united(lookup.read(body.to_string().as_bytes()).unwrap().0);
+        let seen: Vec<_> = profiles.iter().map(|one| (&*one.id, one.roles.join(" "))).collect();
+        let both = "DIRECT_SPONSORED_CONTENT_POSTER ADMINISTRATOR".to_owned();
+        assert_eq!(seen, [("1", both), ("2", "ANALYST".to_owned())]);
+        let wanted: Purposes = [Purpose::CollectStatistics].into_iter().collect();
+        assert!(lookup.lacking(wanted, &profiles[0].roles).is_empty(), "one role that suffices is enough");
+        assert!(!lookup.lacking(wanted, &profiles[1].roles).is_empty());
+    }
+
+    #[test]
+    fn a_profile_is_asked_for_its_name_by_the_end_of_its_id() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("linkedin").unwrap().kind("user").unwrap().profiles.clone().unwrap();
+        let named = lookup.named_by.unwrap();
+        assert_eq!(named.request_for("urn:li:organization:7"), "GET https://api.linkedin.com/rest/organizations/7");
+        assert!(named.request_for("a/../b?c").ends_with("/organizations/a%2F..%2Fb%3Fc"));
+        assert_eq!(named.read(br#"{"localizedName":"Seven"}"#), "Seven");
+        assert_eq!((named.read(b"{}"), named.read(b"<html>")), (String::new(), String::new()));
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn network(limits: Vec<LimitRule>, cost: u64) -> Arc<Network> {
         }],
         headers: Vec::new(),
         errors: Vec::new(),
+        request_headers: BTreeMap::new(),
         error_body: ErrorBody::default(),
         retention: Vec::new(),
         requirements: Vec::new(),

@@ -78,7 +78,12 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
         needs.why, "LinkedIn ends the grant, and no renewal prolongs it",
         "when is told in the reader's time zone"
     );
-    // TikTok's slides with each renewal.
+    // One that slides by itself is fixed where its network told the end.
+    let youtube = network("youtube");
+    let mut told = token(&youtube, "user", TokenState::Live);
+    told.clocks.refresh_expires_at = Some(NOW + 7 * DAY);
+    told.clocks.refresh_end_fixed = true;
+    assert_eq!(needs_reconnecting(&youtube, &told, NOW).pop().unwrap().by, Some(NOW + 7 * DAY));
     let sliding = Catalogue::embedded();
     for network in sliding.iter() {
         for kind in network.kinds.iter().filter(|kind| kind.refresh_slides) {

@@ -177,6 +177,44 @@ fn a_reply_never_replaces_something_by_nothing() {
 }
 
 #[test]
+fn an_end_that_the_network_told_is_not_moved_by_a_guess() {
+    let youtube = kind("youtube", "user");
+    let life = |told| refresh_life(&youtube, &reply(Some("r"), None, told)).unwrap();
+    assert_eq!(life(Some(7 * DAY)), RefreshLife { lasts: 7 * DAY, is_fixed: true }, "its app is not published");
+    assert_eq!(life(None), RefreshLife { lasts: 180 * DAY, is_fixed: false });
+    let before = |is_fixed| {
+        let mut token = token(Some(HOUR), Some(7 * DAY));
+        token.clocks.refresh_end_fixed = is_fixed;
+        token
+    };
+    let silent = reply(None, Some(HOUR), None);
+    let after = renewed(&youtube, &before(true), &silent, NOW + DAY);
+    assert_eq!((after.clocks.refresh_expires_at, after.clocks.refresh_end_fixed), (Some(NOW + 7 * DAY), true));
+    assert!(!is_mended_by_renewal(&youtube, &after, NOW + DAY), "only the person can");
+    let slid = renewed(&youtube, &before(false), &silent, NOW + DAY);
+    assert_eq!((slid.clocks.refresh_expires_at, slid.clocks.refresh_end_fixed), (Some(NOW + 181 * DAY), false));
+    assert!(is_mended_by_renewal(&youtube, &before(false), NOW + DAY));
+    let told = renewed(&youtube, &before(false), &reply(None, None, Some(3 * DAY)), NOW);
+    assert_eq!((told.clocks.refresh_expires_at, told.clocks.refresh_end_fixed), (Some(NOW + 3 * DAY), true));
+    // One that is replaced by being used has a life of its own each time.
+    let pinterest = kind("pinterest", "user");
+    let first = renewed(&pinterest, &before(false), &reply(Some("r"), None, Some(9 * DAY)), NOW);
+    let next = renewed(&pinterest, &first, &reply(Some("s"), None, None), NOW + DAY);
+    assert_eq!(next.clocks.refresh_expires_at, Some(NOW + 61 * DAY));
+}
+
+#[test]
+fn no_life_of_a_refresh_token_is_believed_that_is_longer_than_documented() {
+    let tiktok = kind("tiktok", "user");
+    let huge = reply(Some("r"), None, Some(3650 * DAY));
+    assert_eq!(refresh_life(&tiktok, &huge).unwrap().lasts, 365 * DAY);
+    let renewed = renewed(&tiktok, &token(Some(DAY), Some(9 * DAY)), &huge, NOW);
+    assert_eq!(renewed.clocks.refresh_expires_at, Some(NOW + 365 * DAY));
+    let reddit = refresh_life(&kind("reddit", "user"), &huge).unwrap();
+    assert_eq!(reddit.lasts, 3650 * DAY, "nothing is documented");
+}
+
+#[test]
 fn an_end_that_is_told_again_stays_as_it_was() {
     let linkedin = kind("linkedin", "user");
     let before = token(Some(9 * DAY), Some(9 * DAY));

@@ -113,6 +113,7 @@ fn read_clocks(clocks: &pb::TokenClocks) -> Clocks {
         refresh_expires_at: clocks.refresh_expire_time.as_ref().map(from_timestamp),
         data_access_expires_at: clocks.data_access_expire_time.as_ref().map(from_timestamp),
         consented_at: clocks.consent_time.as_ref().map(from_timestamp),
+        ..Clocks::default()
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! What an answer means is for the rules to say; what follows from it, and remembering it, is the caller's.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +70,16 @@ impl NetworkRequest {
             request = request.header(AUTHORIZATION, value);
         }
         request.body(Vec::new()).ok().map(Self::of)
+    }
+
+    /// The request with what the network wants in the head of every request. What is no header is left out.
+    pub fn carrying(mut self, headers: &BTreeMap<String, String>) -> Self {
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                self.request.headers_mut().insert(name, value);
+            }
+        }
+        self
     }
 
     fn checked_unless_below(self, known: &str) -> Self {

@@ -22,6 +22,8 @@ pub struct ProbeCredential<'a> {
     pub access: &'a Secret,
     /// What a call with it must carry beside it.
     pub parameters: &'a BTreeMap<String, String>,
+    /// What every request to the network's API carries in its head.
+    pub headers: &'a BTreeMap<String, String>,
     /// The key that it is bound to, if it is.
     pub bond: Option<&'a Arc<Bond>>,
 }
@@ -39,7 +41,8 @@ pub fn probe(probe: &Probe, base: &str, with: &ProbeCredential<'_>) -> Option<Ne
         if !with.parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(with.parameters);
         }
-        return NetworkRequest::read_with(base, url.as_str(), with.access, with.bond);
+        let request = NetworkRequest::read_with(base, url.as_str(), with.access, with.bond)?;
+        return Some(request.carrying(with.headers));
     };
     let asked = asked(introspection, with)?;
     let mut request = http::Request::builder().method(method).header(http::header::ACCEPT, "application/json");
@@ -105,9 +108,19 @@ mod tests {
             let kind = catalogue.network(network).unwrap().kind(kind).unwrap();
             let (access, parameters) = (secret("a/1"), BTreeMap::new());
             let client_auth = kind.oauth.as_ref().map_or(ClientAuth::Post, |oauth| oauth.client_auth);
-            let with =
-                ProbeCredential { client: &client, client_auth, access: &access, parameters: &parameters, bond: None };
-            assert_eq!(probe(kind.probe.as_ref().unwrap(), "", &with).unwrap().shown(), expected);
+            let headers = BTreeMap::from([("Version".to_owned(), "7".to_owned())]);
+            let with = ProbeCredential {
+                client: &client,
+                client_auth,
+                access: &access,
+                parameters: &parameters,
+                headers: &headers,
+                bond: None,
+            };
+            let made = probe(kind.probe.as_ref().unwrap(), "", &with).unwrap();
+            let is_call = kind.probe.as_ref().unwrap().introspection.is_none();
+            assert_eq!(made.written().headers().get("version").is_some(), is_call, "{expected}");
+            assert_eq!(made.shown(), expected);
         }
     }
 }

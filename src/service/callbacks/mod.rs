@@ -4,20 +4,24 @@
 //! * What was asked is durable before anything is done, under a keyed hash of the request: a repeated one is refused, and one that a crash
 //!   interrupted is finished by the next run.
 //! * Every token of that grant of the person dies, in all teams, at every network and app that shares it: `revoked_by_person`, its holders are recalled. Where data must be deleted, its
-//!   secrets are shredded. How far that is shows a page under a code that nobody can guess.
+//!   secrets are shredded. What the person granted and nobody has taken into a pool yet is destroyed with its connection; a consent that was
+//!   given before is not kept afterwards. How far that is shows a page under a code that nobody can guess.
 
 pub(crate) mod signed_request;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::ids::{AppId, NetworkId};
+use crate::base::ids::{AppId, KindId, NetworkId};
+use crate::domain::connection::Stage;
 use crate::domain::networks::OAuthQuirk;
 use crate::domain::token::Reason;
 use crate::outbound::oauth::Pace;
+use crate::service::grants::is_part;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
-use crate::store::{CallbackRow, StoreError};
+use crate::store::{CallbackRow, GrantPart, StoreError};
 
 /// Tokens that are looked up at once.
 const BATCH: u32 = 100;
@@ -102,6 +106,7 @@ impl Broker {
         let row = CallbackRow {
             hash: self.vault.mac_key("signed request").sign(&[word, signed.as_bytes()]),
             code_hash: self.code_hash(&code),
+            person_hash: Some(self.called_back_hash(&network, &app, &person)),
             network,
             app,
             person,
@@ -144,6 +149,8 @@ impl Broker {
 
     async fn carry_out_callback(&self, row: &CallbackRow) -> Result<(), TokenError> {
         let parts = self.grant_parts(&row.network, &row.app, None);
+        // Before the tokens: what is chosen meanwhile is among them.
+        self.end_waiting_consents(&parts, &row.person).await?;
         loop {
             let found = self.store.tokens_of_person(&parts, &row.person, row.deletes, BATCH).await?;
             if found.is_empty() {
@@ -160,6 +167,45 @@ impl Broker {
             }
         }
         Ok(self.store.finish_callback(row.hash, self.now()).await?)
+    }
+
+    /// Ends the connections in which a person's consent waits for a choice, and destroys what was granted: its network took it back already.
+    async fn end_waiting_consents(&self, parts: &[GrantPart], person: &str) -> Result<(), StoreError> {
+        let apps: BTreeSet<(&NetworkId, &AppId)> = parts.iter().map(|part| (&part.network, &part.app)).collect();
+        for (network, app) in apps {
+            let mut after = None;
+            loop {
+                let page = self.store.choosing_connections(network, app, after, BATCH).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.connection.id);
+                for stored in page {
+                    let of_person =
+                        matches!(&stored.connection.stage, Stage::Choosing(found) if found.person == person);
+                    if of_person && is_part(parts, network, app, &stored.connection.kind) {
+                        self.end_taken_back(stored).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a person took a consent back, or asked for deletion, at `since` or later. `kind`: that for which the consent was given.
+    pub(super) async fn is_taken_back(
+        &self,
+        (network, app, kind): (&NetworkId, &AppId, &KindId),
+        person: &str,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let parts = self.grant_parts(network, app, Some(kind));
+        let hash = |part: &GrantPart| self.called_back_hash(&part.network, &part.app, person);
+        let hashes: BTreeSet<[u8; 32]> = parts.iter().map(hash).collect();
+        self.store.was_called_back(&hashes.into_iter().collect::<Vec<_>>(), since).await
+    }
+
+    pub(super) fn called_back_hash(&self, network: &NetworkId, app: &AppId, person: &str) -> [u8; 32] {
+        let of = [network.as_str().as_bytes(), app.as_str().as_bytes(), person.as_bytes()];
+        self.vault.mac_key("person of a callback").sign(&of)
     }
 
     /// How far the deletion of that code is; `None`: there is none.

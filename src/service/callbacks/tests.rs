@@ -161,6 +161,7 @@ async fn what_a_crash_interrupted_is_finished() {
         network: "threads".parse().unwrap(),
         app: default_app(),
         person: "ann".to_owned(),
+        person_hash: None,
         deletes: true,
         received_at: test.clock.now(),
         done_at: None,

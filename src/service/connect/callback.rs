@@ -2,9 +2,9 @@
 
 use crate::base::ids::{ConnectionId, NetworkId};
 use crate::base::secret::Secret;
-use crate::domain::connection::{Problem, ProblemKind, StageError, consent_of};
+use crate::domain::connection::{Connection, Problem, ProblemKind, StageError, consent_of};
 use crate::domain::networks::{ErrorClass, Network, OAuth, OAuthQuirk, classify_authorization};
-use crate::service::connect::redeem::{Subject, Unkept};
+use crate::service::connect::redeem::{Grant, Redeemed, Subject, Unkept};
 use crate::service::connect::visitor::must_be_granter;
 use crate::service::connect::waiting::Waiting;
 use crate::service::connect::{ConnectError, Mark, Visitor};
@@ -111,6 +111,10 @@ impl Broker {
         };
         let connection = next.connection.clone();
         let (settled, gives_back) = match outcome {
+            // Nobody is asked to choose what the person took back meanwhile: nothing of it is kept.
+            Ok(redeemed) if self.was_redeemed_in_vain(&connection, &redeemed).await => {
+                (StoredConnection { connection: connection.cancel(self.now())?, ..next }, None)
+            }
             Ok(redeemed) => {
                 let connection = connection.choose(redeemed.found);
                 let sealed = Some(self.seal_for(&connection, &redeemed.grant)?);
@@ -134,6 +138,14 @@ impl Broker {
                 Err(error.into())
             }
         }
+    }
+}
+
+impl Broker {
+    /// Whether the person took the consent back already, as far as the store tells; it is asked again before anything is kept.
+    async fn was_redeemed_in_vain(&self, connection: &Connection, redeemed: &Redeemed) -> bool {
+        let Some(grant) = Grant::read(&redeemed.grant) else { return false };
+        self.was_taken_back(connection, &redeemed.found.person, &grant).await.unwrap_or(false)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ConnectionId, TeamId};
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Found, Profile, consent_of};
+use crate::domain::connection::{Connection, Found, Profile, StageError, consent_of};
 use crate::domain::networks::{Purposes, Renewal, TokenKind};
 use crate::domain::token::Clocks;
 use crate::service::Broker;
@@ -62,6 +62,9 @@ impl Broker {
         let unreadable =
             || ConnectError::Sealed("it was written by another version; start the connection again".to_owned());
         let grant = Grant::read(&self.open_for(&stored)?).ok_or_else(unreadable)?;
+        if self.was_taken_back(connection, &found.person, &grant).await? {
+            return Err(StageError::Ended("cancelled").into());
+        }
         let wanted = self.wanted_tokens(connection, found, &chosen, &grant)?;
         let granter = self.member_of(connection).await?;
         let id = granter.as_ref().map(|member| member.id);
@@ -145,5 +148,6 @@ fn clocks(kind: &TokenKind, grant: &Grant) -> Clocks {
         refresh_expires_at: grant.refresh_ends_us.filter(|_| !derived).map(Timestamp::from_micros),
         data_access_expires_at: kind.data_access_validity.map(|life| consented + life),
         consented_at: Some(consented),
+        refresh_end_fixed: grant.refresh_end_fixed && !derived,
     }
 }

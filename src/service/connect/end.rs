@@ -1,5 +1,6 @@
 //! What ends without tokens: cancelled, or its time over. What it held is queued to be given back, in the same transaction, and destroyed here.
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::{ConnectionId, MemberId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Stage, consent_of};
@@ -13,6 +14,8 @@ use crate::store::{ConnectionStep, StoreError, StoredConnection, StoredRevocatio
 
 /// Connections that are ended in one run; more are ended in the next.
 const AT_ONCE: u32 = 100;
+/// Why a connection ended, for the audit.
+const TAKEN_BACK: &str = "the network told that the person took the consent back";
 
 impl Broker {
     /// Ends a connection. Twice is no error.
@@ -68,6 +71,28 @@ impl Broker {
             steps.push(ConnectionStep { stored, gives_back, trail: audit.into() });
         }
         Ok(steps)
+    }
+
+    /// Ends a connection whose consent the person took back: what it held is destroyed, and there is nothing to give back.
+    pub(in crate::service) async fn end_taken_back(&self, stored: StoredConnection) -> Result<(), StoreError> {
+        let Ok(connection) = stored.connection.clone().cancel(self.now()) else { return Ok(()) };
+        let mut audit = self.stepping_audit(&Caller::Broker, "connection.cancel", &connection, None);
+        audit.detail = format!("{} comment={TAKEN_BACK}", audit.detail);
+        let stored = StoredConnection { connection, sealed: None, ..stored };
+        let step = ConnectionStep { stored, gives_back: None, trail: audit.into() };
+        // If not, somebody chose, or ended it, just now.
+        self.store.change_connection(step).await.map(drop)
+    }
+
+    /// Whether the person took the consent back since it was given.
+    pub(super) async fn was_taken_back(
+        &self,
+        connection: &Connection,
+        person: &str,
+        grant: &Grant,
+    ) -> Result<bool, StoreError> {
+        let of = (&connection.network, &connection.app, &connection.kind);
+        self.is_taken_back(of, person, Timestamp::from_micros(grant.consented_us)).await
     }
 
     /// Ends connections whose time is over. Returns how many, for people.

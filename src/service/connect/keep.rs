@@ -145,7 +145,17 @@ impl Broker {
         let derived = kind.is_some_and(|kind| matches!(kind.renewal, Renewal::Derived { .. }));
         let mut same = held.iter().filter(|other| other.profiles == token.profiles);
         let of_person = || held.first().filter(|_| !derived);
-        Ok(same.next().or_else(of_person).map(|other| other.id))
+        if let Some(held) = same.next().or_else(of_person) {
+            return Ok(Some(held.id));
+        }
+        // A grant whose person was not told yet is known by what was connected with it.
+        for profile in &token.profiles {
+            let held = self.held_of(connection, &token.kind, &format!("{UNKNOWN_PERSON}{profile}")).await?;
+            if let Some(held) = held.first() {
+                return Ok(Some(held.id));
+            }
+        }
+        Ok(None)
     }
 
     /// The tokens of a person that the team holds of the connection's app.

@@ -8,7 +8,7 @@ use crate::base::ids::AppId;
 use crate::base::secret::Secret;
 use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles, refused_look_up};
 use crate::domain::networks::{
-    AccountLookup, Answer, ErrorClass, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind, classify,
+    AccountLookup, Answer, ErrorClass, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind, classify, united,
 };
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
 use crate::outbound::oauth::Bond;
@@ -18,6 +18,8 @@ use crate::service::tokens::UNKNOWN_PERSON;
 
 /// Pages of a list of profiles that are read.
 const MOST_PAGES: usize = 20;
+/// Profiles that are asked for their names, one after the other.
+const MOST_NAMED: usize = 50;
 
 /// By which kind a network is asked about a token.
 #[derive(Clone, Copy)]
@@ -70,6 +72,7 @@ impl Broker {
         }
         if let Some(lookup) = &kind.profiles {
             let profiles = self.profiles(of.asking(), lookup, access).await?;
+            let profiles = self.named(of.asking(), lookup, access, profiles).await;
             if found.person.is_empty() {
                 found.person = profiles.iter().find_map(|one| one.person.clone()).unwrap_or_default();
             }
@@ -130,7 +133,7 @@ impl Broker {
         }
     }
 
-    /// The profiles that a token lists, over all pages.
+    /// The profiles that a token lists, over all pages, each once.
     pub(in crate::service) async fn profiles(
         &self,
         asking: Asking<'_>,
@@ -149,7 +152,29 @@ impl Broker {
                 _ => break,
             }
         }
-        Ok(all)
+        Ok(united(all))
+    }
+
+    /// The profiles with the names that the network tells of each. One that it does not name is known by its id.
+    async fn named(
+        &self,
+        asking: Asking<'_>,
+        lookup: &ProfilesLookup,
+        access: Access<'_>,
+        mut profiles: Vec<FoundProfile>,
+    ) -> Vec<FoundProfile> {
+        let Some(named) = &lookup.named_by else { return profiles };
+        for profile in profiles.iter_mut().filter(|profile| profile.name.is_empty()).take(MOST_NAMED) {
+            let Ok(answer) = self.read(asking, &named.request_for(&profile.id), None, access).await else { break };
+            let NetworkAnswer { status, headers, body } = &answer;
+            match classify(asking.network, &Answer { status: *status, headers, body }).class {
+                ErrorClass::Ok => profile.name = named.read(body),
+                ErrorClass::PermissionLost | ErrorClass::ResourceDenied => {}
+                // Nor will the next one be answered.
+                _ => break,
+            }
+        }
+        profiles
     }
 
     /// As [`Broker::read`], where the network says what was asked for; else the problem that its refusal is. `otherwise`: what a person does
@@ -205,6 +230,7 @@ impl Broker {
         let base = network.api_base_for(kind.id.as_str());
         let request = NetworkRequest::read_with(base, url.as_str(), access.token, access.bond);
         let request = request.ok_or_else(|| silent("its token can't be sent".to_owned()))?;
+        let request = request.carrying(&network.request_headers);
         self.renewals.network().ask(&request).await.map_err(|error| silent(error.to_string()))
     }
 

@@ -12,7 +12,7 @@ use crate::domain::connection::{Connection, Found, Problem, ProblemKind, missing
 use crate::domain::networks::{
     Answer, ErrorClass, Network, OAuth, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
-use crate::domain::renewal::access_life;
+use crate::domain::renewal::{access_life, refresh_life};
 use crate::outbound::http::{NetworkAnswer, NetworkRequest};
 use crate::outbound::oauth::{self, Bond, Client, Redemption};
 use crate::service::Broker;
@@ -52,6 +52,9 @@ pub(super) struct Grant {
     pub access_ends_us: Option<i64>,
     /// When the refresh token ends.
     pub refresh_ends_us: Option<i64>,
+    /// Whether the network told that end, and using the refresh token does not move it.
+    #[serde(default)]
+    pub refresh_end_fixed: bool,
     /// When the person agreed.
     pub consented_us: i64,
     /// The key that they are bound to, with the account's server, as [`Bond::text`] gives it.
@@ -65,10 +68,11 @@ impl Grant {
     /// What a reply gave that was asked for at `asked_at`.
     fn of(kind: &TokenKind, reply: &TokenReply, consented: Timestamp, asked_at: Timestamp) -> Self {
         let ends = |life: Option<std::time::Duration>| life.map(|life| (asked_at + life).micros());
-        let refreshed = reply.refresh.is_some();
+        let refresh = reply.refresh.is_some().then(|| refresh_life(kind, reply)).flatten();
         Self {
             access_ends_us: ends(access_life(kind, reply)),
-            refresh_ends_us: ends(reply.refresh_life.or(kind.refresh_validity).filter(|_| refreshed)),
+            refresh_ends_us: ends(refresh.map(|life| life.lasts)),
+            refresh_end_fixed: refresh.is_some_and(|life| life.is_fixed),
             consented_us: consented.micros(),
             access: reply.access.expose().to_owned(),
             refresh: reply.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),

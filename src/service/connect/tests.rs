@@ -15,8 +15,9 @@ use crate::domain::networks::{Catalogue, Purpose};
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::outbound::http::NetworkAnswer;
 use crate::service::apps::{UpdateApp, default_app};
+use crate::service::callbacks::{Asked, signed_request};
 use crate::service::testing::{START, TestBroker};
-use crate::store::StoredToken;
+use crate::store::{CallbackRow, StoredToken};
 use crate::vault::Place;
 
 const SCOPES: &str = "offline.access tweet.read users.read";
@@ -232,6 +233,81 @@ async fn a_token_that_is_too_young_for_its_network_is_shown_once_more() {
     let twice = [(200, ISSUED), (401, TOO_YOUNG), (401, TOO_YOUNG), (200, pages)];
     let problem = answered(&test, &team, "linkedin", &twice).await.problem.expect("twice is too often");
     assert!(problem.message.contains("has just given"), "{problem:?}");
+    test.stop().await;
+}
+
+/// Threads tells that a person wants the data deleted.
+async fn delete_data_of(test: &TestBroker, person: &str) {
+    let issued_at = test.clock.now().secs();
+    let payload = format!(r#"{{"algorithm":"HMAC-SHA256","issued_at":{issued_at},"user_id":"{person}"}}"#);
+    let request = signed_request::signed(&payload, "secret");
+    test.broker.take_callback("threads", "default", Asked::DeleteData, &request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consent_that_waits_for_its_choice_is_destroyed_when_the_person_takes_it_back() {
+    let (test, team) = scene().await;
+    let consent_of = async |person: &str| {
+        let account = format!(r#"{{"id":"{person}","username":"{person}"}}"#);
+        answered(&test, &team, "threads", &[(200, ISSUED), (200, ISSUED), (200, &account)]).await
+    };
+    let (taken_back, other) = (consent_of("ann").await, consent_of("bob").await);
+    assert!(matches!(taken_back.stage, Stage::Choosing(_)), "{taken_back:?}");
+    delete_data_of(&test, "ann").await;
+    let stored = test.broker.store.find_connection(taken_back.id).await.unwrap().unwrap();
+    assert!(matches!(stored.connection.stage, Stage::Cancelled { .. }) && stored.sealed.is_none(), "{stored:?}");
+    let other = test.broker.show_connection(&team, other.id).await.unwrap();
+    assert!(matches!(other.stage, Stage::Choosing(_)), "another person's waits on");
+    // Redeemed at that very moment, and settled after it.
+    let late = consent_of("ann").await;
+    assert!(matches!(late.stage, Stage::Cancelled { .. }), "{late:?}");
+    test.clock.advance(std::time::Duration::from_secs(1));
+    let anew = consent_of("ann").await;
+    assert!(matches!(anew.stage, Stage::Choosing(_)), "what is granted later is another consent: {anew:?}");
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_consent_that_was_taken_back_since() {
+    let (test, team) = scene().await;
+    let account = r#"{"id":"ann","username":"ann"}"#;
+    let waiting = answered(&test, &team, "threads", &[(200, ISSUED), (200, ISSUED), (200, account)]).await;
+    let network: NetworkId = "threads".parse().unwrap();
+    // Told, and not yet carried out.
+    let told = CallbackRow {
+        hash: [1; 32],
+        code_hash: [2; 32],
+        person_hash: Some(test.broker.called_back_hash(&network, &default_app(), "ann")),
+        network,
+        app: default_app(),
+        person: "ann".to_owned(),
+        deletes: true,
+        received_at: test.clock.now(),
+        done_at: None,
+    };
+    assert!(test.broker.store.insert_callback(told).await.unwrap());
+    let refused =
+        test.broker.complete_connection(&test.admin, &team, waiting.id, &[], consent::NEWEST).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Stage(StageError::Ended(_))), "{refused:?}");
+    assert_eq!(test.broker.list_tokens(&Default::default(), None, 10).await.unwrap().0.len(), 0);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_of_the_grant_that_is_told_with_it_is_remembered_as_such() {
+    let (test, team) = scene().await;
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for (told, lasts, is_fixed) in [(r#","refresh_token_expires_in":604800"#, day * 7, true), ("", day * 180, false)] {
+        let issued =
+            format!(r#"{{"access_token":"a{is_fixed}","refresh_token":"r{is_fixed}","expires_in":3600{told}}}"#);
+        let channel = format!(r#"{{"items":[{{"id":"UC-{is_fixed}","snippet":{{"title":"A"}}}}]}}"#);
+        let connection = answered(&test, &team, "youtube", &[(200, &issued), (200, &channel)]).await;
+        let chosen = [format!("UC-{is_fixed}")];
+        let done = test.broker.complete_connection(&test.admin, &team, connection.id, &chosen, consent::NEWEST).await;
+        let Stage::Connected { tokens, .. } = done.unwrap().stage else { panic!("{connection:?}") };
+        let clocks = test.broker.store.find_token(tokens[0]).await.unwrap().unwrap().token.clocks;
+        assert_eq!((clocks.refresh_expires_at, clocks.refresh_end_fixed), (Some(START + lasts), is_fixed));
+    }
     test.stop().await;
 }
 

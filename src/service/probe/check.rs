@@ -140,8 +140,14 @@ impl Broker {
         let parameters: BTreeMap<String, String> =
             self.call_parameters(&network.id, kind, &leased.app, &access).map_err(RenewError::from)?;
         let client_auth = kind.oauth.as_ref().map_or(ClientAuth::Post, |oauth| oauth.client_auth);
-        let with =
-            ProbeCredential { client, client_auth, access: &access, parameters: &parameters, bond: bond.as_ref() };
+        let with = ProbeCredential {
+            client,
+            client_auth,
+            access: &access,
+            parameters: &parameters,
+            headers: &network.request_headers,
+            bond: bond.as_ref(),
+        };
         oauth::probe(probe, network.api_base_for(kind.id.as_str()), &with)
             .ok_or_else(|| ProbeError::NotProbed { network: network.id.clone(), kind: kind.id.to_string() })
     }

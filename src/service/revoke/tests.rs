@@ -101,20 +101,26 @@ async fn what_the_network_does_not_accept_any_more_is_not_shown_to_it() {
 
 #[tokio::test]
 async fn of_an_account_that_is_not_known_no_token_ends_with_another() {
+    // Two channels of one Google account, which YouTube does not name; or of which one was named meanwhile.
+    given_back_with_the_last_of([format!("{UNKNOWN_PERSON}UC-one"), format!("{UNKNOWN_PERSON}UC-two")]).await;
+    given_back_with_the_last_of(["7".to_owned(), format!("{UNKNOWN_PERSON}UC-two")]).await;
+}
+
+/// Two tokens of an app at YouTube, of which it is not known whether they are one person's.
+async fn given_back_with_the_last_of(persons: [String; 2]) {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;
     let client = UpdateApp { client_id: Some("app".to_owned()), ..UpdateApp::default() };
     test.broker.update_app(&test.admin, &"youtube".parse().unwrap(), &default_app(), client).await.unwrap();
-    // Two channels of one Google account, which YouTube does not name.
     let mut tokens = Vec::new();
-    for channel in ["UC-one", "UC-two"] {
+    for (channel, person) in ["UC-one", "UC-two"].into_iter().zip(persons) {
         let given = AddToken {
             network: "youtube".to_owned(),
             profile: channel.to_owned(),
             scopes: vec!["https://www.googleapis.com/auth/youtube.readonly".to_owned()],
             access: Secret::new(format!("access-of-{channel}")),
             refresh: Some(Secret::new(format!("refresh-of-{channel}"))),
-            ..x_token(&format!("{UNKNOWN_PERSON}{channel}"))
+            ..x_token(&person)
         };
         tokens.push(test.broker.add_token(&test.admin, &team, given).await.unwrap().token);
     }

@@ -228,7 +228,10 @@ impl Broker {
         let Token { id, team, version, .. } = &held.token;
         let kept = self.vault.open_sealed(&Place::of_token(id, team, *version, "refresh"), sealed).ok()?;
         new.refreshed = true;
-        new.clocks.refresh_expires_at = new.clocks.refresh_expires_at.or(held.token.clocks.refresh_expires_at);
+        if new.clocks.refresh_expires_at.is_none() {
+            let Clocks { refresh_expires_at, refresh_end_fixed, .. } = held.token.clocks;
+            new.clocks = Clocks { refresh_expires_at, refresh_end_fixed, ..new.clocks };
+        }
         Some(kept)
     }
 

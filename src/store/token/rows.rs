@@ -19,7 +19,7 @@ macro_rules! columns {
     () => {
         "id, team, network, app, kind, person, profiles, label, granted_by, scopes, purposes, facts, reserve_percent,
          max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us, data_access_expires_at_us,
-         consented_at_us, refreshed, cooling_until_us, closed, blocked_since_us, created_at_us, version"
+         consented_at_us, refresh_end_fixed, refreshed, cooling_until_us, closed, blocked_since_us, created_at_us, version"
     };
 }
 pub(super) use columns;
@@ -72,6 +72,7 @@ pub(super) fn changeable(token: &Token) -> Vec<Value> {
         grantor(token),
         token.refreshed,
         token.blocked_since,
+        token.clocks.refresh_end_fixed,
     ]
 }
 
@@ -125,6 +126,7 @@ pub(super) fn token(row: &mut Row) -> Result<Token, StoreError> {
             refresh_expires_at: row.maybe_time()?,
             data_access_expires_at: row.maybe_time()?,
             consented_at: row.maybe_time()?,
+            refresh_end_fixed: row.int()? != 0,
         },
         refreshed: row.int()? != 0,
         cooling_until: row.maybe_time()?,

@@ -23,9 +23,9 @@ static INSERT_TOKENS: ManyRows = ManyRows::insert(
     "token (id, team, network, app, kind, person, profiles, label, scopes, purposes, facts,
         reserve_percent, max_leases, state, reason, state_since_us, access_expires_at_us, refresh_expires_at_us,
         data_access_expires_at_us, consented_at_us, ends_at_us, cooling_until_us, identity, granted_by, closed, grantor, refreshed,
-        blocked_since_us, created_at_us, version, sealed_access, sealed_refresh, sealed_key, renew_at_us, secrets_since_us,
+        blocked_since_us, refresh_end_fixed, created_at_us, version, sealed_access, sealed_refresh, sealed_key, renew_at_us, secrets_since_us,
         look_at_us)",
-    36,
+    37,
     "ON CONFLICT DO NOTHING RETURNING id, identity",
 );
 
@@ -56,10 +56,11 @@ const CHANGE_TOKEN: &str =
         scopes = $12, purposes = $13, facts = $14, reserve_percent = $15, max_leases = $16, state = $17, reason = $18,
         state_since_us = $19, access_expires_at_us = $20, refresh_expires_at_us = $21,
         data_access_expires_at_us = $22, consented_at_us = $23, ends_at_us = $24, cooling_until_us = $25,
-        identity = $26, granted_by = $27, closed = $28, grantor = $29, refreshed = $30, blocked_since_us = $31, version = $5,
-        look_at_us = CASE WHEN renew_at_us IS NULL THEN $32 ELSE $33 END,
-        state_found = CASE WHEN $17 = $3 AND COALESCE($19, 0) = $4 THEN state_found ELSE $34 END,
-        incident = CASE WHEN $34 = 1 OR ($17 = $3 AND COALESCE($19, 0) = $4) THEN incident END
+        identity = $26, granted_by = $27, closed = $28, grantor = $29, refreshed = $30, blocked_since_us = $31,
+        refresh_end_fixed = $32, version = $5,
+        look_at_us = CASE WHEN renew_at_us IS NULL THEN $33 ELSE $34 END,
+        state_found = CASE WHEN $17 = $3 AND COALESCE($19, 0) = $4 THEN state_found ELSE $35 END,
+        incident = CASE WHEN $35 = 1 OR ($17 = $3 AND COALESCE($19, 0) = $4) THEN incident END
     WHERE id = $1 AND version = $2 AND state = $3 AND COALESCE(state_since_us, 0) = $4";
 
 const PUT_SECRETS: &str = "UPDATE token SET sealed_access = $2, sealed_refresh = $3, renew_at_us = $4,

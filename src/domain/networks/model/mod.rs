@@ -9,6 +9,7 @@ mod purpose;
 pub(super) mod span;
 mod whose;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,7 +20,7 @@ pub use self::kind::{Binding, ClientAuth, OAuth, OAuthQuirk, Pkce, Renewal, Revo
 pub use self::operation::{Cost, Operation, OperationScopes};
 pub use self::probe::{AskedBy, Introspection, Probe};
 pub use self::purpose::{Purpose, PurposeScopes, Purposes};
-pub use self::whose::{AccountLookup, GrantedLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
+pub use self::whose::{AccountLookup, GrantedLookup, NameLookup, NextPage, ProfilesLookup, PurposeRoles, UsableTypes};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{KindId, NetworkId, OperationId};
 
@@ -32,6 +33,8 @@ pub struct Network {
     pub display_name: String,
     /// Where its API is called, without a slash at the end.
     pub api_base: String,
+    /// Headers that every request to its API carries beside the token, by name.
+    pub request_headers: BTreeMap<String, String>,
     /// The kinds of token it issues.
     pub kinds: Vec<TokenKind>,
     /// Its credit classes.

@@ -12,6 +12,9 @@ use super::{Purpose, Verified};
 pub struct AccountLookup {
     /// The request, as `GET url`.
     pub request: String,
+    /// The scopes without which it is not answered, beside those of the purpose `validate`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// Where its id stands.
     pub id: String,
     /// Where its name for people stands.
@@ -46,6 +49,8 @@ pub struct ProfilesLookup {
     pub id: String,
     /// Where the name for people stands.
     pub name: Option<String>,
+    /// Where each of them is asked for its name, where the list has none.
+    pub named_by: Option<NameLookup>,
     /// Where a token of the profile's own stands: the kind is derived by this list.
     pub token: Option<String>,
     /// Where the id of the person who lists them stands, for networks that tell it nowhere else.
@@ -59,6 +64,16 @@ pub struct ProfilesLookup {
     pub next: Option<NextPage>,
     /// How sure this is.
     pub verified: Verified,
+}
+
+/// The look-up of a profile's name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameLookup {
+    /// The request, as `GET url`; `{id}` stands for what is behind the last colon of the profile's id.
+    pub request: String,
+    /// Where the name stands.
+    pub name: String,
 }
 
 /// The roles of which a purpose needs one.

@@ -454,6 +454,7 @@ impl Account {
                 refresh_expires_at: refresh_ends,
                 data_access_expires_at: data_ends,
                 consented_at: Some(granted_at),
+                ..Clocks::default()
             },
             access: Secret::new(access),
             refresh: self.refreshes.then(|| Secret::new(refresh)),

@@ -19,6 +19,7 @@ async fn problem(stage: &Stage, wanted: StartConnection, person: &str, more: &[(
 async fn what_does_not_suffice_is_said_with_what_to_do() {
     let stage = Stage::set().await;
     let pages = || ask("facebook", "page", Purpose::CollectStatistics);
+    let at_instagram = || ask("instagram", "instagram_login", Purpose::CollectStatistics);
     let cases = [
         (
             ask("x", "user", Purpose::CollectContent),
@@ -28,6 +29,20 @@ async fn what_does_not_suffice_is_said_with_what_to_do() {
             "users.read",
         ),
         (pages(), "person-1", "read_insights", ProblemKind::ScopesDeclined, "read_insights"),
+        (
+            at_instagram(),
+            "person-1",
+            "instagram_business_manage_insights",
+            ProblemKind::ScopesDeclined,
+            "manage_insights",
+        ),
+        (
+            at_instagram(),
+            "flat-1",
+            "instagram_business_manage_insights",
+            ProblemKind::ScopesDeclined,
+            "manage_insights",
+        ),
         (pages(), "lonely-1", "", ProblemKind::PermissionMissing, "A task on the Page"),
         (
             ask("linkedin", "user", Purpose::CollectStatistics),
@@ -150,6 +165,35 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
     assert_eq!(stage.token(token).await.token.person, "person-2");
     broker.revoke_token(admin, &stage.team, token, "").await.unwrap();
     assert!(broker.start_connection(admin, &stage.team, heal(false)).await.is_err(), "never lives again");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn two_consents_of_one_google_account_are_one_record_also_where_it_was_not_known_before() {
+    let stage = Stage::set().await;
+    let wanted = || ask("google_business", "user", Purpose::CollectContent);
+    let by = async |profile: &str| {
+        let (connection, link) = stage.start(wanted()).await;
+        let browser = Browser::at(&stage);
+        browser.consent(&link, "person-1", &[]).await;
+        let done = browser.post(&format!("/connect/{}/choose", connection.id), &[("profile", profile)]).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+        let Progress::Connected { tokens, .. } = stage.look(&connection).await.stage else { panic!("{}", done.text) };
+        tokens[0]
+    };
+    let known_by_its_profile = AddToken {
+        network: "google_business".to_owned(),
+        profile: "locations/profile-1".to_owned(),
+        scopes: vec!["https://www.googleapis.com/auth/business.manage".to_owned()],
+        person: String::new(),
+        ..crate::service::testing::x_token("")
+    };
+    let test = &stage.test;
+    let held = test.broker.add_token(&test.admin, &stage.team, known_by_its_profile).await.unwrap().token.id;
+    assert_eq!(by("locations/profile-1").await, held, "it is of the same grant");
+    assert_eq!(stage.token(held).await.token.person, "person-1");
+    assert_eq!(by("locations/profile-1-read").await, held, "one grant is one record");
+    assert_eq!(stage.token(held).await.token.profiles, ["locations/profile-1-read", "locations/profile-1"]);
     stage.stop().await;
 }
 
