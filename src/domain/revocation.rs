@@ -18,7 +18,7 @@ pub enum Standing {
     Done,
     /// The network would have ended other tokens of the same person, which are in use.
     Shared,
-    /// The network did not do it: the person must remove the app there.
+    /// The network did not do it, or can't be told: the person must remove the app there.
     GivenUp,
 }
 

@@ -118,8 +118,8 @@ macro_rules! columns {
 
 const INSERT: &str =
     "INSERT INTO revocation (token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key,
-        asked_at_us, due_at_us, attempts, standing, message)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, 'pending', '')
+        asked_at_us, due_at_us, attempts, standing, message, ended_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, $11, $12, $13)
     ON CONFLICT (token) DO NOTHING";
 /// The outer condition is checked again after waiting for another claim, so PostgreSQL claims nothing twice.
 const CLAIM: &str = concat!(
@@ -232,9 +232,11 @@ impl<D: Database> RevocationStore for D {
 /// Queues a revocation in the caller's transaction.
 pub(crate) async fn insert_revocation(tx: &mut dyn Tx, revocation: &StoredRevocation) -> Result<(), StoreError> {
     let StoredRevocation { token, team, network, app, kind, person, asked_at, .. } = revocation;
-    let StoredRevocation { sealed_access, sealed_refresh, sealed_key, .. } = revocation.clone();
-    let values =
+    let StoredRevocation { sealed_access, sealed_refresh, sealed_key, standing, message, ended_at, .. } =
+        revocation.clone();
+    let mut values =
         values![*token, team, network, app, kind, &**person, sealed_access, sealed_refresh, sealed_key, *asked_at];
+    values.extend(values![standing.as_str(), message, ended_at]);
     tx.execute(INSERT, values).await.map(drop)
 }
 

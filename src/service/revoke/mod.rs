@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::Stage;
-use crate::domain::networks::{Answer, ErrorClass, RevokeReach, TokenKind, classify_renewal};
+use crate::domain::networks::{Answer, ErrorClass, Renewal, RevokeReach, TokenKind, classify_renewal};
 use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
 use crate::outbound::oauth::{Bond, Client, Credential, revocation};
@@ -33,6 +33,10 @@ const UNTIL_CHOSEN: Duration = Duration::from_secs(60);
 /// Consents that wait for their choice, of all teams, that are looked at.
 const CHOOSING: u32 = 1_000;
 const TABLE: &str = "revocation";
+const LEFT_CATALOGUE: &str = "the network left the catalogue; the person can remove the app there";
+const DERIVED: &str = "a token of this kind ends at the network with the grant that it was derived from";
+const NO_WAY: &str = "the network can't be told; the person can remove the app there";
+const DAMAGED: &str = "its stored secret does not open; the person can remove the app at the network";
 
 /// What is to be given back.
 pub(super) struct Revoked {
@@ -58,35 +62,63 @@ struct Told {
 }
 
 impl Broker {
-    /// What its network is to be told of a token that is being revoked; `None`: the network can't be told, or does not accept the token
-    /// any more.
-    pub(super) fn revocation_of(&self, stored: &StoredToken) -> Option<StoredRevocation> {
+    /// What its network is to be told of a token that is being revoked; over already where it can't be told. Why a token does not work any
+    /// more proves nothing of its grant: its refresh token, or the access token behind a lost permission, may live, and a reason may be an
+    /// operator's guess. A network that knows nothing of it says so.
+    pub(super) fn revocation_of(&self, stored: &StoredToken) -> StoredRevocation {
         let token = &stored.token;
-        let kind = self.catalogue.network(token.network.as_str())?.kind(token.kind.as_str())?;
-        kind.oauth.as_ref()?.revoke_url.as_ref()?;
-        if !matches!(token.state, TokenState::Live | TokenState::Suspect { .. } | TokenState::Paused { .. }) {
-            return None;
+        let (team, network, app) = (token.team.clone(), token.network.clone(), token.app.clone());
+        let of =
+            Revoked { token: token.id, team, network, app, kind: token.kind.clone(), person: token.person.clone() };
+        match self.credential_to_give_back(stored) {
+            Ok(credential) => self.queued_revocation(of, &credential),
+            Err((standing, message)) => StoredRevocation {
+                standing,
+                message: message.to_owned(),
+                ended_at: Some(self.now()),
+                ..self.revocation(of)
+            },
+        }
+    }
+
+    /// By what a token is given back, or how it ends without that, and why.
+    fn credential_to_give_back(&self, stored: &StoredToken) -> Result<Credential, (Standing, &'static str)> {
+        let token = &stored.token;
+        let kind = self.catalogue.network(token.network.as_str()).and_then(|network| network.kind(token.kind.as_str()));
+        let kind = kind.ok_or((Standing::GivenUp, LEFT_CATALOGUE))?;
+        if matches!(kind.renewal, Renewal::Derived { .. }) {
+            return Err((Standing::Shared, DERIVED));
+        }
+        if kind.oauth.as_ref().is_none_or(|oauth| oauth.revoke_url.is_none()) {
+            return Err((Standing::GivenUp, NO_WAY));
         }
         let open = |column, sealed: &[u8]| {
             let place = Place::of_token(&token.id, &token.team, token.version, column);
             self.vault.open_sealed(&place, sealed).ok()
         };
-        let credential = Credential {
-            access: open("access", &stored.sealed_access)?,
+        Ok(Credential {
+            access: open("access", &stored.sealed_access).ok_or((Standing::GivenUp, DAMAGED))?,
             refresh: stored.sealed_refresh.as_deref().and_then(|sealed| open("refresh", sealed)),
-            bond: self.bond_of(stored).ok()?,
-        };
-        let (team, network, app) = (token.team.clone(), token.network.clone(), token.app.clone());
-        let of =
-            Revoked { token: token.id, team, network, app, kind: token.kind.clone(), person: token.person.clone() };
-        Some(self.queued_revocation(of, &credential))
+            // A key that can't be read proves nothing; the network may take the token back without a proof.
+            bond: self.bond_of(stored).ok().flatten(),
+        })
     }
 
     /// A revocation that is to be made, with its secrets sealed by the broker's own keys.
     pub(super) fn queued_revocation(&self, of: Revoked, credential: &Credential) -> StoredRevocation {
-        let Revoked { token, team, network, app, kind, person } = of;
-        let row = token.to_string();
+        let row = of.token.to_string();
         let sealed = |column, secret: &Secret| self.vault.seal_own(&own_place(&row, column), secret);
+        StoredRevocation {
+            sealed_access: Some(sealed("access", &credential.access)),
+            sealed_refresh: credential.refresh.as_ref().map(|refresh| sealed("refresh", refresh)),
+            sealed_key: credential.bond.as_ref().map(|bond| sealed("key", &bond.text())),
+            ..self.revocation(of)
+        }
+    }
+
+    /// A revocation that nothing was done about, without secrets.
+    fn revocation(&self, of: Revoked) -> StoredRevocation {
+        let Revoked { token, team, network, app, kind, person } = of;
         StoredRevocation {
             token,
             team,
@@ -94,9 +126,9 @@ impl Broker {
             app,
             kind,
             person,
-            sealed_access: Some(sealed("access", &credential.access)),
-            sealed_refresh: credential.refresh.as_ref().map(|refresh| sealed("refresh", refresh)),
-            sealed_key: credential.bond.as_ref().map(|bond| sealed("key", &bond.text())),
+            sealed_access: None,
+            sealed_refresh: None,
+            sealed_key: None,
             asked_at: self.now(),
             attempts: 0,
             standing: Standing::Pending,
@@ -105,7 +137,7 @@ impl Broker {
         }
     }
 
-    /// What became of giving a token back at its network; `None`: its network was not to be told.
+    /// What became of giving a token back at its network; `None`: it is not revoked, or it was over more than [`KEPT`] ago.
     pub async fn revocation_standing(&self, token: &Token) -> Result<Option<StoredRevocation>, StoreError> {
         match token.state {
             TokenState::Revoked { .. } => self.store.find_revocation(token.id).await,
@@ -129,8 +161,7 @@ impl Broker {
         let (token, attempts) = (revocation.token, revocation.attempts);
         let network = self.catalogue.network(revocation.network.as_str());
         let Some(kind) = network.and_then(|network| network.kind(revocation.kind.as_str())).cloned() else {
-            let message = "the network left the catalogue; the person can remove the app there";
-            return self.end_revocation(&revocation, Standing::GivenUp, message.to_owned()).await;
+            return self.end_revocation(&revocation, Standing::GivenUp, LEFT_CATALOGUE.to_owned()).await;
         };
         let person = known_person(&revocation.person);
         let parts = self.grant_parts(&revocation.network, &revocation.app, Some(&revocation.kind));
@@ -200,7 +231,7 @@ impl Broker {
             let bond = key.and_then(|key| Bond::read(&key).ok());
             Ok(Some(Credential { access: open("access", access)?, refresh, bond }))
         };
-        let credential = opened().ok().flatten().ok_or("its stored secret does not open")?;
+        let credential = opened().ok().flatten().ok_or(DAMAGED)?;
         let (id, secret) = self
             .client_of(&stored.network, &stored.app)
             .map_err(|_| "the stored client secret of its app does not open".to_owned())?;

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
+use crate::domain::token::Reason;
 use crate::outbound::http::{NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{TestBroker, ask, x_token};
@@ -90,12 +91,48 @@ async fn a_network_that_is_down_is_told_later_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn what_the_network_does_not_accept_any_more_is_not_shown_to_it() {
+async fn the_network_is_told_for_whatever_reason_a_token_did_not_work_any_more() {
+    let mut bench = bench().await;
+    for (n, reason) in Reason::ALL.into_iter().enumerate() {
+        bench.token = bench.test.token(&bench.team, &format!("person {n}")).await;
+        bench.test.broker.invalidate_token(&bench.test.admin, &bench.team, bench.token, reason, "").await.unwrap();
+        bench.revoke().await;
+        // A network that knows nothing of it says so.
+        bench.answer(if n % 2 == 0 { 200 } else { 400 }, r#"{"error":"invalid_grant"}"#);
+        bench.told().await;
+        let over = bench.standing().await;
+        assert_eq!((over.standing, bench.test.endpoint.asked()), (Standing::Done, n + 1), "{reason:?}");
+    }
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn it_is_said_why_a_network_is_not_told() {
     let bench = bench().await;
-    let reason = crate::domain::token::Reason::RevokedByPerson;
-    bench.test.broker.invalidate_token(&bench.test.admin, &bench.team, bench.token, reason, "").await.unwrap();
-    bench.revoke().await;
-    assert_eq!(bench.test.broker.store.find_revocation(bench.token).await.unwrap(), None);
+    let bob = bench.test.token(&bench.team, "bob").await;
+    bench.test.sql("UPDATE token SET sealed_access = x'00' WHERE person = 'bob'").await;
+    let add = async |network: &str, kind: &str| {
+        let given = AddToken {
+            network: network.to_owned(),
+            kind: kind.to_owned(),
+            scopes: Vec::new(),
+            refresh: None,
+            ..x_token("ann")
+        };
+        bench.test.broker.add_token(&bench.test.admin, &bench.team, given).await.unwrap().token.id
+    };
+    let cases = [
+        (bob, Standing::GivenUp, "does not open"),
+        (add("threads", "user").await, Standing::GivenUp, "can't be told"),
+        (add("facebook", "page").await, Standing::Shared, "derived"),
+    ];
+    for (token, standing, why) in cases {
+        bench.test.broker.revoke_token(&bench.test.admin, &bench.team, token, "").await.unwrap();
+        let over = bench.test.broker.store.find_revocation(token).await.unwrap().unwrap();
+        assert_eq!((over.standing, over.ended_at.is_some(), over.sealed_access), (standing, true, None), "{why}");
+        assert!(over.message.contains(why), "{}", over.message);
+    }
+    assert_eq!(bench.told().await, "0 networks to tell, 0 told");
     bench.test.stop().await;
 }
 
