@@ -52,10 +52,10 @@ pub fn may_revoke(reach: RevokeReach, others: u64) -> bool {
 /// What the network said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// How many attempts were made, this one included; from 1.
-    pub attempts: u32,
-    /// When the revocation was asked for.
-    pub asked_at: Timestamp,
+    /// How many failed before.
+    pub failures: u32,
+    /// When the first of them failed; `None`: none did.
+    pub failing_since: Option<Timestamp>,
     /// When this attempt ended.
     pub now: Timestamp,
     /// The class of the answer; `None`: there was none.
@@ -88,8 +88,8 @@ pub fn judge(attempt: &Attempt, random: u64) -> Verdict {
         _ => {}
     }
     let failure = Failure {
-        attempts: attempt.attempts,
-        first_tried_at: attempt.asked_at,
+        attempts: attempt.failures.saturating_add(1),
+        first_tried_at: attempt.failing_since.unwrap_or(attempt.now),
         now: attempt.now,
         asked_wait: attempt.retry_after,
     };
@@ -103,25 +103,29 @@ pub fn judge(attempt: &Attempt, random: u64) -> Verdict {
 mod tests {
     use super::*;
 
-    fn attempt(answer: Option<ErrorClass>, attempts: u32) -> Attempt {
-        let asked_at = Timestamp::from_secs(1_000_000);
-        Attempt { attempts, asked_at, now: asked_at + Duration::from_secs(60), answer, retry_after: None }
+    const SINCE: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn attempt(answer: Option<ErrorClass>, failures: u32) -> Attempt {
+        let failing_since = (failures > 0).then_some(SINCE);
+        Attempt { failures, failing_since, now: SINCE + Duration::from_secs(60), answer, retry_after: None }
     }
 
     #[test]
     fn what_the_network_does_not_know_is_revoked_and_the_rest_is_tried_again() {
         let done = [ErrorClass::Ok, ErrorClass::TokenInvalid, ErrorClass::TokenRevoked, ErrorClass::RefreshRejected];
         for class in done {
-            assert_eq!(judge(&attempt(Some(class), 1), 0), Verdict::Ended(Standing::Done), "{class:?}");
+            assert_eq!(judge(&attempt(Some(class), 0), 0), Verdict::Ended(Standing::Done), "{class:?}");
         }
         for class in [ErrorClass::Transient, ErrorClass::RateLimitedApp, ErrorClass::AppLevel] {
-            assert!(matches!(judge(&attempt(Some(class), 1), 7), Verdict::Again(_)), "{class:?}");
+            assert!(matches!(judge(&attempt(Some(class), 0), 7), Verdict::Again(_)), "{class:?}");
         }
-        assert!(matches!(judge(&attempt(None, 11), 7), Verdict::Again(_)));
-        assert_eq!(judge(&attempt(None, 12), 7), Verdict::Ended(Standing::GivenUp));
-        assert_eq!(judge(&attempt(Some(ErrorClass::BadRequest), 1), 7), Verdict::Ended(Standing::GivenUp));
+        assert!(matches!(judge(&attempt(None, 10), 7), Verdict::Again(_)));
+        assert_eq!(judge(&attempt(None, 11), 7), Verdict::Ended(Standing::GivenUp));
+        assert_eq!(judge(&attempt(Some(ErrorClass::BadRequest), 0), 7), Verdict::Ended(Standing::GivenUp));
+        let late = Attempt { now: SINCE + Duration::from_secs(72 * 3600), ..attempt(None, 1) };
+        assert_eq!(judge(&late, 7), Verdict::Ended(Standing::GivenUp));
         let asked =
-            Attempt { retry_after: Some(Duration::from_secs(500)), ..attempt(Some(ErrorClass::RateLimitedApp), 1) };
+            Attempt { retry_after: Some(Duration::from_secs(500)), ..attempt(Some(ErrorClass::RateLimitedApp), 0) };
         assert_eq!(judge(&asked, 0), Verdict::Again(Duration::from_secs(500)));
     }
 

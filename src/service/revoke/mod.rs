@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::Stage;
-use crate::domain::networks::{Answer, ErrorClass, Renewal, RevokeReach, TokenKind, classify_renewal};
+use crate::domain::networks::{Answer, ErrorClass, Network, Renewal, RevokeReach, TokenKind, classify_renewal};
 use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
 use crate::outbound::oauth::{Bond, Client, Credential, revocation};
@@ -17,7 +17,7 @@ use crate::service::luck::luck;
 use crate::service::tokens::{known_person, name_of};
 use crate::service::{Broker, Caller};
 pub use crate::store::StoredRevocation;
-use crate::store::{ConnectionFilter, GrantPart, StoreError, StoredToken};
+use crate::store::{ConnectionFilter, GrantPart, Postponed, StoreError, StoredToken};
 use crate::vault::{OpenOwnError, OwnPlace, Place};
 
 /// How long a revocation that is over is kept.
@@ -36,6 +36,10 @@ const TABLE: &str = "revocation";
 const LEFT_CATALOGUE: &str = "the network left the catalogue; the person can remove the app there";
 const DERIVED: &str = "a token of this kind ends at the network with the grant that it was derived from";
 const NO_WAY: &str = "the network can't be told; the person can remove the app there";
+const NOBODY: &str =
+    "whose it was is not known, and the network ends only what a person granted; the person can remove the app there";
+const NO_CLIENT: &str = "nothing is known of the client of its app";
+const CLIENT_DAMAGED: &str = "the stored client secret of its app does not open";
 const DAMAGED: &str = "its stored secret does not open; the person can remove the app at the network";
 
 /// What is to be given back.
@@ -52,6 +56,16 @@ pub(super) struct Revoked {
     pub kind: KindId,
     /// Who granted it; empty: not known.
     pub person: String,
+}
+
+/// What is done about a revocation.
+enum Next {
+    /// It is over, like this.
+    End(Standing, String),
+    /// It is looked at again after so long. Its network was not tried.
+    Wait(Duration, String),
+    /// As before, after its network was tried in vain.
+    Failed(Duration, String),
 }
 
 /// What came of asking a network.
@@ -131,6 +145,8 @@ impl Broker {
             sealed_key: None,
             asked_at: self.now(),
             attempts: 0,
+            failures: 0,
+            failing_since: None,
             standing: Standing::Pending,
             message: String::new(),
             ended_at: None,
@@ -158,11 +174,48 @@ impl Broker {
 
     /// Returns whether it is over.
     async fn give_token_back(&self, revocation: StoredRevocation) -> Result<bool, StoreError> {
-        let (token, attempts) = (revocation.token, revocation.attempts);
-        let network = self.catalogue.network(revocation.network.as_str());
-        let Some(kind) = network.and_then(|network| network.kind(revocation.kind.as_str())).cloned() else {
-            return self.end_revocation(&revocation, Standing::GivenUp, LEFT_CATALOGUE.to_owned()).await;
+        let (wait, failed, message) = match self.next_step(&revocation).await? {
+            Next::End(standing, message) => return self.end_revocation(&revocation, standing, message).await,
+            Next::Wait(wait, message) => (wait, false, message),
+            Next::Failed(wait, message) => (wait, true, message),
         };
+        let now = self.now();
+        let postponed = Postponed { due_at: now + wait, failed_at: failed.then_some(now), message };
+        self.store.postpone_revocation(revocation.token, revocation.attempts, postponed).await.map(|_| false)
+    }
+
+    /// Asks the network, if it may be asked now, and says what follows.
+    async fn next_step(&self, revocation: &StoredRevocation) -> Result<Next, StoreError> {
+        let network = self.catalogue.network(revocation.network.as_str());
+        let found = network.and_then(|network| Some((network, network.kind(revocation.kind.as_str())?)));
+        let Some((network, kind)) = found else {
+            return Ok(Next::End(Standing::GivenUp, LEFT_CATALOGUE.to_owned()));
+        };
+        if let Some(next) = self.for_the_sake_of_others(revocation, kind).await? {
+            return Ok(next);
+        }
+        if !self.renewals.may_ask(&revocation.network, &revocation.app) {
+            return Ok(Next::Wait(PAUSE, revocation.message.clone()));
+        }
+        let told = match self.tell_network(revocation, network, kind).await {
+            Ok(told) => told,
+            Err(message) => return Ok(Next::End(Standing::GivenUp, message.to_owned())),
+        };
+        let StoredRevocation { failures, failing_since, .. } = *revocation;
+        let attempt =
+            Attempt { failures, failing_since, now: self.now(), answer: told.class, retry_after: told.retry_after };
+        Ok(match judge(&attempt, luck()) {
+            Verdict::Ended(standing) => Next::End(standing, told.message),
+            Verdict::Again(wait) => Next::Failed(wait, told.message),
+        })
+    }
+
+    /// What is done where the network would end more than the token; `None`: it does not.
+    async fn for_the_sake_of_others(
+        &self,
+        revocation: &StoredRevocation,
+        kind: &TokenKind,
+    ) -> Result<Option<Next>, StoreError> {
         let person = known_person(&revocation.person);
         let parts = self.grant_parts(&revocation.network, &revocation.app, Some(&revocation.kind));
         let others = self.store.count_of_person(&parts, person).await?;
@@ -176,35 +229,11 @@ impl Broker {
                     "the network would end {others} other tokens of the same person, too; it is told with the last of them"
                 ),
             };
-            return self.end_revocation(&revocation, Standing::Shared, message).await;
+            return Ok(Some(Next::End(Standing::Shared, message)));
         }
-        if reach == RevokeReach::Grant && self.is_being_granted(&revocation, &parts).await? {
-            let later = self.now() + UNTIL_CHOSEN;
-            let message = "the same person is connecting an account at the moment".to_owned();
-            return self.store.postpone_revocation(token, attempts, later, message).await.map(|_| false);
-        }
-        if !self.renewals.may_ask(&revocation.network, &revocation.app) {
-            let later = self.now() + PAUSE;
-            return self.store.postpone_revocation(token, attempts, later, revocation.message).await.map(|_| false);
-        }
-        let told = match self.tell_network(&revocation, &kind).await {
-            Ok(told) => told,
-            Err(message) => return self.end_revocation(&revocation, Standing::GivenUp, message).await,
-        };
-        let attempt = Attempt {
-            attempts,
-            asked_at: revocation.asked_at,
-            now: self.now(),
-            answer: told.class,
-            retry_after: told.retry_after,
-        };
-        match judge(&attempt, luck()) {
-            Verdict::Ended(standing) => self.end_revocation(&revocation, standing, told.message).await,
-            Verdict::Again(wait) => {
-                let due_at = self.now() + wait;
-                self.store.postpone_revocation(token, attempts, due_at, told.message).await.map(|_| false)
-            }
-        }
+        let waits = reach == RevokeReach::Grant && self.is_being_granted(revocation, &parts).await?;
+        let message = "the same person is connecting an account at the moment";
+        Ok(waits.then(|| Next::Wait(UNTIL_CHOSEN, message.to_owned())))
     }
 
     /// Whether a consent of the same person waits for its choice: it would end with a grant that is given back as a whole.
@@ -219,33 +248,26 @@ impl Broker {
         }))
     }
 
-    /// Asks the network, or says why it can never be asked.
-    async fn tell_network(&self, stored: &StoredRevocation, kind: &TokenKind) -> Result<Told, String> {
-        let row = stored.token.to_string();
-        let open = |column, sealed: &[u8]| self.vault.open_own(&own_place(&row, column), sealed);
-        let opened = || -> Result<Option<Credential>, OpenOwnError> {
-            let Some(access) = &stored.sealed_access else { return Ok(None) };
-            let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?;
-            let key = stored.sealed_key.as_deref().map(|sealed| open("key", sealed)).transpose()?;
-            // A key that can't be read proves nothing; the network may take the token back without a proof.
-            let bond = key.and_then(|key| Bond::read(&key).ok());
-            Ok(Some(Credential { access: open("access", access)?, refresh, bond }))
-        };
-        let credential = opened().ok().flatten().ok_or(DAMAGED)?;
-        let (id, secret) = self
-            .client_of(&stored.network, &stored.app)
-            .map_err(|_| "the stored client secret of its app does not open".to_owned())?;
+    /// Asks the network, or says why it can never be asked. What an operator can mend, such as the client of the app, is an answer that did
+    /// not come.
+    async fn tell_network(
+        &self,
+        stored: &StoredRevocation,
+        network: &Network,
+        kind: &TokenKind,
+    ) -> Result<Told, &'static str> {
+        let credential = self.opened_credential(stored).ok().flatten().ok_or(DAMAGED)?;
+        let not_yet = |why: &str| Ok(Told { class: None, retry_after: None, message: why.to_owned() });
+        let Ok((id, secret)) = self.client_of(&stored.network, &stored.app) else { return not_yet(CLIENT_DAMAGED) };
         let client = Client { id, secret };
-        let beside = self
-            .call_parameters(&stored.network, kind, stored.app.as_str(), &credential.access)
-            .map_err(|_| "the stored client secret of its app does not open".to_owned())?;
-        let request = kind
-            .oauth
-            .as_ref()
-            .and_then(|oauth| revocation(oauth, &client, &credential, &stored.person, &beside))
-            .ok_or("nothing is known of the client of its app, or of the person; the person can remove the app at the network")?;
-        let Some(network) = self.catalogue.network(stored.network.as_str()) else {
-            return Err("the network left the catalogue".to_owned());
+        let beside = self.call_parameters(&stored.network, kind, stored.app.as_str(), &credential.access);
+        let Ok(beside) = beside else { return not_yet(CLIENT_DAMAGED) };
+        let oauth = kind.oauth.as_ref().ok_or(NO_WAY)?;
+        if stored.person.is_empty() && oauth.revoke_url.as_ref().is_some_and(|url| url.contains("{user_id}")) {
+            return Err(NOBODY);
+        }
+        let Some(request) = revocation(oauth, &client, &credential, &stored.person, &beside) else {
+            return not_yet(NO_CLIENT);
         };
         Ok(match self.renewals.network().ask(&request).await {
             Err(error) => Told { class: None, retry_after: None, message: error.to_string() },
@@ -261,17 +283,29 @@ impl Broker {
         })
     }
 
+    /// What is shown to the network; `None`: it was destroyed.
+    fn opened_credential(&self, stored: &StoredRevocation) -> Result<Option<Credential>, OpenOwnError> {
+        let row = stored.token.to_string();
+        let open = |column, sealed: &[u8]| self.vault.open_own(&own_place(&row, column), sealed);
+        let Some(access) = &stored.sealed_access else { return Ok(None) };
+        let refresh = stored.sealed_refresh.as_deref().map(|sealed| open("refresh", sealed)).transpose()?;
+        let key = stored.sealed_key.as_deref().map(|sealed| open("key", sealed)).transpose()?;
+        // A key that can't be read proves nothing; the network may take the token back without a proof.
+        let bond = key.and_then(|key| Bond::read(&key).ok());
+        Ok(Some(Credential { access: open("access", access)?, refresh, bond }))
+    }
+
     async fn end_revocation(
         &self,
         revocation: &StoredRevocation,
         standing: Standing,
         message: String,
     ) -> Result<bool, StoreError> {
-        let StoredRevocation { token, team, network, attempts, .. } = revocation;
+        let StoredRevocation { token, team, network, attempts, failures, .. } = revocation;
         if standing == Standing::GivenUp {
             tracing::warn!(%token, %network, message, "a revoked token could not be given back at its network; the person can remove the app there");
         }
-        let detail = format!("standing={} attempts={attempts} comment={message}", standing.as_str());
+        let detail = format!("standing={} failures={failures} comment={message}", standing.as_str());
         let mut audit =
             self.audit(&Caller::Broker, "token.give_back", name_of(team, *token), detail.trim_end().to_owned());
         audit.team = Some(team.clone());

@@ -137,6 +137,49 @@ async fn it_is_said_why_a_network_is_not_told() {
 }
 
 #[tokio::test]
+async fn what_an_operator_can_mend_is_tried_again() {
+    let bench = bench().await;
+    bench.revoke().await;
+    bench.test.sql("UPDATE app SET sealed_secret = x'00' WHERE network = 'x'").await;
+    let bench = Bench { test: bench.test.restart().await, ..bench };
+    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    let waits = bench.standing().await;
+    assert_eq!((waits.standing, waits.failures, waits.sealed_access.is_some()), (Standing::Pending, 1, true));
+    assert!(waits.message.contains("client secret"), "{}", waits.message);
+    let of_client = async |client_id: &str| {
+        let said = UpdateApp {
+            client_id: Some(client_id.to_owned()),
+            client_secret: Some(Some(Secret::new("another-secret".to_owned()))),
+            ..UpdateApp::default()
+        };
+        bench.test.broker.update_app(&bench.test.admin, &"x".parse().unwrap(), &default_app(), said).await.unwrap();
+        bench.test.clock.advance(Duration::from_secs(3600));
+    };
+    of_client("").await;
+    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(
+        (bench.standing().await.failures, bench.test.endpoint.asked()),
+        (2, 0),
+        "nothing is known of the client"
+    );
+    of_client("app").await;
+    bench.answer(200, "{}");
+    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!(bench.standing().await.standing, Standing::Done);
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_revocation_whose_own_secret_does_not_open_is_given_up() {
+    let bench = bench().await;
+    bench.revoke().await;
+    bench.test.sql("UPDATE revocation SET sealed_access = x'00'").await;
+    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!((bench.standing().await.standing, bench.test.endpoint.asked()), (Standing::GivenUp, 0));
+    bench.test.stop().await;
+}
+
+#[tokio::test]
 async fn of_an_account_that_is_not_known_no_token_ends_with_another() {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;

@@ -49,6 +49,7 @@ const MIGRATIONS: [&str; 42] = [
     include_str!("../migrations/sqlite/0039_incident_teams.sql"),
     include_str!("../migrations/sqlite/0040_acknowledgements.sql"),
     include_str!("../migrations/sqlite/0041_hindrances.sql"),
+    include_str!("../migrations/sqlite/0048_failed_revocations.sql"),
 ];
 
 /// The schema version that this broker works with.
