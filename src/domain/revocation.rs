@@ -1,7 +1,7 @@
 //! Giving a token back at its network, after nobody here can use it any more.
 //!
 //! Where a network knows only the grant as a whole, a revocation would end the person's other tokens, too: it is made for the last one of
-//! them only. What can't be reached is tried again for three days ([`RetryRule`]).
+//! them only. Where those that are left are derived from it, and can't be given back themselves, it waits for them. What can't be reached is tried again for three days ([`RetryRule`]).
 
 use std::time::Duration;
 
@@ -41,11 +41,32 @@ impl Standing {
     }
 }
 
-/// Whether a revocation that reaches so far may be made while the same person has `others` tokens of the same app.
-pub fn may_revoke(reach: RevokeReach, others: u64) -> bool {
-    match reach {
-        RevokeReach::Token => true,
-        RevokeReach::Grant => others == 0,
+/// Tokens that are not revoked and that the network would end, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Others {
+    /// How many there are.
+    pub all: u64,
+    /// How many of them the network can be told of themselves; the rest is derived from a grant, and ends with it only.
+    pub told: u64,
+}
+
+/// Whether a revocation may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// It may.
+    Now,
+    /// Once the others are revoked, which the network can't be told of: it keeps its secret until then.
+    AfterOthers,
+    /// It is made with the last of the others.
+    WithOthers,
+}
+
+/// Whether a revocation that reaches so far may be made while there are `others` of the same person.
+pub fn may_revoke(reach: RevokeReach, others: Others) -> May {
+    match (reach, others) {
+        (RevokeReach::Token, _) | (RevokeReach::Grant, Others { all: 0, .. }) => May::Now,
+        (RevokeReach::Grant, Others { told: 0, .. }) => May::AfterOthers,
+        (RevokeReach::Grant, _) => May::WithOthers,
     }
 }
 
@@ -131,8 +152,15 @@ mod tests {
 
     #[test]
     fn a_grant_is_revoked_with_its_last_token() {
-        assert!(may_revoke(RevokeReach::Token, 3) && may_revoke(RevokeReach::Grant, 0));
-        assert!(!may_revoke(RevokeReach::Grant, 1));
+        let cases = [
+            (RevokeReach::Token, 3, 3, May::Now),
+            (RevokeReach::Grant, 0, 0, May::Now),
+            (RevokeReach::Grant, 3, 1, May::WithOthers),
+            (RevokeReach::Grant, 3, 0, May::AfterOthers),
+        ];
+        for (reach, all, told, may) in cases {
+            assert_eq!(may_revoke(reach, Others { all, told }), may, "{reach:?} {all} {told}");
+        }
         for standing in [Standing::Pending, Standing::Done, Standing::Shared, Standing::GivenUp] {
             assert_eq!(Standing::from_name(standing.as_str()), Some(standing));
         }

@@ -1,7 +1,8 @@
 //! Tokens that were revoked here are given back at their networks, so that nobody else who ever saw them can use them.
 //!
 //! The revocation here holds at once and waits for no network. What the network is to be told is queued with it, in its transaction, with
-//! the secrets sealed once more, by the broker's own keys; they are destroyed when the network has answered for good, or after three days.
+//! the secrets sealed once more, by the broker's own keys; they are destroyed when the network has answered for good, or was tried for three days in
+//! vain.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::base::ids::{AppId, KindId, NetworkId, TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::domain::connection::Stage;
 use crate::domain::networks::{Answer, ErrorClass, Network, Renewal, RevokeReach, TokenKind, classify_renewal};
-use crate::domain::revocation::{Attempt, Standing, Verdict, judge, may_revoke};
+use crate::domain::revocation::{Attempt, May, Others, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
 use crate::outbound::oauth::{Bond, Client, Credential, revocation};
 use crate::service::grants::is_part;
@@ -30,12 +31,16 @@ const CLAIM: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a revocation waits for a consent that waits for its choice.
 const UNTIL_CHOSEN: Duration = Duration::from_secs(60);
+/// How long a revocation waits for tokens that are derived from its own, before it is looked at again.
+const UNTIL_REVOKED: Duration = Duration::from_secs(10 * 60);
 /// Consents that wait for their choice, of all teams, that are looked at.
 const CHOOSING: u32 = 1_000;
 const TABLE: &str = "revocation";
 const LEFT_CATALOGUE: &str = "the network left the catalogue; the person can remove the app there";
 const DERIVED: &str = "a token of this kind ends at the network with the grant that it was derived from";
 const NO_WAY: &str = "the network can't be told; the person can remove the app there";
+const ANYBODYS: &str = "whose it was is not known, and the network would end the person's other tokens of this app, too; the person can remove \
+                        the app there";
 const NOBODY: &str =
     "whose it was is not known, and the network ends only what a person granted; the person can remove the app there";
 const NO_CLIENT: &str = "nothing is known of the client of its app";
@@ -100,12 +105,7 @@ impl Broker {
         let token = &stored.token;
         let kind = self.catalogue.network(token.network.as_str()).and_then(|network| network.kind(token.kind.as_str()));
         let kind = kind.ok_or((Standing::GivenUp, LEFT_CATALOGUE))?;
-        if matches!(kind.renewal, Renewal::Derived { .. }) {
-            return Err((Standing::Shared, DERIVED));
-        }
-        if kind.oauth.as_ref().is_none_or(|oauth| oauth.revoke_url.is_none()) {
-            return Err((Standing::GivenUp, NO_WAY));
-        }
+        way_to_tell(kind)?;
         let open = |column, sealed: &[u8]| {
             let place = Place::of_token(&token.id, &token.team, token.version, column);
             self.vault.open_sealed(&place, sealed).ok()
@@ -218,22 +218,44 @@ impl Broker {
     ) -> Result<Option<Next>, StoreError> {
         let person = known_person(&revocation.person);
         let parts = self.grant_parts(&revocation.network, &revocation.app, Some(&revocation.kind));
-        let others = self.store.count_of_person(&parts, person).await?;
+        let all = self.store.count_of_person(&parts, person).await?;
         let reach = kind.oauth.as_ref().map_or(RevokeReach::Grant, |oauth| oauth.revoke_reach);
-        if !may_revoke(reach, others) {
-            let message = match person {
-                "" => "whose it was is not known, and the network would end the person's other tokens of this app, too; the person can remove \
-                       the app there"
-                    .to_owned(),
-                _ => format!(
-                    "the network would end {others} other tokens of the same person, too; it is told with the last of them"
-                ),
-            };
-            return Ok(Some(Next::End(Standing::Shared, message)));
+        // Of a person who is not known, nobody knows whether those that are left hang on this grant: it does not wait for them.
+        let told = match person {
+            "" => all,
+            person => self.store.count_of_person(&self.told_parts(&parts), person).await?,
+        };
+        match (may_revoke(reach, Others { all, told }), person) {
+            (May::Now, _) => {}
+            (May::AfterOthers, _) => {
+                let message = format!(
+                    "the network would end {all} other tokens, which are derived from it, too; it is told once they are revoked"
+                );
+                return Ok(Some(Next::Wait(UNTIL_REVOKED, message)));
+            }
+            (May::WithOthers, "") => return Ok(Some(Next::End(Standing::Shared, ANYBODYS.to_owned()))),
+            (May::WithOthers, _) => {
+                let message = format!(
+                    "the network would end {all} other tokens of the same person, too; it is told with the last of them"
+                );
+                return Ok(Some(Next::End(Standing::Shared, message)));
+            }
         }
         let waits = reach == RevokeReach::Grant && self.is_being_granted(revocation, &parts).await?;
         let message = "the same person is connecting an account at the moment";
         Ok(waits.then(|| Next::Wait(UNTIL_CHOSEN, message.to_owned())))
+    }
+
+    /// Of parts of a grant, those with tokens that the network can be told of.
+    fn told_parts(&self, parts: &[GrantPart]) -> Vec<GrantPart> {
+        let mut told = Vec::new();
+        for part in parts {
+            let Some(network) = self.catalogue.network(part.network.as_str()) else { continue };
+            let kinds = network.kinds.iter().filter(|kind| part.kind.as_ref().is_none_or(|own| *own == kind.id));
+            let kinds = kinds.filter(|kind| way_to_tell(kind).is_ok());
+            told.extend(kinds.map(|kind| GrantPart { kind: Some(kind.id.clone()), ..part.clone() }));
+        }
+        told
     }
 
     /// Whether a consent of the same person waits for its choice: it would end with a grant that is given back as a whole.
@@ -311,6 +333,15 @@ impl Broker {
         audit.team = Some(team.clone());
         self.store.end_revocation(*token, *attempts, standing, message, audit).await
     }
+}
+
+/// Whether a network can be told of a token of this kind; else how its revocation ends, and why.
+fn way_to_tell(kind: &TokenKind) -> Result<(), (Standing, &'static str)> {
+    if matches!(kind.renewal, Renewal::Derived { .. }) {
+        return Err((Standing::Shared, DERIVED));
+    }
+    let has_url = kind.oauth.as_ref().is_some_and(|oauth| oauth.revoke_url.is_some());
+    if has_url { Ok(()) } else { Err((Standing::GivenUp, NO_WAY)) }
 }
 
 fn own_place<'a>(row: &'a str, column: &'static str) -> OwnPlace<'a> {

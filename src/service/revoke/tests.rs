@@ -247,3 +247,56 @@ async fn a_grant_that_tokens_of_another_network_hang_on_is_given_back_with_the_l
     assert!(address.contains("/ann/permissions?appsecret_proof="), "{address}");
     test.stop().await;
 }
+
+/// A person's token at Facebook and two that are derived from it, with what stood at the end of revoking them in an order, in parts of which
+/// the network is told in between.
+async fn given_back(order: &[&[usize]]) -> Vec<(Standing, usize)> {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let said = UpdateApp {
+        client_id: Some("app".to_owned()),
+        client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+        ..UpdateApp::default()
+    };
+    test.broker.update_app(&test.admin, &"facebook".parse().unwrap(), &default_app(), said).await.unwrap();
+    let mut tokens = Vec::new();
+    for (kind, profile) in [("user", ""), ("page", "one"), ("page", "two")] {
+        let given = AddToken {
+            network: "facebook".to_owned(),
+            kind: kind.to_owned(),
+            profile: profile.to_owned(),
+            scopes: Vec::new(),
+            access: Secret::new(format!("access of {kind} {profile}")),
+            refresh: None,
+            ..x_token("ann")
+        };
+        tokens.push(test.broker.add_token(&test.admin, &team, given).await.unwrap().token.id);
+    }
+    let body = Zeroizing::new(b"{}".to_vec());
+    test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+    let mut standings = Vec::new();
+    for part in order {
+        for token in *part {
+            test.broker.revoke_token(&test.admin, &team, tokens[*token], "").await.unwrap();
+        }
+        test.broker.revoke_due().await.unwrap();
+        // Longer than a try in vain may go on.
+        test.clock.advance(Duration::from_secs(5 * 24 * 3600));
+        test.broker.revoke_due().await.unwrap();
+        if let Some(found) = test.broker.store.find_revocation(tokens[0]).await.unwrap() {
+            standings.push((found.standing, test.endpoint.asked()));
+        }
+    }
+    test.stop().await;
+    standings
+}
+
+#[tokio::test]
+async fn a_grant_is_given_back_after_the_last_token_that_was_derived_from_it_in_whatever_order() {
+    let (waits, done) = ((Standing::Pending, 0), (Standing::Done, 1));
+    assert_eq!(given_back(&[&[0], &[1], &[2]]).await, [waits, waits, done], "it keeps its secret until then");
+    assert_eq!(given_back(&[&[1], &[2], &[0]]).await, [done]);
+    assert_eq!(given_back(&[&[1], &[0], &[2]]).await, [waits, done]);
+    assert_eq!(given_back(&[&[0, 1, 2]]).await, [done], "all at once");
+    assert_eq!(given_back(&[&[2, 1, 0]]).await, [done]);
+}

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 42] = [
+const MIGRATIONS: [&str; 43] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
