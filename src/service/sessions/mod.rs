@@ -109,7 +109,7 @@ impl SignInDesk {
         tokio::task::spawn_blocking(move || work(&hasher)).await.map_err(|_| PATIENCE)
     }
 
-    async fn is_right(&self, password: Secret, kept: Option<String>) -> Result<bool, Duration> {
+    async fn is_right(&self, password: Arc<Secret>, kept: Option<String>) -> Result<bool, Duration> {
         self.hash(move |hasher| hasher.is_right(&password, kept.as_deref())).await
     }
 }
