@@ -87,10 +87,9 @@ impl Broker {
 
     async fn try_sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
         let SignIn { mail, team, password, browser } = ask;
-        self.desk.check_address(&browser).map_err(SignInError::TooOften)?;
         let address = mail.trim().parse::<MailAddress>().ok();
         let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
-        self.desk.members.check(&key).map_err(SignInError::TooOften)?;
+        let tries = self.desk.check_mail(&key, &browser).map_err(SignInError::TooOften)?;
         let password = Arc::new(password);
         for _ in 0..JUDGEMENTS {
             let member = self.whose(&key, team.as_ref()).await?;
@@ -104,6 +103,7 @@ impl Broker {
                 return Err(SignInError::Wrong);
             }
             if let Some(begun) = self.begin_session(member, &browser, "session.begin").await? {
+                self.desk.pairs.forget(&tries);
                 return Ok(begun);
             }
         }

@@ -295,3 +295,38 @@ async fn who_signs_in_while_something_else_of_the_member_is_changed_gets_in() {
     test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
     test.stop().await;
 }
+
+/// A try from another place.
+fn ask_from(place: u8, mail: &str, password: &str) -> SignIn {
+    let browser = Browser { address: [198, 51, 100, place].into(), ..browser() };
+    SignIn { browser, ..ask(mail, None, password) }
+}
+
+#[tokio::test]
+async fn a_stranger_who_tries_locks_no_member_out() {
+    let mut config = Config::default();
+    config.sign_in.tries_per_member = 1;
+    let test = TestBroker::start_with(config).await;
+    let team = test.team("acme").await;
+    let begun = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let tried = async |place, password| test.broker.sign_in(ask_from(place, "ada@example.com", password)).await;
+    assert!(matches!(tried(1, "wrong wrong").await, Err(SignInError::Wrong)));
+    assert!(matches!(tried(1, PASSWORD).await, Err(SignInError::TooOften(_))), "from there it was tried");
+    for _ in 0..3 {
+        tried(2, PASSWORD).await.expect("elsewhere it was not, and only wrong tries count");
+    }
+    let mut wrong = 0;
+    for place in 3..40 {
+        wrong += usize::from(matches!(tried(place, "wrong wrong").await, Err(SignInError::Wrong)));
+    }
+    assert_eq!(wrong, MAIL_SHARES - 4, "from many places it is slow, too");
+    let stay = test.broker.find_stay(begun.secret.expose()).await.unwrap().unwrap();
+    let confirm = async |password: &str| {
+        let password = Secret::new(password.to_owned());
+        test.broker.confirm_session(&stay, password, &Browser { address: [198, 51, 100, 1].into(), ..browser() }).await
+    };
+    confirm(PASSWORD).await.expect("who is signed in confirms");
+    assert!(matches!(confirm("wrong wrong").await, Err(SignInError::Wrong)));
+    assert!(matches!(confirm(PASSWORD).await, Err(SignInError::TooOften(_))), "that is slow, too");
+    test.stop().await;
+}
