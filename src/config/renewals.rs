@@ -5,7 +5,7 @@ use super::reader::{Reader, Section, default_of};
 /// How tokens are kept alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewals {
-    /// Whether tokens are renewed by themselves. Renewing one by hand works either way.
+    /// Whether tokens are renewed by themselves. Renewing by hand works either way, one or all of a network.
     pub enabled: bool,
     /// Requests to one network's token endpoint that may be under way at once. 1 to 256.
     pub in_flight: usize,

@@ -21,7 +21,7 @@ pub struct SignIn {
     pub password_passes: usize,
     /// Passwords that are hashed at once; further ones wait. 1 to 64.
     pub hashes_at_once: usize,
-    /// Tries to sign in with one mail address in a minute. 1 to 60.
+    /// Wrong tries to sign in with one mail address in a minute from one network address; from all together, 20 times as many. 1 to 60.
     pub tries_per_member: usize,
     /// Tries to sign in or join from one network address in a minute; all people behind a proxy share one. 1 to 10,000.
     pub tries_per_address: usize,

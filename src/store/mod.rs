@@ -81,7 +81,7 @@ pub use probe::ProbeStore;
 pub use profile::ProfileStore;
 pub use push::{PushStore, StoredPush};
 pub use renewal::{BeginRenewal, PutRenewal, RenewalStore, StoredRenewal};
-pub use revocation::{GrantPart, RevocationStore, StoredRevocation};
+pub use revocation::{GrantPart, Postponed, RevocationStore, StoredRevocation};
 pub use sealing::{Foundation, OwnKeyRow, Resealed, RotateKeys, SealedCount, SealedToken, SealingStore};
 pub use session::SessionStore;
 pub use spool::{Spool, SpooledReply};

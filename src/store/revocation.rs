@@ -37,8 +37,12 @@ pub struct StoredRevocation {
     pub sealed_key: Option<Vec<u8>>,
     /// When it was asked for.
     pub asked_at: Timestamp,
-    /// How often it was tried.
+    /// How often it was claimed.
     pub attempts: u32,
+    /// How often its network was tried in vain.
+    pub failures: u32,
+    /// Since when its network is tried in vain.
+    pub failing_since: Option<Timestamp>,
     /// What became of it.
     pub standing: Standing,
     /// More, for people; never a secret.
@@ -58,6 +62,17 @@ impl std::fmt::Debug for StoredRevocation {
             .field("message", message)
             .finish_non_exhaustive()
     }
+}
+
+/// When a revocation is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postponed {
+    /// From when on.
+    pub due_at: Timestamp,
+    /// When its network was tried in vain; `None`: the revocation waits for something else, however long.
+    pub failed_at: Option<Timestamp>,
+    /// Why, for people; never a secret.
+    pub message: String,
 }
 
 /// Where tokens are that hang on one grant: those of an app.
@@ -81,14 +96,9 @@ pub trait RevocationStore: Send + Sync {
         claimed_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<StoredRevocation>, StoreError>;
-    /// Lets the attempt with that number be followed by another at `due_at`. Returns whether it was the latest.
-    async fn postpone_revocation(
-        &self,
-        token: TokenId,
-        attempt: u32,
-        due_at: Timestamp,
-        message: String,
-    ) -> Result<bool, StoreError>;
+    /// Lets the attempt with that number be followed by another. Returns whether it was the latest.
+    async fn postpone_revocation(&self, token: TokenId, attempt: u32, postponed: Postponed)
+    -> Result<bool, StoreError>;
     /// Ends a revocation after the attempt with that number, and wipes out its secrets. Returns whether it was the latest.
     async fn end_revocation(
         &self,
@@ -111,15 +121,15 @@ pub trait RevocationStore: Send + Sync {
 
 macro_rules! columns {
     () => {
-        "token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key, asked_at_us, attempts, standing, message,
-         ended_at_us"
+        "token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key, asked_at_us, attempts, failures,
+         failing_since_us, standing, message, ended_at_us"
     };
 }
 
 const INSERT: &str =
     "INSERT INTO revocation (token, team, network, app, kind, person, sealed_access, sealed_refresh, sealed_key,
-        asked_at_us, due_at_us, attempts, standing, message)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, 'pending', '')
+        asked_at_us, due_at_us, attempts, standing, message, ended_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, $11, $12, $13)
     ON CONFLICT (token) DO NOTHING";
 /// The outer condition is checked again after waiting for another claim, so PostgreSQL claims nothing twice.
 const CLAIM: &str = concat!(
@@ -129,7 +139,8 @@ const CLAIM: &str = concat!(
     RETURNING ",
     columns!()
 );
-const POSTPONE: &str = "UPDATE revocation SET due_at_us = $3, message = $4
+const POSTPONE: &str = "UPDATE revocation SET due_at_us = $3, message = $4, failures = failures + $5,
+        failing_since_us = COALESCE(failing_since_us, $6)
     WHERE token = $1 AND attempts = $2 AND standing = 'pending'";
 const END: &str =
     "UPDATE revocation SET standing = $3, message = $4, ended_at_us = $5, sealed_access = NULL, sealed_refresh = NULL,
@@ -163,10 +174,10 @@ impl<D: Database> RevocationStore for D {
         &self,
         token: TokenId,
         attempt: u32,
-        due_at: Timestamp,
-        message: String,
+        postponed: Postponed,
     ) -> Result<bool, StoreError> {
-        let values = values![token, attempt, due_at, message];
+        let Postponed { due_at, failed_at, message } = postponed;
+        let values = values![token, attempt, due_at, message, u32::from(failed_at.is_some()), failed_at];
         self.write(move |tx| Box::pin(async move { Ok(tx.execute(POSTPONE, values).await? > 0) })).await
     }
 
@@ -233,9 +244,11 @@ impl<D: Database> RevocationStore for D {
 /// Queues a revocation in the caller's transaction.
 pub(crate) async fn insert_revocation(tx: &mut dyn Tx, revocation: &StoredRevocation) -> Result<(), StoreError> {
     let StoredRevocation { token, team, network, app, kind, person, asked_at, .. } = revocation;
-    let StoredRevocation { sealed_access, sealed_refresh, sealed_key, .. } = revocation.clone();
-    let values =
+    let StoredRevocation { sealed_access, sealed_refresh, sealed_key, standing, message, ended_at, .. } =
+        revocation.clone();
+    let mut values =
         values![*token, team, network, app, kind, &**person, sealed_access, sealed_refresh, sealed_key, *asked_at];
+    values.extend(values![standing.as_str(), message, ended_at]);
     tx.execute(INSERT, values).await.map(drop)
 }
 
@@ -252,6 +265,8 @@ fn revocation(mut row: Row) -> Result<StoredRevocation, StoreError> {
         sealed_key: row.maybe_blob()?,
         asked_at: row.time()?,
         attempts: row.count()?,
+        failures: row.count()?,
+        failing_since: row.maybe_time()?,
         standing: Standing::from_name(&row.text()?)
             .ok_or_else(|| StoreError::corrupt("an unknown standing of a revocation"))?,
         message: row.text()?,

@@ -104,8 +104,8 @@ pub struct SealedCount {
 #[async_trait]
 pub trait SealingStore: Send + Sync {
     /// Lays a new store out: its first own key, the note of its sealing key and the beginning of the audit's chain, or nothing.
-    /// [`StoreError::Conflict`] if that was done before. Events that are there already are of a store whose keys were taken away: the
-    /// chain begins as a broken one.
+    /// [`StoreError::Conflict`] if that was done before. Events, keys or teams that are there already are of a store whose own keys were taken
+    /// away: the chain begins as a broken one.
     async fn found(&self, foundation: Foundation) -> Result<(), StoreError>;
     /// All of the broker's own keys, by number.
     async fn list_own_keys(&self) -> Result<Vec<OwnKeyRow>, StoreError>;

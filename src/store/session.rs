@@ -13,8 +13,9 @@ use crate::store::{StoreError, Trail};
 /// What is kept of sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Begins a session.
-    async fn insert_session(&self, session: Session, trail: Trail) -> Result<(), StoreError>;
+    /// Begins a session. `judged`: the version that its member had when it was judged who signs in; `None`: the session is no member's. Returns
+    /// whether it began: not if the member was changed since.
+    async fn insert_session(&self, session: Session, judged: Option<u32>, trail: Trail) -> Result<bool, StoreError>;
     /// The session with that hash, whether its time is over or not.
     async fn session_by_hash(&self, hash: [u8; 32]) -> Result<Option<Session>, StoreError>;
     /// At most `limit` sessions of a member, the newest first, which are older than `before`.
@@ -37,7 +38,8 @@ pub trait SessionStore: Send + Sync {
 const AUTHENTICATE: &str = "UPDATE session SET authenticated_at_us = $2, seen_at_us = $2 WHERE id = $1";
 const INSERT: &str =
     "INSERT INTO session (id, member, operator_key, hash, created_at_us, seen_at_us, authenticated_at_us, agent, origin)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+    WHERE $10 IS NULL OR EXISTS (SELECT 1 FROM member WHERE id = $2 AND version = $10)";
 const BY_HASH: &str =
     "SELECT id, member, operator_key, hash, created_at_us, seen_at_us, authenticated_at_us, agent, origin
     FROM session WHERE hash = $1";
@@ -53,14 +55,18 @@ pub(super) const END_ALL: &str = "DELETE FROM session WHERE member = $1";
 
 #[async_trait]
 impl<D: Database> SessionStore for D {
-    async fn insert_session(&self, session: Session, trail: Trail) -> Result<(), StoreError> {
+    async fn insert_session(&self, session: Session, judged: Option<u32>, trail: Trail) -> Result<bool, StoreError> {
         let Session { id, whose, hash, created_at, seen_at, authenticated_at, agent, origin } = session;
         let (member, key) = columns_of(whose);
-        let values = values![id, member, key, &hash[..], created_at, seen_at, authenticated_at, agent, origin];
+        let mut values = values![id, member, key, &hash[..], created_at, seen_at, authenticated_at, agent, origin];
+        values.extend(values![judged]);
         self.write(move |tx| {
             Box::pin(async move {
-                tx.execute(INSERT, values).await?;
-                insert_trail(tx, &trail).await
+                let began = tx.execute(INSERT, values).await? > 0;
+                if began {
+                    insert_trail(tx, &trail).await?;
+                }
+                Ok(began)
             })
         })
         .await

@@ -161,8 +161,7 @@ pub fn window(window: &pb::Window) -> String {
     format!("{rule} {}{}", exact(window.length.as_ref()), window.time_zone).trim_end().to_owned()
 }
 
-/// What became of giving it back, in words; empty where there is nothing to say.
-/// Where giving a token back at its network stands; empty: the network is told nothing.
+/// Where giving a token back at its network stands; empty: it is not revoked, or that was over long ago.
 pub fn revocation(revocation: Option<&pb::NetworkRevocation>) -> String {
     let Some(revocation) = revocation else { return String::new() };
     match revocation.state() {

@@ -2,11 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
+use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
+use governor::{NotUntil, Quota, RateLimiter};
 
 use crate::base::clock::Clock;
 use crate::base::ids::{AppId, NetworkId};
@@ -30,16 +32,18 @@ impl Pace {
         }
     }
 
-    /// Takes a place for a request of an app, if there is one. An app that its network has no place for may lose one of its own.
-    pub fn take(&self, network: &NetworkId, app: &AppId) -> bool {
-        self.of_app.check_key(&(network.clone(), app.clone())).is_ok() && self.of_network.check_key(network).is_ok()
+    /// Takes a place for a request of an app; if there is none, the time until there may be one. An app that its network has no place for may
+    /// lose one of its own.
+    pub fn take(&self, network: &NetworkId, app: &AppId) -> Result<(), Duration> {
+        let now = self.of_app.clock().now();
+        let later = |not_until: NotUntil<Nanos>| not_until.wait_time_from(now);
+        self.of_app.check_key(&(network.clone(), app.clone())).map_err(later)?;
+        self.of_network.check_key(network).map_err(later)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::base::clock::{ManualClock, Timestamp};
 
@@ -48,10 +52,11 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
         let pace = Pace::new(4, 6, clock.clone());
         let take = |network: &str, app: &str| pace.take(&network.parse().unwrap(), &app.parse().unwrap());
-        let taken = |network, app| (0..20).filter(|_| take(network, app)).count();
+        let taken = |network, app| (0..20).filter(|_| take(network, app).is_ok()).count();
         assert_eq!(taken("x", "one"), 4, "an app's rate");
         assert_eq!(taken("x", "two"), 2, "what the network has left");
         assert_eq!(taken("youtube", "one"), 4, "another network");
+        assert_eq!(take("youtube", "one"), Err(Duration::from_millis(250)));
         clock.advance(Duration::from_millis(250));
         assert_eq!(taken("x", "one"), 1);
         clock.advance(Duration::from_secs(60));

@@ -93,7 +93,7 @@ impl Broker {
         if !known {
             return Err(CallbackRefused::NotAccepted);
         }
-        if !self.callbacks.pace.take(&network, &app) {
+        if self.callbacks.pace.take(&network, &app).is_err() {
             return Err(CallbackRefused::TooMany);
         }
         let client = self.client_of(&network, &app).ok().and_then(|(_, secret)| secret);

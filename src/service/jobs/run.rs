@@ -43,11 +43,9 @@ impl Jobs {
 }
 
 impl Broker {
-    /// Lets each job that runs go on, in a task of its own, so that a slow network holds up no other. Returns what was begun, for people.
+    /// Lets each job that runs go on, in a task of its own, so that a slow network holds up no other: also where nothing is renewed by itself,
+    /// since a person began it. Returns what was begun, for people.
     pub(in crate::service) async fn run_jobs(&self) -> Result<String, StoreError> {
-        if !self.config.renewals.enabled {
-            return Ok("switched off".to_owned());
-        }
         let running = self.store.running_jobs().await?;
         let count = running.len();
         for (job, last) in running.into_iter().filter(|(job, _)| self.jobs.enter(job.id)) {

@@ -24,6 +24,10 @@ struct Bench {
 async fn bench(tokens: usize, per_second: usize) -> Bench {
     let mut config = Config::default();
     config.renewals.per_second = per_second;
+    bench_with(tokens, config).await
+}
+
+async fn bench_with(tokens: usize, mut config: Config) -> Bench {
     config.renewals.in_flight = 1;
     let test = TestBroker::start_with(config).await;
     let (team, x) = (test.team("acme").await, "x".parse().unwrap());
@@ -89,6 +93,19 @@ async fn every_token_is_tried_and_its_result_told() {
     assert!(matches!(refused, Err(JobError::Done(_))));
     let again = bench.begin().await;
     assert_ne!(again.id, job.id, "a job that is done hinders no other");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_runs_also_where_nothing_is_renewed_by_itself() {
+    let mut config = Config::default();
+    config.renewals.enabled = false;
+    let bench = bench_with(1, config).await;
+    let job = bench.begin().await;
+    bench.answer(200, GOOD);
+    bench.run().await;
+    let done = bench.job(job.id).await;
+    assert_eq!((done.state, done.counts.renewed), (JobState::Done, 1));
     bench.test.stop().await;
 }
 

@@ -177,7 +177,7 @@ impl Broker {
         if to != now + TAKEN {
             return self.store.move_probe(id, seen, to).await.map(|_| true);
         }
-        if !self.renewals.takes_place(&network.id, &stored.token.app) {
+        if !self.renewals.may_ask(&network.id, &stored.token.app) {
             return Ok(false);
         }
         if self.store.move_probe(id, seen, to).await? {

@@ -47,12 +47,18 @@ pub struct Renewals {
 
 /// An app of which nothing is due is looked at again so soon, whatever was changed: another process may have done it.
 const LOOK_ANYWAY: Duration = Duration::from_secs(60);
+/// How long a renewal by hand waits for a place.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Renewals by hand that wait for a place at once; more are told to come again.
+const MOST_WAITING: usize = 256;
 
 /// Who works at what.
 #[derive(Debug, Default)]
 struct Busy {
     tokens: HashSet<TokenId>,
     workers: BTreeMap<NetworkId, usize>,
+    /// Renewals by hand that wait for a place.
+    waiting: usize,
 }
 
 /// Why a token was not renewed.
@@ -127,6 +133,9 @@ pub enum NotYet {
     /// Whether the network took its refresh token is not known.
     #[error("its refresh token works once, and the answer to the last try was lost: a second use could end the grant")]
     MayBeUsed,
+    /// The app has no place for a request.
+    #[error("its app asks the network as often as it may")]
+    Pace,
 }
 
 impl From<StoreError> for RenewError {
@@ -175,17 +184,39 @@ impl Renewals {
 
     /// Takes a place for a request to the token endpoint of an app, if there is one yet.
     pub(super) fn may_ask(&self, network: &NetworkId, app: &AppId) -> bool {
-        self.pace.take(network, app)
+        self.pace.take(network, app).is_ok()
+    }
+
+    /// Takes a place for a request to the token endpoint of an app, and waits for one; if that would take too long, the time until there may be
+    /// one.
+    async fn wait_for_place(&self, network: &NetworkId, app: &AppId) -> Result<(), Duration> {
+        let Err(mut wait) = self.pace.take(network, app) else { return Ok(()) };
+        let Some(_waiting) = self.begin_waiting() else { return Err(PATIENCE) };
+        let mut waited = Duration::ZERO;
+        while waited + wait <= PATIENCE {
+            tokio::time::sleep(wait).await;
+            waited += wait;
+            match self.pace.take(network, app) {
+                Ok(()) => return Ok(()),
+                Err(longer) => wait = longer,
+            }
+        }
+        Err(wait)
+    }
+
+    /// Takes a place among those that wait; `None`: they are too many.
+    fn begin_waiting(&self) -> Option<Waiting<'_>> {
+        let begun = self.busy.send_if_modified(|busy| {
+            let fits = busy.waiting < MOST_WAITING;
+            busy.waiting += usize::from(fits);
+            fits
+        });
+        begun.then_some(Waiting(self))
     }
 
     /// How networks are called.
     pub(super) fn network(&self) -> &dyn NetworkClient {
         &*self.endpoint
-    }
-
-    /// Takes a place for a request of an app, if its network has one now.
-    pub(super) fn takes_place(&self, network: &NetworkId, app: &AppId) -> bool {
-        self.pace.take(network, app)
     }
 
     /// Whether the store has yet to take something in.
@@ -251,6 +282,15 @@ impl Renewals {
 struct UnderWay<'r> {
     renewals: &'r Renewals,
     token: TokenId,
+}
+
+/// A renewal by hand that waits for a place.
+struct Waiting<'r>(&'r Renewals);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|busy| busy.waiting -= 1);
+    }
 }
 
 impl Drop for UnderWay<'_> {
@@ -327,7 +367,7 @@ impl Broker {
     async fn work_off(&self, network: &NetworkId, app: &AppId) -> Result<(), StoreError> {
         while !self.tasks.is_stopping() {
             let Some(entered) = self.next_to_renew(network, app).await? else { return Ok(()) };
-            if !self.renewals.takes_place(network, app) {
+            if !self.renewals.may_ask(network, app) {
                 return Ok(());
             }
             match self.attempt_renewal(entered.token, &Order::Schedule).await {
@@ -404,6 +444,12 @@ impl Broker {
         let Token { network, app, .. } = &stored.token;
         if self.engine.ask_to_renew(network, id) == RenewalsOf::Stopped {
             return Err(RenewError::Incident { network: network.clone(), app: app.clone() });
+        }
+        // A job has taken its places before.
+        if let Order::Hand(_) = &order {
+            let place = self.renewals.wait_for_place(network, app).await;
+            let not_yet = |wait| RenewError::NotYet { until: self.now() + wait, wait, why: NotYet::Pace };
+            place.map_err(not_yet)?;
         }
         self.attempt_renewal(entered.token, &order).await
     }

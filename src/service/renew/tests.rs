@@ -540,3 +540,43 @@ async fn an_app_is_left_alone_until_something_is_due_or_changes() {
     assert!(!rests(), "another process may have changed something");
     test.stop().await;
 }
+
+#[tokio::test]
+async fn a_renewal_by_hand_waits_for_its_place_a_while() {
+    let mut config = Config::default();
+    config.renewals.per_second = 1;
+    let test = TestBroker::start_with(config).await;
+    let team = test.team("acme").await;
+    set_client(&test, "x").await;
+    let mut tokens = Vec::new();
+    for person in ["ann", "bob", "eve"] {
+        tokens.push(test.broker.add_token(&test.admin, &team, ending(person)).await.unwrap().token.id);
+        let body = format!(r#"{{"access_token":"new-{person}","refresh_token":"next-{person}","expires_in":7200}}"#);
+        test.endpoint.answer_next(answer(200, &body));
+    }
+    let renew = async |n: usize| test.broker.renew_token(&test.admin, &team, tokens[n]).await;
+    // The clock of the machine runs while a renewal waits, and that of the broker where `comes` says so.
+    let while_it_waits = async |comes: bool| {
+        let waits = |busy: &Busy| busy.waiting == 1;
+        test.broker.renewals.busy.subscribe().wait_for(waits).await.unwrap();
+        tokio::time::pause();
+        let asked = test.endpoint.asked();
+        if comes {
+            test.clock.advance(Duration::from_secs(1));
+        }
+        while test.broker.renewals.busy.borrow().waiting > 0 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        tokio::time::resume();
+        asked
+    };
+    renew(0).await.unwrap();
+    let (renewed, asked) = tokio::join!(renew(1), while_it_waits(true));
+    assert!(renewed.is_ok() && asked == 1, "it was asked when there was a place: {renewed:?}");
+    let (late, _) = tokio::join!(renew(2), while_it_waits(false));
+    let Err(RenewError::NotYet { wait, why: NotYet::Pace, .. }) = late else { panic!("{late:?}") };
+    assert_eq!((wait, test.endpoint.asked()), (Duration::from_secs(1), 2));
+    test.clock.advance(wait);
+    renew(2).await.unwrap();
+    test.stop().await;
+}

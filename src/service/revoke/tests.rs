@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
+use crate::domain::token::Reason;
 use crate::outbound::http::{NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{TestBroker, ask, x_token};
@@ -90,12 +91,91 @@ async fn a_network_that_is_down_is_told_later_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn what_the_network_does_not_accept_any_more_is_not_shown_to_it() {
+async fn the_network_is_told_for_whatever_reason_a_token_did_not_work_any_more() {
+    let mut bench = bench().await;
+    for (n, reason) in Reason::ALL.into_iter().enumerate() {
+        bench.token = bench.test.token(&bench.team, &format!("person {n}")).await;
+        bench.test.broker.invalidate_token(&bench.test.admin, &bench.team, bench.token, reason, "").await.unwrap();
+        bench.revoke().await;
+        // A network that knows nothing of it says so.
+        bench.answer(if n % 2 == 0 { 200 } else { 400 }, r#"{"error":"invalid_grant"}"#);
+        bench.told().await;
+        let over = bench.standing().await;
+        assert_eq!((over.standing, bench.test.endpoint.asked()), (Standing::Done, n + 1), "{reason:?}");
+    }
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn it_is_said_why_a_network_is_not_told() {
     let bench = bench().await;
-    let reason = crate::domain::token::Reason::RevokedByPerson;
-    bench.test.broker.invalidate_token(&bench.test.admin, &bench.team, bench.token, reason, "").await.unwrap();
+    let bob = bench.test.token(&bench.team, "bob").await;
+    bench.test.sql("UPDATE token SET sealed_access = x'00' WHERE person = 'bob'").await;
+    let add = async |network: &str, kind: &str| {
+        let given = AddToken {
+            network: network.to_owned(),
+            kind: kind.to_owned(),
+            scopes: Vec::new(),
+            refresh: None,
+            ..x_token("ann")
+        };
+        bench.test.broker.add_token(&bench.test.admin, &bench.team, given).await.unwrap().token.id
+    };
+    let cases = [
+        (bob, Standing::GivenUp, "does not open"),
+        (add("threads", "user").await, Standing::GivenUp, "can't be told"),
+        (add("facebook", "page").await, Standing::Shared, "derived"),
+    ];
+    for (token, standing, why) in cases {
+        bench.test.broker.revoke_token(&bench.test.admin, &bench.team, token, "").await.unwrap();
+        let over = bench.test.broker.store.find_revocation(token).await.unwrap().unwrap();
+        assert_eq!((over.standing, over.ended_at.is_some(), over.sealed_access), (standing, true, None), "{why}");
+        assert!(over.message.contains(why), "{}", over.message);
+    }
+    assert_eq!(bench.told().await, "0 networks to tell, 0 told");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_can_mend_is_tried_again() {
+    let bench = bench().await;
     bench.revoke().await;
-    assert_eq!(bench.test.broker.store.find_revocation(bench.token).await.unwrap(), None);
+    bench.test.sql("UPDATE app SET sealed_secret = x'00' WHERE network = 'x'").await;
+    let bench = Bench { test: bench.test.restart().await, ..bench };
+    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    let waits = bench.standing().await;
+    assert_eq!((waits.standing, waits.failures, waits.sealed_access.is_some()), (Standing::Pending, 1, true));
+    assert!(waits.message.contains("client secret"), "{}", waits.message);
+    let of_client = async |client_id: &str| {
+        let said = UpdateApp {
+            client_id: Some(client_id.to_owned()),
+            client_secret: Some(Some(Secret::new("another-secret".to_owned()))),
+            ..UpdateApp::default()
+        };
+        bench.test.broker.update_app(&bench.test.admin, &"x".parse().unwrap(), &default_app(), said).await.unwrap();
+        bench.test.clock.advance(Duration::from_secs(3600));
+    };
+    of_client("").await;
+    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(
+        (bench.standing().await.failures, bench.test.endpoint.asked()),
+        (2, 0),
+        "nothing is known of the client"
+    );
+    of_client("app").await;
+    bench.answer(200, "{}");
+    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!(bench.standing().await.standing, Standing::Done);
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn a_revocation_whose_own_secret_does_not_open_is_given_up() {
+    let bench = bench().await;
+    bench.revoke().await;
+    bench.test.sql("UPDATE revocation SET sealed_access = x'00'").await;
+    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!((bench.standing().await.standing, bench.test.endpoint.asked()), (Standing::GivenUp, 0));
     bench.test.stop().await;
 }
 
@@ -172,4 +252,57 @@ async fn a_grant_that_tokens_of_another_network_hang_on_is_given_back_with_the_l
     let address = test.endpoint.last_address();
     assert!(address.contains("/ann/permissions?appsecret_proof="), "{address}");
     test.stop().await;
+}
+
+/// A person's token at Facebook and two that are derived from it, with what stood at the end of revoking them in an order, in parts of which
+/// the network is told in between.
+async fn given_back(order: &[&[usize]]) -> Vec<(Standing, usize)> {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let said = UpdateApp {
+        client_id: Some("app".to_owned()),
+        client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+        ..UpdateApp::default()
+    };
+    test.broker.update_app(&test.admin, &"facebook".parse().unwrap(), &default_app(), said).await.unwrap();
+    let mut tokens = Vec::new();
+    for (kind, profile) in [("user", ""), ("page", "one"), ("page", "two")] {
+        let given = AddToken {
+            network: "facebook".to_owned(),
+            kind: kind.to_owned(),
+            profile: profile.to_owned(),
+            scopes: Vec::new(),
+            access: Secret::new(format!("access of {kind} {profile}")),
+            refresh: None,
+            ..x_token("ann")
+        };
+        tokens.push(test.broker.add_token(&test.admin, &team, given).await.unwrap().token.id);
+    }
+    let body = Zeroizing::new(b"{}".to_vec());
+    test.endpoint.answer_next(Ok(NetworkAnswer { status: 200, headers: Vec::new(), body }));
+    let mut standings = Vec::new();
+    for part in order {
+        for token in *part {
+            test.broker.revoke_token(&test.admin, &team, tokens[*token], "").await.unwrap();
+        }
+        test.broker.revoke_due().await.unwrap();
+        // Longer than a try in vain may go on.
+        test.clock.advance(Duration::from_secs(5 * 24 * 3600));
+        test.broker.revoke_due().await.unwrap();
+        if let Some(found) = test.broker.store.find_revocation(tokens[0]).await.unwrap() {
+            standings.push((found.standing, test.endpoint.asked()));
+        }
+    }
+    test.stop().await;
+    standings
+}
+
+#[tokio::test]
+async fn a_grant_is_given_back_after_the_last_token_that_was_derived_from_it_in_whatever_order() {
+    let (waits, done) = ((Standing::Pending, 0), (Standing::Done, 1));
+    assert_eq!(given_back(&[&[0], &[1], &[2]]).await, [waits, waits, done], "it keeps its secret until then");
+    assert_eq!(given_back(&[&[1], &[2], &[0]]).await, [done]);
+    assert_eq!(given_back(&[&[1], &[0], &[2]]).await, [waits, done]);
+    assert_eq!(given_back(&[&[0, 1, 2]]).await, [done], "all at once");
+    assert_eq!(given_back(&[&[2, 1, 0]]).await, [done]);
 }

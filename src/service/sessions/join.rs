@@ -130,6 +130,7 @@ impl Broker {
             Err(error) => return Err(change_error(&before, error).into()),
         }
         let begun = self.begin_session(member, &browser, "session.begin").await;
-        begun.map_err(|error: SignInError| JoinError::Member(error.into()))
+        let begun = begun.map_err(|error: SignInError| JoinError::Member(error.into()))?;
+        begun.ok_or(JoinError::Member(MemberError::Contended(before.id)))
     }
 }

@@ -1,7 +1,8 @@
 //! Members sign in, join by an invitation, and their sessions are known, listed and ended. Operators sign in by their keys.
 //!
 //! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
-//! same work. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
+//! same work. Wrong tries are limited by address of the network, by mail address and that together, and by mail address alone, much more loosely,
+//! so that nobody locks a member out; passwords are hashed on threads of their own, few at once.
 
 mod confirm;
 mod join;
@@ -35,6 +36,8 @@ use crate::domain::member::SessionLimits;
 use crate::vault::{BreachedPasswords, HashError, PasswordCost, PasswordHasher};
 use throttle::{Throttle, key_of};
 
+/// From so many addresses of the network a member's password may be tried at once: a stranger needs more to lock it out, and still guesses slowly.
+const MAIL_SHARES: usize = 20;
 /// Hashes that may wait for a thread; more are refused.
 const WAITING: usize = 64;
 /// How long who was refused for want of threads should wait.
@@ -46,8 +49,14 @@ pub struct SignInDesk {
     breached: Option<BreachedPasswords>,
     threads: Arc<Semaphore>,
     line: Arc<Semaphore>,
+    /// By where they come from.
     addresses: Throttle,
-    members: Throttle,
+    /// By mail address and where they come from.
+    pairs: Throttle,
+    /// By mail address, wherever they come from.
+    mails: Throttle,
+    /// What somebody tries who is signed in: by the id of the session or the member.
+    inside: Throttle,
     limits: SessionLimits,
     #[cfg(feature = "oidc")]
     oidc: Option<oidc::OidcDesk>,
@@ -81,7 +90,9 @@ impl SignInDesk {
             threads: Arc::new(Semaphore::new(*hashes_at_once)),
             line: Arc::new(Semaphore::new(WAITING + *hashes_at_once)),
             addresses: Throttle::per_minute(*tries_per_address, clock),
-            members: Throttle::per_minute(*tries_per_member, clock),
+            pairs: Throttle::per_minute(*tries_per_member, clock),
+            mails: Throttle::per_minute(tries_per_member.saturating_mul(MAIL_SHARES), clock),
+            inside: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },
             #[cfg(feature = "oidc")]
             oidc: settings.oidc.clone().map(oidc::OidcDesk::new),
@@ -91,6 +102,16 @@ impl SignInDesk {
     /// Counts a try from where a browser is; if it is one too many, the time to wait.
     fn check_address(&self, browser: &Browser) -> Result<(), Duration> {
         self.addresses.check(&key_of(browser.address))
+    }
+
+    /// Counts a try to sign in with a mail address, as `check_address`; returns what to call the tries together.
+    fn check_mail(&self, mail_key: &str, browser: &Browser) -> Result<String, Duration> {
+        self.check_address(browser)?;
+        let pair = format!("{} {mail_key}", key_of(browser.address));
+        // In this order: who is held up by its own count uses up nothing of the others'.
+        self.pairs.check(&pair)?;
+        self.mails.check(mail_key)?;
+        Ok(pair)
     }
 
     /// How long sessions last.
@@ -109,7 +130,7 @@ impl SignInDesk {
         tokio::task::spawn_blocking(move || work(&hasher)).await.map_err(|_| PATIENCE)
     }
 
-    async fn is_right(&self, password: Secret, kept: Option<String>) -> Result<bool, Duration> {
+    async fn is_right(&self, password: Arc<Secret>, kept: Option<String>) -> Result<bool, Duration> {
         self.hash(move |hasher| hasher.is_right(&password, kept.as_deref())).await
     }
 }

@@ -206,7 +206,7 @@ impl Broker {
         let person = person.inspect_err(|error| tracing::warn!(%error, "a sign-in by OpenID Connect was refused"))?;
         let identity = Identity { issuer, subject: person.subject.clone() };
         let member = self.member_behind(identity, &person, begun.team.as_ref()).await?;
-        let started = self.begin_session(member, browser, "session.begin").await?;
+        let started = self.begin_session(member, browser, "session.begin").await?.ok_or(OidcSignInError::Unknown)?;
         Ok((started, begun.next))
     }
 

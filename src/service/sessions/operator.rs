@@ -36,7 +36,7 @@ impl Broker {
         let (session, secret) = self.new_session(SessionOf::Operator(key), browser)?;
         let detail = format!("session={} origin={}", session.id, session.origin);
         let audit = self.audit(&caller, "session.begin", format!("keys/{key}"), detail);
-        self.store.insert_session(session, audit.into()).await?;
+        self.store.insert_session(session, None, audit.into()).await?;
         Ok(secret)
     }
 

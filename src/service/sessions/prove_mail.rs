@@ -95,7 +95,7 @@ impl Broker {
         if !self.sends_links() {
             return Err(ProveMailError::NoMail);
         }
-        self.desk.members.check(&id.to_string()).map_err(ProveMailError::TooOften)?;
+        self.desk.inside.check(&id.to_string()).map_err(ProveMailError::TooOften)?;
         let taken = self.store.members_by_mail(mail.key(), TEAMS).await?;
         if let Some(other) = taken.into_iter().find(|other| other.team == *team && other.id != id) {
             return Err(MemberError::MailTaken { team: team.clone(), member: other.id }.into());

@@ -1,6 +1,7 @@
 //! A member signs in with mail address and password.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{MemberId, TeamId};
@@ -12,6 +13,8 @@ use crate::store::StoreError;
 
 /// Teams of one address that are looked at.
 const TEAMS: u32 = 32;
+/// How often somebody is judged anew whose member was changed while that was done.
+const JUDGEMENTS: usize = 3;
 /// No member has this id.
 const NOBODY: MemberId = MemberId::from_u128(0);
 
@@ -84,23 +87,27 @@ impl Broker {
 
     async fn try_sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
         let SignIn { mail, team, password, browser } = ask;
-        self.desk.check_address(&browser).map_err(SignInError::TooOften)?;
         let address = mail.trim().parse::<MailAddress>().ok();
         let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
-        self.desk.members.check(&key).map_err(SignInError::TooOften)?;
-        let member = self.whose(&key, team.as_ref()).await?;
-        // Also where there is no member: neither the time nor the work tells.
-        let whose = member.as_ref().map_or(NOBODY, |member| member.id);
-        let kept = self.store.find_password(whose).await?;
-        let right = self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)?;
-        match member {
-            Some(member) if right => self.begin_session(member, &browser, "session.begin").await,
-            Some(member) => {
+        let tries = self.desk.check_mail(&key, &browser).map_err(SignInError::TooOften)?;
+        let password = Arc::new(password);
+        for _ in 0..JUDGEMENTS {
+            let member = self.whose(&key, team.as_ref()).await?;
+            // Also where there is no member: neither the time nor the work tells.
+            let whose = member.as_ref().map_or(NOBODY, |member| member.id);
+            let kept = self.store.find_password(whose).await?;
+            let right = self.desk.is_right(password.clone(), kept).await.map_err(SignInError::TooOften)?;
+            let Some(member) = member else { return Err(SignInError::Wrong) };
+            if !right {
                 self.note_refusal(&member, &browser);
-                Err(SignInError::Wrong)
+                return Err(SignInError::Wrong);
             }
-            None => Err(SignInError::Wrong),
+            if let Some(begun) = self.begin_session(member, &browser, "session.begin").await? {
+                self.desk.pairs.forget(&tries);
+                return Ok(begun);
+            }
         }
+        Err(SignInError::Wrong)
     }
 
     /// Notes that a member was refused, behind the answer, which would else come later than that to an address without a member.
@@ -123,19 +130,20 @@ impl Broker {
         Ok(meant.next().filter(|_| meant.next().is_none()))
     }
 
-    /// Begins a session of a member who proved who it is. Its secret is new: no session goes on under an old one.
+    /// Begins a session of a member who proved who it is. Its secret is new: no session goes on under an old one. `None`: the member was changed
+    /// since it was read, so that its password may be another one, and its sessions ended.
     pub(super) async fn begin_session(
         &self,
         member: Member,
         browser: &Browser,
         action: &'static str,
-    ) -> Result<StartedSession, SignInError> {
+    ) -> Result<Option<StartedSession>, SignInError> {
         let (session, secret) = self.new_session(SessionOf::Member(member.id), browser)?;
         let caller = Caller::Member { member: member.clone().into(), session: session.id };
         let detail = format!("session={} origin={}", session.id, session.origin);
         let audit = self.member_audit(&caller, action, &member, detail);
-        self.store.insert_session(session.clone(), audit.into()).await?;
-        Ok(StartedSession { session, member, secret })
+        let began = self.store.insert_session(session.clone(), Some(member.version), audit.into()).await?;
+        Ok(began.then_some(StartedSession { session, member, secret }))
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::*;
 use crate::base::ids::TeamId;
 use crate::config::Config;
-use crate::domain::member::{PasswordRefused, Role};
+use crate::domain::member::{Member, PasswordRefused, Role};
 use crate::service::Forbidden;
 use crate::service::members::{InviteMember, MemberError, UpdateMember};
 use crate::service::testing::TestBroker;
+use crate::store::MemberChange;
 
 const PASSWORD: &str = "violet tractor humming sideways";
 
@@ -246,5 +247,86 @@ async fn a_new_password_ends_the_old_one_and_all_sessions() {
     assert!(!stays(&test, &before).await && stays(&test, &after).await);
     assert!(test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.is_err());
     test.broker.sign_in(ask("ada@example.com", None, "another good long passphrase")).await.unwrap();
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_judged_by_the_old_password_does_not_get_in_after_the_new_one() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let begun = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let desk = &test.broker.desk;
+    let new = desk.hash(|hasher| hasher.hash(&Secret::new("another good long passphrase".to_owned()))).await.unwrap();
+    let (free, threads) = (desk.line.available_permits(), desk.threads.available_permits());
+    let gate = desk.threads.acquire_many(u32::try_from(threads).unwrap()).await.unwrap();
+    let changed = async {
+        // Its password was read by now, and waits to be hashed.
+        while desk.line.available_permits() == free {
+            tokio::task::yield_now().await;
+        }
+        let member = test.broker.stored_member(&team, begun.member.id).await.unwrap();
+        let member = Member { version: member.version + 1, ..member };
+        let audit = test.broker.member_audit(&test.admin, "member.set_password", &member, String::new());
+        let change = MemberChange {
+            password: Some(new.unwrap()),
+            ends_sessions: true,
+            ..MemberChange::of(member, audit.into())
+        };
+        test.broker.store.change_member(change).await.unwrap();
+        drop(gate);
+    };
+    let (old, ()) = tokio::join!(test.broker.sign_in(ask("ada@example.com", None, PASSWORD)), changed);
+    assert!(matches!(old.map(|_| ()), Err(SignInError::Wrong)));
+    assert_eq!(test.broker.store.list_sessions(begun.member.id, None, 10).await.unwrap(), []);
+    test.broker.sign_in(ask("ada@example.com", None, "another good long passphrase")).await.unwrap();
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn who_signs_in_while_something_else_of_the_member_is_changed_gets_in() {
+    let test = TestBroker::start().await;
+    let team = test.team("acme").await;
+    let begun = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let read = test.broker.stored_member(&team, begun.member.id).await.unwrap();
+    let named = UpdateMember { display_name: Some("Ada L.".to_owned()), ..UpdateMember::default() };
+    test.broker.update_member(&test.admin, &team, read.id, &named).await.unwrap();
+    let of_before = test.broker.begin_session(read, &browser(), "session.begin").await.unwrap();
+    assert!(of_before.is_none(), "it was judged by what is not so any more");
+    test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    test.stop().await;
+}
+
+/// A try from another place.
+fn ask_from(place: u8, mail: &str, password: &str) -> SignIn {
+    let browser = Browser { address: [198, 51, 100, place].into(), ..browser() };
+    SignIn { browser, ..ask(mail, None, password) }
+}
+
+#[tokio::test]
+async fn a_stranger_who_tries_locks_no_member_out() {
+    let mut config = Config::default();
+    config.sign_in.tries_per_member = 1;
+    let test = TestBroker::start_with(config).await;
+    let team = test.team("acme").await;
+    let begun = joined(&test, &team, "ada@example.com", Role::Owner).await;
+    let tried = async |place, password| test.broker.sign_in(ask_from(place, "ada@example.com", password)).await;
+    assert!(matches!(tried(1, "wrong wrong").await, Err(SignInError::Wrong)));
+    assert!(matches!(tried(1, PASSWORD).await, Err(SignInError::TooOften(_))), "from there it was tried");
+    for _ in 0..3 {
+        tried(2, PASSWORD).await.expect("elsewhere it was not, and only wrong tries count");
+    }
+    let mut wrong = 0;
+    for place in 3..40 {
+        wrong += usize::from(matches!(tried(place, "wrong wrong").await, Err(SignInError::Wrong)));
+    }
+    assert_eq!(wrong, MAIL_SHARES - 4, "from many places it is slow, too");
+    let stay = test.broker.find_stay(begun.secret.expose()).await.unwrap().unwrap();
+    let confirm = async |password: &str| {
+        let password = Secret::new(password.to_owned());
+        test.broker.confirm_session(&stay, password, &Browser { address: [198, 51, 100, 1].into(), ..browser() }).await
+    };
+    confirm(PASSWORD).await.expect("who is signed in confirms");
+    assert!(matches!(confirm("wrong wrong").await, Err(SignInError::Wrong)));
+    assert!(matches!(confirm(PASSWORD).await, Err(SignInError::TooOften(_))), "that is slow, too");
     test.stop().await;
 }

@@ -28,6 +28,7 @@ const OTHERS: &str = "";
 
 /// Counts tries by key.
 pub(super) struct Throttle {
+    kept: Kept,
     limiter: RateLimiter<String, Kept, RateClock, NoOpMiddleware<Nanos>>,
     clock: Arc<dyn Clock>,
     swept_at: Mutex<Option<Timestamp>>,
@@ -36,8 +37,9 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn per_minute(tries: usize, clock: &Arc<dyn Clock>) -> Self {
         let tries = u32::try_from(tries).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        let limiter = RateLimiter::new(Quota::per_minute(tries), Kept::default(), RateClock(clock.clone()));
-        Self { limiter, clock: clock.clone(), swept_at: Mutex::default() }
+        let kept = Kept::default();
+        let limiter = RateLimiter::new(Quota::per_minute(tries), kept.clone(), RateClock(clock.clone()));
+        Self { kept, limiter, clock: clock.clone(), swept_at: Mutex::default() }
     }
 
     /// Counts a try; if it is one too many, the time to wait.
@@ -47,6 +49,11 @@ impl Throttle {
         }
         let now = self.limiter.clock().now();
         self.limiter.check_key(&key.to_owned()).map_err(|not_until| not_until.wait_time_from(now))
+    }
+
+    /// Forgets the tries of a key, since they came to the right end.
+    pub(super) fn forget(&self, key: &str) {
+        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     fn may_sweep(&self) -> bool {
@@ -72,8 +79,8 @@ pub(super) fn key_of(address: IpAddr) -> String {
 }
 
 /// What is kept of each key: from when on it may try again.
-#[derive(Default)]
-struct Kept(Mutex<HashMap<String, Nanos>>);
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<HashMap<String, Nanos>>>);
 
 impl StateStore for Kept {
     type Key = String;
@@ -116,6 +123,18 @@ mod tests {
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
         assert_ne!(key("192.0.2.7"), key("192.0.2.8"));
+    }
+
+    #[test]
+    fn tries_that_came_to_the_right_end_are_forgotten() {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1_000)));
+        let throttle = Throttle::per_minute(2, &clock);
+        for _ in 0..5 {
+            assert!(throttle.check("right").is_ok());
+            let _ = throttle.check("other");
+            throttle.forget("right");
+        }
+        assert!(throttle.check("other").is_err(), "the tries of others stay");
     }
 
     #[test]

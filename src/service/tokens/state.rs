@@ -150,7 +150,7 @@ impl Broker {
         change: &StateChange<'_>,
         decide: &impl Fn(TokenState, Timestamp) -> Result<TokenState, TransitionError>,
     ) -> Result<TokenView, TokenChangeError> {
-        let revocation = if change.shreds { self.revocation_of(&stored) } else { None };
+        let revocation = change.shreds.then(|| self.revocation_of(&stored));
         let before = stored.token;
         let token = Token { state, version: before.version + u32::from(change.shreds), ..before.clone() };
         let stops = state != TokenState::Live;

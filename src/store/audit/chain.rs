@@ -74,6 +74,8 @@ const PUT_CHAIN: &str =
         pruned_mac = excluded.pruned_mac, head_seq = excluded.head_seq, head_mac = excluded.head_mac,
         broken = excluded.broken, seal = excluded.seal";
 const LAST_EVENT: &str = "SELECT seq, mac FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)";
+/// What every store has that was used. Whoever leaves nothing of it has no store left.
+const ANYTHING: &str = "SELECT 1 FROM key UNION ALL SELECT 1 FROM team UNION ALL SELECT 1 FROM data_key UNION ALL SELECT 1 FROM token LIMIT 1";
 
 /// In the place of a hash where there is none: before the first event, and behind one whose hash was taken away.
 const UNCHAINED: [u8; 32] = [0; 32];
@@ -82,10 +84,12 @@ pub(super) const FOREIGN_HEAD: &str = "the row that says where the audit ends wa
 const NO_HEAD: &str = "the row that says where the audit ends was deleted outside the broker";
 
 impl Chain {
-    /// The chain of a store that is laid out just now. Events that are there already were the ones of a chain.
+    /// The chain of a store that is laid out just now. Events that are there already were the ones of a chain, and so were those of anything
+    /// else that is there: nothing is made without one.
     pub(super) async fn begin(tx: &mut dyn Tx) -> Result<Self, StoreError> {
         let last = last_event(tx).await?;
-        Ok(Self::behind(last, if last.seq == 0 { "" } else { NO_HEAD }))
+        let is_new = last.seq == 0 && first(tx, ANYTHING, vec![]).await?.is_none();
+        Ok(Self::behind(last, if is_new { "" } else { NO_HEAD }))
     }
 
     /// The chain as of now. One that was tampered with goes on behind the last event, so that leases don't stop, and stays marked.

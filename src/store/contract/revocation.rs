@@ -5,7 +5,7 @@ use super::samples::{acme, at, audited, event, seed};
 use crate::base::ids::TokenId;
 use crate::domain::revocation::Standing;
 use crate::domain::token::{Token, TokenState};
-use crate::store::{GrantPart, Store, StoredRevocation, TokenChange};
+use crate::store::{GrantPart, Postponed, Store, StoredRevocation, TokenChange};
 
 fn revocation(n: u128) -> StoredRevocation {
     StoredRevocation {
@@ -20,6 +20,8 @@ fn revocation(n: u128) -> StoredRevocation {
         sealed_key: Some(vec![3]),
         asked_at: at(10),
         attempts: 0,
+        failures: 0,
+        failing_since: None,
         standing: Standing::Pending,
         message: String::new(),
         ended_at: None,
@@ -60,10 +62,17 @@ pub(crate) async fn a_revocation_is_claimed_once_at_a_time(fixture: &dyn Fixture
     assert_eq!(claim(&*store, 309).await, [], "it is claimed");
     assert_eq!(claim(&*store, 310).await, [(1, 2)], "nobody answered for it");
     let id = TokenId::from_u128(1);
-    assert!(!store.postpone_revocation(id, 1, at(400), "late".to_owned()).await.unwrap());
-    assert!(store.postpone_revocation(id, 2, at(400), "down".to_owned()).await.unwrap());
+    let postpone = async |attempt, due, failed: Option<i64>| {
+        let postponed = Postponed { due_at: at(due), failed_at: failed.map(at), message: "down".to_owned() };
+        store.postpone_revocation(id, attempt, postponed).await.unwrap()
+    };
+    assert!(!postpone(1, 400, Some(311)).await, "it was late");
+    assert!(postpone(2, 400, Some(311)).await);
     assert_eq!(claim(&*store, 399).await, []);
     assert_eq!(claim(&*store, 400).await, [(1, 3)]);
+    assert!(postpone(3, 500, None).await && claim(&*store, 500).await == [(1, 4)] && postpone(4, 600, Some(501)).await);
+    let failed = store.find_revocation(id).await.unwrap().unwrap();
+    assert_eq!((failed.failures, failed.failing_since), (2, Some(at(311))), "it waited in between");
     store.close().await;
 }
 

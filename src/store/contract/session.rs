@@ -26,10 +26,12 @@ pub(crate) async fn sessions_are_kept_and_end(fixture: &dyn Fixture) {
     seed(&*store, &[member(1, Role::Owner), member(2, Role::Member)]).await;
     let trail = || event("session.begin", "session").into();
     for (n, whose) in [(1, 1), (2, 1), (3, 2)] {
-        store.insert_session(session(n, whose), trail()).await.unwrap();
+        assert!(store.insert_session(session(n, whose), Some(1), trail()).await.unwrap());
     }
-    let nobody = store.insert_session(session(4, 9), trail()).await;
-    assert!(matches!(nobody, Err(StoreError::Conflict { .. })), "{nobody:?}");
+    for (whose, judged) in [(9, 1), (1, 2)] {
+        let began = store.insert_session(session(4, whose), Some(judged), trail()).await.unwrap();
+        assert!(!began, "there is no member {whose} of version {judged}");
+    }
     assert_eq!(store.session_by_hash([2; 32]).await.unwrap(), Some(session(2, 1)));
     assert_eq!(store.session_by_hash([9; 32]).await.unwrap(), None);
     let ada = MemberId::from_u128(1);
@@ -64,12 +66,12 @@ pub(crate) async fn sessions_of_operators_are_kept_and_end(fixture: &dyn Fixture
     seed(&*store, &[member(1, Role::Owner)]).await;
     let trail = || event("session.begin", "session").into();
     let of = |n, key| Session { whose: SessionOf::Operator(KeyId::from_u128(key)), ..session(n, 1) };
-    let unknown = store.insert_session(of(1, 7), trail()).await;
+    let unknown = store.insert_session(of(1, 7), None, trail()).await;
     assert!(matches!(unknown, Err(StoreError::Conflict { .. })), "{unknown:?}");
     let admin = key(7, KeyHolder::Operator(OperatorRole::Admin));
     store.insert_key(admin, event("key.create", "key").into()).await.unwrap();
-    store.insert_session(of(1, 7), trail()).await.unwrap();
-    store.insert_session(session(2, 1), trail()).await.unwrap();
+    store.insert_session(of(1, 7), None, trail()).await.unwrap();
+    store.insert_session(session(2, 1), Some(1), trail()).await.unwrap();
     assert_eq!(store.session_by_hash([1; 32]).await.unwrap(), Some(of(1, 7)));
     assert_eq!(store.list_sessions(MemberId::from_u128(7), None, 10).await.unwrap(), [], "a key is no member");
     for other in [SessionOf::Member(MemberId::from_u128(7)), SessionOf::Operator(KeyId::from_u128(8))] {
@@ -89,7 +91,7 @@ pub(crate) async fn a_change_ends_sessions_with_it(fixture: &dyn Fixture) {
     seed(&*store, &[ada.clone(), member(2, Role::Owner)]).await;
     let trail = || event("session.begin", "session").into();
     for (n, whose) in [(1, 1), (2, 1), (3, 2)] {
-        store.insert_session(session(n, whose), trail()).await.unwrap();
+        assert!(store.insert_session(session(n, whose), Some(1), trail()).await.unwrap());
     }
     let set = MemberChange { password: Some("$argon2id$1".to_owned()), ..next(ada.clone()) };
     store.change_member(set).await.unwrap();

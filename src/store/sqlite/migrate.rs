@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 44] = [
+const MIGRATIONS: [&str; 45] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -51,6 +51,7 @@ const MIGRATIONS: [&str; 44] = [
     include_str!("../migrations/sqlite/0041_hindrances.sql"),
     include_str!("../migrations/sqlite/0046_fixed_refresh_ends.sql"),
     include_str!("../migrations/sqlite/0047_persons_of_callbacks.sql"),
+    include_str!("../migrations/sqlite/0048_failed_revocations.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -99,6 +99,8 @@ async fn the_row_of_the_chain_can_not_be_forged() {
         "DELETE FROM audit; DELETE FROM audit_chain",
         "DELETE FROM audit WHERE seq = 4; UPDATE audit SET mac = NULL; DELETE FROM audit_chain",
         "UPDATE audit SET mac = NULL; DELETE FROM audit_chain; DELETE FROM own_key; DELETE FROM meta WHERE name = 'kek_fingerprint'",
+        "INSERT INTO team (id, display_name, weight, created_at_us) VALUES ('acme', '', 100, 0);
+         DELETE FROM audit; DELETE FROM audit_chain; DELETE FROM own_key; DELETE FROM meta WHERE name = 'kek_fingerprint'",
     ];
     for harm in harms {
         let (dir, fault) = fault_after(harm).await;

@@ -1,21 +1,26 @@
 //! The console's pages, as browsers and people who would do harm meet them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
+use zeroize::Zeroizing;
 
+use crate::base::clock::ManualClock;
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::member::Role;
-use crate::domain::networks::Purpose;
+use crate::domain::networks::{Catalogue, Purpose};
 use crate::domain::token::{Clocks, Reason};
+use crate::outbound::http::{NetworkAnswer, NetworkClient, NetworkRequest, NoAnswer};
+use crate::service::apps::{UpdateApp, default_app};
 use crate::service::members::InviteMember;
 use crate::service::profiles::{ProfileName, UpdateProfile};
-use crate::service::testing::{TestBroker, ask, x_token};
+use crate::service::testing::{START, TestBroker, World, ask, x_token};
 use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Answered, ReportUsage};
 use crate::web::console::testing::Scene;
@@ -581,6 +586,45 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     let page = desk.get(&format!("/alerts/alr_{alert}"), &member).await.body;
     assert!(page.contains("<q>&#60;b&#62;seen</q>") && page.contains("Told:"), "{page}");
     assert!(page.contains("tokens of people who have none here yet") && !page.contains("team acme"), "{page}");
+    desk.test.stop().await;
+}
+
+/// A network that takes its time for each answer.
+struct Slow {
+    clock: Arc<ManualClock>,
+    takes: Duration,
+}
+
+#[async_trait::async_trait]
+impl NetworkClient for Slow {
+    async fn ask(&self, _: &NetworkRequest) -> Result<NetworkAnswer, NoAnswer> {
+        self.clock.advance(self.takes);
+        let body = br#"{"access_token":"access-2","refresh_token":"refresh-2","expires_in":7200}"#.to_vec();
+        Ok(NetworkAnswer { status: 200, headers: Vec::new(), body: Zeroizing::new(body) })
+    }
+}
+
+#[tokio::test]
+async fn a_page_does_not_wait_for_renewals_without_end() {
+    let clock = Arc::new(ManualClock::at(START));
+    let slow = Slow { clock: clock.clone(), takes: Duration::from_secs(10) };
+    let world = World { catalogue: Catalogue::embedded(), endpoint: Arc::new(slow) };
+    let test = TestBroker::start_in(world, Config::default(), clock).await;
+    let team = test.team("acme").await;
+    let desk = Desk { test, team };
+    let client = UpdateApp {
+        client_id: Some("app".to_owned()),
+        client_secret: Some(Some(Secret::new("client-secret".to_owned()))),
+        ..UpdateApp::default()
+    };
+    desk.test.broker.update_app(&desk.test.admin, &"x".parse().unwrap(), &default_app(), client).await.unwrap();
+    let cookie = desk.member(&desk.team, "ada@example.com", Role::Owner).await;
+    let mut form = "action=renew".to_owned();
+    for person in ["ann", "bob", "eve", "joe"] {
+        form += &format!("&token={}", desk.test.token(&desk.team, person).await);
+    }
+    let answer = desk.post("/tokens/act", &cookie, &form).await;
+    assert_eq!(answer.body.matches("It was not tried").count(), 2, "{}", answer.body);
     desk.test.stop().await;
 }
 

@@ -70,6 +70,7 @@ impl InWords for NotYet {
             Self::LookedAt => "wait-looked-at",
             Self::NoTimeYet => "wait-no-time",
             Self::MayBeUsed => "wait-may-be-used",
+            Self::Pace => "wait-pace",
         })
     }
 }

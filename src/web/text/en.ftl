@@ -266,6 +266,7 @@ outcome-failed = { $count ->
    *[other] { $count } tokens were left as they are:
 }
 
+renew-not-tried = It was not tried: to renew so many takes longer than a page waits. Tick it once more, or try renewing all of its network.
 renew-needs-person = No renewal is of use here: whoever has the account must connect it again.
 
 revoke-title = { $count ->
@@ -760,7 +761,7 @@ departure-network-pending = the network is still to be told
 departure-network-done = given back to the network
 departure-network-shared = the network is told with the last token of the same person
 departure-network-given-up = not given back to the network: the person can remove the app there
-departure-network-untold = the network is not told: it has no way for it, or did not accept the token any more
+departure-network-untold = where its network stands is not known: it is not revoked yet, or was more than 90 days ago
 departure-heir = handed on to
 departure-more = And { $count } more.
 departure-keys = Keys to replace
@@ -1273,6 +1274,7 @@ wrong-not-renewable = This token can't be renewed: its kind has no renewal, or i
 wrong-no-client = The client id and the secret of the app “{ $app }” at “{ $network }” are not known. An operator sets them under Networks and apps.
 wrong-no-client-key = The app “{ $app }” at “{ $network }” shows who it is by a key, and has none. An operator makes one under Networks and apps.
 wrong-renew-later = It is not renewed before { $at }: { $why }.
+wait-pace = its app asks the network as often as it may
 wait-looked-at = somebody else renewed it, or tried, just now
 wait-no-time = it had no time yet at which it is renewed
 wait-may-be-used = its refresh token works once, and the answer to the last try was lost; a second use could end the consent

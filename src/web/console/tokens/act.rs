@@ -1,5 +1,7 @@
 //! What is done to tokens from the pages.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, State};
@@ -22,6 +24,8 @@ use crate::web::page::shown;
 
 /// The most tokens that one action is done to.
 const MOST: usize = 200;
+/// How long a page waits for renewals: what was not begun by then is left to another try, or to a job.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// What is noted with what is done here.
 const COMMENT: &str = "in the console";
 
@@ -190,7 +194,13 @@ async fn do_to_all(
     fields: &[(String, String)],
 ) -> Response {
     let (mut done, mut left) = (0_u64, Vec::new());
+    let begun_at = broker.now();
     for token in tokens {
+        if act == Act::Renew && broker.now().since(begun_at) >= PATIENCE {
+            let (name, why) = (name_of(broker, visit, *token).await, shell.say("renew-not-tried"));
+            left.push(LeftToken { id: *token, name, why, connects: false });
+            continue;
+        }
         let (why, connects) = match act.run(broker, visit, *token).await {
             Ok(()) => {
                 done += 1;
