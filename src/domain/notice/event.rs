@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId};
 use crate::domain::incident::IncidentKind;
+use crate::domain::networks::Duty;
 use crate::domain::notice::Weight;
 use crate::domain::token::Reason;
 
@@ -134,7 +135,7 @@ pub enum Fact {
         /// How much, in units of the class.
         credits: u64,
     },
-    /// What was collected with a token must be deleted unless it is valid again in time.
+    /// What was collected with a token must be deleted, or its account authorised anew, unless it is valid again in time.
     RetentionClock {
         /// Its network.
         network: NetworkId,
@@ -144,6 +145,12 @@ pub enum Fact {
         stage: RetentionStage,
         /// When the time is over.
         deadline: Timestamp,
+        /// What must be done until then.
+        #[serde(default)]
+        duty: Duty,
+        /// The network's rules that began to run with it, for people: its own, and those that end later.
+        #[serde(default)]
+        rules: Vec<String>,
     },
     /// More is collected than the tokens can carry.
     LoadTooHigh {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
 use crate::domain::alert::Alert;
+use crate::domain::networks::Duty;
 use crate::domain::notice::{Clock, Event, Fact, RetentionStage};
 use crate::domain::token::Reason;
 
@@ -80,7 +81,12 @@ impl Words {
             Fact::SharedSpending { app, class, credits, .. } => {
                 told.shared_spent_elsewhere(app.as_ref(), class, *credits)
             }
-            Fact::RetentionClock { stage, deadline, .. } => told.retention(*stage, *deadline),
+            Fact::RetentionClock { stage, deadline, duty: Duty::Delete, rules, .. } => {
+                told.to_delete(*stage, *deadline, rules)
+            }
+            Fact::RetentionClock { stage, deadline, duty: Duty::Authorise, rules, .. } => {
+                told.to_authorise(*stage, *deadline, rules)
+            }
             Fact::LoadTooHigh { class, turn, .. } => told.load_too_high(class, *turn),
             Fact::LoadCleared { class, .. } => told.load_cleared(class),
             Fact::NoAccessTokens { class, .. } => told.no_access_tokens(class),
@@ -254,10 +260,21 @@ mod tests {
                         Fact::TokenExpiring { network: network.clone(), token, clock, ends_at, within_days }
                     }))
                 }
-                Fact::RetentionClock { network, token, deadline, .. } => variants.extend(
-                    [RetentionStage::Started, RetentionStage::ThreeDays, RetentionStage::OneDay, RetentionStage::Over]
-                        .map(|stage| Fact::RetentionClock { network: network.clone(), token, stage, deadline }),
-                ),
+                Fact::RetentionClock { network, token, deadline, .. } => {
+                    use RetentionStage::{OneDay, Over, Started, ThreeDays};
+                    let of = |duty, rules: &[&str]| {
+                        [Started, ThreeDays, OneDay, Over].map(|stage| Fact::RetentionClock {
+                            network: network.clone(),
+                            token,
+                            stage,
+                            deadline,
+                            duty,
+                            rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+                        })
+                    };
+                    // Of facts that were kept before their rules were, these are not known.
+                    variants.extend([of(Duty::Delete, &[]), of(Duty::Authorise, &["A rule", "Another."])].concat());
+                }
                 Fact::LoadTooHigh { network, class, alert, .. } => {
                     variants.extend([Turn::Opened, Turn::Raised, Turn::Lowered].map(|turn| Fact::LoadTooHigh {
                         network: network.clone(),
@@ -434,6 +451,29 @@ mod tests {
         let turned = opened(IncidentKind::NetworkReset, Some(IncidentKind::ProviderOutage));
         assert_eq!(turned.subject, reset.subject);
         assert!(turned.why.contains("taken for an outage") && turned.asks, "{turned:?}");
+    }
+
+    #[test]
+    fn clocks_of_one_token_say_what_each_asks_for_and_by_which_rules() {
+        let of = |stage, duty| {
+            let (network, token) = ("x".parse().unwrap(), crate::base::ids::TokenId::from_u128(7));
+            let rules = vec!["Everything is deleted.".to_owned(), "The person authorises anew".to_owned()];
+            words(Fact::RetentionClock { network, token, stage, deadline: NOW, duty, rules }, "Acme")
+        };
+        let both = of(RetentionStage::Started, Duty::Delete);
+        assert_eq!(both.why, "The terms of Instagram: Everything is deleted. The person authorises anew.");
+        let expected = [
+            (RetentionStage::Started, "must be deleted unless", "must be authorised anew"),
+            (RetentionStage::ThreeDays, "must be deleted in 3 days", "must be authorised anew within 3 days"),
+            (RetentionStage::OneDay, "must be deleted in 1 day", "must be authorised anew within 1 day"),
+            (RetentionStage::Over, "must be deleted now", "was not authorised anew in time"),
+        ];
+        for (stage, delete, authorise) in expected {
+            let (delete_said, authorise_said) = (of(stage, Duty::Delete), of(stage, Duty::Authorise));
+            assert!(delete_said.subject.contains(delete), "{}", delete_said.subject);
+            assert!(authorise_said.subject.ends_with(authorise), "{}", authorise_said.subject);
+            assert!(!authorise_said.happened.contains("deleted"), "{}", authorise_said.happened);
+        }
     }
 
     #[test]
