@@ -127,6 +127,8 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
             TokenState::Invalid { .. } => Ok(()),
             _ => Err(Untrue::Healed),
         },
+        // What its clocks ended has lost the permission, too.
+        Fact::RetentionClock { .. } if token.serves_until().is_some_and(|end| end <= now) => Ok(()),
         _ if invalid => Ok(()),
         _ => Err(Untrue::Healed),
     }
@@ -146,6 +148,8 @@ mod tests {
 
     use super::*;
     use crate::base::ids::{AlertId, EventId, IncidentId, TokenId};
+    use crate::domain::networks::Duty;
+    use crate::domain::notice::RetentionStage;
     use crate::domain::notice::tests::{NOW, token};
     use crate::domain::token::{Clocks, Reason};
 
@@ -223,6 +227,18 @@ mod tests {
         assert_eq!(of(expired.clone(), Some(&live), NOW), Err(Untrue::Healed));
         let over = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
         assert_eq!(of(expired, Some(&over), NOW), Ok(()));
+        let clock = Fact::RetentionClock {
+            network: "x".parse().unwrap(),
+            token: id,
+            stage: RetentionStage::Started,
+            deadline: NOW + DAY * 7,
+            duty: Duty::Delete,
+            rules: Vec::new(),
+        };
+        assert_eq!(of(clock.clone(), Some(&dead), NOW), Ok(()));
+        let ended = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
+        assert_eq!(of(clock.clone(), Some(&ended), NOW), Ok(()), "it ended by its clock");
+        assert_eq!(of(clock, Some(&live), NOW), Err(Untrue::Healed));
         let renewed = Fact::TokenRenewed { network: "x".parse().unwrap(), token: id, troubles: Vec::new() };
         let unheard = Known { token: Some(&live), unheard: true, ..Known::default() };
         assert_eq!(still_holds(&event(renewed.clone()), unheard, NOW), Err(Untrue::Unheard));

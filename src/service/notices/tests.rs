@@ -872,3 +872,16 @@ async fn an_end_that_comes_near_in_an_incident_is_told_after_it() {
     let subjects = told.subjects();
     assert!(subjects.iter().any(|subject| subject.ends_with("ends within 7 days")), "{subjects:?}");
 }
+
+#[tokio::test]
+async fn what_ended_by_its_clock_has_its_time_to_delete_told() {
+    let mut told = Told::start().await;
+    let end = told.watched.clock.now() + Duration::from_secs(3600);
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    told.watched.broker.watch_tokens().await.unwrap();
+    told.work().await;
+    let mail = told.mails.sent().pop().unwrap();
+    assert!(mail.subject.ends_with("must be deleted unless it is reconnected"), "{:?}", told.subjects());
+    assert!(mail.text.contains("Everything is deleted 7 days after the last valid token."), "{}", mail.text);
+}
