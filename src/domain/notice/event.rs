@@ -415,6 +415,16 @@ impl Fact {
         }
     }
 
+    /// The fact as it is told to whom nothing of the same matter was told before: an incident was taken for nothing else then.
+    pub fn as_first_heard(self) -> Fact {
+        match self {
+            Fact::IncidentOpened { network, app, incident, kind, .. } => {
+                Fact::IncidentOpened { network, app, incident, kind, was: None }
+            }
+            other => other,
+        }
+    }
+
     /// How it is told beside other facts.
     pub const fn weight(&self) -> Weight {
         match self.lost_with_many() {

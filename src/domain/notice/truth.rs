@@ -19,7 +19,7 @@ pub struct Known<'k> {
     pub incident: bool,
     /// What the incident that it concerns is taken for, if it is one and is open.
     pub open: Option<IncidentKind>,
-    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     pub unheard: bool,
 }
 
@@ -61,7 +61,13 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         },
         Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
         Fact::IncidentOpened { kind, .. } => holds(known.open.ok_or(Untrue::Over)? == *kind, Untrue::Outrun),
-        Fact::TokenRenewed { .. } | Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } if known.unheard => {
+        Fact::TokenRenewed { .. }
+        | Fact::LoadCleared { .. }
+        | Fact::AccessTokensAgain { .. }
+        // What is lost asks for something, whoever heard of its beginning.
+        | Fact::IncidentClosed { lost: None, .. }
+            if known.unheard =>
+        {
             Err(Untrue::Unheard)
         }
         Fact::SharedSpending { .. }
@@ -298,5 +304,16 @@ mod tests {
         assert_eq!(known(None), Err(Untrue::Over));
         assert_eq!(known(Some(IncidentKind::ProviderOutage)), Ok(()));
         assert_eq!(known(Some(IncidentKind::NetworkReset)), Err(Untrue::Outrun), "what it is by now is told");
+        let closed = |lost| Fact::IncidentClosed {
+            network: network.parse().unwrap(),
+            app: "default".parse().unwrap(),
+            incident: IncidentId::from_u128(1),
+            lost,
+            served: true,
+        };
+        assert_eq!(still_holds(&event(closed(None)), Known::default(), NOW), Ok(()));
+        assert_eq!(still_holds(&event(closed(None)), unheard, NOW), Err(Untrue::Unheard));
+        let lost = event(closed(Some(Reason::PlatformReset)));
+        assert_eq!(still_holds(&lost, unheard, NOW), Ok(()), "it asks for something");
     }
 }

@@ -25,7 +25,7 @@ use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{IncidentFilter, StoreError};
 
-pub(super) use keep::key_of_opening;
+pub(super) use keep::{key_of_opening, key_of_turning};
 
 /// Incidents that can be open: one for each app.
 pub const MOST_OPEN: u32 = 10_000;

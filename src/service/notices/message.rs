@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::NetworkId;
+use crate::base::ids::{IncidentId, NetworkId, TeamId};
 use crate::domain::alert::{Alert, Change, payload};
 use crate::domain::incident::IncidentKind;
 use crate::domain::notice::{
@@ -14,7 +14,8 @@ use crate::domain::token::{Reason, Token};
 use crate::outbound::mail::Mail;
 use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
-use crate::service::alerts::{alert_of, key_of_opening};
+use crate::service::alerts::{self, alert_of};
+use crate::service::incidents::{key_of_opening, key_of_turning};
 use crate::store::{OutboxRow, StoreError};
 
 /// An event that still holds, with what is known of its matter.
@@ -26,7 +27,7 @@ pub(super) struct Holding {
     open: Option<IncidentKind>,
     /// Whether an incident is told of in its place.
     covered: bool,
-    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     unheard: bool,
 }
 
@@ -94,6 +95,9 @@ impl Broker {
         for event in self.store.find_events(&message.events).await? {
             let mut held = self.known(event).await?;
             held.unheard = self.is_unheard(&message.destination, &held.event).await?;
+            if held.unheard {
+                held.event.fact = held.event.fact.as_first_heard();
+            }
             match self.holds(&held) {
                 Ok(()) => holding.push(held),
                 Err(untrue) => why.push(untrue.to_string()),
@@ -142,14 +146,20 @@ impl Broker {
         Ok(Holding { event, token, alert, open, covered, unheard: false })
     }
 
-    /// Whether a destination would have heard of the trouble that is over by an event, and was not told of any of it in time.
+    /// Whether a destination would have heard of the trouble that is over by an event, or is taken for another now, and was not told of any of it
+    /// in time.
     async fn is_unheard(&self, destination: &str, event: &Event) -> Result<bool, StoreError> {
         let troubles = match &event.fact {
             Fact::TokenRenewed { troubles, .. } => self.store.find_events(troubles).await?,
             Fact::LoadCleared { alert, .. } | Fact::AccessTokensAgain { alert, .. } => {
                 // Of an alert that an incident explained nobody was told.
-                let Some(opened) = self.store.find_event(&key_of_opening(*alert)).await? else { return Ok(true) };
+                let Some(opened) = self.store.find_event(&alerts::key_of_opening(*alert)).await? else {
+                    return Ok(true);
+                };
                 vec![opened]
+            }
+            Fact::IncidentOpened { incident, was: Some(_), .. } | Fact::IncidentClosed { incident, .. } => {
+                self.openings(*incident, event.team.as_ref()).await?
             }
             _ => return Ok(false),
         };
@@ -161,6 +171,16 @@ impl Broker {
             }
         }
         Ok(unheard)
+    }
+
+    /// What a team, or the operators, were told of an incident while it was open: that it began, and what it was found to be later.
+    async fn openings(&self, incident: IncidentId, team: Option<&TeamId>) -> Result<Vec<Event>, StoreError> {
+        let later = IncidentKind::ALL.map(|kind| key_of_turning(incident, kind, team));
+        let mut openings = Vec::new();
+        for key in std::iter::once(key_of_opening(incident, team)).chain(later) {
+            openings.extend(self.store.find_event(&key).await?);
+        }
+        Ok(openings)
     }
 
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {

@@ -885,3 +885,87 @@ async fn what_ended_by_its_clock_has_its_time_to_delete_told() {
     assert!(mail.subject.ends_with("must be deleted unless it is reconnected"), "{:?}", told.subjects());
     assert!(mail.text.contains("Everything is deleted 7 days after the last valid token."), "{}", mail.text);
 }
+
+impl Told {
+    /// Lets all persons of the network be in an incident of a kind, which is told.
+    async fn incident(&self, kind: IncidentKind) {
+        let (broker, now) = (&self.watched.broker, self.watched.clock.now());
+        let progress = Progress::begin(Detected { kind, started_at: now, persons: 9 }, SeenIn::Calls, now);
+        broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+        broker.watch_incidents().await.unwrap();
+        self.work().await;
+    }
+
+    /// Ends the incident that is open.
+    async fn end_incident(&self, outcome: Outcome) {
+        let broker = &self.watched.broker;
+        let incident = broker.store.list_incidents(IncidentFilter::default(), 1).await.unwrap().remove(0);
+        broker.close_incident(&Caller::Broker, incident.id, outcome, "").await.unwrap();
+        broker.watch_incidents().await.unwrap();
+        self.work().await;
+    }
+
+    /// The subjects of the mails that a member got.
+    fn mailed_to(&self, member: &Member) -> Vec<String> {
+        let mails = self.mails.sent().into_iter().filter(|mail| mail.to == member.mail.as_str());
+        mails.map(|mail| mail.subject).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_an_incident_is_told_to_whom_its_beginning_was_told() {
+    let mut told = Told::start().await;
+    let awake = told.member(1, Role::Owner).await;
+    let sleeper = told.member(2, Role::Owner).await;
+    told.sleeps(&sleeper, 240).await;
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.incident(IncidentKind::ProviderOutage).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.end_incident(Outcome::Recovered).await;
+    told.pass(Duration::from_secs(6 * 3600)).await;
+    let over = "The incident at Net is over: its tokens are let through again";
+    assert_eq!(told.mailed_to(&awake), ["Net is down", over]);
+    assert_eq!(told.mailed_to(&sleeper), Vec::<String>::new(), "it slept over all of it");
+}
+
+#[tokio::test]
+async fn a_loss_is_told_also_to_whom_its_beginning_was_not_told() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.posts.be_down(true);
+    told.incident(IncidentKind::NetworkReset).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.end_incident(Outcome::Lost).await;
+    told.posts.be_down(false);
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    let dropped = told.watched.broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
+    assert!(dropped.iter().all(|row| row.last_error.as_deref() != Some("the trouble that it ends was not told")));
+}
+
+#[tokio::test]
+async fn what_an_incident_was_taken_for_is_told_to_whom_that_was_told() {
+    let mut told = Told::start().await;
+    let awake = told.member(1, Role::Owner).await;
+    let sleeper = told.member(2, Role::Owner).await;
+    told.sleeps(&sleeper, 240).await;
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.incident(IncidentKind::ProviderOutage).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.incident(IncidentKind::NetworkReset).await;
+    told.pass(Duration::from_secs(5 * 3600)).await;
+    let reset = "Many Net tokens fail at once";
+    assert_eq!(told.mailed_to(&awake), ["Net is down", reset]);
+    assert_eq!(told.mailed_to(&sleeper), [reset]);
+    let of = |member: &Member| {
+        told.mails.sent().into_iter().rfind(|mail| mail.to == member.mail.as_str()).map(|mail| mail.text).unwrap()
+    };
+    assert!(of(&awake).contains("Until now it was taken for"), "{}", of(&awake));
+    assert!(!of(&sleeper).contains("Until now it was taken for"), "{}", of(&sleeper));
+    // It heard what it was found to be, so it hears that it is over.
+    told.end_incident(Outcome::Recovered).await;
+    assert_eq!(told.mailed_to(&sleeper).len(), 2, "{:?}", told.subjects());
+}
