@@ -125,7 +125,7 @@ impl Broker {
         Ok(views)
     }
 
-    /// Those of the last `limit` incidents that concern a team, the newest first. What they did to other teams is left out.
+    /// At most `limit` incidents that concern a team: those that are open first, then the newest. What they did to other teams is left out.
     pub async fn list_team_incidents(
         &self,
         caller: &Caller,
@@ -134,7 +134,7 @@ impl Broker {
     ) -> Result<Vec<IncidentView>, IncidentError> {
         self.must_permit(caller, Action::See, team, On::Team)?;
         let mut views = Vec::new();
-        for incident in self.store.list_incidents(IncidentFilter::default(), limit).await? {
+        for incident in self.store.list_incidents_of_team(team, limit).await? {
             views.extend(self.view_incident(incident).await?.of_team(team));
         }
         Ok(views)
