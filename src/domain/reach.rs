@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::OperationId;
-use crate::domain::networks::{Duty, Network, Verified};
+use crate::domain::networks::{Duty, Network, Requirement, Verified};
 use crate::domain::notice::RetentionStage;
 use crate::domain::token::{Reason, Token, TokenState};
 
@@ -69,6 +69,17 @@ fn needed_ahead(network: &Network, token: &Token, now: Timestamp) -> Option<Need
     });
     let all = missing.chain(grant_ends(network, token, now));
     all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
+}
+
+/// Whether a network requires before `before`, or on a day that is not known, what the grant of a token lacks.
+pub fn lacks_required(network: &Network, token: &Token, before: Timestamp) -> bool {
+    let lacks = |rule: &Requirement| rule.scopes.iter().any(|scope| !token.scopes.contains(scope));
+    required_before(network, before).any(|rule| rule.concerns(&token.kind) && lacks(rule))
+}
+
+/// What a network newly requires of grants before `before`, or on a day that is not known.
+pub fn required_before(network: &Network, before: Timestamp) -> impl Iterator<Item = &Requirement> {
+    network.requirements.iter().filter(move |rule| rule.from.is_none_or(|from| from < before))
 }
 
 /// The end of a grant that no renewal prolongs.
