@@ -58,6 +58,15 @@ pub struct UpdateDestination {
     pub events: Option<BTreeSet<Kind>>,
 }
 
+/// A destination, with what is known of what is sealed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationView {
+    /// The destination.
+    pub destination: Destination,
+    /// Whether its target or secrets do not open: somebody changed the store, or it is damaged. They must be set anew; nothing is sent until then.
+    pub damaged: bool,
+}
+
 /// A test message arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestSent;
@@ -180,7 +189,6 @@ impl Broker {
         StoredDestination { destination, sealed_target, sealed_secrets }
     }
 
-    /// The target of a destination, and its signing secrets.
     /// Where messages to a destination go.
     pub(super) fn address_of(&self, stored: &StoredDestination) -> Result<Address, OpenOwnError> {
         let (target, secrets) = opened_destination(&self.vault, stored)?;
@@ -208,14 +216,23 @@ impl Broker {
     }
 
     /// All destinations of a team, in the order in which they were added.
-    pub async fn list_destinations(&self, team: &TeamId) -> Result<Vec<Destination>, DestinationError> {
+    pub async fn list_destinations(&self, team: &TeamId) -> Result<Vec<DestinationView>, DestinationError> {
         self.directory.team(team).ok_or_else(|| DestinationError::TeamNotFound(team.clone()))?;
-        Ok(self.store.list_destinations(team).await?.into_iter().map(|stored| stored.destination).collect())
+        Ok(self.store.list_destinations(team).await?.into_iter().map(|stored| self.view_destination(stored)).collect())
     }
 
     /// One destination.
-    pub async fn show_destination(&self, team: &TeamId, id: DestinationId) -> Result<Destination, DestinationError> {
-        Ok(self.stored_destination(team, id).await?.destination)
+    pub async fn show_destination(
+        &self,
+        team: &TeamId,
+        id: DestinationId,
+    ) -> Result<DestinationView, DestinationError> {
+        Ok(self.view_destination(self.stored_destination(team, id).await?))
+    }
+
+    fn view_destination(&self, stored: StoredDestination) -> DestinationView {
+        let damaged = opened_destination(&self.vault, &stored).is_err();
+        DestinationView { destination: stored.destination, damaged }
     }
 
     async fn stored_destination(

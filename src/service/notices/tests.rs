@@ -969,3 +969,32 @@ async fn what_an_incident_was_taken_for_is_told_to_whom_that_was_told() {
     told.end_incident(Outcome::Recovered).await;
     assert_eq!(told.mailed_to(&sleeper).len(), 2, "{:?}", told.subjects());
 }
+
+#[tokio::test]
+async fn what_waits_for_a_damaged_destination_arrives_once_it_is_set_anew() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    let broker = told.watched.broker.clone();
+    let id = broker.list_destinations(&acme()).await.unwrap().remove(0).destination.id;
+    let mut stored = broker.store.find_destination(id).await.unwrap().unwrap();
+    stored.destination.version += 1;
+    stored.sealed_target.pop();
+    let audit = broker.audit(&Caller::Broker, "test", String::new(), String::new());
+    broker.store.change_destination(stored, audit.into()).await.unwrap();
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.work().await;
+    let waits = broker.store.list_outbox(OutboxState::Pending, None, 10).await.unwrap();
+    assert!(
+        waits.iter().any(|row| row.last_error.as_ref().is_some_and(|why| why.contains("set its target"))),
+        "{waits:?}"
+    );
+    assert_eq!(told.in_state(OutboxState::Dropped).await, 0);
+    let target = Some(Secret::new("https://hooks.example/new".to_owned()));
+    broker
+        .update_destination(&Caller::Broker, &acme(), id, UpdateDestination { target, ..UpdateDestination::default() })
+        .await
+        .unwrap();
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(told.posts.arrived().len(), 1);
+}

@@ -890,6 +890,7 @@ push-no-pages = Push messages need the address of these pages: an operator must 
 destinations-title = Where the team is told
 destinations-text = Mail lists, chats and webhooks that hear of everything in the team, beside what members choose.
 destinations-none = The team has no destination yet.
+destination-damaged = What the broker stored of its target or signing secret is damaged and does not open, so nothing can be sent to it. Set both anew.
 destination-gone = Since { $time } the receiver says that it is not there any more. Nothing is sent to it until the destination is changed, or a test arrives.
 destination-add = Add a destination
 destination-add-go = Add
