@@ -139,10 +139,10 @@ impl NoticeService for NoticeServer {
         let page = Page::of(&self.0, "destinations", request.get_ref())?;
         let after = page.after_id(DestinationId::from_slice);
         let mut found = self.0.list_destinations(&team).await.map_err(Refusal::from)?;
-        found.retain(|destination| after.is_none_or(|after| destination.id > after));
+        found.retain(|view| after.is_none_or(|after| view.destination.id > after));
         let more = found.len() > page.size;
         found.truncate(page.size);
-        let last = found.last().filter(|_| more).map(|destination| destination.id);
+        let last = found.last().filter(|_| more).map(|view| view.destination.id);
         let next_page_token = page.next(&self.0, last.as_ref().map(|id| &id.as_bytes()[..]));
         let destinations = found.iter().map(destination_view_message).collect();
         Ok(Response::new(pb::ListDestinationsResponse { destinations, next_page_token }))
