@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId};
+use crate::base::ids::{
+    AlertId, AppId, ClassId, DestinationId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId,
+};
 use crate::domain::incident::IncidentKind;
 use crate::domain::networks::Duty;
 use crate::domain::notice::Weight;
@@ -220,6 +222,18 @@ pub enum Fact {
         #[serde(default)]
         served: bool,
     },
+    /// What the broker stored of an app or a destination, sealed, does not open.
+    SecretDamaged {
+        /// What it belongs to, by its resource name.
+        name: String,
+    },
+    /// The receiver of a team's destination says that it is not there any more.
+    DestinationGone {
+        /// The destination.
+        destination: DestinationId,
+        /// What people call it.
+        name: String,
+    },
 }
 
 /// What incidents were told as before their kinds were.
@@ -301,11 +315,13 @@ pub enum Kind {
     IncidentOpened,
     /// [`Fact::IncidentClosed`].
     IncidentClosed,
+    /// [`Fact::SecretDamaged`], [`Fact::DestinationGone`].
+    OutOfOrder,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::TokenExpiring,
         Kind::TokenExpired,
         Kind::TokenInvalid,
@@ -321,6 +337,7 @@ impl Kind {
         Kind::AccessTokensAgain,
         Kind::IncidentOpened,
         Kind::IncidentClosed,
+        Kind::OutOfOrder,
     ];
 
     /// The name used in SQL, metrics, logs and settings.
@@ -341,6 +358,7 @@ impl Kind {
             Kind::AccessTokensAgain => "access_tokens_again",
             Kind::IncidentOpened => "incident_opened",
             Kind::IncidentClosed => "incident_closed",
+            Kind::OutOfOrder => "out_of_order",
         }
     }
 
@@ -361,7 +379,8 @@ impl Kind {
             | Kind::RetentionClock
             | Kind::LoadTooHigh
             | Kind::NoAccessTokens
-            | Kind::IncidentOpened => true,
+            | Kind::IncidentOpened
+            | Kind::OutOfOrder => true,
             Kind::TokenRenewed
             | Kind::TokenConnected
             | Kind::LoadCleared
@@ -395,6 +414,7 @@ impl Fact {
             Fact::AccessTokensAgain { .. } => Kind::AccessTokensAgain,
             Fact::IncidentOpened { .. } => Kind::IncidentOpened,
             Fact::IncidentClosed { .. } => Kind::IncidentClosed,
+            Fact::SecretDamaged { .. } | Fact::DestinationGone { .. } => Kind::OutOfOrder,
         }
     }
 
@@ -434,8 +454,8 @@ impl Fact {
         }
     }
 
-    /// The network that it concerns.
-    pub const fn network(&self) -> &NetworkId {
+    /// The network that it concerns, if it is one.
+    pub const fn network(&self) -> Option<&NetworkId> {
         match self {
             Fact::TokenExpiring { network, .. }
             | Fact::TokenExpired { network, .. }
@@ -452,7 +472,8 @@ impl Fact {
             | Fact::NoAccessTokens { network, .. }
             | Fact::AccessTokensAgain { network, .. }
             | Fact::IncidentOpened { network, .. }
-            | Fact::IncidentClosed { network, .. } => network,
+            | Fact::IncidentClosed { network, .. } => Some(network),
+            Fact::SecretDamaged { .. } | Fact::DestinationGone { .. } => None,
         }
     }
 
@@ -474,7 +495,9 @@ impl Fact {
             | Fact::NoAccessTokens { .. }
             | Fact::AccessTokensAgain { .. }
             | Fact::IncidentOpened { .. }
-            | Fact::IncidentClosed { .. } => None,
+            | Fact::IncidentClosed { .. }
+            | Fact::SecretDamaged { .. }
+            | Fact::DestinationGone { .. } => None,
         }
     }
 

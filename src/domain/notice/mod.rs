@@ -42,7 +42,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::base::clock::Timestamp;
-    use crate::base::ids::{AlertId, IncidentId, TokenId};
+    use crate::base::ids::{AlertId, DestinationId, IncidentId, TokenId};
     use crate::domain::incident::IncidentKind;
     use crate::domain::networks::{Duty, Purposes};
     use crate::domain::token::{Clocks, Reason, Token, TokenState};
@@ -132,6 +132,7 @@ pub(crate) mod tests {
                 was: None,
             },
             Fact::IncidentClosed { network, app, incident, lost: None, served: true },
+            Fact::DestinationGone { destination: DestinationId::from_u128(1), name: "All of\u{202e} Acme".to_owned() },
         ];
         assert_eq!(facts.iter().map(Fact::kind).collect::<Vec<_>>(), Kind::ALL);
         facts

@@ -19,6 +19,8 @@ pub struct Known<'k> {
     pub incident: bool,
     /// What the incident that it concerns is taken for, if it is one and is open.
     pub open: Option<IncidentKind>,
+    /// Whether the receiver of the destination that it concerns says that it is not there any more.
+    pub gone: bool,
     /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     pub unheard: bool,
 }
@@ -70,7 +72,9 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         {
             Err(Untrue::Unheard)
         }
+        Fact::DestinationGone { .. } => holds(known.gone, Untrue::Over),
         Fact::SharedSpending { .. }
+        | Fact::SecretDamaged { .. }
         | Fact::LoadCleared { .. }
         | Fact::AccessTokensAgain { .. }
         | Fact::IncidentClosed { .. } => Ok(()),
@@ -304,6 +308,12 @@ mod tests {
         assert_eq!(known(None), Err(Untrue::Over));
         assert_eq!(known(Some(IncidentKind::ProviderOutage)), Ok(()));
         assert_eq!(known(Some(IncidentKind::NetworkReset)), Err(Untrue::Outrun), "what it is by now is told");
+        let gone = event(Fact::DestinationGone {
+            destination: crate::base::ids::DestinationId::from_u128(1),
+            name: "All".to_owned(),
+        });
+        assert_eq!(still_holds(&gone, Known { gone: true, ..Known::default() }, NOW), Ok(()));
+        assert_eq!(still_holds(&gone, Known::default(), NOW), Err(Untrue::Over), "it was changed or tried");
         let closed = |lost| Fact::IncidentClosed {
             network: network.parse().unwrap(),
             app: "default".parse().unwrap(),

@@ -2,6 +2,7 @@
 //! translated.
 
 mod of_many;
+mod of_setup;
 mod of_token;
 
 use jiff::tz::TimeZone;
@@ -93,6 +94,8 @@ impl Words {
             Fact::AccessTokensAgain { .. } => told.access_tokens_again(),
             Fact::IncidentOpened { app, kind, was, .. } => told.incident_opened(app, *kind, *was),
             Fact::IncidentClosed { lost, served, .. } => told.incident_closed(*lost, *served),
+            Fact::SecretDamaged { name } => of_setup::secret_damaged(name),
+            Fact::DestinationGone { name, .. } => of_setup::destination_gone(name),
         };
         Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.asks_for_action() }
     }
@@ -136,8 +139,8 @@ impl Told<'_> {
         // What is told to no team is told to operators.
         let of_whom = if self.event.team.is_some() { "/alerts" } else { "/operator" };
         let (text, path) = match (fact, fact.token()) {
-            (Fact::IncidentClosed { lost: Some(_), .. }, _) if self.event.team.is_some() => {
-                return Some(of_many::link_to_lost(pages, fact.network()));
+            (Fact::IncidentClosed { network, lost: Some(_), .. }, _) if self.event.team.is_some() => {
+                return Some(of_many::link_to_lost(pages, network));
             }
             (Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. }, _) => {
                 ("Look at the incident", format!("{of_whom}/incidents/{incident}"))
@@ -150,6 +153,10 @@ impl Told<'_> {
                 _,
             ) => ("Look at the load", format!("/load/{network}/{class}")),
             (Fact::SharedSpending { network, .. }, _) => ("Look at the credit", format!("/operator/pools/{network}")),
+            (Fact::SecretDamaged { .. }, _) => ("Look at the broker", "/operator".to_owned()),
+            (Fact::DestinationGone { destination, .. }, _) => {
+                ("Look at the destination", format!("/notifications/destinations/{destination}"))
+            }
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -301,6 +308,9 @@ mod tests {
                         served,
                     }))
                 }
+                Fact::DestinationGone { .. } => {
+                    variants.push(Fact::SecretDamaged { name: "networks/x/apps/default".to_owned() });
+                }
                 _ => {}
             }
         }
@@ -346,6 +356,11 @@ mod tests {
                 }
                 Fact::SharedSpending { network, .. } => {
                     (format!("/operator/pools/{network}"), format!("/operator/pools/{network}"))
+                }
+                Fact::SecretDamaged { .. } => ("/operator".to_owned(), "/operator".to_owned()),
+                Fact::DestinationGone { destination, .. } => {
+                    let page = format!("/notifications/destinations/{destination}");
+                    (page.clone(), page)
                 }
                 of_token => {
                     let token = format!("/tokens/{}", of_token.token().unwrap());

@@ -21,7 +21,7 @@ pub fn notice_message(team: &TeamId, notice: &Notice) -> pb::Notice {
         stops: words.stops.clone(),
         todo: words.todo.clone(),
         page_url: words.link.as_ref().map(|link| link.url.clone()).unwrap_or_default(),
-        network: format!("networks/{}", event.fact.network()),
+        network: event.fact.network().map(|network| format!("networks/{network}")).unwrap_or_default(),
         token: event.fact.token().map(|token| format!("teams/{team}/tokens/{token}")).unwrap_or_default(),
         read: notice.read,
         over: notice.over.clone().unwrap_or_default(),
@@ -47,6 +47,7 @@ pub fn kind_of(kind: Kind) -> pb::NoticeKind {
         Kind::AccessTokensAgain => pb::NoticeKind::AccessTokensAgain,
         Kind::IncidentOpened => pb::NoticeKind::IncidentOpened,
         Kind::IncidentClosed => pb::NoticeKind::IncidentClosed,
+        Kind::OutOfOrder => pb::NoticeKind::OutOfOrder,
     }
 }
 

@@ -13,13 +13,14 @@ use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::PrivateHost;
 use crate::domain::member::{Action, MailAddress, MailAddressError};
-use crate::domain::notice::{Destination, DestinationKind, Kind, MOST_DESTINATIONS};
+use crate::domain::notice::{Destination, DestinationKind, Event, Fact, Kind, MOST_DESTINATIONS};
 use crate::outbound::post::DeliveryError;
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
 use crate::service::members::On;
 use crate::service::notices::address::Address;
 use crate::service::notices::target::{checked_target, is_let_in};
 use crate::service::requests::Attempt;
+use crate::service::tell::event;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{StoreError, StoredDestination, Trail};
 use crate::vault::{OpenOwnError, OwnPlace, Vault};
@@ -344,7 +345,8 @@ impl Broker {
         let mut audit = self.audit(&Caller::Broker, action, destination.name(), String::new());
         audit.team = Some(destination.team.clone());
         let (id, version) = (destination.id, destination.version);
-        if self.store.note_gone(id, version, since, audit.into()).await? && since.is_some() {
+        let told = since.map(|since| gone(destination, since));
+        if self.store.note_gone(id, version, since, Trail::from(audit).telling(told)).await? && since.is_some() {
             tracing::error!(destination = %id, "a receiver says that it is not there any more; nothing is sent to it until it is changed or tried");
         }
         Ok(())
@@ -370,6 +372,14 @@ impl Broker {
             }
         }
     }
+}
+
+/// That the receiver of a destination says that it is not there any more.
+fn gone(destination: &Destination, since: Timestamp) -> Event {
+    let Destination { id, team, display_name, shown, .. } = destination;
+    let name = if display_name.is_empty() { shown } else { display_name };
+    let fact = Fact::DestinationGone { destination: *id, name: name.clone() };
+    event(since, Some(team.clone()), fact, format!("{id}/gone/{}", since.micros()))
 }
 
 /// The target of a destination and its signing secrets, one a line.

@@ -25,6 +25,8 @@ pub(super) struct Holding {
     alert: Option<Alert>,
     /// What the incident that it concerns is taken for, if it is one and is open.
     open: Option<IncidentKind>,
+    /// Whether the receiver of the destination that it concerns says that it is not there any more.
+    gone: bool,
     /// Whether an incident is told of in its place.
     covered: bool,
     /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
@@ -118,6 +120,7 @@ impl Broker {
             alert: held.alert.as_ref().filter(|alert| alert.cleared_at.is_none()).map(|alert| alert.level),
             incident: held.covered,
             open: held.open,
+            gone: held.gone,
             unheard: held.unheard,
         };
         still_holds(&held.event, known, self.now())
@@ -139,11 +142,18 @@ impl Broker {
             }
             _ => None,
         };
+        let gone = match &event.fact {
+            Fact::DestinationGone { destination, .. } => {
+                let found = self.store.find_destination(*destination).await?;
+                found.is_some_and(|stored| stored.destination.gone_since.is_some())
+            }
+            _ => false,
+        };
         let covered = match &token {
             Some(token) => self.is_covered(token.id).await?,
             None => false,
         };
-        Ok(Holding { event, token, alert, open, covered, unheard: false })
+        Ok(Holding { event, token, alert, open, gone, covered, unheard: false })
     }
 
     /// Whether a destination would have heard of the trouble that is over by an event, or is taken for another now, and was not told of any of it
@@ -184,7 +194,6 @@ impl Broker {
     }
 
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {
-        let network = held.event.fact.network();
         let id = held.event.fact.token().map(|id| id.to_string()).unwrap_or_default();
         let named = held.token.as_ref().map(|token| match token.label.as_str() {
             "" => token.profiles.first().map_or(id.as_str(), String::as_str),
@@ -192,7 +201,7 @@ impl Broker {
         });
         Words::of(&Told {
             event: &held.event,
-            network: self.catalogue.name_for_people(network.as_str()),
+            network: held.event.fact.network().map_or("", |network| self.catalogue.name_for_people(network.as_str())),
             token: named.unwrap_or(&id),
             alert: held.alert.as_ref(),
             pages: self.pages().as_deref(),
@@ -230,8 +239,7 @@ impl Broker {
 
     /// The words of each notice. What one cause did to several tokens is one, in the place of the first.
     fn words_of(&self, holding: &[Holding], zone: &TimeZone) -> Vec<Words> {
-        let cause =
-            |held: &Holding| held.event.fact.lost_with_many().map(|why| (held.event.fact.network().clone(), why));
+        let cause = |held: &Holding| held.event.fact.network().cloned().zip(held.event.fact.lost_with_many());
         let mut counts: Vec<((NetworkId, Reason), usize)> = Vec::new();
         for cause in holding.iter().filter_map(cause) {
             match counts.iter_mut().find(|(other, _)| *other == cause) {
@@ -269,11 +277,13 @@ impl Broker {
     }
 }
 
-/// What one event is about: its token, its alert, or else what is one at a network.
+/// What one event is about: its token, its alert, or else what is one at a network, or at the broker.
 fn about(held: &Holding) -> String {
     let fact = &held.event.fact;
     let alert = || fact.alert().map(|alert| alert.to_string());
-    fact.token().map(|token| token.to_string()).or_else(alert).unwrap_or_else(|| fact.network().to_string())
+    let network = || fact.network().map(|network| network.to_string());
+    let token = fact.token().map(|token| token.to_string());
+    token.or_else(alert).or_else(network).unwrap_or_else(|| fact.kind().as_str().to_owned())
 }
 
 /// What became of an alert, as its payload names it.

@@ -445,9 +445,10 @@ async fn a_team_is_told_in_its_chats_and_by_its_webhooks() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_it() {
     let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
     told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
     let broker = told.watched.broker.clone();
-    let destination = async || broker.list_destinations(&acme()).await.unwrap().remove(0);
+    let destination = async || broker.list_destinations(&acme()).await.unwrap().remove(0).destination;
     let id = destination().await.id;
     let attempts = async |told: &mut Told| {
         for _ in 0..2 {
@@ -461,6 +462,8 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_i
     assert_eq!(attempts(&mut told).await, 1, "what waits is not posted any more");
     assert!(destination().await.gone_since.is_some());
     assert_eq!(attempts(&mut told).await, 1);
+    let said = told.mailed_to(&owner).into_iter().filter(|subject| subject.contains("hooks.example"));
+    assert_eq!(said.collect::<Vec<_>>(), ["Nothing is sent to \"hooks.example\" any more"], "once");
     broker.send_test_notice(&Caller::Broker, &acme(), id).await.unwrap();
     assert_eq!(destination().await.gone_since, None);
     assert_eq!(attempts(&mut told).await, 4, "the test, and two more");

@@ -862,6 +862,7 @@ kind-token-renewed = A token works again
 kind-token-connected = An account was connected
 kind-out-of-band-spending = Somebody else spends a token's credit
 kind-retention-clock = Collected data must be deleted, or the account authorised anew
+kind-out-of-order = A destination does not work any more
 kind-load-too-high = The token load is too high
 kind-load-cleared = The token load is fine again
 kind-no-access-tokens = There is no usable token
