@@ -103,9 +103,15 @@ const COLUMNS: &[Column<pb::Destination>] = &[
     Column::text("KIND", |destination, _| word_of::<pb::DestinationKind>(destination.kind).into()),
     Column::text("TARGET", |destination, _| destination.shown_target.as_str().into()),
     Column::minor_text("NAME", |destination, _| destination.display_name.as_str().into()),
+    Column::minor_text("SECRETS", |destination, _| kept(destination).into()),
     Column::minor_text("KINDS", |destination, _| destination.kinds.len().to_string().into()),
     Column::minor_text("ADDED", |destination, view| view.time(destination.create_time.as_ref())),
 ];
+
+/// Whether its target and its signing secrets open.
+const fn kept(destination: &pb::Destination) -> &'static str {
+    if destination.damaged { "damaged: set the target and the secrets anew" } else { "kept" }
+}
 
 const FIELDS: &[Column<pb::Destination>] = &[
     Column::text("destination", |destination, _| short(&destination.name).into()),
@@ -114,6 +120,7 @@ const FIELDS: &[Column<pb::Destination>] = &[
     Column::text("name", |destination, _| destination.display_name.as_str().into()),
     Column::text("hears of", |destination, _| words_of::<pb::NoticeKind>(&destination.kinds).into()),
     Column::text("added", |destination, view| view.time(destination.create_time.as_ref())),
+    Column::text("stored secrets", |destination, _| kept(destination).into()),
     Column::text("gone since", |destination, view| view.time(destination.gone_time.as_ref())),
 ];
 

@@ -57,7 +57,7 @@ pub enum NoticeCommand {
         #[command(flatten)]
         change: SettingsChange,
     },
-    /// List the tokens that a member may renew and that need it: they do not work, or end within 7 days.
+    /// List the tokens that a member may renew and that need it: they do not work, end within 7 days, or lack what their network requires by then.
     AtRisk {
         /// The member's id, `mem_…`, or mail address.
         member: String,

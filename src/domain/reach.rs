@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::OperationId;
-use crate::domain::networks::{Network, Verified};
+use crate::domain::networks::{Duty, Network, Requirement, Verified};
 use crate::domain::notice::RetentionStage;
 use crate::domain::renewal::slides;
 use crate::domain::token::{Reason, Token, TokenState};
@@ -70,6 +70,17 @@ fn needed_ahead(network: &Network, token: &Token, now: Timestamp) -> Option<Need
     });
     let all = missing.chain(grant_ends(network, token, now));
     all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
+}
+
+/// Whether a network requires before `before`, or on a day that is not known, what the grant of a token lacks.
+pub fn lacks_required(network: &Network, token: &Token, before: Timestamp) -> bool {
+    let lacks = |rule: &Requirement| rule.scopes.iter().any(|scope| !token.scopes.contains(scope));
+    required_before(network, before).any(|rule| rule.concerns(&token.kind) && lacks(rule))
+}
+
+/// What a network newly requires of grants before `before`, or on a day that is not known.
+pub fn required_before(network: &Network, before: Timestamp) -> impl Iterator<Item = &Requirement> {
+    network.requirements.iter().filter(move |rule| rule.from.is_none_or(|from| from < before))
 }
 
 /// The end of a grant that no renewal prolongs.
@@ -145,11 +156,13 @@ pub fn reach(network: &Network, span: &DeadSpan, now: Timestamp) -> Reach {
     }
 }
 
-/// Collected data must be deleted, unless the token is valid again in time.
+/// Collected data must be deleted, or the account authorised anew, unless the token is valid again in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionClock {
     /// The rule, for people.
     pub rule: String,
+    /// What must be done.
+    pub duty: Duty,
     /// When the token was last valid.
     pub started_at: Timestamp,
     /// When the time is over.
@@ -182,8 +195,8 @@ pub fn retention_clocks(network: &Network, token: &Token, now: Timestamp) -> Vec
     };
     let rules = network.retention.iter().filter(|rule| rule.since_loss);
     let clock = |rule: &crate::domain::networks::Retention| {
-        let (after, rule_text) = (rule.after?, rule.rule.clone());
-        Some(RetentionClock { rule: rule_text, started_at: lost, deadline: lost + after, verified: rule.verified })
+        let (text, duty, deadline) = (rule.rule.clone(), rule.duty, lost + rule.after?);
+        Some(RetentionClock { rule: text, duty, started_at: lost, deadline, verified: rule.verified })
     };
     let mut clocks: Vec<_> = rules.filter_map(clock).collect();
     clocks.sort_by_key(|clock| clock.deadline);

@@ -39,6 +39,8 @@ pub struct DamagedSecret {
     pub of: SecretOf,
     /// What it belongs to, by its resource name.
     pub name: String,
+    /// Raised by one each time that it is set anew.
+    pub version: u32,
 }
 
 /// The secrets that do not open. Reads all rows, a part at a time.
@@ -49,7 +51,8 @@ where
     let mut found = Vec::new();
     for stored in store.list_apps().await? {
         if apps::opened_secret(vault, &stored).is_err() {
-            found.push(DamagedSecret { of: SecretOf::App, name: apps::name_of(&stored.app) });
+            let (name, version) = (apps::name_of(&stored.app), stored.secret_version);
+            found.push(DamagedSecret { of: SecretOf::App, name, version });
         }
     }
     let mut after = None;
@@ -58,10 +61,14 @@ where
         let Some(last) = part.last() else { break };
         after = Some(last.destination.id);
         let closed = part.iter().filter(|stored| notices::opened_destination(vault, stored).is_err());
-        found.extend(closed.map(|stored| DamagedSecret { of: SecretOf::Destination, name: stored.destination.name() }));
+        found.extend(closed.map(|stored| DamagedSecret {
+            of: SecretOf::Destination,
+            name: stored.destination.name(),
+            version: stored.destination.version,
+        }));
     }
     if notices::opened_push_key(store, vault).await?.is_some_and(|opened| opened.is_err()) {
-        found.push(DamagedSecret { of: SecretOf::Push, name: "the key for push messages".to_owned() });
+        found.push(DamagedSecret { of: SecretOf::Push, name: "the key for push messages".to_owned(), version: 1 });
     }
     let mut after = None;
     loop {
@@ -69,7 +76,11 @@ where
         let Some(last) = part.last() else { break };
         after = Some(last.subscription.id);
         let closed = part.iter().filter(|stored| notices::opened_push(vault, stored).is_err());
-        found.extend(closed.map(|stored| DamagedSecret { of: SecretOf::Push, name: stored.subscription.name() }));
+        found.extend(closed.map(|stored| DamagedSecret {
+            of: SecretOf::Push,
+            name: stored.subscription.name(),
+            version: stored.subscription.version,
+        }));
     }
     Ok(found)
 }

@@ -7,7 +7,7 @@
 //! keys, wrapped by the new sealing key, go once no secret needs them and no call from before can still bring one.
 //!
 //! A secret that does not open takes its token out of use, and nothing else: the token is invalid, the log and a metric say so. One of an
-//! app, a destination or a browser can't be used until it is set anew; the log, a metric and the doctor say so.
+//! app, a destination or a browser can't be used until it is set anew; the log, a metric and the doctor say so, and operators are told of apps and destinations.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,10 +15,12 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
 use crate::domain::networks::TokenKind;
+use crate::domain::notice::{Event, Fact};
 use crate::domain::token::Reason;
 use crate::service::key_source::{KeySource, KeySourceError};
 use crate::service::own_secrets::{self, DamagedSecret, SecretOf};
 use crate::service::requests::Attempt;
+use crate::service::tell::event;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedToken, StoreError, WrappedKey};
@@ -243,6 +245,21 @@ impl Broker {
             self.metrics.set_damaged_secrets(of.as_str(), found);
         }
         self.sealing.note(|progress| progress.damaged_own = damaged.len() as u64);
+        self.tell_damaged(&damaged).await
+    }
+
+    /// Tells operators what must be set anew, each once. A browser mends itself: its member subscribes it again.
+    async fn tell_damaged(&self, damaged: &[DamagedSecret]) -> Result<(), StoreError> {
+        let of_operators = damaged.iter().filter(|damaged| damaged.of != SecretOf::Push);
+        let events: Vec<Event> = of_operators
+            .map(|DamagedSecret { name, version, .. }| {
+                let key = format!("{name}/damaged/{version}");
+                event(self.now(), None, Fact::SecretDamaged { name: name.clone() }, key)
+            })
+            .collect();
+        if !events.is_empty() {
+            self.store.append_events(events).await?;
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 //! since its notice would be dropped. A new version of the catalogue comes with a start, and a start looks at once.
 
 use crate::base::ids::TokenId;
-use crate::domain::notice::{Event, Fact};
+use crate::domain::notice::{Event, Fact, RetentionStage};
 use crate::domain::reach::{needs_reconnecting, retention_clocks};
 use crate::domain::token::{Token, TokenState};
 use crate::service::Broker;
@@ -53,12 +53,22 @@ impl Broker {
         let Some(network) = self.catalogue.network(token.network.as_str()) else { return Vec::new() };
         let (id, team) = (token.id, Some(token.team.clone()));
         let needs = needs_reconnecting(network, token, now).into_iter().map(|needs| of_need(token, needs, now));
-        let clocks = retention_clocks(network, token, now).into_iter().map(|clock| {
-            let stage = clock.stage(now);
-            let key = format!("{id}/retention/{}/{stage:?}", clock.deadline.secs());
-            let fact =
-                Fact::RetentionClock { network: token.network.clone(), token: id, stage, deadline: clock.deadline };
-            event(now, team.clone(), fact, key)
+        let running = retention_clocks(network, token, now);
+        let clocks = running.iter().enumerate().filter_map(|(nth, clock)| {
+            let (stage, deadline, duty) = (clock.stage(now), clock.deadline, clock.duty);
+            // They begin together: the first to end says so for all.
+            if nth > 0 && stage == RetentionStage::Started {
+                return None;
+            }
+            let rules = running[nth..].iter().map(|clock| clock.rule.clone()).collect();
+            let key = format!("{id}/retention/{}/{stage:?}", deadline.secs());
+            let network = token.network.clone();
+            Some(event(
+                now,
+                team.clone(),
+                Fact::RetentionClock { network, token: id, stage, deadline, duty, rules },
+                key,
+            ))
         });
         needs.chain(clocks).collect()
     }
@@ -70,8 +80,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
-    use crate::domain::networks::Purpose;
-    use crate::domain::notice::RetentionStage;
+    use crate::domain::networks::{Duty, Purpose};
     use crate::domain::token::Clocks;
     use crate::domain::token::Reason;
     use crate::service::testing::{TestBroker, ask, x_token};
@@ -102,17 +111,20 @@ mod tests {
         assert_eq!(told(&test).await, []);
         test.broker.invalidate_token(&test.admin, &team, token, Reason::PasswordChanged, "").await.unwrap();
         let mut stages = Vec::new();
-        for _ in 0..16 {
+        for _ in 0..62 {
             test.broker.watch_tokens().await.unwrap();
             test.clock.advance(DAY / 2);
         }
         for fact in told(&test).await {
-            if let Fact::RetentionClock { stage, deadline, .. } = fact {
-                stages.push((stage, deadline.since(crate::service::testing::START).as_secs() / 86_400));
+            if let Fact::RetentionClock { stage, deadline, duty, rules, .. } = fact {
+                let days = deadline.since(crate::service::testing::START).as_secs() / 86_400;
+                stages.push((stage, days, duty, rules.len()));
             }
         }
         use RetentionStage::{OneDay, Over, Started, ThreeDays};
-        assert_eq!(stages, [(Started, 7), (Started, 30), (ThreeDays, 7), (OneDay, 7), (Over, 7)]);
+        let deleting = [Started, ThreeDays, OneDay, Over].map(|stage| (stage, 7, Duty::Delete, 2));
+        let authorising = [ThreeDays, OneDay, Over].map(|stage| (stage, 30, Duty::Authorise, 1));
+        assert_eq!(stages, [&deleting[..], &authorising].concat(), "the first tells the start of both");
         let shown = test.broker.show_token(&team, token).await.unwrap().0;
         assert_eq!(shown.retention.len(), 2);
         test.stop().await;

@@ -59,6 +59,12 @@ unit = "keys"
 about = "Different keys."
 limits = [{ owner = "token", window = { rule = "distinct", length = "7d" }, amount = 5, verified = "documented" }]
 
+[[retention]]
+rule = "Everything is deleted 7 days after the last valid token."
+after = "7d"
+since_loss = true
+verified = "documented"
+
 [[operations]]
 id = "search"
 about = "Search."

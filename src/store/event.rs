@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{EventId, TeamId, TokenId};
+use crate::base::ids::{EventId, NetworkId, TeamId, TokenId};
 use crate::domain::notice::Event;
 use crate::store::StoreError;
 use crate::store::database::Database;
@@ -100,7 +100,7 @@ fn parameters(event: &Event) -> Vec<Value> {
         event.at,
         event.team.as_ref(),
         event.fact.kind().as_str(),
-        event.fact.network(),
+        event.fact.network().map_or("", NetworkId::as_str),
         event.fact.token(),
         json(&event.fact),
         &*event.dedup_key,

@@ -54,6 +54,8 @@ pub trait IncidentStore: Send + Sync {
     async fn find_incident(&self, incident: IncidentId) -> Result<Option<Incident>, StoreError>;
     /// At most `limit` incidents, the newest first.
     async fn list_incidents(&self, filter: IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError>;
+    /// At most `limit` incidents that concern a team: those that are open first, then the newest.
+    async fn list_incidents_of_team(&self, team: &TeamId, limit: u32) -> Result<Vec<Incident>, StoreError>;
     /// Incidents that are over and whose tokens are not all settled.
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError>;
     /// The open incident of its app that covers a token: not one whose secrets came after the incident began, nor one that is invalid for
@@ -133,6 +135,12 @@ const LIST: &str = concat!(
     columns!(),
     " FROM incident WHERE ($1 IS NULL OR network = $1) AND ($2 IS NULL OR (closed_at_us IS NULL) = ($2 = 1)) AND id < $3
       ORDER BY id DESC LIMIT $4"
+);
+const LIST_OF_TEAM: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM incident WHERE id IN (SELECT incident FROM incident_team WHERE team = $1)
+      ORDER BY CASE WHEN closed_at_us IS NULL THEN 0 ELSE 1 END, id DESC LIMIT $2"
 );
 const UNSETTLED: &str =
     concat!("SELECT ", columns!(), " FROM incident WHERE settled = 0 AND closed_at_us IS NOT NULL ORDER BY id");
@@ -228,6 +236,14 @@ impl<D: Database> IncidentStore for D {
         let values = values![filter.network.as_ref(), filter.open, before, limit];
         self.read(move |tx| Box::pin(async move { tx.rows(LIST, values).await?.into_iter().map(incident).collect() }))
             .await
+    }
+
+    async fn list_incidents_of_team(&self, team: &TeamId, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        let values = values![team, limit];
+        self.read(move |tx| {
+            Box::pin(async move { tx.rows(LIST_OF_TEAM, values).await?.into_iter().map(incident).collect() })
+        })
+        .await
     }
 
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError> {

@@ -91,7 +91,7 @@ pub const BUCKETS: &[Column<pb::Bucket>] =
         }),
     ];
 
-/// When what was collected with a token must be deleted.
+/// What the terms of its network ask for since a token is dead.
 pub const RETENTION_CLOCKS: &[Column<pb::RetentionClock>] = &[
     Column::text("DEADLINE", |clock, view| view.time(clock.deadline.as_ref())),
     Column::text("LAST VALID", |clock, view| view.time(clock.start_time.as_ref())),

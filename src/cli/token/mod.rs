@@ -344,7 +344,7 @@ async fn show(session: &mut Session, token: &str) -> Result<(), Failure> {
     let answer = TokenServiceClient::new(session.client()).get_token(session.request(request)).await?;
     let token = part(answer, |answer| answer.token)?;
     session.terminal.record(&token, FIELDS)?;
-    session.terminal.section("What must be deleted when", &token.retention_clocks, RETENTION_CLOCKS)?;
+    session.terminal.section("What the terms ask for by when", &token.retention_clocks, RETENTION_CLOCKS)?;
     session.terminal.section("When it was dead", &token.dead_spans, DEAD_SPANS)?;
     session.terminal.section("Buckets", &token.buckets, BUCKETS)
 }

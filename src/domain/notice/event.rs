@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AlertId, AppId, ClassId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId};
+use crate::base::ids::{
+    AlertId, AppId, ClassId, DestinationId, EventId, IncidentId, NetworkId, OperationId, TeamId, TokenId,
+};
 use crate::domain::incident::IncidentKind;
+use crate::domain::networks::Duty;
 use crate::domain::notice::Weight;
 use crate::domain::token::Reason;
 
@@ -134,7 +137,7 @@ pub enum Fact {
         /// How much, in units of the class.
         credits: u64,
     },
-    /// What was collected with a token must be deleted unless it is valid again in time.
+    /// What was collected with a token must be deleted, or its account authorised anew, unless it is valid again in time.
     RetentionClock {
         /// Its network.
         network: NetworkId,
@@ -144,6 +147,12 @@ pub enum Fact {
         stage: RetentionStage,
         /// When the time is over.
         deadline: Timestamp,
+        /// What must be done until then.
+        #[serde(default)]
+        duty: Duty,
+        /// The network's rules that began to run with it, for people: its own, and those that end later.
+        #[serde(default)]
+        rules: Vec<String>,
     },
     /// More is collected than the tokens can carry.
     LoadTooHigh {
@@ -212,6 +221,18 @@ pub enum Fact {
         /// Whether calls or renewals were seen to be served.
         #[serde(default)]
         served: bool,
+    },
+    /// What the broker stored of an app or a destination, sealed, does not open.
+    SecretDamaged {
+        /// What it belongs to, by its resource name.
+        name: String,
+    },
+    /// The receiver of a team's destination says that it is not there any more.
+    DestinationGone {
+        /// The destination.
+        destination: DestinationId,
+        /// What people call it.
+        name: String,
     },
 }
 
@@ -294,11 +315,13 @@ pub enum Kind {
     IncidentOpened,
     /// [`Fact::IncidentClosed`].
     IncidentClosed,
+    /// [`Fact::SecretDamaged`], [`Fact::DestinationGone`].
+    OutOfOrder,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::TokenExpiring,
         Kind::TokenExpired,
         Kind::TokenInvalid,
@@ -314,6 +337,7 @@ impl Kind {
         Kind::AccessTokensAgain,
         Kind::IncidentOpened,
         Kind::IncidentClosed,
+        Kind::OutOfOrder,
     ];
 
     /// The name used in SQL, metrics, logs and settings.
@@ -334,6 +358,7 @@ impl Kind {
             Kind::AccessTokensAgain => "access_tokens_again",
             Kind::IncidentOpened => "incident_opened",
             Kind::IncidentClosed => "incident_closed",
+            Kind::OutOfOrder => "out_of_order",
         }
     }
 
@@ -354,7 +379,8 @@ impl Kind {
             | Kind::RetentionClock
             | Kind::LoadTooHigh
             | Kind::NoAccessTokens
-            | Kind::IncidentOpened => true,
+            | Kind::IncidentOpened
+            | Kind::OutOfOrder => true,
             Kind::TokenRenewed
             | Kind::TokenConnected
             | Kind::LoadCleared
@@ -388,6 +414,7 @@ impl Fact {
             Fact::AccessTokensAgain { .. } => Kind::AccessTokensAgain,
             Fact::IncidentOpened { .. } => Kind::IncidentOpened,
             Fact::IncidentClosed { .. } => Kind::IncidentClosed,
+            Fact::SecretDamaged { .. } | Fact::DestinationGone { .. } => Kind::OutOfOrder,
         }
     }
 
@@ -408,6 +435,16 @@ impl Fact {
         }
     }
 
+    /// The fact as it is told to whom nothing of the same matter was told before: an incident was taken for nothing else then.
+    pub fn as_first_heard(self) -> Fact {
+        match self {
+            Fact::IncidentOpened { network, app, incident, kind, .. } => {
+                Fact::IncidentOpened { network, app, incident, kind, was: None }
+            }
+            other => other,
+        }
+    }
+
     /// How it is told beside other facts.
     pub const fn weight(&self) -> Weight {
         match self.lost_with_many() {
@@ -417,8 +454,8 @@ impl Fact {
         }
     }
 
-    /// The network that it concerns.
-    pub const fn network(&self) -> &NetworkId {
+    /// The network that it concerns, if it is one.
+    pub const fn network(&self) -> Option<&NetworkId> {
         match self {
             Fact::TokenExpiring { network, .. }
             | Fact::TokenExpired { network, .. }
@@ -435,7 +472,8 @@ impl Fact {
             | Fact::NoAccessTokens { network, .. }
             | Fact::AccessTokensAgain { network, .. }
             | Fact::IncidentOpened { network, .. }
-            | Fact::IncidentClosed { network, .. } => network,
+            | Fact::IncidentClosed { network, .. } => Some(network),
+            Fact::SecretDamaged { .. } | Fact::DestinationGone { .. } => None,
         }
     }
 
@@ -457,7 +495,9 @@ impl Fact {
             | Fact::NoAccessTokens { .. }
             | Fact::AccessTokensAgain { .. }
             | Fact::IncidentOpened { .. }
-            | Fact::IncidentClosed { .. } => None,
+            | Fact::IncidentClosed { .. }
+            | Fact::SecretDamaged { .. }
+            | Fact::DestinationGone { .. } => None,
         }
     }
 

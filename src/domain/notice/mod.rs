@@ -42,9 +42,9 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::base::clock::Timestamp;
-    use crate::base::ids::{AlertId, IncidentId, TokenId};
+    use crate::base::ids::{AlertId, DestinationId, IncidentId, TokenId};
     use crate::domain::incident::IncidentKind;
-    use crate::domain::networks::Purposes;
+    use crate::domain::networks::{Duty, Purposes};
     use crate::domain::token::{Clocks, Reason, Token, TokenState};
 
     pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
@@ -112,7 +112,14 @@ pub(crate) mod tests {
             Fact::TokenRenewed { network: of(&network), token, troubles: Vec::new() },
             Fact::TokenConnected { network: of(&network), token, healed: true },
             Fact::OutOfBandSpending { network: of(&network), token, class: class.clone(), credits: 12 },
-            Fact::RetentionClock { network: of(&network), token, stage: RetentionStage::OneDay, deadline: NOW },
+            Fact::RetentionClock {
+                network: of(&network),
+                token,
+                stage: RetentionStage::OneDay,
+                deadline: NOW,
+                duty: Duty::Delete,
+                rules: vec!["All is deleted after 7 days.".to_owned()],
+            },
             Fact::LoadTooHigh { network: of(&network), class: class.clone(), alert, turn: Turn::Opened },
             Fact::LoadCleared { network: of(&network), class: class.clone(), alert },
             Fact::NoAccessTokens { network: of(&network), class: class.clone(), alert },
@@ -125,6 +132,7 @@ pub(crate) mod tests {
                 was: None,
             },
             Fact::IncidentClosed { network, app, incident, lost: None, served: true },
+            Fact::DestinationGone { destination: DestinationId::from_u128(1), name: "All of\u{202e} Acme".to_owned() },
         ];
         assert_eq!(facts.iter().map(Fact::kind).collect::<Vec<_>>(), Kind::ALL);
         facts

@@ -19,7 +19,9 @@ pub struct Known<'k> {
     pub incident: bool,
     /// What the incident that it concerns is taken for, if it is one and is open.
     pub open: Option<IncidentKind>,
-    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    /// Whether the receiver of the destination that it concerns says that it is not there any more.
+    pub gone: bool,
+    /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     pub unheard: bool,
 }
 
@@ -61,10 +63,18 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         },
         Fact::NoAccessTokens { .. } => holds(known.alert.is_some(), Untrue::Over),
         Fact::IncidentOpened { kind, .. } => holds(known.open.ok_or(Untrue::Over)? == *kind, Untrue::Outrun),
-        Fact::TokenRenewed { .. } | Fact::LoadCleared { .. } | Fact::AccessTokensAgain { .. } if known.unheard => {
+        Fact::TokenRenewed { .. }
+        | Fact::LoadCleared { .. }
+        | Fact::AccessTokensAgain { .. }
+        // What is lost asks for something, whoever heard of its beginning.
+        | Fact::IncidentClosed { lost: None, .. }
+            if known.unheard =>
+        {
             Err(Untrue::Unheard)
         }
+        Fact::DestinationGone { .. } => holds(known.gone, Untrue::Over),
         Fact::SharedSpending { .. }
+        | Fact::SecretDamaged { .. }
         | Fact::LoadCleared { .. }
         | Fact::AccessTokensAgain { .. }
         | Fact::IncidentClosed { .. } => Ok(()),
@@ -127,6 +137,8 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
             TokenState::Invalid { .. } => Ok(()),
             _ => Err(Untrue::Healed),
         },
+        // What its clocks ended has lost the permission, too.
+        Fact::RetentionClock { .. } if token.serves_until().is_some_and(|end| end <= now) => Ok(()),
         _ if invalid => Ok(()),
         _ => Err(Untrue::Healed),
     }
@@ -146,6 +158,8 @@ mod tests {
 
     use super::*;
     use crate::base::ids::{AlertId, EventId, IncidentId, TokenId};
+    use crate::domain::networks::Duty;
+    use crate::domain::notice::RetentionStage;
     use crate::domain::notice::tests::{NOW, token};
     use crate::domain::token::{Clocks, Reason};
 
@@ -223,6 +237,18 @@ mod tests {
         assert_eq!(of(expired.clone(), Some(&live), NOW), Err(Untrue::Healed));
         let over = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
         assert_eq!(of(expired, Some(&over), NOW), Ok(()));
+        let clock = Fact::RetentionClock {
+            network: "x".parse().unwrap(),
+            token: id,
+            stage: RetentionStage::Started,
+            deadline: NOW + DAY * 7,
+            duty: Duty::Delete,
+            rules: Vec::new(),
+        };
+        assert_eq!(of(clock.clone(), Some(&dead), NOW), Ok(()));
+        let ended = Token { clocks: Clocks { access_expires_at: Some(NOW), ..Clocks::default() }, ..live.clone() };
+        assert_eq!(of(clock.clone(), Some(&ended), NOW), Ok(()), "it ended by its clock");
+        assert_eq!(of(clock, Some(&live), NOW), Err(Untrue::Healed));
         let renewed = Fact::TokenRenewed { network: "x".parse().unwrap(), token: id, troubles: Vec::new() };
         let unheard = Known { token: Some(&live), unheard: true, ..Known::default() };
         assert_eq!(still_holds(&event(renewed.clone()), unheard, NOW), Err(Untrue::Unheard));
@@ -282,5 +308,22 @@ mod tests {
         assert_eq!(known(None), Err(Untrue::Over));
         assert_eq!(known(Some(IncidentKind::ProviderOutage)), Ok(()));
         assert_eq!(known(Some(IncidentKind::NetworkReset)), Err(Untrue::Outrun), "what it is by now is told");
+        let gone = event(Fact::DestinationGone {
+            destination: crate::base::ids::DestinationId::from_u128(1),
+            name: "All".to_owned(),
+        });
+        assert_eq!(still_holds(&gone, Known { gone: true, ..Known::default() }, NOW), Ok(()));
+        assert_eq!(still_holds(&gone, Known::default(), NOW), Err(Untrue::Over), "it was changed or tried");
+        let closed = |lost| Fact::IncidentClosed {
+            network: network.parse().unwrap(),
+            app: "default".parse().unwrap(),
+            incident: IncidentId::from_u128(1),
+            lost,
+            served: true,
+        };
+        assert_eq!(still_holds(&event(closed(None)), Known::default(), NOW), Ok(()));
+        assert_eq!(still_holds(&event(closed(None)), unheard, NOW), Err(Untrue::Unheard));
+        let lost = event(closed(Some(Reason::PlatformReset)));
+        assert_eq!(still_holds(&lost, unheard, NOW), Ok(()), "it asks for something");
     }
 }

@@ -70,7 +70,7 @@ mod tests {
             let body = event_body(&event, &Words::of(&told));
             assert_eq!(body["type"], event.fact.kind().as_str());
             assert_eq!(body["data"]["kind"], body["type"], "no field of the fact takes its place");
-            assert_eq!(body["data"]["network"], "x");
+            assert_eq!(body["data"]["network"].as_str(), event.fact.network().map(|network| network.as_str()));
             assert_eq!(body["data"]["key"], "key");
             assert_eq!(body["timestamp"], NOW.to_string());
             if let Fact::TokenExpiring { ends_at, .. } = &event.fact {

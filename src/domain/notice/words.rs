@@ -2,12 +2,14 @@
 //! translated.
 
 mod of_many;
+mod of_setup;
 mod of_token;
 
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
 use crate::domain::alert::Alert;
+use crate::domain::networks::Duty;
 use crate::domain::notice::{Clock, Event, Fact, RetentionStage};
 use crate::domain::token::Reason;
 
@@ -80,13 +82,20 @@ impl Words {
             Fact::SharedSpending { app, class, credits, .. } => {
                 told.shared_spent_elsewhere(app.as_ref(), class, *credits)
             }
-            Fact::RetentionClock { stage, deadline, .. } => told.retention(*stage, *deadline),
+            Fact::RetentionClock { stage, deadline, duty: Duty::Delete, rules, .. } => {
+                told.to_delete(*stage, *deadline, rules)
+            }
+            Fact::RetentionClock { stage, deadline, duty: Duty::Authorise, rules, .. } => {
+                told.to_authorise(*stage, *deadline, rules)
+            }
             Fact::LoadTooHigh { class, turn, .. } => told.load_too_high(class, *turn),
             Fact::LoadCleared { class, .. } => told.load_cleared(class),
             Fact::NoAccessTokens { class, .. } => told.no_access_tokens(class),
             Fact::AccessTokensAgain { .. } => told.access_tokens_again(),
             Fact::IncidentOpened { app, kind, was, .. } => told.incident_opened(app, *kind, *was),
             Fact::IncidentClosed { lost, served, .. } => told.incident_closed(*lost, *served),
+            Fact::SecretDamaged { name } => of_setup::secret_damaged(name),
+            Fact::DestinationGone { name, .. } => of_setup::destination_gone(name),
         };
         Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.asks_for_action() }
     }
@@ -130,8 +139,8 @@ impl Told<'_> {
         // What is told to no team is told to operators.
         let of_whom = if self.event.team.is_some() { "/alerts" } else { "/operator" };
         let (text, path) = match (fact, fact.token()) {
-            (Fact::IncidentClosed { lost: Some(_), .. }, _) if self.event.team.is_some() => {
-                return Some(of_many::link_to_lost(pages, fact.network()));
+            (Fact::IncidentClosed { network, lost: Some(_), .. }, _) if self.event.team.is_some() => {
+                return Some(of_many::link_to_lost(pages, network));
             }
             (Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. }, _) => {
                 ("Look at the incident", format!("{of_whom}/incidents/{incident}"))
@@ -144,6 +153,10 @@ impl Told<'_> {
                 _,
             ) => ("Look at the load", format!("/load/{network}/{class}")),
             (Fact::SharedSpending { network, .. }, _) => ("Look at the credit", format!("/operator/pools/{network}")),
+            (Fact::SecretDamaged { .. }, _) => ("Look at the broker", "/operator".to_owned()),
+            (Fact::DestinationGone { destination, .. }, _) => {
+                ("Look at the destination", format!("/notifications/destinations/{destination}"))
+            }
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -254,10 +267,21 @@ mod tests {
                         Fact::TokenExpiring { network: network.clone(), token, clock, ends_at, within_days }
                     }))
                 }
-                Fact::RetentionClock { network, token, deadline, .. } => variants.extend(
-                    [RetentionStage::Started, RetentionStage::ThreeDays, RetentionStage::OneDay, RetentionStage::Over]
-                        .map(|stage| Fact::RetentionClock { network: network.clone(), token, stage, deadline }),
-                ),
+                Fact::RetentionClock { network, token, deadline, .. } => {
+                    use RetentionStage::{OneDay, Over, Started, ThreeDays};
+                    let of = |duty, rules: &[&str]| {
+                        [Started, ThreeDays, OneDay, Over].map(|stage| Fact::RetentionClock {
+                            network: network.clone(),
+                            token,
+                            stage,
+                            deadline,
+                            duty,
+                            rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+                        })
+                    };
+                    // Of facts that were kept before their rules were, these are not known.
+                    variants.extend([of(Duty::Delete, &[]), of(Duty::Authorise, &["A rule", "Another."])].concat());
+                }
                 Fact::LoadTooHigh { network, class, alert, .. } => {
                     variants.extend([Turn::Opened, Turn::Raised, Turn::Lowered].map(|turn| Fact::LoadTooHigh {
                         network: network.clone(),
@@ -283,6 +307,9 @@ mod tests {
                         lost,
                         served,
                     }))
+                }
+                Fact::DestinationGone { .. } => {
+                    variants.push(Fact::SecretDamaged { name: "networks/x/apps/default".to_owned() });
                 }
                 _ => {}
             }
@@ -329,6 +356,11 @@ mod tests {
                 }
                 Fact::SharedSpending { network, .. } => {
                     (format!("/operator/pools/{network}"), format!("/operator/pools/{network}"))
+                }
+                Fact::SecretDamaged { .. } => ("/operator".to_owned(), "/operator".to_owned()),
+                Fact::DestinationGone { destination, .. } => {
+                    let page = format!("/notifications/destinations/{destination}");
+                    (page.clone(), page)
                 }
                 of_token => {
                     let token = format!("/tokens/{}", of_token.token().unwrap());
@@ -434,6 +466,29 @@ mod tests {
         let turned = opened(IncidentKind::NetworkReset, Some(IncidentKind::ProviderOutage));
         assert_eq!(turned.subject, reset.subject);
         assert!(turned.why.contains("taken for an outage") && turned.asks, "{turned:?}");
+    }
+
+    #[test]
+    fn clocks_of_one_token_say_what_each_asks_for_and_by_which_rules() {
+        let of = |stage, duty| {
+            let (network, token) = ("x".parse().unwrap(), crate::base::ids::TokenId::from_u128(7));
+            let rules = vec!["Everything is deleted.".to_owned(), "The person authorises anew".to_owned()];
+            words(Fact::RetentionClock { network, token, stage, deadline: NOW, duty, rules }, "Acme")
+        };
+        let both = of(RetentionStage::Started, Duty::Delete);
+        assert_eq!(both.why, "The terms of Instagram: Everything is deleted. The person authorises anew.");
+        let expected = [
+            (RetentionStage::Started, "must be deleted unless", "must be authorised anew"),
+            (RetentionStage::ThreeDays, "must be deleted in 3 days", "must be authorised anew within 3 days"),
+            (RetentionStage::OneDay, "must be deleted in 1 day", "must be authorised anew within 1 day"),
+            (RetentionStage::Over, "must be deleted now", "was not authorised anew in time"),
+        ];
+        for (stage, delete, authorise) in expected {
+            let (delete_said, authorise_said) = (of(stage, Duty::Delete), of(stage, Duty::Authorise));
+            assert!(delete_said.subject.contains(delete), "{}", delete_said.subject);
+            assert!(authorise_said.subject.ends_with(authorise), "{}", authorise_said.subject);
+            assert!(!authorise_said.happened.contains("deleted"), "{}", authorise_said.happened);
+        }
     }
 
     #[test]

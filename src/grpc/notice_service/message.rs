@@ -6,7 +6,7 @@ use crate::grpc::change::{Answer, answers};
 use crate::grpc::convert::{optional_timestamp, timestamp};
 use crate::grpc::pb;
 use crate::service::Broker;
-use crate::service::notices::{ChosenSettings, DeadLetter, GivenUp, Notice, NoticesRead, TestSent};
+use crate::service::notices::{ChosenSettings, DeadLetter, DestinationView, GivenUp, Notice, NoticesRead, TestSent};
 
 /// A notice of a member of a team.
 pub fn notice_message(team: &TeamId, notice: &Notice) -> pb::Notice {
@@ -21,7 +21,7 @@ pub fn notice_message(team: &TeamId, notice: &Notice) -> pb::Notice {
         stops: words.stops.clone(),
         todo: words.todo.clone(),
         page_url: words.link.as_ref().map(|link| link.url.clone()).unwrap_or_default(),
-        network: format!("networks/{}", event.fact.network()),
+        network: event.fact.network().map(|network| format!("networks/{network}")).unwrap_or_default(),
         token: event.fact.token().map(|token| format!("teams/{team}/tokens/{token}")).unwrap_or_default(),
         read: notice.read,
         over: notice.over.clone().unwrap_or_default(),
@@ -47,6 +47,7 @@ pub fn kind_of(kind: Kind) -> pb::NoticeKind {
         Kind::AccessTokensAgain => pb::NoticeKind::AccessTokensAgain,
         Kind::IncidentOpened => pb::NoticeKind::IncidentOpened,
         Kind::IncidentClosed => pb::NoticeKind::IncidentClosed,
+        Kind::OutOfOrder => pb::NoticeKind::OutOfOrder,
     }
 }
 
@@ -88,7 +89,14 @@ pub fn destination_message(destination: &Destination) -> pb::Destination {
         shown_target: destination.shown.clone(),
         create_time: Some(timestamp(destination.created_at)),
         gone_time: optional_timestamp(destination.gone_since),
+        // What was just written opens.
+        damaged: false,
     }
+}
+
+/// A destination as it stands in the store.
+pub fn destination_view_message(view: &DestinationView) -> pb::Destination {
+    pb::Destination { damaged: view.damaged, ..destination_message(&view.destination) }
 }
 
 /// A message that was given up.

@@ -20,7 +20,7 @@ use crate::grpc::status::Refusal;
 use crate::grpc::token_service::token_message;
 use crate::service::Broker;
 
-use message::{dead_letter_message, destination_message, notice_message, settings_message};
+use message::{dead_letter_message, destination_view_message, notice_message, settings_message};
 use read::{
     read_dead_letter, read_destination, read_destination_change, read_destination_name, read_marks, read_member,
     read_settings, read_settings_name, risk_cursor, risk_place,
@@ -127,7 +127,7 @@ impl NoticeService for NoticeServer {
         let (team, id) =
             asked(request.get_ref(), |request, mistakes| read_destination_name("name", &request.name, mistakes))?;
         let found = self.0.show_destination(&team, id).await.map_err(Refusal::from)?;
-        Ok(Response::new(pb::GetDestinationResponse { destination: Some(destination_message(&found)) }))
+        Ok(Response::new(pb::GetDestinationResponse { destination: Some(destination_view_message(&found)) }))
     }
 
     async fn list_destinations(
@@ -139,12 +139,12 @@ impl NoticeService for NoticeServer {
         let page = Page::of(&self.0, "destinations", request.get_ref())?;
         let after = page.after_id(DestinationId::from_slice);
         let mut found = self.0.list_destinations(&team).await.map_err(Refusal::from)?;
-        found.retain(|destination| after.is_none_or(|after| destination.id > after));
+        found.retain(|view| after.is_none_or(|after| view.destination.id > after));
         let more = found.len() > page.size;
         found.truncate(page.size);
-        let last = found.last().filter(|_| more).map(|destination| destination.id);
+        let last = found.last().filter(|_| more).map(|view| view.destination.id);
         let next_page_token = page.next(&self.0, last.as_ref().map(|id| &id.as_bytes()[..]));
-        let destinations = found.iter().map(destination_message).collect();
+        let destinations = found.iter().map(destination_view_message).collect();
         Ok(Response::new(pb::ListDestinationsResponse { destinations, next_page_token }))
     }
 

@@ -221,7 +221,7 @@ impl Broker {
         let fact = Fact::IncidentOpened { network, app, incident: *id, kind, was };
         let key = match was {
             None => key_of_opening(*id, team),
-            Some(_) => format!("{id}/opened/{}/{}", kind.as_str(), named(team)),
+            Some(_) => key_of_turning(*id, kind, team),
         };
         event(self.now(), team.cloned(), fact, key)
     }
@@ -243,6 +243,11 @@ impl Broker {
 /// The key of the event that tells a team, or the operators, that an incident began.
 pub(in crate::service) fn key_of_opening(incident: IncidentId, team: Option<&TeamId>) -> String {
     format!("{incident}/opened/{}", named(team))
+}
+
+/// The key of the event that tells a team, or the operators, what an incident that they heard of was found to be.
+pub(in crate::service) fn key_of_turning(incident: IncidentId, kind: IncidentKind, team: Option<&TeamId>) -> String {
+    format!("{incident}/opened/{}/{}", kind.as_str(), named(team))
 }
 
 /// A team in a key, or the operators.

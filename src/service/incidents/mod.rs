@@ -25,7 +25,7 @@ use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{IncidentFilter, StoreError};
 
-pub(super) use keep::key_of_opening;
+pub(super) use keep::{key_of_opening, key_of_turning};
 
 /// Incidents that can be open: one for each app.
 pub const MOST_OPEN: u32 = 10_000;
@@ -125,7 +125,7 @@ impl Broker {
         Ok(views)
     }
 
-    /// Those of the last `limit` incidents that concern a team, the newest first. What they did to other teams is left out.
+    /// At most `limit` incidents that concern a team: those that are open first, then the newest. What they did to other teams is left out.
     pub async fn list_team_incidents(
         &self,
         caller: &Caller,
@@ -134,7 +134,7 @@ impl Broker {
     ) -> Result<Vec<IncidentView>, IncidentError> {
         self.must_permit(caller, Action::See, team, On::Team)?;
         let mut views = Vec::new();
-        for incident in self.store.list_incidents(IncidentFilter::default(), limit).await? {
+        for incident in self.store.list_incidents_of_team(team, limit).await? {
             views.extend(self.view_incident(incident).await?.of_team(team));
         }
         Ok(views)

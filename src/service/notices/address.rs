@@ -19,6 +19,7 @@ use crate::service::notices::operators::Place;
 use crate::service::notices::push::Browser;
 use crate::service::notices::target::is_let_in;
 use crate::store::StoreError;
+use crate::vault::OpenOwnError;
 
 /// Machines read what is sent by webhook.
 pub(super) const OF_WEBHOOKS: Budget = Budget { per_hour: 600, at_once: 20 };
@@ -76,6 +77,22 @@ pub(in crate::service) enum Address {
     },
 }
 
+/// What is behind a name in the outbox.
+pub(super) enum Behind {
+    /// Messages go there.
+    Place(Address),
+    /// Nothing any more.
+    Nothing,
+    /// A destination whose target or secrets do not open, and why. Once they are set anew, messages go there.
+    Damaged(OpenOwnError),
+}
+
+impl From<Option<Address>> for Behind {
+    fn from(address: Option<Address>) -> Self {
+        address.map_or(Behind::Nothing, Behind::Place)
+    }
+}
+
 impl Address {
     /// A mail address of which nothing else is known.
     pub(in crate::service) fn mail(to: String) -> Self {
@@ -126,21 +143,23 @@ pub(super) fn name_of_push(id: MemberId, subscription: PushSubscriptionId) -> St
 }
 
 impl Broker {
-    /// What is behind a name; `None`: nothing any more.
-    pub(super) async fn resolve(&self, name: &str) -> Result<Option<Address>, StoreError> {
+    /// What is behind a name.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Behind, StoreError> {
         match name.split_once('/') {
-            Some(("operators", _)) => Ok(self.operator(name)),
+            Some(("operators", _)) => Ok(self.operator(name).into()),
             Some(("destinations", id)) => self.team_destination(id.parse().ok()).await,
             Some(("members", rest)) => {
                 let (id, channel) = rest.split_once('/').unwrap_or((rest, ""));
-                let Some(member) = self.active_member(id.parse().ok()).await? else { return Ok(None) };
+                let Some(member) = self.active_member(id.parse().ok()).await? else { return Ok(Behind::Nothing) };
                 match channel.split_once('/') {
-                    Some(("push", subscription)) => self.members_browser(&member, subscription.parse().ok()).await,
-                    _ if channel == "mail" => self.members_mail(&member).await.map(Some),
-                    _ => Ok(None),
+                    Some(("push", subscription)) => {
+                        self.members_browser(&member, subscription.parse().ok()).await.map(Behind::from)
+                    }
+                    _ if channel == "mail" => self.members_mail(&member).await.map(Behind::Place),
+                    _ => Ok(Behind::Nothing),
                 }
             }
-            _ => Ok(None),
+            _ => Ok(Behind::Nothing),
         }
     }
 
@@ -157,19 +176,13 @@ impl Broker {
         })
     }
 
-    async fn team_destination(&self, id: Option<DestinationId>) -> Result<Option<Address>, StoreError> {
-        let Some(id) = id else { return Ok(None) };
-        let Some(stored) = self.store.find_destination(id).await? else { return Ok(None) };
+    async fn team_destination(&self, id: Option<DestinationId>) -> Result<Behind, StoreError> {
+        let Some(id) = id else { return Ok(Behind::Nothing) };
+        let Some(stored) = self.store.find_destination(id).await? else { return Ok(Behind::Nothing) };
         if stored.destination.gone_since.is_some() {
-            return Ok(None);
+            return Ok(Behind::Nothing);
         }
-        match self.address_of(&stored) {
-            Ok(address) => Ok(Some(address)),
-            Err(error) => {
-                tracing::error!(destination = %id, %error, "a destination can't be used; set it anew");
-                Ok(None)
-            }
-        }
+        Ok(self.address_of(&stored).map_or_else(Behind::Damaged, Behind::Place))
     }
 
     /// Nothing more is sent to a receiver that says that it is not there any more: to a team's until somebody changes or tries it, to an

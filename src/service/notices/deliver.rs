@@ -16,10 +16,11 @@ use crate::outbound::push::EncryptError;
 use crate::outbound::signature::signed;
 use crate::service::Broker;
 use crate::service::luck::luck;
-use crate::service::notices::address::Address;
+use crate::service::notices::address::{Address, Behind};
 use crate::service::notices::message::{Held, Outgoing};
 use crate::service::notices::push::PushError;
 use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
+use crate::vault::OpenOwnError;
 
 /// Messages that may be on their way at once.
 const MOST: usize = 64;
@@ -58,6 +59,12 @@ pub(super) struct Failed {
 impl Failed {
     const fn is_gone_for_good(&self) -> bool {
         self.gone && !self.may_pass
+    }
+
+    fn damaged(error: &OpenOwnError) -> Self {
+        let why =
+            format!("what is stored of the destination does not open: {error}; set its target and its secrets anew");
+        Self { may_pass: true, asked_wait: None, gone: false, why }
     }
 
     fn no_mail_server() -> Self {
@@ -160,8 +167,10 @@ impl Broker {
     /// away for days is not flooded when it is back; machines get each fact by itself.
     async fn deliver(&self, message: &OutboxRow, failing: bool) -> Result<(), StoreError> {
         let (channel, result) = match self.resolve(&message.destination).await? {
-            None => ("none", SendResult::Dropped { why: "its destination is gone".to_owned() }),
-            Some(address) => {
+            Behind::Nothing => ("none", SendResult::Dropped { why: "its destination is gone".to_owned() }),
+            // Whoever sets it anew in time has missed nothing.
+            Behind::Damaged(error) => ("none", self.judge(message, Failed::damaged(&error))),
+            Behind::Place(address) => {
                 if let Some(due_at) = address.quiet_until() {
                     let later = SendResult::Later { due_at };
                     return self.store.mark(message.id, message.attempts, later, self.now()).await.map(drop);

@@ -13,13 +13,14 @@ use crate::base::ids::{DestinationId, TeamId};
 use crate::base::secret::Secret;
 use crate::config::PrivateHost;
 use crate::domain::member::{Action, MailAddress, MailAddressError};
-use crate::domain::notice::{Destination, DestinationKind, Kind, MOST_DESTINATIONS};
+use crate::domain::notice::{Destination, DestinationKind, Event, Fact, Kind, MOST_DESTINATIONS};
 use crate::outbound::post::DeliveryError;
 use crate::outbound::signature::{SigningSecret, SigningSecretError};
 use crate::service::members::On;
 use crate::service::notices::address::Address;
 use crate::service::notices::target::{checked_target, is_let_in};
 use crate::service::requests::Attempt;
+use crate::service::tell::event;
 use crate::service::{Broker, Caller, Forbidden};
 use crate::store::{StoreError, StoredDestination, Trail};
 use crate::vault::{OpenOwnError, OwnPlace, Vault};
@@ -56,6 +57,15 @@ pub struct UpdateDestination {
     pub secrets: Option<Vec<Secret>>,
     /// What it hears of.
     pub events: Option<BTreeSet<Kind>>,
+}
+
+/// A destination, with what is known of what is sealed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationView {
+    /// The destination.
+    pub destination: Destination,
+    /// Whether its target or secrets do not open: somebody changed the store, or it is damaged. They must be set anew; nothing is sent until then.
+    pub damaged: bool,
 }
 
 /// A test message arrived.
@@ -180,7 +190,6 @@ impl Broker {
         StoredDestination { destination, sealed_target, sealed_secrets }
     }
 
-    /// The target of a destination, and its signing secrets.
     /// Where messages to a destination go.
     pub(super) fn address_of(&self, stored: &StoredDestination) -> Result<Address, OpenOwnError> {
         let (target, secrets) = opened_destination(&self.vault, stored)?;
@@ -208,14 +217,23 @@ impl Broker {
     }
 
     /// All destinations of a team, in the order in which they were added.
-    pub async fn list_destinations(&self, team: &TeamId) -> Result<Vec<Destination>, DestinationError> {
+    pub async fn list_destinations(&self, team: &TeamId) -> Result<Vec<DestinationView>, DestinationError> {
         self.directory.team(team).ok_or_else(|| DestinationError::TeamNotFound(team.clone()))?;
-        Ok(self.store.list_destinations(team).await?.into_iter().map(|stored| stored.destination).collect())
+        Ok(self.store.list_destinations(team).await?.into_iter().map(|stored| self.view_destination(stored)).collect())
     }
 
     /// One destination.
-    pub async fn show_destination(&self, team: &TeamId, id: DestinationId) -> Result<Destination, DestinationError> {
-        Ok(self.stored_destination(team, id).await?.destination)
+    pub async fn show_destination(
+        &self,
+        team: &TeamId,
+        id: DestinationId,
+    ) -> Result<DestinationView, DestinationError> {
+        Ok(self.view_destination(self.stored_destination(team, id).await?))
+    }
+
+    fn view_destination(&self, stored: StoredDestination) -> DestinationView {
+        let damaged = opened_destination(&self.vault, &stored).is_err();
+        DestinationView { destination: stored.destination, damaged }
     }
 
     async fn stored_destination(
@@ -327,7 +345,8 @@ impl Broker {
         let mut audit = self.audit(&Caller::Broker, action, destination.name(), String::new());
         audit.team = Some(destination.team.clone());
         let (id, version) = (destination.id, destination.version);
-        if self.store.note_gone(id, version, since, audit.into()).await? && since.is_some() {
+        let told = since.map(|since| gone(destination, since));
+        if self.store.note_gone(id, version, since, Trail::from(audit).telling(told)).await? && since.is_some() {
             tracing::error!(destination = %id, "a receiver says that it is not there any more; nothing is sent to it until it is changed or tried");
         }
         Ok(())
@@ -353,6 +372,14 @@ impl Broker {
             }
         }
     }
+}
+
+/// That the receiver of a destination says that it is not there any more.
+fn gone(destination: &Destination, since: Timestamp) -> Event {
+    let Destination { id, team, display_name, shown, .. } = destination;
+    let name = if display_name.is_empty() { shown } else { display_name };
+    let fact = Fact::DestinationGone { destination: *id, name: name.clone() };
+    event(since, Some(team.clone()), fact, format!("{id}/gone/{}", since.micros()))
 }
 
 /// The target of a destination and its signing secrets, one a line.

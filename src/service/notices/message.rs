@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::NetworkId;
+use crate::base::ids::{IncidentId, NetworkId, TeamId};
 use crate::domain::alert::{Alert, Change, payload};
 use crate::domain::incident::IncidentKind;
 use crate::domain::notice::{
@@ -14,7 +14,8 @@ use crate::domain::token::{Reason, Token};
 use crate::outbound::mail::Mail;
 use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
-use crate::service::alerts::{alert_of, key_of_opening};
+use crate::service::alerts::{self, alert_of};
+use crate::service::incidents::{key_of_opening, key_of_turning};
 use crate::store::{OutboxRow, StoreError};
 
 /// An event that still holds, with what is known of its matter.
@@ -24,9 +25,11 @@ pub(super) struct Holding {
     alert: Option<Alert>,
     /// What the incident that it concerns is taken for, if it is one and is open.
     open: Option<IncidentKind>,
+    /// Whether the receiver of the destination that it concerns says that it is not there any more.
+    gone: bool,
     /// Whether an incident is told of in its place.
     covered: bool,
-    /// Whether the receiver would have heard of the trouble that is over by it, and did not.
+    /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     unheard: bool,
 }
 
@@ -94,6 +97,9 @@ impl Broker {
         for event in self.store.find_events(&message.events).await? {
             let mut held = self.known(event).await?;
             held.unheard = self.is_unheard(&message.destination, &held.event).await?;
+            if held.unheard {
+                held.event.fact = held.event.fact.as_first_heard();
+            }
             match self.holds(&held) {
                 Ok(()) => holding.push(held),
                 Err(untrue) => why.push(untrue.to_string()),
@@ -114,6 +120,7 @@ impl Broker {
             alert: held.alert.as_ref().filter(|alert| alert.cleared_at.is_none()).map(|alert| alert.level),
             incident: held.covered,
             open: held.open,
+            gone: held.gone,
             unheard: held.unheard,
         };
         still_holds(&held.event, known, self.now())
@@ -135,21 +142,34 @@ impl Broker {
             }
             _ => None,
         };
+        let gone = match &event.fact {
+            Fact::DestinationGone { destination, .. } => {
+                let found = self.store.find_destination(*destination).await?;
+                found.is_some_and(|stored| stored.destination.gone_since.is_some())
+            }
+            _ => false,
+        };
         let covered = match &token {
             Some(token) => self.is_covered(token.id).await?,
             None => false,
         };
-        Ok(Holding { event, token, alert, open, covered, unheard: false })
+        Ok(Holding { event, token, alert, open, gone, covered, unheard: false })
     }
 
-    /// Whether a destination would have heard of the trouble that is over by an event, and was not told of any of it in time.
+    /// Whether a destination would have heard of the trouble that is over by an event, or is taken for another now, and was not told of any of it
+    /// in time.
     async fn is_unheard(&self, destination: &str, event: &Event) -> Result<bool, StoreError> {
         let troubles = match &event.fact {
             Fact::TokenRenewed { troubles, .. } => self.store.find_events(troubles).await?,
             Fact::LoadCleared { alert, .. } | Fact::AccessTokensAgain { alert, .. } => {
                 // Of an alert that an incident explained nobody was told.
-                let Some(opened) = self.store.find_event(&key_of_opening(*alert)).await? else { return Ok(true) };
+                let Some(opened) = self.store.find_event(&alerts::key_of_opening(*alert)).await? else {
+                    return Ok(true);
+                };
                 vec![opened]
+            }
+            Fact::IncidentOpened { incident, was: Some(_), .. } | Fact::IncidentClosed { incident, .. } => {
+                self.openings(*incident, event.team.as_ref()).await?
             }
             _ => return Ok(false),
         };
@@ -163,8 +183,17 @@ impl Broker {
         Ok(unheard)
     }
 
+    /// What a team, or the operators, were told of an incident while it was open: that it began, and what it was found to be later.
+    async fn openings(&self, incident: IncidentId, team: Option<&TeamId>) -> Result<Vec<Event>, StoreError> {
+        let later = IncidentKind::ALL.map(|kind| key_of_turning(incident, kind, team));
+        let mut openings = Vec::new();
+        for key in std::iter::once(key_of_opening(incident, team)).chain(later) {
+            openings.extend(self.store.find_event(&key).await?);
+        }
+        Ok(openings)
+    }
+
     pub(super) fn words(&self, held: &Holding, zone: &TimeZone) -> Words {
-        let network = held.event.fact.network();
         let id = held.event.fact.token().map(|id| id.to_string()).unwrap_or_default();
         let named = held.token.as_ref().map(|token| match token.label.as_str() {
             "" => token.profiles.first().map_or(id.as_str(), String::as_str),
@@ -172,7 +201,7 @@ impl Broker {
         });
         Words::of(&Told {
             event: &held.event,
-            network: self.catalogue.name_for_people(network.as_str()),
+            network: held.event.fact.network().map_or("", |network| self.catalogue.name_for_people(network.as_str())),
             token: named.unwrap_or(&id),
             alert: held.alert.as_ref(),
             pages: self.pages().as_deref(),
@@ -210,8 +239,7 @@ impl Broker {
 
     /// The words of each notice. What one cause did to several tokens is one, in the place of the first.
     fn words_of(&self, holding: &[Holding], zone: &TimeZone) -> Vec<Words> {
-        let cause =
-            |held: &Holding| held.event.fact.lost_with_many().map(|why| (held.event.fact.network().clone(), why));
+        let cause = |held: &Holding| held.event.fact.network().cloned().zip(held.event.fact.lost_with_many());
         let mut counts: Vec<((NetworkId, Reason), usize)> = Vec::new();
         for cause in holding.iter().filter_map(cause) {
             match counts.iter_mut().find(|(other, _)| *other == cause) {
@@ -249,11 +277,13 @@ impl Broker {
     }
 }
 
-/// What one event is about: its token, its alert, or else what is one at a network.
+/// What one event is about: its token, its alert, or else what is one at a network, or at the broker.
 fn about(held: &Holding) -> String {
     let fact = &held.event.fact;
     let alert = || fact.alert().map(|alert| alert.to_string());
-    fact.token().map(|token| token.to_string()).or_else(alert).unwrap_or_else(|| fact.network().to_string())
+    let network = || fact.network().map(|network| network.to_string());
+    let token = fact.token().map(|token| token.to_string());
+    token.or_else(alert).or_else(network).unwrap_or_else(|| fact.kind().as_str().to_owned())
 }
 
 /// What became of an alert, as its payload names it.

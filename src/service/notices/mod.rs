@@ -31,7 +31,7 @@ pub use crate::store::{OutboxRow as GivenUp, RiskPlace};
 pub use at_risk::AtRiskPage;
 pub use dead_letters::{DeadLetter, DeadLetterError};
 pub(super) use destinations::opened_destination;
-pub use destinations::{CreateDestination, DestinationError, TestSent, UpdateDestination};
+pub use destinations::{CreateDestination, DestinationError, DestinationView, TestSent, UpdateDestination};
 pub use inbox::{ChosenSettings, MarkRead, Notice, NoticeError, NoticePage, NoticesRead, UpdateSettings};
 pub use operators::{OperatorDestination, OperatorError};
 pub use push::{PushError, Subscribe};

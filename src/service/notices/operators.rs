@@ -82,8 +82,8 @@ impl OperatorDestination {
     pub(super) fn hears(&self, event: &Event) -> bool {
         let theirs = match &event.fact {
             Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. } => return event.team.is_none(),
-            // Of what many teams share only operators hear.
-            Fact::SharedSpending { .. } => true,
+            // Of what many teams share, and of the broker's own store, only operators hear.
+            Fact::SharedSpending { .. } | Fact::SecretDamaged { .. } => true,
             Fact::TokenInvalid { reason, .. } => *reason == Reason::SecretDamaged,
             fact => matches!(
                 fact.kind(),

@@ -445,9 +445,10 @@ async fn a_team_is_told_in_its_chats_and_by_its_webhooks() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_it() {
     let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
     told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
     let broker = told.watched.broker.clone();
-    let destination = async || broker.list_destinations(&acme()).await.unwrap().remove(0);
+    let destination = async || broker.list_destinations(&acme()).await.unwrap().remove(0).destination;
     let id = destination().await.id;
     let attempts = async |told: &mut Told| {
         for _ in 0..2 {
@@ -461,6 +462,8 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_i
     assert_eq!(attempts(&mut told).await, 1, "what waits is not posted any more");
     assert!(destination().await.gone_since.is_some());
     assert_eq!(attempts(&mut told).await, 1);
+    let said = told.mailed_to(&owner).into_iter().filter(|subject| subject.contains("hooks.example"));
+    assert_eq!(said.collect::<Vec<_>>(), ["Nothing is sent to \"hooks.example\" any more"], "once");
     broker.send_test_notice(&Caller::Broker, &acme(), id).await.unwrap();
     assert_eq!(destination().await.gone_since, None);
     assert_eq!(attempts(&mut told).await, 4, "the test, and two more");
@@ -871,4 +874,130 @@ async fn an_end_that_comes_near_in_an_incident_is_told_after_it() {
     told.pass(Duration::from_secs(7200)).await;
     let subjects = told.subjects();
     assert!(subjects.iter().any(|subject| subject.ends_with("ends within 7 days")), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn what_ended_by_its_clock_has_its_time_to_delete_told() {
+    let mut told = Told::start().await;
+    let end = told.watched.clock.now() + Duration::from_secs(3600);
+    told.watched.add_token(Clocks { access_expires_at: Some(end), ..Clocks::default() }).await;
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    told.watched.broker.watch_tokens().await.unwrap();
+    told.work().await;
+    let mail = told.mails.sent().pop().unwrap();
+    assert!(mail.subject.ends_with("must be deleted unless it is reconnected"), "{:?}", told.subjects());
+    assert!(mail.text.contains("Everything is deleted 7 days after the last valid token."), "{}", mail.text);
+}
+
+impl Told {
+    /// Lets all persons of the network be in an incident of a kind, which is told.
+    async fn incident(&self, kind: IncidentKind) {
+        let (broker, now) = (&self.watched.broker, self.watched.clock.now());
+        let progress = Progress::begin(Detected { kind, started_at: now, persons: 9 }, SeenIn::Calls, now);
+        broker.engine.restore_incident(&"net".parse().unwrap(), &"default".parse().unwrap(), progress, &[]);
+        broker.watch_incidents().await.unwrap();
+        self.work().await;
+    }
+
+    /// Ends the incident that is open.
+    async fn end_incident(&self, outcome: Outcome) {
+        let broker = &self.watched.broker;
+        let incident = broker.store.list_incidents(IncidentFilter::default(), 1).await.unwrap().remove(0);
+        broker.close_incident(&Caller::Broker, incident.id, outcome, "").await.unwrap();
+        broker.watch_incidents().await.unwrap();
+        self.work().await;
+    }
+
+    /// The subjects of the mails that a member got.
+    fn mailed_to(&self, member: &Member) -> Vec<String> {
+        let mails = self.mails.sent().into_iter().filter(|mail| mail.to == member.mail.as_str());
+        mails.map(|mail| mail.subject).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_an_incident_is_told_to_whom_its_beginning_was_told() {
+    let mut told = Told::start().await;
+    let awake = told.member(1, Role::Owner).await;
+    let sleeper = told.member(2, Role::Owner).await;
+    told.sleeps(&sleeper, 240).await;
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.incident(IncidentKind::ProviderOutage).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.end_incident(Outcome::Recovered).await;
+    told.pass(Duration::from_secs(6 * 3600)).await;
+    let over = "The incident at Net is over: its tokens are let through again";
+    assert_eq!(told.mailed_to(&awake), ["Net is down", over]);
+    assert_eq!(told.mailed_to(&sleeper), Vec::<String>::new(), "it slept over all of it");
+}
+
+#[tokio::test]
+async fn a_loss_is_told_also_to_whom_its_beginning_was_not_told() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.posts.be_down(true);
+    told.incident(IncidentKind::NetworkReset).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.end_incident(Outcome::Lost).await;
+    told.posts.be_down(false);
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    let dropped = told.watched.broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
+    assert!(dropped.iter().all(|row| row.last_error.as_deref() != Some("the trouble that it ends was not told")));
+}
+
+#[tokio::test]
+async fn what_an_incident_was_taken_for_is_told_to_whom_that_was_told() {
+    let mut told = Told::start().await;
+    let awake = told.member(1, Role::Owner).await;
+    let sleeper = told.member(2, Role::Owner).await;
+    told.sleeps(&sleeper, 240).await;
+    told.watched.add_token(Clocks::default()).await;
+    told.watched.clock.advance(Duration::from_secs(60));
+    told.incident(IncidentKind::ProviderOutage).await;
+    told.watched.clock.advance(Duration::from_secs(600));
+    told.incident(IncidentKind::NetworkReset).await;
+    told.pass(Duration::from_secs(5 * 3600)).await;
+    let reset = "Many Net tokens fail at once";
+    assert_eq!(told.mailed_to(&awake), ["Net is down", reset]);
+    assert_eq!(told.mailed_to(&sleeper), [reset]);
+    let of = |member: &Member| {
+        told.mails.sent().into_iter().rfind(|mail| mail.to == member.mail.as_str()).map(|mail| mail.text).unwrap()
+    };
+    assert!(of(&awake).contains("Until now it was taken for"), "{}", of(&awake));
+    assert!(!of(&sleeper).contains("Until now it was taken for"), "{}", of(&sleeper));
+    // It heard what it was found to be, so it hears that it is over.
+    told.end_incident(Outcome::Recovered).await;
+    assert_eq!(told.mailed_to(&sleeper).len(), 2, "{:?}", told.subjects());
+}
+
+#[tokio::test]
+async fn what_waits_for_a_damaged_destination_arrives_once_it_is_set_anew() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    let broker = told.watched.broker.clone();
+    let id = broker.list_destinations(&acme()).await.unwrap().remove(0).destination.id;
+    let mut stored = broker.store.find_destination(id).await.unwrap().unwrap();
+    stored.destination.version += 1;
+    stored.sealed_target.pop();
+    let audit = broker.audit(&Caller::Broker, "test", String::new(), String::new());
+    broker.store.change_destination(stored, audit.into()).await.unwrap();
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.work().await;
+    let waits = broker.store.list_outbox(OutboxState::Pending, None, 10).await.unwrap();
+    assert!(
+        waits.iter().any(|row| row.last_error.as_ref().is_some_and(|why| why.contains("set its target"))),
+        "{waits:?}"
+    );
+    assert_eq!(told.in_state(OutboxState::Dropped).await, 0);
+    let target = Some(Secret::new("https://hooks.example/new".to_owned()));
+    broker
+        .update_destination(&Caller::Broker, &acme(), id, UpdateDestination { target, ..UpdateDestination::default() })
+        .await
+        .unwrap();
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(told.posts.arrived().len(), 1);
 }

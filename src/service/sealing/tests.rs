@@ -1,5 +1,6 @@
 //! The sealing key is changed on a whole broker, in every order in which that can be broken off.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use crate::base::ids::CollectorId;
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::audit::{Actor, AuditEvent};
-use crate::domain::notice::DestinationKind;
+use crate::domain::notice::{DestinationKind, Fact};
 use crate::domain::token::TokenState;
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::notices::{CreateDestination, UpdateDestination};
@@ -358,6 +359,18 @@ async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_a
     }
     let shown = bench.broker().app(&x, &app).unwrap();
     assert!(shown.has_secret && shown.secret_damaged);
+    let of_team = bench.broker().show_destination(&bench.acme, destination.id).await.unwrap();
+    assert!(of_team.damaged && bench.broker().list_destinations(&bench.acme).await.unwrap()[0].damaged);
+    let told = async || {
+        let events = bench.broker().store.untold_events(None, 100).await.unwrap();
+        let damaged = events.into_iter().filter_map(|event| match (event.team, event.fact) {
+            (None, Fact::SecretDamaged { name }) => Some(name),
+            _ => None,
+        });
+        damaged.collect::<BTreeSet<_>>()
+    };
+    let both = BTreeSet::from(["networks/x/apps/default".to_owned(), destination.name()]);
+    assert_eq!(told().await, both, "a browser is subscribed anew by its member");
     bench.broker().update_app(&bench.test.admin, &x, &app, client_secret()).await.unwrap();
     let anew = UpdateDestination { target: Some(secret("ops@example.com")), ..UpdateDestination::default() };
     bench.broker().update_destination(&bench.test.admin, &bench.acme, destination.id, anew).await.unwrap();
@@ -365,6 +378,8 @@ async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_a
     assert!(done.ends_with("; 1 secrets of apps, destinations and browsers do not open"), "{done}");
     assert!(shows(&bench, r#"token_broker_damaged_secrets{of="app"} 0"#));
     assert!(!bench.broker().app(&x, &app).unwrap().secret_damaged);
+    assert!(!bench.broker().show_destination(&bench.acme, destination.id).await.unwrap().damaged);
+    assert_eq!(told().await, both, "each is told once");
     bench.test.stop().await;
 }
 

@@ -105,7 +105,7 @@ pub struct TokenView {
     pub needs_reconnecting: Option<NeedsReconnecting>,
     /// No renewal is of use: only its person can mend it, or keep it from ending soon.
     pub connect_again: bool,
-    /// When what was collected with it must be deleted, unless it is valid again.
+    /// What the terms of its network ask for, and by when, unless it is valid again.
     pub retention: Vec<RetentionClock>,
     /// The last check of it, where one token is shown.
     pub check: Option<LastCheck>,

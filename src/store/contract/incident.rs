@@ -68,6 +68,36 @@ pub(crate) async fn a_team_takes_notice_once(fixture: &dyn Fixture) {
     store.close().await;
 }
 
+pub(crate) async fn those_of_a_team_are_listed_open_ones_first(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    let (acme, other) = ("acme".parse::<TeamId>().unwrap(), "other".parse::<TeamId>().unwrap());
+    let closed = || Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Recovered });
+    for (n, is_open) in [(1, true), (2, false), (3, false), (4, false), (5, true)] {
+        let app = format!("app{n}").parse().unwrap();
+        let opened = Incident { app, ..incident(n, IncidentKind::NetworkReset) };
+        assert!(store.open_incident(opened.clone(), event("incident.open", "i").into()).await.unwrap());
+        if !is_open {
+            store.update_incident(Incident { closed: closed(), ..opened }, None).await.unwrap();
+        }
+    }
+    let concern = async |n, team: &TeamId| {
+        store.concern_teams(IncidentId::from_u128(n), vec![(team.clone(), 1)], Vec::new()).await.unwrap();
+    };
+    for n in 1..=3 {
+        concern(n, &acme).await;
+    }
+    for n in 3..=5 {
+        concern(n, &other).await;
+    }
+    let list = async |team: &TeamId, limit| {
+        let found = store.list_incidents_of_team(team, limit).await.unwrap();
+        found.into_iter().map(|incident| incident.id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!((list(&acme, 10).await, list(&acme, 2).await), (vec![1, 3, 2], vec![1, 3]));
+    assert_eq!(list(&other, 10).await, [5, 4, 3]);
+    store.close().await;
+}
+
 pub(crate) async fn one_incident_is_open_for_an_app(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let first = incident(1, IncidentKind::NetworkReset);

@@ -104,7 +104,7 @@ macro_rules! suite {
             }
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {
-                one_incident_is_open_for_an_app, a_team_takes_notice_once, tokens_leave_an_incident_healed,
+                one_incident_is_open_for_an_app, those_of_a_team_are_listed_open_ones_first, a_team_takes_notice_once, tokens_leave_an_incident_healed,
                 tokens_stay_in_an_incident_that_they_are_lost_by, an_app_that_is_given_up_takes_all_that_it_covers, new_secrets_are_outside_an_incident
             }
             job {

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 45] = [
+const MIGRATIONS: [&str; 47] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -16,15 +16,15 @@ const MIGRATIONS: [&str; 45] = [
     include_str!("../migrations/sqlite/0007_own_keys.sql"),
     include_str!("../migrations/sqlite/0008_renewals.sql"),
     include_str!("../migrations/sqlite/0009_events.sql"),
+    include_str!("../migrations/sqlite/0010_connections.sql"),
     include_str!("../migrations/sqlite/0011_people.sql"),
     include_str!("../migrations/sqlite/0012_incidents.sql"),
-    include_str!("../migrations/sqlite/0010_connections.sql"),
+    include_str!("../migrations/sqlite/0012_notices.sql"),
+    include_str!("../migrations/sqlite/0013_hearing.sql"),
     include_str!("../migrations/sqlite/0014_jobs.sql"),
     include_str!("../migrations/sqlite/0015_revocations.sql"),
     include_str!("../migrations/sqlite/0016_probes.sql"),
     include_str!("../migrations/sqlite/0017_callbacks.sql"),
-    include_str!("../migrations/sqlite/0012_notices.sql"),
-    include_str!("../migrations/sqlite/0013_hearing.sql"),
     include_str!("../migrations/sqlite/0018_at_risk.sql"),
     include_str!("../migrations/sqlite/0019_connection_people.sql"),
     include_str!("../migrations/sqlite/0020_push.sql"),
@@ -49,6 +49,8 @@ const MIGRATIONS: [&str; 45] = [
     include_str!("../migrations/sqlite/0039_incident_teams.sql"),
     include_str!("../migrations/sqlite/0040_acknowledgements.sql"),
     include_str!("../migrations/sqlite/0041_hindrances.sql"),
+    include_str!("../migrations/sqlite/0044_incidents_of_a_team.sql"),
+    include_str!("../migrations/sqlite/0045_out_of_order.sql"),
     include_str!("../migrations/sqlite/0046_fixed_refresh_ends.sql"),
     include_str!("../migrations/sqlite/0047_persons_of_callbacks.sql"),
     include_str!("../migrations/sqlite/0048_failed_revocations.sql"),

@@ -22,8 +22,8 @@ use crate::web::page::shown;
 
 /// Alerts of the past on a page.
 const PAST: usize = 30;
-/// Incidents on a page.
-const INCIDENTS: u32 = 20;
+/// Incidents on a page: those that are open first.
+const INCIDENTS: u32 = 30;
 /// Open alerts of which the list says who was told; of the others their own pages do.
 const TOLD: usize = 5;
 

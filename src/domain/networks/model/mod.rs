@@ -118,8 +118,22 @@ pub struct Retention {
     /// The span runs from when the token was last valid.
     #[serde(default)]
     pub since_loss: bool,
+    /// What must be done before it is over.
+    #[serde(default)]
+    pub duty: Duty,
     /// How sure this is.
     pub verified: Verified,
+}
+
+/// What must be done about collected data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duty {
+    /// It is deleted.
+    #[default]
+    Delete,
+    /// The person authorises the account anew.
+    Authorise,
 }
 
 /// How sure a fact is.

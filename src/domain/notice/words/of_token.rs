@@ -134,7 +134,8 @@ impl Told<'_> {
         ]
     }
 
-    pub(super) fn retention(&self, stage: RetentionStage, deadline: Timestamp) -> Parts {
+    /// That collected data must be deleted.
+    pub(super) fn to_delete(&self, stage: RetentionStage, deadline: Timestamp, rules: &[String]) -> Parts {
         let (network, token) = self.names();
         let left = match stage {
             RetentionStage::Started => "must be deleted unless it is reconnected",
@@ -142,22 +143,58 @@ impl Told<'_> {
             RetentionStage::OneDay => "must be deleted in 1 day",
             RetentionStage::Over => "must be deleted now",
         };
-        let deadline = self.time(deadline);
         [
             format!("What was collected with {network} token \"{token}\" {left}"),
-            format!("What was collected with the {network} token \"{token}\" {left}: the time ends on {deadline}."),
-            format!("The terms of {network} ask for it once a person's permission is gone for that long."),
+            format!(
+                "What was collected with the {network} token \"{token}\" {left}: {}.",
+                self.runs_out(stage, deadline)
+            ),
+            terms(&network, rules),
             "The collected data of its profiles.".to_owned(),
             match stage {
-                RetentionStage::Over => {
-                    "Delete the data. Connecting the account again does not bring it back.".to_owned()
-                }
-                RetentionStage::Started | RetentionStage::ThreeDays | RetentionStage::OneDay => {
-                    "Reconnect the account before that, or delete the data.".to_owned()
-                }
-            },
+                RetentionStage::Over => "Delete the data. Connecting the account again does not bring it back.",
+                _ => "Reconnect the account before that, or delete the data.",
+            }
+            .to_owned(),
         ]
     }
+
+    /// That the person must authorise the account anew, for collected data to be kept.
+    pub(super) fn to_authorise(&self, stage: RetentionStage, deadline: Timestamp, rules: &[String]) -> Parts {
+        let (network, token) = self.names();
+        let left = match stage {
+            RetentionStage::Started => "must be authorised anew",
+            RetentionStage::ThreeDays => "must be authorised anew within 3 days",
+            RetentionStage::OneDay => "must be authorised anew within 1 day",
+            RetentionStage::Over => "was not authorised anew in time",
+        };
+        [
+            format!("The account of {network} token \"{token}\" {left}"),
+            format!("The account of the {network} token \"{token}\" {left}: {}.", self.runs_out(stage, deadline)),
+            terms(&network, rules),
+            "Collecting with it; and what was collected with it may not be kept after that.".to_owned(),
+            match stage {
+                RetentionStage::Over => "Delete the data, unless the terms let you keep it.",
+                _ => "Reconnect the account before that.",
+            }
+            .to_owned(),
+        ]
+    }
+
+    fn runs_out(&self, stage: RetentionStage, deadline: Timestamp) -> String {
+        let ends = if stage == RetentionStage::Over { "ended" } else { "ends" };
+        format!("the time {ends} on {}", self.time(deadline))
+    }
+}
+
+/// By which rules of a network something must be done with what was collected.
+fn terms(network: &str, rules: &[String]) -> String {
+    if rules.is_empty() {
+        return format!("The terms of {network} ask for it once a person's permission is gone for that long.");
+    }
+    let rules: Vec<String> = rules.iter().map(|rule| format!("{}.", rule.trim_end_matches('.'))).collect();
+    let said = neutral(&format!("The terms of {network}: {}", rules.join(" ")), TEXT);
+    if said.ends_with('.') { said } else { format!("{said}.") }
 }
 
 fn nothing_more(network: &str) -> String {

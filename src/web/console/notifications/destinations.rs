@@ -14,7 +14,7 @@ use crate::domain::member::Action;
 use crate::domain::notice::{Destination, DestinationKind, Kind};
 use crate::service::Broker;
 use crate::service::members::On;
-use crate::service::notices::{CreateDestination, DestinationError, UpdateDestination};
+use crate::service::notices::{CreateDestination, DestinationError, DestinationView, UpdateDestination};
 use crate::web::console::again::{Made, done_already};
 use crate::web::console::filter::Choice;
 use crate::web::console::refused::{Refusal, refused};
@@ -35,6 +35,8 @@ pub(super) struct Listed {
     pub(super) events: u64,
     /// Since when its receiver says that it is not there any more, in words.
     pub(super) gone: Option<String>,
+    /// Whether what is stored of its target or secrets does not open.
+    pub(super) damaged: bool,
 }
 
 /// What the page's address says of the last action.
@@ -86,7 +88,12 @@ struct SecretPage {
 }
 
 impl Listed {
-    pub(super) fn of(shell: &Shell, destination: &Destination) -> Self {
+    pub(super) fn of_view(shell: &Shell, view: &DestinationView) -> Self {
+        Self { damaged: view.damaged, ..Self::of(shell, &view.destination) }
+    }
+
+    /// One that was just written, or is about to go.
+    fn of(shell: &Shell, destination: &Destination) -> Self {
         let kind = kind_name(shell, destination.kind);
         Self {
             id: destination.id,
@@ -95,6 +102,7 @@ impl Listed {
             shown: destination.shown.clone(),
             events: destination.events.len() as u64,
             gone: destination.gone_since.map(|since| shell.say_of("destination-gone", "time", shell.when(since).text)),
+            damaged: false,
         }
     }
 }
@@ -148,13 +156,13 @@ const fn is_of_form(error: &DestinationError) -> bool {
 }
 
 /// The destination of that id, if it is of the visitor's team and the visitor may change it.
-async fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, Destination), Response> {
+async fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, DestinationView), Response> {
     if let Err(error) = broker.must_permit(&visit.caller(), Action::ChangeDestinations, visit.team(), On::Team) {
         return Err(refused(shell, &error));
     }
     let id = id.parse().unwrap_or(DestinationId::from_u128(0));
     match broker.show_destination(visit.team(), id).await {
-        Ok(destination) => Ok((shell, destination)),
+        Ok(view) => Ok((shell, view)),
         Err(error) => Err(refused(shell, &error)),
     }
 }
@@ -253,15 +261,16 @@ pub(in crate::web::console) async fn show_destination(
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices).with_done(&asked.done, 1);
     match found(&broker, &visit, shell, &id).await {
-        Ok((shell, destination)) => destination_page(shell, &destination, None),
+        Ok((shell, view)) => destination_page(shell, &view, None),
         Err(answer) => answer,
     }
 }
 
-fn destination_page(shell: Shell, destination: &Destination, problem: Option<(StatusCode, String)>) -> Response {
+fn destination_page(shell: Shell, view: &DestinationView, problem: Option<(StatusCode, String)>) -> Response {
     let status = problem.as_ref().map_or(StatusCode::OK, |(status, _)| *status);
+    let destination = &view.destination;
     let page = DestinationPage {
-        listed: Listed::of(&shell, destination),
+        listed: Listed::of_view(&shell, view),
         name: destination.display_name.clone(),
         is_webhook: destination.kind == DestinationKind::Webhook,
         events: event_choices(&shell, &destination.events),
@@ -279,7 +288,7 @@ pub(in crate::web::console) async fn update_destination(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
-    let (shell, destination) = match found(&broker, &visit, shell, &id).await {
+    let (shell, view) = match found(&broker, &visit, shell, &id).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
@@ -291,13 +300,13 @@ pub(in crate::web::console) async fn update_destination(
         secrets: (!secrets.is_empty()).then_some(secrets),
         events: Some(form.events),
     };
-    match broker.update_destination(&visit.caller(), visit.team(), destination.id, change).await {
+    match broker.update_destination(&visit.caller(), visit.team(), view.destination.id, change).await {
         Ok(made) => {
             Redirect::to(&format!("/notifications/destinations/{}?done=destination-changed", made.id)).into_response()
         }
         Err(error) if is_of_form(&error) => {
             let problem = Some((error.status(), shell.tell(&error)));
-            destination_page(shell, &destination, problem)
+            destination_page(shell, &view, problem)
         }
         Err(error) => refused(shell, &error),
     }
@@ -310,16 +319,16 @@ pub(in crate::web::console) async fn test_destination(
     Path(id): Path<String>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
-    let (shell, destination) = match found(&broker, &visit, shell, &id).await {
+    let (shell, view) = match found(&broker, &visit, shell, &id).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let id = destination.id;
+    let id = view.destination.id;
     match broker.send_test_notice(&visit.caller(), visit.team(), id).await {
         Ok(_) => Redirect::to(&format!("/notifications/destinations/{id}?done=test-sent")).into_response(),
         Err(error @ DestinationError::NotSent(_)) => {
             let problem = Some((error.status(), shell.tell(&error)));
-            destination_page(shell, &destination, problem)
+            destination_page(shell, &view, problem)
         }
         Err(error) => refused(shell, &error),
     }
@@ -333,8 +342,8 @@ pub(in crate::web::console) async fn confirm_deletion(
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
     match found(&broker, &visit, shell, &id).await {
-        Ok((shell, destination)) => {
-            let deed = deed(&shell, &destination);
+        Ok((shell, view)) => {
+            let deed = deed(&shell, &view.destination);
             ask_to_type(shell, deed, false)
         }
         Err(answer) => answer,
@@ -355,7 +364,7 @@ pub(in crate::web::console) async fn delete_destination(
     Form(form): Form<WordForm>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
-    let (shell, destination) = match found(&broker, &visit, shell, &id).await {
+    let (shell, DestinationView { destination, .. }) = match found(&broker, &visit, shell, &id).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };

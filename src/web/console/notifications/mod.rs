@@ -87,7 +87,7 @@ async fn page(
     };
     let destinations = match visit.may(broker, Action::ChangeDestinations) {
         true => match broker.list_destinations(visit.team()).await {
-            Ok(found) => Some(found.iter().map(|destination| Listed::of(&shell, destination)).collect()),
+            Ok(found) => Some(found.iter().map(|view| Listed::of_view(&shell, view)).collect()),
             Err(error) => return refused(shell, &error),
         },
         false => None,
