@@ -263,7 +263,7 @@ test("who may not is neither offered nor let do it", async () => {
 
 test("a load alert opens on an open page, is seen by somebody, and clears", async () => {
   await owner.goto("/alerts");
-  assert.match(await owner.textContent("#alerts"), /Nothing is wrong/);
+  assert.match(await owner.textContent("#alerts"), /No alert is open/);
   for (let nth = 0; nth < 24; nth += 1) {
     try { scene.run(`lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand-${nth % 3}`); } catch { /* It is used up in the end: demand is what counts. */ }
   }
@@ -283,7 +283,7 @@ test("a load alert opens on an open page, is seen by somebody, and clears", asyn
   // What the page advised is done: more tokens.
   await owner.goto("/alerts");
   scene.importTokens(2_000, (network) => network === "x", 1_000);
-  await owner.waitForFunction(() => /Nothing is wrong/.test(document.querySelector("#alerts").textContent), null, { timeout: 90_000 });
+  await owner.waitForFunction(() => /No alert is open/.test(document.querySelector("#alerts").textContent), null, { timeout: 90_000 });
   assert.match(await owner.textContent("#alerts table"), /X|users_get/);
 });
 

@@ -512,7 +512,7 @@ async function operators(scene, incident, { ids }) {
 // What needs more tokens than the other pictures can do with.
 async function many(scene, owner) {
   scene.importTokens(2_000, (network) => network === "x", 1_000);
-  await until(owner, "/alerts", "#alerts:has-text('Nothing is wrong')");
+  await until(owner, "/alerts", "#alerts:has-text('No alert is open')");
   await visit(owner, { "alerts-past": "/alerts" });
   await owner.click("#alerts a[href^='/alerts/alr_']");
   await take(owner, "alert-over");

@@ -300,6 +300,7 @@ load-per-token = { $volume } credits per token in { $span }.
 load-grows = It grows: at the pace of the last minutes it comes to { $percent }, which the advice is for.
 load-no-supply = over
 load-connect = Connect an account
+load-incident = See the incident
 load-invite = Invite people to connect theirs
 load-spans = Other spans
 load-judged = judged by
@@ -363,6 +364,7 @@ advice-add-up-to = { $count ->
 } beyond that { $limit } stands in the way.
 advice-adds-nothing = More tokens do not help: { $limit } is what is short. Collect less, or have that limit raised.
 advice-connect-first = Connect a first { $network } token.
+advice-wait = Its tokens rest for an incident: wait until that is over, and connect no more accounts meanwhile.
 newcomer-anybody = {""}
 newcomer-other-people = {" "}of people who have none here yet
 newcomer-other-profiles = {" "}of profiles that have none here yet
@@ -376,7 +378,7 @@ limit-address = the limit of the broker's own address, which all share,
 
 alerts-open = Open
 alerts-past = Past
-alerts-none-open = Nothing is wrong.
+alerts-none-open = No alert is open.
 alerts-none-past = No alert has cleared yet.
 alerts-since = Since
 alerts-who = Told:
