@@ -1,7 +1,7 @@
 // Keeps open pages up to date and spares clicks. Every page works without it.
 "use strict";
 
-// A part that changed is fetched anew, but never under somebody's hands: not while something in it is open, being typed, or not yet sent.
+// A part that changed is fetched anew, but never under somebody's hands: not while a menu in it is open, or something is being typed or not yet sent.
 function inUse(part) {
   return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, .menu > summary, button")
     || part.querySelector("details.menu[open]") !== null || [...part.querySelectorAll("input, select, textarea")].some(isTouched);
@@ -133,6 +133,14 @@ document.addEventListener("keydown", (pressed) => {
     menu.querySelector("summary").focus();
   }
 });
+
+// What asks at the sign-in holds the page until it is answered. Where it stands before another page, to close it leads there.
+const hello = document.querySelector("dialog.hello");
+if (hello) {
+  hello.open = false;
+  hello.showModal();
+  hello.addEventListener("close", () => { if (hello.dataset.then) location.assign(hello.dataset.then); });
+}
 
 document.addEventListener("click", async (clicked) => {
   const button = clicked.target.closest("[data-copy]");

@@ -431,6 +431,22 @@ test("the bell counts what is unread, and a choice is kept", async () => {
   assert.equal(await owner.inputValue("select[name=token_expired-mail]"), "off");
 });
 
+test("the dialog at the sign-in holds the keyboard until it is closed, which leads on", async () => {
+  await owner.goto("/tokens?hello=yes");
+  const isInside = () => owner.evaluate(() => document.activeElement === document.body || document.querySelector("dialog").contains(document.activeElement));
+  assert.ok(await owner.evaluate(() => document.querySelector("dialog").contains(document.activeElement)));
+  for (let nth = 0; nth < 40; nth += 1) {
+    await owner.keyboard.press("Tab");
+    assert.ok(await isInside(), `after ${nth + 1} steps the focus is behind the dialog`);
+  }
+  await owner.keyboard.press("Escape");
+  await owner.waitForSelector("dialog", { state: "hidden" });
+  assert.equal(new URL(owner.url()).pathname, "/tokens");
+  await owner.goto("/tokens?hello=yes&then=%2Fload");
+  await owner.keyboard.press("Escape");
+  await owner.waitForURL("**/load");
+});
+
 // Every page that an address leads to, with what the address needs.
 const pages = ({ job, alert, incident, destination, eve, bob }) => [
   "/tokens", "/tokens?hello=yes", "/jobs", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
