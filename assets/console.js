@@ -134,6 +134,11 @@ document.addEventListener("keydown", (pressed) => {
   }
 });
 
+// On a narrow screen the places stand in a row that is longer than the screen: the one that is shown is brought into sight.
+const places = document.querySelector(".places");
+const here = places?.querySelector("[aria-current]")?.getBoundingClientRect();
+if (here) places.scrollLeft += here.left + here.width / 2 - places.clientWidth / 2;
+
 // What asks at the sign-in holds the page until it is answered. Where it stands before another page, to close it leads there.
 const hello = document.querySelector("dialog.hello");
 if (hello) {

@@ -447,6 +447,16 @@ test("the dialog at the sign-in holds the keyboard until it is closed, which lea
   await owner.waitForURL("**/load");
 });
 
+test("on a phone the place that is shown is in sight among the others", async () => {
+  await owner.setViewportSize({ width: 360, height: 800 });
+  for (const path of ["/tokens", "/members", "/collectors"]) {
+    await owner.goto(path);
+    const { left, right } = await owner.$eval(".places [aria-current]", (here) => here.getBoundingClientRect().toJSON());
+    assert.ok(left >= 0 && right <= 360, `${path}: it reaches from ${left} to ${right}`);
+  }
+  await owner.setViewportSize({ width: 1280, height: 900 });
+});
+
 // Every page that an address leads to, with what the address needs.
 const pages = ({ job, alert, incident, destination, eve, bob }) => [
   "/tokens", "/tokens?hello=yes", "/jobs", "/tokens?q=nothing-is-called-so", `/tokens/${ids[3]}`, `/tokens/${ids[3]}/managers`, `/tokens/${ids[3]}/usage`, `/tokens/${ids[3]}/revoke`,
