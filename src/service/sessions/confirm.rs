@@ -1,5 +1,6 @@
 //! A member proves once more who it is, before what would do most harm if its browser were left open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::secret::Secret;
@@ -21,7 +22,7 @@ impl Broker {
         self.desk.check_address(browser).map_err(SignInError::TooOften)?;
         self.desk.members.check(stay.member.mail.key()).map_err(SignInError::TooOften)?;
         let kept = self.store.find_password(stay.member.id).await?;
-        if !self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)? {
+        if !self.desk.is_right(&Arc::new(password), kept).await.map_err(SignInError::TooOften)? {
             self.note_refusal(&stay.member, browser);
             return Err(SignInError::Wrong);
         }

@@ -1,7 +1,7 @@
 //! Members sign in, join by an invitation, and their sessions are known, listed and ended. Operators sign in by their keys.
 //!
 //! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
-//! same work. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
+//! same work: of a person in several teams the password of the oldest membership decides whether the others are looked at. Tries are limited by address of the network and by mail address; passwords are hashed on threads of their own, few at once.
 
 mod confirm;
 mod join;
@@ -12,6 +12,8 @@ mod operator;
 mod prove_mail;
 mod sign_in;
 mod throttle;
+mod waiting;
+mod which_team;
 
 #[cfg(feature = "oidc")]
 pub use crate::outbound::oidc::OidcError;
@@ -21,7 +23,8 @@ pub use known::{SessionView, Stay};
 pub use oidc::{OidcAnswer, OidcSignInError, SentToSignIn};
 pub use operator::OperatorStay;
 pub use prove_mail::{MailToProve, ProveMailError};
-pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
+pub use sign_in::{Browser, SignIn, SignInError, SignedIn, StartedSession};
+pub use which_team::TeamChoice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,8 @@ use crate::config;
 use crate::domain::member::SessionLimits;
 use crate::vault::{BreachedPasswords, HashError, PasswordCost, PasswordHasher};
 use throttle::{Throttle, key_of};
+use waiting::Waiting;
+use which_team::Proved;
 
 /// Hashes that may wait for a thread; more are refused.
 const WAITING: usize = 64;
@@ -49,6 +54,7 @@ pub struct SignInDesk {
     addresses: Throttle,
     members: Throttle,
     limits: SessionLimits,
+    choices: Waiting<Vec<Proved>>,
     #[cfg(feature = "oidc")]
     oidc: Option<oidc::OidcDesk>,
 }
@@ -83,6 +89,7 @@ impl SignInDesk {
             addresses: Throttle::per_minute(*tries_per_address, clock),
             members: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },
+            choices: Waiting::default(),
             #[cfg(feature = "oidc")]
             oidc: settings.oidc.clone().map(oidc::OidcDesk::new),
         })
@@ -109,7 +116,8 @@ impl SignInDesk {
         tokio::task::spawn_blocking(move || work(&hasher)).await.map_err(|_| PATIENCE)
     }
 
-    async fn is_right(&self, password: Secret, kept: Option<String>) -> Result<bool, Duration> {
+    async fn is_right(&self, password: &Arc<Secret>, kept: Option<String>) -> Result<bool, Duration> {
+        let password = password.clone();
         self.hash(move |hasher| hasher.is_right(&password, kept.as_deref())).await
     }
 }

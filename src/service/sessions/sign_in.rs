@@ -1,12 +1,15 @@
 //! A member signs in with mail address and password.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{MemberId, TeamId};
 use crate::base::secret::Secret;
-use crate::domain::member::{MailAddress, Member, Session, SessionOf, origin_of};
+use crate::domain::member::{MailAddress, Member, MemberState, Session, SessionOf, origin_of};
+use crate::domain::team::Team;
 use crate::service::members::MemberError;
+use crate::service::sessions::TeamChoice;
 use crate::service::{Broker, Caller};
 use crate::store::StoreError;
 
@@ -28,8 +31,8 @@ pub struct Browser {
 pub struct SignIn {
     /// The mail address, as it was typed.
     pub mail: String,
-    /// The team, where the address belongs to members of several.
-    pub team: Option<TeamId>,
+    /// The team by its id or its name, as it was typed; blank: not said.
+    pub team: String,
     /// The password.
     pub password: Secret,
     /// Who asks.
@@ -46,10 +49,19 @@ pub struct StartedSession {
     pub secret: Secret,
 }
 
+/// What came of a right password.
+pub enum SignedIn {
+    /// The person is signed in.
+    Begun(StartedSession),
+    /// It is right in several teams: the person says which one is meant.
+    WhichTeam(TeamChoice),
+}
+
 /// Why nobody was signed in.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SignInError {
-    /// Address and password don't belong together, or the address is in several teams and none was named.
+    /// Address and password don't belong together, or not in the team that was named; of an address in several teams, if none was named, not in the
+    /// one that it joined first.
     #[error(
         "this mail address and this password don't belong together; check both, and name your team if you are in several. If you \
          forgot the password, ask an owner of your team for a new link"
@@ -61,6 +73,9 @@ pub enum SignInError {
          `token-broker key create --role reader`"
     )]
     WrongKey,
+    /// Nobody of this browser is asked for a team any more, or not for this one.
+    #[error("which team was meant was said too late, or once before; sign in again")]
+    NotChosen,
     /// It was tried too often.
     #[error("there were too many tries; wait {} s, then try again", .0.as_secs().max(1))]
     TooOften(Duration),
@@ -77,29 +92,38 @@ pub enum SignInError {
 
 impl Broker {
     /// Signs a member in. It is done to its end, also if the browser goes away.
-    pub async fn sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
+    pub async fn sign_in(&self, ask: SignIn) -> Result<SignedIn, SignInError> {
         let broker = self.clone();
         self.finish(async move { broker.try_sign_in(ask).await }).await.unwrap_or(Err(SignInError::Stopping))
     }
 
-    async fn try_sign_in(&self, ask: SignIn) -> Result<StartedSession, SignInError> {
+    async fn try_sign_in(&self, ask: SignIn) -> Result<SignedIn, SignInError> {
         let SignIn { mail, team, password, browser } = ask;
         self.desk.check_address(&browser).map_err(SignInError::TooOften)?;
         let address = mail.trim().parse::<MailAddress>().ok();
         let key = address.as_ref().map_or_else(String::new, |address| address.key().to_owned());
         self.desk.members.check(&key).map_err(SignInError::TooOften)?;
-        let member = self.whose(&key, team.as_ref()).await?;
-        // Also where there is no member: neither the time nor the work tells.
-        let whose = member.as_ref().map_or(NOBODY, |member| member.id);
-        let kept = self.store.find_password(whose).await?;
-        let right = self.desk.is_right(password, kept).await.map_err(SignInError::TooOften)?;
-        match member {
-            Some(member) if right => self.begin_session(member, &browser, "session.begin").await,
-            Some(member) => {
-                self.note_refusal(&member, &browser);
-                Err(SignInError::Wrong)
+        let mut meant = self.who_may_be_meant(&key, team.trim()).await?.into_iter();
+        let first = meant.next();
+        // Also where there is no member: neither the time nor the work tells. Nor do they tell of how many there are: one decides.
+        let whose = first.as_ref().map_or(NOBODY, |member| member.id);
+        let (password, kept) = (Arc::new(password), self.store.find_password(whose).await?);
+        let right = self.desk.is_right(&password, kept.clone()).await.map_err(SignInError::TooOften)?;
+        let Some(first) = first else { return Err(SignInError::Wrong) };
+        if !right {
+            self.note_refusal(&first, &browser);
+            return Err(SignInError::Wrong);
+        }
+        let mut proved = vec![(first, kept)];
+        for other in meant {
+            let kept = self.store.find_password(other.id).await?;
+            if self.desk.is_right(&password, kept.clone()).await.map_err(SignInError::TooOften)? {
+                proved.push((other, kept));
             }
-            None => Err(SignInError::Wrong),
+        }
+        match <[_; 1]>::try_from(proved) {
+            Ok([(only, _)]) => self.begin_session(only, &browser, "session.begin").await.map(SignedIn::Begun),
+            Err(several) => self.ask_which_team(several).map(SignedIn::WhichTeam),
         }
     }
 
@@ -115,12 +139,21 @@ impl Broker {
         });
     }
 
-    /// The one active member with that address, of the team if one is named.
-    async fn whose(&self, mail_key: &str, team: Option<&TeamId>) -> Result<Option<Member>, StoreError> {
-        let found = self.store.members_by_mail(mail_key, TEAMS).await?;
-        let meant = |member: &Member| member.is_active() && team.is_none_or(|team| member.team == *team);
-        let mut meant = found.into_iter().filter(meant);
-        Ok(meant.next().filter(|_| meant.next().is_none()))
+    /// The active members with that address, of a team that is called so if one is named; first who joined first.
+    async fn who_may_be_meant(&self, mail_key: &str, team: &str) -> Result<Vec<Member>, StoreError> {
+        let named = team.to_lowercase();
+        let is_named = |team: &TeamId| {
+            let is_its_name = |team: Arc<Team>| team.display_name.to_lowercase() == named;
+            named.is_empty() || team.as_str() == named || self.directory.team(team).is_some_and(is_its_name)
+        };
+        let joined_at = |member: &Member| match member.state {
+            MemberState::Active { since } if is_named(&member.team) => Some(since),
+            _ => None,
+        };
+        let found = self.store.members_by_mail(mail_key, TEAMS).await?.into_iter();
+        let mut meant: Vec<_> = found.filter_map(|member| Some((joined_at(&member)?, member))).collect();
+        meant.sort_by_key(|(joined_at, _)| *joined_at);
+        Ok(meant.into_iter().map(|(_, member)| member).collect())
     }
 
     /// Begins a session of a member who proved who it is. Its secret is new: no session goes on under an old one.

@@ -22,6 +22,8 @@ const SHOWN: u32 = 100;
 struct AccountPage {
     shell: Shell,
     mail: String,
+    /// The team's id, by which it can be named at the sign-in.
+    team: String,
     sessions: Vec<Row>,
 }
 
@@ -55,7 +57,10 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit) -> Response
         is_this: view.session.id == visit.stay.session.id,
     };
     let sessions = sessions.iter().map(row).collect();
-    shown(StatusCode::OK, &AccountPage { mail: member.mail.to_string(), sessions, shell })
+    shown(
+        StatusCode::OK,
+        &AccountPage { mail: member.mail.to_string(), team: member.team.to_string(), sessions, shell },
+    )
 }
 
 pub(super) async fn end_session(

@@ -1101,7 +1101,7 @@ done-sealing-rotated = The sealing key is changed. Secrets are being sealed anew
 
 sign-in-mail = Mail address
 sign-in-team = Team
-sign-in-team-if = (only if you are in several)
+sign-in-team-if = (only if you are in several; its name or its id)
 sign-in-by = Sign in with { $name }
 sign-in-operator = Operators sign in here
 sign-in-again = Your session has ended. Sign in again: what you entered is kept.
@@ -1335,6 +1335,7 @@ wrong-password-control = The password must not have control characters, such as 
 wrong-password-about-you = The password must not contain your name, your mail address or your team's name. Choose something else.
 wrong-password-guessable = This password is too easy to guess: it is common, was leaked, or follows a pattern. Choose several unrelated words.
 wrong-password-breached = This password was leaked somewhere, and is among those that are tried first. Choose another.
+wrong-team-choice = Which team was meant was said too late, or once before. Sign in again.
 wrong-sign-in = This mail address and this password don't belong together. Check both, and name your team if you are in several. If you forgot the password, ask an owner of your team for a new link.
 wrong-operator-key = This is no operator's key that works. Check that all of it was pasted. An operator who may change things makes one with: token-broker key create --role reader
 wrong-too-often =
