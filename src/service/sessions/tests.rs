@@ -178,12 +178,12 @@ async fn who_is_refused_learns_nothing_about_addresses() {
 async fn who_is_in_several_teams_is_asked_which_after_the_right_password() {
     let test = TestBroker::start().await;
     let (acme, zenith) = (test.team("acme").await, named(&test, "zenith", "Zenith Österreich").await);
-    let other = test.team("other").await;
+    let nord = test.team("nord").await;
     joined(&test, &acme, "ada@example.com", Role::Owner).await;
     test.clock.advance(Duration::from_secs(1));
     joined(&test, &zenith, "ada@example.com", Role::Owner).await;
     // Whoever invites an address may set a password for it: that opens no other team.
-    let secret = invited(&test, &other, "ada@example.com", Role::Owner).await;
+    let secret = invited(&test, &nord, "ada@example.com", Role::Owner).await;
     test.broker.join(join(&secret, "another good long passphrase")).await.unwrap();
 
     let wrong = test.broker.sign_in(ask("ada@example.com", None, "wrong wrong wrong")).await.map(|_| ());
@@ -199,7 +199,7 @@ async fn who_is_in_several_teams_is_asked_which_after_the_right_password() {
     let again = choose(&choice, &zenith).await.map(|_| ());
     assert!(matches!(again, Err(SignInError::NotChosen)), "it is good for once");
     let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
-    assert!(choose(&choice, &other).await.is_err(), "it was not proved for that team");
+    assert!(choose(&choice, &nord).await.is_err(), "it was not proved for that team");
     let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
     test.clock.advance(Duration::from_secs(600));
     assert!(choose(&choice, &acme).await.is_err(), "it is too late");
