@@ -124,7 +124,7 @@ async fn a_load_has_a_page_that_says_what_to_do() {
     let scene = Scene::start().await;
     let owner = scene.member("Ada", Role::Owner).await;
     let unknown = owner.get("/load/x/nothing").await;
-    assert!(unknown.status == StatusCode::NOT_FOUND && unknown.body.contains("no credit class"), "{}", unknown.body);
+    assert!(unknown.status == StatusCode::NOT_FOUND && unknown.body.contains("no class of credit"), "{}", unknown.body);
     let quiet = owner.get("/load/x/search_recent").await;
     assert!(quiet.status == StatusCode::OK && quiet.body.contains("Nobody asks for this credit"), "{}", quiet.body);
     assert_eq!(owner.get("/load/nowhere/search_recent").await.status, StatusCode::NOT_FOUND);
