@@ -1,10 +1,10 @@
 // Keeps open pages up to date and spares clicks. Every page works without it.
 "use strict";
 
-// A part that changed is fetched anew, but never under somebody's hands: not while something in it is open, being typed, or not yet sent.
+// A part that changed is fetched anew, but never under somebody's hands: not while a menu in it is open, or something is being typed or not yet sent.
 function inUse(part) {
-  return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, summary, button")
-    || part.querySelector("details[open]") !== null || [...part.querySelectorAll("input, select, textarea")].some(isTouched);
+  return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, .menu > summary, button")
+    || part.querySelector("details.menu[open]") !== null || [...part.querySelectorAll("input, select, textarea")].some(isTouched);
 }
 
 // Whether a field is not as the page had it. What is preserved outlives a refresh.
@@ -80,17 +80,28 @@ document.body.addEventListener("htmx:configRequest", (asked) => {
 document.body.addEventListener("htmx:beforeRequest", (asked) => asked.detail.target.setAttribute("aria-busy", "true"));
 document.body.addEventListener("htmx:afterRequest", (asked) => asked.detail.target.removeAttribute("aria-busy"));
 
-// A link keeps the focus over a refresh.
+// What somebody opened stays open over a refresh, and a link, or what opens something, keeps the focus.
+let opened = [];
 let focused;
 document.body.addEventListener("htmx:beforeSwap", (swap) => {
-  const link = document.activeElement;
-  focused = swap.detail.target.contains(link) && link.matches("a[href]") ? link.getAttribute("href") : undefined;
+  const part = swap.detail.target;
+  opened = [...part.querySelectorAll("details[id][open]")].map((details) => details.id);
+  focused = part.contains(document.activeElement) ? placeOf(document.activeElement) : undefined;
 });
 document.body.addEventListener("htmx:afterSwap", (swap) => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  opened = [];
   if (focused === undefined) return;
-  swap.target.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  swap.target.querySelector(focused)?.focus({ preventScroll: true });
   focused = undefined;
 });
+
+// Where the same thing is found in a part that was fetched anew.
+function placeOf(held) {
+  if (held.matches("a[href]")) return `a[href="${CSS.escape(held.getAttribute("href"))}"]`;
+  if (held.matches("details[id] > summary")) return `#${CSS.escape(held.parentElement.id)} > summary`;
+  return undefined;
+}
 
 // Who types is there: the session goes on, so that nobody is signed out in the middle of a form.
 const aliveEvery = 60_000;
@@ -122,6 +133,19 @@ document.addEventListener("keydown", (pressed) => {
     menu.querySelector("summary").focus();
   }
 });
+
+// On a narrow screen the places stand in a row that is longer than the screen: the one that is shown is brought into sight.
+const places = document.querySelector(".places");
+const here = places?.querySelector("[aria-current]")?.getBoundingClientRect();
+if (here) places.scrollLeft += here.left + here.width / 2 - places.clientWidth / 2;
+
+// What asks at the sign-in holds the page until it is answered. Where it stands before another page, to close it leads there.
+const hello = document.querySelector("dialog.hello");
+if (hello) {
+  hello.open = false;
+  hello.showModal();
+  hello.addEventListener("close", () => { if (hello.dataset.then) location.assign(hello.dataset.then); });
+}
 
 document.addEventListener("click", async (clicked) => {
   const button = clicked.target.closest("[data-copy]");

@@ -201,7 +201,7 @@ fn alert_message(broker: &Broker, alert: &Alert) -> pb::Alert {
         let shares: Vec<_> =
             detail.causes.iter().map(|cause| (cause.collection.as_str().into(), cause.share)).collect();
         message.ratio = ratio(detail.ratio);
-        message.advice = Some(advice(&detail.advice, load.network.as_str(), broker.target_load()));
+        message.advice = advice(&detail.advice, load.network.as_str(), broker.target_load());
         message.causes = causes(&shares, detail.demand);
     }
     message

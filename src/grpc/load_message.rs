@@ -20,7 +20,8 @@ pub fn team_load(load: &TeamLoad, target: f64) -> pb::TeamLoad {
 }
 
 fn class_load(class: &ClassLoad, target: f64) -> pb::ClassLoad {
-    let advice = (class.level != LoadLevel::Ok).then(|| advice(&class.advice, class.key.network.as_str(), target));
+    let is_wanted = class.level != LoadLevel::Ok;
+    let advice = is_wanted.then(|| advice(&class.advice, class.key.network.as_str(), target)).flatten();
     let hour = &class.spans.hour;
     pb::ClassLoad {
         network: format!("networks/{}", class.key.network),
@@ -85,8 +86,8 @@ pub fn ratio(ratio: Ratio) -> Option<f64> {
     }
 }
 
-/// Advice about tokens of `network`.
-pub fn advice(advice: &Advice, network: &str, target: f64) -> pb::LoadAdvice {
+/// Advice about tokens of `network`; `None`: there is none while tokens rest for an incident.
+pub fn advice(advice: &Advice, network: &str, target: f64) -> Option<pb::LoadAdvice> {
     let belongs = |owner: &Owner| !owner.is_own();
     let (tokens, limit_belongs_to_app) = match advice {
         Advice::Nothing => (0, false),
@@ -94,13 +95,14 @@ pub fn advice(advice: &Advice, network: &str, target: f64) -> pb::LoadAdvice {
         Advice::AddTokensUpTo { tokens, limit, .. } => (*tokens, belongs(limit)),
         Advice::AddsNothing { limit } => (0, belongs(limit)),
         Advice::ConnectFirst => (1, false),
+        Advice::Wait => return None,
     };
-    pb::LoadAdvice {
+    Some(pb::LoadAdvice {
         text: advice.text(network).to_string(),
         tokens_needed: small(tokens),
         target_ratio: target,
         limit_belongs_to_app,
-    }
+    })
 }
 
 /// Collections with their shares of a demand.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::base::ids::{NetworkId, TeamId};
@@ -19,7 +19,7 @@ use crate::grpc::pb::{self, load_service_server::LoadService};
 use crate::grpc::status::{FieldMistakes, Refusal};
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
 use crate::grpc::watching::until_over;
-use crate::service::{AddedCollection, AddedTokens, Broker, Caller, LoadLevel, Loads};
+use crate::service::{AddedCollection, AddedTokens, Broker, Caller, LoadLevel, Loads, Place};
 
 /// The most entries that may be added in an estimate, of each sort.
 const MOST_ADDED: usize = 100;
@@ -84,7 +84,7 @@ impl LoadService for LoadServer {
         wanted.show(&self.0, &caller)?;
         let watching = WatchingLoad {
             loads: self.0.watch.watch_loads(),
-            _place: self.0.watch.stream_place().ok_or_else(too_many_streams)?,
+            _place: self.0.watch.watches.take(&caller).ok_or_else(too_many_streams)?,
             broker: self.0.clone(),
             caller,
             wanted,
@@ -165,7 +165,7 @@ struct WatchingLoad {
     interval: Duration,
     loads: watch::Receiver<Arc<Loads>>,
     closing: Option<Closing>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     /// What was sent last, without its time.
     sent: Option<pb::TeamLoad>,
     over: bool,

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tonic::{Request, Response, Status};
@@ -16,7 +15,7 @@ use tonic::{Request, Response, Status};
 use crate::grpc::authorization::turned_away;
 use crate::grpc::call::Closing;
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, Place};
 
 /// What a stream shows.
 #[tonic::async_trait]
@@ -58,7 +57,7 @@ pub async fn watch<S: Subject, R>(
     subject: S,
 ) -> Result<Response<Messages<S::Message>>, Status> {
     let mut watching = Watching {
-        _place: broker.watch.stream_place().ok_or_else(too_many_streams)?,
+        _place: broker.watch.watches.take(&caller).ok_or_else(too_many_streams)?,
         changes: subject.changes(broker),
         closing: request.extensions().get::<Closing>().cloned(),
         broker: broker.clone(),
@@ -77,7 +76,7 @@ struct Watching<S: Subject> {
     subject: S,
     changes: Receiver<S::Change>,
     closing: Option<Closing>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     pending: VecDeque<S::Message>,
     over: bool,
 }

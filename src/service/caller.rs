@@ -114,6 +114,16 @@ impl Caller {
         }
     }
 
+    /// The bits of the id of what calls: the collector's, the key's or the member's.
+    pub fn number(&self) -> u128 {
+        match self {
+            Caller::Collector { collector, .. } => collector.id.as_u128(),
+            Caller::Operator { key, .. } => key.as_u128(),
+            Caller::Member { member, .. } => member.id.as_u128(),
+            Caller::Broker => 0,
+        }
+    }
+
     /// The member who calls.
     pub fn member(&self) -> Option<&Arc<Member>> {
         match self {

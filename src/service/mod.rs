@@ -107,7 +107,7 @@ pub use load_history::{LoadHistoryError, LoadSample, SAMPLED_EVERY};
 pub use proofs::{ProofError, Proofs, SignProof};
 pub use report_usage::{Answered, LeaseCallError, OpenReport, ReportUsage, Standing, TakenReport};
 pub use start::{StartError, Started};
-pub use streams::{OpenStream, Streams, TooManyStreams};
+pub use streams::{OpenStream, Place, Streams, TooManyStreams};
 pub use team_load::{ClassLoad, LoadForecast, LoadLevel, Loads, TeamLoad, TeamLoadError};
 pub use watch::Watch;
 

@@ -360,7 +360,7 @@ impl Broker {
         self.config.load.target.min(self.config.load.clear_at)
     }
 
-    /// What would help against a demand over a span.
+    /// What would help against a demand over a span. Where tokens rest for an incident nothing does.
     pub(super) fn advice(
         &self,
         key: &LoadKey,
@@ -368,6 +368,9 @@ impl Broker {
         (demand, span): (f64, Span),
         now: Timestamp,
     ) -> Advice {
+        if self.incidents.rests(&key.network, &key.team) {
+            return Advice::Wait;
+        }
         let network = self.catalogue.network(key.network.as_str());
         let class = network.and_then(|network| Some((network, network.class_index(key.class.as_str())?)));
         let Some((network, class)) = class else { return Advice::ConnectFirst };

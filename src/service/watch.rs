@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{IncidentId, NetworkId};
@@ -11,13 +11,14 @@ use crate::domain::alert::Alert;
 use crate::domain::load::LoadKey;
 use crate::service::background::BackgroundStatus;
 use crate::service::dead_spans::DeadSpanView;
+use crate::service::streams::Places;
 use crate::service::supply::NetworkSupply;
 use crate::service::team_load::Loads;
 use crate::service::watch_alerts::Book;
 
 /// How many changes of alerts or incidents, or dead spans, a slow listener may fall behind before it has to begin anew.
 const CHANGES_KEPT: usize = 1000;
-/// Streams of loads and alerts that may be open at once.
+/// Pages that may listen at once, and as many watches of the API: neither takes the places of the other.
 const MOST_STREAMS: usize = 1000;
 
 /// What watching keeps in memory.
@@ -31,7 +32,10 @@ pub struct Watch {
     incidents: broadcast::Sender<IncidentId>,
     /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
     pub(super) book: tokio::sync::Mutex<Book>,
-    streams: Arc<Semaphore>,
+    /// The places of open pages.
+    pub pages: Places,
+    /// The places of the API's watches.
+    pub watches: Places,
     /// When each background task last ran, and what came of it.
     pub status: BackgroundStatus,
 }
@@ -47,7 +51,8 @@ impl Default for Watch {
             dead_spans: broadcast::Sender::new(CHANGES_KEPT),
             incidents: broadcast::Sender::new(CHANGES_KEPT),
             book: tokio::sync::Mutex::default(),
-            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            pages: Places::new(MOST_STREAMS),
+            watches: Places::new(MOST_STREAMS),
             status: BackgroundStatus::default(),
         }
     }
@@ -77,11 +82,6 @@ impl Watch {
     /// Incidents whenever they change. A listener that falls behind is told so.
     pub fn watch_incidents(&self) -> broadcast::Receiver<IncidentId> {
         self.incidents.subscribe()
-    }
-
-    /// A place for one more stream of loads or alerts, held as long as the stream is; `None`: all are taken.
-    pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
-        self.streams.clone().try_acquire_owned().ok()
     }
 
     /// Whether a load has no sample yet for the quarter of an hour that begins `at`. From now on it has one.

@@ -52,6 +52,27 @@ pub fn forget_operator() -> HeaderValue {
     HeaderValue::from_static("__Host-operator=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
+/// The cookie of a browser whose person is asked for the team.
+const CHOICE: &str = "__Host-choice";
+
+/// What shows for which teams the password was right; empty if nothing.
+pub fn choice_of(headers: &HeaderMap) -> &str {
+    value_of(headers, CHOICE)
+}
+
+/// What makes a browser keep that, for as long as the person may take.
+pub fn keep_choice(secret: &Secret) -> Option<HeaderValue> {
+    let text = format!("{CHOICE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=600", secret.expose());
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What makes a browser forget it.
+pub fn forget_choice() -> HeaderValue {
+    HeaderValue::from_static("__Host-choice=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0")
+}
+
 /// The cookie of a browser that is at an OpenID Connect provider.
 #[cfg(feature = "oidc")]
 const OIDC: &str = "__Host-oidc";

@@ -263,7 +263,7 @@ test("who may not is neither offered nor let do it", async () => {
 
 test("a load alert opens on an open page, is seen by somebody, and clears", async () => {
   await owner.goto("/alerts");
-  assert.match(await owner.textContent("#alerts"), /Nothing is wrong/);
+  assert.match(await owner.textContent("#alerts"), /No alert is open/);
   for (let nth = 0; nth < 24; nth += 1) {
     try { scene.run(`lease acquire --team acme --network x --operation users.get --calls 800 --purpose collect_statistics --collection brand-${nth % 3}`); } catch { /* It is used up in the end: demand is what counts. */ }
   }
@@ -283,7 +283,7 @@ test("a load alert opens on an open page, is seen by somebody, and clears", asyn
   // What the page advised is done: more tokens.
   await owner.goto("/alerts");
   scene.importTokens(2_000, (network) => network === "x", 1_000);
-  await owner.waitForFunction(() => /Nothing is wrong/.test(document.querySelector("#alerts").textContent), null, { timeout: 90_000 });
+  await owner.waitForFunction(() => /No alert is open/.test(document.querySelector("#alerts").textContent), null, { timeout: 90_000 });
   assert.match(await owner.textContent("#alerts table"), /X|users_get/);
 });
 
@@ -429,6 +429,32 @@ test("the bell counts what is unread, and a choice is kept", async () => {
   await owner.selectOption("select[name=token_expired-mail]", "off");
   await owner.click("main form[action='/notifications'][method=post] button");
   assert.equal(await owner.inputValue("select[name=token_expired-mail]"), "off");
+});
+
+test("the dialog at the sign-in holds the keyboard until it is closed, which leads on", async () => {
+  await owner.goto("/tokens?hello=yes");
+  const isInside = () => owner.evaluate(() => document.activeElement === document.body || document.querySelector("dialog").contains(document.activeElement));
+  assert.ok(await owner.evaluate(() => document.querySelector("dialog").contains(document.activeElement)));
+  for (let nth = 0; nth < 40; nth += 1) {
+    await owner.keyboard.press("Tab");
+    assert.ok(await isInside(), `after ${nth + 1} steps the focus is behind the dialog`);
+  }
+  await owner.keyboard.press("Escape");
+  await owner.waitForSelector("dialog", { state: "hidden" });
+  assert.equal(new URL(owner.url()).pathname, "/tokens");
+  await owner.goto("/tokens?hello=yes&then=%2Fload");
+  await owner.keyboard.press("Escape");
+  await owner.waitForURL("**/load");
+});
+
+test("on a phone the place that is shown is in sight among the others", async () => {
+  await owner.setViewportSize({ width: 360, height: 800 });
+  for (const path of ["/tokens", "/members", "/collectors"]) {
+    await owner.goto(path);
+    const { left, right } = await owner.$eval(".places [aria-current]", (here) => here.getBoundingClientRect().toJSON());
+    assert.ok(left >= 0 && right <= 360, `${path}: it reaches from ${left} to ${right}`);
+  }
+  await owner.setViewportSize({ width: 1280, height: 900 });
 });
 
 // Every page that an address leads to, with what the address needs.

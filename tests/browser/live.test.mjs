@@ -154,6 +154,19 @@ test("a focused link keeps the focus over a refresh, and a slider what it was mo
   assert.equal(await owner.locator("#estimate").count(), 1);
 });
 
+test("a page of loads is kept up to date while somebody reads what can be opened on it", async () => {
+  await owner.goto("/load");
+  await owner.click("section.load details summary");
+  await owner.evaluate(() => {
+    document.getElementById("loads").dataset.old = "yes";
+    tell("tick");
+    refresh();
+  });
+  await owner.locator("#loads:not([data-old], .htmx-added, .htmx-settling):has-text('As of')").waitFor();
+  assert.ok(await owner.locator("section.load details table").first().isVisible(), "what was opened stays open");
+  assert.equal(await owner.evaluate(() => document.activeElement.closest("details")?.open), true, "and keeps the focus");
+});
+
 test("what an open page fetches by itself says so", async () => {
   const fetched = new Map();
   const page = await owner.context().newPage();

@@ -1,4 +1,4 @@
-// 200 browsers have a page open, which listens and fetches anew what changed. OPEN_PAGES says how many.
+// 200 browsers of some members have a page open, which listens and fetches anew what changed. OPEN_PAGES says how many.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Agent, get } from "node:http";
@@ -12,11 +12,15 @@ const pages = Number(process.env.OPEN_PAGES ?? 200);
 const parts = ["/alerts", "/notices/unread"];
 // Within which pages spread what they fetch, in milliseconds: as console.js does.
 const spread = 1_000;
-let scene, cookie;
+// Pages that one member has open: of more than 64 the rest is refused.
+const ofMember = 50;
+let scene, cookies;
 
 before(async () => {
   scene = await Scene.open({ tokens: 20, settings: { TOKEN_BROKER__LOAD__HOLD: "0s" } });
-  cookie = await cookieOf(scene, scene.members.owner);
+  const more = Array.from({ length: Math.ceil(pages / ofMember) - 1 }, (_, nth) => scene.join(`owner-${nth}@example.com`, `Owner ${nth}`, "owner"));
+  cookies = [];
+  for (const member of [scene.members.owner, ...more]) cookies.push(await cookieOf(scene, member));
 });
 
 after(() => scene?.close());
@@ -32,9 +36,13 @@ class Page {
   // A page fetches nothing while it still waits for what it fetched before.
   last = Promise.resolve();
 
+  constructor(cookie) {
+    this.cookie = cookie;
+  }
+
   ask(path, headers = {}) {
     return new Promise((resolve, reject) => {
-      const request = get(`${scene.url}${path}`, { agent: this.agent, headers: { cookie, ...headers } }, resolve);
+      const request = get(`${scene.url}${path}`, { agent: this.agent, headers: { cookie: this.cookie, ...headers } }, resolve);
       request.on("socket", (socket) => {
         if (!socket.isCounted) this.connections += 1;
         socket.isCounted = true;
@@ -73,7 +81,7 @@ class Page {
 
 test("every open page shows an alert that opens, and others are served meanwhile", async () => {
   const before = resident(scene.broker.child.pid, readFileSync);
-  const open = Array.from({ length: pages }, () => new Page());
+  const open = Array.from({ length: pages }, (_, nth) => new Page(cookies[Math.floor(nth / ofMember)]));
   try {
     await Promise.all(open.map((page) => page.listen()));
     for (let nth = 0; nth < 6; nth += 1) {
@@ -81,7 +89,7 @@ test("every open page shows an alert that opens, and others are served meanwhile
     }
     const failed = (await Promise.all(open.map((page) => page.seen))).filter((error) => error);
     assert.deepEqual(failed, []);
-    const served = await fetch(`${scene.url}/alerts`, { headers: { cookie } });
+    const served = await fetch(`${scene.url}/alerts`, { headers: { cookie: cookies[0] } });
     assert.match(await served.text(), /I have seen it/);
     const grown = resident(scene.broker.child.pid, readFileSync) - before;
     const most = (of) => Math.max(...open.map(of));

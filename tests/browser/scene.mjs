@@ -155,8 +155,8 @@ export class Scene {
   }
 
   // Invites a person; the link by which it joins.
-  join(mail, name, role) {
-    const line = `member invite ${mail} --team acme --role ${role} --time-zone Europe/Vienna --output json --display-name`;
+  join(mail, name, role, team = "acme") {
+    const line = `member invite ${mail} --team ${team} --role ${role} --time-zone Europe/Vienna --output json --display-name`;
     const made = JSON.parse(this.run(line, name));
     return { mail, name, link: made.link ?? made.invitationLink ?? Object.values(made).find((value) => `${value}`.startsWith("http")) };
   }

@@ -20,8 +20,7 @@ const states = {
   "sign_in/join.html": ["join", "join-weak-password", "new-password"],
   "sign_in/mail.html": ["mail", "mail-proved"],
   "sign_in/account.html": ["account"],
-  // Only who signs in by OpenID Connect and is in several teams sees it: tests/program/oidc.rs.
-  "sign_in/teams.html": [],
+  "sign_in/teams.html": ["sign-in-which-team"],
 
   "connect/networks.html": ["connect", "connect-none"],
   "connect/start.html": ["connect-x", "connect-again", "connect-no-purpose"],
@@ -170,6 +169,24 @@ async function strangers(scene) {
   await nobody.fill("input[name=password]", "not-my-password");
   await nobody.click("main button");
   await take(nobody, "sign-in-wrong");
+  await inSeveralTeams(scene, nobody);
+}
+
+// A person whom two teams have invited signs in.
+async function inSeveralTeams(scene, page) {
+  const mail = "max@example.com";
+  for (const [team, name] of [["nord", "Nord Sport"], ["zenith", "Zenith Coffee"]]) {
+    scene.run(`team create ${team} --display-name`, name);
+    await page.goto(scene.join(mail, "Max Mustermann", "manager", team).link);
+    await page.fill("input[name=password]", password);
+    await page.click("main button");
+    await page.context().clearCookies();
+  }
+  await page.goto("/sign-in");
+  await page.fill("input[name=mail]", mail);
+  await page.fill("input[name=password]", password);
+  await page.click("main button");
+  await take(page, "sign-in-which-team");
 }
 
 // What the networks have told and collectors have done before anybody looks.
@@ -512,7 +529,7 @@ async function operators(scene, incident, { ids }) {
 // What needs more tokens than the other pictures can do with.
 async function many(scene, owner) {
   scene.importTokens(2_000, (network) => network === "x", 1_000);
-  await until(owner, "/alerts", "#alerts:has-text('Nothing is wrong')");
+  await until(owner, "/alerts", "#alerts:has-text('No alert is open')");
   await visit(owner, { "alerts-past": "/alerts" });
   await owner.click("#alerts a[href^='/alerts/alr_']");
   await take(owner, "alert-over");

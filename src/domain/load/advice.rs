@@ -74,6 +74,8 @@ pub enum Advice {
     },
     /// There is no token to judge by: connect one first.
     ConnectFirst,
+    /// Nothing until an incident is over, for which tokens rest: what is connected meanwhile would rest too.
+    Wait,
 }
 
 impl Advice {
@@ -246,6 +248,7 @@ impl fmt::Display for Sentence<'_> {
             }
             Advice::AddsNothing { limit } => write!(f, "more tokens add nothing here: {}", whose_limit(*limit)),
             Advice::ConnectFirst => write!(f, "there is no usable {} token; connect one", self.network),
+            Advice::Wait => f.write_str("tokens rest for an incident; wait until it is over"),
         }
     }
 }
@@ -343,6 +346,7 @@ mod tests {
                     prop_assert!((load_with(100) - load_with(0)).abs() < load_with(0) * 1e-4);
                 }
                 Advice::ConnectFirst => prop_assert!(false, "there are tokens"),
+                Advice::Wait => prop_assert!(false, "no incident is known of here"),
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tonic::Status;
@@ -17,7 +16,7 @@ use crate::grpc::pb::watch_notices_response::Event as Told;
 use crate::grpc::status::Refusal;
 use crate::grpc::watch_refusals::{shutting_down, too_many_streams};
 use crate::grpc::watching::until_over;
-use crate::service::{Broker, Caller};
+use crate::service::{Broker, Caller, Place};
 
 /// A stream of notices. If a slow reader falls too far behind, it is told that it missed some.
 pub struct WatchingNotices {
@@ -28,7 +27,7 @@ pub struct WatchingNotices {
     member: MemberId,
     events: Receiver<Arc<Event>>,
     begun: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     over: bool,
 }
 
@@ -42,7 +41,7 @@ impl WatchingNotices {
         member: MemberId,
     ) -> Result<Self, Status> {
         broker.notice_settings(&team, member).await.map_err(Refusal::from)?;
-        let (broker, place) = (broker.clone(), broker.watch.stream_place().ok_or_else(too_many_streams)?);
+        let (broker, place) = (broker.clone(), broker.watch.watches.take(&caller).ok_or_else(too_many_streams)?);
         let events = broker.notices.watch();
         Ok(Self { broker, caller, closing, team, member, events, begun: false, _place: place, over: false })
     }

@@ -12,7 +12,7 @@ mod keep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::ids::{AppId, IncidentId, NetworkId, TeamId, TokenId};
@@ -37,24 +37,31 @@ const SHOWN: u32 = 10;
 pub struct Incidents {
     /// Held over a write to the store, so that changes of incidents come one after another.
     book: tokio::sync::Mutex<HashMap<(NetworkId, AppId), Entry>>,
-    /// Teams whose tokens of a network rest for an incident, as it was last looked at.
-    resting: Mutex<HashSet<(NetworkId, TeamId)>>,
+    /// Teams whose tokens of a network rest, and for which incident, as it was last looked at.
+    resting: Mutex<HashMap<(NetworkId, TeamId), IncidentId>>,
 }
 
 impl Incidents {
-    /// Whether tokens of a team rest, so that what it lacks is told as an incident.
+    /// The incident for which tokens of a team rest, so that what it lacks is told as that.
+    fn rest_for(&self, network: &NetworkId, team: &TeamId) -> Option<IncidentId> {
+        self.resting().get(&(network.clone(), team.clone())).copied()
+    }
+
+    /// Whether tokens of a team rest for an incident.
     pub(super) fn rests(&self, network: &NetworkId, team: &TeamId) -> bool {
-        self.resting().contains(&(network.clone(), team.clone()))
+        self.rest_for(network, team).is_some()
     }
 
     fn note_resting(&self, book: &HashMap<(NetworkId, AppId), Entry>) {
         let stopped = book.values().filter(|entry| entry.incident.progress.stops_leases());
-        let teams =
-            stopped.flat_map(|entry| entry.told.iter().map(|team| (entry.incident.network.clone(), team.clone())));
-        *self.resting() = teams.collect();
+        let of = |entry: &'_ Entry| {
+            let Incident { id, network, .. } = entry.incident.clone();
+            entry.told.iter().map(move |team| ((network.clone(), team.clone()), id)).collect::<Vec<_>>()
+        };
+        *self.resting() = stopped.flat_map(of).collect();
     }
 
-    fn resting(&self) -> MutexGuard<'_, HashSet<(NetworkId, TeamId)>> {
+    fn resting(&self) -> MutexGuard<'_, HashMap<(NetworkId, TeamId), IncidentId>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,6 +145,11 @@ impl Broker {
             views.extend(self.view_incident(incident).await?.of_team(team));
         }
         Ok(views)
+    }
+
+    /// The incident for which tokens of a team rest at a network; `None`: they don't.
+    pub fn incident_of(&self, team: &TeamId, network: &NetworkId) -> Option<IncidentId> {
+        self.incidents.rest_for(network, team)
     }
 
     /// One incident that concerns a team. What it did to other teams is left out.

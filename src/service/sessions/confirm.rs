@@ -23,7 +23,7 @@ impl Broker {
         let tries = stay.session.id.to_string();
         self.desk.inside.check(&tries).map_err(SignInError::TooOften)?;
         let kept = self.store.find_password(stay.member.id).await?;
-        if !self.desk.is_right(Arc::new(password), kept).await.map_err(SignInError::TooOften)? {
+        if !self.desk.is_right(&Arc::new(password), kept).await.map_err(SignInError::TooOften)? {
             self.note_refusal(&stay.member, browser);
             return Err(SignInError::Wrong);
         }

@@ -1,8 +1,9 @@
 //! Members sign in, join by an invitation, and their sessions are known, listed and ended. Operators sign in by their keys.
 //!
 //! Whether an address has a member is told to nobody: a wrong address, a wrong password and a member without one are refused alike, after the
-//! same work. Wrong tries are limited by address of the network, by mail address and that together, and by mail address alone, much more loosely,
-//! so that nobody locks a member out; passwords are hashed on threads of their own, few at once.
+//! same work: of a person in several teams the password of the oldest membership decides whether the others are looked at. Wrong tries are
+//! limited by address of the network, by mail address and that together, and by mail address alone, much more loosely, so that nobody locks a
+//! member out; passwords are hashed on threads of their own, few at once.
 
 mod confirm;
 mod join;
@@ -13,6 +14,8 @@ mod operator;
 mod prove_mail;
 mod sign_in;
 mod throttle;
+mod waiting;
+mod which_team;
 
 #[cfg(feature = "oidc")]
 pub use crate::outbound::oidc::OidcError;
@@ -22,7 +25,8 @@ pub use known::{SessionView, Stay};
 pub use oidc::{OidcAnswer, OidcSignInError, SentToSignIn};
 pub use operator::OperatorStay;
 pub use prove_mail::{MailToProve, ProveMailError};
-pub use sign_in::{Browser, SignIn, SignInError, StartedSession};
+pub use sign_in::{Browser, SignIn, SignInError, SignedIn, StartedSession};
+pub use which_team::TeamChoice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +39,8 @@ use crate::config;
 use crate::domain::member::SessionLimits;
 use crate::vault::{BreachedPasswords, HashError, PasswordCost, PasswordHasher};
 use throttle::{Throttle, key_of};
+use waiting::Waiting;
+use which_team::Proved;
 
 /// From so many addresses of the network a member's password may be tried at once: a stranger needs more to lock it out, and still guesses slowly.
 const MAIL_SHARES: usize = 20;
@@ -58,6 +64,7 @@ pub struct SignInDesk {
     /// What somebody tries who is signed in: by the id of the session or the member.
     inside: Throttle,
     limits: SessionLimits,
+    choices: Waiting<Vec<Proved>>,
     #[cfg(feature = "oidc")]
     oidc: Option<oidc::OidcDesk>,
 }
@@ -94,6 +101,7 @@ impl SignInDesk {
             mails: Throttle::per_minute(tries_per_member.saturating_mul(MAIL_SHARES), clock),
             inside: Throttle::per_minute(*tries_per_member, clock),
             limits: SessionLimits { idle: *idle, whole: *whole },
+            choices: Waiting::default(),
             #[cfg(feature = "oidc")]
             oidc: settings.oidc.clone().map(oidc::OidcDesk::new),
         })
@@ -130,7 +138,8 @@ impl SignInDesk {
         tokio::task::spawn_blocking(move || work(&hasher)).await.map_err(|_| PATIENCE)
     }
 
-    async fn is_right(&self, password: Arc<Secret>, kept: Option<String>) -> Result<bool, Duration> {
+    async fn is_right(&self, password: &Arc<Secret>, kept: Option<String>) -> Result<bool, Duration> {
+        let password = password.clone();
         self.hash(move |hasher| hasher.is_right(&password, kept.as_deref())).await
     }
 }

@@ -8,28 +8,19 @@
 //! that was invited joins. From then on the address says nothing any more: neither a change of it here or there, nor another person with the
 //! same address, leads to that member.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use url::Url;
 
-use crate::base::clock::Timestamp;
-use crate::base::hex::push_hex;
 use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::config::Oidc;
 use crate::domain::member::{Identity, MailAddress, Member, MemberState};
 use crate::outbound::oidc::{OidcError, OidcPerson, OidcProvider, OidcTry};
+use crate::service::sessions::waiting::{Waiting, random};
 use crate::service::sessions::{Browser, SignInError, StartedSession};
 use crate::service::{Broker, Caller};
 use crate::store::{InvitationChange, MemberChange, MemberChangeError, StoreError};
 
-/// How long a person may take at the provider.
-const LASTS: Duration = Duration::from_secs(600);
-/// Tries that are under way at once; more are refused.
-const MOST: usize = 10_000;
 /// Members of one identity or address that are looked at.
 const TEAMS: u32 = 32;
 /// The longest name that is taken from the provider, in characters.
@@ -38,7 +29,7 @@ const NAME: usize = 128;
 /// What signing in by a provider needs.
 pub(super) struct OidcDesk {
     provider: OidcProvider,
-    tries: Mutex<HashMap<[u8; 32], Try>>,
+    tries: Waiting<Try>,
 }
 
 /// A browser that is at the provider.
@@ -48,7 +39,6 @@ struct Try {
     verifier: Secret,
     team: Option<TeamId>,
     next: String,
-    ends_at: Timestamp,
 }
 
 /// A browser that is sent to the provider.
@@ -122,25 +112,7 @@ impl From<StoreError> for OidcSignInError {
 
 impl OidcDesk {
     pub(super) fn new(settings: Oidc) -> Self {
-        Self { provider: OidcProvider::new(settings), tries: Mutex::default() }
-    }
-
-    /// Keeps a try; `false`: there are too many.
-    fn keep(&self, state: [u8; 32], begun: Try, now: Timestamp) -> bool {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        tries.retain(|_, one| one.ends_at > now);
-        let fits = tries.len() < MOST;
-        if fits {
-            tries.insert(state, begun);
-        }
-        fits
-    }
-
-    /// Takes a try of this browser out: it is used once, also by a browser that is not its own.
-    fn take(&self, state: &[u8; 32], browser: &[u8; 32], now: Timestamp) -> Option<Try> {
-        let taken = self.tries.lock().unwrap_or_else(PoisonError::into_inner).remove(state)?;
-        let is_own = verify_slices_are_equal(&taken.browser, browser).is_ok();
-        (is_own && taken.ends_at > now).then_some(taken)
+        Self { provider: OidcProvider::new(settings), tries: Waiting::default() }
     }
 }
 
@@ -159,18 +131,9 @@ impl Broker {
         let (now, network) = (self.now(), self.renewals.network());
         let of = OidcTry { redirect_uri: &redirect_uri, nonce: &nonce, verifier: &verifier };
         let url = desk.provider.sign_in_url(network, now, &state, &of).await?;
-        let begun = Try {
-            browser: self.oidc_hash(known.expose()),
-            nonce,
-            verifier,
-            team,
-            next: next.to_owned(),
-            ends_at: now + LASTS,
-        };
-        match desk.keep(self.oidc_hash(state.expose()), begun, now) {
-            true => Ok(SentToSignIn { url, browser: known }),
-            false => Err(SignInError::TooOften(LASTS).into()),
-        }
+        let begun = Try { browser: self.oidc_hash(known.expose()), nonce, verifier, team, next: next.to_owned() };
+        desk.tries.keep(self.oidc_hash(state.expose()), begun, now)?;
+        Ok(SentToSignIn { url, browser: known })
     }
 
     /// Signs in whom a browser brings back, and says which page it wanted. It is done to its end, also if the browser goes away.
@@ -193,8 +156,10 @@ impl Broker {
     ) -> Result<(StartedSession, String), OidcSignInError> {
         let desk = self.desk.oidc.as_ref().ok_or(OidcSignInError::NotSetUp)?;
         self.desk.check_address(browser).map_err(SignInError::TooOften)?;
-        let taken = desk.take(&self.oidc_hash(&answer.state), &self.oidc_hash(known), self.now());
-        let begun = taken.ok_or(OidcSignInError::Unknown)?;
+        let taken = desk.tries.take(&self.oidc_hash(&answer.state), self.now());
+        // It is used up, also by a browser that is not its own.
+        let is_own = |begun: &Try| verify_slices_are_equal(&begun.browser, &self.oidc_hash(known)).is_ok();
+        let begun = taken.filter(is_own).ok_or(OidcSignInError::Unknown)?;
         let issuer = desk.provider.issuer().to_owned();
         if answer.issuer.is_some_and(|said| said != issuer) {
             return Err(OidcError::NotBelieved("it comes from somebody else".to_owned()).into());
@@ -281,13 +246,4 @@ fn one_of(mut members: Vec<Member>) -> Result<Member, OidcSignInError> {
         return Err(OidcSignInError::WhichTeam(members.into_iter().map(|member| member.team).collect()));
     }
     members.pop().ok_or(OidcSignInError::NoMember)
-}
-
-/// 256 random bits as hex.
-fn random() -> Result<Secret, SignInError> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SignInError::Random)?;
-    let mut text = String::with_capacity(64);
-    push_hex(&mut text, &bytes);
-    Ok(Secret::new(text))
 }

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::domain::member::{Member, PasswordRefused, Role};
 use crate::service::Forbidden;
 use crate::service::members::{InviteMember, MemberError, UpdateMember};
+use crate::service::teams::CreateTeam;
 use crate::service::testing::TestBroker;
 use crate::store::MemberChange;
 
@@ -37,9 +38,32 @@ fn join(secret: &Secret, password: &str) -> Join {
 fn ask(mail: &str, team: Option<&TeamId>, password: &str) -> SignIn {
     SignIn {
         mail: mail.to_owned(),
-        team: team.cloned(),
+        team: team.map(TeamId::to_string).unwrap_or_default(),
         password: Secret::new(password.to_owned()),
         browser: browser(),
+    }
+}
+
+async fn named(test: &TestBroker, id: &str, name: &str) -> TeamId {
+    let (id, display_name): (TeamId, _) = (id.parse().unwrap(), name.to_owned());
+    let ask = CreateTeam { id: id.clone(), display_name, weight: 100, reserve_percent: None };
+    test.broker.create_team(&test.admin, ask).await.unwrap();
+    id
+}
+
+/// The session of who was let in at once.
+async fn signed_in(test: &TestBroker, ask: SignIn) -> StartedSession {
+    match test.broker.sign_in(ask).await.unwrap() {
+        SignedIn::Begun(begun) => begun,
+        SignedIn::WhichTeam(choice) => panic!("asked for one of {:?}", choice.teams),
+    }
+}
+
+/// What is asked of who is in several teams.
+async fn asked(test: &TestBroker, ask: SignIn) -> TeamChoice {
+    match test.broker.sign_in(ask).await.unwrap() {
+        SignedIn::WhichTeam(choice) => choice,
+        SignedIn::Begun(begun) => panic!("signed in to {}", begun.member.team),
     }
 }
 
@@ -69,7 +93,7 @@ async fn a_person_joins_once_by_a_link_and_signs_in_with_a_password() {
     assert_eq!((begun.member.display_name.as_str(), begun.member.is_active()), ("Ada", true));
     let again = test.broker.join(join(&secret, PASSWORD)).await.map(|_| ());
     assert!(matches!(again, Err(JoinError::Link)), "it is used up");
-    let back = test.broker.sign_in(ask(" Ada@Example.com ", None, PASSWORD)).await.unwrap();
+    let back = signed_in(&test, ask(" Ada@Example.com ", None, PASSWORD)).await;
     assert!(!back.secret.matches(begun.secret.expose().as_bytes()), "each sign-in has a secret of its own");
     let stay = test.broker.find_stay(back.secret.expose()).await.unwrap().unwrap();
     assert_eq!((stay.member.id, stay.session.origin.as_str()), (begun.member.id, "192.0.2.0/24"));
@@ -152,15 +176,57 @@ async fn who_is_refused_learns_nothing_about_addresses() {
 }
 
 #[tokio::test]
-async fn an_address_in_two_teams_must_say_which() {
+async fn who_is_in_several_teams_is_asked_which_after_the_right_password() {
     let test = TestBroker::start().await;
-    let (acme, zenith) = (test.team("acme").await, test.team("zenith").await);
+    let (acme, zenith) = (test.team("acme").await, named(&test, "zenith", "Zenith Österreich").await);
+    let nord = test.team("nord").await;
     joined(&test, &acme, "ada@example.com", Role::Owner).await;
+    test.clock.advance(Duration::from_secs(1));
     joined(&test, &zenith, "ada@example.com", Role::Owner).await;
-    let unsaid = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.map(|_| ());
-    assert!(matches!(unsaid, Err(SignInError::Wrong)));
-    let begun = test.broker.sign_in(ask("ada@example.com", Some(&zenith), PASSWORD)).await.unwrap();
-    assert_eq!(begun.member.team, zenith);
+    // Whoever invites an address may set a password for it: that opens no other team.
+    let secret = invited(&test, &nord, "ada@example.com", Role::Owner).await;
+    test.broker.join(join(&secret, "another good long passphrase")).await.unwrap();
+
+    let wrong = test.broker.sign_in(ask("ada@example.com", None, "wrong wrong wrong")).await.map(|_| ());
+    assert!(matches!(wrong, Err(SignInError::Wrong)));
+    let foreign = test.broker.sign_in(ask("ada@example.com", None, "another good long passphrase")).await.map(|_| ());
+    assert!(matches!(foreign, Err(SignInError::Wrong)), "the password of the oldest membership decides");
+    let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
+    assert_eq!(choice.teams, [acme.clone(), zenith.clone()]);
+    let choose = |choice: &TeamChoice, team: &TeamId| {
+        test.broker.choose_team(choice.proof.expose().to_owned(), team.clone(), browser())
+    };
+    assert_eq!(choose(&choice, &zenith).await.unwrap().member.team, zenith);
+    let again = choose(&choice, &zenith).await.map(|_| ());
+    assert!(matches!(again, Err(SignInError::NotChosen)), "it is good for once");
+    let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
+    assert!(choose(&choice, &nord).await.is_err(), "it was not proved for that team");
+    let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
+    test.clock.advance(Duration::from_secs(600));
+    assert!(choose(&choice, &acme).await.is_err(), "it is too late");
+
+    for team in ["zenith", " ZENITH ", "zenith österreich", "Zenith ÖSTERREICH"] {
+        let named = SignIn { team: team.to_owned(), ..ask("ada@example.com", None, PASSWORD) };
+        assert_eq!(signed_in(&test, named).await.member.team, zenith, "{team}");
+    }
+    let named = SignIn { team: "nowhere".to_owned(), ..ask("ada@example.com", None, PASSWORD) };
+    assert!(matches!(test.broker.sign_in(named).await.map(|_| ()), Err(SignInError::Wrong)));
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn a_choice_of_a_team_ends_with_the_password_that_it_was_proved_by() {
+    let test = TestBroker::start().await;
+    let mut last = None;
+    for team in ["acme", "zenith"] {
+        last = Some(joined(&test, &test.team(team).await, "ada@example.com", Role::Owner).await.member);
+    }
+    let last = last.unwrap();
+    let choice = asked(&test, ask("ada@example.com", None, PASSWORD)).await;
+    let link = test.broker.resend_invitation(&test.admin, &last.team, last.id).await.unwrap().secret;
+    test.broker.join(join(&link, "another good long passphrase")).await.unwrap();
+    let chosen = test.broker.choose_team(choice.proof.expose().to_owned(), last.team, browser()).await.map(|_| ());
+    assert!(matches!(chosen, Err(SignInError::NotChosen)), "{chosen:?}");
     test.stop().await;
 }
 
@@ -183,7 +249,7 @@ async fn tries_are_limited_by_address_and_by_member() {
     let from_there = test.broker.sign_in(ask("eve@example.com", None, "x")).await.map(|_| ());
     assert!(matches!(from_there, Err(SignInError::TooOften(_))), "the address has had its four");
     test.clock.advance(Duration::from_secs(60));
-    test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    signed_in(&test, ask("ada@example.com", None, PASSWORD)).await;
     test.stop().await;
 }
 
@@ -195,7 +261,7 @@ async fn a_session_ends_unused_in_any_case_and_by_a_change() {
     let limits = test.broker.desk.limits();
     test.clock.advance(limits.idle);
     assert!(!stays(&test, &idle).await);
-    let used = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    let used = signed_in(&test, ask("ada@example.com", None, PASSWORD)).await;
     let pause = limits.idle / 2;
     let mut stayed = Duration::ZERO;
     while stayed + pause < limits.whole {
@@ -206,7 +272,7 @@ async fn a_session_ends_unused_in_any_case_and_by_a_change() {
     test.clock.advance(pause);
     assert!(!stays(&test, &used).await, "however much it is used");
     assert_eq!(test.broker.prune_sessions(100).await.unwrap(), 1, "what was over a while ago goes");
-    let last = test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
+    let last = signed_in(&test, ask("ada@example.com", None, PASSWORD)).await;
     let moved = UpdateMember { mail: Some("ada@example.org".parse().unwrap()), ..UpdateMember::default() };
     test.broker.update_member(&test.admin, &team, last.member.id, &moved).await.unwrap();
     assert!(!stays(&test, &last).await, "who has another address signs in again");
@@ -219,7 +285,7 @@ async fn sessions_are_ended_by_their_member_and_by_owners() {
     let team = test.team("acme").await;
     let owner = joined(&test, &team, "ada@example.com", Role::Owner).await;
     let member = joined(&test, &team, "bob@example.com", Role::Member).await;
-    let other = test.broker.sign_in(ask("bob@example.com", None, PASSWORD)).await.unwrap();
+    let other = signed_in(&test, ask("bob@example.com", None, PASSWORD)).await;
     let caller =
         async |begun: &StartedSession| test.broker.find_stay(begun.secret.expose()).await.unwrap().unwrap().caller();
     let (ada, bob) = (caller(&owner).await, caller(&member).await);
@@ -246,7 +312,7 @@ async fn a_new_password_ends_the_old_one_and_all_sessions() {
     let after = test.broker.join(join(&link, "another good long passphrase")).await.unwrap();
     assert!(!stays(&test, &before).await && stays(&test, &after).await);
     assert!(test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.is_err());
-    test.broker.sign_in(ask("ada@example.com", None, "another good long passphrase")).await.unwrap();
+    signed_in(&test, ask("ada@example.com", None, "another good long passphrase")).await;
     test.stop().await;
 }
 

@@ -135,6 +135,9 @@ async fn varied(store: &dyn Store) {
     tokens[4].state = TokenState::Paused { since: at(1) };
     tokens[5].team = "other".parse().unwrap();
     tokens[0].clocks.access_expires_at = Some(at(10));
+    tokens[0].label = "Österreich Werbung".to_owned();
+    tokens[1].granted_by = "Ёлка Москва".to_owned();
+    tokens[2].label = "Straße [1*?]".to_owned();
     store.insert_tokens(tokens.into_iter().map(new_token).collect(), None).await.unwrap();
 }
 
@@ -163,6 +166,14 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
         (TokenFilter { after: Some(TokenId::from_u128(3)), ..all() }, vec![4, 5]),
         (TokenFilter { text: Some("PERSON 2".to_owned()), ..all() }, vec![2]),
         (TokenFilter { text: Some("p4".to_owned()), ..all() }, vec![4]),
+        (TokenFilter { text: Some("Österreich WERBUNG".to_owned()), ..all() }, vec![1]),
+        (TokenFilter { text: Some("österreich".to_owned()), ..all() }, vec![1]),
+        (TokenFilter { text: Some("ёлка мОСКВА".to_owned()), ..all() }, vec![2]),
+        (TokenFilter { text: Some("Ёлка Москва".to_owned()), ..all() }, vec![2]),
+        (TokenFilter { text: Some("straße [1*?]".to_owned()), ..all() }, vec![3]),
+        (TokenFilter { text: Some("*".to_owned()), ..all() }, vec![3]),
+        (TokenFilter { text: Some("?*".to_owned()), ..all() }, vec![]),
+        (TokenFilter { text: Some("[a-z]".to_owned()), ..all() }, vec![]),
         (TokenFilter { text: Some("_".to_owned()), ..all() }, vec![]),
         (TokenFilter { text: Some("100%".to_owned()), ..all() }, vec![]),
     ];

@@ -1,5 +1,7 @@
 //! Reading tokens.
 
+use std::iter;
+
 use async_trait::async_trait;
 
 use super::rows::{columns, identity, sealed_columns, stored_token, token};
@@ -84,12 +86,11 @@ macro_rules! wanted {
            AND ($12 IS NULL OR ", ended!(), " < $12)
            AND ($13 IS NULL OR (", ended!(), " IS NULL) = ($13 = 1))
            AND id > $14
-           AND ($15 IS NULL OR lower(label) LIKE $15 ESCAPE '~' OR lower(person) LIKE $15 ESCAPE '~'
-                OR lower(granted_by) LIKE $15 ESCAPE '~' OR EXISTS (
+           AND ($15 IS NULL OR label GLOB $15 OR person GLOB $15 OR granted_by GLOB $15 OR EXISTS (
                     SELECT 1 FROM token_profile LEFT JOIN profile
                         ON profile.team = token.team AND profile.network = token.network AND profile.id = token_profile.profile
                     WHERE token_profile.token = token.id
-                        AND (lower(token_profile.profile) LIKE $15 ESCAPE '~' OR lower(profile.display_name) LIKE $15 ESCAPE '~')))")
+                        AND (token_profile.profile GLOB $15 OR profile.display_name GLOB $15)))")
     };
 }
 
@@ -252,17 +253,24 @@ fn parameters(team: &TeamId, filter: TokenFilter, after: Vec<u8>) -> Vec<Value> 
     ]
 }
 
-/// The pattern of all texts in which `text` stands, in letters of either case.
+/// The pattern (GLOB) of all texts in which `text` stands, in letters of either case, of any script: what SQLite knows of case is ASCII.
 fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
+    let mut pattern = String::from("*");
     for letter in text.chars() {
-        if matches!(letter, '%' | '_' | '~') {
-            pattern.push('~');
+        let cases = [Some(letter), one(letter.to_lowercase()), one(letter.to_uppercase())].into_iter().flatten();
+        match letter {
+            '*' | '?' | '[' => pattern.extend(['[', letter, ']']),
+            _ if letter.is_alphabetic() => pattern.extend(iter::once('[').chain(cases).chain([']'])),
+            _ => pattern.push(letter),
         }
-        pattern.extend(letter.to_lowercase());
     }
-    pattern.push('%');
+    pattern.push('*');
     pattern
+}
+
+/// A letter in its other case, if it is one letter there too.
+fn one(mut letters: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    letters.next().filter(|_| letters.len() == 0)
 }
 
 /// The tokens whose look is due. One that can't be read is passed over: whoever takes up all tokens tells of it.

@@ -84,7 +84,7 @@ pub(super) async fn ask_again<V: Proves>(
                     let form = Serializer::new(String::new()).extend_pairs(&fields).finish();
                     return next.run(Request::from_parts(parts, Body::from(form))).await;
                 }
-                Err(SignInError::Wrong | SignInError::WrongKey) => Some(None),
+                Err(SignInError::Wrong | SignInError::WrongKey | SignInError::NotChosen) => Some(None),
                 Err(error @ SignInError::TooOften(_)) => Some(Some(visit.shell(&broker).tell(&error))),
                 Err(error @ (SignInError::Random | SignInError::Stopping | SignInError::Store(_))) => {
                     return out_of_order(&error);

@@ -10,16 +10,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::broadcast::{self};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{ByItself, OperatorVisit, Visit};
 use crate::base::ids::TeamId;
 use crate::domain::alert::Alert;
 use crate::domain::notice::Event;
-use crate::service::{Broker, Loads, TeamLoad};
+use crate::service::{Broker, Caller, Loads, Place, TeamLoad};
 use crate::web::cookie::{operator_session_of, session_of};
 
 /// How often a page is brought up to date though nothing was told, and whether its session goes on is looked at.
@@ -37,7 +37,7 @@ struct Open {
     tick: Interval,
     /// What it heard of the loads of its team last.
     heard: Option<Arc<TeamLoad>>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// The events of a page that is open. They end with the session.
@@ -46,29 +46,29 @@ pub(super) async fn stream(
     ByItself(visit): ByItself<Visit>,
     headers: HeaderMap,
 ) -> Response {
-    events(broker, Some(visit.team().clone()), session_of(&headers))
+    events(broker, &visit.caller(), session_of(&headers))
 }
 
 /// The same for an operator.
 pub(super) async fn stream_of_operator(
     State(broker): State<Broker>,
-    _visit: ByItself<OperatorVisit>,
+    ByItself(visit): ByItself<OperatorVisit>,
     headers: HeaderMap,
 ) -> Response {
-    events(broker, None, operator_session_of(&headers))
+    events(broker, &visit.caller(), operator_session_of(&headers))
 }
 
-fn events(broker: Broker, team: Option<TeamId>, secret: &str) -> Response {
-    let Some(place) = broker.watch.stream_place() else {
+fn events(broker: Broker, caller: &Caller, secret: &str) -> Response {
+    let Some(place) = broker.watch.pages.take(caller) else {
         // The page tries again.
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let open = Open::new(broker, team, secret, EVERY, place);
+    let open = Open::new(broker, caller.team().cloned(), secret, EVERY, place);
     Sse::new(stream::unfold(open, Open::next)).keep_alive(KeepAlive::new().interval(EVERY / 2)).into_response()
 }
 
 impl Open {
-    fn new(broker: Broker, team: Option<TeamId>, secret: &str, every: Duration, place: OwnedSemaphorePermit) -> Self {
+    fn new(broker: Broker, team: Option<TeamId>, secret: &str, every: Duration, place: Place) -> Self {
         let mut tick = interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.reset();

@@ -30,6 +30,7 @@ impl InWords for SignInError {
         match self {
             Self::Wrong => Sentence::new("wrong-sign-in"),
             Self::WrongKey => Sentence::new("wrong-operator-key"),
+            Self::NotChosen => Sentence::new("wrong-team-choice"),
             Self::TooOften(wait) => too_often(*wait),
             Self::Random | Self::Stopping | Self::Store(_) => broken(),
         }

@@ -23,6 +23,8 @@ struct AccountPage {
     shell: Shell,
     member: String,
     mail: String,
+    /// The team's id, by which it can be named at the sign-in.
+    team: String,
     sessions: Vec<Row>,
 }
 
@@ -58,7 +60,13 @@ pub(super) async fn show(State(broker): State<Broker>, visit: Visit) -> Response
     let sessions = sessions.iter().map(row).collect();
     shown(
         StatusCode::OK,
-        &AccountPage { member: member.id.to_string(), mail: member.mail.to_string(), sessions, shell },
+        &AccountPage {
+            member: member.id.to_string(),
+            mail: member.mail.to_string(),
+            team: member.team.to_string(),
+            sessions,
+            shell,
+        },
     )
 }
 

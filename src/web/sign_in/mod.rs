@@ -8,6 +8,7 @@ mod join;
 mod mail;
 #[cfg(feature = "oidc")]
 mod oidc;
+mod teams;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,7 +22,7 @@ use serde::Deserialize;
 
 use crate::base::secret::Secret;
 use crate::service::Broker;
-use crate::service::sessions::{Browser, SignIn, SignInError, StartedSession, Stay};
+use crate::service::sessions::{Browser, SignIn, SignInError, SignedIn, StartedSession, Stay};
 use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
 use crate::web::own_page::{own_page, saying};
@@ -56,6 +57,7 @@ pub fn routes(broker: Broker) -> Router {
     routes
         .route("/", get(|| async { Redirect::to(HOME) }))
         .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-in/team", post(teams::choose))
         .route("/sign-out", post(account::sign_out))
         .route("/join", get(join::show).post(join::join))
         .route("/mail", get(mail::show).post(mail::prove))
@@ -222,25 +224,33 @@ async fn sign_in(
 ) -> Response {
     let SignInForm { mail, password, team, next, kept } = form;
     let (password, browser) = (Secret::new(password), browser_of(&broker, peer, &headers));
-    let named = team.trim();
-    let meant = if named.is_empty() { Ok(None) } else { named.parse().map(Some) };
-    let problem = match meant {
-        Ok(team) => match broker.sign_in(SignIn { mail: mail.clone(), team, password, browser }).await {
-            Ok(begun) => return go_on(&begun, kept, &next),
-            Err(error) => error,
-        },
-        Err(_) => SignInError::Wrong,
-    };
-    let status = match &problem {
-        SignInError::Wrong | SignInError::WrongKey => StatusCode::UNAUTHORIZED,
+    match broker.sign_in(SignIn { mail: mail.clone(), team: team.clone(), password, browser }).await {
+        Ok(SignedIn::Begun(begun)) => go_on(&begun, kept, &next),
+        Ok(SignedIn::WhichTeam(choice)) => teams::ask(&broker, &choice, &next, &kept),
+        Err(error) => refused(&broker, &error, &Attempt { mail: &mail, team: team.trim(), next: &next, kept: &kept }),
+    }
+}
+
+/// What somebody tried to sign in with, but for the password.
+struct Attempt<'a> {
+    mail: &'a str,
+    team: &'a str,
+    next: &'a str,
+    kept: &'a Kept,
+}
+
+/// The page for who was not let in.
+fn refused(broker: &Broker, error: &SignInError, attempt: &Attempt<'_>) -> Response {
+    let status = match error {
+        SignInError::Wrong | SignInError::WrongKey | SignInError::NotChosen => StatusCode::UNAUTHORIZED,
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-        SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&problem),
+        SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(error),
     };
-    let problem = Text::english().tell_of(&problem);
-    let next = page_after(&next);
-    let oidc = oidc_link(&broker, &next);
+    let Attempt { mail, team, kept, .. } = *attempt;
+    let (problem, next) = (Text::english().tell_of(error), page_after(attempt.next));
+    let oidc = oidc_link(broker, &next);
     let (text, problem) = (Text::english(), Some(&*problem));
-    shown(status, &SignInPage { text, problem, mail: &mail, team: named, next: &next, kept: &kept, oidc })
+    shown(status, &SignInPage { text, problem, mail, team, next: &next, kept, oidc })
 }
 
 #[cfg(test)]

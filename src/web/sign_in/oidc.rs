@@ -1,6 +1,5 @@
 //! A member signs in at an OpenID Connect provider: sent there, and back.
 
-use askama::Template;
 use axum::Router;
 use axum::extract::{Extension, Query, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +8,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use url::form_urlencoded::{Serializer, parse};
 
-use super::{Kept, browser_of, go_on, out_of_order, page_after};
+use super::{Kept, browser_of, go_on, out_of_order, page_after, teams};
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignInError};
@@ -34,13 +33,6 @@ struct Asked {
     next: String,
     #[serde(default)]
     team: String,
-}
-
-#[derive(Template)]
-#[template(path = "sign_in/teams.html")]
-struct TeamsPage {
-    text: Text,
-    teams: Vec<(String, String)>,
 }
 
 async fn begin(
@@ -118,14 +110,7 @@ fn read(query: &str) -> OidcAnswer {
 
 fn refused(broker: &Broker, error: OidcSignInError) -> Response {
     let status = match &error {
-        OidcSignInError::WhichTeam(teams) => {
-            let named = teams.iter().map(|id| {
-                let name =
-                    broker.directory.team(id).map(|team| team.display_name.clone()).filter(|name| !name.is_empty());
-                (id.to_string(), name.unwrap_or_else(|| id.to_string()))
-            });
-            return shown(StatusCode::OK, &TeamsPage { text: Text::english(), teams: named.collect() });
-        }
+        OidcSignInError::WhichTeam(found) => return teams::ask_again(broker, found),
         OidcSignInError::SignIn(SignInError::TooOften(_)) => StatusCode::TOO_MANY_REQUESTS,
         OidcSignInError::SignIn(error) => return out_of_order(error),
         OidcSignInError::NotSetUp => StatusCode::NOT_FOUND,

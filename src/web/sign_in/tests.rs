@@ -52,7 +52,11 @@ async fn post(test: &TestBroker, path: &str, cookie: &str, form: &str) -> Answer
 }
 
 async fn invited(test: &TestBroker) -> String {
-    let team = test.team("acme").await;
+    invited_to(test, "acme").await
+}
+
+async fn invited_to(test: &TestBroker, team: &str) -> String {
+    let team = test.team(team).await;
     let ask = InviteMember {
         team,
         mail: "ada@example.com".parse().unwrap(),
@@ -124,11 +128,41 @@ async fn a_wrong_password_and_an_unknown_address_look_alike() {
     test.stop().await;
 }
 
+#[tokio::test]
+async fn who_is_in_several_teams_chooses_one_and_goes_on() {
+    let test = TestBroker::start().await;
+    for team in ["acme", "zenith"] {
+        let link = invited_to(&test, team).await;
+        post(&test, "/join", "", &format!("invitation={link}&password={PASSWORD}")).await;
+    }
+    let form = format!("mail=ada%40example.com&password={PASSWORD}&next=%2Fload");
+    let asked = post(&test, "/sign-in", "", &form).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    for said in ["Which team?", "value=\"acme\"", "value=\"zenith\"", "name=\"next\" value=\"/load\""] {
+        assert!(asked.body.contains(said), "{said}: {}", asked.body);
+    }
+    let cookie = asked.cookie();
+    assert!(cookie.starts_with("__Host-choice=") && asked.header("set-cookie").contains("HttpOnly"), "{cookie}");
+    let proof = cookie.split('=').nth(1).unwrap();
+    assert!(!asked.body.contains(PASSWORD) && !asked.body.contains(proof), "{}", asked.body);
+    let elsewhere = post(&test, "/sign-in/team", "", "team=zenith").await;
+    assert!(elsewhere.status == StatusCode::UNAUTHORIZED && elsewhere.body.contains("Sign in again"));
+    let chosen = post(&test, "/sign-in/team", &cookie, "team=zenith&next=%2Fload").await;
+    assert_eq!(chosen.header("location"), "/tokens?hello=yes&then=%2Fload");
+    assert!(get(&test, "/account", &chosen.cookie()).await.body.contains("zenith"));
+    let again = post(&test, "/sign-in/team", &cookie, "team=acme").await;
+    assert_eq!(again.status, StatusCode::UNAUTHORIZED, "it is good for once");
+    let wrong = post(&test, "/sign-in", "", "mail=ada%40example.com&password=wrong").await;
+    assert!(wrong.status == StatusCode::UNAUTHORIZED && !wrong.body.contains("Which team?"));
+    test.stop().await;
+}
+
 /// What each route does for nobody who is signed in: its method, its address, a form, and the answer.
-const ROUTES: [(Method, &str, &str, StatusCode); 11] = [
+const ROUTES: [(Method, &str, &str, StatusCode); 12] = [
     (Method::GET, "/", "", StatusCode::SEE_OTHER),
     (Method::GET, "/sign-in", "", StatusCode::OK),
     (Method::POST, "/sign-in", "mail=ada%40example.com&password=wrong", StatusCode::UNAUTHORIZED),
+    (Method::POST, "/sign-in/team", "team=acme", StatusCode::UNAUTHORIZED),
     (Method::POST, "/sign-out", "", StatusCode::SEE_OTHER),
     (Method::GET, "/join", "", StatusCode::GONE),
     (Method::POST, "/join", "invitation=tbi_1&password=violet", StatusCode::GONE),

@@ -25,6 +25,9 @@ const fn todo_of(detail: &Detail) -> &'static str {
                 "Collect less, or have the limit raised at the network: more accounts do not help."
             }
             Advice::Nothing => "Look at the load. If it stays as it is now, this ends by itself.",
+            Advice::Wait => {
+                "Wait until the incident is over, for which tokens rest. More accounts do not help meanwhile."
+            }
         },
         Detail::Access(why) => match why {
             NoToken::NoneConnected => "Connect an account of this network.",

@@ -88,21 +88,12 @@ pub fn start(
 
 fn open(broker: &Broker, caller: &Caller) -> Result<OpenStream, Refusal> {
     caller.must_be_enabled()?;
-    let who = match caller {
-        Caller::Collector { collector, .. } => collector.id.as_u128(),
-        Caller::Operator { key, .. } => {
-            caller.must_be_admin()?;
-            key.as_u128()
-        }
-        Caller::Member { member, .. } => {
-            caller.must_be_admin()?;
-            member.id.as_u128()
-        }
-        Caller::Broker => 0,
-    };
+    if caller.collector().is_none() {
+        caller.must_be_admin()?;
+    }
     broker
         .streams
-        .open(who)
+        .open(caller.number())
         .map_err(|error| refuse(Code::ResourceExhausted, ErrorReason::TooManyStreams, error.to_string()))
 }
 

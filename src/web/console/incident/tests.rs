@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 
 use crate::base::ids::IncidentId;
 use crate::domain::incident::Outcome;
+use crate::domain::load::Advice;
 use crate::domain::member::Role;
 use crate::domain::team::OperatorRole;
 use crate::service::notices::MarkRead;
 use crate::service::testing::ask;
-use crate::service::{Answered, IncidentFilter, ReportUsage};
+use crate::service::{Answered, IncidentFilter, LoadLevel, ReportUsage};
 use crate::web::console::testing::{Browser, Scene};
 
 /// Has X refuse the tokens of six persons, until that is an incident.
@@ -39,6 +40,26 @@ async fn refuse_all(scene: &Scene) -> IncidentId {
         }
     }
     panic!("no incident was found");
+}
+
+#[tokio::test]
+async fn while_tokens_rest_for_an_incident_the_load_asks_for_no_more_of_them() {
+    let scene = Scene::start().await;
+    let (broker, ada) = (scene.broker(), scene.member("Ada", Role::Owner).await);
+    let id = refuse_all(&scene).await;
+    for _ in 0..20 {
+        assert!(broker.acquire_lease(scene.admin(), ask(&scene.team, 200)).await.is_err(), "they rest");
+    }
+    broker.evaluate_loads();
+    let load = broker.team_load(&ada.caller().await, &scene.team, None).unwrap();
+    let class = load.classes.iter().find(|class| class.level > LoadLevel::Ok).unwrap();
+    assert_eq!(class.advice, Advice::Wait);
+    let page = ada.get("/load").await.body;
+    assert!(page.contains("Its tokens rest for an incident") && page.contains(&format!("/alerts/incidents/{id}")));
+    for said in ["more X tokens", "/connect/start?network=x", "href=\"/members/invite", "type=\"range\"", "It grows"] {
+        assert!(!page.contains(said), "{said}: {page}");
+    }
+    scene.stop().await;
 }
 
 #[tokio::test]

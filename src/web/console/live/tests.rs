@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_millis(1);
 
 /// A page of a member that is open.
 fn open(scene: &Scene, secret: &str, every: Duration) -> Open {
-    let place = scene.broker().watch.stream_place().expect("there are places");
+    let place = scene.broker().watch.pages.take(scene.admin()).expect("there are places");
     Open::new(scene.broker().clone(), Some(scene.team.clone()), secret, every, place)
 }
 
@@ -49,6 +49,23 @@ async fn an_operators_open_page_does_not_prolong_its_session_either() {
         scene.test.clock.advance(idle / 2);
     }
     assert_eq!(browser.get("/operator/live").await.status, StatusCode::SEE_OTHER);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn the_pages_of_one_member_take_nobody_elses_places() {
+    let scene = Scene::start().await;
+    let (ada, bob) = (scene.member("Ada", Role::Member).await, scene.member("Bobby", Role::Member).await);
+    let caller = ada.caller().await;
+    let mut open = Vec::new();
+    while let Some(place) = scene.broker().watch.pages.take(&caller) {
+        open.push(place);
+    }
+    assert_eq!(ada.get("/live").await.status, StatusCode::SERVICE_UNAVAILABLE, "{} pages are open", open.len());
+    assert_eq!(bob.get("/live").await.status, StatusCode::OK);
+    assert!(scene.broker().watch.watches.take(&caller).is_some(), "the watches of the API have places of their own");
+    open.pop();
+    assert_eq!(ada.get("/live").await.status, StatusCode::OK);
     scene.stop().await;
 }
 

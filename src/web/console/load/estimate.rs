@@ -15,7 +15,7 @@ use crate::web::console::{Place, Shell, Visit};
 use crate::web::page::shown;
 
 /// The most tokens that the slider adds.
-const MOST: u64 = 1_000;
+pub(super) const MOST: u64 = 1_000;
 
 /// What is asked.
 #[derive(Debug, Default, Deserialize)]

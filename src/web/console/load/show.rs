@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::chart::{Chart, History, Range, thresholds};
+use super::estimate::MOST;
 use super::gauge::Gauge;
 use crate::base::ids::{ClassId, NetworkId};
 use crate::domain::load::{Advice, Newcomer, Ratio, Span};
@@ -18,6 +19,9 @@ use crate::web::console::filter::{Choice, address};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
+
+/// Where the slider of more tokens begins if no number is advised.
+const BEGINS: u64 = 4;
 
 /// What the page's address says.
 #[derive(Debug, Default, Deserialize)]
@@ -66,13 +70,25 @@ pub(super) struct Card {
     /// Where the load is on its way to; blank: it stays.
     pub(super) grows_to: String,
     pub(super) advice: String,
+    /// The page of the incident for which its tokens rest.
+    pub(super) incident: Option<String>,
     /// Whether more people would help.
     pub(super) asks_for_people: bool,
+    /// What a slider of more tokens is about; `None` while they rest.
+    pub(super) what_if: Option<WhatIf>,
     pub(super) spans: Vec<SpanRow>,
     pub(super) causes: Vec<(String, String)>,
     pub(super) forecast: Vec<ForecastRow>,
     pub(super) chart: Chart,
     pub(super) ranges: Vec<(String, String, bool)>,
+}
+
+/// A slider of more tokens.
+pub(super) struct WhatIf {
+    /// Where it begins: at the number that is advised.
+    pub(super) begins: u64,
+    /// Where it ends.
+    pub(super) ends: u64,
     pub(super) kinds: Vec<Choice>,
 }
 
@@ -227,6 +243,9 @@ async fn card(
     let history = History { samples: &samples, thresholds: &thresholds };
     let (network, about) = named(broker, network_id, class_id);
     let load = class.load();
+    // That it rests is known before the load is evaluated anew.
+    let incident = broker.incident_of(visit.team(), network_id).map(|id| format!("/alerts/incidents/{id}"));
+    let advised = if incident.is_some() { &Advice::Wait } else { &class.advice };
     Ok(Card {
         id: format!("load-{network_id}-{class_id}"),
         mark: assets::mark(network_id.as_str()),
@@ -256,13 +275,15 @@ async fn card(
         }),
         grows_to: class
             .growing()
-            .filter(|_| class.level != LoadLevel::Ok)
+            .filter(|_| class.level != LoadLevel::Ok && *advised != Advice::Wait)
             .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", ratio_text(shell, load.ratio))),
-        advice: advice(shell, &class.advice, &network),
+        advice: advice(shell, advised, &network),
         asks_for_people: matches!(
-            class.advice,
+            advised,
             Advice::AddTokens { .. } | Advice::AddTokensUpTo { .. } | Advice::ConnectFirst
         ),
+        what_if: (*advised != Advice::Wait).then(|| what_if(broker, network_id, advised)),
+        incident,
         spans: spans(shell, class),
         causes: class
             .causes
@@ -273,9 +294,23 @@ async fn card(
         chart: Chart::of(shell, (network_id.as_str(), class_id.as_str()), range, &history),
         ranges: ranges(shell, range, "/load", &[("network", network_id.as_str()), ("class", class_id.as_str())]),
         href: format!("/load/{network_id}/{class_id}"),
-        kinds: kinds(broker, network_id),
         network,
     })
+}
+
+fn what_if(broker: &Broker, network: &NetworkId, advised: &Advice) -> WhatIf {
+    let advised = match advised {
+        Advice::AddTokens { tokens, .. } | Advice::AddTokensUpTo { tokens, .. } => Some(*tokens),
+        Advice::Nothing | Advice::AddsNothing { .. } | Advice::ConnectFirst | Advice::Wait => None,
+    };
+    let begins = advised.unwrap_or(BEGINS).min(MOST);
+    WhatIf { begins, ends: ends(begins), kinds: kinds(broker, network) }
+}
+
+/// Where a slider ends that begins at a number of tokens: beyond twice as many, at the first of few ends, so that an advice that changes a little
+/// leaves the slider of an open page alone.
+fn ends(begins: u64) -> u64 {
+    [50, 100, 200, 500].into_iter().find(|end| *end >= 2 * begins).unwrap_or(MOST)
 }
 
 fn kinds(broker: &Broker, network: &NetworkId) -> Vec<Choice> {
@@ -368,6 +403,7 @@ pub(in crate::web::console) fn advice(shell: &Shell, advice: &Advice, network: &
         }
         Advice::AddsNothing { limit } => shell.say_of("advice-adds-nothing", "limit", owner(shell, *limit)),
         Advice::ConnectFirst => shell.say_of("advice-connect-first", "network", network.to_owned()),
+        Advice::Wait => shell.say("advice-wait"),
     }
 }
 
@@ -379,4 +415,16 @@ fn owner(shell: &Shell, owner: Owner) -> String {
         Owner::App => "limit-app",
         Owner::Address => "limit-address",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slider_reaches_beyond_the_advice() {
+        for (begins, expected) in [(0, 50), (4, 50), (25, 50), (26, 100), (149, 500), (400, MOST), (MOST, MOST)] {
+            assert_eq!(ends(begins), expected, "{begins}");
+        }
+    }
 }

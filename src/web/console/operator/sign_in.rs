@@ -98,7 +98,7 @@ pub(super) async fn sign_in(
         Err(error) => error,
     };
     let status = match &error {
-        SignInError::Wrong | SignInError::WrongKey => StatusCode::UNAUTHORIZED,
+        SignInError::Wrong | SignInError::WrongKey | SignInError::NotChosen => StatusCode::UNAUTHORIZED,
         SignInError::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         SignInError::Random | SignInError::Stopping | SignInError::Store(_) => return out_of_order(&error),
     };
