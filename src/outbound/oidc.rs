@@ -59,6 +59,8 @@ pub struct OidcPerson {
     pub is_verified: bool,
     /// The name; may be empty.
     pub name: String,
+    /// When the person last showed the provider who it is; `None`: the provider does not say.
+    pub authenticated_at: Option<Timestamp>,
 }
 
 /// Why nobody is known to have signed in. None shows a secret.
@@ -88,12 +90,14 @@ impl OidcProvider {
         self.settings.issuer.as_str()
     }
 
-    /// Where a browser is sent to sign in.
+    /// Where a browser is sent to sign in. `max_age`: how long ago the person may have shown the provider who it is; `None`: as the provider
+    /// has it.
     pub async fn sign_in_url(
         &self,
         http: &dyn NetworkClient,
         now: Timestamp,
         state: &Secret,
+        max_age: Option<Duration>,
         of: &OidcTry<'_>,
     ) -> Result<Url, OidcError> {
         let metadata = self.metadata(http, now, false).await?;
@@ -104,7 +108,12 @@ impl OidcProvider {
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let request = client.authorize_url(flow, move || CsrfToken::new(state), move || Nonce::new(nonce));
         let scopes = ["email", "profile"].map(|scope| Scope::new(scope.to_owned()));
-        Ok(request.add_scopes(scopes).set_pkce_challenge(challenge).url().0)
+        let request = request.add_scopes(scopes).set_pkce_challenge(challenge);
+        let request = match max_age {
+            Some(age) => request.set_max_age(age),
+            None => request,
+        };
+        Ok(request.url().0)
     }
 
     /// Redeems a code; who signed in.
@@ -237,6 +246,7 @@ fn person(claims: &CoreIdTokenClaims, told: Option<&CoreUserInfoClaims>) -> Oidc
         mail: mail.map(|mail| mail.to_string()),
         is_verified: verified == Some(true),
         name: name.map(|name| name.to_string()).unwrap_or_default(),
+        authenticated_at: claims.auth_time().map(|at| Timestamp::from_secs(at.timestamp())),
     }
 }
 

@@ -72,9 +72,9 @@ async fn a_person_is_known_by_the_verified_address_first_and_by_the_providers_id
     let offered = Browser::of(&stage.desk).get(&format!("{PUBLIC}/sign-in")).await;
     assert!(offered.text.contains("Sign in with your organisation"), "{}", offered.text);
     let (_, page) = stage.sign_in("ada~ada@acme.example~no").await;
-    refused(&page, 403, "have it verified there");
+    refused(&page, 403, "Have it verified there");
     let (_, page) = stage.sign_in("eve~eve@acme.example~yes").await;
-    refused(&page, 403, "ask an owner of your team to invite you");
+    refused(&page, 403, "Ask an owner of your team to invite you");
     let (browser, page) = stage.sign_in("ada~Ada@ACME.example~yes").await;
     assert_eq!((page.status, page.location.as_str()), (303, &*format!("{PUBLIC}/connect/start")), "{}", page.text);
     let account = browser.get(&format!("{PUBLIC}/account")).await;
@@ -88,8 +88,31 @@ async fn a_person_is_known_by_the_verified_address_first_and_by_the_providers_id
     assert_eq!(page.status, 303, "{}", page.text);
     stage.desk.done(&format!("member remove {member}"), "");
     let (_, page) = stage.sign_in("ada~Ada@ACME.example~yes").await;
-    refused(&page, 403, "ask an owner of your team to invite you");
+    refused(&page, 403, "Ask an owner of your team to invite you");
     assert!(!stage.desk.broker.stop().text().contains("oidc-secret-canary"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_may_have_been_let_in_unasked_proves_it_at_the_provider() {
+    let stage = Stage::set();
+    stage.invite("ada@acme.example");
+    let (browser, page) = stage.sign_in("ada~ada@acme.example~yes").await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let ask = format!("{PUBLIC}/members/password");
+    for (forged, waits) in [("old", true), ("", false)] {
+        let asked = browser.post(&ask, &[]).await;
+        assert!(asked.text.contains("confirm_proof"), "{} {}", asked.status, asked.text);
+        let there = asked.text.split("href=\"/sign-in/oidc?").nth(1).unwrap().split('"').next().unwrap();
+        let sent = browser.get(&format!("{PUBLIC}/sign-in/oidc?{}", there.replace("&#38;", "&"))).await.location;
+        assert!(sent.contains("max_age=900"), "{sent}");
+        let back = agree(&browser, &sent, "ada~ada@acme.example~yes").await;
+        stage.forge(&browser, forged).await;
+        let page = browser.get(&back).await;
+        assert!(page.status == 200 && page.text.contains("action=\"/members/password\""), "{}", page.text);
+        let sent = browser.post(&ask, &[]).await;
+        assert_eq!(sent.text.contains("confirm_proof"), waits, "{forged}: {} {}", sent.status, sent.location);
+        assert_eq!(sent.location.contains("/join?invitation="), !waits, "{forged}: {}", sent.location);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

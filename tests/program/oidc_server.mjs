@@ -42,6 +42,7 @@ const forged = async (token) => {
   const now = Math.floor(Date.now() / 1000);
   const changed = {
     nonce: { nonce: 'another' }, audience: { aud: 'somebody-else' }, issuer: { iss: 'https://evil.example' }, expired: { exp: now - 3600, iat: now - 7200 },
+    old: { auth_time: now - 3600 },
   };
   const said = { ...claims, ...changed[forge] };
   if (forge === 'none') return new UnsecuredJWT(said).encode();

@@ -9,7 +9,7 @@ use crate::service::Broker;
 use crate::service::sessions::{Browser, SignInError, Stay};
 
 /// A proof is good for so long.
-const FRESH: Duration = Duration::from_secs(15 * 60);
+pub(super) const FRESH: Duration = Duration::from_secs(15 * 60);
 
 impl Broker {
     /// Whether it was proved lately whose a session is.

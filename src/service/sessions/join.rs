@@ -129,7 +129,7 @@ impl Broker {
             Err(crate::store::MemberChangeError::Changed) => return Err(JoinError::Link),
             Err(error) => return Err(change_error(&before, error).into()),
         }
-        let begun = self.begin_session(member, &browser, "session.begin").await;
+        let begun = self.begin_session(member, &browser, self.now(), "session.begin").await;
         let begun = begun.map_err(|error: SignInError| JoinError::Member(error.into()))?;
         begun.ok_or(JoinError::Member(MemberError::Contended(before.id)))
     }

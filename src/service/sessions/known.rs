@@ -85,8 +85,13 @@ impl Broker {
         Ok(found.filter(|session| session.lasts(limits, now)))
     }
 
-    /// A session that begins now, with its secret for the browser.
-    pub(super) fn new_session(&self, whose: SessionOf, browser: &Browser) -> Result<(Session, Secret), SignInError> {
+    /// A session that begins now, with its secret for the browser. `proved_at`: when it was proved whose it is.
+    pub(super) fn new_session(
+        &self,
+        whose: SessionOf,
+        browser: &Browser,
+        proved_at: Timestamp,
+    ) -> Result<(Session, Secret), SignInError> {
         let mut secret = Zeroizing::new([0_u8; 32]);
         fill(secret.as_mut_slice()).map_err(|_| SignInError::Random)?;
         let now = self.now();
@@ -96,7 +101,7 @@ impl Broker {
             hash: self.session_hash(&secret),
             created_at: now,
             seen_at: now,
-            authenticated_at: now,
+            authenticated_at: proved_at,
             agent: agent_of(&browser.agent),
             origin: origin_of(browser.address),
         };

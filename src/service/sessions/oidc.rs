@@ -16,6 +16,7 @@ use crate::base::secret::Secret;
 use crate::config::Oidc;
 use crate::domain::member::{Identity, MailAddress, Member, MemberState};
 use crate::outbound::oidc::{OidcError, OidcPerson, OidcProvider, OidcTry};
+use crate::service::sessions::confirm::FRESH;
 use crate::service::sessions::waiting::{Waiting, random};
 use crate::service::sessions::{Browser, SignInError, StartedSession};
 use crate::service::{Broker, Caller};
@@ -117,12 +118,13 @@ impl OidcDesk {
 }
 
 impl Broker {
-    /// Sends a browser to the provider. `next`: the page that it wanted.
+    /// Sends a browser to the provider. `next`: the page that it wanted; `proves`: the person must have shown there lately who it is.
     pub async fn begin_oidc(
         &self,
         browser: &Browser,
         team: Option<TeamId>,
         next: &str,
+        proves: bool,
     ) -> Result<SentToSignIn, OidcSignInError> {
         let desk = self.desk.oidc.as_ref().ok_or(OidcSignInError::NotSetUp)?;
         self.desk.check_address(browser).map_err(SignInError::TooOften)?;
@@ -130,7 +132,7 @@ impl Broker {
         let redirect_uri = self.oidc_redirect();
         let (now, network) = (self.now(), self.renewals.network());
         let of = OidcTry { redirect_uri: &redirect_uri, nonce: &nonce, verifier: &verifier };
-        let url = desk.provider.sign_in_url(network, now, &state, &of).await?;
+        let url = desk.provider.sign_in_url(network, now, &state, proves.then_some(FRESH), &of).await?;
         let begun = Try { browser: self.oidc_hash(known.expose()), nonce, verifier, team, next: next.to_owned() };
         desk.tries.keep(self.oidc_hash(state.expose()), begun, now)?;
         Ok(SentToSignIn { url, browser: known })
@@ -171,7 +173,11 @@ impl Broker {
         let person = person.inspect_err(|error| tracing::warn!(%error, "a sign-in by OpenID Connect was refused"))?;
         let identity = Identity { issuer, subject: person.subject.clone() };
         let member = self.member_behind(identity, &person, begun.team.as_ref()).await?;
-        let started = self.begin_session(member, browser, "session.begin").await?.ok_or(OidcSignInError::Unknown)?;
+        // A provider that knows the browser lets it in without asking for anything: that proves nothing of who sits there.
+        let now = self.now();
+        let proved_at = person.authenticated_at.map_or(now - FRESH, |at| at.min(now));
+        let started =
+            self.begin_session(member, browser, proved_at, "session.begin").await?.ok_or(OidcSignInError::Unknown)?;
         Ok((started, begun.next))
     }
 

@@ -33,7 +33,7 @@ impl Broker {
     /// Signs an operator in by the text of its key; returns the secret for the browser. Tries are limited as those of members.
     pub async fn sign_in_operator(&self, key: Secret, browser: &Browser) -> Result<Secret, SignInError> {
         let (caller, key) = self.operator_showing(&key, browser)?;
-        let (session, secret) = self.new_session(SessionOf::Operator(key), browser)?;
+        let (session, secret) = self.new_session(SessionOf::Operator(key), browser, self.now())?;
         let detail = format!("session={} origin={}", session.id, session.origin);
         let audit = self.audit(&caller, "session.begin", format!("keys/{key}"), detail);
         self.store.insert_session(session, None, audit.into()).await?;

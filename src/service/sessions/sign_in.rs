@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::clock::Timestamp;
+
 use crate::base::ids::{MemberId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::member::{MailAddress, Member, MemberState, Session, SessionOf, origin_of};
@@ -108,7 +110,7 @@ impl Broker {
         for _ in 0..JUDGEMENTS {
             match <[_; 1]>::try_from(self.proved(&key, team.trim(), &password, &browser).await?) {
                 Ok([(only, _)]) => {
-                    if let Some(begun) = self.begin_session(only, &browser, "session.begin").await? {
+                    if let Some(begun) = self.begin_session(only, &browser, self.now(), "session.begin").await? {
                         self.desk.pairs.forget(&tries);
                         return Ok(SignedIn::Begun(begun));
                     }
@@ -186,9 +188,10 @@ impl Broker {
         &self,
         member: Member,
         browser: &Browser,
+        proved_at: Timestamp,
         action: &'static str,
     ) -> Result<Option<StartedSession>, SignInError> {
-        let (session, secret) = self.new_session(SessionOf::Member(member.id), browser)?;
+        let (session, secret) = self.new_session(SessionOf::Member(member.id), browser, proved_at)?;
         let caller = Caller::Member { member: member.clone().into(), session: session.id };
         let detail = format!("session={} origin={}", session.id, session.origin);
         let audit = self.member_audit(&caller, action, &member, detail);

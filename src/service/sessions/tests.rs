@@ -356,7 +356,7 @@ async fn who_signs_in_while_something_else_of_the_member_is_changed_gets_in() {
     let read = test.broker.stored_member(&team, begun.member.id).await.unwrap();
     let named = UpdateMember { display_name: Some("Ada L.".to_owned()), ..UpdateMember::default() };
     test.broker.update_member(&test.admin, &team, read.id, &named).await.unwrap();
-    let of_before = test.broker.begin_session(read, &browser(), "session.begin").await.unwrap();
+    let of_before = test.broker.begin_session(read, &browser(), test.broker.now(), "session.begin").await.unwrap();
     assert!(of_before.is_none(), "it was judged by what is not so any more");
     test.broker.sign_in(ask("ada@example.com", None, PASSWORD)).await.unwrap();
     test.stop().await;

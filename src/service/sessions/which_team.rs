@@ -62,7 +62,7 @@ impl Broker {
         let member = self.store.find_member(chosen.member).await?.filter(Member::is_active);
         let is_still_right = self.store.find_password(chosen.member).await? == chosen.hash;
         let Some(member) = member.filter(|_| is_still_right) else { return Err(SignInError::NotChosen) };
-        self.begin_session(member, browser, "session.begin").await?.ok_or(SignInError::NotChosen)
+        self.begin_session(member, browser, self.now(), "session.begin").await?.ok_or(SignInError::NotChosen)
     }
 
     fn choice_hash(&self, text: &str) -> [u8; 32] {

@@ -10,14 +10,15 @@ use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::{self, Serializer};
 
 use super::Shell;
-use super::kept::without_secrets;
+use super::kept::{kept_form, without_secrets};
+use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::domain::member::Session;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignInError};
 use crate::web::page::shown;
 use crate::web::server::PeerAddress;
-use crate::web::sign_in::{browser_of, out_of_order};
+use crate::web::sign_in::{browser_of, keeping, out_of_order, proof_link};
 
 /// The longest form that waits, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -31,6 +32,9 @@ pub(super) trait Proves: Send + Sync {
 
     /// Its session.
     fn session(&self) -> &Session;
+
+    /// Its team; `None`: an operator.
+    fn team(&self) -> Option<&TeamId>;
 
     /// Takes the proof.
     fn prove(
@@ -58,6 +62,8 @@ struct ConfirmPage {
     text: String,
     /// What is asked for.
     label: String,
+    /// What the service is called at which it can be proved, too, and the address that leads there.
+    elsewhere: Option<(String, String)>,
 }
 
 /// Lets a POST through where the visitor proved lately who it is, or proves it now.
@@ -101,9 +107,14 @@ pub(super) async fn ask_again<V: Proves>(
     let what = if shell.knows(&asked) { shell.say(&asked) } else { String::new() };
     // What the address says beside the path is part of what was asked for.
     let action = parts.uri.path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
+    let elsewhere = visit.team().and_then(|team| proof_link(&broker, team));
+    let kept = kept_form(action.clone(), &fields);
     let (secrets, fields) = without_secrets(fields);
     let secrets = secrets.into_iter().map(|name| (shell.say(&format!("kept-{name}")), name)).collect();
-    shown(status, &ConfirmPage { action, fields, secrets, problem, what, text, label, shell })
+    let is_proved_elsewhere = elsewhere.is_some();
+    let page = ConfirmPage { action, fields, secrets, problem, what, text, label, elsewhere, shell };
+    let answer = shown(status, &page);
+    if is_proved_elsewhere { keeping(&broker, &kept, answer) } else { answer }
 }
 
 /// The name of the words for what a route does: `asked-members-member-remove` for `/members/{member}/remove`.

@@ -58,10 +58,15 @@ async fn kept(request: Request) -> Option<Kept> {
     // What the address says beside the path is part of what was asked for.
     let action = request.uri().path_and_query().map_or("/", |asked| asked.as_str()).to_owned();
     let body = to_bytes(request.into_body(), LONGEST).await.ok()?;
-    let (secrets, fields) = without_secrets(form_urlencoded::parse(&body).into_owned());
+    Some(kept_form(action, &form_urlencoded::parse(&body).into_owned().collect::<Vec<_>>()))
+}
+
+/// A form that waits, without what is secret in it.
+pub(super) fn kept_form(action: String, fields: &[(String, String)]) -> Kept {
+    let (secrets, fields) = without_secrets(fields.iter().cloned());
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields).extend_pairs(secrets.into_iter().map(|name| (name, "")));
-    Some(Kept { action, form: form.finish() })
+    Kept { action, form: form.finish() }
 }
 
 /// The fields of a form that may stand in a page, behind the names of those that had a secret, which is filled in once more.

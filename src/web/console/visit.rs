@@ -159,6 +159,10 @@ impl Proves for Visit {
         &self.stay.session
     }
 
+    fn team(&self) -> Option<&TeamId> {
+        Some(&self.stay.member.team)
+    }
+
     async fn prove(&self, broker: &Broker, secret: Secret, browser: &Browser) -> Result<(), SignInError> {
         broker.confirm_session(&self.stay, secret, browser).await
     }
@@ -173,6 +177,10 @@ impl Proves for OperatorVisit {
 
     fn session(&self) -> &Session {
         &self.stay.session
+    }
+
+    fn team(&self) -> Option<&TeamId> {
+        None
     }
 
     async fn prove(&self, broker: &Broker, secret: Secret, browser: &Browser) -> Result<(), SignInError> {

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, SignedIn, StartedSession, Stay};
@@ -165,10 +166,7 @@ pub(in crate::web) fn sign_in_again(broker: &Broker, kept: Kept) -> Response {
     let text = Text::english();
     let (problem, oidc) = (text.say("sign-in-again"), oidc_link(broker, HOME));
     let page = SignInPage { text, problem: Some(&problem), mail: "", team: "", next: HOME, kept: &kept, oidc };
-    let answer = shown(StatusCode::UNAUTHORIZED, &page);
-    #[cfg(feature = "oidc")]
-    let answer = oidc::keeping(broker, &kept, answer);
-    answer
+    keeping(broker, &kept, shown(StatusCode::UNAUTHORIZED, &page))
 }
 
 #[derive(Template)]
@@ -199,6 +197,21 @@ struct SignInForm {
 }
 
 /// The other way to sign in; `None`: there is none.
+/// What the service is called at which a member of that team shows once more who it is, and the address that leads there.
+pub(in crate::web) fn proof_link(broker: &Broker, team: &TeamId) -> Option<(String, String)> {
+    let settings = broker.config.sign_in.oidc.as_ref()?;
+    Some((settings.name.clone(), format!("/sign-in/oidc?proves=true&team={team}")))
+}
+
+/// An answer that has the browser keep a form while the person is at another service.
+pub(in crate::web) fn keeping(broker: &Broker, kept: &Kept, answer: Response) -> Response {
+    #[cfg(feature = "oidc")]
+    let answer = oidc::keeping(broker, kept, answer);
+    #[cfg(not(feature = "oidc"))]
+    let _ = (broker, kept);
+    answer
+}
+
 fn oidc_link<'b>(broker: &'b Broker, next: &str) -> Option<(&'b str, String)> {
     let settings = broker.config.sign_in.oidc.as_ref()?;
     let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();

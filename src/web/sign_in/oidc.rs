@@ -33,6 +33,9 @@ struct Asked {
     next: String,
     #[serde(default)]
     team: String,
+    /// Whether who was signed in long ago shows once more who it is.
+    #[serde(default)]
+    proves: bool,
 }
 
 async fn begin(
@@ -42,7 +45,7 @@ async fn begin(
     Query(asked): Query<Asked>,
 ) -> Response {
     let browser = browser_of(&broker, peer, &headers);
-    match broker.begin_oidc(&browser, asked.team.parse().ok(), &page_after(&asked.next)).await {
+    match broker.begin_oidc(&browser, asked.team.parse().ok(), &page_after(&asked.next), asked.proves).await {
         Ok(SentToSignIn { url, browser }) => {
             let cookie = keep_oidc(&browser).map(|cookie| [(header::SET_COOKIE, cookie)]);
             (cookie, Redirect::to(url.as_str())).into_response()

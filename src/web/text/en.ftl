@@ -556,7 +556,7 @@ confirm-key = Key
 confirm-go-on = Go on
 confirm-wrong-password = This is not your password. Nothing was done.
 confirm-wrong-key = This is not the key that you signed in with. Nothing was done.
-confirm-no-password = If you sign in without a password here, sign out and in again: then you are not asked for 15 minutes.
+confirm-elsewhere = Without a password: { $name }
 
 notices-unread = unread
 notices-choose = Choose what you hear
