@@ -935,17 +935,22 @@ async fn the_end_of_an_incident_is_told_to_whom_its_beginning_was_told() {
 #[tokio::test]
 async fn a_loss_is_told_also_to_whom_its_beginning_was_not_told() {
     let mut told = Told::start().await;
-    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
     told.watched.add_token(Clocks::default()).await;
-    told.watched.clock.advance(Duration::from_secs(60));
-    told.posts.be_down(true);
-    told.incident(IncidentKind::NetworkReset).await;
-    told.watched.clock.advance(Duration::from_secs(600));
-    told.end_incident(Outcome::Lost).await;
-    told.posts.be_down(false);
-    told.pass(Duration::from_secs(2 * 3600)).await;
-    let dropped = told.watched.broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
-    assert!(dropped.iter().all(|row| row.last_error.as_deref() != Some("the trouble that it ends was not told")));
+    for outcome in [Outcome::Recovered, Outcome::Lost] {
+        told.watched.clock.advance(Duration::from_secs(600));
+        told.posts.be_down(true);
+        told.incident(IncidentKind::NetworkReset).await;
+        told.watched.clock.advance(Duration::from_secs(600));
+        told.end_incident(outcome).await;
+        told.posts.be_down(false);
+        told.pass(Duration::from_secs(2 * 3600)).await;
+    }
+    let bodies = told.posts.arrived().into_iter().map(|post| serde_json::from_slice(&post.body).unwrap());
+    let said: Vec<serde_json::Value> =
+        bodies.filter(|body: &serde_json::Value| body["type"] == "incident_closed").collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0]["data"]["lost"], "platform_reset");
 }
 
 #[tokio::test]

@@ -223,7 +223,7 @@ async fn what_falls_due_in_an_incident_is_told_after_it() {
     test.clock.advance(HOUR);
     test.broker.invalidate_token(&test.admin, team, youtube, Reason::PasswordChanged, "").await.unwrap();
     days(1).await;
-    let told = ["token_invalid", "retention_clock", "retention_clock"];
+    let told = ["token_invalid", "retention_clock"];
     assert_eq!(stage.told(), told);
     for network in ["linkedin", "youtube"] {
         let found = Detected { kind: IncidentKind::ProviderOutage, started_at: test.clock.now(), persons: 9 };
