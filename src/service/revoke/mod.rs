@@ -12,7 +12,7 @@ use crate::domain::connection::Stage;
 use crate::domain::networks::{Answer, ErrorClass, Network, Renewal, RevokeReach, TokenKind, classify_renewal};
 use crate::domain::revocation::{Attempt, May, Others, Standing, Verdict, judge, may_revoke};
 use crate::domain::token::{Token, TokenState};
-use crate::outbound::oauth::{Bond, Client, Credential, revocation};
+use crate::outbound::oauth::{Bond, Client, Credential, needs_client, revocation};
 use crate::service::grants::is_part;
 use crate::service::luck::luck;
 use crate::service::tokens::{known_person, name_of};
@@ -281,6 +281,9 @@ impl Broker {
         let credential = self.opened_credential(stored).ok().flatten().ok_or(DAMAGED)?;
         let not_yet = |why: &str| Ok(Told { class: None, retry_after: None, message: why.to_owned() });
         let Ok((id, secret)) = self.client_of(&stored.network, &stored.app) else { return not_yet(CLIENT_DAMAGED) };
+        if id.is_empty() && needs_client(kind) {
+            return not_yet(NO_CLIENT);
+        }
         let client = Client { id, secret };
         let beside = self.call_parameters(&stored.network, kind, stored.app.as_str(), &credential.access);
         let Ok(beside) = beside else { return not_yet(CLIENT_DAMAGED) };

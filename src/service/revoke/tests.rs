@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::base::ids::{TeamId, TokenId};
 use crate::base::secret::Secret;
+use crate::domain::networks::Purpose;
 use crate::domain::token::Reason;
 use crate::outbound::http::{NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
@@ -112,10 +113,11 @@ async fn it_is_said_why_a_network_is_not_told() {
     let bob = bench.test.token(&bench.team, "bob").await;
     bench.test.sql("UPDATE token SET sealed_access = x'00' WHERE person = 'bob'").await;
     let add = async |network: &str, kind: &str| {
+        let found = bench.test.broker.catalogue.network(network).unwrap().kind(kind).unwrap();
         let given = AddToken {
             network: network.to_owned(),
             kind: kind.to_owned(),
-            scopes: Vec::new(),
+            scopes: found.scopes_for(Purpose::Validate).unwrap().to_vec(),
             refresh: None,
             ..x_token("ann")
         };
@@ -233,7 +235,7 @@ async fn a_grant_that_tokens_of_another_network_hang_on_is_given_back_with_the_l
         let given = AddToken {
             network: network.to_owned(),
             kind: kind.to_owned(),
-            scopes: found.scopes_for(crate::domain::networks::Purpose::Validate).unwrap().to_vec(),
+            scopes: found.scopes_for(Purpose::Validate).unwrap().to_vec(),
             refresh: None,
             ..x_token("ann")
         };

@@ -74,8 +74,8 @@ const PUT_CHAIN: &str =
         pruned_mac = excluded.pruned_mac, head_seq = excluded.head_seq, head_mac = excluded.head_mac,
         broken = excluded.broken, seal = excluded.seal";
 const LAST_EVENT: &str = "SELECT seq, mac FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)";
-/// What every store has that was used. Whoever leaves nothing of it has no store left.
-const ANYTHING: &str = "SELECT 1 FROM key UNION ALL SELECT 1 FROM team UNION ALL SELECT 1 FROM data_key UNION ALL SELECT 1 FROM token LIMIT 1";
+/// What every store has that was used; tokens are of teams.
+const ANYTHING: &str = "SELECT 1 FROM key UNION ALL SELECT 1 FROM team UNION ALL SELECT 1 FROM data_key LIMIT 1";
 
 /// In the place of a hash where there is none: before the first event, and behind one whose hash was taken away.
 const UNCHAINED: [u8; 32] = [0; 32];
