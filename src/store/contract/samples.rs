@@ -122,7 +122,12 @@ pub(crate) fn token(n: u128) -> Token {
         reserve_percent: None,
         max_leases: Some(3),
         state: TokenState::Live,
-        clocks: Clocks { access_expires_at: Some(at(1000)), consented_at: Some(at(-5)), refresh_end_fixed: true, ..Clocks::default() },
+        clocks: Clocks {
+            access_expires_at: Some(at(1000)),
+            consented_at: Some(at(-5)),
+            refresh_end_fixed: true,
+            ..Clocks::default()
+        },
         cooling_until: None,
         refreshed: false,
         closed: [("tweets.get".parse().unwrap(), at(7))].into(),
