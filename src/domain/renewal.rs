@@ -142,15 +142,16 @@ pub fn access_life(kind: &TokenKind, reply: &TokenReply) -> Option<Duration> {
 pub struct RefreshLife {
     /// From the reply on.
     pub lasts: Duration,
-    /// Whether its end stays where it is, however often it is used.
+    /// Whether its end stays where it is, though those of its kind live on by being used.
     pub is_fixed: bool,
 }
 
 /// How long the refresh token of a reply lives: as the network says there, but never longer than it documents; `None`: nothing is known that
-/// ends it. What is told of a token that stays is the end of the grant: Google tells it of those alone that have one.
+/// ends it. What is told of a token that stays, and lives on by being used, is the end of the grant: Google tells it of those alone that have one.
 pub fn refresh_life(kind: &TokenKind, reply: &TokenReply) -> Option<RefreshLife> {
     let lasts = [reply.refresh_life, kind.refresh_validity].into_iter().flatten().min()?;
-    Some(RefreshLife { lasts, is_fixed: reply.refresh_life.is_some() && stays(kind) })
+    let is_fixed = kind.refresh_slides && stays(kind) && reply.refresh_life.is_some();
+    Some(RefreshLife { lasts, is_fixed })
 }
 
 /// Whether using the refresh token moves its end.
