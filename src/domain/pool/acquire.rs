@@ -81,9 +81,8 @@ impl Pool {
         }
         for (shelf, _) in self.fitting_shelves(team, request) {
             let index = self.indexes[request.operation].as_ref()?;
-            let Some(slot) = self.canary_among(index.ability(shelf).app, index.idle(shelf, usize::MAX), now) else {
-                continue;
-            };
+            let (app, idle) = (index.ability(shelf).app, index.idle(shelf, usize::MAX));
+            let Some(slot) = self.canary_among(app, request.operation, idle, now) else { continue };
             if let Attempt::Acquired(acquired) = self.try_slot(now, slot, request, refusals) {
                 return Some(*acquired);
             }
@@ -155,7 +154,7 @@ impl Pool {
 
     fn try_slot(&mut self, now: Timestamp, slot: u32, request: &AcquireRequest, refusals: &mut Refusals) -> Attempt {
         let held = &self.slots[slot as usize];
-        if !held.is_usable(now) {
+        if !held.is_usable(now) || self.draws_for(request.operation, held).is_none() {
             return Attempt::NotThisToken;
         }
         self.try_usable(now, slot, request, refusals)

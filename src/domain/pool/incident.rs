@@ -122,14 +122,15 @@ impl Pool {
         }
     }
 
-    /// One of these tokens for a canary of the app, if it is time for one.
-    pub(super) fn canary_among(&self, app: u32, idle: &[u32], now: Timestamp) -> Option<u32> {
+    /// One of these tokens for a canary of the app that calls the operation, if it is time for one.
+    pub(super) fn canary_among(&self, app: u32, operation: usize, idle: &[u32], now: Timestamp) -> Option<u32> {
         let incident = self.incidents.get(&app)?;
         // Far apart, so that those beside the last one are not the next.
         let first = incident.turns.wrapping_mul(STRIDE).checked_rem(idle.len())?;
         let in_turn = idle[first..].iter().chain(&idle[..first]).take(CANARIES_SOUGHT).copied();
         let due = |slot: &u32| {
             self.slots[*slot as usize].is_usable(now)
+                && self.draws_for(operation, &self.slots[*slot as usize]).is_some()
                 && self.incident_gate(*slot, now) == Gate::Probe
                 && !matches!(self.slots[*slot as usize].cooling.gate(now), Gate::Closed(_))
         };

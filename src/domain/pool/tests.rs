@@ -291,6 +291,35 @@ fn a_refusal_says_why_and_when() {
 }
 
 #[test]
+fn a_token_whose_scopes_do_not_suffice_is_leased_neither_for_its_profile_nor_to_look() {
+    let mut network = network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1);
+    let entry = Arc::get_mut(&mut network).unwrap();
+    let scopes = vec!["write".to_owned()];
+    entry.operations.push(Operation { id: "other".parse().unwrap(), scopes, ..entry.operations[0].clone() });
+    let mut pool = pool(network, &[]);
+    for number in 0..3 {
+        let token = Token { profiles: vec!["page".to_owned()], ..token(number, &format!("person-{number}")) };
+        pool.put_token(&token, None, Vec::new(), START).unwrap();
+    }
+    let other = |lease, profile: Option<&str>| AcquireRequest {
+        operation: 1,
+        profile: profile.map(str::to_owned),
+        ..request(lease, 1)
+    };
+    let refusal = Refusal::NoToken(NoToken::Purpose);
+    assert_eq!(pool.acquire(START, &other(1, Some("page"))).unwrap_err(), refusal);
+    for number in 0..3 {
+        let only = AcquireRequest { token: Some(TokenId::from_u128(number)), ..request(number + 10, 1) };
+        let held = pool.acquire(START, &only).unwrap().lease;
+        let report = CallReport { class: ErrorClass::TokenRevoked, ..quiet(1, 1, 0) };
+        pool.report(START, held, &report).unwrap();
+    }
+    assert_eq!(pool.incidents().len(), 1);
+    assert!(pool.acquire(START + MINUTE, &other(20, None)).is_err());
+    assert!(pool.acquire(START + MINUTE, &request(21, 1)).is_ok(), "it is time to look");
+}
+
+#[test]
 fn a_report_is_counted_once_and_never_beyond_the_grant() {
     let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1), &["ann"]);
     let held = pool.acquire(START, &request(1, 10)).unwrap();
