@@ -293,7 +293,7 @@ fn received(decided: Result<Result<Leased, AcquireError>, oneshot::error::RecvEr
 
 fn refused(cell: &Cell, refusal: Refusal, now: Timestamp) -> AcquireError {
     match refusal {
-        Refusal::Limited { until, incident: true, .. } => AcquireError::Resting { until },
+        Refusal::Limited { until, rest: Some(why), .. } => AcquireError::Resting { until, why },
         Refusal::Limited { until, class, owner, .. } => {
             let limit = Limit { class: cell.network.classes[class].id.clone(), owner };
             AcquireError::LimitedUntil { until, limit }

@@ -134,6 +134,15 @@ pub enum Fact {
         /// How much, in units of the class.
         credits: u64,
     },
+    /// A network refuses an operation to everybody who asks through an app.
+    OperationRefused {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+        /// The operation.
+        operation: OperationId,
+    },
     /// What was collected with a token must be deleted unless it is valid again in time.
     RetentionClock {
         /// Its network.
@@ -280,6 +289,8 @@ pub enum Kind {
     TokenConnected,
     /// [`Fact::OutOfBandSpending`], [`Fact::SharedSpending`].
     OutOfBandSpending,
+    /// [`Fact::OperationRefused`].
+    OperationRefused,
     /// [`Fact::RetentionClock`].
     RetentionClock,
     /// [`Fact::LoadTooHigh`].
@@ -298,7 +309,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::TokenExpiring,
         Kind::TokenExpired,
         Kind::TokenInvalid,
@@ -307,6 +318,7 @@ impl Kind {
         Kind::TokenRenewed,
         Kind::TokenConnected,
         Kind::OutOfBandSpending,
+        Kind::OperationRefused,
         Kind::RetentionClock,
         Kind::LoadTooHigh,
         Kind::LoadCleared,
@@ -327,6 +339,7 @@ impl Kind {
             Kind::TokenRenewed => "token_renewed",
             Kind::TokenConnected => "token_connected",
             Kind::OutOfBandSpending => "out_of_band_spending",
+            Kind::OperationRefused => "operation_refused",
             Kind::RetentionClock => "retention_clock",
             Kind::LoadTooHigh => "load_too_high",
             Kind::LoadCleared => "load_cleared",
@@ -351,6 +364,7 @@ impl Kind {
             | Kind::NeedsReconnecting
             | Kind::TokenBlocked
             | Kind::OutOfBandSpending
+            | Kind::OperationRefused
             | Kind::RetentionClock
             | Kind::LoadTooHigh
             | Kind::NoAccessTokens
@@ -381,6 +395,7 @@ impl Fact {
             Fact::TokenRenewed { .. } => Kind::TokenRenewed,
             Fact::TokenConnected { .. } => Kind::TokenConnected,
             Fact::OutOfBandSpending { .. } | Fact::SharedSpending { .. } => Kind::OutOfBandSpending,
+            Fact::OperationRefused { .. } => Kind::OperationRefused,
             Fact::RetentionClock { .. } => Kind::RetentionClock,
             Fact::LoadTooHigh { .. } => Kind::LoadTooHigh,
             Fact::LoadCleared { .. } => Kind::LoadCleared,
@@ -429,6 +444,7 @@ impl Fact {
             | Fact::TokenConnected { network, .. }
             | Fact::OutOfBandSpending { network, .. }
             | Fact::SharedSpending { network, .. }
+            | Fact::OperationRefused { network, .. }
             | Fact::RetentionClock { network, .. }
             | Fact::LoadTooHigh { network, .. }
             | Fact::LoadCleared { network, .. }
@@ -452,6 +468,7 @@ impl Fact {
             | Fact::OutOfBandSpending { token, .. }
             | Fact::RetentionClock { token, .. } => Some(*token),
             Fact::SharedSpending { .. }
+            | Fact::OperationRefused { .. }
             | Fact::LoadTooHigh { .. }
             | Fact::LoadCleared { .. }
             | Fact::NoAccessTokens { .. }

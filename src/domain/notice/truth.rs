@@ -65,6 +65,7 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
             Err(Untrue::Unheard)
         }
         Fact::SharedSpending { .. }
+        | Fact::OperationRefused { .. }
         | Fact::LoadCleared { .. }
         | Fact::AccessTokensAgain { .. }
         | Fact::IncidentClosed { .. } => Ok(()),

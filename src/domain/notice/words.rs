@@ -80,6 +80,7 @@ impl Words {
             Fact::SharedSpending { app, class, credits, .. } => {
                 told.shared_spent_elsewhere(app.as_ref(), class, *credits)
             }
+            Fact::OperationRefused { app, operation, .. } => told.operation_refused(app, operation),
             Fact::RetentionClock { stage, deadline, .. } => told.retention(*stage, *deadline),
             Fact::LoadTooHigh { class, turn, .. } => told.load_too_high(class, *turn),
             Fact::LoadCleared { class, .. } => told.load_cleared(class),
@@ -144,6 +145,10 @@ impl Told<'_> {
                 _,
             ) => ("Look at the load", format!("/load/{network}/{class}")),
             (Fact::SharedSpending { network, .. }, _) => ("Look at the credit", format!("/operator/pools/{network}")),
+            (Fact::OperationRefused { network, .. }, _) if self.event.team.is_some() => {
+                ("Look at the tokens", format!("/tokens?network={network}"))
+            }
+            (Fact::OperationRefused { network, .. }, _) => ("Look at the pool", format!("/operator/pools/{network}")),
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -329,6 +334,9 @@ mod tests {
                 }
                 Fact::SharedSpending { network, .. } => {
                     (format!("/operator/pools/{network}"), format!("/operator/pools/{network}"))
+                }
+                Fact::OperationRefused { network, .. } => {
+                    (format!("/tokens?network={network}"), format!("/operator/pools/{network}"))
                 }
                 of_token => {
                     let token = format!("/tokens/{}", of_token.token().unwrap());

@@ -169,11 +169,11 @@ impl Pool {
         let Some(draws) = self.draws[request.operation][held.kind as usize].clone() else {
             return Attempt::NotThisToken;
         };
-        let probe = match self.find_passage(slot, &draws, now) {
+        let probe = match self.find_passage(slot, request.operation, &draws, now) {
             Passage::Free => false,
             Passage::Probe => true,
-            Passage::Closed { until, class, owner, incident } => {
-                refusals.limited(Limited { until, class, owner, incident });
+            Passage::Closed { until, class, owner, rest } => {
+                refusals.limited(Limited { until, class, owner, rest });
                 return Attempt::without(owner);
             }
         };

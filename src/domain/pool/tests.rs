@@ -13,6 +13,7 @@ mod choice;
 mod cooling;
 mod incident;
 mod model;
+mod refusals;
 mod resets;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -68,9 +68,9 @@ fn of_engine(error: AcquireError, asked: &Lease, now: Timestamp) -> Refusal {
                 .quota(subject, described)
                 .retry_at(until, now)
         }
-        AcquireError::Resting { until } => refuse(Code::ResourceExhausted, ErrorReason::LimitedUntil, message)
+        AcquireError::Resting { until, why } => refuse(Code::ResourceExhausted, ErrorReason::LimitedUntil, message)
             .with("until", until)
-            .with("incident", "open")
+            .with("rests_for", why.as_str())
             .retry_at(until, now),
         AcquireError::Busy { until } => {
             refuse(Code::ResourceExhausted, ErrorReason::Busy, message).retry_at(until, now)

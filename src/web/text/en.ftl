@@ -861,6 +861,7 @@ kind-token-blocked = A network blocks an account
 kind-token-renewed = A token works again
 kind-token-connected = An account was connected
 kind-out-of-band-spending = Somebody else spends a token's credit
+kind-operation-refused = A network refuses an operation to everybody
 kind-retention-clock = Collected data must be deleted
 kind-load-too-high = The token load is too high
 kind-load-cleared = The token load is fine again
