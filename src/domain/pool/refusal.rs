@@ -86,6 +86,10 @@ pub enum NoToken {
     None,
     /// There are tokens, but none whose person agreed to the purpose, with scopes that suffice.
     Purpose,
+    /// There are tokens whose scopes would suffice, but the network refused them the operation for want of a permission.
+    PermissionLost,
+    /// There would be tokens, but the network blocks the accounts of all for a time.
+    Blocked,
     /// There would be tokens, but all are paused.
     Paused,
     /// There would be tokens, but all are dead; the reason of one of them.
@@ -129,8 +133,12 @@ impl Pool {
         if !self.is_kind(slot.kind, request) {
             return Err(NoToken::None);
         }
-        if self.draws_for(request.operation, slot).is_none() || !slot.purposes.contains(request.purpose) {
+        if !slot.purposes.contains(request.purpose) {
             return Err(NoToken::Purpose);
+        }
+        if self.draws_for(request.operation, slot).is_none() {
+            let lost = u16::try_from(request.operation).is_ok_and(|operation| self.is_closed_for(at, operation));
+            return Err(if lost { NoToken::PermissionLost } else { NoToken::Purpose });
         }
         match slot.state {
             TokenState::Invalid { reason, .. } => Err(NoToken::Dead(reason)),
@@ -165,8 +173,10 @@ impl NoToken {
         let rank = |why: &NoToken| match why {
             NoToken::None => 0,
             NoToken::Purpose => 1,
-            NoToken::Dead(_) => 2,
-            NoToken::Paused => 3,
+            NoToken::PermissionLost => 2,
+            NoToken::Dead(_) => 3,
+            NoToken::Blocked => 4,
+            NoToken::Paused => 5,
         };
         if rank(&other) > rank(&self) { other } else { self }
     }

@@ -105,6 +105,13 @@ fn no_usable_token(why: NoToken, unusable: Unusable, asked: &Lease) -> Refusal {
             "has no token whose person agreed to this use with the scopes it needs; have the person connect again and agree"
                 .to_owned()
         }
+        NoToken::PermissionLost => {
+            "has no token that still has the permission it needs: the network refused this operation; have the permission or role given back there, then have the person connect again"
+                .to_owned()
+        }
+        NoToken::Blocked => {
+            "has only tokens whose accounts the network blocks for a time; have the persons sign in there and look".to_owned()
+        }
         NoToken::Paused => "has only paused tokens for this; resume one".to_owned(),
         NoToken::Dead(reason) => format!("has no living token for this: {}", what_to_do(reason)),
     };

@@ -6,7 +6,9 @@ use super::*;
 use crate::base::clock::Clock;
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::pool::{NoToken, Rest};
 use crate::domain::token::{Reason, TokenState};
+use crate::engine::AcquireError;
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, ShownState, UpdateToken};
 use crate::service::{AcquireLease, AcquireLeaseError};
@@ -297,6 +299,37 @@ async fn a_block_is_told_once_until_a_call_is_served_and_then_that_it_is_over() 
     page.call("page.insights", 400, BLOCKED).await;
     assert_eq!(page.told().await, ["token_blocked", "token_renewed", "token_blocked"]);
     page.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_keeps_the_only_token_is_said_to_collectors_and_in_the_alert() {
+    const LOST: &str = r#"{"error":{"message":"(#200) Refused","type":"OAuthException","code":200}}"#;
+    const BLOCKED: &str = r#"{"error":{"message":"(#368) Refused","type":"OAuthException","code":368}}"#;
+    for (body, calls, alert) in
+        [(LOST, 2, "for want of a permission or role"), (BLOCKED, 1, "the network blocks their accounts")]
+    {
+        let page = OfPage::set().await;
+        for _ in 0..calls {
+            page.call("page.insights", 400, body).await;
+            page.test.clock.advance(Duration::from_secs(60));
+        }
+        for _ in 0..10 {
+            let refused = page.acquire("page.insights").await.expect_err("the only token can't");
+            match refused {
+                AcquireLeaseError::NoUsableToken { why: NoToken::PermissionLost, .. } if body == LOST => {}
+                AcquireLeaseError::Refused(error @ AcquireError::Resting { why: Rest::Blocked, .. }) => {
+                    assert!(error.to_string().starts_with("the network blocks the account"), "{error}");
+                }
+                other => panic!("{other}"),
+            }
+            page.test.broker.watch_loads().await.unwrap();
+            page.test.clock.advance(Duration::from_secs(30));
+        }
+        let open = page.test.broker.open_alerts(None).await.unwrap();
+        let [open] = &open[..] else { panic!("{open:?}") };
+        assert!(open.message.contains(alert), "{}", open.message);
+        page.test.stop().await;
+    }
 }
 
 #[tokio::test]

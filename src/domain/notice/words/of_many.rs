@@ -30,6 +30,10 @@ const fn todo_of(detail: &Detail) -> &'static str {
             NoToken::NoneConnected => "Connect an account of this network.",
             NoToken::AllExpired | NoToken::AllInvalid => "Reconnect the accounts of this network.",
             NoToken::AllPaused => "Have a manager resume one of the tokens.",
+            NoToken::AllBlocked => "Sign in at the network with the accounts that it blocks, and do what it asks for.",
+            NoToken::PermissionLost => {
+                "Have the permission or role given back at the network, then reconnect an account."
+            }
             NoToken::NoneOfKind => "Connect an account of the kind that the call needs.",
             NoToken::NoneForPurpose => "Reconnect an account, and agree to the purpose that is asked for.",
             NoToken::NoneWithScopes => "Reconnect an account, and grant the permissions that the call needs.",

@@ -242,7 +242,7 @@ fn a_missing_permission_closes_one_operation_and_no_token() {
     assert_eq!(pool.standing(held[1], now), Some(Verdict::Recalled), "it is for the same operation");
     assert_eq!(pool.standing(elsewhere, now), Some(Verdict::Keep));
     let refusal = pool.acquire(now, &request(4, 1)).unwrap_err();
-    assert_eq!(refusal, Refusal::NoToken(NoToken::Purpose));
+    assert_eq!(refusal, Refusal::NoToken(NoToken::PermissionLost));
     let again = pool.report(now, held[1], &refused(ErrorClass::PermissionLost, 1)).unwrap();
     assert_eq!((again.verdict, again.effects.len()), (Verdict::Recalled, 0), "it is known");
     assert!(pool.acquire(START + MINUTE, &AcquireRequest { operation: 1, ..request(5, 1) }).is_ok());

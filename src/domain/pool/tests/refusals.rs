@@ -104,7 +104,7 @@ fn what_a_token_lost_is_not_leased_for_its_profile_either_and_the_refusal_says_s
     call(&mut pool, 0, 1, ErrorClass::PermissionLost, START).unwrap();
     let (_, effects) = call(&mut pool, 0, 2, ErrorClass::PermissionLost, START + MINUTE).unwrap();
     assert_eq!(findings(&effects), [Finding::Closed(0)]);
-    let lost = Refusal::NoToken(NoToken::Purpose);
+    let lost = Refusal::NoToken(NoToken::PermissionLost);
     assert_eq!(pool.acquire(START + MINUTE, &of(0, 3)).unwrap_err(), lost);
     let of_page = AcquireRequest { profile: Some("page-0".to_owned()), ..of(0, 4) };
     assert_eq!(pool.acquire(START + MINUTE, &of_page).unwrap_err(), lost);
