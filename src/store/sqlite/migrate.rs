@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 42] = [
+const MIGRATIONS: [&str; 43] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -49,6 +49,7 @@ const MIGRATIONS: [&str; 42] = [
     include_str!("../migrations/sqlite/0039_incident_teams.sql"),
     include_str!("../migrations/sqlite/0040_acknowledgements.sql"),
     include_str!("../migrations/sqlite/0041_hindrances.sql"),
+    include_str!("../migrations/sqlite/0042_refused_operations.sql"),
 ];
 
 /// The schema version that this broker works with.
