@@ -234,11 +234,12 @@ fn explain(status: &Status, text: &mut String) {
         let _ = writeln!(text, "  limit: {} {}", one.subject, one.description);
     }
     let reason = details.error_info().map_or("", |info| info.reason.as_str());
-    let rests = details.error_info().is_some_and(|info| info.metadata.contains_key("incident"));
-    let advice = if rests {
-        Some("see `token-broker incident list`")
-    } else {
-        ErrorReason::from_reason(reason).and_then(advice)
+    let rests_for = details.error_info().and_then(|info| info.metadata.get("rests_for"));
+    let advice = match rests_for.map(String::as_str) {
+        Some("incident") => Some("see `token-broker incident list`"),
+        Some("blocked" | "doubt") => Some("see `token-broker token list`"),
+        Some(_) => None,
+        None => ErrorReason::from_reason(reason).and_then(advice),
     };
     if let Some(advice) = advice {
         let _ = writeln!(text, "  {advice}");

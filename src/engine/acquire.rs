@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::base::clock::Timestamp;
 use crate::base::ids::LeaseId;
 use crate::domain::lease::{Lease, LeaseState};
-use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal};
+use crate::domain::pool::{AcquireRequest, Acquired, NoToken, Refusal, Rest};
 use crate::domain::queue::{Attempt, TeamIndex, Waiter};
 use crate::engine::ask::{Acquire, AcquireError, Leased, Limit, hash};
 use crate::engine::cell::{Cell, State, Waiting};
@@ -277,11 +277,15 @@ impl State {
     }
 
     fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal, _now: Timestamp) {
-        let Refusal::NoToken(why) = refusal else { return };
+        let why = match refusal {
+            Refusal::NoToken(why) => *why,
+            Refusal::Limited { rest: Some(Rest::Blocked), .. } => NoToken::Blocked,
+            _ => return,
+        };
         let operation = cell.network.leased_operation(acquire.request.operation);
         for cost in &operation.costs {
             if let Some(class) = cell.network.class_index(cost.class.as_str()) {
-                self.without_token.insert((acquire.request.team.clone(), class), *why);
+                self.without_token.insert((acquire.request.team.clone(), class), why);
             }
         }
     }
@@ -293,7 +297,7 @@ fn received(decided: Result<Result<Leased, AcquireError>, oneshot::error::RecvEr
 
 fn refused(cell: &Cell, refusal: Refusal, now: Timestamp) -> AcquireError {
     match refusal {
-        Refusal::Limited { until, incident: true, .. } => AcquireError::Resting { until },
+        Refusal::Limited { until, rest: Some(why), .. } => AcquireError::Resting { until, why },
         Refusal::Limited { until, class, owner, .. } => {
             let limit = Limit { class: cell.network.classes[class].id.clone(), owner };
             AcquireError::LimitedUntil { until, limit }

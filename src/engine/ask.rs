@@ -9,7 +9,7 @@ use crate::base::ids::{ClassId, CollectorId, KindId, LeaseId, NetworkId, TeamId,
 use crate::domain::audit::AuditEvent;
 use crate::domain::lease::Priority;
 use crate::domain::networks::{Owner, Purposes};
-use crate::domain::pool::{AcquireRequest, CallReport, Effect, NoToken, ReportError, Verdict};
+use crate::domain::pool::{AcquireRequest, CallReport, Effect, NoToken, ReportError, Rest, Verdict};
 use crate::store::{IdempotencyRecord, StoreError};
 
 /// What is asked of the engine.
@@ -109,13 +109,15 @@ pub enum AcquireError {
         /// The limit.
         limit: Limit,
     },
-    /// The tokens that may serve rest for an incident of their app.
+    /// What may serve rests.
     #[error(
-        "an incident is open: the tokens that may serve rest until {until} or longer, but for single calls that show whether they work again; try again then"
+        "{why}: what may serve rests until {until} or longer, but for single calls that show whether it works again; try again then"
     )]
     Resting {
         /// When to try again.
         until: Timestamp,
+        /// Why.
+        why: Rest,
     },
     /// Others are first.
     #[error("all tokens that may serve are in use; try again shortly")]

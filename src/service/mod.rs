@@ -154,7 +154,7 @@ pub struct Parts {
     /// How far the audit was found whole.
     pub audit_seen: audit::AuditSeen,
     /// Which out-of-band spending was told today.
-    pub out_of_band: tell::OutOfBand,
+    pub told_today: tell::ToldToday,
     /// Incidents that are open.
     pub incidents: Incidents,
     /// What telling people is done with.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ClassId, LeaseId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{AppId, ClassId, LeaseId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::STATE_FOUND;
 use crate::domain::credit::BucketKey;
 use crate::domain::lease::LeaseState;
@@ -332,6 +332,13 @@ impl Broker {
                 Effect::AppRefused => {
                     tracing::error!(network = %place.network().id, "a network refuses the app itself; check its registration and secret");
                 }
+                Effect::OperationRefused { operation, rests } => {
+                    self.tell_of_refused_operation(place, token, operation).await?;
+                    if rests {
+                        // What every app may do shows whether it is the app that is refused.
+                        self.store.hasten_probe(token, self.now()).await?;
+                    }
+                }
                 Effect::ManyRefused => {
                     tracing::error!(network = %place.network().id, %token, "a network refuses several tokens of one app alike, and none works; look at the app there, and at what collectors send");
                 }
@@ -363,10 +370,40 @@ impl Broker {
         let day = now.secs().div_euclid(86_400);
         let of_whom = team.as_ref().map_or("operators", TeamId::as_str);
         let key = format!("{}/out_of_band/{of_whom}/{day}", account_in(&bucket));
-        if !self.out_of_band.is_new(day, &key) {
+        if !self.told_today.is_new(day, &key) {
             return Ok(());
         }
         self.store.append_events(vec![tell::event(now, team, fact, key)]).await.map(drop)
+    }
+
+    /// Tells that an operation is refused to everybody who asks through a token's app: operators and the team that asked, once a day.
+    async fn tell_of_refused_operation(
+        &self,
+        place: &LeasePlace,
+        token: TokenId,
+        operation: u16,
+    ) -> Result<(), StoreError> {
+        let (network, now) = (place.network(), self.now());
+        let Some(operation) = network.operations.get(usize::from(operation)).map(|operation| &operation.id) else {
+            return Ok(());
+        };
+        let app = self.engine.look(&network.id, |pool| pool.app_of(token)).flatten();
+        let Some(app) = app.and_then(|app| app.parse::<AppId>().ok()) else { return Ok(()) };
+        let day = now.secs().div_euclid(86_400);
+        let mut events = Vec::new();
+        for team in [None, Some(place.team.clone())] {
+            let of_whom = team.as_ref().map_or("operators", TeamId::as_str);
+            let key = format!("{}/{app}/{operation}/refused/{of_whom}/{day}", network.id);
+            if self.told_today.is_new(day, &key) {
+                let (network, app, operation) = (network.id.clone(), app.clone(), operation.clone());
+                events.push(tell::event(now, team, Fact::OperationRefused { network, app, operation }, key));
+            }
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(network = %network.id, %app, %operation, "a network refuses an operation to everybody who asks through an app; look at the app's access level there, and at what collectors ask for");
+        self.store.append_events(events).await.map(drop)
     }
 
     /// Writes what was found out about a token: its stored state changes by it, from whatever it is by now.

@@ -37,7 +37,7 @@ use crate::service::renew::Renewals;
 use crate::service::sealing::{Sealing, stored_own, unstored, unstored_own};
 use crate::service::sessions::SignInDesk;
 use crate::service::settings::misfits;
-use crate::service::tell::OutOfBand;
+use crate::service::tell::ToldToday;
 use crate::service::{Broker, Directory, Parts, Proofs, Streams, Watch, apps};
 use crate::store::{Foundation, MetaName, Spool, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -159,7 +159,7 @@ impl Broker {
             jobs: Jobs::default(),
             renewals: Renewals::new(signing, pace, spool),
             audit_seen: AuditSeen::default(),
-            out_of_band: OutOfBand::default(),
+            told_today: ToldToday::default(),
             incidents: Incidents::default(),
             callbacks: Callbacks::new(callbacks_at),
             probes: Probes::default(),

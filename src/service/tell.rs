@@ -32,14 +32,14 @@ impl Broker {
     }
 }
 
-/// Which out-of-band spending was told today, so that the store is not asked with each report. The events' keys see to the rest.
+/// Which facts that are told once a day were told today, so that the store is not asked with each report. The events' keys see to the rest.
 #[derive(Default)]
-pub struct OutOfBand(Mutex<(i64, HashSet<String>)>);
+pub struct ToldToday(Mutex<(i64, HashSet<String>)>);
 
 /// Events that are remembered; beyond that the store is asked.
 const REMEMBERED: usize = 100_000;
 
-impl OutOfBand {
+impl ToldToday {
     /// Whether an event of that day was not told yet, which is noted. `key`: the event's.
     pub(super) fn is_new(&self, day: i64, key: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);

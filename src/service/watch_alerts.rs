@@ -266,6 +266,8 @@ impl Broker {
             NoToken::None if has_any() => alert::NoToken::NoneForProfile,
             NoToken::None => alert::NoToken::NoneConnected,
             NoToken::Purpose => alert::NoToken::NoneForPurpose,
+            NoToken::PermissionLost => alert::NoToken::PermissionLost,
+            NoToken::Blocked => alert::NoToken::AllBlocked,
             NoToken::Paused => alert::NoToken::AllPaused,
             NoToken::Dead(Reason::Expired) => alert::NoToken::AllExpired,
             NoToken::Dead(_) => alert::NoToken::AllInvalid,

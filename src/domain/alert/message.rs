@@ -80,6 +80,10 @@ pub enum NoToken {
     AllInvalid,
     /// All were switched off.
     AllPaused,
+    /// The network blocks the accounts of all for a time.
+    AllBlocked,
+    /// Those that are left lost the permission that is needed.
+    PermissionLost,
     /// None is of a kind that may make the call.
     NoneOfKind,
     /// None was agreed for the purpose.
@@ -92,11 +96,13 @@ pub enum NoToken {
 
 impl NoToken {
     /// All reasons.
-    pub const ALL: [NoToken; 8] = [
+    pub const ALL: [NoToken; 10] = [
         NoToken::NoneConnected,
         NoToken::AllExpired,
         NoToken::AllInvalid,
         NoToken::AllPaused,
+        NoToken::AllBlocked,
+        NoToken::PermissionLost,
         NoToken::NoneOfKind,
         NoToken::NoneForPurpose,
         NoToken::NoneWithScopes,
@@ -110,6 +116,8 @@ impl NoToken {
             NoToken::AllExpired => "all_expired",
             NoToken::AllInvalid => "all_invalid",
             NoToken::AllPaused => "all_paused",
+            NoToken::AllBlocked => "all_blocked",
+            NoToken::PermissionLost => "permission_lost",
             NoToken::NoneOfKind => "none_of_kind",
             NoToken::NoneForPurpose => "none_for_purpose",
             NoToken::NoneWithScopes => "none_with_scopes",
@@ -124,6 +132,12 @@ impl NoToken {
             NoToken::AllExpired => "all of them have expired; the members who granted them should reconnect",
             NoToken::AllInvalid => "none of them works any more; the members who granted them should reconnect",
             NoToken::AllPaused => "all of them are paused; a manager should resume one",
+            NoToken::AllBlocked => {
+                "the network blocks their accounts for a time; the members who granted them should sign in there and look"
+            }
+            NoToken::PermissionLost => {
+                "the network refused this for want of a permission or role; it should be given back there, then a member should reconnect"
+            }
             NoToken::NoneOfKind => {
                 "none is of a kind that may make this call; a member should connect one of that kind"
             }

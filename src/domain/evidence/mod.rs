@@ -2,14 +2,16 @@
 //!
 //! Reports of collectors, renewals and probes all feed this one table ([`Evidence::of`]). It says what a single answer means. What
 //! befalls a second person's token of the same app is another matter: then the app, the network or what a collector sends is to
-//! blame, and no token ends by it ([`AppEvidence`]).
+//! blame, and no token ends by it ([`AppEvidence`]), nor loses an operation ([`OperationEvidence`]).
 
 mod app;
+mod operation;
 
 use crate::domain::networks::ErrorClass;
 use crate::domain::token::Reason;
 
 pub use app::{AppEvidence, Blame, Failed};
+pub use operation::OperationEvidence;
 
 /// By which call a network told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::base::ids::{AppId, IncidentId, NetworkId};
 use crate::domain::token::Reason;
 
 pub use recovery::{Recovery, Stage};
-pub use watch::{Detected, Symptom, Watch};
+pub use watch::{Asked, Detected, Symptom, Watch, enough};
 
 /// What happened, as far as the answers tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

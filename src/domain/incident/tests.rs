@@ -107,7 +107,7 @@ fn one_persons_many_tokens_are_one_loss() {
 fn the_kinds_are_told_apart_by_what_is_seen() {
     let cases = [
         (Symptom::Lost, IncidentKind::NetworkReset),
-        (Symptom::AppRefused, IncidentKind::AppDisabled),
+        (Symptom::AppRefused(Asked::Basic), IncidentKind::AppDisabled),
         (Symptom::Failed, IncidentKind::ProviderOutage),
     ];
     for (symptom, kind) in cases {
@@ -125,7 +125,7 @@ fn the_kinds_are_told_apart_by_what_is_seen() {
 
 #[test]
 fn a_network_that_serves_somebody_is_not_down_and_an_app_that_is_served_not_disabled() {
-    for symptom in [Symptom::Failed, Symptom::AppRefused] {
+    for symptom in [Symptom::Failed, Symptom::AppRefused(Asked::Basic)] {
         let half = |_: &mut Dice, person: u32, _: u64| person.is_multiple_of(2).then_some(symptom);
         assert_eq!(play(100, 600, 5, 1, half), None, "{symptom:?}");
     }
@@ -137,14 +137,51 @@ fn two_persons_make_no_incident() {
 }
 
 #[test]
+fn an_app_of_two_persons_is_refused_if_both_are_for_half_a_minute() {
+    let refused = Symptom::AppRefused(Asked::Basic);
+    let (second, found) = play(2, 600, 2, 1, |_, _, _| Some(refused)).unwrap();
+    assert_eq!((found.kind, second), (IncidentKind::AppDisabled, 30));
+    let one = |_: &mut Dice, person: u32, _: u64| (person == 0).then_some(refused);
+    assert_eq!(play(2, 600, 2, 1, one), None, "the other is served");
+    let silent = |person| {
+        (0..600).any(|second| {
+            let now = START + SECOND * second;
+            Watch::default().fail(person, refused, 2, now).is_some()
+        })
+    };
+    assert!(!silent(0), "of the other nothing is known");
+}
+
+#[test]
+fn what_one_operation_is_refused_with_is_no_refusal_of_the_app() {
+    let mut watch = Watch::default();
+    let of = |operation| Symptom::AppRefused(Asked::Operation(operation));
+    for second in 0..3_000 {
+        assert_eq!(watch.fail(second % 100, of(1), 100, START + SECOND * second), None);
+    }
+    let second = START + SECOND * 3_000;
+    watch.work(100, second);
+    assert_eq!(watch.fail(1, of(2), 100, second), None, "the app was served since");
+    for person in 0..5 {
+        watch.fail(person, of(1), 100, second);
+    }
+    assert_eq!(watch.fail(6, of(2), 100, second), None, "by turns");
+    let found = watch.fail(6, of(2), 100, second + SECOND * 60).unwrap();
+    assert_eq!((found.kind, found.persons), (IncidentKind::AppDisabled, 6));
+}
+
+#[test]
 fn a_watch_is_of_fixed_size() {
     let mut watch = Watch::default();
     for person in 0..100_000 {
         watch.fail(person, Symptom::Lost, 1_000_000, START);
         watch.work(person + 200_000, START);
     }
+    for person in 0..100_000 {
+        watch.fail(person, Symptom::AppRefused(Asked::Operation(person as u16)), 1_000_000, START);
+    }
     assert!(format!("{watch:?}").len() < 200_000, "{}", format!("{watch:?}").len());
-    assert!(watch.is_over(START + 61 * SECOND));
+    assert!(watch.is_over(START + 3_600 * SECOND));
 }
 
 /// Asks a recovery for canaries every second, whose fate is `fate`. Returns the stages with the second in which each was entered.

@@ -8,11 +8,16 @@
 //! * **Far more than usual**: twenty persons, and ten times as many as a pool of this size loses in a minute if each of its tokens is lost
 //!   once in 30 days. Serves large pools, where a part is reset and the others work: 232 of 1,000,000 in a minute, where 23 are usual.
 //!
-//! An outage must have lasted for half a minute, with nobody served. So must a refusal of the app, but that without the wait.
+//! An outage must have lasted for half a minute, with nobody served.
 //!
-//! Nothing is found where only one or two persons are: there the tokens' own rules decide.
+//! A refusal of the app must have hit so many persons, too, with nobody served between, but may take an hour for it; where some were refused
+//! and others served in turn, nobody may have been served for a minute. What one operation alone
+//! is refused with may be for want of an access level; so it must be two of them, or a call that every app may make. Where only one
+//! or two persons are, it is all of them, for half a minute at least.
+//!
+//! Nothing else is found where only one or two persons are: there the tokens' own rules decide.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
@@ -20,8 +25,10 @@ use crate::domain::incident::IncidentKind;
 
 /// The span that is looked at: an incident is found within it, or is none.
 const SPAN: Duration = Duration::from_secs(60);
-/// How long a network must have failed everybody.
+/// How long a network must have failed everybody, or refused an app of one or two persons.
 const OUTAGE: Duration = Duration::from_secs(30);
+/// How long a refusal of an app is remembered that nothing disproved.
+const SPEAKS_FOR: Duration = Duration::from_secs(3600);
 /// The least number of persons where others are served.
 const MANY: usize = 20;
 /// How many times as many as usual.
@@ -37,9 +44,18 @@ pub enum Symptom {
     /// It has ended, or is in doubt.
     Lost,
     /// The app was refused with it.
-    AppRefused,
+    AppRefused(Asked),
     /// The network failed.
     Failed,
+}
+
+/// What an app was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// An operation, by its place in the catalogue. It may be one that this app may not call.
+    Operation(u16),
+    /// What every app may do: a renewal, or the broker's own check of a token.
+    Basic,
 }
 
 /// An incident was found.
@@ -58,6 +74,18 @@ pub struct Detected {
 pub struct Watch {
     failed: HashMap<u32, Seen>,
     served: HashMap<u32, Timestamp>,
+    refusals: AppRefusals,
+    /// When a served call disproved refusals of the app last.
+    disproved_at: Option<Timestamp>,
+}
+
+/// Refusals of the app since a call was served last.
+#[derive(Debug, Default)]
+struct AppRefusals {
+    persons: HashSet<u32>,
+    asked: HashSet<Asked>,
+    /// When the first and the last of them were seen.
+    seen: Option<(Timestamp, Timestamp)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,13 +96,16 @@ struct Seen {
 }
 
 impl Watch {
-    /// A person's token was served. A failure of the network or the app is over for it.
+    /// A person's token was served. A failure of the network is over for it, and a refusal of the app for all.
     pub fn work(&mut self, person: u32, now: Timestamp) {
         if self.served.len() >= REMEMBERED {
             self.served.retain(|_, at| now.since(*at) < SPAN);
         }
         if self.served.len() < REMEMBERED || self.served.contains_key(&person) {
             self.served.insert(person, now);
+        }
+        if self.refusals.seen.is_some() {
+            (self.refusals, self.disproved_at) = (AppRefusals::default(), Some(now));
         }
         if self.failed.get(&person).is_some_and(|seen| seen.symptom != Symptom::Lost) {
             self.failed.remove(&person);
@@ -84,19 +115,17 @@ impl Watch {
     /// A person's token failed, in an app with tokens of so many persons. Says whether that makes an incident.
     pub fn fail(&mut self, person: u32, symptom: Symptom, persons: usize, now: Timestamp) -> Option<Detected> {
         self.forget(now);
-        let full = self.failed.len() >= REMEMBERED;
-        match self.failed.get_mut(&person) {
-            Some(seen) if seen.symptom == symptom => seen.last = now,
-            Some(seen) => *seen = Seen { symptom, first: seen.first, last: now },
-            None if full => {}
-            None => {
-                self.failed.insert(person, Seen { symptom, first: now, last: now });
-            }
+        if let Symptom::AppRefused(asked) = symptom {
+            self.failed.remove(&person);
+            self.refusals.note(person, asked, now);
+        } else {
+            self.refusals.persons.remove(&person);
+            self.note(person, symptom, now);
         }
-        let apps = self.failures(Symptom::AppRefused);
         let lost = self.failures(Symptom::Lost);
-        if apps.persons >= few(persons) && apps.persons >= lost.persons && self.served_since(apps.first) == 0 {
-            return Some(apps.as_kind(IncidentKind::AppDisabled));
+        let of_app = self.refusals.of_the_app(persons, now).filter(|of_app| of_app.persons >= lost.persons);
+        if let Some(of_app) = of_app.filter(|_| self.disproved_at.is_none()) {
+            return Some(of_app.as_kind(IncidentKind::AppDisabled));
         }
         let most = lost.persons >= few(persons) && lost.persons > self.served_since(now - SPAN);
         if most || lost.persons >= unusual(persons) {
@@ -108,15 +137,36 @@ impl Watch {
         is_outage.then(|| down.as_kind(IncidentKind::ProviderOutage))
     }
 
+    /// When the app was refused last, if no call was served since.
+    pub fn app_refused_at(&self) -> Option<Timestamp> {
+        self.refusals.seen.map(|(_, last)| last)
+    }
+
+    fn note(&mut self, person: u32, symptom: Symptom, now: Timestamp) {
+        let full = self.failed.len() >= REMEMBERED;
+        match self.failed.get_mut(&person) {
+            Some(seen) if seen.symptom == symptom => seen.last = now,
+            Some(seen) => *seen = Seen { symptom, first: seen.first, last: now },
+            None if full => {}
+            None => {
+                self.failed.insert(person, Seen { symptom, first: now, last: now });
+            }
+        }
+    }
+
     /// Whether nothing failed lately.
     pub fn is_over(&mut self, now: Timestamp) -> bool {
         self.forget(now);
-        self.failed.is_empty()
+        self.failed.is_empty() && self.refusals.seen.is_none() && self.disproved_at.is_none()
     }
 
     fn forget(&mut self, now: Timestamp) {
         self.failed.retain(|_, seen| now.since(seen.last) < SPAN);
         self.served.retain(|_, at| now.since(*at) < SPAN);
+        if self.refusals.seen.is_some_and(|(_, last)| now.since(last) >= SPEAKS_FOR) {
+            self.refusals = AppRefusals::default();
+        }
+        self.disproved_at.take_if(|at| now.since(*at) >= SPAN);
     }
 
     fn served_since(&self, since: Timestamp) -> usize {
@@ -132,6 +182,28 @@ impl Watch {
     }
 }
 
+impl AppRefusals {
+    fn note(&mut self, person: u32, asked: Asked, now: Timestamp) {
+        let first = self.seen.map_or(now, |(first, _)| first);
+        self.seen = Some((first, now));
+        if self.persons.len() < REMEMBERED {
+            self.persons.insert(person);
+        }
+        if self.asked.len() < 2 || asked == Asked::Basic {
+            self.asked.insert(asked);
+        }
+    }
+
+    /// Whom they hit, if that is not for one operation, and in an app with tokens of so many persons no chance.
+    fn of_the_app(&self, persons: usize, now: Timestamp) -> Option<Failures> {
+        let (first, _) = self.seen?;
+        let of_all = self.asked.len() > 1 || self.asked.contains(&Asked::Basic);
+        let lasts = persons >= few(persons) || now.since(first) >= OUTAGE;
+        let hit = self.persons.len();
+        (of_all && lasts && hit >= enough(persons)).then_some(Failures { persons: hit, first })
+    }
+}
+
 /// The persons that failed alike.
 #[derive(Debug, Clone, Copy)]
 struct Failures {
@@ -143,6 +215,11 @@ impl Failures {
     fn as_kind(self, kind: IncidentKind) -> Detected {
         Detected { kind, started_at: self.first, persons: u32::try_from(self.persons).unwrap_or(u32::MAX) }
     }
+}
+
+/// So many persons are refused alike by no chance: [`few`], or all where there are fewer.
+pub fn enough(persons: usize) -> usize {
+    few(persons).min(persons.max(1))
 }
 
 /// So many persons are not lost within a minute by chance.

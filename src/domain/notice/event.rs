@@ -137,6 +137,15 @@ pub enum Fact {
         /// How much, in units of the class.
         credits: u64,
     },
+    /// A network refuses an operation to everybody who asks through an app.
+    OperationRefused {
+        /// The network.
+        network: NetworkId,
+        /// The app.
+        app: AppId,
+        /// The operation.
+        operation: OperationId,
+    },
     /// What was collected with a token must be deleted, or its account authorised anew, unless it is valid again in time.
     RetentionClock {
         /// Its network.
@@ -301,6 +310,8 @@ pub enum Kind {
     TokenConnected,
     /// [`Fact::OutOfBandSpending`], [`Fact::SharedSpending`].
     OutOfBandSpending,
+    /// [`Fact::OperationRefused`].
+    OperationRefused,
     /// [`Fact::RetentionClock`].
     RetentionClock,
     /// [`Fact::LoadTooHigh`].
@@ -321,7 +332,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::TokenExpiring,
         Kind::TokenExpired,
         Kind::TokenInvalid,
@@ -330,6 +341,7 @@ impl Kind {
         Kind::TokenRenewed,
         Kind::TokenConnected,
         Kind::OutOfBandSpending,
+        Kind::OperationRefused,
         Kind::RetentionClock,
         Kind::LoadTooHigh,
         Kind::LoadCleared,
@@ -351,6 +363,7 @@ impl Kind {
             Kind::TokenRenewed => "token_renewed",
             Kind::TokenConnected => "token_connected",
             Kind::OutOfBandSpending => "out_of_band_spending",
+            Kind::OperationRefused => "operation_refused",
             Kind::RetentionClock => "retention_clock",
             Kind::LoadTooHigh => "load_too_high",
             Kind::LoadCleared => "load_cleared",
@@ -376,6 +389,7 @@ impl Kind {
             | Kind::NeedsReconnecting
             | Kind::TokenBlocked
             | Kind::OutOfBandSpending
+            | Kind::OperationRefused
             | Kind::RetentionClock
             | Kind::LoadTooHigh
             | Kind::NoAccessTokens
@@ -407,6 +421,7 @@ impl Fact {
             Fact::TokenRenewed { .. } => Kind::TokenRenewed,
             Fact::TokenConnected { .. } => Kind::TokenConnected,
             Fact::OutOfBandSpending { .. } | Fact::SharedSpending { .. } => Kind::OutOfBandSpending,
+            Fact::OperationRefused { .. } => Kind::OperationRefused,
             Fact::RetentionClock { .. } => Kind::RetentionClock,
             Fact::LoadTooHigh { .. } => Kind::LoadTooHigh,
             Fact::LoadCleared { .. } => Kind::LoadCleared,
@@ -466,6 +481,7 @@ impl Fact {
             | Fact::TokenConnected { network, .. }
             | Fact::OutOfBandSpending { network, .. }
             | Fact::SharedSpending { network, .. }
+            | Fact::OperationRefused { network, .. }
             | Fact::RetentionClock { network, .. }
             | Fact::LoadTooHigh { network, .. }
             | Fact::LoadCleared { network, .. }
@@ -490,6 +506,7 @@ impl Fact {
             | Fact::OutOfBandSpending { token, .. }
             | Fact::RetentionClock { token, .. } => Some(*token),
             Fact::SharedSpending { .. }
+            | Fact::OperationRefused { .. }
             | Fact::LoadTooHigh { .. }
             | Fact::LoadCleared { .. }
             | Fact::NoAccessTokens { .. }

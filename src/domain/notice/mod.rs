@@ -112,6 +112,11 @@ pub(crate) mod tests {
             Fact::TokenRenewed { network: of(&network), token, troubles: Vec::new() },
             Fact::TokenConnected { network: of(&network), token, healed: true },
             Fact::OutOfBandSpending { network: of(&network), token, class: class.clone(), credits: 12 },
+            Fact::OperationRefused {
+                network: of(&network),
+                app: app.clone(),
+                operation: "tweets.get".parse().unwrap(),
+            },
             Fact::RetentionClock {
                 network: of(&network),
                 token,

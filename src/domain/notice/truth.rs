@@ -75,6 +75,7 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
         Fact::DestinationGone { .. } => holds(known.gone, Untrue::Over),
         Fact::SharedSpending { .. }
         | Fact::SecretDamaged { .. }
+        | Fact::OperationRefused { .. }
         | Fact::LoadCleared { .. }
         | Fact::AccessTokensAgain { .. }
         | Fact::IncidentClosed { .. } => Ok(()),

@@ -82,6 +82,7 @@ impl Words {
             Fact::SharedSpending { app, class, credits, .. } => {
                 told.shared_spent_elsewhere(app.as_ref(), class, *credits)
             }
+            Fact::OperationRefused { app, operation, .. } => told.operation_refused(app, operation),
             Fact::RetentionClock { stage, deadline, duty: Duty::Delete, rules, .. } => {
                 told.to_delete(*stage, *deadline, rules)
             }
@@ -157,6 +158,10 @@ impl Told<'_> {
             (Fact::DestinationGone { destination, .. }, _) => {
                 ("Look at the destination", format!("/notifications/destinations/{destination}"))
             }
+            (Fact::OperationRefused { network, .. }, _) if self.event.team.is_some() => {
+                ("Look at the tokens", format!("/tokens?network={network}"))
+            }
+            (Fact::OperationRefused { network, .. }, _) => ("Look at the pool", format!("/operator/pools/{network}")),
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
         Some(Link { text, url: format!("{pages}{path}") })
@@ -356,6 +361,9 @@ mod tests {
                 }
                 Fact::SharedSpending { network, .. } => {
                     (format!("/operator/pools/{network}"), format!("/operator/pools/{network}"))
+                }
+                Fact::OperationRefused { network, .. } => {
+                    (format!("/tokens?network={network}"), format!("/operator/pools/{network}"))
                 }
                 Fact::SecretDamaged { .. } => ("/operator".to_owned(), "/operator".to_owned()),
                 Fact::DestinationGone { destination, .. } => {

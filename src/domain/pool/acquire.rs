@@ -81,9 +81,8 @@ impl Pool {
         }
         for (shelf, _) in self.fitting_shelves(team, request) {
             let index = self.indexes[request.operation].as_ref()?;
-            let Some(slot) = self.canary_among(index.ability(shelf).app, index.idle(shelf, usize::MAX), now) else {
-                continue;
-            };
+            let (app, idle) = (index.ability(shelf).app, index.idle(shelf, usize::MAX));
+            let Some(slot) = self.canary_among(app, request.operation, idle, now) else { continue };
             if let Attempt::Acquired(acquired) = self.try_slot(now, slot, request, refusals) {
                 return Some(*acquired);
             }
@@ -155,7 +154,7 @@ impl Pool {
 
     fn try_slot(&mut self, now: Timestamp, slot: u32, request: &AcquireRequest, refusals: &mut Refusals) -> Attempt {
         let held = &self.slots[slot as usize];
-        if !held.is_usable(now) {
+        if !held.is_usable(now) || self.draws_for(request.operation, held).is_none() {
             return Attempt::NotThisToken;
         }
         self.try_usable(now, slot, request, refusals)
@@ -170,11 +169,11 @@ impl Pool {
         let Some(draws) = self.draws[request.operation][held.kind as usize].clone() else {
             return Attempt::NotThisToken;
         };
-        let probe = match self.find_passage(slot, &draws, now) {
+        let probe = match self.find_passage(slot, request.operation, &draws, now) {
             Passage::Free => false,
             Passage::Probe => true,
-            Passage::Closed { until, class, owner, incident } => {
-                refusals.limited(Limited { until, class, owner, incident });
+            Passage::Closed { until, class, owner, rest } => {
+                refusals.limited(Limited { until, class, owner, rest });
                 return Attempt::without(owner);
             }
         };

@@ -1,6 +1,6 @@
 //! What the network refused is closed, tried again by one probe, and opened by proof.
 //!
-//! A call passes the gates of its token, of its app and of every bucket that it draws from. All of them follow one rule, that of
+//! A call passes the gates of its token, of its app, of its operation in that app and of every bucket that it draws from. All of them follow one rule, that of
 //! [`Cooling`]; here it is said which of them a refusal closes, and who has to look again when one changes.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::base::ids::LeaseId;
 use crate::domain::credit::{Bucket, Cooling, Gate, span};
 use crate::domain::networks::{ErrorClass, Owner, Window};
 use crate::domain::pool::report::{CallReport, Effect, Verdict};
-use crate::domain::pool::{Draw, Held, Pool, Wake};
+use crate::domain::pool::{Draw, Held, Pool, Rest, Wake};
 use crate::domain::token::{Finding, Reason, TokenState};
 
 /// A probe that was not reported so long after its call was due is given up.
@@ -35,8 +35,8 @@ pub enum Passage {
         /// The class and the owner of what is closed.
         class: usize,
         owner: Owner,
-        /// The token rests for an incident of its app; else credit is short, or the network asked to wait.
-        incident: bool,
+        /// What rests; `None`: credit is short, or the network asked to wait.
+        rest: Option<Rest>,
     },
 }
 
@@ -45,55 +45,50 @@ pub enum Passage {
 enum Place {
     Token,
     App,
+    Operation,
     Bucket(u32),
 }
 
 impl Passage {
-    fn narrow(&mut self, gate: Gate, class: usize, owner: Owner) {
+    fn narrow(&mut self, gate: Gate, class: usize, owner: Owner, rest: Option<Rest>) {
         match (gate, *self) {
             (Gate::Closed(until), Passage::Closed { until: before, .. }) if until <= before => {}
-            (Gate::Closed(until), _) => *self = Passage::Closed { until, class, owner, incident: false },
+            (Gate::Closed(until), _) => *self = Passage::Closed { until, class, owner, rest },
             (Gate::Probe, Passage::Free) => *self = Passage::Probe,
             (Gate::Probe | Gate::Open, _) => {}
-        }
-    }
-
-    /// As [`Passage::narrow`], by what an incident lets through. Others of the app may pass.
-    fn rest(&mut self, gate: Gate, class: usize) {
-        let before = *self;
-        self.narrow(gate, class, Owner::Token);
-        if *self != before
-            && let Passage::Closed { incident, .. } = self
-        {
-            *incident = true;
         }
     }
 }
 
 impl Pool {
-    /// What may pass of a call with a token.
-    pub(super) fn find_passage(&mut self, slot: u32, draws: &[Draw], now: Timestamp) -> Passage {
+    /// What may pass of a call of an operation with a token.
+    pub(super) fn find_passage(&mut self, slot: u32, operation: usize, draws: &[Draw], now: Timestamp) -> Passage {
         for draw in draws {
             // One that others closed is perhaps not known to be this token's, too.
             self.bucket_of(slot, draw.rule);
         }
-        self.passage(slot, draws, now)
+        self.passage(slot, operation, draws, now)
     }
 
     /// What may pass of a call with a token, as far as its buckets are known.
-    pub(super) fn passage(&self, slot: u32, draws: &[Draw], now: Timestamp) -> Passage {
+    pub(super) fn passage(&self, slot: u32, operation: usize, draws: &[Draw], now: Timestamp) -> Passage {
         let token = &self.slots[slot as usize];
         let class = draws.first().map_or(0, |draw| self.rules[draw.rule as usize].class);
         let mut passage = Passage::Free;
-        passage.narrow(token.cooling.gate(now), class, Owner::Token);
+        passage.narrow(token.cooling.gate(now), class, Owner::Token, token.rest());
         if let Some(app) = self.app_cooling(token.app) {
-            passage.narrow(app.gate(now), class, Owner::App);
+            passage.narrow(app.gate(now), class, Owner::App, None);
         }
-        passage.rest(self.incident_gate(slot, now), class);
+        if let Some(refused) = self.operation_cooling(token.app, operation) {
+            passage.narrow(refused.gate(now), class, Owner::App, Some(Rest::Operation));
+        }
+        // Others of the app may pass.
+        passage.narrow(self.incident_gate(slot, now), class, Owner::Token, Some(Rest::Incident));
         for draw in draws {
             if let Some(at) = self.find_bucket(slot, draw.rule) {
                 let rule = &self.rules[draw.rule as usize];
-                passage.narrow(self.buckets[at as usize].bucket.cooling.gate(now), rule.class, rule.limit.owner);
+                let bucket = &self.buckets[at as usize].bucket;
+                passage.narrow(bucket.cooling.gate(now), rule.class, rule.limit.owner, None);
             }
         }
         passage
@@ -104,11 +99,20 @@ impl Pool {
         if self.app_cooling.is_empty() { None } else { self.app_cooling.get(&app) }
     }
 
+    pub(super) fn operation_cooling(&self, app: u32, operation: usize) -> Option<&Cooling> {
+        if self.operation_cooling.is_empty() {
+            return None;
+        }
+        self.operation_cooling.get(&(app, u16::try_from(operation).ok()?))
+    }
+
     /// Until when a lease must make none of the calls that it holds: they were granted before something was closed, and are no probe.
     pub(super) fn held_back(&self, lease: LeaseId, held: &Held, now: Timestamp) -> Option<Timestamp> {
         let token = &self.slots[held.slot as usize];
         let buckets = held.grants.iter().map(|grant| &self.buckets[grant.bucket as usize].bucket.cooling);
-        let gates = std::iter::once(&token.cooling).chain(self.app_cooling(token.app)).chain(buckets);
+        let of_app = self.app_cooling(token.app).into_iter();
+        let of_app = of_app.chain(self.operation_cooling(token.app, usize::from(held.operation)));
+        let gates = std::iter::once(&token.cooling).chain(of_app).chain(buckets);
         let others = gates.filter(|cooling| !cooling.is_open() && !cooling.is_probed_by(lease));
         let ends = others.filter_map(|cooling| match cooling.gate(now) {
             Gate::Closed(until) => Some(until),
@@ -120,13 +124,13 @@ impl Pool {
 
     /// The one call that was let through belongs to `lease`.
     pub(super) fn begin_probe(&mut self, lease: LeaseId, slot: u32, draws: &[Draw], use_by: Timestamp, now: Timestamp) {
-        if let Some(held) = self.leases.get_mut(&lease) {
-            held.probes = true;
-            held.reported_at = now;
-        }
+        let Some(held) = self.leases.get_mut(&lease) else { return };
+        held.probes = true;
+        held.reported_at = now;
+        let operation = usize::from(held.operation);
         let until = use_by + PROBE_PATIENCE;
         self.begin_canary(lease, slot, until, now);
-        self.visit(slot, draws, now, |_, cooling| {
+        self.visit(slot, operation, draws, now, |_, cooling| {
             cooling.begin_probe(lease, until);
             !cooling.is_open()
         });
@@ -139,7 +143,8 @@ impl Pool {
             let (slot, operation) = (held.slot, held.operation as usize);
             self.end_canary(lease, slot);
             let draws = self.draws[operation][self.slots[slot as usize].kind as usize].clone();
-            self.visit(slot, draws.as_deref().unwrap_or_default(), now, |_, cooling| cooling.end_probe(lease));
+            let draws = draws.as_deref().unwrap_or_default();
+            self.visit(slot, operation, draws, now, |_, cooling| cooling.end_probe(lease));
         }
     }
 
@@ -148,6 +153,7 @@ impl Pool {
     fn visit(
         &mut self,
         slot: u32,
+        operation: usize,
         draws: &[Draw],
         now: Timestamp,
         mut act: impl FnMut(Place, &mut Cooling) -> bool,
@@ -163,6 +169,12 @@ impl Pool {
         {
             changed.push(Place::App);
         }
+        if let Ok(operation) = u16::try_from(operation)
+            && let Some(cooling) = self.operation_cooling.get_mut(&(app, operation))
+            && act(Place::Operation, cooling)
+        {
+            changed.push(Place::Operation);
+        }
         for draw in draws {
             let Some(at) = self.find_bucket(slot, draw.rule) else { continue };
             if act(Place::Bucket(at), &mut self.buckets[at as usize].bucket.cooling) {
@@ -173,6 +185,7 @@ impl Pool {
             match place {
                 Place::Token => self.await_token(slot, now),
                 Place::App => self.app_cooling.retain(|_, cooling| !cooling.is_open()),
+                Place::Operation => self.operation_cooling.retain(|_, cooling| !cooling.is_open()),
                 Place::Bucket(at) => self.reshelve(*at, now),
             }
         }
@@ -197,12 +210,13 @@ impl Pool {
             self.slots[slot as usize].worked_at = now;
         }
         let Some(draws) = self.draws[operation][kind].clone() else { return };
-        let opened = self
-            .visit(slot, &draws, now, |place, cooling| (same_secrets || place != Place::Token) && cooling.prove(after));
+        let opened = self.visit(slot, operation, &draws, now, |place, cooling| {
+            (same_secrets || place != Place::Token) && cooling.prove(after)
+        });
         for place in opened {
             match place {
                 Place::Token => self.find(slot, Finding::Working, now, effects),
-                Place::App => {}
+                Place::App | Place::Operation => {}
                 Place::Bucket(at) => effects.push(Effect::Note(self.buckets[at as usize].bucket.note())),
             }
         }
@@ -234,6 +248,12 @@ impl Pool {
         self.find(slot, Finding::Doubtful, now, effects);
         self.await_token(slot, now);
         Verdict::Suspect
+    }
+
+    /// An operation is refused to everybody who asks through the token's app: it rests for all of them. Returns until when.
+    pub(super) fn rest_operation(&mut self, slot: u32, operation: u16, now: Timestamp) -> Timestamp {
+        let app = self.slots[slot as usize].app;
+        close(self.operation_cooling.entry((app, operation)).or_default(), None, LONGEST_REST, now)
     }
 
     /// A permission for the operation of a lease is missing: the token serves others, but this one no more.

@@ -3,13 +3,14 @@
 //! Resting costs nothing per token: a token that rests is worth nothing to the choice, which shelves it so when it meets it. One whose
 //! secrets came after the incident had begun is outside, and is leased as ever.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AppId, LeaseId, TokenId};
 use crate::domain::credit::{Cooling, Gate};
-use crate::domain::evidence::{AppEvidence, Blame, Evidence, Failed};
-use crate::domain::incident::{Detected, Outcome, Progress, SeenIn, Stage, Symptom, Watch};
+use crate::domain::evidence::{AppEvidence, Blame, Evidence, Failed, OperationEvidence};
+use crate::domain::incident::{Asked, Detected, Outcome, Progress, SeenIn, Stage, Symptom, Watch, enough};
 use crate::domain::pool::report::Effect;
 use crate::domain::pool::slot::Slot;
 use crate::domain::pool::{Pool, Wake};
@@ -32,6 +33,8 @@ const CANARIES_SOUGHT: usize = 64;
 pub struct Trouble {
     calls: Lately,
     renewals: Lately,
+    /// By the place of an operation in the catalogue.
+    operations: HashMap<u16, OperationEvidence>,
 }
 
 /// Who failed and who was served.
@@ -122,14 +125,15 @@ impl Pool {
         }
     }
 
-    /// One of these tokens for a canary of the app, if it is time for one.
-    pub(super) fn canary_among(&self, app: u32, idle: &[u32], now: Timestamp) -> Option<u32> {
+    /// One of these tokens for a canary of the app that calls the operation, if it is time for one.
+    pub(super) fn canary_among(&self, app: u32, operation: usize, idle: &[u32], now: Timestamp) -> Option<u32> {
         let incident = self.incidents.get(&app)?;
         // Far apart, so that those beside the last one are not the next.
         let first = incident.turns.wrapping_mul(STRIDE).checked_rem(idle.len())?;
         let in_turn = idle[first..].iter().chain(&idle[..first]).take(CANARIES_SOUGHT).copied();
         let due = |slot: &u32| {
             self.slots[*slot as usize].is_usable(now)
+                && self.draws_for(operation, &self.slots[*slot as usize]).is_some()
                 && self.incident_gate(*slot, now) == Gate::Probe
                 && !matches!(self.slots[*slot as usize].cooling.gate(now), Gate::Closed(_))
         };
@@ -171,12 +175,16 @@ impl Pool {
         if self.troubles.is_empty() && self.incidents.is_empty() {
             return;
         }
-        let by = self.leases.get(&lease).and_then(|held| held.collector);
+        let Some(held) = self.leases.get(&lease) else { return };
+        let (by, operation) = (held.collector, held.operation);
         let token = &self.slots[slot as usize];
         let (app, person) = (token.app, token.person);
         if let Some(trouble) = self.troubles.get_mut(&app) {
             trouble.calls.evidence.work(person, by, now);
             trouble.calls.watch.work(person, now);
+            if let Some(evidence) = trouble.operations.get_mut(&operation) {
+                evidence.work(slot, person, now);
+            }
         }
         if self.speaks_for_recovery(lease, slot) {
             self.recover(app, now, |progress| progress.recovery.serve(now));
@@ -207,6 +215,36 @@ impl Pool {
         blame
     }
 
+    /// The network said that a token lacks a permission for an operation. Returns whose lack that is; `None`: nothing shows it yet.
+    pub(super) fn note_lack(&mut self, slot: u32, operation: u16, now: Timestamp) -> Option<Blame> {
+        let person = self.slots[slot as usize].person;
+        self.evidence_of(slot, operation).lack_permission(slot, person, now)
+    }
+
+    /// The network said that it blocks the account of a token. Returns whose block that is.
+    pub(super) fn note_block(&mut self, slot: u32, operation: u16, now: Timestamp) -> Blame {
+        let person = self.slots[slot as usize].person;
+        self.evidence_of(slot, operation).block(person, now)
+    }
+
+    /// An operation was refused with a word that says nothing of the token alone. Returns whether it is refused to everybody who asks.
+    pub(super) fn is_refused_to_all(&mut self, slot: u32, operation: u16, now: Timestamp) -> bool {
+        let token = &self.slots[slot as usize];
+        let (person, persons) = (token.person, self.persons.get(&token.app).copied().unwrap_or_default());
+        self.evidence_of(slot, operation).refuse(person, enough(persons), now)
+    }
+
+    fn evidence_of(&mut self, slot: u32, operation: u16) -> &mut OperationEvidence {
+        let app = self.slots[slot as usize].app;
+        self.troubles.entry(app).or_default().operations.entry(operation).or_default()
+    }
+
+    /// When a token's app was refused last, if no call was served through it since.
+    pub fn app_refused_at(&self, token: TokenId) -> Option<Timestamp> {
+        let app = self.slots[*self.by_token.get(&token)? as usize].app;
+        self.troubles.get(&app)?.calls.watch.app_refused_at()
+    }
+
     /// A call failed for the network's or the app's fault.
     pub(super) fn note_failure(
         &mut self,
@@ -217,7 +255,7 @@ impl Pool {
         effects: &mut Vec<Effect>,
     ) {
         if self.speaks_for_recovery(lease, slot) {
-            let (app, is_final) = (self.slots[slot as usize].app, symptom == Symptom::AppRefused);
+            let (app, is_final) = (self.slots[slot as usize].app, matches!(symptom, Symptom::AppRefused(_)));
             self.recover(app, now, |progress| progress.recovery.refuse(is_final, now));
         }
         self.note(slot, symptom, SeenIn::Calls, now, effects);
@@ -263,6 +301,7 @@ impl Pool {
                 self.slots.iter_mut().filter(|slot| slot.app == app).for_each(|slot| slot.outside = false);
             }
         }
+        self.operation_cooling.retain(|(of, _), _| *of != app);
         Some(self.recall_resting(app))
     }
 
@@ -307,7 +346,8 @@ impl Pool {
     pub fn forget_troubles(&mut self, now: Timestamp) {
         self.troubles.retain(|_, trouble| {
             let over = |lately: &mut Lately| lately.evidence.is_over(now) && lately.watch.is_over(now);
-            !(over(&mut trouble.calls) & over(&mut trouble.renewals))
+            trouble.operations.retain(|_, evidence| !evidence.is_over(now));
+            !(over(&mut trouble.calls) & over(&mut trouble.renewals) & trouble.operations.is_empty())
         });
     }
 
@@ -416,7 +456,7 @@ impl Pool {
                 return noted;
             }
             Evidence::Nothing => Symptom::Failed,
-            Evidence::AppRefused => Symptom::AppRefused,
+            Evidence::AppRefused => Symptom::AppRefused(Asked::Basic),
             Evidence::Doubt | Evidence::Ended(_) => Symptom::Lost,
             _ => return noted,
         };

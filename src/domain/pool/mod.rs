@@ -41,7 +41,7 @@ use crate::domain::networks::{Network, Purpose};
 pub use ask::{AcquireRequest, Acquired};
 pub use buckets::{account_in, app_in};
 pub use incident::{RenewalNoted, RenewalsOf};
-pub use refusal::{NoToken, Refusal};
+pub use refusal::{NoToken, Refusal, Rest};
 pub use report::{CallReport, Effect, ReportError, Reported, Verdict};
 pub use survey::{BucketSurvey, ClassBooks, SurveyedToken, sustained_length};
 pub use top_up::{TopUp, TopUpFate};
@@ -127,6 +127,8 @@ pub struct Pool {
     buckets: Vec<BucketSlot>,
     by_bucket: HashMap<BucketKey, u32>,
     app_cooling: HashMap<u32, Cooling>,
+    /// Operations that are refused to everybody who asks, by app.
+    operation_cooling: HashMap<(u32, u16), Cooling>,
     indexes: Vec<Option<Box<OperationIndex>>>,
     leases: IdMap<LeaseId, Held>,
     expiries: Timers<LeaseId>,
@@ -258,6 +260,7 @@ impl Pool {
             buckets: Vec::new(),
             by_bucket: HashMap::new(),
             app_cooling: HashMap::new(),
+            operation_cooling: HashMap::new(),
             indexes: std::iter::repeat_with(|| None).take(operations).collect(),
             leases: IdMap::default(),
             expiries: Timers::default(),

@@ -1,5 +1,6 @@
 //! Why nothing was granted: not yet, and until when; or never, until a person acts.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
@@ -25,8 +26,8 @@ pub enum Refusal {
         class: usize,
         /// Whose limit it is.
         owner: Owner,
-        /// No credit is short: the token rests for an incident of its app.
-        incident: bool,
+        /// What rests, where no credit is short.
+        rest: Option<Rest>,
     },
     /// Not yet: every token that may serve is held by as many leases as it may be.
     Busy,
@@ -39,6 +40,45 @@ pub enum Refusal {
     NoToken(NoToken),
 }
 
+/// Why what may serve rests though there is credit: it is let through again by single calls that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rest {
+    /// The app has an incident.
+    Incident,
+    /// The network blocks the token's account.
+    Blocked,
+    /// The token is in doubt, since the network refused it.
+    Doubt,
+    /// The network refuses the operation to everybody who asks through the app.
+    Operation,
+}
+
+impl Rest {
+    /// The name used in error details.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Rest::Incident => "incident",
+            Rest::Blocked => "blocked",
+            Rest::Doubt => "doubt",
+            Rest::Operation => "operation",
+        }
+    }
+}
+
+impl fmt::Display for Rest {
+    /// What people are told, with what they can do.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Rest::Incident => "an incident is open",
+            Rest::Blocked => "the network blocks the account for a time, and the person should sign in there and look",
+            Rest::Doubt => "the network refused the token, which is in doubt until a call shows whether it works",
+            Rest::Operation => {
+                "the network refuses this operation to everybody who asks through the app, whose access level there should be looked at"
+            }
+        })
+    }
+}
+
 /// Why no token may serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoToken {
@@ -46,6 +86,10 @@ pub enum NoToken {
     None,
     /// There are tokens, but none whose person agreed to the purpose, with scopes that suffice.
     Purpose,
+    /// There are tokens whose scopes would suffice, but the network refused them the operation for want of a permission.
+    PermissionLost,
+    /// There would be tokens, but the network blocks the accounts of all for a time.
+    Blocked,
     /// There would be tokens, but all are paused.
     Paused,
     /// There would be tokens, but all are dead; the reason of one of them.
@@ -59,8 +103,8 @@ impl Pool {
         let mut seen = NoToken::None;
         for slot in self.idle_tokens(team, request) {
             match self.why_idle(slot, request, now) {
-                Ok(Refusal::Limited { until, class, owner, incident }) => {
-                    refusals.limited(Limited { until, class, owner, incident });
+                Ok(Refusal::Limited { until, class, owner, rest }) => {
+                    refusals.limited(Limited { until, class, owner, rest });
                 }
                 Ok(_) => refusals.busy = true,
                 Err(why) => seen = seen.or(why),
@@ -89,8 +133,12 @@ impl Pool {
         if !self.is_kind(slot.kind, request) {
             return Err(NoToken::None);
         }
-        if self.draws_for(request.operation, slot).is_none() || !slot.purposes.contains(request.purpose) {
+        if !slot.purposes.contains(request.purpose) {
             return Err(NoToken::Purpose);
+        }
+        if self.draws_for(request.operation, slot).is_none() {
+            let lost = u16::try_from(request.operation).is_ok_and(|operation| self.is_closed_for(at, operation));
+            return Err(if lost { NoToken::PermissionLost } else { NoToken::Purpose });
         }
         match slot.state {
             TokenState::Invalid { reason, .. } => Err(NoToken::Dead(reason)),
@@ -106,8 +154,8 @@ impl Pool {
     fn limited(&self, slot: u32, request: &AcquireRequest, now: Timestamp) -> Refusal {
         let token = &self.slots[slot as usize];
         let draws = self.draws[request.operation][token.kind as usize].as_deref().unwrap_or_default();
-        if let Passage::Closed { until, class, owner, incident } = self.passage(slot, draws, now) {
-            return Refusal::Limited { until, class, owner, incident };
+        if let Passage::Closed { until, class, owner, rest } = self.passage(slot, request.operation, draws, now) {
+            return Refusal::Limited { until, class, owner, rest };
         }
         let guard = self.settings.timing.guard;
         let buckets = token.buckets.iter().map(|(_, bucket)| &self.buckets[bucket as usize].bucket);
@@ -115,7 +163,7 @@ impl Pool {
         let first = changes.filter(|end| *end != Timestamp::NEVER).min();
         let until = first.unwrap_or(now + Duration::from_secs(60)).max(now + Duration::from_millis(50));
         let rule = &self.rules[draws.first().map_or(0, |draw| draw.rule) as usize];
-        Refusal::Limited { until, class: rule.class, owner: rule.limit.owner, incident: false }
+        Refusal::Limited { until, class: rule.class, owner: rule.limit.owner, rest: None }
     }
 }
 
@@ -125,8 +173,10 @@ impl NoToken {
         let rank = |why: &NoToken| match why {
             NoToken::None => 0,
             NoToken::Purpose => 1,
-            NoToken::Dead(_) => 2,
-            NoToken::Paused => 3,
+            NoToken::PermissionLost => 2,
+            NoToken::Dead(_) => 3,
+            NoToken::Blocked => 4,
+            NoToken::Paused => 5,
         };
         if rank(&other) > rank(&self) { other } else { self }
     }
@@ -154,7 +204,7 @@ pub(super) struct Limited {
     pub(super) until: Timestamp,
     pub(super) class: usize,
     pub(super) owner: Owner,
-    pub(super) incident: bool,
+    pub(super) rest: Option<Rest>,
 }
 
 /// The refusals of the tokens that were tried: the one that ends first is told.
@@ -175,7 +225,7 @@ impl Refusals {
     pub(super) fn short(&mut self, rule: &Rule, shortage: Shortage) -> Attempt {
         match shortage {
             Shortage::Until(until) => {
-                self.limited(Limited { until, class: rule.class, owner: rule.limit.owner, incident: false });
+                self.limited(Limited { until, class: rule.class, owner: rule.limit.owner, rest: None });
             }
             Shortage::Never { most } => self.most = Some(self.most.unwrap_or(0).max(most)),
         }
@@ -183,12 +233,8 @@ impl Refusals {
     }
 
     pub(super) fn worst(&self) -> Option<Refusal> {
-        let limited = self.limited.map(|Limited { until, class, owner, incident }| Refusal::Limited {
-            until,
-            class,
-            owner,
-            incident,
-        });
+        let limited =
+            self.limited.map(|Limited { until, class, owner, rest }| Refusal::Limited { until, class, owner, rest });
         let busy = self.busy.then_some(Refusal::Busy);
         limited.or(busy).or(self.most.map(|most| Refusal::TooMany { most }))
     }

@@ -115,6 +115,13 @@ pub enum Effect {
     Note(BucketNote),
     /// The app itself is refused; an operator must look.
     AppRefused,
+    /// An operation is refused to everybody who asks through the app.
+    OperationRefused {
+        /// Which, by its place in the catalogue.
+        operation: u16,
+        /// It rests, since the network named the app or asked to stop.
+        rests: bool,
+    },
     /// Several tokens of one app are refused alike, and none works: whatever is wrong, it is hardly the single token.
     ManyRefused,
     /// So many tokens of the app are refused that they rest: these leases were taken back for it.

@@ -9,7 +9,7 @@ use crate::domain::credit::Cooling;
 use crate::domain::networks::{Operation, Purpose, Purposes};
 use crate::domain::pool::few::Few;
 use crate::domain::pool::names::Names;
-use crate::domain::pool::{Draw, Pool};
+use crate::domain::pool::{Draw, Pool, Rest};
 use crate::domain::token::{Token, TokenState};
 
 /// A token in the pool.
@@ -59,6 +59,15 @@ impl Slot {
     /// Whether state and clocks let it be leased.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         matches!(self.state, TokenState::Live | TokenState::Suspect { .. }) && self.usable_until > now
+    }
+
+    /// What a token that is closed rests for, where that is no limit.
+    pub fn rest(&self) -> Option<Rest> {
+        match self.state {
+            TokenState::Suspect { .. } => Some(Rest::Doubt),
+            _ if self.blocked => Some(Rest::Blocked),
+            _ => None,
+        }
     }
 
     /// Whether the broker may check it by a call of its own: also while a person has switched it off.
@@ -223,6 +232,11 @@ impl Pool {
         self.scope_sets.push(ScopeSet { scopes, closed, operations });
         self.by_scopes.insert(key, set);
         set
+    }
+
+    /// Whether an operation is closed for a token, whatever its scopes.
+    pub(super) fn is_closed_for(&self, slot: u32, operation: u16) -> bool {
+        self.scope_sets[self.slots[slot as usize].scope_set as usize].closed.contains(&usize::from(operation))
     }
 
     /// Closes an operation for a token. Returns the leases that can't go on; `None` if it is closed already.

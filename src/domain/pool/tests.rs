@@ -13,6 +13,7 @@ mod choice;
 mod cooling;
 mod incident;
 mod model;
+mod refusals;
 mod resets;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -291,6 +292,35 @@ fn a_refusal_says_why_and_when() {
     assert!(matches!(pool.acquire(START, &request(5, 1)), Err(Refusal::Limited { .. })), "the other comes back");
     pool.change_state(TokenId::from_u128(1), |state| state.pause(START).unwrap(), START);
     assert_eq!(pool.acquire(START, &request(6, 1)).unwrap_err(), Refusal::NoToken(NoToken::Paused));
+}
+
+#[test]
+fn a_token_whose_scopes_do_not_suffice_is_leased_neither_for_its_profile_nor_to_look() {
+    let mut network = network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 100)], 1);
+    let entry = Arc::get_mut(&mut network).unwrap();
+    let scopes = vec!["write".to_owned()];
+    entry.operations.push(Operation { id: "other".parse().unwrap(), scopes, ..entry.operations[0].clone() });
+    let mut pool = pool(network, &[]);
+    for number in 0..3 {
+        let token = Token { profiles: vec!["page".to_owned()], ..token(number, &format!("person-{number}")) };
+        pool.put_token(&token, None, Vec::new(), START).unwrap();
+    }
+    let other = |lease, profile: Option<&str>| AcquireRequest {
+        operation: 1,
+        profile: profile.map(str::to_owned),
+        ..request(lease, 1)
+    };
+    let refusal = Refusal::NoToken(NoToken::Purpose);
+    assert_eq!(pool.acquire(START, &other(1, Some("page"))).unwrap_err(), refusal);
+    for number in 0..3 {
+        let only = AcquireRequest { token: Some(TokenId::from_u128(number)), ..request(number + 10, 1) };
+        let held = pool.acquire(START, &only).unwrap().lease;
+        let report = CallReport { class: ErrorClass::TokenRevoked, ..quiet(1, 1, 0) };
+        pool.report(START, held, &report).unwrap();
+    }
+    assert_eq!(pool.incidents().len(), 1);
+    assert!(pool.acquire(START + MINUTE, &other(20, None)).is_err());
+    assert!(pool.acquire(START + MINUTE, &request(21, 1)).is_ok(), "it is time to look");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Pool {
             // Which keys it was opened for is not known any more.
             return Err(soon);
         }
-        let probe = match self.find_passage(slot, &draws, now) {
+        let probe = match self.find_passage(slot, operation, &draws, now) {
             Passage::Closed { until, .. } => return Err(until),
             passage => passage == Passage::Probe,
         };

@@ -68,9 +68,9 @@ fn of_engine(error: AcquireError, asked: &Lease, now: Timestamp) -> Refusal {
                 .quota(subject, described)
                 .retry_at(until, now)
         }
-        AcquireError::Resting { until } => refuse(Code::ResourceExhausted, ErrorReason::LimitedUntil, message)
+        AcquireError::Resting { until, why } => refuse(Code::ResourceExhausted, ErrorReason::LimitedUntil, message)
             .with("until", until)
-            .with("incident", "open")
+            .with("rests_for", why.as_str())
             .retry_at(until, now),
         AcquireError::Busy { until } => {
             refuse(Code::ResourceExhausted, ErrorReason::Busy, message).retry_at(until, now)
@@ -104,6 +104,13 @@ fn no_usable_token(why: NoToken, unusable: Unusable, asked: &Lease) -> Refusal {
         NoToken::Purpose => {
             "has no token whose person agreed to this use with the scopes it needs; have the person connect again and agree"
                 .to_owned()
+        }
+        NoToken::PermissionLost => {
+            "has no token that still has the permission it needs: the network refused this operation; have the permission or role given back there, then have the person connect again"
+                .to_owned()
+        }
+        NoToken::Blocked => {
+            "has only tokens whose accounts the network blocks for a time; have the persons sign in there and look".to_owned()
         }
         NoToken::Paused => "has only paused tokens for this; resume one".to_owned(),
         NoToken::Dead(reason) => format!("has no living token for this: {}", what_to_do(reason)),

@@ -39,6 +39,7 @@ pub fn kind_of(kind: Kind) -> pb::NoticeKind {
         Kind::TokenBlocked => pb::NoticeKind::TokenBlocked,
         Kind::TokenRenewed => pb::NoticeKind::TokenRenewed,
         Kind::TokenConnected => pb::NoticeKind::TokenConnected,
+        Kind::OperationRefused => pb::NoticeKind::OperationRefused,
         Kind::OutOfBandSpending => pb::NoticeKind::OutOfBandSpending,
         Kind::RetentionClock => pb::NoticeKind::RetentionClock,
         Kind::LoadTooHigh => pb::NoticeKind::LoadTooHigh,

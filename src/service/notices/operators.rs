@@ -77,11 +77,13 @@ pub(super) fn of_config(alerts: &config::Alerts) -> Result<Vec<OperatorDestinati
 }
 
 impl OperatorDestination {
-    /// Whether it hears of an event. Of an incident there is one event for operators; those for the teams say the same. A damaged secret is
+    /// Whether it hears of an event. Of an incident, and of an operation that is refused, there is one event for operators; those for the teams say the same. A damaged secret is
     /// the operators' own trouble: a store or a key went wrong.
     pub(super) fn hears(&self, event: &Event) -> bool {
         let theirs = match &event.fact {
-            Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. } => return event.team.is_none(),
+            Fact::IncidentOpened { .. } | Fact::IncidentClosed { .. } | Fact::OperationRefused { .. } => {
+                return event.team.is_none();
+            }
             // Of what many teams share, and of the broker's own store, only operators hear.
             Fact::SharedSpending { .. } | Fact::SecretDamaged { .. } => true,
             Fact::TokenInvalid { reason, .. } => *reason == Reason::SecretDamaged,

@@ -107,7 +107,7 @@ impl Broker {
         let now = self.now();
         let until = match &error {
             AcquireError::LimitedUntil { until, .. }
-            | AcquireError::Resting { until }
+            | AcquireError::Resting { until, .. }
             | AcquireError::Busy { until } => *until,
             AcquireError::Store(error) => return error.clone().into(),
             _ => now + BUSY,

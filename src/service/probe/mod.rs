@@ -18,6 +18,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::domain::member::Action;
 use crate::domain::networks::{Network, TokenKind};
+use crate::domain::pool::Pool;
 use crate::domain::probe::{CheckOutcome, LastCheck, after_check, first_check, next_check};
 use crate::domain::token::{TokenState, TransitionError};
 use crate::service::Broker;
@@ -192,11 +193,12 @@ impl Broker {
             Some(kind) if kind.is_probed() => {}
             _ => return Due::Never,
         }
-        let worked = self.engine.look(&network.id, |pool| pool.worked_at(token.id)).flatten();
+        let known = |pool: &Pool| (pool.worked_at(token.id), pool.app_refused_at(token.id));
+        let (worked, app_refused) = self.engine.look(&network.id, known).unwrap_or_default();
         match (token.state, worked) {
             (TokenState::Invalid { .. } | TokenState::Revoked { .. }, _) => Due::Later,
             (TokenState::Live | TokenState::Paused { .. }, Some(at))
-                if at + self.config.probes.every * 3 / 4 > self.now() =>
+                if app_refused.is_none() && at + self.config.probes.every * 3 / 4 > self.now() =>
             {
                 Due::Worked(at)
             }

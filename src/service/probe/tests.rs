@@ -98,6 +98,37 @@ async fn a_call_that_worked_stands_for_a_check() {
 }
 
 #[tokio::test]
+async fn a_check_says_whether_the_app_is_refused_or_one_operation() {
+    const REFUSED: &str = r#"{"errors":[{"code":99,"message":"Unable to verify your credentials"}]}"#;
+    for (status, body, incidents) in [(200, r#"{"data":{"id":"1"}}"#, 0), (403, REFUSED, 1)] {
+        let (test, team, _) = scene().await;
+        for person in ["ben", "cid"] {
+            test.token(&team, person).await;
+        }
+        let caller = test.caller(test.collector(&team, "one").await.id);
+        check_due(&test).await;
+        for (status, body) in [(200, ""), (200, ""), (200, ""), (403, REFUSED), (403, REFUSED), (403, REFUSED)] {
+            let lease = test.broker.acquire_lease(&caller, ask(&team, 1)).await.unwrap().lease;
+            let answer = Some(Answered { status, body: body.as_bytes().to_vec(), ..Answered::default() });
+            let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
+            test.broker.report_usage(&caller, lease, report).await.unwrap();
+            test.broker.release_lease(&caller, lease, None).await.unwrap();
+        }
+        let refused = test.broker.acquire_lease(&caller, ask(&team, 1)).await.err().unwrap();
+        assert!(refused.to_string().starts_with("the network refuses this operation"), "{refused}");
+        test.endpoint.answer_next(answer(status, body));
+        check_due(&test).await;
+        assert_eq!(test.endpoint.asked(), 1, "though each was served a moment ago");
+        test.broker.watch_incidents().await.unwrap();
+        let found = test.broker.list_incidents(&test.admin, IncidentFilter::default(), 10).await.unwrap();
+        assert_eq!(found.len(), incidents);
+        let other = AcquireLease { operation: "users.by_username".to_owned(), ..ask(&team, 1) };
+        assert_eq!(test.broker.acquire_lease(&caller, other).await.is_ok(), incidents == 0);
+        test.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_suspect_is_settled_by_a_check_of_our_own() {
     for (body, status, state) in [(r#"{"data":{}}"#, 200, "live"), ("{}", 401, "invalid")] {
         let (test, team, token) = scene().await;

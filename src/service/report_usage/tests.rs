@@ -6,7 +6,9 @@ use super::*;
 use crate::base::clock::Clock;
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::pool::{NoToken, Rest};
 use crate::domain::token::{Reason, TokenState};
+use crate::engine::AcquireError;
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, ShownState, UpdateToken};
 use crate::service::{AcquireLease, AcquireLeaseError};
@@ -157,6 +159,19 @@ async fn a_scope_that_is_narrowed_gives_a_lease_nothing_more() {
     scene.test.stop().await;
 }
 
+/// The token of a Facebook page that a person grants.
+fn page_of(person: &str) -> AddToken {
+    let scopes = ["pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"];
+    AddToken {
+        network: "facebook".to_owned(),
+        kind: "page".to_owned(),
+        scopes: scopes.map(str::to_owned).into(),
+        granted_by: format!("{person}@example.com"),
+        refresh: None,
+        ..x_token(person)
+    }
+}
+
 /// A token of a Facebook page, as its owner and a collector have it.
 struct OfPage {
     test: TestBroker,
@@ -170,16 +185,7 @@ impl OfPage {
     async fn set() -> Self {
         let test = TestBroker::start().await;
         let team = test.team("acme").await;
-        let scopes = ["pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"];
-        let page = AddToken {
-            network: "facebook".to_owned(),
-            kind: "page".to_owned(),
-            scopes: scopes.map(str::to_owned).into(),
-            granted_by: "ada@example.com".to_owned(),
-            refresh: None,
-            ..x_token("ada")
-        };
-        let token = test.broker.add_token(&test.admin, &team, page).await.unwrap().token.id;
+        let token = test.broker.add_token(&test.admin, &team, page_of("ada")).await.unwrap().token.id;
         let caller = test.caller(test.collector(&team, "one").await.id);
         let owner = Member {
             id: MemberId::from_u128(1),
@@ -200,15 +206,24 @@ impl OfPage {
         Self { test, team, token, caller, owner: owner.id }
     }
 
-    /// Calls an operation, which answers so.
-    async fn call(&self, operation: &str, status: u16, body: &str) {
+    /// Adds the token of another person.
+    async fn add_token(&self, person: &str) {
+        self.test.broker.add_token(&self.test.admin, &self.team, page_of(person)).await.unwrap();
+    }
+
+    async fn acquire(&self, operation: &str) -> Result<LeaseId, AcquireLeaseError> {
         let wanted = AcquireLease {
             network: "facebook".to_owned(),
             operation: operation.to_owned(),
             purpose: Purpose::CollectStatistics,
             ..ask(&self.team, 1)
         };
-        let lease = self.test.broker.acquire_lease(&self.caller, wanted).await.unwrap().lease;
+        self.test.broker.acquire_lease(&self.caller, wanted).await.map(|leased| leased.lease)
+    }
+
+    /// Calls an operation, which answers so.
+    async fn call(&self, operation: &str, status: u16, body: &str) {
+        let lease = self.acquire(operation).await.unwrap();
         let answer = Some(Answered { status, body: body.as_bytes().to_vec(), ..Answered::default() });
         let report = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
         self.test.broker.report_usage(&self.caller, lease, report).await.unwrap();
@@ -230,12 +245,18 @@ impl OfPage {
 }
 
 #[tokio::test]
-async fn a_lost_permission_is_told_at_once_and_once_and_is_at_risk_until_it_is_back() {
+async fn a_lost_permission_is_told_once_it_is_proven_and_is_at_risk_until_it_is_back() {
     const LOST: &str = r#"{"error":{"message":"(#200) Refused","type":"OAuthException","code":200}}"#;
     let page = OfPage::set().await;
-    assert!(!page.is_at_risk().await);
-    page.call("page.insights", 400, LOST).await;
-    page.call("post.insights", 400, LOST).await;
+    for operation in ["page.insights", "post.insights"] {
+        page.call(operation, 400, LOST).await;
+    }
+    assert!(!page.is_at_risk().await, "it may be what was asked for");
+    assert_eq!(page.told().await, [""; 0]);
+    page.test.clock.advance(Duration::from_secs(60));
+    for operation in ["page.insights", "post.insights"] {
+        page.call(operation, 400, LOST).await;
+    }
     let events = page.test.broker.store.untold_events(None, 100).await.unwrap();
     let [Fact::NeedsReconnecting { why, closed, .. }] = &events.iter().map(|one| &one.fact).collect::<Vec<_>>()[..]
     else {
@@ -250,8 +271,10 @@ async fn a_lost_permission_is_told_at_once_and_once_and_is_at_risk_until_it_is_b
     let stated = UpdateToken { scopes, ..UpdateToken::default() };
     page.test.broker.update_token(&page.test.admin, &page.team, page.token, &stated).await.unwrap();
     assert!(!page.is_at_risk().await);
-    page.test.clock.advance(Duration::from_secs(60));
-    page.call("page.insights", 400, LOST).await;
+    for _ in 0..2 {
+        page.test.clock.advance(Duration::from_secs(60));
+        page.call("page.insights", 400, LOST).await;
+    }
     assert_eq!(page.told().await, ["needs_reconnecting"; 2], "it was there again in between");
     page.test.stop().await;
 }
@@ -275,6 +298,53 @@ async fn a_block_is_told_once_until_a_call_is_served_and_then_that_it_is_over() 
     assert!(!page.is_at_risk().await);
     page.call("page.insights", 400, BLOCKED).await;
     assert_eq!(page.told().await, ["token_blocked", "token_renewed", "token_blocked"]);
+    page.test.stop().await;
+}
+
+#[tokio::test]
+async fn what_keeps_the_only_token_is_said_to_collectors_and_in_the_alert() {
+    const LOST: &str = r#"{"error":{"message":"(#200) Refused","type":"OAuthException","code":200}}"#;
+    const BLOCKED: &str = r#"{"error":{"message":"(#368) Refused","type":"OAuthException","code":368}}"#;
+    for (body, calls, alert) in
+        [(LOST, 2, "for want of a permission or role"), (BLOCKED, 1, "the network blocks their accounts")]
+    {
+        let page = OfPage::set().await;
+        for _ in 0..calls {
+            page.call("page.insights", 400, body).await;
+            page.test.clock.advance(Duration::from_secs(60));
+        }
+        for _ in 0..10 {
+            let refused = page.acquire("page.insights").await.expect_err("the only token can't");
+            match refused {
+                AcquireLeaseError::NoUsableToken { why: NoToken::PermissionLost, .. } if body == LOST => {}
+                AcquireLeaseError::Refused(error @ AcquireError::Resting { why: Rest::Blocked, .. }) => {
+                    assert!(error.to_string().starts_with("the network blocks the account"), "{error}");
+                }
+                other => panic!("{other}"),
+            }
+            page.test.broker.watch_loads().await.unwrap();
+            page.test.clock.advance(Duration::from_secs(30));
+        }
+        let open = page.test.broker.open_alerts(None).await.unwrap();
+        let [open] = &open[..] else { panic!("{open:?}") };
+        assert!(open.message.contains(alert), "{}", open.message);
+        page.test.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_everybody_is_refused_is_told_once_and_not_as_anybodys_own() {
+    const NOT_FOR_ANYBODY: &str = r#"{"error":{"message":"(#10) Refused","type":"OAuthException","code":10}}"#;
+    let page = OfPage::set().await;
+    for person in ["ben", "cid", "dan", "eve"] {
+        page.add_token(person).await;
+    }
+    for _ in 0..100 {
+        page.call("page.insights", 403, NOT_FOR_ANYBODY).await;
+        page.test.clock.advance(Duration::from_secs(30));
+    }
+    assert_eq!(page.told().await, ["operation_refused"; 2], "operators, and the team that asks");
+    assert!(!page.is_at_risk().await);
     page.test.stop().await;
 }
 

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 47] = [
+const MIGRATIONS: [&str; 48] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -49,11 +49,12 @@ const MIGRATIONS: [&str; 47] = [
     include_str!("../migrations/sqlite/0039_incident_teams.sql"),
     include_str!("../migrations/sqlite/0040_acknowledgements.sql"),
     include_str!("../migrations/sqlite/0041_hindrances.sql"),
-    include_str!("../migrations/sqlite/0044_incidents_of_a_team.sql"),
-    include_str!("../migrations/sqlite/0045_out_of_order.sql"),
-    include_str!("../migrations/sqlite/0046_fixed_refresh_ends.sql"),
-    include_str!("../migrations/sqlite/0047_persons_of_callbacks.sql"),
-    include_str!("../migrations/sqlite/0048_failed_revocations.sql"),
+    include_str!("../migrations/sqlite/0042_refused_operations.sql"),
+    include_str!("../migrations/sqlite/0043_incidents_of_a_team.sql"),
+    include_str!("../migrations/sqlite/0044_out_of_order.sql"),
+    include_str!("../migrations/sqlite/0045_fixed_refresh_ends.sql"),
+    include_str!("../migrations/sqlite/0046_persons_of_callbacks.sql"),
+    include_str!("../migrations/sqlite/0047_failed_revocations.sql"),
 ];
 
 /// The schema version that this broker works with.

@@ -1,7 +1,7 @@
 //! The words of facts about many tokens: loads, incidents, and what these cost.
 
 use super::{Link, NAME, Parts, TEXT, Told, Words};
-use crate::base::ids::{AppId, ClassId, NetworkId};
+use crate::base::ids::{AppId, ClassId, NetworkId, OperationId};
 use crate::domain::alert::{Detail, Level, NoToken};
 use crate::domain::incident::IncidentKind;
 use crate::domain::load::Advice;
@@ -33,6 +33,10 @@ const fn todo_of(detail: &Detail) -> &'static str {
             NoToken::NoneConnected => "Connect an account of this network.",
             NoToken::AllExpired | NoToken::AllInvalid => "Reconnect the accounts of this network.",
             NoToken::AllPaused => "Have a manager resume one of the tokens.",
+            NoToken::AllBlocked => "Sign in at the network with the accounts that it blocks, and do what it asks for.",
+            NoToken::PermissionLost => {
+                "Have the permission or role given back at the network, then reconnect an account."
+            }
             NoToken::NoneOfKind => "Connect an account of the kind that the call needs.",
             NoToken::NoneForPurpose => "Reconnect an account, and agree to the purpose that is asked for.",
             NoToken::NoneWithScopes => "Reconnect an account, and grant the permissions that the call needs.",
@@ -157,6 +161,24 @@ impl Told<'_> {
             format!("Another program uses {whose}, or a collector makes calls that it does not report."),
             "Less is collected with all tokens that share it until the network counts anew.".to_owned(),
             format!("Find out what else uses {whose} at {network}."),
+        ]
+    }
+
+    pub(super) fn operation_refused(&self, app: &AppId, operation: &OperationId) -> Parts {
+        let network = neutral(self.network, NAME);
+        [
+            format!("{network} refuses {operation} to everybody who asks"),
+            format!("{network} refuses {operation}, whichever token of the app \"{app}\" it is asked with."),
+            "The app lacks an access level or a permission for it at the network, or collectors ask for what nobody may see."
+                .to_owned(),
+            format!("Calls of {operation} through this app. The tokens stay as they are, and other operations go on."),
+            match self.event.team.is_some() {
+                true => {
+                    "Look at what the collectors ask for. If that is in order, an operator must look at the app: no token helps by being connected again."
+                }
+                false => "Look at the app's access level at the network, and at what collectors ask for.",
+            }
+            .to_owned(),
         ]
     }
 

@@ -228,16 +228,22 @@ fn a_missing_permission_closes_one_operation_and_no_token() {
     let entry = Arc::get_mut(&mut network).unwrap();
     entry.operations.push(Operation { id: "other".parse().unwrap(), ..entry.operations[0].clone() });
     let mut pool = pool(network.clone(), &["ann"]);
-    let held = [1, 2].map(|lease| pool.acquire(START, &request(lease, 1)).unwrap().lease);
+    let held = [1, 2].map(|lease| pool.acquire(START, &request(lease, 2)).unwrap().lease);
     let elsewhere = pool.acquire(START, &AcquireRequest { operation: 1, ..request(3, 1) }).unwrap().lease;
-    let told = pool.report(START, held[0], &refused(ErrorClass::PermissionLost, 1)).unwrap();
+    let first = pool.report(START, held[0], &refused(ErrorClass::PermissionLost, 1)).unwrap();
+    assert_eq!((first.verdict, first.effects), (Verdict::Keep, vec![]), "it may be the object that is refused");
+    let now = START + MINUTE;
+    for lease in held.iter().chain([&elsewhere]) {
+        pool.extend(START, *lease, 2 * MINUTE).unwrap();
+    }
+    let told = pool.report(now, held[0], &refused(ErrorClass::PermissionLost, 2)).unwrap();
     assert_eq!(told.verdict, Verdict::Recalled);
     assert!(told.effects.iter().any(|effect| matches!(effect, Effect::Found { finding: Finding::Closed(0), .. })));
-    assert_eq!(pool.standing(held[1], START), Some(Verdict::Recalled), "it is for the same operation");
-    assert_eq!(pool.standing(elsewhere, START), Some(Verdict::Keep));
-    let refusal = pool.acquire(START + MINUTE, &request(4, 1)).unwrap_err();
-    assert_eq!(refusal, Refusal::NoToken(NoToken::Purpose));
-    let again = pool.report(START, held[1], &refused(ErrorClass::PermissionLost, 1)).unwrap();
+    assert_eq!(pool.standing(held[1], now), Some(Verdict::Recalled), "it is for the same operation");
+    assert_eq!(pool.standing(elsewhere, now), Some(Verdict::Keep));
+    let refusal = pool.acquire(now, &request(4, 1)).unwrap_err();
+    assert_eq!(refusal, Refusal::NoToken(NoToken::PermissionLost));
+    let again = pool.report(now, held[1], &refused(ErrorClass::PermissionLost, 1)).unwrap();
     assert_eq!((again.verdict, again.effects.len()), (Verdict::Recalled, 0), "it is known");
     assert!(pool.acquire(START + MINUTE, &AcquireRequest { operation: 1, ..request(5, 1) }).is_ok());
     // Kept, and taken up again; stated anew, it is open.

@@ -7,9 +7,12 @@ use crate::domain::incident::{IncidentKind, Outcome, Progress, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A pool of so many persons with one token each.
+/// A pool of so many persons with one token each, at a network of two operations.
 fn many(persons: u32) -> Pool {
-    let mut pool = pool(network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 1000)], 1), &[]);
+    let mut network = network(vec![rule(Owner::Person, Window::Rolling { length: MINUTE }, 1000)], 1);
+    let entry = Arc::get_mut(&mut network).unwrap();
+    entry.operations.push(Operation { id: "other".parse().unwrap(), ..entry.operations[0].clone() });
+    let mut pool = pool(network, &[]);
     for number in 0..persons {
         pool.put_token(&token(u128::from(number), &format!("person-{number}")), None, Vec::new(), START).unwrap();
     }
@@ -39,7 +42,7 @@ fn progress(pool: &Pool) -> Option<Progress> {
     pool.incidents().into_iter().find(|(of, _)| *of == app()).map(|(_, progress)| progress)
 }
 
-/// One call by a collector, that is answered like this. Returns what came of it; `None`: no lease was granted.
+/// One call by a collector, of one operation and the other in turn, that is answered like this. Returns what came of it; `None`: no lease was granted.
 fn call(
     pool: &mut Pool,
     lease: u128,
@@ -47,7 +50,8 @@ fn call(
     class: ErrorClass,
     at: Timestamp,
 ) -> Option<(TokenId, Verdict, Vec<Effect>)> {
-    let request = AcquireRequest { collector: Some(CollectorId::from_u128(by)), ..request(lease, 1) };
+    let operation = usize::from(lease % 2 == 1);
+    let request = AcquireRequest { operation, collector: Some(CollectorId::from_u128(by)), ..request(lease, 1) };
     let held = pool.acquire(at, &request).ok()?;
     let told = pool.report(at, held.lease, &CallReport { class, ..quiet(1, 1, 0) }).unwrap();
     let _ = pool.release(at, held.lease, true);
@@ -163,8 +167,14 @@ fn an_app_that_is_refused_rests_and_costs_no_token() {
     let mut pool = many(100);
     let found = until_found(&mut pool, ErrorClass::AppLevel);
     assert_eq!(progress(&pool).unwrap().kind, IncidentKind::AppDisabled);
+    assert!(found.since(START) <= MINUTE);
     assert_eq!(states(&pool), (0, 0));
-    assert!(pool.acquire(found, &request(900, 1)).is_err());
+    assert!(matches!(pool.acquire(found, &request(900, 1)), Err(Refusal::Limited { rest: Some(Rest::Incident), .. })));
+    let canaries = (1..60).filter(|second| {
+        let at = found + SECOND * *second;
+        call(&mut pool, 1_000 + u128::from(*second), 1, ErrorClass::AppLevel, at).is_some()
+    });
+    assert_eq!(canaries.count(), 2, "the operation does not rest besides");
 }
 
 #[test]

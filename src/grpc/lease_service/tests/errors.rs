@@ -299,6 +299,11 @@ async fn no_usable_token_says_what_a_person_should_do() {
     let cases: Vec<(Option<Change>, &str, &str)> = vec![
         (None, "have a member connect an account", "expired"),
         (Some(Box::new(|token| token.purposes = Default::default())), "connect again and agree", "without_purpose"),
+        (
+            Some(Box::new(move |token| token.closed = [("posts.list".parse().unwrap(), now)].into())),
+            "permission or role given back",
+            "without_scope",
+        ),
         (Some(Box::new(move |token| token.state = TokenState::Paused { since: now })), "resume one", "paused"),
         (Some(invalid(Reason::Expired)), "have the person connect again", "expired"),
         (Some(invalid(Reason::PasswordChanged)), "changed the password", "invalid"),
