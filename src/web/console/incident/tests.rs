@@ -11,7 +11,7 @@ use crate::domain::member::Role;
 use crate::domain::team::OperatorRole;
 use crate::service::notices::MarkRead;
 use crate::service::testing::ask;
-use crate::service::{Answered, IncidentFilter, LoadLevel, ReportUsage};
+use crate::service::{AcquireLease, Answered, IncidentFilter, LoadLevel, ReportUsage};
 use crate::web::console::testing::{Browser, Scene};
 
 /// Has X refuse the tokens of six persons, until that is an incident.
@@ -47,8 +47,9 @@ async fn while_tokens_rest_for_an_incident_the_load_asks_for_no_more_of_them() {
     let scene = Scene::start().await;
     let (broker, ada) = (scene.broker(), scene.member("Ada", Role::Owner).await);
     let id = refuse_all(&scene).await;
-    for _ in 0..20 {
-        assert!(broker.acquire_lease(scene.admin(), ask(&scene.team, 200)).await.is_err(), "they rest");
+    for nth in 0..20 {
+        let wanted = AcquireLease { collection: format!("brand {nth}"), ..ask(&scene.team, 200) };
+        assert!(broker.acquire_lease(scene.admin(), wanted).await.is_err(), "they rest");
     }
     broker.evaluate_loads();
     let load = broker.team_load(&ada.caller().await, &scene.team, None).unwrap();
