@@ -52,7 +52,7 @@ pub struct StartedSession {
 /// What came of a right password.
 pub enum SignedIn {
     /// The person is signed in.
-    Begun(StartedSession),
+    Begun(Box<StartedSession>),
     /// It is right in several teams: the person says which one is meant.
     WhichTeam(TeamChoice),
 }
@@ -122,7 +122,10 @@ impl Broker {
             }
         }
         match <[_; 1]>::try_from(proved) {
-            Ok([(only, _)]) => self.begin_session(only, &browser, "session.begin").await.map(SignedIn::Begun),
+            Ok([(only, _)]) => {
+                let begun = self.begin_session(only, &browser, "session.begin").await?;
+                Ok(SignedIn::Begun(Box::new(begun)))
+            }
             Err(several) => self.ask_which_team(several).map(SignedIn::WhichTeam),
         }
     }
