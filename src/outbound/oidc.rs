@@ -301,7 +301,7 @@ mod tests {
         }
         let secrets = ["state", "nonce", "verifier"].map(|text| Secret::new(text.repeat(12)));
         let of = OidcTry { redirect_uri: "https://tokens.example/back", nonce: &secrets[1], verifier: &secrets[2] };
-        provider.sign_in_url(&http, Timestamp::EPOCH, &secrets[0], &of).await
+        provider.sign_in_url(&http, Timestamp::EPOCH, &secrets[0], None, &of).await
     }
 
     #[tokio::test]

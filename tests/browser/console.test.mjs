@@ -339,6 +339,7 @@ test("two tabs and a session that ended elsewhere", async () => {
   const one = await signedIn(browser, scene, scene.members.owner);
   const other = await one.context().newPage();
   await other.goto("/load");
+  await one.keyboard.press("Escape");
   await one.click("text=Sign out");
   await other.click("nav.places a[href='/tokens']");
   await other.waitForURL("**/sign-in?next=*");

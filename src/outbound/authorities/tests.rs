@@ -130,7 +130,7 @@ async fn a_sign_in_service_with_a_private_authority_is_asked() {
     let of = OidcTry { redirect_uri: "https://tokens.example.com/back", nonce: &nonce, verifier: &verifier };
     let ask = async |authorities: Authorities| {
         let http = HttpClient::new(&authorities).unwrap();
-        OidcProvider::new(settings.clone()).sign_in_url(&http, Timestamp::EPOCH, &state, &of).await
+        OidcProvider::new(settings.clone()).sign_in_url(&http, Timestamp::EPOCH, &state, None, &of).await
     };
     let url = ask(ours.trusted()).await.unwrap();
     assert_eq!((url.path(), url.port()), ("/authorize", Some(port)));

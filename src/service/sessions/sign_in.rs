@@ -56,7 +56,7 @@ pub struct StartedSession {
 /// What came of a right password.
 pub enum SignedIn {
     /// The person is signed in.
-    Begun(StartedSession),
+    Begun(Box<StartedSession>),
     /// It is right in several teams: the person says which one is meant.
     WhichTeam(TeamChoice),
 }
@@ -112,7 +112,7 @@ impl Broker {
                 Ok([(only, _)]) => {
                     if let Some(begun) = self.begin_session(only, &browser, self.now(), "session.begin").await? {
                         self.desk.pairs.forget(&tries);
-                        return Ok(SignedIn::Begun(begun));
+                        return Ok(SignedIn::Begun(Box::new(begun)));
                     }
                 }
                 Err(several) => {

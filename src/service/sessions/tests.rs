@@ -54,7 +54,7 @@ async fn named(test: &TestBroker, id: &str, name: &str) -> TeamId {
 /// The session of who was let in at once.
 async fn signed_in(test: &TestBroker, ask: SignIn) -> StartedSession {
     match test.broker.sign_in(ask).await.unwrap() {
-        SignedIn::Begun(begun) => begun,
+        SignedIn::Begun(begun) => *begun,
         SignedIn::WhichTeam(choice) => panic!("asked for one of {:?}", choice.teams),
     }
 }
