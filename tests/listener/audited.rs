@@ -53,7 +53,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("NetworkService/TopUpBudget", &["app.top_up"]),
     ("NetworkService/DeleteApp", &["app.delete"]),
     ("TeamService/DeleteCollector", &["collector.delete"]),
-    ("TeamService/DeleteTeam", &["collector.delete", "token.revoke", "token.revoke", "team.delete"]),
+    ("TeamService/DeleteTeam", &["collector.delete", "token.revoke", "team.delete"]),
 ];
 
 /// What changes something and leaves no event in this table, and why.
@@ -104,7 +104,9 @@ async fn every_change_leaves_its_event_with_who_did_it() {
         known = events.len();
         // What the broker does by itself afterwards may come at any time.
         let own: Vec<_> = new.iter().rev().filter(|event| event.actor != "broker").collect();
-        let actions: Vec<&str> = own.iter().map(|event| event.action.as_str()).collect();
+        let mut actions: Vec<&str> = own.iter().map(|event| event.action.as_str()).collect();
+        // Of a team's tokens each leaves its own.
+        actions.dedup();
         let expected = CHANGES.iter().find(|(row, _)| row == call).map_or(&[][..], |(_, actions)| actions);
         if actions != expected {
             wrong.push(format!("{call}: {actions:?}, not {expected:?}: {answer:?}"));

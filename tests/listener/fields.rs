@@ -38,7 +38,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ListJobResultsResponse.next_page_token", "as Job.failed"),
     ("ListJobResultsResponse.results", "as Job.failed"),
     ("NetworkRevocation.", "needs a network that is told: see the tests of revocations"),
-    ("Token.network_revocation", "as NetworkRevocation"),
     ("RenewTokenResponse.token", "a renewal asks a network; `service::renew` tests it"),
     ("ProbeTokenResponse.token", "a check asks a network; `service::probe` tests it"),
     ("Token.last_check_time", "as ProbeTokenResponse.token"),

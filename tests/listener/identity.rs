@@ -81,7 +81,7 @@ impl Bench {
 pub async fn serve(dir: &tempfile::TempDir, authority: Option<&Authority>) -> (Running, Secret) {
     let text = "[http]\npublic_url = \"https://broker.example\"\n\
         [connections]\nreturn_urls = [\"https://app.example/\"]\n\
-        [renewals]\nenabled = false";
+        [renewals]\nenabled = false\nper_second = 1";
     let config = Config::read("test.toml", text, [], &[], |_| Vec::new()).unwrap();
     serve_with(dir, authority, config).await
 }

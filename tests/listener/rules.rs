@@ -54,7 +54,7 @@ pub struct Side {
     pub browser: String,
     /// Two messages that were given up.
     pub letters: [String; 2],
-    /// A job that does not run: renewals are switched off.
+    /// A job that is under way for a minute.
     pub job: String,
     /// A lease that the collector holds.
     pub lease: String,
@@ -93,13 +93,7 @@ impl Bench {
         self.app_with_token("youtube", team).await;
         let incident = self.open_incident("youtube", team).await;
         let connection = self.start_connection(team).await;
-        let request = pb::RenewAllTokensRequest {
-            parent: format!("teams/{team}"),
-            network: "networks/x".to_owned(),
-            ..Default::default()
-        };
-        let begun = soon(JobServiceClient::new(self.admin.clone()).renew_all_tokens(request)).await;
-        let job = begun.unwrap().into_inner().job.unwrap().name;
+        let job = self.job(team).await;
         let notice = format!("{member}/notices/{}", self.told(team).await);
         let destination = self.destination(team).await;
         let browser = self.browser(&member).await;
@@ -121,6 +115,27 @@ impl Bench {
             incident,
             connection,
         }
+    }
+
+    /// A job of many tokens, of which one in a second may be tried.
+    async fn job(&self, team: &str) -> String {
+        for nth in 0..60 {
+            let token = pb::Token {
+                network: "networks/linkedin".to_owned(),
+                kind: "user".to_owned(),
+                person: format!("{team}-{nth}"),
+                scopes: vec!["r_organization_social".to_owned()],
+                ..Default::default()
+            };
+            let secrets = pb::TokenSecrets { access_token: format!("{team}-{nth}"), ..Default::default() };
+            let (parent, token, secrets) = (format!("teams/{team}"), Some(token), Some(secrets));
+            let add = pb::AddTokenRequest { parent, token, secrets, ..Default::default() };
+            soon(TokenServiceClient::new(self.admin.clone()).add_token(add)).await.unwrap();
+        }
+        let (parent, network) = (format!("teams/{team}"), "networks/linkedin".to_owned());
+        let request = pb::RenewAllTokensRequest { parent, network, ..Default::default() };
+        let begun = soon(JobServiceClient::new(self.admin.clone()).renew_all_tokens(request)).await;
+        begun.unwrap().into_inner().job.unwrap().name
     }
 
     /// An event of a team.
