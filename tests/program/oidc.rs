@@ -153,7 +153,7 @@ async fn an_answer_is_taken_once_in_the_browser_that_asked() {
     assert_eq!(browser.get(&back).await.status, 303);
     refused(&browser.get(&back).await, 400, "was used already");
     let denied = browser.get(&format!("{PUBLIC}/sign-in/oidc/callback?error=access_denied&state=none")).await;
-    refused(&denied, 400, "sign in again");
+    refused(&denied, 400, "Sign in again");
     let sent = browser.get(&format!("{PUBLIC}/sign-in/oidc")).await.location;
     let state = url::Url::parse(&sent).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let denied = browser.get(&format!("{PUBLIC}/sign-in/oidc/callback?error=access_denied&state={state}")).await;
