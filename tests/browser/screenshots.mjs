@@ -180,6 +180,9 @@ async function inSeveralTeams(scene, page) {
     await page.goto(scene.join(mail, "Max Mustermann", "manager", team).link);
     await page.fill("input[name=password]", password);
     await page.click("main button");
+    await page.waitForURL(/\/tokens/);
+    // The page that was open would ask for its own, and be led to the sign-in.
+    await page.goto("about:blank");
     await page.context().clearCookies();
   }
   await page.goto("/sign-in");
