@@ -105,7 +105,7 @@ impl Engine {
                     return None;
                 }
                 Err(refusal) => {
-                    state.note_refusal(cell, acquire, &refusal, now);
+                    state.note_refusal(cell, acquire, &refusal);
                     let waits = matches!(refusal, Refusal::Limited { .. } | Refusal::Busy) && !acquire.wait.is_zero();
                     if !waits {
                         let _ = asked.reply.send(Err(refused(cell, refusal, now)));
@@ -276,7 +276,7 @@ impl State {
         Some(id)
     }
 
-    fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal, _now: Timestamp) {
+    fn note_refusal(&mut self, cell: &Cell, acquire: &Acquire, refusal: &Refusal) {
         let why = match refusal {
             Refusal::NoToken(why) => *why,
             Refusal::Limited { rest: Some(Rest::Blocked), .. } => NoToken::Blocked,

@@ -279,10 +279,10 @@ fn result(mut row: Row) -> Result<TokenResult, StoreError> {
     Ok(TokenResult {
         token: row.id(TokenId::from_slice)?,
         outcome: Outcome::from_name(&row.text()?).ok_or_else(|| StoreError::corrupt("an unknown outcome"))?,
-        hindrance: match row.maybe_text()? {
-            None => None,
-            Some(name) => Some(Hindrance::from_name(&name).ok_or_else(|| StoreError::corrupt("an unknown hindrance"))?),
-        },
+        hindrance: row
+            .maybe_text()?
+            .map(|name| Hindrance::from_name(&name).ok_or_else(|| StoreError::corrupt("an unknown hindrance")))
+            .transpose()?,
         message: row.text()?,
         at: row.time()?,
     })

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-
 use crate::base::ids::{MemberId, TeamId};
 use crate::base::secret::Secret;
 use crate::domain::member::{MailAddress, Member, MemberState, Session, SessionOf, origin_of};

@@ -1,7 +1,7 @@
 //! Revocations: queued with the change that revokes, claimed by one, and wiped of their secrets when they are over.
 
 use super::Fixture;
-use super::samples::{acme, at, audited, event, seed};
+use super::samples::{self, acme, at, audited, event, new_token, seed};
 use crate::base::ids::TokenId;
 use crate::domain::revocation::Standing;
 use crate::domain::token::{Token, TokenState};
@@ -119,6 +119,14 @@ pub(crate) async fn the_tokens_of_a_person_are_counted(fixture: &dyn Fixture) {
     let parts = [part("youtube", None), part(token.network.as_str(), None)];
     let count = async |person: &str| store.count_of_person(&parts, person).await.unwrap();
     assert_eq!((count(&token.person).await, count("nobody").await, count("").await), (1, 0, 1));
+    for n in [7, 8] {
+        let unknown = Token { person: format!("~{n}"), ..samples::token(n) };
+        store.insert_tokens(vec![new_token(unknown)], None).await.unwrap();
+    }
+    assert_eq!((count(&token.person).await, count("nobody").await), (2, 1), "each may be that person's");
+    for n in [7, 8] {
+        revoke(&*store, n).await;
+    }
     revoke(&*store, 1).await;
     assert_eq!(count(&token.person).await, 0);
     let other_kind = [part(token.network.as_str(), Some("app"))];

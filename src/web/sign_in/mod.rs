@@ -196,7 +196,6 @@ struct SignInForm {
     kept: Kept,
 }
 
-/// The other way to sign in; `None`: there is none.
 /// What the service is called at which a member of that team shows once more who it is, and the address that leads there.
 pub(in crate::web) fn proof_link(broker: &Broker, team: &TeamId) -> Option<(String, String)> {
     let settings = broker.config.sign_in.oidc.as_ref()?;
@@ -212,6 +211,7 @@ pub(in crate::web) fn keeping(broker: &Broker, kept: &Kept, answer: Response) ->
     answer
 }
 
+/// The other way to sign in; `None`: there is none.
 fn oidc_link<'b>(broker: &'b Broker, next: &str) -> Option<(&'b str, String)> {
     let settings = broker.config.sign_in.oidc.as_ref()?;
     let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
