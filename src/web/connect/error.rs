@@ -37,9 +37,12 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
             return anew("trouble-unknown-token", error, StatusCode::NOT_FOUND);
         }
         ConnectError::Token(TokenError::State(_)) => return anew("trouble-ended", error, StatusCode::GONE),
-        ConnectError::Token(TokenError::Exists { .. } | TokenError::RefreshHeld(_)) => {
-            return anew("trouble-held", error, StatusCode::CONFLICT);
+        ConnectError::Token(TokenError::Exists { token, .. }) => {
+            let page = Message::new("trouble-held", Text::english().tell_of(error));
+            let page = page.leading_to("trouble-held-look", Some(format!("/tokens/{token}")));
+            return page.with(StatusCode::CONFLICT).into_response();
         }
+        ConnectError::Token(TokenError::RefreshHeld(_)) => return anew("trouble-held", error, StatusCode::CONFLICT),
         ConnectError::NotPushed { .. } | ConnectError::PushRefused { .. } => {
             ("trouble-not-now", StatusCode::BAD_GATEWAY)
         }

@@ -1208,6 +1208,7 @@ trouble-ended = This has ended
 trouble-not-now = Not now
 trouble-unknown-token = Unknown token
 trouble-held = Held already
+trouble-held-look = Look at the token that your team holds
 trouble-operator = An operator must look at this
 trouble-unknown-answer = Unknown answer
 trouble-used = Used already
