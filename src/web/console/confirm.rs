@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::{self, Serializer};
 
 use super::Shell;
-use super::kept::{kept_form, without_secrets};
+use super::kept::{PROOF, kept_form, without_secrets};
 use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::domain::member::Session;
@@ -22,8 +22,6 @@ use crate::web::sign_in::{browser_of, keeping, out_of_order, proof_link};
 
 /// The longest form that waits, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// The field of the proof.
-pub(super) const PROOF: &str = "confirm_proof";
 
 /// A visitor who can prove once more who it is.
 pub(super) trait Proves: Send + Sync {

@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
-use super::confirm::PROOF;
 use super::operator;
 use crate::service::Broker;
 use crate::web::cookie::{operator_session_of, session_of};
@@ -21,6 +20,8 @@ use crate::web::text::Text;
 const LONGEST: usize = 16 * 1024;
 /// Fields that are not kept, since they are secrets or as good as one, but may be filled in once more.
 const ASKED_AGAIN: [&str; 2] = ["secret", "target"];
+/// The field of the proof that is asked for once more.
+pub(super) const PROOF: &str = "confirm_proof";
 /// Fields that are not kept at all.
 const DROPPED: [&str; 5] = ["password", PROOF, "endpoint", "p256dh", "auth"];
 

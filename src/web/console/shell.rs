@@ -10,8 +10,7 @@ use crate::domain::member::{Action, Member, Standing, may};
 use crate::domain::team::OperatorRole;
 use crate::service::usage::{day_of, start_of};
 use crate::web::assets;
-use crate::web::in_words::InWords;
-use crate::web::text::{Text, Value, time_in};
+use crate::web::text::{InWords, Text, Value, time_in};
 
 /// A part of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Errors about connecting an account.
 
-use super::{InWords, Sentence, broken, contended};
+use super::{broken, contended};
 use crate::domain::connection::{ChoiceError, NotConnectable, StageError};
 use crate::service::connect::{CallbackError, ConnectError};
+use crate::web::text::{InWords, Sentence};
 
 impl InWords for StageError {
     fn in_words(&self) -> Sentence {

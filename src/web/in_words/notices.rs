@@ -1,9 +1,10 @@
 //! Errors about what people are told, and where.
 
-use super::{InWords, Sentence, broken, contended};
+use super::{broken, contended};
 use crate::domain::member::MailAddressError;
 use crate::domain::notice::SettingsError;
 use crate::service::notices::{DeliveryError, DestinationError, NoticeError, PushError};
+use crate::web::text::{InWords, Sentence};
 
 impl InWords for MailAddressError {
     fn in_words(&self) -> Sentence {

@@ -1,12 +1,13 @@
 //! Errors of what only operators do.
 
-use super::{InWords, Sentence, broken};
+use super::broken;
 use crate::service::ListLeasesError;
 use crate::service::apps::AppError;
 use crate::service::networks::NetworkError;
 use crate::service::notices::DeadLetterError;
 use crate::service::pools::PoolError;
 use crate::service::sealing::RotateError;
+use crate::web::text::{InWords, Sentence};
 
 impl InWords for NetworkError {
     fn in_words(&self) -> Sentence {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{InWords, Sentence, broken};
+use super::broken;
 use crate::domain::member::{LONGEST, PasswordRefused, SHORTEST};
 use crate::service::sessions::{JoinError, ProveMailError, SignInError};
 #[cfg(feature = "oidc")]
 use crate::service::sessions::{OidcError, OidcSignInError};
+use crate::web::text::{InWords, Sentence};
 
 fn too_often(wait: Duration) -> Sentence {
     Sentence::new("wrong-too-often").with("seconds", wait.as_secs().max(1))

@@ -1,6 +1,6 @@
 //! Errors about a team: its people, its collectors and their keys, its load, alerts and incidents.
 
-use super::{InWords, Sentence, broken, contended};
+use super::{broken, contended};
 use crate::domain::alert::AcknowledgeError;
 use crate::domain::member::MembershipError;
 use crate::service::collectors::CollectorError;
@@ -9,6 +9,7 @@ use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::profiles::ProfileError;
 use crate::service::{AlertError, LoadHistoryError, TeamLoadError};
+use crate::web::text::{InWords, Sentence};
 
 impl InWords for MembershipError {
     fn in_words(&self) -> Sentence {

@@ -1,12 +1,13 @@
 //! Errors about tokens: what is done with them, their renewal, their checks and jobs over many.
 
-use super::{InWords, Sentence, broken, contended};
+use super::{broken, contended};
 use crate::domain::job::JobDone;
 use crate::domain::token::{Reason, TransitionError};
 use crate::service::jobs::JobError;
 use crate::service::probe::ProbeError;
 use crate::service::renew::{NotYet, RenewError};
 use crate::service::tokens::{Rejected, TokenError};
+use crate::web::text::{InWords, Sentence};
 
 impl InWords for Reason {
     fn in_words(&self) -> Sentence {

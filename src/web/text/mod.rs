@@ -3,6 +3,8 @@
 //! A file is in the format of Project Fluent, in which a translator says plurals and cases as the language has them. There is English so far:
 //! another language is another file beside it, and a line here.
 
+mod sentence;
+
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -10,7 +12,8 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use jiff::tz::TimeZone;
 
 use crate::base::clock::Timestamp;
-use crate::web::in_words::{About, InWords, Sentence};
+
+pub use sentence::{About, InWords, Sentence};
 
 type Bundle = FluentBundle<FluentResource>;
 
