@@ -91,6 +91,12 @@ export async function signedIn(browser, scene, member, options = {}) {
   return page;
 }
 
+// Closes the window of a page, once the page is there: Chromium may never answer where one is closed while its page is being loaded.
+export async function leave(page) {
+  await page.waitForLoadState();
+  await page.context().close();
+}
+
 // Goes from the page `start` to the simulated network and back, signed in there as `person`, who takes the scope `declined` out.
 export async function consent(scene, page, start, { person = "person-1", declined, fault } = {}) {
   await page.goto(start);

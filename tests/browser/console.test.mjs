@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { consent as consentAt, firstLoad, mustBeAccessible, mustHaveLookedAtAll, openBrowser, signedIn } from "./browse.mjs";
+import { consent as consentAt, firstLoad, leave, mustBeAccessible, mustHaveLookedAtAll, openBrowser, signedIn } from "./browse.mjs";
 import { Scene, password } from "./scene.mjs";
 
 let scene, browser, owner, ids;
@@ -184,17 +184,17 @@ test("who signs in is told of what ends soon, and renews it there", async () => 
   await mustBeRenewed("youtube", first, before);
   await ren.goto("/tokens?network=youtube&q=person-1");
   assert.deepEqual((await rows(ren)).map(({ name, status }) => [name, /days? left/.test(status)]), [["person-10", false], ["person-11", true], ["person-12", true]]);
-  await ren.context().close();
+  await leave(ren);
   // Who is told has the choice not to be.
   const again = await signedIn(browser, scene, person);
   assert.equal(await again.textContent("dialog h2"), "2 tokens need you");
   await again.click("dialog a:has-text(\"Don't show this\")");
   await again.uncheck("input[name=dialog]");
   await again.click("form[action='/notifications/dialog'] button");
-  await again.context().close();
+  await leave(again);
   const quiet = await signedIn(browser, scene, person);
   assert.equal(await quiet.locator("dialog").count(), 0);
-  await quiet.context().close();
+  await leave(quiet);
 });
 
 test("one token is renewed from its row, and from its page", async () => {
@@ -258,7 +258,7 @@ test("who may not is neither offered nor let do it", async () => {
   assert.equal(await member.locator("main button:has-text('Pause')").count(), 0);
   const status = await member.evaluate(async (path) => (await fetch(path, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" } })).status, `/tokens/${ids[2]}/pause`);
   assert.equal(status, 403);
-  await member.context().close();
+  await leave(member);
 });
 
 test("a load alert opens on an open page, is seen by somebody, and clears", async () => {
@@ -299,7 +299,7 @@ test("a setting leads to a mail, whose link leads to the token, and another sett
   const witness = scene.join("noa@example.com", "Noa", "manager");
   const noa = await signedIn(browser, scene, witness);
   await choose("on", noa);
-  await noa.context().close();
+  await leave(noa);
   await choose("on");
   scene.run(`token invalidate ${ids[8]} --reason password-changed --team acme`);
   const told = await scene.mail(person.mail, ids[8]);
@@ -316,7 +316,7 @@ test("a setting leads to a mail, whose link leads to the token, and another sett
   scene.run(`token invalidate ${ids[10]} --reason password-changed --team acme`);
   await scene.mail(person.mail, ids[10]);
   assert.deepEqual(scene.mailsTo(person.mail).filter(({ content }) => content.includes(ids[9])), []);
-  await mia.context().close();
+  await leave(mia);
 });
 
 test("a form outlives the session", async () => {
@@ -332,7 +332,7 @@ test("a form outlives the session", async () => {
   await mustBeAccessible(page, "the form that waited");
   await page.click("text=Send it now");
   await page.waitForURL("**done=paused*");
-  await page.context().close();
+  await leave(page);
 });
 
 test("two tabs and a session that ended elsewhere", async () => {
@@ -343,7 +343,7 @@ test("two tabs and a session that ended elsewhere", async () => {
   await one.click("text=Sign out");
   await other.click("nav.places a[href='/tokens']");
   await other.waitForURL("**/sign-in?next=*");
-  await one.context().close();
+  await leave(one);
 });
 
 test("pages work without scripts", async () => {
@@ -373,7 +373,7 @@ test("pages work without scripts", async () => {
     assert.deepEqual(await names(), expected);
   }
   assert.equal(await page.locator("nav.pages a:has-text('Previous page')").count(), 0);
-  await page.context().close();
+  await leave(page);
 });
 
 test("a collector's key is shown once, and copied by a button", async () => {
@@ -416,7 +416,7 @@ test("a person comes by a link and leaves once its address was typed", async () 
   assert.match(await owner.textContent("main"), /All is done/);
   await his.goto("/tokens");
   assert.match(his.url(), /sign-in/);
-  await his.context().close();
+  await leave(his);
   await owner.goto("/activity?action=member.");
   assert.match(await owner.textContent("table"), /Taken out of the team/);
 });
@@ -539,7 +539,7 @@ test("axe finds nothing to complain of where a form leads, nor once it was sent 
     await nobody.goto(path);
     await mustBeAccessible(nobody, path);
   }
-  await nobody.context().close();
+  await leave(nobody);
 });
 
 test("axe finds nothing to complain of where something is refused, asked once more, or went wrong", async () => {
@@ -590,7 +590,7 @@ test("axe finds nothing to complain of where something is refused, asked once mo
   }
   await member.goto("/collectors/new");
   await shown(member, /You may not do this/);
-  await member.context().close();
+  await leave(member);
 });
 
 test("axe finds nothing to complain of on the way to a network and back", async () => {
@@ -621,7 +621,7 @@ test("axe finds nothing to complain of on the way to a network and back", async 
   await colleague.click("main button:has-text('Connect'):not(.other)");
   assert.match(await colleague.textContent("main"), /You can close this window/);
   await mustBeAccessible(colleague, "a colleague has connected an account");
-  await colleague.context().close();
+  await leave(colleague);
 });
 
 test("axe finds nothing to complain of where somebody comes in", async () => {
@@ -650,8 +650,8 @@ test("axe finds nothing to complain of where somebody comes in", async () => {
   await nobody.click("main button");
   await nobody.waitForSelector("main:has-text('is confirmed')");
   await mustBeAccessible(nobody, "a mail address that is confirmed");
-  await nobody.context().close();
-  await kim.context().close();
+  await leave(nobody);
+  await leave(kim);
 });
 
 test("axe finds nothing to complain of where there is nothing yet", async () => {
@@ -662,7 +662,7 @@ test("axe finds nothing to complain of where there is nothing yet", async () => 
       await page.goto(path);
       await mustBeAccessible(page, `${path} of a team that has just begun`);
     }
-    await page.context().close();
+    await leave(page);
   } finally {
     await begun.close();
   }
@@ -687,5 +687,5 @@ test("a page that is first opened is small", async () => {
     const bytes = await firstLoad(page, path);
     assert.ok(bytes > 5_000 && bytes <= 100_000, `${path}: ${bytes} bytes`);
   }
-  await page.context().close();
+  await leave(page);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { openBrowser, signedIn } from "./browse.mjs";
+import { leave, openBrowser, signedIn } from "./browse.mjs";
 import { Scene } from "./scene.mjs";
 
 // Browsers open so many connections to a host that speaks HTTP/1.
@@ -113,7 +113,7 @@ test("a stream that breaks comes back, and each event is heard once", async () =
   await bell;
   await refreshed(page, "tokens");
   assert.ok(asked.length <= 2, `the bell was fetched ${asked.length} times for one event`);
-  await page.context().close();
+  await leave(page);
 });
 
 test("a token's page shows what becomes of it, but not while something in it is used", async () => {
@@ -195,7 +195,7 @@ test("a chart has a name, and its axis is in the time zone of who looks at it", 
     return new Intl.DateTimeFormat("sv", { timeZone: "Europe/Vienna", timeStyle: "short" }).format(new Date(at * 1000));
   };
   assert.ok(times.some((at) => read.endsWith(inVienna(at))), `${read} is none of ${times.map(inVienna)}`);
-  await page.context().close();
+  await leave(page);
 });
 
 test("a slow answer is seen to be awaited", async () => {

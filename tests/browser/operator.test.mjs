@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { firstLoad, mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
+import { firstLoad, leave, mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
 import { Scene } from "./scene.mjs";
 
 let scene, browser, page, ids;
@@ -31,7 +31,7 @@ after(async () => {
 test("only an operator's key signs in, and the browser does not keep it", async () => {
   const other = await operator("tbk_not_a_key");
   assert.match(await other.textContent("[role=alert]"), /no operator's key that works/);
-  await other.context().close();
+  await leave(other);
   const kept = await page.context().cookies();
   assert.ok(kept.every(({ name, value, httpOnly }) => name.startsWith("__Host-") && httpOnly && !scene.key.includes(value) && !value.includes(scene.key)));
 });
@@ -84,7 +84,7 @@ test("a key is shown once and ends by typing, and a reader changes nothing", asy
   await page.click("main form button");
   await reader.goto("/operator");
   assert.match(reader.url(), /sign-in/);
-  await reader.context().close();
+  await leave(reader);
 });
 
 test("the sealing key is changed while the broker serves", async () => {
@@ -134,7 +134,7 @@ test("a form outlives the session, but for what is secret in it", async () => {
   const app = scene.json("apps list --network facebook").find((found) => found.name.endsWith("/second"));
   assert.equal(app.clientId, "client-3");
   assert.match(await other.textContent("main section:has-text('second'), main :has(> h3:has-text('second'))"), /kept sealed/);
-  await other.context().close();
+  await leave(other);
 });
 
 test("a page that is first opened is small", async () => {
@@ -179,7 +179,7 @@ test("axe finds nothing to complain of, light and dark, wide and narrow", async 
   await reader.goto("/operator/keys");
   assert.match(await reader.textContent("main"), /You may not do this/);
   await mustBeAccessible(reader, "what a reader may not see");
-  await reader.context().close();
+  await leave(reader);
   await page.goto("/operator/keys/rotate");
   await page.fill("input[name=word]", "perhaps");
   await page.click("main form button");
@@ -209,7 +209,7 @@ test("axe finds nothing to complain of, light and dark, wide and narrow", async 
       await first.goto(path);
       await mustBeAccessible(first, `${path} of a broker that has just begun`);
     }
-    await first.context().close();
+    await leave(first);
   } finally {
     await begun.close();
   }

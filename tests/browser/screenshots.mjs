@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { consent, openBrowser, signedIn } from "./browse.mjs";
+import { consent, leave, openBrowser, signedIn } from "./browse.mjs";
 import { Scene, password } from "./scene.mjs";
 
 const folder = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
@@ -414,7 +414,7 @@ async function members(scene, owner) {
   await owner.reload();
   await take(owner, "invite-link-again");
   const bob = scene.join("bob@example.com", "Bob", "manager");
-  await (await signedIn(browser, scene, bob)).context().close();
+  await leave(await signedIn(browser, scene, bob));
   const all = scene.json("member list --team acme");
   const page = (mail) => `/members/${last(all.find((member) => member.mail === mail).name)}`;
   await visit(owner, {
