@@ -7,7 +7,7 @@
 mod choice;
 mod consent;
 mod granter;
-mod refusal;
+mod problem;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::domain::networks::Purposes;
 pub use choice::{ChoiceError, FitProfiles, fit_profiles};
 pub use consent::{NotConnectable, consent_of, missing_scopes, scopes_to_ask};
 pub use granter::Granter;
-pub use refusal::refused_look_up;
+pub use problem::{LookUp, Need, Obstacle, Problem, ProblemKind, Refusal, otherwise_of};
 
 /// One try to connect an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,36 +118,7 @@ pub struct Profile {
     /// Its name for people; may be empty.
     pub name: String,
     /// Why it can't be connected, and what to do about it; `None`: it can.
-    pub obstacle: Option<String>,
-}
-
-/// Why a try did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// What kind of trouble it is.
-    pub kind: ProblemKind,
-    /// What happened and what to do, for people; never a secret.
-    pub message: String,
-}
-
-/// Kinds of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProblemKind {
-    /// The person said no at the network.
-    Denied,
-    /// The network refused, or failed.
-    NetworkRefused,
-    /// The network can't be reached or does not answer.
-    NetworkSilent,
-    /// Scopes that a purpose needs were not granted.
-    ScopesDeclined,
-    /// The person has not the permission at the network that is needed.
-    PermissionMissing,
-    /// The account is of a type that can't be used.
-    AccountUnusable,
-    /// Another account came back than the one to be healed.
-    OtherAccount,
+    pub obstacle: Option<Obstacle>,
 }
 
 /// Why a step is not taken.

@@ -286,7 +286,7 @@ pub(crate) async fn connect_bound(
     test.broker.finish_consent(network.clone(), query, &visitor).await.map_err(|error| error.to_string())?;
     let arrived = test.broker.show_connection(team, id).await.unwrap();
     if let Some(problem) = arrived.problem {
-        return Err(problem.message);
+        return Err(problem.to_string());
     }
     let done = test.broker.complete_connection(&test.admin, team, id, &[], NEWEST).await;
     match done.map_err(|error| error.to_string())?.stage {

@@ -1,7 +1,7 @@
 //! Which of the profiles that a person may act for are connected.
 
-use crate::domain::connection::Profile;
-use crate::domain::networks::{FoundProfile, ProfilesLookup, Purposes, TokenKind};
+use crate::domain::connection::{Need, Obstacle, Profile};
+use crate::domain::networks::{FoundProfile, ProfilesLookup, PurposeRoles, Purposes, TokenKind};
 
 /// Profiles, as a person is shown them.
 pub struct FitProfiles {
@@ -22,14 +22,10 @@ pub fn fit_profiles(
     let obstacle = |one: &FoundProfile| {
         let lacking = lookup.lacking(purposes, &one.roles);
         if lacking.is_empty() {
-            return (wants_token && one.token.is_none()).then(|| {
-                "the network gave no token for it: allow this profile, too, when you give consent".to_owned()
-            });
+            return (wants_token && one.token.is_none()).then_some(Obstacle::NoToken);
         }
-        let needs = lacking.iter().map(|need| format!("{} for {}", need.any.join(" or "), need.purpose.as_str()));
-        let needs: Vec<_> = needs.collect();
-        let native = kind.native_permission.as_deref().map(|native| format!(" ({native})")).unwrap_or_default();
-        Some(format!("your role there does not suffice: {}{native}; ask its administrator for it", needs.join("; ")))
+        let need = |need: &&PurposeRoles| Need { any: need.any.clone(), purpose: need.purpose };
+        Some(Obstacle::Role { needs: lacking.iter().map(need).collect(), native: kind.native_permission.clone() })
     };
     let shown = |one: &FoundProfile| Profile { id: one.id.clone(), name: one.name.clone(), obstacle: obstacle(one) };
     let profiles: Vec<_> = found.iter().map(shown).collect();
@@ -52,7 +48,7 @@ pub enum ChoiceError {
         /// The profile.
         id: String,
         /// Why, and what to do.
-        obstacle: String,
+        obstacle: Obstacle,
     },
 }
 

@@ -36,7 +36,7 @@ fn minutes(minutes: u64) -> Timestamp {
 }
 
 fn problem() -> Problem {
-    Problem { kind: ProblemKind::Denied, message: "no".to_owned() }
+    Problem::NoCode { network: "X".to_owned() }
 }
 
 #[test]
@@ -112,13 +112,11 @@ fn only_the_scopes_that_are_needed_are_asked_for() {
 
 #[test]
 fn a_choice_is_of_what_can_be_connected() {
-    let profile = |id: &str, obstacle: Option<&str>| Profile {
-        id: id.to_owned(),
-        name: String::new(),
-        obstacle: obstacle.map(str::to_owned),
+    let profile = |id: &str, obstacle| Profile { id: id.to_owned(), name: String::new(), obstacle };
+    let found = Found {
+        profiles: vec![profile("1", None), profile("2", Some(Obstacle::NoToken)), profile("3", None)],
+        ..Found::default()
     };
-    let found =
-        Found { profiles: vec![profile("1", None), profile("2", Some("ask")), profile("3", None)], ..Found::default() };
     let chosen = |ids: &[&str]| {
         let ids: Vec<_> = ids.iter().map(|id| (*id).to_owned()).collect();
         found.chosen(&ids).map(|chosen| chosen.into_iter().map(|one| one.id.clone()).collect::<Vec<_>>())

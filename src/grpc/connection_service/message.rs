@@ -53,11 +53,15 @@ fn account_message(found: &Found) -> pb::ConnectionAccount {
 /// A profile.
 pub fn profile_message(profile: &Profile) -> pb::ConnectableProfile {
     let Profile { id, name, obstacle } = profile.clone();
-    pb::ConnectableProfile { profile: id, display_name: name, obstacle: obstacle.unwrap_or_default() }
+    pb::ConnectableProfile {
+        profile: id,
+        display_name: name,
+        obstacle: obstacle.map(|obstacle| obstacle.to_string()).unwrap_or_default(),
+    }
 }
 
 fn problem_message(problem: &Problem) -> pb::ConnectionProblem {
-    let kind = match problem.kind {
+    let kind = match problem.kind() {
         ProblemKind::Denied => pb::ConnectionProblemKind::Denied,
         ProblemKind::NetworkRefused => pb::ConnectionProblemKind::NetworkRefused,
         ProblemKind::NetworkSilent => pb::ConnectionProblemKind::NetworkSilent,
@@ -66,7 +70,7 @@ fn problem_message(problem: &Problem) -> pb::ConnectionProblem {
         ProblemKind::AccountUnusable => pb::ConnectionProblemKind::AccountUnusable,
         ProblemKind::OtherAccount => pb::ConnectionProblemKind::OtherAccount,
     };
-    pb::ConnectionProblem { kind: kind as i32, message: problem.message.clone() }
+    pb::ConnectionProblem { kind: kind as i32, message: problem.to_string() }
 }
 
 fn stage_message(stage: &Stage) -> pb::ConnectionStage {

@@ -2,7 +2,7 @@
 
 use crate::base::ids::{ConnectionId, NetworkId};
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Problem, ProblemKind, StageError, consent_of};
+use crate::domain::connection::{Connection, Problem, Refusal, StageError, consent_of};
 use crate::domain::networks::{ErrorClass, Network, OAuth, OAuthQuirk, classify_authorization};
 use crate::service::connect::redeem::{Grant, Redeemed, Subject, Unkept};
 use crate::service::connect::visitor::must_be_granter;
@@ -152,26 +152,16 @@ impl Broker {
 /// The code, unless the network says no, or somebody else speaks in its name. Where accounts live on many servers (`did_directory`), who answers
 /// must be said.
 fn code_of(oauth: &OAuth, of: &Network, query: CallbackQuery) -> Result<Secret, Problem> {
-    let network = &of.display_name;
-    let strange = match &query.issuer {
-        Some(issuer) => (!is_issuer(oauth, issuer)).then_some("says that it comes from somebody else than"),
-        None => oauth.did_directory.as_ref().map(|_| "does not say that it comes from"),
-    };
-    if let Some(says) = strange {
-        let message = format!(
-            "The answer {says} {network}. Nothing was connected. Open the connect link again; if it \
-             happens again, tell whoever sent it."
-        );
-        return Err(Problem { kind: ProblemKind::NetworkRefused, message });
+    let network = || of.display_name.clone();
+    match &query.issuer {
+        Some(issuer) if !is_issuer(oauth, issuer) => return Err(Problem::OtherIssuer { network: network() }),
+        None if oauth.did_directory.is_some() => return Err(Problem::NoIssuer { network: network() }),
+        _ => {}
     }
     if let Some(error) = &query.error {
         return Err(refused(of, error, query.error_description.as_deref()));
     }
-    let missing = || Problem {
-        kind: ProblemKind::NetworkRefused,
-        message: format!("{network} sent no code. Open the connect link again."),
-    };
-    let code = query.code.ok_or_else(missing)?;
+    let code = query.code.ok_or_else(|| Problem::NoCode { network: network() })?;
     let cut = oauth.quirks.contains(&OAuthQuirk::CodeEndsInHashUnderscore);
     let text = code.expose().strip_suffix("#_").filter(|_| cut);
     Ok(text.map(|text| Secret::new(text.to_owned())).unwrap_or(code))
@@ -190,27 +180,12 @@ fn refused(network: &Network, error: &str, description: Option<&str>) -> Problem
     let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(LONGEST_ERROR).collect::<String>();
     let said = [Some(error), description].into_iter().flatten().map(clean).collect::<Vec<_>>().join(": ");
     let (class, about) = classify_authorization(network, error);
-    let advice = match (class, about) {
-        (ErrorClass::PermissionLost, _) => {
-            "Consent was not given. If that was a mistake, open the connect link again and agree.".to_owned()
-        }
-        (ErrorClass::AppLevel, Some(about)) => {
-            format!("{about} Whoever administers the account must allow it, or an operator connect another app.")
-        }
-        (ErrorClass::AppLevel, None) if error == "invalid_scope" => {
-            "The app may not ask for these permissions: an operator must have them approved at the network, or ask for fewer."
-                .to_owned()
-        }
-        (ErrorClass::AppLevel, None) => {
-            "The network refused. An operator must look at how the app is registered there (client id, redirect address)."
-                .to_owned()
-        }
-        _ => "The network has trouble. Open the connect link again in some minutes; if it happens again, tell an operator."
-            .to_owned(),
+    let why = match (class, about) {
+        (ErrorClass::PermissionLost, _) => Refusal::Denied,
+        (ErrorClass::AppLevel, Some(about)) => Refusal::Known(about.to_owned()),
+        (ErrorClass::AppLevel, None) if error == "invalid_scope" => Refusal::Scopes,
+        (ErrorClass::AppLevel, None) => Refusal::App,
+        _ => Refusal::Trouble,
     };
-    let kind = match class {
-        ErrorClass::PermissionLost => ProblemKind::Denied,
-        _ => ProblemKind::NetworkRefused,
-    };
-    Problem { kind, message: format!("{advice} {} said: {said}", network.display_name) }
+    Problem::Refused { network: network.display_name.clone(), why, said }
 }

@@ -2,7 +2,7 @@
 //! server, and the server says who grants its tokens. Who issued the token must be that one, else anybody could issue tokens in the name of any
 //! account (AT Protocol, "Identity Authentication").
 
-use crate::domain::connection::{Problem, ProblemKind};
+use crate::domain::connection::Problem;
 use crate::domain::networks::{Network, OAuth, did_document_url, issuer_in, resource_url, server_in};
 use crate::outbound::http::NetworkRequest;
 use crate::service::Broker;
@@ -17,24 +17,18 @@ impl Broker {
         subject: &str,
     ) -> Result<String, Problem> {
         let name = &network.display_name;
-        let unusable = |why: String| Problem { kind: ProblemKind::AccountUnusable, message: why };
-        let document_url = did_document_url(directory, subject).ok_or_else(|| {
-            unusable(format!("{name} names the account '{}', which is no identifier of one.", shown(subject)))
-        })?;
+        let account = || shown(subject);
+        let document_url = did_document_url(directory, subject)
+            .ok_or_else(|| Problem::NoIdentifier { network: name.clone(), account: account() })?;
         let document = self.read_public(network, directory, &document_url).await?;
-        let server = server_in(&document, subject, &network.api_base).ok_or_else(|| {
-            unusable(format!("The account '{subject}' names no server on which it lives. Mend its identity document, then open the connect link again."))
-        })?;
+        let server =
+            server_in(&document, subject, &network.api_base).ok_or_else(|| Problem::NoServer { account: account() })?;
         let resource = resource_url(&server).ok_or_else(|| silent(name, "its address is none"))?;
         let metadata = self.read_public(network, &network.api_base, &resource).await?;
-        let issuer = issuer_in(&metadata)
-            .ok_or_else(|| unusable(format!("The account's server {server} does not say who grants its tokens.")))?;
+        let issuer = issuer_in(&metadata).ok_or_else(|| Problem::NoGranter { server: server.clone() })?;
         match oauth.issuer.as_deref() == Some(issuer.trim_end_matches('/')) {
             true => Ok(server),
-            false => Err(unusable(format!(
-                "The account '{subject}' lives on {server}, whose tokens are granted by {issuer} and not by {name}. An operator can describe that \
-                 server in a catalogue file of its own, with its addresses; then connect the account there."
-            ))),
+            false => Err(Problem::OtherGranter { network: name.clone(), account: account(), server, issuer }),
         }
     }
 
@@ -57,8 +51,5 @@ fn shown(subject: &str) -> String {
 }
 
 fn silent(name: &str, why: &str) -> Problem {
-    let message = format!(
-        "It could not be found out on which server the account of {name} lives: {why}. Open the connect link again in some minutes."
-    );
-    Problem { kind: ProblemKind::NetworkSilent, message }
+    Problem::ServerSilent { network: name.to_owned(), why: why.to_owned() }
 }

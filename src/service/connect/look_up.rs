@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::ids::AppId;
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Found, Problem, ProblemKind, fit_profiles, refused_look_up};
+use crate::domain::connection::{Connection, Found, LookUp, Obstacle, Problem, fit_profiles, otherwise_of};
 use crate::domain::networks::{
     AccountLookup, Answer, ErrorClass, FoundAccount, FoundProfile, Network, ProfilesLookup, TokenKind, classify, united,
 };
@@ -65,7 +65,7 @@ impl Broker {
             let account = self.account(of.asking(), lookup, access).await?;
             // Where the token reply said whose it is, nobody else may.
             if !found.person.is_empty() && found.person != account.id {
-                return Err(not_its_own(network));
+                return Err(Problem::NotItsOwn { network: network.display_name.clone() });
             }
             found.person = account.id;
             found.name = account.name;
@@ -78,11 +78,8 @@ impl Broker {
             }
             let fitting = fit_profiles(lookup, kind, connection.purposes, &profiles);
             if !fitting.any {
-                return Err(no_profile(
-                    network,
-                    kind,
-                    fitting.profiles.first().and_then(|one| one.obstacle.as_deref()),
-                ));
+                let first = fitting.profiles.into_iter().next();
+                return Err(no_profile(network, kind, first.and_then(|one| one.obstacle)));
             }
             found.profiles = fitting.profiles;
             let own = profiles.into_iter().filter_map(|one| Some((one.id, one.token?.expose().to_owned())));
@@ -118,18 +115,13 @@ impl Broker {
         access: Access<'_>,
     ) -> Result<FoundAccount, Problem> {
         let answer = self.told(asking, &lookup.request, None, access, lookup.otherwise.as_deref()).await?;
-        let otherwise = || lookup.otherwise.clone().unwrap_or_else(|| "Sign in with another account.".to_owned());
-        let unusable = |what: &str| Problem {
-            kind: ProblemKind::AccountUnusable,
-            message: format!("{what} {} Then open the connect link again.", otherwise()),
-        };
+        let (network, otherwise) = (asking.network.display_name.clone(), otherwise_of(lookup.otherwise.as_deref()));
         match lookup.read(&answer.body) {
-            Some(account) if account.is_unusable => Err(unusable(&format!(
-                "The account '{}' of {} can't be used.",
-                account.name, asking.network.display_name
-            ))),
+            Some(FoundAccount { is_unusable: true, name: account, .. }) => {
+                Err(Problem::AccountUnusable { network, account, otherwise })
+            }
             Some(account) => Ok(account),
-            None => Err(unusable(&format!("{} tells of no account that could be used.", asking.network.display_name))),
+            None => Err(Problem::NoAccount { network, otherwise }),
         }
     }
 
@@ -200,7 +192,10 @@ impl Broker {
         let said = said(&answer);
         match said.class {
             ErrorClass::Ok => Ok(answer),
-            class => Err(refused_look_up(&network.display_name, class, said.retry_after, otherwise)),
+            class => Err(Problem::NotTold {
+                network: network.display_name.clone(),
+                why: LookUp::of(class, said.retry_after, otherwise),
+            }),
         }
     }
 
@@ -212,13 +207,7 @@ impl Broker {
         page: Option<(&str, &str)>,
         access: Access<'_>,
     ) -> Result<NetworkAnswer, Problem> {
-        let silent = |why: String| Problem {
-            kind: ProblemKind::NetworkSilent,
-            message: format!(
-                "{} could not be asked whose account this is: {why}. Open the connect link again.",
-                network.id
-            ),
-        };
+        let silent = |why: String| Problem::LookUpSilent { network: network.display_name.clone(), why };
         let address = request.strip_prefix("GET ").unwrap_or(request);
         let mut url = url::Url::parse(address).map_err(|error| silent(error.to_string()))?;
         let more = self.call_parameters(&network.id, kind, app.as_str(), access.token);
@@ -245,53 +234,36 @@ impl Broker {
         let Some(id) = connection.token.filter(|_| !connection.other_account) else { return Ok(()) };
         let Ok(Some(held)) = self.store.find_token(id).await else { return Ok(()) };
         let held = held.token;
-        let other = |who: &str| {
-            let message = format!(
-                "This is another account than the one that is to be reconnected: {} gave consent as {who}. Sign in at {} as {}, then open the \
-                 connect link again.",
-                if found.name.is_empty() { "you" } else { &found.name },
-                network.display_name,
-                if held.label.is_empty() { &held.person } else { &held.label },
-            );
-            Problem { kind: ProblemKind::OtherAccount, message }
+        let other = || Problem::OtherAccount {
+            network: network.display_name.clone(),
+            gave: if found.name.is_empty() { &found.person } else { &found.name }.clone(),
+            person: found.person.clone(),
+            held: if held.label.is_empty() { &held.person } else { &held.label }.clone(),
         };
         // Where the network lists no profiles, who gave consent tells it.
         if held.profiles.is_empty() || found.profiles.is_empty() {
             let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
-            return if is_known && held.person != found.person { Err(other(&found.person)) } else { Ok(()) };
+            return if is_known && held.person != found.person { Err(other()) } else { Ok(()) };
         }
         if !found.profiles.iter().any(|profile| held.profiles.contains(&profile.id)) {
-            return Err(other(&found.person));
+            return Err(other());
         }
         for profile in found.profiles.iter_mut().filter(|profile| !held.profiles.contains(&profile.id)) {
-            profile.obstacle =
-                Some("the token to be healed is of another profile; connect this one by itself".to_owned());
+            profile.obstacle = Some(Obstacle::OfAnother);
         }
         Ok(())
     }
 }
 
-fn no_profile(network: &Network, kind: &TokenKind, obstacle: Option<&str>) -> Problem {
-    let native = kind.native_permission.as_deref().unwrap_or("a role there");
-    let why = match obstacle {
-        Some(obstacle) => format!("you can act for none with the rights that are needed: {obstacle}"),
-        None => "there is none that you can act for, or you left all of them out when you gave consent".to_owned(),
-    };
-    let message = format!(
-        "{} was connected, but {why}. What is needed: {native}. Then open the connect link again.",
-        network.display_name
-    );
-    Problem { kind: ProblemKind::PermissionMissing, message }
-}
-
-fn not_its_own(network: &Network) -> Problem {
-    let message = format!(
-        "{} and the account's server say different things about whose account it is. Nothing was connected; tell an operator.",
-        network.display_name
-    );
-    Problem { kind: ProblemKind::NetworkRefused, message }
+fn no_profile(network: &Network, kind: &TokenKind, obstacle: Option<Obstacle>) -> Problem {
+    let network = network.display_name.clone();
+    let native = kind.native_permission.clone().unwrap_or_else(|| "a role there".to_owned());
+    match obstacle {
+        Some(obstacle) => Problem::NoRights { network, obstacle, native },
+        None => Problem::NoProfile { network, native },
+    }
 }
 
 fn unreadable(network: &Network) -> Problem {
-    refused_look_up(&network.display_name, ErrorClass::Transient, None, None)
+    Problem::NotTold { network: network.display_name.clone(), why: LookUp::Unclear }
 }

@@ -293,7 +293,7 @@ impl Broker {
 
     fn connection_audit(&self, caller: &Caller, action: &'static str, connection: &Connection) -> AuditEvent {
         let Connection { network, kind, stage, problem, .. } = connection;
-        let problem = problem.as_ref().map(|problem| format!(" problem={:?}", problem.kind)).unwrap_or_default();
+        let problem = problem.as_ref().map(|problem| format!(" problem={:?}", problem.kind())).unwrap_or_default();
         let detail = format!("network={network} kind={kind} stage={}{problem}", stage.as_str());
         let mut audit = self.audit(caller, action, name_of(connection), detail);
         audit.team = Some(connection.team.clone());

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::domain::connection::{Connection, Found, Problem, ProblemKind, missing_scopes, scopes_to_ask};
+use crate::domain::connection::{Connection, Found, Problem, missing_scopes, scopes_to_ask};
 use crate::domain::networks::{
     Answer, ErrorClass, Network, OAuth, TokenKind, TokenReply, classify_renewal, read_token_reply,
 };
@@ -140,7 +140,8 @@ impl Broker {
         let redirect_uri = self.redirect_uri(&connection.network).map_err(|error| of_broker(&error))?;
         let bond = waiting.bond.as_ref();
         let redemption = Redemption { code, verifier: &waiting.verifier, redirect_uri: &redirect_uri, bond };
-        let request = oauth::redemption(oauth, &client, &redemption).ok_or_else(|| unaskable(network))?;
+        let request = oauth::redemption(oauth, &client, &redemption)
+            .ok_or_else(|| Problem::Unaskable { network: network.display_name.clone() })?;
         let consented = self.now();
         let short = self.issued(network, &request).await?;
         let mut grant = Grant::of(granted, &short, consented, self.now()).bound(bond);
@@ -185,10 +186,11 @@ impl Broker {
         let Subject { connection, network, kind, granted, oauth } = of;
         let mut bond = grant.bond();
         if granted.is_bound() && !(reply.bound && bond.is_some()) {
-            return Err(unbound(network));
+            return Err(Problem::Unbound { network: network.display_name.clone() });
         }
         if let Some(directory) = &oauth.did_directory {
-            let subject = reply.subject.as_deref().ok_or_else(|| nobody(network))?;
+            let nobody = || Problem::Nobody { network: network.display_name.clone() };
+            let subject = reply.subject.as_deref().ok_or_else(nobody)?;
             subject.clone_into(&mut found.person);
             let server = self.server_of(network, oauth, directory, subject).await?;
             bond = bond.map(|bond| bond.at(&server)).transpose().map_err(|error| of_broker(&error))?;
@@ -202,13 +204,7 @@ impl Broker {
         };
         let missing = missing_scopes(&asked, &scopes);
         if !missing.is_empty() {
-            let message = format!(
-                "Some of the permissions were not granted: {}. Without them {} can't be done. Open the connect link again and leave them \
-                 switched on.",
-                missing.join(", "),
-                connection.purposes.iter().map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", ")
-            );
-            return Err(Problem { kind: ProblemKind::ScopesDeclined, message });
+            return Err(Problem::ScopesDeclined { scopes: missing, purposes: connection.purposes.iter().collect() });
         }
         found.scopes = scopes;
         self.look_up(of, access, found, grant).await
@@ -216,29 +212,16 @@ impl Broker {
 
     /// Makes a request of a token endpoint, and reads the tokens in its answer.
     async fn issued(&self, network: &Network, request: &NetworkRequest) -> Result<TokenReply, Problem> {
-        let name = &network.display_name;
-        let NetworkAnswer { status, headers, body } = self.renewals.network().ask(request).await.map_err(|error| {
-            let message =
-                format!("{name} did not give the tokens: {error}. Open the connect link again in some minutes.");
-            Problem { kind: ProblemKind::NetworkSilent, message }
-        })?;
-        let said = classify_renewal(network, &Answer { status, headers: &headers, body: &body });
-        let refused = |why: String| {
-            let advice = match said.class {
-                ErrorClass::AppLevel => {
-                    "An operator must look at the app's client id and secret (`apps update`), and at its redirect address at the network."
-                }
-                _ => "Open the connect link again.",
-            };
-            Problem {
-                kind: ProblemKind::NetworkRefused,
-                message: format!("{name} did not give the tokens: {why}. {advice}"),
-            }
-        };
-        if said.class != ErrorClass::Ok {
-            return Err(refused(format!("it answered {status}")));
+        let name = || network.display_name.clone();
+        let answer = self.renewals.network().ask(request).await;
+        let NetworkAnswer { status, headers, body } =
+            answer.map_err(|error| Problem::TokensSilent { network: name(), why: error.to_string() })?;
+        match classify_renewal(network, &Answer { status, headers: &headers, body: &body }).class {
+            ErrorClass::Ok => read_token_reply(&body)
+                .map_err(|error| Problem::TokensUnreadable { network: name(), why: error.to_string() }),
+            ErrorClass::AppLevel => Err(Problem::AppRefused { network: name(), status }),
+            _ => Err(Problem::TokensRefused { network: name(), status }),
         }
-        read_token_reply(&body).map_err(|error| refused(error.to_string()))
     }
 
     pub(super) fn client_for(&self, connection: &Connection) -> Result<Client, Problem> {
@@ -248,28 +231,6 @@ impl Broker {
     }
 }
 
-fn unaskable(network: &Network) -> Problem {
-    let message = format!(
-        "{} can't be asked for tokens as it is described in the catalogue. Tell an operator.",
-        network.display_name
-    );
-    Problem { kind: ProblemKind::NetworkRefused, message }
-}
-
-/// A token that works without its key is a secret like any other: not what was asked for (RFC 9449, section 5).
-fn unbound(network: &Network) -> Problem {
-    let message = format!(
-        "{} gave tokens that are bound to no key, though they must be. Nothing was connected. Tell an operator.",
-        network.display_name
-    );
-    Problem { kind: ProblemKind::NetworkRefused, message }
-}
-
-fn nobody(network: &Network) -> Problem {
-    let message = format!("{} did not say whose account it is. Nothing was connected.", network.display_name);
-    Problem { kind: ProblemKind::NetworkRefused, message }
-}
-
 fn of_broker(error: &dyn std::fmt::Display) -> Problem {
-    Problem { kind: ProblemKind::NetworkRefused, message: format!("The broker could not go on: {error}.") }
+    Problem::Broker { why: error.to_string() }
 }

@@ -154,7 +154,7 @@ async fn an_answer_without_a_token_connects_nothing_and_says_so() {
         let problem = connection.problem.clone().unwrap_or_else(|| panic!("{reply}: {connection:?}"));
         assert_eq!(connection.stage, Stage::Offered, "{reply}");
         assert!(
-            problem.message.contains("did not give the tokens") && !problem.message.contains("canary"),
+            problem.to_string().contains("did not give the tokens") && !problem.to_string().contains("canary"),
             "{problem:?}"
         );
         // The look-up was not made: its answer is still there.
@@ -216,7 +216,7 @@ async fn an_account_is_blamed_only_for_what_the_network_says_of_it() {
     for (network, status, body, kind, text) in cases {
         let problem = answered(&test, &team, network, &[(200, ISSUED), (status, body)]).await.problem;
         let problem = problem.unwrap_or_else(|| panic!("{network} {status} {body}"));
-        assert!(problem.kind == kind && problem.message.contains(text), "{network} {body}: {problem:?}");
+        assert!(problem.kind() == kind && problem.to_string().contains(text), "{network} {body}: {problem:?}");
     }
     test.stop().await;
 }
@@ -232,7 +232,7 @@ async fn a_token_that_is_too_young_for_its_network_is_shown_once_more() {
     assert!(matches!(settled.stage, Stage::Choosing(_)), "{settled:?}");
     let twice = [(200, ISSUED), (401, TOO_YOUNG), (401, TOO_YOUNG), (200, pages)];
     let problem = answered(&test, &team, "linkedin", &twice).await.problem.expect("twice is too often");
-    assert!(problem.message.contains("has just given"), "{problem:?}");
+    assert!(problem.to_string().contains("has just given"), "{problem:?}");
     test.stop().await;
 }
 

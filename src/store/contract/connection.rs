@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::samples::{acme, at, event, new_token, seed, token};
 use crate::base::ids::{ConnectionId, MemberId, TokenId};
-use crate::domain::connection::{Connection, Found, Granter, Problem, ProblemKind, Profile, Stage};
+use crate::domain::connection::{Connection, Found, Granter, Obstacle, Problem, Profile, Stage};
 use crate::domain::networks::Purpose;
 use crate::domain::token::Token;
 use crate::store::{
@@ -11,7 +11,7 @@ use crate::store::{
     TokenChange,
 };
 
-fn connection(n: u128) -> StoredConnection {
+pub(crate) fn connection(n: u128) -> StoredConnection {
     let mark = |base: u8| [base + u8::try_from(n).unwrap(); 32];
     let connection = Connection {
         id: ConnectionId::from_u128(n),
@@ -45,7 +45,7 @@ pub(crate) async fn a_connection_comes_back_at_every_stage(fixture: &dyn Fixture
     seed(&*store, 1).await;
     let first = connection(1);
     store.insert_connection(first.clone(), event("connection.start", "c").into()).await.unwrap();
-    let profile = Profile { id: "7".to_owned(), name: "Page".to_owned(), obstacle: Some("ask".to_owned()) };
+    let profile = Profile { id: "7".to_owned(), name: "Page".to_owned(), obstacle: Some(Obstacle::NoToken) };
     let found =
         Found { person: "p".to_owned(), scopes: vec!["s".to_owned()], profiles: vec![profile], ..Found::default() };
     let stages = [
@@ -63,7 +63,7 @@ pub(crate) async fn a_connection_comes_back_at_every_stage(fixture: &dyn Fixture
         stored.connection.stage = stage;
         stored.connection.granter = Granter::Member(MemberId::from_u128(stored.connection.version.into()));
         stored.connection.text_version = "2026-11".to_owned();
-        stored.connection.problem = Some(Problem { kind: ProblemKind::Denied, message: "no".to_owned() });
+        stored.connection.problem = Some(Problem::NoCode { network: "X".to_owned() });
         (stored.browser_hash, stored.state_hash, stored.sealed) = (Some([1; 32]), Some([2; 32]), Some(vec![3]));
         assert!(store.change_connection(step(stored.clone(), "connection.ask")).await.unwrap());
         let id = stored.connection.id;

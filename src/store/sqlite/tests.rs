@@ -5,18 +5,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::{CommitStats, SqliteOptions, SqliteStore};
 use crate::base::clock::ManualClock;
+use crate::domain::connection::{Connection, Found, Obstacle, Problem, ProblemKind, Profile, Stage};
+use crate::store::contract::connection::connection;
 use crate::store::contract::samples::{acme, at, audit_key, audited, event, open, seed, start, take, team};
 use crate::store::contract::{Fixture, suite};
 use crate::store::database::Database;
 use crate::store::sql::values;
 use crate::store::{
-    AuditStore, CreditStore, DoctorStore, LeaseStore, MetaStore, OpenLease, Severity, Store, StoreError, TeamStore,
-    TokenFilter, TokenStore,
+    AuditStore, ConnectionStore, CreditStore, DoctorStore, LeaseStore, MetaStore, OpenLease, Severity, Store,
+    StoreError, TeamStore, TokenFilter, TokenStore,
 };
 
 struct SqliteFixture(TempDir);
@@ -67,6 +69,34 @@ async fn a_newer_schema_is_refused() {
     raw(dir.path(), "UPDATE meta SET value = x'3939' WHERE name = 'schema_version'").await;
     let refused = open_in(dir.path()).await;
     assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: super::migrate::KNOWN })));
+}
+
+/// Problems and obstacles were texts before they were kept by name.
+#[tokio::test]
+async fn what_hindered_a_connection_is_told_as_the_version_before_told_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(dir.path()).await.unwrap();
+    seed(&store, 1).await;
+    let stored = connection(1);
+    store.insert_connection(stored.clone(), event("connection.start", "c").into()).await.unwrap();
+    store.close().await;
+    raw(
+        dir.path(),
+        r#"UPDATE connection SET stage = 'choosing', problem = '{"kind":"denied","message":"You said no."}',
+            found = '{"person":"p","name":"","scopes":["s"],"profiles":[
+                {"id":"7","name":"Page","obstacle":"Ask."},{"id":"8","name":"\u0041","obstacle":null}]}'"#,
+    )
+    .await;
+    raw(dir.path(), include_str!("../migrations/sqlite/0048_problems_by_name.sql")).await;
+    let store = open_in(dir.path()).await.unwrap();
+    let Connection { problem, stage, .. } =
+        store.find_connection(stored.connection.id).await.unwrap().unwrap().connection;
+    assert_eq!(problem, Some(Problem::Earlier { kind: ProblemKind::Denied, message: "You said no.".to_owned() }));
+    let profile = |id: &str, name: &str, obstacle| Profile { id: id.to_owned(), name: name.to_owned(), obstacle };
+    let profiles = vec![profile("7", "Page", Some(Obstacle::Earlier("Ask.".to_owned()))), profile("8", "A", None)];
+    let found = Found { person: "p".to_owned(), scopes: vec!["s".to_owned()], profiles, ..Found::default() };
+    assert_eq!(stage, Stage::Choosing(found));
+    store.close().await;
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub(super) fn offer(
         will_not: words(text, Purpose::ALL.into_iter().filter(|one| !used.contains(*one)).collect()),
         consent: text_of(NEWEST).unwrap_or_default().split("\n\n").collect(),
         text_version: NEWEST,
-        problem: problem.or_else(|| connection.problem.as_ref().map(|problem| problem.message.clone())),
+        problem: problem.or_else(|| connection.problem.as_ref().map(|problem| text.tell_of(problem))),
         action,
         until: time_in_words(connection.ends_at, visitor.stay.as_ref()),
     };
@@ -117,6 +117,8 @@ struct ProfileRow {
     profile: Profile,
     held: bool,
     ticked: bool,
+    /// Why it can't be, in words.
+    obstacle: Option<String>,
 }
 
 /// The page that shows the account before it is connected. `held`: the profiles that stay connected whatever is chosen.
@@ -130,13 +132,16 @@ pub(super) fn choose(
     let network = broker.catalogue.network(connection.network.as_str());
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let account = if found.name.is_empty() { &found.person } else { &found.name };
+    let text = Text::english();
     let single = found.connectable().count() == 1;
     let row = |profile: &Profile| {
         let held = held.contains(&profile.id);
-        ProfileRow { profile: profile.clone(), held, ticked: held || (single && profile.obstacle.is_none()) }
+        let ticked = held || (single && profile.obstacle.is_none());
+        let obstacle = profile.obstacle.as_ref().map(|obstacle| text.tell_of(obstacle));
+        ProfileRow { profile: profile.clone(), held, ticked, obstacle }
     };
     let choose = ChoosePage {
-        text: Text::english(),
+        text,
         id: connection.id.to_string(),
         network: network.map(|network| network.display_name.clone()).unwrap_or_default(),
         team: team_name(broker, connection),

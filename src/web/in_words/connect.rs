@@ -22,7 +22,7 @@ impl InWords for ChoiceError {
             Self::Nothing => Sentence::new("wrong-choice-none"),
             Self::Unknown(id) => Sentence::new("wrong-choice-unknown").named("profile", id),
             Self::Obstacle { id, obstacle } => {
-                Sentence::new("wrong-choice-obstacle").named("profile", id).named("obstacle", obstacle)
+                Sentence::new("wrong-choice-obstacle").named("profile", id).and("obstacle", obstacle.in_words())
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::web::text::{InWords, Sentence};
 mod connect;
 mod notices;
 mod operators;
+mod problem;
 mod sign_in;
 mod team;
 mod tokens;

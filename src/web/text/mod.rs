@@ -72,6 +72,9 @@ impl Text {
             About::Value(value) => value.clone(),
             About::At(at) => time_in(*at, zone).into(),
             About::Sentence(part) => self.tell(part, zone).into(),
+            About::Each(parts) => {
+                parts.iter().map(|part| self.tell(part, zone)).collect::<Vec<_>>().join(&self.say("between")).into()
+            }
         };
         let about: Vec<_> = sentence.about.iter().map(|(thing, about)| (*thing, value(about))).collect();
         self.say_with(&sentence.name, &about)

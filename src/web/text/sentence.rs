@@ -27,6 +27,8 @@ pub enum About {
     At(Timestamp),
     /// Something in words itself.
     Sentence(Sentence),
+    /// Several things in words themselves, one after the other.
+    Each(Vec<Sentence>),
 }
 
 impl Sentence {
@@ -52,6 +54,13 @@ impl Sentence {
     #[must_use]
     pub fn at(mut self, thing: &'static str, is: Timestamp) -> Self {
         self.about.push((thing, About::At(is)));
+        self
+    }
+
+    /// About several things more that are in words themselves.
+    #[must_use]
+    pub fn each(mut self, things: &'static str, are: impl Iterator<Item = Sentence>) -> Self {
+        self.about.push((things, About::Each(are.collect())));
         self
     }
 

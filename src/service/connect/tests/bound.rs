@@ -112,8 +112,8 @@ async fn what_is_not_as_it_should_be_is_not_kept() {
     ];
     for (answers, kind, text) in cases {
         let problem = arrived(&test, &team, answers).await.problem.unwrap_or_else(|| panic!("{text}: it was taken"));
-        assert_eq!(problem.kind, kind, "{text}: {}", problem.message);
-        assert!(problem.message.contains(text), "{text}: {}", problem.message);
+        assert_eq!(problem.kind(), kind, "{text}: {}", problem);
+        assert!(problem.to_string().contains(text), "{text}: {}", problem);
     }
     let revocations = test.broker.store.claim_revocations(test.clock.now(), test.clock.now(), 100).await.unwrap();
     assert_eq!(revocations.len(), 12, "all of it is given back");

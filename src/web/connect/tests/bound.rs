@@ -163,7 +163,7 @@ async fn an_account_is_reconnected_by_a_new_key_and_another_one_is_refused() {
     let (other, link) = stage.start(again()).await;
     let page = Browser::at(&stage).consent(&link, "person-8", &[]).await;
     let problem = stage.look(&other).await.problem.unwrap();
-    assert_eq!(problem.kind, ProblemKind::OtherAccount, "{}", page.text);
+    assert_eq!(problem.kind(), ProblemKind::OtherAccount, "{}", page.text);
     assert_eq!(stage.connect(&stage.team, again(), "person-9").await, [id], "the same record");
     let after = bond(stage.token(id).await);
     assert_ne!(before, after, "each session has a key of its own");
@@ -179,9 +179,9 @@ async fn an_account_whose_tokens_others_grant_is_refused_with_what_to_do() {
     let (connection, link) = stage.start(wanted()).await;
     let page = Browser::at(&stage).consent(&link, "elsewhere-1", &[]).await;
     let problem = stage.look(&connection).await.problem.unwrap();
-    assert_eq!(problem.kind, ProblemKind::AccountUnusable);
+    assert_eq!(problem.kind(), ProblemKind::AccountUnusable);
     for text in ["did:plc:elsewhere1", "/bluesky/elsewhere", "https://others.example", "catalogue file of its own"] {
-        assert!(problem.message.contains(text), "{text}: {}", problem.message);
+        assert!(problem.to_string().contains(text), "{text}: {}", problem);
     }
     assert!(page.text.contains("catalogue file of its own"), "{}", page.text);
     // What was issued is given back, proved by its key.
@@ -214,8 +214,8 @@ async fn who_answers_must_say_so() {
         url.query_pairs_mut().clear().extend_pairs(kept);
         browser.arrive(&format!("{url}{strange}")).await;
         let problem = stage.look(&connection).await.problem.unwrap();
-        assert_eq!(problem.kind, ProblemKind::NetworkRefused);
-        assert!(problem.message.contains(&format!("{said} Bluesky")), "{}", problem.message);
+        assert_eq!(problem.kind(), ProblemKind::NetworkRefused);
+        assert!(problem.to_string().contains(&format!("{said} Bluesky")), "{}", problem);
         let again = browser.post(&network, &[("person", "person-9"), ("decision", "allow")]).await;
         assert_eq!(again.status, 400, "what was pushed is taken once: {}", again.text);
     }

@@ -60,7 +60,7 @@ async fn a_code_that_lives_for_30_seconds_is_refused_after_them() {
     stage.test.clock.advance(Duration::from_secs(30));
     let page = browser.arrive(&back).await;
     assert!(page.text.contains("did not give the tokens"), "{}", page.text);
-    assert_eq!(stage.look(&connection).await.problem.unwrap().kind, ProblemKind::NetworkRefused);
+    assert_eq!(stage.look(&connection).await.problem.unwrap().kind(), ProblemKind::NetworkRefused);
     stage.stop().await;
 }
 
@@ -73,7 +73,7 @@ async fn an_error_of_the_network_is_told_and_can_be_repeated() {
     let back = browser.post(&network, &[("person", "person-1"), ("decision", "deny")]).await.location();
     let page = browser.arrive(&back).await;
     assert!(page.text.contains("Consent was not given") && page.text.contains("continue to X"), "{}", page.text);
-    assert_eq!(stage.look(&denied).await.problem.unwrap().kind, ProblemKind::Denied);
+    assert_eq!(stage.look(&denied).await.problem.unwrap().kind(), ProblemKind::Denied);
     let network = browser.go_on(&link).await;
     let state =
         url::Url::parse(&network).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
@@ -106,7 +106,7 @@ async fn who_says_no_at_the_network_is_told_by_the_networks_own_rules() {
         let state = sent.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let page = browser.arrive(&format!("/connect/callback/{network}?error={error}&state={state}")).await;
         assert!(page.text.contains(text), "{network} {error}: {}", page.text);
-        assert_eq!(stage.look(&connection).await.problem.unwrap().kind, kind, "{network} {error}");
+        assert_eq!(stage.look(&connection).await.problem.unwrap().kind(), kind, "{network} {error}");
     }
     stage.stop().await;
 }

@@ -12,7 +12,7 @@ use crate::service::tokens::{AddToken, UpdateToken};
 async fn problem(stage: &Stage, wanted: StartConnection, person: &str, more: &[(&str, &str)]) -> (ProblemKind, Answer) {
     let (connection, link) = stage.start(wanted).await;
     let page = Browser::at(stage).consent(&link, person, more).await;
-    (stage.look(&connection).await.problem.unwrap_or_else(|| panic!("{}", page.text)).kind, page)
+    (stage.look(&connection).await.problem.unwrap_or_else(|| panic!("{}", page.text)).kind(), page)
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn of_several_pages_the_person_chooses_and_each_has_its_own_token() {
         let (connection, link) = stage.start(ask("facebook", "page", Purpose::CollectStatistics)).await;
         let browser = Browser::at(&stage);
         let page = browser.consent(&link, "person-1", &[]).await;
-        for part in ["Name of person-1", "Page profile-1", "Page profile-1-read", "ANALYZE for collect_statistics"] {
+        for part in ["Name of person-1", "Page profile-1", "Page profile-1-read", "ANALYZE for “Numbers”"] {
             assert!(page.text.contains(part), "{part}: {}", page.text);
         }
         let choose = format!("/connect/{}/choose", connection.id);
