@@ -50,6 +50,11 @@ macro_rules! ids {
                 self.0.as_bytes()
             }
 
+            /// The id in an address that anybody may have typed. What is no id is the nil id, which nothing has.
+            pub fn typed(text: &str) -> Self {
+                text.parse().unwrap_or(Self(Uuid::nil()))
+            }
+
             /// From the 16 bytes that the store kept.
             pub fn from_slice(bytes: &[u8]) -> Result<Self, ParseIdError> {
                 Uuid::from_slice(bytes).map(Self).map_err(|_| ParseIdError {

@@ -214,7 +214,7 @@ struct AlertPage {
 /// The page of one alert.
 pub(super) async fn show_one(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Alerts);
-    let id = id.parse().unwrap_or(AlertId::from_u128(0));
+    let id = AlertId::typed(&id);
     let found = match broker.get_alert(&visit.caller(), visit.team(), id).await {
         Ok(alert) => alert_row(&broker, &visit, &shell, &alert, true).await,
         Err(error) => Err(error),

@@ -67,7 +67,7 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Alerts).with_done(&asked.done, 1);
-    match found(&broker, &visit, &shell, id_of(&id)).await {
+    match found(&broker, &visit, &shell, IncidentId::typed(&id)).await {
         Ok((view, noticed)) => shown(StatusCode::OK, &page(&broker, shell, &view, noticed)),
         Err(error) => refused(shell, &error),
     }
@@ -80,15 +80,11 @@ pub(super) async fn acknowledge(
     Path(id): Path<String>,
     Form(given): Form<Note>,
 ) -> Response {
-    let (shell, id) = (visit.shell(&broker, Place::Alerts), id_of(&id));
+    let (shell, id) = (visit.shell(&broker, Place::Alerts), IncidentId::typed(&id));
     match broker.acknowledge_for_team(&visit.caller(), visit.team(), id, &given.text()).await {
         Ok(()) => Redirect::to(&format!("/alerts/incidents/{id}?done=acknowledged")).into_response(),
         Err(error) => refused(shell, &error),
     }
-}
-
-fn id_of(text: &str) -> IncidentId {
-    text.parse().unwrap_or(IncidentId::from_u128(0))
 }
 
 async fn found(

@@ -126,7 +126,7 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    let id = id_of(&id);
+    let id = JobId::typed(&id);
     let read = match broker.show_job(visit.team(), id).await {
         Ok(job) => {
             let results = broker.list_job_results_by_outcome(visit.team(), id, asked.place(), RESULTS as u32 + 1).await;
@@ -252,15 +252,10 @@ pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked
     shown(StatusCode::OK, &page)
 }
 
-/// The job of that id; what is no id is none.
-fn id_of(text: &str) -> JobId {
-    text.parse().unwrap_or(JobId::from_u128(0))
-}
-
 /// Stops a job.
 pub(super) async fn cancel(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    match broker.cancel_job(&visit.caller(), visit.team(), id_of(&id)).await {
+    match broker.cancel_job(&visit.caller(), visit.team(), JobId::typed(&id)).await {
         Ok(job) => to(job.id),
         Err(error) => refused(shell, &error),
     }
@@ -269,7 +264,7 @@ pub(super) async fn cancel(State(broker): State<Broker>, visit: Visit, Path(id):
 /// Lets a job go on.
 pub(super) async fn resume(State(broker): State<Broker>, visit: Visit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
-    match broker.resume_job(&visit.caller(), visit.team(), id_of(&id)).await {
+    match broker.resume_job(&visit.caller(), visit.team(), JobId::typed(&id)).await {
         Ok(job) => to(job.id),
         Err(error) => refused(shell, &error),
     }

@@ -104,7 +104,7 @@ pub(in crate::web::console) async fn create_key(
 
 /// The key of that id, if it is the collector's.
 fn key_of(broker: &Broker, collector: &Collector, id: &str) -> Result<Arc<Key>, KeyError> {
-    let id = id.parse().unwrap_or(KeyId::from_u128(0));
+    let id = KeyId::typed(id);
     let own = KeyHolder::Collector(collector.team.clone(), collector.id);
     broker.directory.key(id).filter(|key| key.holder == own).ok_or(KeyError::NotFound(id))
 }

@@ -27,7 +27,7 @@ use crate::service::keys::KeyError;
 
 /// The collector of that id, if it is of the visitor's team.
 fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, Arc<Collector>), Box<Response>> {
-    let id = id.parse().unwrap_or(CollectorId::from_u128(0));
+    let id = CollectorId::typed(id);
     match broker.collector(visit.team(), id) {
         Ok(collector) => Ok((shell, collector)),
         Err(error) => Err(Box::new(refused(shell, &error))),

@@ -47,7 +47,7 @@ fn state_of(shell: &Shell, state: MemberState) -> String {
 
 /// The member of that id, if it is of the visitor's team.
 async fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result<(Shell, MemberView), Response> {
-    let id = id.parse().unwrap_or(MemberId::from_u128(0));
+    let id = MemberId::typed(id);
     match broker.show_member(visit.team(), id).await {
         Ok(view) => Ok((shell, view)),
         Err(error) => Err(refused(shell, &error)),

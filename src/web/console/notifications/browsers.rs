@@ -86,7 +86,7 @@ pub(in crate::web::console) async fn unsubscribe(
     Path(id): Path<String>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::Notices);
-    let id = id.parse().unwrap_or(PushSubscriptionId::from_u128(0));
+    let id = PushSubscriptionId::typed(&id);
     match broker.unsubscribe_push(&visit.caller(), visit.team(), visit.stay.member.id, id).await {
         Ok(_) => Redirect::to("/notifications?done=unsubscribed").into_response(),
         Err(error) => refused(shell, &error),

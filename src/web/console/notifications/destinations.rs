@@ -160,7 +160,7 @@ async fn found(broker: &Broker, visit: &Visit, shell: Shell, id: &str) -> Result
     if let Err(error) = broker.must_permit(&visit.caller(), Action::ChangeDestinations, visit.team(), On::Team) {
         return Err(refused(shell, &error));
     }
-    let id = id.parse().unwrap_or(DestinationId::from_u128(0));
+    let id = DestinationId::typed(id);
     match broker.show_destination(visit.team(), id).await {
         Ok(view) => Ok((shell, view)),
         Err(error) => Err(refused(shell, &error)),

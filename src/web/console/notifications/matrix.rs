@@ -62,7 +62,7 @@ impl Profiles {
         let of_token = match token.is_empty() {
             true => Vec::new(),
             false => {
-                let id = token.parse().unwrap_or(TokenId::from_u128(0));
+                let id = TokenId::typed(token);
                 broker.show_token(visit.team(), id).await?.0.token.profiles
             }
         };

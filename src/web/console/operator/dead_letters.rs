@@ -88,7 +88,7 @@ pub(super) async fn replay(
     AdminVisit(visit): AdminVisit,
     Path(id): Path<String>,
 ) -> Response {
-    match broker.replay_dead_letter(&visit.caller(), id_of(&id)).await {
+    match broker.replay_dead_letter(&visit.caller(), OutboxId::typed(&id)).await {
         Ok(_) => done("replayed", 1),
         Err(error) => refused(visit.shell(&broker, Place::DeadLetters), &error),
     }
@@ -118,11 +118,6 @@ fn done(what: &str, count: u64) -> Response {
     Redirect::to(&address(PATH, &[("done", what), ("count", &count.to_string())])).into_response()
 }
 
-/// The message of that id; what is no id is none.
-fn id_of(text: &str) -> OutboxId {
-    text.parse().unwrap_or(OutboxId::from_u128(0))
-}
-
 fn deed(shell: &Shell, id: OutboxId) -> Deed {
     let back = (PATH.to_owned(), shell.say("place-dead-letters"));
     Deed { what: "letter-delete", to: id.to_string(), action: format!("{PATH}/{id}/delete"), back }
@@ -135,7 +130,7 @@ pub(super) async fn confirm_deletion(
     Path(id): Path<String>,
 ) -> Response {
     let shell = visit.shell(&broker, Place::DeadLetters);
-    let deed = deed(&shell, id_of(&id));
+    let deed = deed(&shell, OutboxId::typed(&id));
     ask_to_type(shell, deed, false)
 }
 
@@ -146,7 +141,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     Form(form): Form<WordForm>,
 ) -> Response {
-    let (shell, id) = (visit.shell(&broker, Place::DeadLetters), id_of(&id));
+    let (shell, id) = (visit.shell(&broker, Place::DeadLetters), OutboxId::typed(&id));
     if !form.confirms(&shell, "letter-delete") {
         let deed = deed(&shell, id);
         return ask_to_type(shell, deed, true);

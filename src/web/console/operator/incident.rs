@@ -32,7 +32,7 @@ struct IncidentPage {
 /// The page.
 pub(super) async fn show(State(broker): State<Broker>, visit: OperatorVisit, Path(id): Path<String>) -> Response {
     let shell = visit.shell(&broker, Place::Overview);
-    let id = id.parse().unwrap_or(IncidentId::from_u128(0));
+    let id = IncidentId::typed(&id);
     let view = match broker.get_incident(&visit.caller(), id).await {
         Ok(view) => view,
         Err(error) => return refused(shell, &error),

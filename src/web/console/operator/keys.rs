@@ -200,7 +200,7 @@ pub(super) async fn create(
 }
 
 fn key_of(broker: &Broker, id: &str) -> Result<std::sync::Arc<Key>, KeyError> {
-    let id = id.parse().unwrap_or(KeyId::from_u128(0));
+    let id = KeyId::typed(id);
     broker.directory.key(id).ok_or(KeyError::NotFound(id))
 }
 

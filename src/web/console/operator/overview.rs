@@ -160,7 +160,7 @@ pub(super) async fn acknowledge(
     AdminVisit(visit): AdminVisit,
     Path(incident): Path<String>,
 ) -> Response {
-    let id = incident.parse().unwrap_or(IncidentId::from_u128(0));
+    let id = IncidentId::typed(&incident);
     match broker.acknowledge_incident(&visit.caller(), id, "").await {
         Ok(_) => Redirect::to("/operator?done=acknowledged").into_response(),
         Err(error) => refused(visit.shell(&broker, Place::Overview), &error),
@@ -193,7 +193,7 @@ async fn deed(
     id: &str,
     outcome: Outcome,
 ) -> Result<(IncidentId, Deed), IncidentError> {
-    let id = id.parse().unwrap_or(IncidentId::from_u128(0));
+    let id = IncidentId::typed(id);
     let incident = broker.get_incident(&visit.caller(), id).await?.incident;
     if outcome == Outcome::Lost && !incident.ends_tokens() {
         return Err(IncidentError::EndsNoToken(id));

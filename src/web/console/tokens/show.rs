@@ -76,9 +76,7 @@ pub(super) async fn found(
     shell: Shell,
     id: &str,
 ) -> Result<(Shell, TokenView), Response> {
-    let parsed = id.parse::<TokenId>();
-    let unknown = TokenId::from_u128(0);
-    match broker.show_token(visit.team(), parsed.unwrap_or(unknown)).await {
+    match broker.show_token(visit.team(), TokenId::typed(id)).await {
         Ok((view, _)) => Ok((shell, view)),
         Err(error) => Err(refused(shell, &error)),
     }
