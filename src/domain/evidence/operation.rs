@@ -7,19 +7,26 @@
 //! are refused, too, or where one of those that were refused is served again (so it was the object that was refused), it takes ten times in
 //! a row within an hour or more. Where others are refused and nobody is served, it is nobody's own, however long that lasts.
 //!
-//! **A block** is the token's own unless another person's token was blocked for the same operation within the hour.
+//! **A block** is the person's own unless another one was blocked for the same operation within the hour. Then it takes five times in a row
+//! within a minute or more, with others served between: an object that nobody may see blocks whoever asks for it, and who also asks for
+//! others is served now and then.
 //!
 //! **A refusal of everybody**: so many persons as no chance brings together were refused, and nobody was served since; where some were refused
 //! and others served in turn, for a minute at least.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::domain::evidence::Blame;
 
-/// Tokens, or persons, whose refusals are remembered of an operation.
+/// Persons whose blocks or refusals are remembered of an operation: so many show that it is nobody's own.
 const REMEMBERED: usize = 16;
-/// How long a missing permission is remembered after it was told last, and that one was of an object.
+/// Tokens and persons whose own loss is counted of an operation. More wait until some of these are believed, or served.
+const COUNTED: usize = 4_096;
+/// How long a missing permission is remembered after it was told last: what runs once a week is found by it, too.
+const OVER_A_WEEK: Duration = Duration::from_secs(8 * 24 * 3600);
+/// How long it is remembered that one was of an object.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long a block, or a refusal of everybody, is remembered.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -30,29 +37,39 @@ const ALONE: Proof = Proof { times: 2, within: A_MINUTE };
 /// Where something speaks for the app or the request.
 const AMONG_OTHERS: Proof = Proof { times: 10, within: AN_HOUR };
 
-/// How often in a row a token must be refused, over so long at least, until it is believed to lack a permission.
+/// Where a person is blocked, and another one was.
+const BLOCKED_AMONG_OTHERS: Proof = Proof { times: 5, within: A_MINUTE };
+
+/// How often in a row something must be refused, over so long at least, until it is believed to be its own.
 struct Proof {
     times: u32,
     within: Duration,
 }
 
-/// Refusals of one operation to the tokens of one app. Small, and the same for a pool of any size.
+impl Proof {
+    fn is_given_by(&self, own: Refused) -> bool {
+        own.times >= self.times && own.last.since(own.first) >= self.within
+    }
+}
+
+/// Refusals of one operation to the tokens of one app. Bounded, for a pool of any size.
 #[derive(Debug, Default)]
 pub struct OperationEvidence {
-    unpermitted: Vec<Unpermitted>,
+    /// By token: who was told that it lacks a permission.
+    unpermitted: BTreeMap<u32, Refused>,
     /// When a token was served that had been refused.
     excused_at: Option<Timestamp>,
     served_at: Option<Timestamp>,
-    blocked: Vec<(u32, Timestamp)>,
+    /// By person.
+    blocked: BTreeMap<u32, Refused>,
     refused: Vec<(u32, Timestamp)>,
     /// When a served call disproved that everybody is refused.
     disproved_at: Option<Timestamp>,
 }
 
-/// A token that was told that it lacks a permission, again and again and never served between.
+/// Refused again and again, and never served between.
 #[derive(Debug, Clone, Copy)]
-struct Unpermitted {
-    token: u32,
+struct Refused {
     person: u32,
     first: Timestamp,
     last: Timestamp,
@@ -63,39 +80,33 @@ impl OperationEvidence {
     /// A token was told that it lacks a permission. Says whose lack it is; `None`: nothing shows that yet.
     pub fn lack_permission(&mut self, token: u32, person: u32, now: Timestamp) -> Option<Blame> {
         self.forget(now);
-        let own = self.note_lack(token, person, now);
-        let others = self.unpermitted.iter().any(|other| other.person != person);
-        if others && self.served_at.is_none_or(|served| served <= own.first) {
+        let own = count(&mut self.unpermitted, token, person, now);
+        let others = self.unpermitted.values().any(|other| other.person != person);
+        if others && !self.was_served_since(own.first) {
             return Some(Blame::Shared);
         }
-        let Proof { times, within } = if others || self.excused_at.is_some() { AMONG_OTHERS } else { ALONE };
-        let proven = own.times >= times && now.since(own.first) >= within;
-        if proven {
+        let proof = if others || self.excused_at.is_some() { AMONG_OTHERS } else { ALONE };
+        let is_proven = proof.is_given_by(own);
+        if is_proven {
             // It speaks against others no more.
-            self.unpermitted.retain(|known| known.token != token);
+            self.unpermitted.remove(&token);
         }
-        proven.then_some(Blame::Token)
-    }
-
-    fn note_lack(&mut self, token: u32, person: u32, now: Timestamp) -> Unpermitted {
-        if let Some(known) = self.unpermitted.iter_mut().find(|known| known.token == token) {
-            known.times = known.times.saturating_add(1);
-            known.last = now;
-            return *known;
-        }
-        if self.unpermitted.len() >= REMEMBERED {
-            self.unpermitted.remove(0);
-        }
-        let new = Unpermitted { token, person, first: now, last: now, times: 1 };
-        self.unpermitted.push(new);
-        new
+        is_proven.then_some(Blame::Token)
     }
 
     /// The network said that it blocks a person's account. Says whose block it is.
     pub fn block(&mut self, person: u32, now: Timestamp) -> Blame {
         self.forget(now);
-        note(&mut self.blocked, person, now);
-        if self.blocked.iter().any(|(other, _)| *other != person) { Blame::Shared } else { Blame::Token }
+        let own = count(&mut self.blocked, person, person, now);
+        let others = self.blocked.keys().any(|other| *other != person);
+        if others && !(self.was_served_since(own.first) && BLOCKED_AMONG_OTHERS.is_given_by(own)) {
+            return Blame::Shared;
+        }
+        Blame::Token
+    }
+
+    fn was_served_since(&self, at: Timestamp) -> bool {
+        self.served_at.is_some_and(|served| served > at)
     }
 
     /// A person was refused with a word that says nothing of the token alone. `enough`: how many persons no chance brings together. Returns
@@ -113,10 +124,8 @@ impl OperationEvidence {
             self.refused.clear();
             self.disproved_at = Some(now);
         }
-        self.blocked.retain(|(blocked, _)| *blocked != person);
-        let known = self.unpermitted.len();
-        self.unpermitted.retain(|known| known.token != token);
-        if self.unpermitted.len() < known {
+        self.blocked.remove(&person);
+        if self.unpermitted.remove(&token).is_some() {
             self.excused_at = Some(now);
         }
     }
@@ -129,13 +138,26 @@ impl OperationEvidence {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        self.unpermitted.retain(|known| now.since(known.last) < A_DAY);
+        self.unpermitted.retain(|_, known| now.since(known.last) < OVER_A_WEEK);
+        self.blocked.retain(|_, known| now.since(known.last) < AN_HOUR);
         self.excused_at.take_if(|at| now.since(*at) >= A_DAY);
         self.disproved_at.take_if(|at| now.since(*at) >= A_MINUTE);
-        for known in [&mut self.blocked, &mut self.refused] {
-            known.retain(|(_, at)| now.since(*at) < AN_HOUR);
-        }
+        self.refused.retain(|(_, at)| now.since(*at) < AN_HOUR);
     }
+}
+
+/// Counts one more refusal of `key`, a token or a person. Where too many are counted already, a new one waits.
+fn count(known: &mut BTreeMap<u32, Refused>, key: u32, person: u32, now: Timestamp) -> Refused {
+    if let Some(own) = known.get_mut(&key) {
+        own.times = own.times.saturating_add(1);
+        own.last = now;
+        return *own;
+    }
+    let new = Refused { person, first: now, last: now, times: 1 };
+    if known.len() < COUNTED {
+        known.insert(key, new);
+    }
+    new
 }
 
 /// Remembers a person with the latest time; the one that was longest ago makes way.
@@ -239,6 +261,62 @@ mod tests {
         assert_eq!(evidence.block(5, at(4 + HOUR)), Blame::Token);
     }
 
+    /// Calls of eight persons, one in a second, of which one in `nth` asks for an object that blocks whoever does. Returns who is found blocked in
+    /// an hour, where the first `blocked` persons are from the first minute on.
+    fn found_blocked(nth: i64, blocked: u32) -> std::collections::BTreeSet<u32> {
+        let (mut evidence, mut found) = (OperationEvidence::default(), std::collections::BTreeSet::new());
+        for call in 0..HOUR {
+            let person = u32::try_from(call % 8).unwrap();
+            if found.contains(&person) {
+                continue;
+            }
+            if call % nth != 0 && (person >= blocked || call < MINUTE) {
+                evidence.work(person, person, at(call));
+            } else if evidence.block(person, at(call)) == Blame::Token {
+                found.insert(person);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn several_blocked_persons_are_each_found_while_others_are_served() {
+        for blocked in [1, 2, 3, 7] {
+            assert_eq!(found_blocked(HOUR, blocked).range(..blocked).count(), blocked as usize, "{blocked}");
+        }
+        // The first one is believed at its word.
+        for nth in [3, 7, 9, 100] {
+            assert!(found_blocked(nth, 0).len() <= 2, "{nth}: {:?}", found_blocked(nth, 0));
+        }
+        assert!(found_blocked(1, 0).len() <= 1, "everybody is");
+    }
+
+    #[test]
+    fn any_number_of_tokens_that_lack_a_permission_are_found_among_those_that_are_served() {
+        for lost in [2, 16, 17, 40, 400] {
+            let (mut evidence, mut found) = (OperationEvidence::default(), std::collections::BTreeSet::new());
+            for minute in 0..180 {
+                for token in (0..lost).filter(|token| !found.contains(token)).collect::<Vec<_>>() {
+                    if lacks(&mut evidence, token, minute * MINUTE) == Some(Blame::Token) {
+                        found.insert(token);
+                    }
+                    evidence.work(9_999, 9_999, at(minute * MINUTE + 1));
+                }
+            }
+            assert_eq!(found.len(), lost as usize, "{lost}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_used_once_a_week_is_found_in_the_second() {
+        let mut evidence = OperationEvidence::default();
+        let week = 7 * 24 * HOUR;
+        for second in 0..3 {
+            assert_eq!(lacks(&mut evidence, 1, second * 10), None);
+        }
+        assert_eq!(lacks(&mut evidence, 1, week), Some(Blame::Token));
+    }
+
     #[test]
     fn so_many_are_refused_until_one_is_served() {
         let mut evidence = OperationEvidence::default();
@@ -261,8 +339,9 @@ mod tests {
             evidence.block(person, at(0));
             evidence.refuse(person, 3, at(0));
         }
-        assert!(format!("{evidence:?}").len() < 8_000);
-        assert!(!evidence.is_over(at(24 * HOUR - 1)));
-        assert!(evidence.is_over(at(24 * HOUR)));
+        let OperationEvidence { unpermitted, blocked, refused, .. } = &evidence;
+        assert_eq!([unpermitted.len(), blocked.len(), refused.len()], [COUNTED, COUNTED, REMEMBERED]);
+        assert!(!evidence.is_over(at(8 * 24 * HOUR - 1)));
+        assert!(evidence.is_over(at(8 * 24 * HOUR)));
     }
 }
