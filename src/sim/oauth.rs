@@ -4,7 +4,8 @@
 //! A browser is shown a page on which a person agrees, to all or to a part, or says no; a program is answered at once, by the person whom
 //! `login_hint` names and who agrees to everything. The app's secret may be any, but must be shown as the network wants it. An app that shows
 //! who it is by a key must have told of it before. Instagram answers a code by a list of one, as it documents, or as some meet it without the
-//! list, for persons whose id begins with `flat-`. Requests signed as in OAuth 1.0a are not simulated.
+//! list, for persons whose id begins with `flat-`. Facebook's login asks for what a person declined only where it is told to ask again. Requests
+//! signed as in OAuth 1.0a are not simulated.
 
 use serde_json::{Value, json};
 
@@ -212,12 +213,19 @@ fn consent(
         return Err("invalid_scope");
     }
     let asked = if scopes.is_empty() { all } else { scopes };
-    let is_declined = |scope: &String| ask.parameters.iter().any(|(name, value)| name == "decline" && value == scope);
-    let (declined, scopes) = asked.into_iter().partition(is_declined);
+    let person = ["person", "login_hint"].iter().find_map(|name| ask.parameter(name)).unwrap_or("person-1").to_owned();
+    // "If someone has declined a permission for your app, the login dialog won't let your app re-request the permission unless you pass
+    // auth_type=rerequest" (Meta's documentation of Facebook's login).
+    let not_asked_again = match is_facebooks(oauth) && ask.parameter("auth_type") != Some("rerequest") {
+        true => simulation.declined(&network.id, &person),
+        false => Vec::new(),
+    };
+    let declines = |scope: &String| ask.parameters.iter().any(|(name, value)| name == "decline" && value == scope);
+    let (declined, scopes) = asked.into_iter().partition(|scope| declines(scope) || not_asked_again.contains(scope));
     let consent = Consent {
         kind: ask.kind.id.clone(),
         app: app.to_owned(),
-        person: ["person", "login_hint"].iter().find_map(|name| ask.parameter(name)).unwrap_or("person-1").to_owned(),
+        person,
         scopes,
         declined,
         challenge: challenge.map(str::to_owned),
@@ -338,6 +346,11 @@ fn issue(simulation: &Simulation, network: &Network, ask: &Ask<'_>) -> Result<Is
 /// Whether a token of this kind is granted by Instagram's own login.
 fn is_instagrams(kind: &TokenKind) -> bool {
     kind.oauth.as_ref().is_some_and(|oauth| oauth.exchange_grant_type.as_deref() == Some("ig_exchange_token"))
+}
+
+/// Whether people give consent in Facebook's login dialog.
+fn is_facebooks(oauth: &OAuth) -> bool {
+    oauth.exchange_grant_type.as_deref() == Some("fb_exchange_token")
 }
 
 /// What Instagram issues for a code: no life, since it is to be exchanged, and the permissions that were given.

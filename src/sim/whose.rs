@@ -4,8 +4,8 @@
 //! At Bluesky the identity document of a person, and who grants its tokens, are told to everybody.
 //!
 //! A person has three profiles where a network has lists: one with all rights, one to read only, one without any. The beginning of a person's
-//! id makes an exception: `lonely-…` has no profile, `personal-…` is no professional account, `ads-…` has none at TikTok, `wordy-…` has a name
-//! of [`WORDY`] letters.
+//! id makes an exception: `lonely-…` has no profile, `agency-…` has [`MANY`], `personal-…` is no professional account, `ads-…` has none at
+//! TikTok, `wordy-…` has a name of [`WORDY`] letters.
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,12 @@ use crate::domain::networks::Network;
 
 /// Items of a list that is continued.
 const PAGE: usize = 2;
+/// Items of a list of LinkedIn, unless `count` asks for another number.
+const PAGE_OF_LINKEDIN: usize = 10;
+/// Profiles of somebody who has more of them than one answer of a network holds.
+const MANY: usize = 120;
+/// What somebody may do with all rights.
+const EVERYTHING: &[&str] = &["ANALYZE", "CREATE_CONTENT", "MODERATE"];
 /// Letters of a name that is longer than anybody should show.
 const WORDY: usize = 5_000;
 
@@ -151,9 +157,12 @@ fn profiles_of(person: &str) -> Vec<(String, &'static [&'static str])> {
     if person.starts_with("lonely-") {
         return Vec::new();
     }
+    if person.starts_with("agency-") {
+        return (1..=MANY).map(|number| (format!("{person}-{number}"), EVERYTHING)).collect();
+    }
     let first = person.replace("person", "profile");
     vec![
-        (first.clone(), &["ANALYZE", "CREATE_CONTENT", "MODERATE"]),
+        (first.clone(), EVERYTHING),
         (format!("{first}-read"), &["ANALYZE"]),
         (format!("{first}-none"), &["ADVERTISE"]),
     ]
@@ -189,7 +198,10 @@ fn profiles(simulation: &Simulation, network: &Network, query: &[(String, String
             let lesser = all.iter().filter(|(_, tasks)| tasks.len() > 1);
             let lesser = lesser.map(|(id, _)| item(id, "DIRECT_SPONSORED_CONTENT_POSTER"));
             let each = all.iter().map(|(id, tasks)| item(id, role(tasks)));
-            json!({ "elements": lesser.chain(each).collect::<Vec<_>>() })
+            let number = |name: &str, usual: usize| given(name).and_then(|text| text.parse().ok()).unwrap_or(usual);
+            let (start, count) = (number("start", 0), number("count", PAGE_OF_LINKEDIN));
+            let elements: Vec<Value> = lesser.chain(each).skip(start).take(count).collect();
+            json!({ "elements": elements, "paging": { "start": start, "count": count, "links": [] } })
         }
         _ if network.id.as_str() == "youtube" => {
             // A consent is for one channel.

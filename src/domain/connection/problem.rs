@@ -155,19 +155,17 @@ pub enum Problem {
         otherwise: String,
     },
     /// Another account came back than the one to be healed.
-    #[error(
-        "This is another account than the one that is to be reconnected: {gave} gave consent as {person}. Sign in at {network} as {held}, then \
-         open the connect link again."
-    )]
+    #[error("{}", other_account_in_words(network, gave.as_deref(), held, *by_profile))]
     OtherAccount {
         /// The network.
         network: String,
-        /// The name of the account that came: foreign text.
-        gave: String,
-        /// Its id at the network.
-        person: String,
-        /// The account to be healed.
+        /// The account that came, by name and id as far as they are known, else its first profile: foreign text. `None`: nothing is known of it.
+        gave: Option<String>,
+        /// The account to be healed, or what its token speaks for.
         held: String,
+        /// Whether `held` is a profile: nobody signs in as one, but as somebody who can act for it.
+        #[serde(default)]
+        by_profile: bool,
     },
     /// The person can act for no profile.
     #[error(
@@ -442,6 +440,14 @@ fn of(purposes: &[Purpose]) -> String {
     purposes.iter().map(|purpose| purpose.as_str()).collect::<Vec<_>>().join(", ")
 }
 
+fn other_account_in_words(network: &str, gave: Option<&str>, held: &str, by_profile: bool) -> String {
+    let gave = gave.map(|gave| format!(": {gave} gave consent")).unwrap_or_default();
+    let wanted = if by_profile { format!("with an account that can act for '{held}'") } else { format!("as {held}") };
+    format!(
+        "This is another account than the one that is to be reconnected{gave}. Sign in at {network} {wanted}, then open the connect link again."
+    )
+}
+
 fn look_up_in_words(network: &str, why: &LookUp) -> String {
     let later = |minutes: &Option<u64>| match minutes {
         Some(minutes) => format!("Open the connect link again in {minutes} minutes."),
@@ -504,8 +510,26 @@ mod tests {
     }
 
     #[test]
+    fn another_account_is_told_as_far_as_it_is_known() {
+        let told = |gave: Option<&str>, by_profile| {
+            let (network, gave, held) = ("YouTube".to_owned(), gave.map(str::to_owned), "Ours".to_owned());
+            Problem::OtherAccount { network, gave, held, by_profile }.to_string()
+        };
+        let begin = "This is another account than the one that is to be reconnected";
+        assert_eq!(
+            told(Some("Ann (7)"), false),
+            format!("{begin}: Ann (7) gave consent. Sign in at YouTube as Ours, then open the connect link again.")
+        );
+        let wanted = "Sign in at YouTube with an account that can act for 'Ours', then open the connect link again.";
+        assert_eq!(told(None, true), format!("{begin}. {wanted}"));
+    }
+
+    #[test]
     fn what_an_earlier_version_told_is_handed_on_as_it_told_it() {
         let problem: Problem = serde_json::from_str(r#"{"earlier":{"kind":"denied","message":"No."}}"#).unwrap();
         assert_eq!((problem.kind(), problem.to_string().as_str()), (ProblemKind::Denied, "No."));
+        let kept = r#"{"other_account":{"network":"X","gave":"Ann","person":"7","held":"Ours"}}"#;
+        let problem: Problem = serde_json::from_str(kept).unwrap();
+        assert!(problem.to_string().contains("Ann gave consent. Sign in at X as Ours,"), "{problem}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::classify::{parse, value_at};
-use super::model::{AccountLookup, GrantedLookup, NameLookup, ProfilesLookup, Purposes};
+use super::model::{AccountLookup, GrantedLookup, NameLookup, NextPage, ProfilesLookup, Purposes};
 use crate::base::secret::Secret;
 
 /// An id that is longer is none, in characters.
@@ -81,15 +81,23 @@ impl AccountLookup {
 }
 
 impl ProfilesLookup {
-    /// The profiles in an answer, and the mark of the next page; `None`: this is no list.
-    pub fn read(&self, body: &[u8]) -> Option<(Vec<FoundProfile>, Option<String>)> {
+    /// The profiles in the answer for a page, and by what the next page is asked for; `None`: this is no list. `page`: by what this one was asked
+    /// for; `None`: it is the first.
+    pub fn read(&self, body: &[u8], page: Option<&str>) -> Option<(Vec<FoundProfile>, Option<String>)> {
         let body = parse(body)?;
-        let next = self.next.as_ref().and_then(|next| id_at(&body, &next.at));
         let items = match value_at(&body, &self.items) {
             Some(Value::Array(items)) => items.as_slice(),
             // An object without its list is a list of nothing.
             None if body.is_object() => &[],
             _ => return None,
+        };
+        let next = match &self.next {
+            Some(NextPage::Mark { at, .. }) => id_at(&body, at),
+            Some(NextPage::Count { step, .. }) => {
+                let begun: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
+                (items.len() >= step.get()).then(|| begun.saturating_add(step.get()).to_string())
+            }
+            None => None,
         };
         Some((items.iter().take(MOST_PROFILES).filter_map(|item| self.profile(item)).collect(), next))
     }
@@ -181,15 +189,15 @@ mod tests {
             ],
             "paging": { "cursors": { "after": "mark" } },
         });
-        let (profiles, next) = lookup.read(body.to_string().as_bytes()).unwrap();
+        let (profiles, next) = lookup.read(body.to_string().as_bytes(), None).unwrap();
         let seen: Vec<_> = profiles.iter().map(|one| (&*one.id, &*one.name, one.token.is_some())).collect();
         assert_eq!(seen, [("7", "Apage", true), ("8", "B", false)]);
         assert_eq!(next.as_deref(), Some("mark"));
         let wanted: Purposes = [Purpose::CollectStatistics, Purpose::Publish].into_iter().collect();
         let lacking: Vec<_> = lookup.lacking(wanted, &profiles[0].roles).iter().map(|need| need.purpose).collect();
         assert_eq!(lacking, [Purpose::Publish]);
-        assert!(lookup.read(b"<html>").is_none());
-        assert!(lookup.read(br#"{"data":7}"#).is_none());
+        assert!(lookup.read(b"<html>", None).is_none());
+        assert!(lookup.read(br#"{"data":7}"#, None).is_none());
     }
 
     #[test]
@@ -200,13 +208,28 @@ mod tests {
             [("1", "DIRECT_SPONSORED_CONTENT_POSTER"), ("2", "ANALYST"), ("1", "ADMINISTRATOR"), ("2", "ANALYST")];
         let item = |(id, role): &(&str, &str)| json!({ "organization": id, "role": role, "roleAssignee": "ann" });
         let body = json!({ "elements": roles.iter().map(item).collect::<Vec<_>>() });
-        let profiles = united(lookup.read(body.to_string().as_bytes()).unwrap().0);
+        let profiles = united(lookup.read(body.to_string().as_bytes(), None).unwrap().0);
         let seen: Vec<_> = profiles.iter().map(|one| (&*one.id, one.roles.join(" "))).collect();
         let both = "DIRECT_SPONSORED_CONTENT_POSTER ADMINISTRATOR".to_owned();
         assert_eq!(seen, [("1", both), ("2", "ANALYST".to_owned())]);
         let wanted: Purposes = [Purpose::CollectStatistics].into_iter().collect();
         assert!(lookup.lacking(wanted, &profiles[0].roles).is_empty(), "one role that suffices is enough");
         assert!(!lookup.lacking(wanted, &profiles[1].roles).is_empty());
+    }
+
+    #[test]
+    fn a_list_that_is_counted_goes_on_until_a_page_is_not_full() {
+        let catalogue = Catalogue::embedded();
+        let lookup = catalogue.network("linkedin").unwrap().kind("user").unwrap().profiles.clone().unwrap();
+        let next = |roles: usize, page: Option<&str>| {
+            // What can't be read is an element nevertheless.
+            let body = json!({ "elements": vec![json!({ "role": "ADMINISTRATOR" }); roles] });
+            lookup.read(body.to_string().as_bytes(), page).unwrap().1
+        };
+        assert_eq!(next(100, None).as_deref(), Some("100"));
+        assert_eq!(next(100, Some("100")).as_deref(), Some("200"));
+        assert_eq!((next(99, None), next(0, Some("200"))), (None, None));
+        assert!(lookup.request.contains("count=100"), "as many as a step has");
     }
 
     #[test]

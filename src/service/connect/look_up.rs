@@ -134,9 +134,10 @@ impl Broker {
     ) -> Result<Vec<FoundProfile>, Problem> {
         let (mut all, mut mark): (Vec<FoundProfile>, Option<String>) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
-            let next = lookup.next.as_ref().zip(mark.as_deref()).map(|(next, mark)| (next.parameter.as_str(), mark));
-            let answer = self.told(asking, &lookup.request, next, access, None).await?;
-            let (profiles, next) = lookup.read(&answer.body).ok_or_else(|| unreadable(asking.network))?;
+            let page = lookup.next.as_ref().zip(mark.as_deref()).map(|(next, mark)| (next.parameter(), mark));
+            let answer = self.told(asking, &lookup.request, page, access, None).await?;
+            let read = lookup.read(&answer.body, mark.as_deref());
+            let (profiles, next) = read.ok_or_else(|| unreadable(asking.network))?;
             all.extend(profiles);
             // A network that repeats its mark would be asked for ever.
             match next {
@@ -234,24 +235,43 @@ impl Broker {
         let Some(id) = connection.token.filter(|_| !connection.other_account) else { return Ok(()) };
         let Ok(Some(held)) = self.store.find_token(id).await else { return Ok(()) };
         let held = held.token;
-        let other = || Problem::OtherAccount {
-            network: network.display_name.clone(),
-            gave: if found.name.is_empty() { &found.person } else { &found.name }.clone(),
-            person: found.person.clone(),
-            held: if held.label.is_empty() { &held.person } else { &held.label }.clone(),
-        };
         // Where the network lists no profiles, who gave consent tells it.
-        if held.profiles.is_empty() || found.profiles.is_empty() {
-            let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
-            return if is_known && held.person != found.person { Err(other()) } else { Ok(()) };
+        let profile = held.profiles.first().filter(|_| !found.profiles.is_empty());
+        let is_other = match profile {
+            Some(_) => !found.profiles.iter().any(|profile| held.profiles.contains(&profile.id)),
+            None => {
+                let is_known = !held.person.starts_with(UNKNOWN_PERSON) && !found.person.is_empty();
+                is_known && held.person != found.person
+            }
+        };
+        if is_other {
+            let id = profile.unwrap_or(&held.person);
+            return Err(Problem::OtherAccount {
+                network: network.display_name.clone(),
+                gave: who_gave(found),
+                held: if held.label.is_empty() { id } else { &held.label }.clone(),
+                by_profile: profile.is_some(),
+            });
         }
-        if !found.profiles.iter().any(|profile| held.profiles.contains(&profile.id)) {
-            return Err(other());
+        if profile.is_none() {
+            return Ok(());
         }
         for profile in found.profiles.iter_mut().filter(|profile| !held.profiles.contains(&profile.id)) {
             profile.obstacle = Some(Obstacle::OfAnother);
         }
         Ok(())
+    }
+}
+
+/// Who gave consent, as far as it is known.
+fn who_gave(found: &Found) -> Option<String> {
+    let known = |text: &String| (!text.is_empty()).then(|| text.clone());
+    match (known(&found.name), known(&found.person)) {
+        (Some(name), Some(id)) if name != id => Some(format!("{name} ({id})")),
+        (name, id) => {
+            let first = || found.profiles.first().map(|one| known(&one.name).unwrap_or_else(|| one.id.clone()));
+            name.or(id).or_else(first)
+        }
     }
 }
 
@@ -266,4 +286,29 @@ fn no_profile(network: &Network, kind: &TokenKind, obstacle: Option<Obstacle>) -
 
 fn unreadable(network: &Network) -> Problem {
     Problem::NotTold { network: network.display_name.clone(), why: LookUp::Unclear }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::connection::Profile;
+
+    #[test]
+    fn who_gave_consent_is_told_as_far_as_it_is_known() {
+        let profile = |id: &str, name: &str| Profile { id: id.to_owned(), name: name.to_owned(), obstacle: None };
+        let named = || vec![profile("UC7", "Numbers"), profile("UC8", "Letters")];
+        let cases = [
+            ("Ann", "7", named(), Some("Ann (7)")),
+            ("ann", "ann", named(), Some("ann")),
+            ("Ann", "", named(), Some("Ann")),
+            ("", "7", named(), Some("7")),
+            ("", "", named(), Some("Numbers")),
+            ("", "", vec![profile("UC7", "")], Some("UC7")),
+            ("", "", Vec::new(), None),
+        ];
+        for (name, person, profiles, told) in cases {
+            let (name, person, scopes) = (name.to_owned(), person.to_owned(), Vec::new());
+            assert_eq!(who_gave(&Found { person, name, scopes, profiles }).as_deref(), told);
+        }
+    }
 }

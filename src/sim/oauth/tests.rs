@@ -228,6 +228,23 @@ fn the_authorization_endpoint_keeps_the_networks_rules() {
 }
 
 #[test]
+fn facebook_asks_for_what_was_declined_only_where_it_is_told_to_ask_again() {
+    let stage = Stage::set("facebook");
+    let granted = |more: &[(&str, &str)]| {
+        let asked = [("code_challenge", "v"), ("login_hint", "person-7"), ("scope", "pages_show_list,read_insights")];
+        let code = stage.consent(&[&asked[..], more].concat())["code"].clone();
+        let issued =
+            body(&stage.token(&[("grant_type", "authorization_code"), ("code", &code), ("code_verifier", "v")]));
+        let secret = issued["access_token"].as_str().unwrap_or_else(|| panic!("{issued}"));
+        stage.simulation.alive(&stage.network.id, secret).unwrap().scopes
+    };
+    assert_eq!(granted(&[("decline", "read_insights")]), ["pages_show_list"]);
+    assert_eq!(granted(&[]), ["pages_show_list"], "what was declined stays so");
+    assert_eq!(granted(&[("auth_type", "rerequest")]), ["pages_show_list", "read_insights"]);
+    assert_eq!(granted(&[]), ["pages_show_list", "read_insights"], "what was granted, too");
+}
+
+#[test]
 fn revoked_tokens_are_seen_as_such() {
     for stage in granting() {
         let issued = stage.granted();

@@ -48,11 +48,17 @@ impl InWords for Problem {
             Self::NoAccount { network, otherwise } => {
                 Sentence::new("hindered-no-account").named("network", network).named("otherwise", otherwise)
             }
-            Self::OtherAccount { network, gave, person, held } => Sentence::new("hindered-other-account")
-                .named("network", network)
-                .named("gave", gave)
-                .named("person", person)
-                .named("held", held),
+            Self::OtherAccount { network, gave, held, by_profile } => {
+                let other = match gave {
+                    Some(gave) => Sentence::new("other-account-gave").named("gave", gave),
+                    None => Sentence::new("other-account"),
+                };
+                let hindered = match by_profile {
+                    true => Sentence::new("hindered-other-account-of-profile"),
+                    false => Sentence::new("hindered-other-account"),
+                };
+                hindered.and("other", other).named("network", network).named("held", held)
+            }
             Self::NoProfile { network, native } => {
                 Sentence::new("hindered-no-profile").named("network", network).named("native", native)
             }
@@ -180,7 +186,8 @@ mod tests {
             Problem::LookUpSilent { network: network(), why: t("why") },
             Problem::AccountUnusable { network: network(), account: t("account"), otherwise: t("otherwise") },
             Problem::NoAccount { network: network(), otherwise: t("otherwise") },
-            Problem::OtherAccount { network: network(), gave: t("gave"), person: t("person"), held: t("held") },
+            Problem::OtherAccount { network: network(), gave: Some(t("gave")), held: t("held"), by_profile: false },
+            Problem::OtherAccount { network: network(), gave: None, held: t("held"), by_profile: true },
             Problem::NoProfile { network: network(), native: t("native") },
             no_rights(Obstacle::NoToken),
             no_rights(role(None)),

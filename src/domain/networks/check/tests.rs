@@ -70,13 +70,28 @@ fn mistakes(text: &str) -> Vec<Mistake> {
     }
 }
 
+/// A list of profiles for the last kind, whose rest is found like that.
+fn next_page(next: &str) -> String {
+    let list = r#"request = "GET https://api.small.example/v1/pages"
+items = "data"
+id = "id"
+token = "token"
+verified = "unverified""#;
+    format!("\n[kinds.profiles]\n{list}\nnext = {next}\n\n[[classes]]")
+}
+
 #[test]
 fn the_small_network_is_right() {
+    let paged = |next: &str| SMALL.replacen("\n[[classes]]", &next_page(next), 1);
+    assert_eq!(mistakes(&paged("{ parameter = \"after\", at = \"next\" }")), []);
+    assert_eq!(mistakes(&paged("{ parameter = \"start\", step = 10 }")), []);
     assert_eq!(mistakes(SMALL), []);
 }
 
 #[test]
 fn each_mistake_is_found_at_its_line_and_key() {
+    let [neither, both, idle] = ["", ", at = \"next\", step = 10", ", step = 0"]
+        .map(|rest| next_page(&format!("{{ parameter = \"start\"{rest} }}")));
     let cases = [
         ("\"Small\"", "\" \"", "display_name", "is empty"),
         ("https://api.small.example/v1\"\ne", "api.small.example\"\ne", "api_base", "can't be called"),
@@ -153,6 +168,9 @@ fn each_mistake_is_found_at_its_line_and_key() {
         ("about = \"Calls.\"", "about = \" \"", "classes[0].about", "is empty"),
         ("\"error.code\"", "\"error..code\"", "error_body.code[0]", "joined by dots"),
         ("path = \"/posts\"", "path = \"posts\"", "operations[0].path", "can't be called"),
+        ("\n[[classes]]", neither.as_str(), "kinds[1].profiles.next", "exactly one of 'at' and 'step'"),
+        ("\n[[classes]]", both.as_str(), "kinds[1].profiles.next", "exactly one of 'at' and 'step'"),
+        ("\n[[classes]]", idle.as_str(), "kinds[1].profiles.next.step", "nonzero"),
         ("id = \"page\"", "id = \"page\"\napi_base = \"page.example\"", "kinds[1].api_base", "can't be called"),
         ("id = \"page\"", "id = \"page\"\napi_base = \"https://page.example/\"", "kinds[1].api_base", "must not end"),
         (

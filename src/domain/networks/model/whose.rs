@@ -2,6 +2,8 @@
 //!
 //! Places in answers are keys and positions joined by dots, as in `error_body`.
 
+use std::num::NonZero;
+
 use serde::Deserialize;
 
 use super::{Purpose, Verified};
@@ -88,12 +90,52 @@ pub struct PurposeRoles {
 
 /// Where the rest of a list is.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "WrittenNextPage")]
+pub enum NextPage {
+    /// Behind a mark that each page tells of the next one.
+    Mark {
+        /// Where the mark stands.
+        at: String,
+        /// The parameter that it is sent back in.
+        parameter: String,
+    },
+    /// So many elements later. A page with fewer is the last one.
+    Count {
+        /// The parameter that says with which element a page begins; the first is 0.
+        parameter: String,
+        /// The elements of a page.
+        step: NonZero<usize>,
+    },
+}
+
+impl NextPage {
+    /// The parameter that a page is asked for by.
+    pub fn parameter(&self) -> &str {
+        match self {
+            Self::Mark { parameter, .. } | Self::Count { parameter, .. } => parameter,
+        }
+    }
+}
+
+/// As it is written in a file.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NextPage {
-    /// Where the mark of the next page stands.
-    pub at: String,
-    /// The parameter that it is sent back in.
-    pub parameter: String,
+struct WrittenNextPage {
+    parameter: String,
+    at: Option<String>,
+    step: Option<NonZero<usize>>,
+}
+
+impl TryFrom<WrittenNextPage> for NextPage {
+    type Error = &'static str;
+
+    fn try_from(WrittenNextPage { parameter, at, step }: WrittenNextPage) -> Result<Self, Self::Error> {
+        match (at, step) {
+            (Some(at), None) => Ok(Self::Mark { at, parameter }),
+            (None, Some(step)) => Ok(Self::Count { parameter, step }),
+            _ => Err("must have exactly one of 'at' and 'step'"),
+        }
+    }
 }
 
 /// The list of the scopes that a person granted, where the token endpoint does not say.

@@ -72,6 +72,38 @@ async fn what_does_not_suffice_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_person_of_facebook_who_declined_once_is_asked_again() {
+    let stage = Stage::set().await;
+    for (network, kind, scope) in [
+        ("facebook", "page", "read_insights"),
+        ("facebook", "user", "read_insights"),
+        ("instagram", "facebook_login", "instagram_manage_insights"),
+    ] {
+        let wanted = || ask(network, kind, Purpose::CollectStatistics);
+        let person = format!("person-{kind}");
+        let (declined, page) = problem(&stage, wanted(), &person, &[("decline", scope)]).await;
+        assert_eq!(declined, ProblemKind::ScopesDeclined, "{}", page.text);
+        let tokens = stage.connect(&stage.team, wanted(), &person).await;
+        assert!(stage.token(tokens[0]).await.token.scopes.iter().any(|held| held == scope), "{network} {kind}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn all_pages_are_offered_to_who_has_more_than_one_answer_holds() {
+    let stage = Stage::set().await;
+    let (connection, link) = stage.start(ask("linkedin", "user", Purpose::CollectStatistics)).await;
+    let page = Browser::at(&stage).consent(&link, "agency-1", &[]).await;
+    let Progress::Choosing(found) = stage.look(&connection).await.stage else { panic!("{}", page.text) };
+    assert_eq!(found.connectable().count(), 120);
+    for number in 1..=120 {
+        let shown = format!("value=\"urn:li:organization:agency-1-{number}\"");
+        assert!(page.text.contains(&shown), "{shown}: {}", page.text);
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn of_several_pages_the_person_chooses_and_each_has_its_own_token() {
     for keep in [true, false] {
         let stage = Stage::set_with(&format!("keep_user_tokens = {keep}")).await;
@@ -165,6 +197,37 @@ async fn reconnecting_heals_the_same_token_and_keeps_its_settings() {
     assert_eq!(stage.token(token).await.token.person, "person-2");
     broker.revoke_token(admin, &stage.team, token, "").await.unwrap();
     assert!(broker.start_connection(admin, &stage.team, heal(false)).await.is_err(), "never lives again");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn who_reconnects_with_another_account_is_told_which_one_came_and_which_is_wanted() {
+    let stage = Stage::set().await;
+    let begin = "This is another account than the one that is to be reconnected:";
+    let cases = [
+        (
+            ask("youtube", "user", Purpose::CollectContent),
+            "Channel profile-2 gave consent. Sign in at YouTube with an account that can act for “Channel profile-1”,",
+        ),
+        (
+            ask("linkedin", "user", Purpose::CollectContent),
+            "urn:li:person:person-2 gave consent. Sign in at LinkedIn with an account that can act for “Company profile-1”,",
+        ),
+        (
+            ask("facebook", "page", Purpose::CollectStatistics),
+            "Name of person-2 (person-2) gave consent. Sign in at Facebook with an account that can act for “Page profile-1”,",
+        ),
+        (ask("x", "user", Purpose::CollectContent), "Sign in at X as "),
+    ];
+    for (wanted, told) in cases {
+        let token = stage.connect(&stage.team, wanted, "person-1").await[0];
+        let heal = StartConnection { token: Some(token), ..StartConnection::default() };
+        let (kind, page) = problem(&stage, heal, "person-2", &[]).await;
+        assert_eq!(kind, ProblemKind::OtherAccount);
+        for part in [begin, told, "then begin again."] {
+            assert!(page.text.contains(part), "{part}: {}", page.text);
+        }
+    }
     stage.stop().await;
 }
 
@@ -305,8 +368,9 @@ async fn another_account_does_not_heal_a_token_whose_profile_the_network_does_no
     let given = AddToken { profile: "shop".to_owned(), ..crate::service::testing::x_token("person-1") };
     let token = stage.test.broker.add_token(&stage.test.admin, &stage.team, given).await.unwrap().token.id;
     let heal = StartConnection { token: Some(token), ..StartConnection::default() };
-    let (kind, _) = problem(&stage, heal.clone(), "person-2", &[]).await;
+    let (kind, page) = problem(&stage, heal.clone(), "person-2", &[]).await;
     assert_eq!(kind, ProblemKind::OtherAccount);
+    assert!(page.text.contains("Sign in at X as person-1,"), "who signs in is what counts: {}", page.text);
     assert_eq!(stage.connect(&stage.team, heal, "person-1").await, [token]);
     stage.stop().await;
 }
