@@ -47,7 +47,7 @@ pub struct Keep {
     pub usage: Duration,
     /// Messages that were sent.
     pub messages: Duration,
-    /// Alerts that were cleared.
+    /// Alerts that were cleared, incidents that are over, and notices. One of what still lasts is kept until that is over.
     pub alerts: Duration,
     /// Connections that have ended.
     pub connections: Duration,

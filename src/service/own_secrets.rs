@@ -1,7 +1,9 @@
 //! Secrets that the broker's own keys seal: of apps, of destinations and of members' browsers. Which of them do not open.
 
+use crate::base::clock::Timestamp;
+use crate::base::ids::DestinationId;
 use crate::service::{apps, notices};
-use crate::store::{AppStore, DestinationStore, MetaStore, PushStore, StoreError};
+use crate::store::{AppStore, DestinationStore, MetaStore, PushStore, StoreError, StoredApp, StoredDestination};
 use crate::vault::Vault;
 
 /// Rows read at once.
@@ -39,8 +41,39 @@ pub struct DamagedSecret {
     pub of: SecretOf,
     /// What it belongs to, by its resource name.
     pub name: String,
+    /// When that was made, which tells it from what was called so before and was deleted; `None`: nothing was.
+    made_at: Option<Timestamp>,
     /// Raised by one each time that it is set anew.
-    pub version: u32,
+    version: u32,
+}
+
+impl DamagedSecret {
+    fn of_app(vault: &Vault, stored: &StoredApp) -> Option<Self> {
+        let found = || Self {
+            of: SecretOf::App,
+            name: apps::name_of(&stored.app),
+            made_at: stored.app.created_at,
+            version: stored.secret_version,
+        };
+        apps::opened_secret(vault, stored).is_err().then(found)
+    }
+
+    fn of_destination(vault: &Vault, stored: &StoredDestination) -> Option<Self> {
+        let destination = &stored.destination;
+        let found = || Self {
+            of: SecretOf::Destination,
+            name: destination.name(),
+            made_at: Some(destination.created_at),
+            version: destination.version,
+        };
+        notices::opened_destination(vault, stored).is_err().then(found)
+    }
+
+    /// By what the damage is known again, until it is set anew, or made anew.
+    pub fn key(&self) -> String {
+        let made_at = self.made_at.map_or(0, Timestamp::micros);
+        format!("{}/damaged/{made_at}/{}", self.name, self.version)
+    }
 }
 
 /// The secrets that do not open. Reads all rows, a part at a time.
@@ -49,26 +82,17 @@ where
     S: AppStore + DestinationStore + PushStore + MetaStore + ?Sized,
 {
     let mut found = Vec::new();
-    for stored in store.list_apps().await? {
-        if apps::opened_secret(vault, &stored).is_err() {
-            let (name, version) = (apps::name_of(&stored.app), stored.secret_version);
-            found.push(DamagedSecret { of: SecretOf::App, name, version });
-        }
-    }
+    found.extend(store.list_apps().await?.iter().filter_map(|stored| DamagedSecret::of_app(vault, stored)));
     let mut after = None;
     loop {
         let part = store.all_destinations(after, PART).await?;
         let Some(last) = part.last() else { break };
         after = Some(last.destination.id);
-        let closed = part.iter().filter(|stored| notices::opened_destination(vault, stored).is_err());
-        found.extend(closed.map(|stored| DamagedSecret {
-            of: SecretOf::Destination,
-            name: stored.destination.name(),
-            version: stored.destination.version,
-        }));
+        found.extend(part.iter().filter_map(|stored| DamagedSecret::of_destination(vault, stored)));
     }
     if notices::opened_push_key(store, vault).await?.is_some_and(|opened| opened.is_err()) {
-        found.push(DamagedSecret { of: SecretOf::Push, name: "the key for push messages".to_owned(), version: 1 });
+        let name = "the key for push messages".to_owned();
+        found.push(DamagedSecret { of: SecretOf::Push, name, made_at: None, version: 1 });
     }
     let mut after = None;
     loop {
@@ -79,8 +103,23 @@ where
         found.extend(closed.map(|stored| DamagedSecret {
             of: SecretOf::Push,
             name: stored.subscription.name(),
+            made_at: Some(stored.subscription.created_at),
             version: stored.subscription.version,
         }));
     }
     Ok(found)
+}
+
+/// What does not open of the app or the destination of that resource name, if it is there.
+pub async fn find_damaged<S>(store: &S, vault: &Vault, name: &str) -> Result<Option<DamagedSecret>, StoreError>
+where
+    S: AppStore + DestinationStore + ?Sized,
+{
+    if let Some(stored) = store.list_apps().await?.iter().find(|stored| apps::name_of(&stored.app) == name) {
+        return Ok(DamagedSecret::of_app(vault, stored));
+    }
+    let id: Option<DestinationId> = name.rsplit('/').next().and_then(|id| id.parse().ok());
+    let Some(id) = id else { return Ok(None) };
+    let found = store.find_destination(id).await?.filter(|stored| stored.destination.name() == name);
+    Ok(found.and_then(|stored| DamagedSecret::of_destination(vault, &stored)))
 }

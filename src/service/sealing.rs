@@ -252,9 +252,9 @@ impl Broker {
     async fn tell_damaged(&self, damaged: &[DamagedSecret]) -> Result<(), StoreError> {
         let of_operators = damaged.iter().filter(|damaged| damaged.of != SecretOf::Push);
         let events: Vec<Event> = of_operators
-            .map(|DamagedSecret { name, version, .. }| {
-                let key = format!("{name}/damaged/{version}");
-                event(self.now(), None, Fact::SecretDamaged { name: name.clone() }, key)
+            .map(|damaged| {
+                let fact = Fact::SecretDamaged { name: damaged.name.clone() };
+                event(self.now(), None, fact, damaged.key())
             })
             .collect();
         if !events.is_empty() {

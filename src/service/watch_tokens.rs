@@ -131,6 +131,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_retention_clock_that_ran_out_is_not_told_again_once_events_are_forgotten() {
+        let test = TestBroker::start().await;
+        let team = test.team("acme").await;
+        let token = test.broker.add_token(&test.admin, &team, of_youtube("ann")).await.unwrap().token.id;
+        test.broker.invalidate_token(&test.admin, &team, token, Reason::PasswordChanged, "").await.unwrap();
+        test.clock.advance(31 * DAY);
+        assert_eq!(test.broker.watch_tokens().await.unwrap(), "2 events");
+        test.tell().await;
+        test.clock.advance(test.broker.config.keep.alerts + DAY);
+        test.broker.prune().await.unwrap();
+        assert_eq!(test.broker.watch_tokens().await.unwrap(), "0 events");
+        test.stop().await;
+    }
+
+    #[tokio::test]
     async fn a_grant_that_can_not_be_prolonged_is_shown_listed_and_told_once() {
         let test = TestBroker::start().await;
         let team = test.team("acme").await;

@@ -22,7 +22,8 @@ pub trait EventStore: Send + Sync {
     async fn troubles_told(&self, token: TokenId) -> Result<Vec<Event>, StoreError>;
     /// The event of that key.
     async fn find_event(&self, dedup_key: &str) -> Result<Option<Event>, StoreError>;
-    /// Deletes at most `limit` events that happened before `before` and were told; how many.
+    /// Deletes at most `limit` events that happened before `before` and were told; how many. What is worked out anew at each look is kept as long
+    /// as it may be found once more, so that it is told once: of a token until it is revoked or connected anew, of damaged secrets for ever.
     async fn prune_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -41,8 +42,14 @@ const TROUBLES: &str =
     WHERE event.token = $1 AND at_us > secrets_since_us
         AND event.kind IN ('token_expiring', 'token_expired', 'token_invalid', 'token_blocked') ORDER BY at_us";
 const BY_KEY: &str = "SELECT id, at_us, team, fact, dedup_key FROM event WHERE dedup_key = $1";
+/// What is out of order and of no team is a damaged secret: at most one each time that one was set.
 const PRUNE: &str = "DELETE FROM event WHERE id IN (
-    SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL LIMIT $2)";
+    SELECT id FROM event WHERE at_us < $1 AND told_at_us IS NOT NULL
+        AND NOT (kind = 'out_of_order' AND team IS NULL)
+        AND NOT (kind IN ('retention_clock', 'needs_reconnecting') AND EXISTS (
+            SELECT 1 FROM token WHERE token.id = event.token AND token.state <> 'revoked'
+                AND event.at_us >= COALESCE(token.consented_at_us, token.created_at_us)))
+    LIMIT $2)";
 
 static FIND: ManyRows =
     ManyRows::new("SELECT id, at_us, team, fact, dedup_key FROM event WHERE id IN (SELECT column1 FROM", 1, ")");

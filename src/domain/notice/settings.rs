@@ -2,7 +2,8 @@
 //!
 //! A choice names a kind of event and a channel, for all profiles or for one; the one for the profile counts more. Where nothing was chosen,
 //! owners, whoever granted the token and who looks after its profile hear what needs them and that it is over, owners also that somebody else connected
-//! an account, and everybody finds everything in the app.
+//! an account, and everybody finds everything in the app. Of destinations that are out of order only those are told who may change them, whatever
+//! was chosen.
 
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ pub enum SettingsError {
 pub struct Stands {
     /// It owns the team.
     pub owner: bool,
-    /// The token is its own: it granted it, or looks after its profile.
+    /// It is its own: a token that it granted, or whose profile it looks after; a destination that it may change.
     pub own: bool,
     /// It granted the token.
     pub granted: bool,

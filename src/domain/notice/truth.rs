@@ -21,6 +21,8 @@ pub struct Known<'k> {
     pub open: Option<IncidentKind>,
     /// Whether the receiver of the destination that it concerns says that it is not there any more.
     pub gone: bool,
+    /// Whether what is stored of the app or the destination that it concerns is still what was found damaged.
+    pub damaged: bool,
     /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
     pub unheard: bool,
 }
@@ -73,8 +75,8 @@ pub fn still_holds(event: &Event, known: Known<'_>, now: Timestamp) -> Result<()
             Err(Untrue::Unheard)
         }
         Fact::DestinationGone { .. } => holds(known.gone, Untrue::Over),
+        Fact::SecretDamaged { .. } => holds(known.damaged, Untrue::Over),
         Fact::SharedSpending { .. }
-        | Fact::SecretDamaged { .. }
         | Fact::OperationRefused { .. }
         | Fact::LoadCleared { .. }
         | Fact::AccessTokensAgain { .. }
@@ -315,6 +317,9 @@ mod tests {
         });
         assert_eq!(still_holds(&gone, Known { gone: true, ..Known::default() }, NOW), Ok(()));
         assert_eq!(still_holds(&gone, Known::default(), NOW), Err(Untrue::Over), "it was changed or tried");
+        let damaged = event(Fact::SecretDamaged { name: "networks/x/apps/default".to_owned() });
+        assert_eq!(still_holds(&damaged, Known { damaged: true, ..Known::default() }, NOW), Ok(()));
+        assert_eq!(still_holds(&damaged, Known::default(), NOW), Err(Untrue::Over), "it was set anew or deleted");
         let closed = |lost| Fact::IncidentClosed {
             network: network.parse().unwrap(),
             app: "default".parse().unwrap(),

@@ -16,6 +16,7 @@ use crate::outbound::push::{PushMessage, Urgency, topic_of};
 use crate::service::Broker;
 use crate::service::alerts::{self, alert_of};
 use crate::service::incidents::{key_of_opening, key_of_turning};
+use crate::service::own_secrets::find_damaged;
 use crate::store::{OutboxRow, StoreError};
 
 /// An event that still holds, with what is known of its matter.
@@ -27,6 +28,8 @@ pub(super) struct Holding {
     open: Option<IncidentKind>,
     /// Whether the receiver of the destination that it concerns says that it is not there any more.
     gone: bool,
+    /// Whether what is stored of the app or the destination that it concerns is still what was found damaged.
+    damaged: bool,
     /// Whether an incident is told of in its place.
     covered: bool,
     /// Whether the receiver would have heard of the trouble that is over by it, or that is taken for another now, and did not.
@@ -121,6 +124,7 @@ impl Broker {
             incident: held.covered,
             open: held.open,
             gone: held.gone,
+            damaged: held.damaged,
             unheard: held.unheard,
         };
         still_holds(&held.event, known, self.now())
@@ -149,11 +153,18 @@ impl Broker {
             }
             _ => false,
         };
+        let damaged = match &event.fact {
+            Fact::SecretDamaged { name } => {
+                let found = find_damaged(&*self.store, &self.vault, name).await?;
+                found.is_some_and(|found| found.key() == event.dedup_key)
+            }
+            _ => false,
+        };
         let covered = match &token {
             Some(token) => self.is_covered(token.id).await?,
             None => false,
         };
-        Ok(Holding { event, token, alert, open, gone, covered, unheard: false })
+        Ok(Holding { event, token, alert, open, gone, damaged, covered, unheard: false })
     }
 
     /// Whether a destination would have heard of the trouble that is over by an event, or is taken for another now, and was not told of any of it

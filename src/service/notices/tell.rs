@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{TeamId, TokenId};
-use crate::domain::member::{Member, Role};
+use crate::domain::member::{Action, Member, Role, Standing, may};
 use crate::domain::notice::{
     Budget, Channel, DestinationKind, Event, Fact, Kind, NoticeSettings, SETTLES_WITHIN, Stands, Weight, tell_from,
 };
@@ -148,7 +148,8 @@ impl Broker {
         Ok(tokens)
     }
 
-    /// Whether a member hears of an event by a channel. A token is its own if it granted it, or looks after a profile of it.
+    /// Whether a member hears of an event by a channel. A token is its own if it granted it, or looks after a profile of it. Of destinations only
+    /// who may change them hears, as of its own: the others can neither look at them nor mend them.
     pub(super) fn hears(
         &self,
         member: &Member,
@@ -157,9 +158,14 @@ impl Broker {
         event: &Event,
         tokens: &Tokens,
     ) -> bool {
+        let of_destinations = event.fact.kind() == Kind::OutOfOrder;
+        if of_destinations && !may(member.role, Action::ChangeDestinations, Standing::Other) {
+            return false;
+        }
         let token = event.fact.token().and_then(|id| tokens.get(&id));
         let granted = token.is_some_and(|token| member.granted(token));
-        let own = granted || token.is_some_and(|token| self.directory.is_of_profiles(member.id, token));
+        let own =
+            of_destinations || granted || token.is_some_and(|token| self.directory.is_of_profiles(member.id, token));
         let stands = Stands { owner: member.role == Role::Owner, own, granted };
         let profiles = token.map_or(&[][..], |token| &token.profiles);
         let hears = |kind| settings.hears(kind, channel, profiles, stands);

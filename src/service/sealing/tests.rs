@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use sqlx::Connection;
 
 use super::*;
-use crate::base::ids::CollectorId;
+use crate::base::ids::{AppId, CollectorId, NetworkId};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::domain::audit::{Actor, AuditEvent};
-use crate::domain::notice::{DestinationKind, Fact};
+use crate::domain::notice::{DestinationKind, Fact, Kind};
 use crate::domain::token::TokenState;
-use crate::service::apps::{UpdateApp, default_app};
+use crate::service::apps::{CreateApp, UpdateApp, default_app};
 use crate::service::notices::{CreateDestination, UpdateDestination};
 use crate::service::testing::{START, TestBroker, ask};
 use crate::store::AuditFilter;
@@ -380,6 +380,28 @@ async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_a
     assert!(!bench.broker().app(&x, &app).unwrap().secret_damaged);
     assert!(!bench.broker().show_destination(&bench.acme, destination.id).await.unwrap().damaged);
     assert_eq!(told().await, both, "each is told once");
+    bench.test.stop().await;
+}
+
+#[tokio::test]
+async fn that_an_app_is_damaged_is_told_anew_of_one_that_was_made_anew() {
+    let bench = bench(0).await;
+    let (x, app): (NetworkId, AppId) = ("x".parse().unwrap(), "second".parse().unwrap());
+    for times in 1..=2 {
+        let said = UpdateApp { client_secret: Some(Some(secret("s3cret"))), ..UpdateApp::default() };
+        let ask = CreateApp { network: x.clone(), id: app.clone(), team: None, said };
+        bench.broker().create_app(&bench.test.admin, ask).await.unwrap();
+        bench
+            .test
+            .sql("UPDATE app SET sealed_secret = substr(sealed_secret, 1, length(sealed_secret) - 1) WHERE id = 'second'")
+            .await;
+        bench.broker().reseal().await.unwrap();
+        let events = bench.broker().store.untold_events(None, 100).await.unwrap();
+        let told = events.iter().filter(|event| event.fact.kind() == Kind::OutOfOrder).count();
+        assert_eq!(told, times);
+        bench.broker().delete_app(&bench.test.admin, &x, &app).await.unwrap();
+        bench.test.clock.advance(Duration::from_secs(1));
+    }
     bench.test.stop().await;
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use super::Fixture;
 use super::member::{member, seed as seed_members};
 use super::samples::{acme, at, event, new_token, seed, team, token};
-use crate::base::ids::{EventId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{DestinationId, EventId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::{Member, MemberState, Role};
-use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, QuietHours};
+use crate::domain::networks::Duty;
+use crate::domain::notice::{Channel, Choice, Event, Fact, Kind, NoticeSettings, QuietHours, RetentionStage};
 use crate::domain::token::{Clocks, Reason, Token, TokenState};
 use crate::store::{
-    AtRisk, NewToken, PutLook, PutRenewal, RiskPlace, SealedSecrets, StoreError, StoredRenewal, StoredToken,
-    TokenChange, Trail, Whose,
+    AtRisk, NewToken, PutLook, PutRenewal, RiskPlace, SealedSecrets, Store, StoreError, StoredRenewal, StoredToken,
+    Telling, TokenChange, Trail, Whose,
 };
 
 /// The `n`th fact of a team, under a key.
@@ -53,7 +54,60 @@ pub(crate) async fn a_fact_is_written_once(fixture: &dyn Fixture) {
     assert_eq!(listed(Some(EventId::from_u128(3))).await, [1]);
     assert_eq!(store.untold_events(Some(EventId::from_u128(1)), 10).await.unwrap().len(), 2);
     assert_eq!(store.prune_events(at(9), 10).await.unwrap(), 0, "nobody was told yet");
+    what_lasts_is_not_forgotten(&*store).await;
     store.close().await;
+}
+
+/// What is worked out anew at each look would be written again if its event were gone.
+async fn what_lasts_is_not_forgotten(store: &dyn Store) {
+    seed(store, 2).await;
+    let clock = |n| {
+        let (network, token, stage, deadline) =
+            ("x".parse().unwrap(), TokenId::from_u128(n), RetentionStage::Over, at(1));
+        Fact::RetentionClock { network, token, stage, deadline, duty: Duty::Delete, rules: Vec::new() }
+    };
+    let needs = |n| {
+        let (network, token) = ("x".parse().unwrap(), TokenId::from_u128(n));
+        Fact::NeedsReconnecting { network, token, why: String::new(), by: None, closed: Vec::new() }
+    };
+    let gone = Fact::DestinationGone { destination: DestinationId::from_u128(1), name: String::new() };
+    let damaged = Fact::SecretDamaged { name: "networks/x/apps/default".to_owned() };
+    let events = vec![
+        Event { fact: clock(1), ..fact(20, "clock") },
+        Event { fact: needs(2), ..fact(21, "needs") },
+        Event { fact: needs(9), ..fact(22, "of no token") },
+        Event { fact: gone, ..fact(23, "gone") },
+        Event { fact: damaged, team: None, ..fact(24, "damaged") },
+    ];
+    store.append_events(events).await.unwrap();
+    let events = store.untold_events(None, 100).await.unwrap().into_iter().map(|event| event.id).collect();
+    store.tell(Telling { now: at(90), events, hearings: Vec::new() }).await.unwrap();
+    let left = async || {
+        let mut left = Vec::new();
+        for key in ["same", "other", "of all", "clock", "needs", "of no token", "gone", "damaged"] {
+            left.extend(store.find_event(key).await.unwrap().map(|event| event.dedup_key));
+        }
+        left
+    };
+    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 5);
+    assert_eq!(left().await, ["clock", "needs", "damaged"]);
+    let connected_anew = Clocks { consented_at: Some(at(50)), ..token(2).clocks };
+    let changes =
+        [Token { state: TokenState::Live.revoke(at(50)), ..token(1) }, Token { clocks: connected_anew, ..token(2) }];
+    for token in changes {
+        let change = TokenChange {
+            expected_version: token.version,
+            expected_state: TokenState::Live,
+            token,
+            secrets: None,
+            trail: event("token.change", "token").into(),
+            revocation: None,
+            alerts: Vec::new(),
+        };
+        store.change_token(change).await.unwrap();
+    }
+    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 2);
+    assert_eq!(left().await, ["damaged"]);
 }
 
 pub(crate) async fn a_token_is_looked_at_when_it_is_due(fixture: &dyn Fixture) {

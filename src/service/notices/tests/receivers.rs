@@ -61,6 +61,28 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_changes_or_tries_i
 }
 
 #[tokio::test]
+async fn who_may_mend_a_destination_hears_that_it_is_gone_and_nobody_else() {
+    let mut told = Told::start().await;
+    let owner = told.member(1, Role::Owner).await;
+    let manager = told.member(2, Role::Manager).await;
+    let member = told.member(3, Role::Member).await;
+    let on = Choice { kind: Kind::OutOfOrder, channel: Channel::Mail, profile: None, on: true };
+    told.choose(&member, NoticeSettings { choices: vec![on], ..NoticeSettings::default() }).await;
+    told.destination(DestinationKind::Webhook, "https://hooks.example/webhook", &[SECRET]).await.unwrap();
+    told.posts.fail_next(DeliveryError::Gone(410));
+    let token = told.watched.add_token(Clocks::default()).await.token;
+    told.invalidate(token.id, Reason::PasswordChanged).await;
+    told.pass(Duration::from_secs(2 * 3600)).await;
+    for (who, hears) in [(&owner, true), (&manager, true), (&member, false)] {
+        let mails = told.mailed_to(who).into_iter().filter(|subject| subject.starts_with("Nothing is sent to"));
+        assert_eq!(mails.count(), usize::from(hears), "{:?}", who.role);
+        let page = told.watched.broker.list_notices(&acme(), who.id, false, None, 10).await.unwrap();
+        let seen = page.notices.iter().any(|notice| notice.event.fact.kind() == Kind::OutOfOrder);
+        assert_eq!(seen, hears, "{:?}", who.role);
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_can_not_be_is_refused() {
     let told = Told::start().await;
     let url = "https://hooks.example/x";
@@ -202,4 +224,41 @@ async fn what_waits_for_a_damaged_destination_arrives_once_it_is_set_anew() {
         .unwrap();
     told.pass(Duration::from_secs(3600)).await;
     assert_eq!(told.posts.arrived().len(), 1);
+}
+
+#[tokio::test]
+async fn that_a_destination_is_damaged_is_not_told_once_it_was_set_anew_or_deleted() {
+    let mut told = Told::start().await;
+    told.destination(DestinationKind::Slack, "https://hooks.example/slack", &[]).await.unwrap();
+    let broker = told.watched.broker.clone();
+    let id = broker.list_destinations(&acme()).await.unwrap().remove(0).destination.id;
+    let damage = async || {
+        let mut stored = broker.store.find_destination(id).await.unwrap().unwrap();
+        stored.destination.version += 1;
+        stored.sealed_target.pop();
+        let audit = broker.audit(&Caller::Broker, "test", String::new(), String::new());
+        broker.store.change_destination(stored, audit.into()).await.unwrap();
+        broker.reseal().await.unwrap();
+        broker.tell_events().await.unwrap();
+    };
+    let set_anew = async || {
+        let target = Some(Secret::new("https://hooks.example/new".to_owned()));
+        let anew = UpdateDestination { target, ..UpdateDestination::default() };
+        broker.update_destination(&Caller::Broker, &acme(), id, anew).await.unwrap();
+    };
+    let mails = |told: &Told| told.subjects().iter().filter(|subject| subject.ends_with("is damaged")).count();
+    damage().await;
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(mails(&told), 1);
+    set_anew().await;
+    damage().await;
+    set_anew().await;
+    told.pass(Duration::from_secs(3600)).await;
+    damage().await;
+    broker.delete_destination(&Caller::Broker, &acme(), id).await.unwrap();
+    told.pass(Duration::from_secs(3600)).await;
+    assert_eq!(mails(&told), 1);
+    let dropped = broker.store.list_outbox(OutboxState::Dropped, None, 10).await.unwrap();
+    let why: Vec<_> = dropped.iter().map(|message| message.last_error.as_deref()).collect();
+    assert_eq!(why, [Some("it is over"); 2]);
 }

@@ -6,7 +6,7 @@ use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::base::ids::TokenId;
-use crate::domain::member::Role;
+use crate::domain::member::{Action, Role, Standing, may};
 use crate::domain::notice::{self, Channel, Kind, NoticeSettings, Stands};
 use crate::service::Broker;
 use crate::service::notices::UpdateSettings;
@@ -128,9 +128,11 @@ impl Matrix {
             let cells = Channel::ALL.into_iter().map(|channel| cell(kind, &name, channel)).collect();
             KindRow { cells, asks: kind.asks_for_action(), name }
         };
+        // Of destinations only who may change them is told.
+        let is_told = |kind: &Kind| *kind != Kind::OutOfOrder || may(role, Action::ChangeDestinations, Standing::Other);
         Self {
             channels: Channel::ALL.into_iter().map(channel_name).collect(),
-            rows: Kind::ALL.into_iter().map(row).collect(),
+            rows: Kind::ALL.into_iter().filter(is_told).map(row).collect(),
         }
     }
 }
@@ -155,7 +157,8 @@ fn options(
         None => {
             let nothing = NoticeSettings::default();
             let owner = role == Role::Owner;
-            let hears = |own| nothing.hears(kind, channel, &[], Stands { owner, own, granted: own });
+            let always_own = kind == Kind::OutOfOrder;
+            let hears = |own| nothing.hears(kind, channel, &[], Stands { owner, own: own || always_own, granted: own });
             shell.say(match (hears(false), hears(true)) {
                 (true, true) => "choice-usual-on",
                 (true, false) => "choice-usual-others",
