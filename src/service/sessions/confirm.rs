@@ -30,7 +30,7 @@ impl Broker {
         let detail = format!("session={}", stay.session.id);
         let audit = self.member_audit(&stay.caller(), "session.confirm", &stay.member, detail);
         self.store.authenticate_session(stay.session.id, self.now(), audit.into()).await?;
-        self.desk.inside.forget(&tries);
+        self.desk.inside.give_back(&tries);
         Ok(())
     }
 }

@@ -110,12 +110,12 @@ impl Broker {
             match <[_; 1]>::try_from(self.proved(&key, team.trim(), &password, &browser).await?) {
                 Ok([(only, _)]) => {
                     if let Some(begun) = self.begin_session(only, &browser, self.now(), "session.begin").await? {
-                        self.desk.pairs.forget(&tries);
+                        self.desk.pairs.give_back(&tries);
                         return Ok(SignedIn::Begun(Box::new(begun)));
                     }
                 }
                 Err(several) => {
-                    self.desk.pairs.forget(&tries);
+                    self.desk.pairs.give_back(&tries);
                     return self.ask_which_team(several).map(SignedIn::WhichTeam);
                 }
             }

@@ -254,6 +254,33 @@ async fn tries_are_limited_by_address_and_by_member() {
 }
 
 #[tokio::test]
+async fn who_signs_in_to_a_team_of_its_own_between_guesses_at_another_guesses_no_more_often() {
+    let mut config = Config::default();
+    config.sign_in.tries_per_member = 3;
+    let test = TestBroker::start_with(config).await;
+    let (acme, nord) = (test.team("acme").await, test.team("nord").await);
+    joined(&test, &acme, "ada@example.com", Role::Owner).await;
+    let secret = invited(&test, &nord, "ada@example.com", Role::Owner).await;
+    let of_nord = "another good long passphrase";
+    test.broker.join(join(&secret, of_nord)).await.unwrap();
+    let mut wrong = 0;
+    let refused = loop {
+        match test.broker.sign_in(ask("ada@example.com", Some(&acme), "wrong wrong")).await.map(|_| ()) {
+            Err(SignInError::Wrong) => wrong += 1,
+            other => break other,
+        }
+        let _ = test.broker.sign_in(ask("ada@example.com", Some(&nord), of_nord)).await;
+    };
+    assert!(matches!(refused, Err(SignInError::TooOften(_))), "{refused:?}");
+    assert_eq!(wrong, 3);
+    test.clock.advance(Duration::from_secs(60));
+    for _ in 0..6 {
+        assert_eq!(signed_in(&test, ask("ada@example.com", Some(&nord), of_nord)).await.member.team, nord);
+    }
+    test.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_ends_unused_in_any_case_and_by_a_change() {
     let test = TestBroker::start().await;
     let team = test.team("acme").await;

@@ -30,6 +30,8 @@ const OTHERS: &str = "";
 pub(super) struct Throttle {
     kept: Kept,
     limiter: RateLimiter<String, Kept, RateClock, NoOpMiddleware<Nanos>>,
+    /// What one try counts: the time in which one more is allowed.
+    each: Nanos,
     clock: Arc<dyn Clock>,
     swept_at: Mutex<Option<Timestamp>>,
 }
@@ -37,9 +39,10 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn per_minute(tries: usize, clock: &Arc<dyn Clock>) -> Self {
         let tries = u32::try_from(tries).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        let kept = Kept::default();
-        let limiter = RateLimiter::new(Quota::per_minute(tries), kept.clone(), RateClock(clock.clone()));
-        Self { kept, limiter, clock: clock.clone(), swept_at: Mutex::default() }
+        let (kept, quota) = (Kept::default(), Quota::per_minute(tries));
+        let limiter = RateLimiter::new(quota, kept.clone(), RateClock(clock.clone()));
+        let each = Nanos::from(quota.replenish_interval());
+        Self { kept, limiter, each, clock: clock.clone(), swept_at: Mutex::default() }
     }
 
     /// Counts a try; if it is one too many, the time to wait.
@@ -51,9 +54,12 @@ impl Throttle {
         self.limiter.check_key(&key.to_owned()).map_err(|not_until| not_until.wait_time_from(now))
     }
 
-    /// Forgets the tries of a key, since they came to the right end.
-    pub(super) fn forget(&self, key: &str) {
-        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// Gives back what one try of a key counted, since it came to the right end. Those before it still count: they may have been about something
+    /// else, at which somebody guesses.
+    pub(super) fn give_back(&self, key: &str) {
+        if let Some(next) = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            *next = next.saturating_sub(self.each);
+        }
     }
 
     fn may_sweep(&self) -> bool {
@@ -126,15 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn tries_that_came_to_the_right_end_are_forgotten() {
+    fn a_try_that_came_to_the_right_end_does_not_count_and_those_before_it_do() {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1_000)));
         let throttle = Throttle::per_minute(2, &clock);
-        for _ in 0..5 {
-            assert!(throttle.check("right").is_ok());
-            let _ = throttle.check("other");
-            throttle.forget("right");
+        for wrong in 0..2 {
+            for _ in 0..5 {
+                assert!(throttle.check("both").is_ok(), "after {wrong} wrong ones");
+                throttle.give_back("both");
+            }
+            assert!(throttle.check("both").is_ok(), "after {wrong} wrong ones");
         }
-        assert!(throttle.check("other").is_err(), "the tries of others stay");
+        throttle.give_back("other");
+        assert!(throttle.check("both").is_err(), "two were wrong");
     }
 
     #[test]
