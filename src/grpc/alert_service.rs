@@ -98,7 +98,7 @@ impl Subject for AlertsOf {
 
     async fn open(&self, broker: &Broker, _: &Caller) -> Result<Vec<pb::WatchAlertsResponse>, Status> {
         let open = broker.open_alerts(self.0.as_ref()).await.map_err(Refusal::from)?;
-        Ok(open.iter().map(|alert| told(broker, alert)).collect())
+        Ok(open.into_iter().map(|alert| told(broker, &broker.as_seen_now(alert))).collect())
     }
 
     fn is_same(&self, one: &Arc<Alert>, other: &Arc<Alert>) -> bool {

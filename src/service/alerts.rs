@@ -99,7 +99,8 @@ impl Broker {
             let last_chunk = rows.len() < CHUNK as usize;
             before = rows.last().map(|row| row.id);
             let too_old = rows.last().is_some_and(|row| wanted.from.is_some_and(|from| row.opened_at < from));
-            listed.extend(rows.into_iter().filter_map(alert_of).filter(|alert| wants(&wanted, alert)));
+            let alerts = rows.into_iter().filter_map(alert_of).filter(|alert| wants(&wanted, alert));
+            listed.extend(alerts.map(|alert| self.as_seen_now(alert)));
             if last_chunk || too_old {
                 break;
             }
@@ -111,7 +112,23 @@ impl Broker {
     /// One alert.
     pub async fn get_alert(&self, caller: &Caller, team: &TeamId, alert: AlertId) -> Result<Alert, AlertError> {
         self.must_permit(caller, Action::See, team, On::Team)?;
-        self.stored_alert(team, alert).await
+        Ok(self.as_seen_now(self.stored_alert(team, alert).await?))
+    }
+
+    /// An open alert of a load with the figures and the advice of now: what is stored of it is as it was when it changed last.
+    pub fn as_seen_now(&self, alert: Alert) -> Alert {
+        if alert.cleared_at.is_some() || alert.key.kind != AlertKind::TokenLoadTooHigh {
+            return alert;
+        }
+        let (loads, key) = (self.watch.loads(), &alert.key.load);
+        let team = loads.teams.get(&key.team);
+        match team.and_then(|team| team.classes.iter().find(|class| class.key == *key)) {
+            Some(class) => {
+                let detail = self.load_detail(class, self.now());
+                alert.seen(detail)
+            }
+            None => alert,
+        }
     }
 
     async fn stored_alert(&self, team: &TeamId, id: AlertId) -> Result<Alert, AlertError> {
@@ -161,7 +178,7 @@ impl Broker {
         Ok(alert)
     }
 
-    /// Every open alert.
+    /// Every open alert, as it was when it changed last.
     pub async fn open_alerts(&self, team: Option<&TeamId>) -> Result<Vec<Alert>, StoreError> {
         let mut filter = AlertFilter { team: team.cloned(), open: Some(true), ..AlertFilter::default() };
         let mut open = Vec::new();

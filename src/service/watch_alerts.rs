@@ -245,15 +245,17 @@ impl Broker {
     fn detail(&self, seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Option<Detail> {
         match seen.key.kind {
             AlertKind::NoAccessTokens => entry.refused.map(|refused| Detail::Access(refused.why)),
-            AlertKind::TokenLoadTooHigh => {
-                let class = seen.load?;
-                let (span, load) = (class.judged, class.load());
-                let advice = self.advice(&class.key, class.supply.as_deref(), (class.demand_to_come(), span), now);
-                let causes = self.causes(&class.key, span);
-                let growing = class.growing().map(|load| load.ratio);
-                Some(Detail::Load(LoadDetail::new(span, load, growing, advice, &causes)))
-            }
+            AlertKind::TokenLoadTooHigh => seen.load.map(|class| self.load_detail(class, now)),
         }
+    }
+
+    /// The figures of a load, with what would help.
+    pub(super) fn load_detail(&self, class: &ClassLoad, now: Timestamp) -> Detail {
+        let (span, load) = (class.judged, class.load());
+        let advice = self.advice(&class.key, class.supply.as_deref(), (class.demand_to_come(), span), now);
+        let causes = self.causes(&class.key, span);
+        let growing = class.growing().map(|load| load.ratio);
+        Detail::Load(LoadDetail::new(span, load, growing, advice, &causes))
     }
 
     /// The reason as people are told it.

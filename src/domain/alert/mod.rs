@@ -140,7 +140,12 @@ impl Alert {
             Change::Lowered => Level::Warning,
             Change::Cleared => return Alert { cleared_at: Some(now), ..self },
         };
-        Alert { level, message: detail.message(&self.key), detail, ..self }
+        Alert { level, ..self.seen(detail) }
+    }
+
+    /// The alert with what is seen by now.
+    pub fn seen(self, detail: Detail) -> Alert {
+        Alert { message: detail.message(&self.key), detail, ..self }
     }
 
     /// Notes who took notice. The first one stays.

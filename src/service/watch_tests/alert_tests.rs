@@ -3,7 +3,7 @@
 use crate::base::clock::Clock;
 use crate::domain::load::Advice;
 use crate::service::watch_tests::{MINUTES_5, MINUTES_6, plain};
-use crate::service::watched::{HOLD, ROUND, acme};
+use crate::service::watched::{HOLD, ROUND, Watched, acme};
 use crate::service::{AlertStanding, Caller, ListAlerts, LoadLevel};
 
 #[tokio::test]
@@ -26,6 +26,28 @@ async fn too_much_demand_opens_the_alert_and_the_advised_tokens_clear_it() {
     assert_eq!(watched.open_messages().await, Vec::<String>::new());
     watched.rounds("search", 17, MINUTES_6).await;
     assert_eq!(watched.opened().await, 1, "between the thresholds nothing changes");
+}
+
+#[tokio::test]
+async fn an_open_alert_is_shown_with_the_figures_of_now() {
+    let mut watched = plain().await;
+    watched.add_tokens(2).await;
+    watched.rounds("search", 16, ROUND * 12 + HOLD).await;
+    let shown = async |watched: &Watched| {
+        let of = ListAlerts { state: Some(AlertStanding::Open), ..ListAlerts::default() };
+        let listed = watched.broker.list_alerts(&Caller::Broker, of, 10).await.unwrap();
+        let alone = watched.broker.get_alert(&Caller::Broker, &acme(), listed[0].id).await.unwrap();
+        assert_eq!(listed, [alone]);
+        listed[0].message.clone()
+    };
+    let first = shown(&watched).await;
+    watched.rounds("search", 48, MINUTES_5).await;
+    let load = watched.broker.team_load(&Caller::Broker, &acme(), None).unwrap();
+    let (told, now) = (watched.open_messages().await, shown(&watched).await);
+    assert!(told[0] != now && first != now, "it did not change since: {told:?}");
+    let search = load.classes.iter().find(|class| class.key.class.as_str() == "search").unwrap();
+    let demand = format!("{:.0} credits are asked for", search.load().demand);
+    assert!(now.contains(&demand), "{demand} {now}");
 }
 
 #[tokio::test]
