@@ -373,7 +373,15 @@ impl Broker {
         if !self.told_today.is_new(day, &key) {
             return Ok(());
         }
-        self.store.append_events(vec![tell::event(now, team, fact, key)]).await.map(drop)
+        self.tell_once_a_day(day, vec![tell::event(now, team, fact, key)]).await
+    }
+
+    /// Writes events that have not been written that day.
+    async fn tell_once_a_day(&self, day: i64, events: Vec<Event>) -> Result<(), StoreError> {
+        let keys: Vec<String> = events.iter().map(|event| event.dedup_key.clone()).collect();
+        self.store.append_events(events).await?;
+        self.told_today.note(day, keys);
+        Ok(())
     }
 
     /// Tells that an operation is refused to everybody who asks through a token's app: operators and the team that asked, once a day.
@@ -403,7 +411,7 @@ impl Broker {
             return Ok(());
         }
         tracing::error!(network = %network.id, %app, %operation, "a network refuses an operation to everybody who asks through an app; look at the app's access level there, and at what collectors ask for");
-        self.store.append_events(events).await.map(drop)
+        self.tell_once_a_day(day, events).await
     }
 
     /// Writes what was found out about a token: its stored state changes by it, from whatever it is by now.

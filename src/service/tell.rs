@@ -1,7 +1,7 @@
 //! Facts that people may want to hear, as they are written with the change that makes them true.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{EventId, TeamId};
@@ -40,12 +40,38 @@ pub struct ToldToday(Mutex<(i64, HashSet<String>)>);
 const REMEMBERED: usize = 100_000;
 
 impl ToldToday {
-    /// Whether an event of that day was not told yet, which is noted. `key`: the event's.
+    /// Whether an event of that day was not written yet, as far as is remembered. `key`: the event's.
     pub(super) fn is_new(&self, day: i64, key: &str) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.lock();
+        told.0 != day || !told.1.contains(key)
+    }
+
+    /// Notes events of that day that were written: what could not be is tried again.
+    pub(super) fn note(&self, day: i64, keys: impl IntoIterator<Item = String>) {
+        let mut told = self.lock();
         if told.0 != day {
             *told = (day, HashSet::new());
         }
-        told.1.len() >= REMEMBERED || told.1.insert(key.to_owned())
+        let room = REMEMBERED.saturating_sub(told.1.len());
+        told.1.extend(keys.into_iter().take(room));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (i64, HashSet<String>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_and_each_day_anew() {
+        let told = ToldToday::default();
+        assert!(told.is_new(1, "a") && told.is_new(1, "a"), "it was not written");
+        told.note(1, ["a".to_owned()]);
+        assert!(!told.is_new(1, "a") && told.is_new(1, "b") && told.is_new(2, "a"));
+        told.note(2, ["b".to_owned()]);
+        assert!(told.is_new(2, "a") && !told.is_new(2, "b"));
     }
 }
