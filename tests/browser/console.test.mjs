@@ -180,7 +180,8 @@ test("who signs in is told of what ends soon, and renews it there", async () => 
   await mustBeAccessible(ren, "the dialog at the sign-in");
   await ren.click("dialog li:has-text('person-10') button:has-text('Renew')");
   await ren.waitForURL("**done=renewed*");
-  assert.match(await ren.textContent("[role=status]"), /Renewed/);
+  assert.match(await ren.textContent("dialog [role=status]"), /Renewed/);
+  assert.ok(await ren.getByRole("dialog").getByRole("status").isVisible(), "what is behind the dialog is out of reach");
   await mustBeRenewed("youtube", first, before);
   await ren.goto("/tokens?network=youtube&q=person-1");
   assert.deepEqual((await rows(ren)).map(({ name, status }) => [name, /days? left/.test(status)]), [["person-10", false], ["person-11", true], ["person-12", true]]);
@@ -329,9 +330,24 @@ test("a form outlives the session", async () => {
   await page.fill("input[name=mail]", scene.members.owner.mail);
   await page.fill("input[name=password]", password);
   await page.click("main button");
+  await page.waitForSelector("text=Send it now");
   await mustBeAccessible(page, "the form that waited");
   await page.click("text=Send it now");
   await page.waitForURL("**done=paused*");
+  await leave(page);
+});
+
+test("a form that nobody looks at outlives the session, too", async () => {
+  const page = await signedIn(browser, scene, scene.members.owner);
+  await page.goto("/members/invite");
+  await page.fill("input[name=mail]", "half@example.com");
+  await page.context().clearCookies();
+  const asked = page.waitForResponse("**/notices/unread");
+  await page.evaluate(() => htmx.trigger(document.querySelector(".unread"), "refresh"));
+  assert.equal((await asked).status(), 401);
+  // Whoever is led away is so within a moment.
+  await page.waitForTimeout(500);
+  assert.deepEqual([new URL(page.url()).pathname, await page.inputValue("input[name=mail]")], ["/members/invite", "half@example.com"]);
   await leave(page);
 });
 

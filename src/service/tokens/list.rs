@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{KindId, NetworkId, TeamId, TokenId};
+use crate::base::ids::{IncidentId, KindId, NetworkId, TeamId, TokenId};
 use crate::domain::pool::BucketView;
 use crate::domain::probe::LastCheck;
 use crate::domain::reach::{NeedsReconnecting, RetentionClock, needs_reconnecting, retention_clocks};
@@ -99,6 +99,8 @@ pub struct TokenView {
     pub status: Status,
     /// It rests until then.
     pub cooling_until: Option<Timestamp>,
+    /// The open incident for which it rests.
+    pub rests_for: Option<IncidentId>,
     /// Leases on it.
     pub active_leases: usize,
     /// It works, but a person must connect it again: the most pressing reason.
@@ -311,7 +313,9 @@ impl Broker {
         let needs_reconnecting =
             network.and_then(|network| needs_reconnecting(network, &token, now).into_iter().next());
         let is_renewed = kind.is_some_and(|kind| is_mended_by_renewal(kind, &token, now));
+        let in_incident = self.engine.incident_speaks_for(&token.network, token.id);
         TokenView {
+            rests_for: self.incident_of(&token.team, &token.network).filter(|_| in_incident),
             connect_again: needs_reconnecting.is_some() || !is_renewed,
             needs_reconnecting,
             retention: network.map(|network| retention_clocks(network, &token, now)).unwrap_or_default(),

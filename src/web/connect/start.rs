@@ -17,6 +17,7 @@ use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::members::On;
 use crate::service::sessions::Stay;
 use crate::service::tokens::{Rejected, TokenError};
+use crate::web::console::page_of_incident;
 use crate::web::cookie::session_of;
 use crate::web::once::{Sent, SentForm};
 use crate::web::text::Text;
@@ -55,6 +56,9 @@ struct KindRow {
 #[template(path = "connect/start.html")]
 struct StartPage {
     text: Text,
+    /// The page of the incident for which the network's tokens rest.
+    incident: Option<String>,
+    network_name: String,
     network: String,
     kind: String,
     token: String,
@@ -98,7 +102,7 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     let found = broker.catalogue.network(&wanted.network);
     let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));
     match found {
-        Some((network, kind)) => page::page(&start_page(network, kind), StatusCode::OK),
+        Some((network, kind)) => page::page(&start_page(&broker, &stay.member.team, network, kind), StatusCode::OK),
         None => {
             let (network, kind) = (wanted.network, wanted.kind);
             error::refused(&Rejected::UnknownKind { network, kind }.into(), None)
@@ -106,7 +110,7 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
     }
 }
 
-fn start_page(network: &Network, kind: &TokenKind) -> StartPage {
+fn start_page(broker: &Broker, team: &TeamId, network: &Network, kind: &TokenKind) -> StartPage {
     let text = Text::english();
     let served = Purpose::ALL.into_iter().filter(|purpose| kind.scopes_for(*purpose).is_some());
     // The others are for the broker itself.
@@ -118,6 +122,8 @@ fn start_page(network: &Network, kind: &TokenKind) -> StartPage {
     });
     StartPage {
         text,
+        incident: broker.incident_of(team, &network.id).map(page_of_incident),
+        network_name: network.display_name.clone(),
         network: network.id.to_string(),
         kind: kind.id.to_string(),
         token: String::new(),
@@ -143,8 +149,8 @@ async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
         return error::refused(&Rejected::UnknownNetwork(view.token.network.to_string()).into(), None);
     };
     let label = if view.token.label.is_empty() { &network.display_name } else { &view.token.label };
-    let page =
-        StartPage { token: token.to_owned(), name: label.clone(), purposes: Vec::new(), ..start_page(network, kind) };
+    let start = start_page(broker, &stay.member.team, network, kind);
+    let page = StartPage { token: token.to_owned(), name: label.clone(), purposes: Vec::new(), ..start };
     page::page(&page, StatusCode::OK)
 }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::filter::address;
-use super::incident::{closing, told};
+use super::incident::{closing, page_of_incident, told};
 use super::load::{advice, amount, ratio_text, span_words};
 use super::noticed::{Note, Noticed};
 use super::paging::Pages;
@@ -195,7 +195,7 @@ fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentVi
     let incident = &view.incident;
     let own = view.teams.iter().find(|(team, _)| team == visit.team()).map_or(0, |(_, tokens)| *tokens);
     IncidentRow {
-        href: format!("/alerts/incidents/{}", incident.id),
+        href: page_of_incident(incident.id),
         message: told(broker, shell, incident),
         network: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         opened: shell.when(incident.progress.opened_at),

@@ -82,9 +82,14 @@ pub(super) async fn acknowledge(
 ) -> Response {
     let (shell, id) = (visit.shell(&broker, Place::Alerts), IncidentId::typed(&id));
     match broker.acknowledge_for_team(&visit.caller(), visit.team(), id, &given.text()).await {
-        Ok(()) => Redirect::to(&format!("/alerts/incidents/{id}?done=acknowledged")).into_response(),
+        Ok(()) => Redirect::to(&format!("{}?done=acknowledged", page_of_incident(id))).into_response(),
         Err(error) => refused(shell, &error),
     }
+}
+
+/// The page of an incident, as its teams see it.
+pub(in crate::web) fn page_of_incident(incident: IncidentId) -> String {
+    format!("/alerts/incidents/{incident}")
 }
 
 async fn found(

@@ -40,6 +40,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub(in crate::web) use self::incident::page_of_incident;
 pub(in crate::web) use self::kept::{ask_to_send, keep_form};
 pub(in crate::web) use self::shell::{Place, Reader, Shell, When};
 pub(in crate::web) use self::visit::{AdminVisit, ByItself, OperatorVisit, Visit};

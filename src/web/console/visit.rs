@@ -140,8 +140,12 @@ impl FromRequestParts<Broker> for AdminVisit {
     }
 }
 
-/// Leads to a sign-in. A POST is not done twice: what led to it is shown again.
+/// Leads to a sign-in. A POST is not done twice: what led to it is shown again. Where no person's hand led here, nobody is led away: a form may be
+/// half filled, and what is sent or followed next leads to the sign-in, which keeps it.
 fn to_sign_in(parts: &Parts, home: &str, page_before: impl Fn(&str) -> String) -> Response {
+    if parts.headers.contains_key(BY_ITSELF) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let part = parts.headers.contains_key(ASKS_FOR_PART);
     let asked = parts.uri.path_and_query().map_or("/", |asked| asked.as_str());
     let back = if parts.method == Method::GET && !part { asked } else { home };

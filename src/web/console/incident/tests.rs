@@ -64,6 +64,31 @@ async fn while_tokens_rest_for_an_incident_the_load_asks_for_no_more_of_them() {
 }
 
 #[tokio::test]
+async fn tokens_that_rest_for_an_incident_say_so_wherever_they_are_shown() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Owner).await;
+    let before = ada.get("/tokens").await.body;
+    assert!(!before.contains("rest for an incident"), "{before}");
+    let link = format!("/alerts/incidents/{}", refuse_all(&scene).await);
+    let (views, _) = scene.broker().list_tokens(&Default::default(), None, 100).await.unwrap();
+    let token = views.iter().find(|view| view.token.network.as_str() == "x").unwrap().token.id;
+    for page in [
+        "/tokens".to_owned(),
+        "/tokens?network=x".to_owned(),
+        format!("/tokens/{token}"),
+        "/connect/start?network=x&kind=user".to_owned(),
+        format!("/connect/start?token={token}"),
+    ] {
+        let shown = ada.get(&page).await.body;
+        assert!(shown.contains("rest for an incident") && shown.contains(&link), "{page}: {shown}");
+    }
+    let row = ada.get(&format!("/tokens/{token}")).await.body;
+    assert!(row.contains("It rests for an incident") && !row.contains("it is being checked"), "{row}");
+    assert!(!ada.get("/tokens?network=youtube").await.body.contains("rest for an incident"));
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn an_incident_has_a_page_that_says_what_to_do() {
     for (outcome, said, leads_to) in [
         (Outcome::Recovered, "collection goes on by itself", "/tokens?network=x"),

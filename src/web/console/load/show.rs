@@ -16,6 +16,7 @@ use crate::domain::networks::Owner;
 use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoad, TeamLoadError};
 use crate::web::assets;
 use crate::web::console::filter::{Choice, address};
+use crate::web::console::incident::page_of_incident;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
@@ -244,7 +245,7 @@ async fn card(
     let (network, about) = named(broker, network_id, class_id);
     let load = class.load();
     // That it rests is known before the load is evaluated anew.
-    let incident = broker.incident_of(visit.team(), network_id).map(|id| format!("/alerts/incidents/{id}"));
+    let incident = broker.incident_of(visit.team(), network_id).map(page_of_incident);
     let advised = if incident.is_some() { &Advice::Wait } else { &class.advice };
     Ok(Card {
         id: format!("load-{network_id}-{class_id}"),

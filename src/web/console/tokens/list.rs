@@ -16,6 +16,7 @@ use crate::domain::networks::Network;
 use crate::service::Broker;
 use crate::service::tokens::{Light, TokenError, TokenListFilter, TokenView};
 use crate::web::console::filter::{Choice, address};
+use crate::web::console::incident::page_of_incident;
 use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{HOME, Place, Shell, Visit};
@@ -69,7 +70,11 @@ struct ListPage {
     may_act: bool,
     may_connect: bool,
     /// What the member can mend, after its sign-in.
+    /// Networks whose tokens rest, each with the page of the incident.
+    rests: Vec<(String, String)>,
     hello: Option<Hello>,
+    /// Where the member goes on, once all is mended.
+    onward: Option<String>,
     /// What the address says of the status, where there is no such status.
     unknown_status: Option<String>,
 }
@@ -84,6 +89,8 @@ struct Hello {
     then: String,
     /// This dialog, with what is left to mend.
     back: String,
+    /// What was done last.
+    done: Option<String>,
 }
 
 /// A light with how many tokens it is on for.
@@ -129,14 +136,19 @@ pub(in crate::web::console) async fn list(
     visit: Visit,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let shell = visit.shell(&broker, Place::Tokens).with_done(&asked.done, asked.count);
+    let mut shell = visit.shell(&broker, Place::Tokens).with_done(&asked.done, asked.count);
+    let mut onward = None;
     let hello = match asked.hello.is_empty() {
         true => None,
         false => {
             let then = page_after(&asked.then);
-            let hello = hello(&broker, &visit, &shell, &then).await;
+            let hello = hello(&broker, &visit, &mut shell, &then).await;
             if hello.is_none() && then != HOME {
-                return Redirect::to(&then).into_response();
+                // What was done last is told before it goes on.
+                if shell.done.is_none() {
+                    return Redirect::to(&then).into_response();
+                }
+                onward = Some(then);
             }
             hello
         }
@@ -181,7 +193,9 @@ pub(in crate::web::console) async fn list(
             .map(|it| (it.id.to_string(), it.display_name.clone())),
         may_connect: visit.may(&broker, Action::Connect),
         may_act: rows.iter().any(|row| row.may.any()),
+        rests: rests(&broker, &visit, &shell, filter.network.as_ref()),
         hello,
+        onward,
         unknown_status,
         rows,
         shell,
@@ -190,7 +204,7 @@ pub(in crate::web::console) async fn list(
 }
 
 /// What the member can mend; `None`: nothing, it does not want to be asked, or it can't be found out now.
-async fn hello(broker: &Broker, visit: &Visit, shell: &Shell, then: &str) -> Option<Hello> {
+async fn hello(broker: &Broker, visit: &Visit, shell: &mut Shell, then: &str) -> Option<Hello> {
     let settings = broker.notice_settings(visit.team(), visit.stay.member.id).await;
     if settings.is_ok_and(|settings| settings.hides_dialog) {
         return None;
@@ -198,6 +212,9 @@ async fn hello(broker: &Broker, visit: &Visit, shell: &Shell, then: &str) -> Opt
     let found = broker.tokens_at_risk(visit.team(), visit.stay.member.id, None, AT_RISK + 1).await.ok()?;
     let shown = found.tokens.iter().take(AT_RISK);
     let rows: Vec<Row> = shown.map(|view| Row::of(broker, visit, shell, view, &Default::default(), None)).collect();
+    if rows.is_empty() {
+        return None;
+    }
     let is_more = found.tokens.len() > AT_RISK;
     let lights = [Light::Dead, Light::Expiring].into_iter().filter(|_| is_more).map(Light::as_str);
     Some(Hello {
@@ -205,9 +222,20 @@ async fn hello(broker: &Broker, visit: &Visit, shell: &Shell, then: &str) -> Opt
         more: lights.map(|light| (address(HOME, &[("status", light)]), shell.say(&format!("hello-{light}")))).collect(),
         then: if then == HOME { String::new() } else { then.to_owned() },
         back: address(HOME, &[("hello", "yes"), ("then", if then == HOME { "" } else { then })]),
+        // The page behind the dialog is out of reach.
+        done: shell.done.take(),
         rows,
     })
-    .filter(|hello| !hello.rows.is_empty())
+}
+
+/// What is told of the networks, or of the one that is looked at, whose tokens rest for an incident; each with the incident's page.
+fn rests(broker: &Broker, visit: &Visit, shell: &Shell, only: Option<&NetworkId>) -> Vec<(String, String)> {
+    let looked_at = broker.catalogue.iter().filter(|network| only.is_none_or(|only| *only == network.id));
+    let rest = looked_at.filter_map(|network| {
+        let incident = broker.incident_of(visit.team(), &network.id)?;
+        Some((shell.say_of("rests", "network", network.display_name.clone()), page_of_incident(incident)))
+    });
+    rest.collect()
 }
 
 /// All lights, and each with its count. Those that are on for nothing are left out, but for the one that is chosen.

@@ -169,6 +169,9 @@ impl StatusWords {
             (TokenState::Paused { since } | TokenState::Revoked { since }, _, _) => {
                 shell.say_of("status-since", "time", shell.when(since).text)
             }
+            (TokenState::Live | TokenState::Suspect { .. }, _, _) if view.rests_for.is_some() => {
+                shell.say("status-rests")
+            }
             (TokenState::Suspect { .. }, _, _) => shell.say("status-in-doubt"),
             (_, Some(NeedsReconnecting { why, by: Some(by), .. }), _) => shell
                 .say_with("status-reconnect-by", &[("time", shell.when(*by).text.into()), ("why", why.clone().into())]),

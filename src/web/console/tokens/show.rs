@@ -23,6 +23,7 @@ use crate::service::members::On;
 use crate::service::profiles::{Manager, ProfileName};
 use crate::service::tokens::{TokenError, TokenView};
 use crate::service::usage::{UsageEntry, day_of};
+use crate::web::console::incident::page_of_incident;
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit, When};
 use crate::web::page::shown;
@@ -45,6 +46,8 @@ pub(in crate::web::console) struct Asked {
 struct TokenPage {
     shell: Shell,
     row: Row,
+    /// The page of the incident for which it rests.
+    rests: Option<String>,
     clocks: Vec<(String, Option<(When, String)>)>,
     books: Vec<Book>,
     retention: Vec<(String, When, String)>,
@@ -114,6 +117,7 @@ pub(in crate::web::console) async fn show(
         },
     };
     let page = TokenPage {
+        rests: view.rests_for.map(page_of_incident),
         clocks: clocks(&shell, token),
         books: books(&shell, &broker, token),
         retention: view
