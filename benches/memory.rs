@@ -24,7 +24,7 @@ use token_broker::store::{
     StoredToken, TeamStore, TokenStore,
 };
 
-use ground::{Table, setting, token_of, write_json};
+use ground::{Table, resident, setting, token_of, write_json};
 
 const BYTES_PER_TOKEN: f64 = 1536.0;
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -174,11 +174,4 @@ fn event(action: &'static str, team: &TeamId) -> AuditEvent {
         subject: format!("teams/{team}"),
         detail: String::new(),
     }
-}
-
-/// The process's resident memory, in bytes (Linux).
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells a process's memory");
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    pages.expect("the second number is the resident pages") * 4096
 }

@@ -1,6 +1,8 @@
-//! What the benches share: tokens, ids that look random and repeat, a stopwatch, tables and JSON.
+//! What the benches share: tokens, ids that look random and repeat, a stopwatch, memory, tables and JSON.
 
 #![expect(dead_code, reason = "every bench uses a part of it")]
+
+pub mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -84,6 +86,13 @@ pub fn stopwatch(work: impl FnOnce()) -> (Duration, Duration) {
 fn processor_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
+}
+
+/// The process's resident memory, in bytes (Linux).
+pub fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells a process's memory");
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("the second number is the resident pages") * 4096
 }
 
 /// A setting of the bench, from the environment.

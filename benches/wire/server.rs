@@ -21,14 +21,13 @@ use token_broker::grpc::listener::{Dispatch, GrpcServer, Limits, Listen};
 use token_broker::grpc::pb::lease_service_server::LeaseServiceServer;
 use token_broker::service::keys::CreateKey;
 use token_broker::service::{Broker, Started};
-use token_broker::store::team::WrappedKey;
-use token_broker::store::{NewToken, SqliteOptions, SqliteStore, Store, StoredRenewal, StoredToken};
+use token_broker::store::{SqliteOptions, SqliteStore, Store};
 use token_broker::telemetry::{Metrics, start_log};
-use token_broker::vault::Place;
 use tonic::transport::server::TcpIncoming;
 
 use crate::child::Hello;
 use crate::echo::Echo;
+use crate::ground::stored::{add_tokens, give_data_key, sealed};
 use crate::ground::token_of;
 
 /// The network that the leases are for.
@@ -133,11 +132,12 @@ async fn populate(broker: &Broker, network: &Network) -> anyhow::Result<String> 
     };
     broker.store.insert_team(row.clone(), event(broker, "team.create").into()).await?;
     broker.directory.put_team(row);
-    let key = broker.vault.new_data_key(&team, None);
-    let wrapped = WrappedKey { team: team.clone(), id: key.number, wrapped: key.wrapped.clone(), created_at: now };
-    broker.store.insert_data_key(wrapped).await?;
-    broker.vault.install(key)?;
-    add_tokens(broker, network, &team).await?;
+    give_data_key(broker, &team).await?;
+    let one = |number| {
+        let token = token_of(network, "user", team.as_str(), number);
+        sealed(broker, token, &format!("access-token-{number:0100}"), None)
+    };
+    add_tokens(broker, (0..TOKENS).map(one).collect::<anyhow::Result<_>>()?).await?;
     add_collector(broker, team).await
 }
 
@@ -164,34 +164,6 @@ async fn add_collector(broker: &Broker, team: TeamId) -> anyhow::Result<String> 
     broker.store.insert_key(key.clone(), event(broker, "key.create").into()).await?;
     broker.directory.put_key(key);
     Ok(format!("Bearer {}", text.context("a key without a certificate has a secret")?.expose()))
-}
-
-async fn add_tokens(broker: &Broker, network: &Network, team: &TeamId) -> anyhow::Result<()> {
-    let mut rows = Vec::with_capacity(TOKENS);
-    for number in 0..TOKENS {
-        let token = token_of(network, "user", team.as_str(), number);
-        let place = Place {
-            table: "token",
-            row: token.id.as_bytes(),
-            column: "access",
-            team,
-            version: u64::from(token.version),
-        };
-        let sealed_access = broker.vault.seal(&place, format!("access-token-{number:0100}").as_bytes())?;
-        let stored = StoredToken {
-            token,
-            sealed_access,
-            sealed_refresh: None,
-            sealed_key: None,
-            renewal: StoredRenewal::default(),
-        };
-        rows.push(NewToken { stored, given_refresh: None, consent: None, trail: event(broker, "token.add").into() });
-    }
-    broker.store.insert_tokens(rows.clone(), None).await?;
-    for row in rows {
-        broker.engine.put_token(&row.stored.token, None, row.stored.sealed_access);
-    }
-    Ok(())
 }
 
 fn event(broker: &Broker, action: &'static str) -> AuditEvent {
