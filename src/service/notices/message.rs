@@ -136,7 +136,7 @@ impl Broker {
             None => None,
         };
         let alert = match event.fact.alert() {
-            Some(id) => self.store.find_alert(id).await?.and_then(alert_of),
+            Some(id) => self.store.find_alert(id).await?.and_then(alert_of).map(|alert| self.as_seen_now(alert)),
             None => None,
         };
         let open = match &event.fact {
