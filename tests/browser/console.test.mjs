@@ -339,7 +339,9 @@ test("a form outlives the session", async () => {
 
 test("a form that nobody looks at outlives the session, too", async () => {
   const page = await signedIn(browser, scene, scene.members.owner);
+  const first = page.waitForResponse("**/notices/unread");
   await page.goto("/members/invite");
+  await first;
   await page.fill("input[name=mail]", "half@example.com");
   await page.context().clearCookies();
   const asked = page.waitForResponse("**/notices/unread");
