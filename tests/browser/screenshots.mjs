@@ -23,7 +23,7 @@ const states = {
   "sign_in/teams.html": ["sign-in-which-team"],
 
   "connect/networks.html": ["connect", "connect-none"],
-  "connect/start.html": ["connect-x", "connect-again", "connect-no-purpose"],
+  "connect/start.html": ["connect-x", "connect-again", "connect-no-purpose", "connect-rests"],
   "connect/link.html": ["connect-link"],
   "connect/offer.html": ["offer", "offer-again", "offer-to-colleague", "offer-declined-scope", "offer-wrong-account", "offer-refused", "offer-network-fails"],
   "connect/away.html": ["away"],
@@ -32,10 +32,10 @@ const states = {
 
   "console/layout.html": ["tokens"],
   "console/pages.html": ["tokens-many"],
-  "console/tokens/list.html": ["tokens", "tokens-none", "tokens-none-as-member", "tokens-none-fit", "tokens-as-member", "tokens-done", "tokens-menu", "tokens-waits", "tokens-many"],
+  "console/tokens/list.html": ["tokens", "tokens-none", "tokens-none-as-member", "tokens-none-fit", "tokens-as-member", "tokens-done", "tokens-menu", "tokens-waits", "tokens-many", "tokens-rest"],
   "console/tokens/cells.html": ["tokens"],
-  "console/tokens/hello.html": ["hello", "hello-as-member"],
-  "console/tokens/show.html": ["token", "token-invalid", "token-paused", "token-revoked", "token-as-member"],
+  "console/tokens/hello.html": ["hello", "hello-as-member", "hello-done"],
+  "console/tokens/show.html": ["token", "token-invalid", "token-paused", "token-revoked", "token-as-member", "token-rests"],
   "console/tokens/managers.html": ["managers"],
   "console/tokens/usage.html": ["usage", "usage-none"],
   "console/tokens/revoke.html": ["revoke", "revoke-wrong-word", "revoke-many"],
@@ -544,6 +544,7 @@ async function full(scene) {
   const things = await past(scene);
   const owner = await signedIn(browser, scene, scene.members.owner);
   await take(owner, "hello");
+  await visit(owner, { "hello-done": "/tokens?hello=yes&done=renewed&count=1" });
   await tokens(scene, owner, things);
   await jobs(scene, owner);
   await connecting(scene, owner, things);
@@ -554,7 +555,9 @@ async function full(scene) {
   const page = await members(scene, owner);
   await asMember(scene, page, collector);
   const incident = last(await scene.incident("tiktok"));
+  const resting = last(scene.json("token list --team acme --network tiktok")[0].name);
   await visit(owner, {
+    "tokens-rest": "/tokens?network=tiktok", "token-rests": `/tokens/${resting}`, "connect-rests": "/connect/start?network=tiktok&kind=user",
     incident: `/alerts/incidents/${incident}`, activity: "/activity", "activity-none-fit": "/activity?from=2001-01-01&to=2001-01-02", "activity-wrong-day": "/activity?from=nonsense",
   });
   await owner.goto("/notices");
