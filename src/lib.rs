@@ -2,7 +2,7 @@
 //! collection over them, and says when a team's *token load* is too high.
 //!
 //! The layers, from the ground up; each imports only from those before it:
-//! [`base`], [`config`], [`telemetry`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], then
+//! [`base`], [`config`], [`telemetry`], [`text`], [`domain`], [`vault`], [`store`], [`outbound`], [`engine`], [`service`], then
 //! [`grpc`] and [`web`] side by side, and over all of them [`app`] and [`cli`]. [`sim`] holds simulated networks and knows [`base`]
 //! and [`domain`] only.
 
@@ -18,6 +18,7 @@ pub mod service;
 pub mod sim;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod vault;
 pub mod web;
 

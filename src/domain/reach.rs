@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::OperationId;
 use crate::domain::networks::{Duty, Network, Requirement, Verified};
-use crate::domain::notice::RetentionStage;
+use crate::domain::notice::{Need, RetentionStage};
 use crate::domain::renewal::slides;
 use crate::domain::token::{Reason, Token, TokenState};
+use crate::text::{InWords, Sentence};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long before its end a grant that can't be prolonged asks for its person.
@@ -19,13 +19,20 @@ const GRANT_ENDS_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A token works, but a person must connect it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeedsReconnecting {
-    /// Why, for people.
-    pub why: String,
+    /// The network's name for people.
+    pub network: String,
+    /// Why.
+    pub need: Need,
     /// Until when it goes on as it is; `None`: not known.
     pub by: Option<Timestamp>,
-    /// The operations that it does not serve any more for want of a permission; empty: it serves all, for now.
-    pub closed: Vec<OperationId>,
-    cause: String,
+    /// Whence on, if it is a permission that is missing.
+    since: Option<Timestamp>,
+}
+
+impl InWords for NeedsReconnecting {
+    fn in_words(&self) -> Sentence {
+        self.need.in_words(&self.network)
+    }
 }
 
 impl NeedsReconnecting {
@@ -33,7 +40,12 @@ impl NeedsReconnecting {
     pub fn key(&self, token: &Token) -> String {
         let consent = token.clocks.consented_at.unwrap_or(token.created_at).micros();
         let day = self.by.map_or_else(|| "-".to_owned(), |by| (by.micros() / DAY.as_micros() as i64).to_string());
-        format!("{}/needs_reconnecting/{consent}/{}/{day}", token.id, self.cause)
+        let cause = match &self.need {
+            Need::Permission { .. } => format!("permission {}", self.since.unwrap_or(Timestamp::EPOCH).micros()),
+            Need::Scopes { scopes, .. } => format!("scopes {}", scopes.join(" ")),
+            Need::GrantEnds => "grant ends".to_owned(),
+        };
+        format!("{}/needs_reconnecting/{consent}/{cause}/{day}", token.id)
     }
 }
 
@@ -53,20 +65,18 @@ const LOST_TOGETHER: Duration = DAY;
 pub fn lost_permission(network: &Network, token: &Token) -> Option<NeedsReconnecting> {
     let last = *token.closed.values().max()?;
     let first = token.closed.values().filter(|since| **since + LOST_TOGETHER > last).min()?;
-    let closed: Vec<OperationId> = token.closed.keys().cloned().collect();
-    let names: Vec<&str> = closed.iter().map(OperationId::as_str).collect();
-    let why = format!("{} refuses {} for want of a permission or a role", network.display_name, names.join(", "));
-    Some(NeedsReconnecting { why, by: None, cause: format!("permission {}", first.micros()), closed })
+    let need = Need::Permission { operations: token.closed.keys().cloned().collect() };
+    Some(NeedsReconnecting { network: network.display_name.clone(), need, by: None, since: Some(*first) })
 }
 
 fn needed_ahead(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsReconnecting> {
     let required = network.requirements.iter().filter(|rule| rule.concerns(&token.kind));
     let missing = required.filter_map(|rule| {
-        let missing: Vec<&str> =
-            rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();
-        let why = format!("{} requires {}: {}", network.display_name, missing.join(", "), rule.about);
-        let cause = format!("scopes {}", missing.join(" "));
-        (!missing.is_empty()).then_some(NeedsReconnecting { why, by: rule.from, closed: Vec::new(), cause })
+        let scopes: Vec<_> = rule.scopes.iter().filter(|scope| !token.scopes.contains(scope)).cloned().collect();
+        let is_needed = !scopes.is_empty();
+        let need = Need::Scopes { scopes, about: rule.about.clone() };
+        let network = network.display_name.clone();
+        is_needed.then_some(NeedsReconnecting { network, need, by: rule.from, since: None })
     });
     let all = missing.chain(grant_ends(network, token, now));
     all.min_by_key(|needs| needs.by.unwrap_or(Timestamp::NEVER))
@@ -88,10 +98,10 @@ fn grant_ends(network: &Network, token: &Token, now: Timestamp) -> Option<NeedsR
     let kind = network.kind(token.kind.as_str())?;
     let end = token.clocks.refresh_expires_at.filter(|_| !slides(kind, token.clocks))?;
     (end <= now + GRANT_ENDS_WITHIN).then(|| NeedsReconnecting {
-        why: format!("{} ends the grant, and no renewal prolongs it", network.display_name),
+        network: network.display_name.clone(),
+        need: Need::GrantEnds,
         by: Some(end),
-        closed: Vec::new(),
-        cause: "grant ends".to_owned(),
+        since: None,
     })
 }
 

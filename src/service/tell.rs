@@ -19,8 +19,8 @@ pub(super) fn event(at: Timestamp, team: Option<TeamId>, fact: Fact, key: String
 /// That a token must be connected again, for that reason; told once.
 pub(super) fn of_need(token: &Token, needs: NeedsReconnecting, now: Timestamp) -> Event {
     let key = needs.key(token);
-    let NeedsReconnecting { why, by, closed, .. } = needs;
-    let fact = Fact::NeedsReconnecting { network: token.network.clone(), token: token.id, why, by, closed };
+    let NeedsReconnecting { need, by, .. } = needs;
+    let fact = Fact::NeedsReconnecting { network: token.network.clone(), token: token.id, need: Some(need), by };
     event(now, Some(token.team.clone()), fact, key)
 }
 

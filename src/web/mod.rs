@@ -1,7 +1,7 @@
 //! HTTP for people and probes. [`server`] bounds connections, whatever is served; [`health`] is what probes and Prometheus ask;
 //! [`page`] is what all pages for people have in common: [`sign_in`], [`connect`], where people connect accounts, and [`console`], where they
 //! look after their team's tokens; [`callbacks`] is where networks tell that a person took the consent back, and [`clients`] where they read of
-//! our apps. [`text`] holds all words of pages, and [`in_words`] says errors by them.
+//! our apps. [`in_words`] says errors in the words of `crate::text`.
 //!
 //! No rule of the broker lives here.
 
@@ -18,4 +18,3 @@ mod own_page;
 pub mod page;
 pub mod server;
 pub mod sign_in;
-mod text;

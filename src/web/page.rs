@@ -12,8 +12,8 @@ use axum::response::{Html, IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 
+use crate::text::Text;
 use crate::web::assets;
-use crate::web::text::Text;
 
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                    manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";

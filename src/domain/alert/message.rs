@@ -1,11 +1,11 @@
-//! What an alert says: the figures behind it, and the sentences made of them. Advice has its own words in `domain::load`.
+//! The figures behind an alert, and what the API and the log say of it. Advice has its own words in `domain::load`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::alert::AlertKey;
-use crate::domain::load::{Advice, Load, LoadKey, Ratio, Span};
+use crate::domain::load::{Advice, Load, LoadKey, Ratio, Span, credit};
 
 /// The figures behind an alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,7 +153,7 @@ impl NoToken {
 }
 
 impl Detail {
-    /// What people read.
+    /// What the API and the log say.
     pub fn message(&self, key: &AlertKey) -> String {
         let LoadKey { team, network, class } = &key.load;
         match self {
@@ -176,19 +176,6 @@ impl Detail {
                 );
                 format!("{head} {figures}{}", causes(&load.causes))
             }
-        }
-    }
-}
-
-/// Whole from 10 on; less with the decimals that tell it from nothing: 4.5, 0.3, 0.02.
-fn credit(amount: f64) -> String {
-    let rounded = |decimals| format!("{amount:.decimals$}");
-    let is_nothing = |text: &String| text.parse() == Ok(0.0);
-    match amount {
-        amount if amount <= 0.0 || amount >= 9.95 => rounded(0),
-        _ => {
-            let text = (1..=6).map(rounded).find(|text| !is_nothing(text)).unwrap_or_else(|| "0".to_owned());
-            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
         }
     }
 }
@@ -243,23 +230,6 @@ pub(super) mod tests {
             let message = Detail::Access(reason).message(&key(AlertKind::NoAccessTokens));
             assert!(message.starts_with("Team acme has no usable x token for search: "), "{message}");
             assert!(message.contains("should"), "{message}");
-        }
-    }
-
-    #[test]
-    fn little_credit_is_told_from_none() {
-        for (amount, text) in [
-            (0.0, "0"),
-            (0.3125, "0.3"),
-            (0.0213, "0.02"),
-            (0.96, "1"),
-            (4.5, "4.5"),
-            (5.0, "5"),
-            (9.97, "10"),
-            (269.6, "270"),
-            (1e-9, "0"),
-        ] {
-            assert_eq!(credit(amount), text);
         }
     }
 

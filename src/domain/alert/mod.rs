@@ -4,6 +4,7 @@
 //! what is wrong and what to do; [`payload`] is what is sent of it. One alert is open per [`AlertKey`]; keeping and sending it is the
 //! caller's.
 
+mod in_words;
 mod message;
 mod state;
 

@@ -7,6 +7,7 @@
 
 mod advice;
 mod forecast;
+mod in_words;
 mod meter;
 mod retries;
 mod rings;
@@ -19,6 +20,7 @@ use crate::base::ids::{ClassId, NetworkId, TeamId};
 
 pub use advice::{Advice, AdviceRule, Newcomer};
 pub use forecast::{ForecastPoint, forecast};
+pub use in_words::credit;
 pub use meter::{Demand, DemandKey, DemandMeter, MeterSize, OTHER_COLLECTION};
 pub use retries::Identity;
 pub use supply::{BucketSupply, Rival, TokenSupply, remainder, supply};

@@ -3,35 +3,35 @@
 use serde_json::{Value, json};
 
 use crate::domain::notice::Words;
+use crate::text::Text;
 
 /// The most notices that a message of a chat shows.
 const SHOWN: usize = 10;
 
 /// The body of an incoming webhook of Slack. Text is `plain_text`, and in the fallback escaped, so that no name calls a channel or forms a link.
 /// `id` is the message's, by which people know one that came twice.
-pub fn slack(notices: &[Words], more: u32, id: &str) -> Value {
+pub fn slack(text: Text, notices: &[Words], more: u32, id: &str) -> Value {
     let mut blocks = Vec::new();
     for words in notices.iter().take(SHOWN) {
         let plain = |text: String| json!({ "type": "plain_text", "text": text, "emoji": false });
         blocks.push(json!({ "type": "section", "text": plain(words.subject.clone()) }));
         if notices.len() == 1 {
-            let Words { happened, why, stops, todo, .. } = words;
-            let text = format!("{happened}\nWhy: {why}\nWhat it stops: {stops}\nWhat to do: {todo}");
-            blocks.push(json!({ "type": "section", "text": plain(text) }));
+            let lines = [words.happened.clone()].into_iter().chain(parts(text, words));
+            blocks.push(json!({ "type": "section", "text": plain(lines.collect::<Vec<_>>().join("\n")) }));
         }
         if let Some(link) = &words.link {
-            let button = json!({ "type": "button", "text": plain(link.text.to_owned()), "url": link.url });
+            let button = json!({ "type": "button", "text": plain(link.text.clone()), "url": link.url });
             blocks.push(json!({ "type": "actions", "elements": [button] }));
         }
     }
-    for line in rest(notices, more).into_iter().chain([id.to_owned()]) {
+    for line in rest(text, notices, more).into_iter().chain([id.to_owned()]) {
         blocks.push(json!({ "type": "context", "elements": [{ "type": "plain_text", "text": line, "emoji": false }] }));
     }
-    json!({ "text": escaped(&summary(notices, more)), "blocks": blocks })
+    json!({ "text": escaped(&summary(text, notices, more)), "blocks": blocks })
 }
 
 /// The body of a webhook of Teams: a message with one adaptive card. Text runs know no markup. `id` as with Slack.
-pub fn teams(notices: &[Words], more: u32, id: &str) -> Value {
+pub fn teams(text: Text, notices: &[Words], more: u32, id: &str) -> Value {
     let run = |text: &str, bold: bool| {
         let weight = if bold { "Bolder" } else { "Default" };
         json!({ "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": text, "weight": weight }] })
@@ -41,25 +41,22 @@ pub fn teams(notices: &[Words], more: u32, id: &str) -> Value {
     for words in notices.iter().take(SHOWN) {
         body.push(run(&words.subject, true));
         if notices.len() == 1 {
-            let Words { happened, why, stops, todo, .. } = words;
-            body.push(run(happened, false));
-            for (name, text) in [("Why", why), ("What it stops", stops), ("What to do", todo)] {
-                body.push(run(&format!("{name}: {text}"), false));
-            }
+            body.push(run(&words.happened, false));
+            body.extend(parts(text, words).map(|part| run(&part, false)));
         }
         if let Some(link) = words.link.as_ref().filter(|_| actions.len() < 4) {
-            let title = if notices.len() == 1 { link.text.to_owned() } else { words.subject.clone() };
+            let title = if notices.len() == 1 { link.text.clone() } else { words.subject.clone() };
             actions.push(json!({ "type": "Action.OpenUrl", "title": title, "url": link.url }));
         }
     }
-    body.extend(rest(notices, more).map(|rest| run(&rest, false)));
+    body.extend(rest(text, notices, more).map(|rest| run(&rest, false)));
     let id = json!({ "type": "TextRun", "text": id, "size": "Small", "isSubtle": true });
     body.push(json!({ "type": "RichTextBlock", "inlines": [id] }));
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": summary(notices, more),
+        "fallbackText": summary(text, notices, more),
         "body": body,
         "actions": actions,
     });
@@ -68,19 +65,27 @@ pub fn teams(notices: &[Words], more: u32, id: &str) -> Value {
     json!({ "type": "message", "attachments": [attachment] })
 }
 
-/// All of it in one line.
-pub fn summary(notices: &[Words], more: u32) -> String {
-    let first = notices.iter().find(|words| words.asks).or(notices.first()).map_or("", |words| &words.subject);
-    match notices.len() + more as usize {
-        0 | 1 => first.to_owned(),
-        2 => format!("{first}, and 1 more notice"),
-        all => format!("{first}, and {} more notices", all - 1),
-    }
+/// What a notice says beside what happened, each part with its name.
+pub(super) fn parts(text: Text, words: &Words) -> [String; 3] {
+    [("message-why", &words.why), ("message-stops", &words.stops), ("message-todo", &words.todo)].map(|(name, said)| {
+        text.say_with("message-part", &[("name", text.say(name).into()), ("text", said.clone().into())])
+    })
 }
 
-fn rest(notices: &[Words], more: u32) -> Option<String> {
-    let rest = notices.len().saturating_sub(SHOWN) + more as usize;
-    (rest > 0).then(|| format!("And {rest} more."))
+/// All of it in one line.
+pub fn summary(text: Text, notices: &[Words], more: u32) -> String {
+    let first = notices.iter().find(|words| words.asks).or(notices.first()).map_or("", |words| &words.subject);
+    let others = (notices.len() + more as usize).saturating_sub(1);
+    text.say_with("message-subject", &[("first", first.to_owned().into()), ("count", others.into())])
+}
+
+/// How many notices there are beside those that are shown, if any.
+pub(super) fn and_more(text: Text, more: usize) -> Option<String> {
+    (more > 0).then(|| text.say_of("message-more", "count", more))
+}
+
+fn rest(text: Text, notices: &[Words], more: u32) -> Option<String> {
+    and_more(text, notices.len().saturating_sub(SHOWN) + more as usize)
 }
 
 /// Text for Slack's own markup, in which three characters have a meaning.
@@ -108,12 +113,12 @@ mod tests {
     #[test]
     fn a_name_calls_no_channel_and_forms_no_link() {
         let evil = "<!channel> <https://evil.example|click> [x](https://evil.example)";
-        let body = slack(&[words(evil)], 0, "out_1");
+        let body = slack(Text::english(), &[words(evil)], 0, "out_1");
         assert_eq!(body["text"], "&lt;!channel&gt; &lt;https://evil.example|click&gt; [x](https://evil.example)");
         let mut kinds = Vec::new();
         all(&body["blocks"], "type", &mut kinds);
         assert!(kinds.iter().all(|kind| *kind != "mrkdwn"), "{body}");
-        let card = teams(&[words(evil)], 0, "out_1");
+        let card = teams(Text::english(), &[words(evil)], 0, "out_1");
         let mut kinds = Vec::new();
         all(&card["attachments"][0]["content"]["body"], "type", &mut kinds);
         assert!(kinds.iter().all(|kind| *kind == "RichTextBlock" || *kind == "TextRun"), "{card}");
@@ -121,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_message_that_comes_twice_is_known_by_its_id() {
-        let body = slack(&[words("A")], 0, "out_1");
+        let body = slack(Text::english(), &[words("A")], 0, "out_1");
         assert_eq!(body["blocks"].as_array().unwrap().last().unwrap()["elements"][0]["text"], "out_1");
-        let card = teams(&[words("A")], 0, "out_1");
+        let card = teams(Text::english(), &[words("A")], 0, "out_1");
         let lines = card["attachments"][0]["content"]["body"].as_array().unwrap();
         assert_eq!(lines.last().unwrap()["inlines"][0]["text"], "out_1");
     }
@@ -131,13 +136,13 @@ mod tests {
     #[test]
     fn many_are_cut_short_and_counted() {
         let many: Vec<Words> = (0..30).map(|n| words(&format!("Token {n}"))).collect();
-        let body = slack(&many, 7, "out_1");
+        let body = slack(Text::english(), &many, 7, "out_1");
         assert!(body["blocks"].as_array().unwrap().len() <= 50, "Slack takes no more blocks");
         assert!(
             body.to_string().contains("And 27 more.") && body["text"].as_str().unwrap().contains("and 36 more notices")
         );
-        let card = teams(&many, 0, "out_1");
+        let card = teams(Text::english(), &many, 0, "out_1");
         assert!(card.to_string().contains("And 20 more.") && card.to_string().len() < 28_000);
-        assert_eq!(summary(&many[..2], 0), "Token 0, and 1 more notice");
+        assert_eq!(summary(Text::english(), &many[..2], 0), "Token 0, and 1 more notice");
     }
 }

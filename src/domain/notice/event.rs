@@ -8,7 +8,7 @@ use crate::base::ids::{
 };
 use crate::domain::incident::IncidentKind;
 use crate::domain::networks::Duty;
-use crate::domain::notice::Weight;
+use crate::domain::notice::{Need, Weight};
 use crate::domain::token::Reason;
 
 /// A fact that happened.
@@ -81,13 +81,11 @@ pub enum Fact {
         network: NetworkId,
         /// The token.
         token: TokenId,
-        /// Why, for people.
-        why: String,
-        /// Until when; `None`: not known.
-        by: Option<Timestamp>,
-        /// The operations that it does not serve any more for want of a permission; empty: it serves all until then.
+        /// Why; `None`: it was kept before it had a name.
         #[serde(default)]
-        closed: Vec<OperationId>,
+        need: Option<Need>,
+        /// Until when it goes on as it is; `None`: not known.
+        by: Option<Timestamp>,
     },
     /// The network blocks the account of a token for a time, since its rules were broken, or it takes it so.
     TokenBlocked {
@@ -288,6 +286,18 @@ pub enum RetentionStage {
     OneDay,
     /// Its time is over.
     Over,
+}
+
+impl RetentionStage {
+    /// The name by which words are looked up.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RetentionStage::Started => "started",
+            RetentionStage::ThreeDays => "three_days",
+            RetentionStage::OneDay => "one_day",
+            RetentionStage::Over => "over",
+        }
+    }
 }
 
 /// What kind of fact it is: what people choose by.

@@ -13,6 +13,7 @@ mod destination;
 mod event;
 mod expiry;
 mod gather;
+mod need;
 mod neutral;
 mod page;
 mod push;
@@ -27,6 +28,7 @@ pub use destination::{Destination, DestinationKind, MOST_DESTINATIONS};
 pub use event::{Clock, Event, Fact, Kind, RetentionStage, Turn};
 pub use expiry::{Expiry, LookAt, Renewing, is_trouble, next_looks};
 pub use gather::{Budget, Coming, Gathered, KEPT, OpenMessage, Weight, gather};
+pub use need::Need;
 pub use neutral::neutral;
 pub use page::{html, plain};
 pub use push::{MOST_SUBSCRIPTIONS, PushSubscription, push_body};
@@ -57,7 +59,10 @@ pub(crate) mod tests {
             why: "Because.".to_owned(),
             stops: "All.".to_owned(),
             todo: "Reconnect.".to_owned(),
-            link: Some(Link { text: "Reconnect the account", url: "https://t.example/a?b=1&c=2".to_owned() }),
+            link: Some(Link {
+                text: "Reconnect the account".to_owned(),
+                url: "https://t.example/a?b=1&c=2".to_owned(),
+            }),
             asks: true,
         }
     }
@@ -104,9 +109,8 @@ pub(crate) mod tests {
             Fact::NeedsReconnecting {
                 network: of(&network),
                 token,
-                why: "A new scope.".to_owned(),
+                need: Some(Need::Scopes { scopes: vec!["new.read".to_owned()], about: "posts are read".to_owned() }),
                 by: Some(NOW),
-                closed: Vec::new(),
             },
             Fact::TokenBlocked { network: of(&network), token },
             Fact::TokenRenewed { network: of(&network), token, troubles: Vec::new() },

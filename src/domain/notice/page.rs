@@ -3,32 +3,30 @@
 //! HTML of mails is that of tables and inline styles: no scripts, no pictures, nothing that is loaded from elsewhere. All text is escaped.
 
 use crate::domain::notice::Words;
+use crate::domain::notice::chat::{and_more, parts};
+use crate::text::Text;
 
 /// The most notices of which a mail says everything; of more it says one line each.
 const IN_FULL: usize = 3;
 
 /// The notices as HTML. `more`: how many there are beside them; `settings`: where a person chooses what to hear.
-pub fn html(subject: &str, notices: &[Words], more: u32, settings: Option<&str>) -> String {
+pub fn html(text: Text, subject: &str, notices: &[Words], more: u32, settings: Option<&str>) -> String {
     let body: String = match notices.len() <= IN_FULL {
-        true => notices.iter().map(full).collect(),
+        true => notices.iter().map(|words| full(text, words)).collect(),
         false => {
             let rows: String = notices.iter().map(row).collect();
             format!("<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\">{rows}</table>")
         }
     };
-    let more = match more {
-        0 => String::new(),
-        _ => format!("<p style=\"margin:16px 0 0;color:#4b5563\">And {more} more.</p>"),
-    };
-    let foot = match settings {
-        Some(url) => format!(
-            "You get this since you look after tokens. <a href=\"{}\" style=\"color:#4b5563\">Choose what you hear</a>.",
-            escaped(url)
-        ),
-        None => "You get this since you look after tokens.".to_owned(),
-    };
+    let more = and_more(text, more as usize)
+        .map_or_else(String::new, |more| format!("<p style=\"margin:16px 0 0;color:#4b5563\">{}</p>", escaped(&more)));
+    let choose = settings.map_or_else(String::new, |url| {
+        let (url, choose) = (escaped(url), escaped(&text.say("message-choose")));
+        format!(" <a href=\"{url}\" style=\"color:#4b5563\">{choose}</a>.")
+    });
+    let foot = format!("{}{choose}", escaped(&text.say("message-since")));
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        "<!doctype html>\n<html lang=\"{language}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title></head>\n\
          <body style=\"margin:0;padding:0;background:#f3f4f6\">\
          <table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"background:#f3f4f6\"><tr>\
@@ -40,26 +38,28 @@ pub fn html(subject: &str, notices: &[Words], more: u32, settings: Option<&str>)
          <p style=\"max-width:600px;margin:16px auto 0;font-family:Helvetica,Arial,sans-serif;font-size:12px;color:#4b5563\">{foot}</p>\
          </td></tr></table></body></html>\n",
         title = escaped(subject),
+        language = escaped(&text.say("message-language")),
     )
 }
 
-fn full(words: &Words) -> String {
+fn full(text: Text, words: &Words) -> String {
     let accent = if words.asks { "#b45309" } else { "#047857" };
-    let part = |name: &str, text: &str| {
+    let part = |(name, said): (&str, &str)| {
         format!(
-            "<tr><td style=\"padding:6px 16px 6px 0;vertical-align:top;color:#4b5563;white-space:nowrap\">{name}</td>\
+            "<tr><td style=\"padding:6px 16px 6px 0;vertical-align:top;color:#4b5563;white-space:nowrap\">{}</td>\
              <td style=\"padding:6px 0;vertical-align:top\">{}</td></tr>",
-            escaped(text)
+            escaped(&text.say(name)),
+            escaped(said)
         )
     };
-    let parts =
-        [part("Why", &words.why), part("What it stops", &words.stops), part("What to do", &words.todo)].concat();
+    let named = [("message-why", &*words.why), ("message-stops", &words.stops), ("message-todo", &words.todo)];
+    let parts = named.map(part).concat();
     let link = words.link.as_ref().map_or_else(String::new, |link| {
         format!(
             "<p style=\"margin:18px 0 0\"><a href=\"{}\" style=\"display:inline-block;padding:10px 18px;border-radius:6px;\
              background:#1d4ed8;color:#ffffff;text-decoration:none;font-weight:600\">{}</a></p>",
             escaped(&link.url),
-            link.text
+            escaped(&link.text)
         )
     });
     format!(
@@ -84,26 +84,26 @@ fn row(words: &Words) -> String {
 }
 
 /// The notices as plain text.
-pub fn plain(notices: &[Words], more: u32, settings: Option<&str>) -> String {
-    let mut text = String::new();
+pub fn plain(text: Text, notices: &[Words], more: u32, settings: Option<&str>) -> String {
+    let mut page = String::new();
     for words in notices {
-        let Words { subject, happened, why, stops, todo, link, .. } = words;
-        text.push_str(&match notices.len() <= IN_FULL {
-            true => format!("{happened}\n\nWhy: {why}\nWhat it stops: {stops}\nWhat to do: {todo}\n"),
+        let Words { subject, happened, todo, link, .. } = words;
+        page.push_str(&match notices.len() <= IN_FULL {
+            true => format!("{happened}\n\n{}\n", parts(text, words).join("\n")),
             false => format!("* {subject}\n  {todo}\n"),
         });
         if let Some(link) = link {
-            text.push_str(&format!("{}: {}\n", link.text, link.url));
+            page.push_str(&format!("{}: {}\n", link.text, link.url));
         }
-        text.push('\n');
+        page.push('\n');
     }
-    if more > 0 {
-        text.push_str(&format!("And {more} more.\n\n"));
+    if let Some(more) = and_more(text, more as usize) {
+        page.push_str(&format!("{more}\n\n"));
     }
     if let Some(url) = settings {
-        text.push_str(&format!("-- \nChoose what you hear: {url}\n"));
+        page.push_str(&format!("-- \n{}: {url}\n", text.say("message-choose")));
     }
-    text
+    page
 }
 
 /// Text in HTML, also in the value of an attribute.
@@ -131,7 +131,7 @@ mod tests {
     fn foreign_text_is_no_markup() {
         let evil = "<img src=x onerror=\"alert(1)\">'";
         for count in [1, 5] {
-            let page = html(evil, &vec![words(evil); count], 0, Some("https://t.example/\"><script>"));
+            let page = html(Text::english(), evil, &vec![words(evil); count], 0, Some("https://t.example/\"><script>"));
             assert!(!page.contains("<img") && !page.contains("<script"), "{page}");
             assert!(page.contains("&lt;img src=x onerror=&quot;alert(1)&quot;&gt;&#39;"));
             assert!(page.contains("https://t.example/a?b=1&amp;c=2"));
@@ -140,13 +140,13 @@ mod tests {
 
     #[test]
     fn few_notices_are_told_in_full_and_many_in_a_line_each() {
-        let few = plain(&[words("A"), words("B")], 0, None);
+        let few = plain(Text::english(), &[words("A"), words("B")], 0, None);
         assert!(few.contains(
             "A.\n\nWhy: Because.\nWhat it stops: All.\nWhat to do: Reconnect.\nReconnect the account: https://"
         ));
-        let many = plain(&vec![words("A"); 4], 12, Some("https://t.example/s"));
+        let many = plain(Text::english(), &vec![words("A"); 4], 12, Some("https://t.example/s"));
         assert!(many.contains("* A\n  Reconnect.\n") && many.contains("And 12 more.") && !many.contains("Because"));
         assert!(many.ends_with("-- \nChoose what you hear: https://t.example/s\n"));
-        assert!(html("S", &vec![words("A"); 4], 12, None).contains("And 12 more."));
+        assert!(html(Text::english(), "S", &vec![words("A"); 4], 12, None).contains("And 12 more."));
     }
 }

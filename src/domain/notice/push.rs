@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{MemberId, PushSubscriptionId, TeamId};
 use crate::domain::notice::{Words, neutral, summary};
+use crate::text::Text;
 
 /// The most browsers of one member.
 pub const MOST_SUBSCRIPTIONS: usize = 20;
@@ -44,7 +45,7 @@ impl PushSubscription {
 
 /// What a browser is told, as JSON: `id` names the message, `title` and `body` are shown, `url` is opened. Fits into one push message (at most
 /// 3,993 bytes), whatever the notices say.
-pub fn push_body(id: &str, notices: &[Words], more: u32) -> Vec<u8> {
+pub fn push_body(text: Text, id: &str, notices: &[Words], more: u32) -> Vec<u8> {
     let body = match notices {
         [words] if more == 0 => format!("{} {}", words.happened, words.todo),
         _ => notices.iter().take(SHOWN).map(|words| words.subject.as_str()).collect::<Vec<_>>().join(" · "),
@@ -52,7 +53,7 @@ pub fn push_body(id: &str, notices: &[Words], more: u32) -> Vec<u8> {
     let asking = notices.iter().find(|words| words.asks).or(notices.first());
     let url =
         asking.and_then(|words| words.link.as_ref()).map(|link| link.url.as_str()).filter(|url| url.len() <= LINK);
-    let title = neutral(&summary(notices, more), TITLE);
+    let title = neutral(&summary(text, notices, more), TITLE);
     json!({ "id": id, "title": title, "body": neutral(&body, BODY), "url": url }).to_string().into_bytes()
 }
 
@@ -68,7 +69,7 @@ mod tests {
             why: String::new(),
             stops: String::new(),
             todo: format!("todo {text}"),
-            link: Some(Link { text: "Look", url: format!("https://tokens.example.com/{}", text.len()) }),
+            link: Some(Link { text: "Look".to_owned(), url: format!("https://tokens.example.com/{}", text.len()) }),
             asks,
         }
     }
@@ -76,10 +77,10 @@ mod tests {
     #[test]
     fn a_browser_is_told_what_happened_and_where_to_go() {
         let read = |body: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&body).unwrap();
-        let one = read(push_body("out_1", &[words("a", true)], 0));
+        let one = read(push_body(Text::english(), "out_1", &[words("a", true)], 0));
         let expected = json!({ "id": "out_1", "title": "subject a", "body": "happened a todo a", "url": "https://tokens.example.com/1" });
         assert_eq!(one, expected);
-        let several = read(push_body("out_1", &[words("a", false), words("bb", true)], 3));
+        let several = read(push_body(Text::english(), "out_1", &[words("a", false), words("bb", true)], 3));
         assert_eq!(several["title"], "subject bb, and 4 more notices");
         assert_eq!(
             (&several["body"], &several["url"]),
@@ -92,7 +93,7 @@ mod tests {
         // A character that takes 12 bytes in JSON, and lines.
         for text in ["\u{10ffff}", "\u{1}", "\"\\", "語"] {
             let long = vec![words(&text.repeat(5000), true); 50];
-            let body = push_body("out_00000000000000000000000000000000", &long, u32::MAX);
+            let body = push_body(Text::english(), "out_00000000000000000000000000000000", &long, u32::MAX);
             assert!(body.len() <= 3993, "{text:?}: {}", body.len());
         }
     }

@@ -5,8 +5,9 @@ use crate::base::clock::Timestamp;
 use crate::domain::alert::Level;
 use crate::domain::incident::IncidentKind;
 use crate::domain::notice::expiry::within;
-use crate::domain::notice::{Clock, Event, Fact, Turn};
+use crate::domain::notice::{Clock, Event, Fact, Need, Turn};
 use crate::domain::token::{Token, TokenState, is_same_end};
+use crate::text::{InWords, Sentence};
 
 /// What is known of a fact's matter at the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +52,20 @@ pub enum Untrue {
     /// An incident is told of in its place.
     #[error("it is part of an incident")]
     Covered,
+}
+
+impl InWords for Untrue {
+    fn in_words(&self) -> Sentence {
+        Sentence::new(match self {
+            Self::Gone => "over-gone",
+            Self::Healed => "over-healed",
+            Self::Ended => "over-ended",
+            Self::Outrun => "over-outrun",
+            Self::Over => "over-over",
+            Self::Unheard => "over-unheard",
+            Self::Covered => "over-covered",
+        })
+    }
 }
 
 /// Whether an event may be told at `now`.
@@ -126,9 +141,10 @@ fn of_trouble(event: &Event, known: Known<'_>, now: Timestamp) -> Result<(), Unt
             if any { Ok(()) } else { Err(Untrue::Healed) }
         }
         Fact::NeedsReconnecting { .. } | Fact::TokenBlocked { .. } if invalid => Err(Untrue::Outrun),
-        Fact::NeedsReconnecting { closed, .. } => {
+        Fact::NeedsReconnecting { need, .. } => {
             let again = token.clocks.consented_at.is_some_and(|at| at > event.at);
-            let open = !closed.is_empty() && !closed.iter().any(|operation| token.closed.contains_key(operation));
+            let open = matches!(need, Some(Need::Permission { operations })
+                if !operations.iter().any(|operation| token.closed.contains_key(operation)));
             if again || open { Err(Untrue::Healed) } else { Ok(()) }
         }
         Fact::TokenBlocked { .. } => token.blocked_since.map(|_| ()).ok_or(Untrue::Healed),
@@ -257,19 +273,13 @@ mod tests {
         assert_eq!(still_holds(&event(renewed.clone()), unheard, NOW), Err(Untrue::Unheard));
         assert_eq!(of(renewed.clone(), Some(&live), NOW), Ok(()));
         assert_eq!(of(renewed, Some(&dead), NOW), Err(Untrue::Ended));
-        let again = Fact::NeedsReconnecting {
-            network: "x".parse().unwrap(),
-            token: id,
-            why: String::new(),
-            by: None,
-            closed: Vec::new(),
-        };
+        let again = Fact::NeedsReconnecting { network: "x".parse().unwrap(), token: id, need: None, by: None };
         assert_eq!(of(again.clone(), Some(&live), NOW), Ok(()));
         let connected = Clocks { consented_at: Some(NOW + DAY), ..Clocks::default() };
         assert_eq!(of(again, Some(&Token { clocks: connected, ..live.clone() }), NOW + DAY), Err(Untrue::Healed));
         let operation: crate::base::ids::OperationId = "tweets.get".parse().unwrap();
-        let (network, why, closed) = ("x".parse().unwrap(), String::new(), vec![operation.clone()]);
-        let lost = Fact::NeedsReconnecting { network, token: id, why, by: None, closed };
+        let need = Some(Need::Permission { operations: vec![operation.clone()] });
+        let lost = Fact::NeedsReconnecting { network: "x".parse().unwrap(), token: id, need, by: None };
         assert_eq!(of(lost.clone(), Some(&live), NOW), Err(Untrue::Healed), "its scopes were stated anew");
         assert_eq!(of(lost, Some(&Token { closed: [(operation, NOW)].into(), ..live.clone() }), NOW), Ok(()));
         let blocked = Fact::TokenBlocked { network: "x".parse().unwrap(), token: id };

@@ -54,6 +54,7 @@ mod tests {
     use crate::base::ids::EventId;
     use crate::domain::notice::tests::{NOW, facts};
     use crate::domain::notice::{Fact, Told};
+    use crate::text::Text;
 
     #[test]
     fn a_body_holds_the_fact_and_the_words() {
@@ -65,8 +66,8 @@ mod tests {
                 fact,
                 dedup_key: "key".to_owned(),
             };
-            let told =
-                Told { event: &event, network: "X", token: "Acme", alert: None, pages: None, zone: &TimeZone::UTC };
+            let (text, zone) = (Text::english(), &TimeZone::UTC);
+            let told = Told { event: &event, network: "X", token: "Acme", alert: None, pages: None, text, zone };
             let body = event_body(&event, &Words::of(&told));
             assert_eq!(body["type"], event.fact.kind().as_str());
             assert_eq!(body["data"]["kind"], body["type"], "no field of the fact takes its place");

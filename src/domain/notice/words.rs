@@ -1,17 +1,14 @@
-//! What a notice says: what happened, why, what it stops, what to do, and one link. The only place with these texts, so that they can be
-//! translated.
+//! What a notice says: what happened, why, what it stops, what to do, and one link. Its words stand in `text/en/notices.ftl`.
 
 mod of_many;
-mod of_setup;
 mod of_token;
 
 use jiff::tz::TimeZone;
 
-use crate::base::clock::Timestamp;
 use crate::domain::alert::Alert;
-use crate::domain::networks::Duty;
-use crate::domain::notice::{Clock, Event, Fact, RetentionStage};
+use crate::domain::notice::{Clock, Event, Fact, RetentionStage, neutral};
 use crate::domain::token::Reason;
+use crate::text::{Sentence, Text};
 
 /// The longest name that is shown.
 const NAME: usize = 80;
@@ -19,7 +16,7 @@ const NAME: usize = 80;
 const TEXT: usize = 600;
 
 /// What is told, with what is known of it. Names may be foreign text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Told<'t> {
     /// The event.
     pub event: &'t Event,
@@ -31,6 +28,8 @@ pub struct Told<'t> {
     pub alert: Option<&'t Alert>,
     /// Where the broker's pages are (`https://tokens.example.com`), without a slash at the end; `None`: not known.
     pub pages: Option<&'t str>,
+    /// In which words it is told.
+    pub text: Text,
     /// The time zone in which times are told.
     pub zone: &'t TimeZone,
 }
@@ -58,93 +57,91 @@ pub struct Words {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// What the link does, in a few words.
-    pub text: &'static str,
+    pub text: String,
     /// The address.
     pub url: String,
 }
 
-/// Subject, what happened, why, what it stops, what to do.
-type Parts = [String; 5];
-
 impl Words {
     /// The words for an event.
     pub fn of(told: &Told<'_>) -> Words {
-        let [subject, happened, why, stops, todo] = match &told.event.fact {
+        let notice = match &told.event.fact {
             Fact::TokenExpiring { clock, ends_at, within_days, .. } => told.expiring(*clock, *ends_at, *within_days),
-            Fact::TokenExpired { .. } => told.expired(),
+            Fact::TokenExpired { .. } => told.of_token("notice-token-expired"),
             Fact::TokenInvalid { reason, .. } => told.invalid(*reason),
-            Fact::NeedsReconnecting { why, closed, .. } if !closed.is_empty() => told.lost_permission(why, closed),
-            Fact::NeedsReconnecting { why, by, .. } => told.needs_reconnecting(why, *by),
-            Fact::TokenBlocked { .. } => told.blocked(),
-            Fact::TokenRenewed { .. } => told.renewed(),
-            Fact::TokenConnected { healed, .. } => told.connected(*healed),
-            Fact::OutOfBandSpending { class, credits, .. } => told.spent_elsewhere(class, *credits),
+            Fact::NeedsReconnecting { need, by, .. } => told.needs_reconnecting(need.as_ref(), *by),
+            Fact::TokenBlocked { .. } => told.of_token("notice-token-blocked").in_full("at", told.event.at),
+            Fact::TokenRenewed { .. } => told.of_token("notice-token-renewed"),
+            Fact::TokenConnected { healed: true, .. } => told.of_token("notice-token-healed"),
+            Fact::TokenConnected { healed: false, .. } => told.of_token("notice-token-connected"),
+            Fact::OutOfBandSpending { class, credits, .. } => {
+                told.of_token("notice-out-of-band-spending").named("class", class).with("credits", *credits)
+            }
             Fact::SharedSpending { app, class, credits, .. } => {
                 told.shared_spent_elsewhere(app.as_ref(), class, *credits)
             }
-            Fact::OperationRefused { app, operation, .. } => told.operation_refused(app, operation),
-            Fact::RetentionClock { stage, deadline, duty: Duty::Delete, rules, .. } => {
-                told.to_delete(*stage, *deadline, rules)
+            Fact::OperationRefused { app, operation, .. } => {
+                told.to_whom("notice-operation-refused").named("app", app).named("operation", operation)
             }
-            Fact::RetentionClock { stage, deadline, duty: Duty::Authorise, rules, .. } => {
-                told.to_authorise(*stage, *deadline, rules)
+            Fact::RetentionClock { stage, deadline, duty, rules, .. } => {
+                told.retention(*duty, *stage, *deadline, rules)
             }
             Fact::LoadTooHigh { class, turn, .. } => told.load_too_high(class, *turn),
-            Fact::LoadCleared { class, .. } => told.load_cleared(class),
+            Fact::LoadCleared { class, .. } => told.at_network("notice-load-cleared").named("class", class),
             Fact::NoAccessTokens { class, .. } => told.no_access_tokens(class),
-            Fact::AccessTokensAgain { .. } => told.access_tokens_again(),
+            Fact::AccessTokensAgain { .. } => told.at_network("notice-access-tokens-again"),
             Fact::IncidentOpened { app, kind, was, .. } => told.incident_opened(app, *kind, *was),
             Fact::IncidentClosed { lost, served, .. } => told.incident_closed(*lost, *served),
-            Fact::SecretDamaged { name } => of_setup::secret_damaged(name),
-            Fact::DestinationGone { name, .. } => of_setup::destination_gone(name),
+            Fact::SecretDamaged { name } => Sentence::new("notice-secret-damaged").with("name", neutral(name, NAME)),
+            Fact::DestinationGone { name, .. } => {
+                Sentence::new("notice-destination-gone").with("name", neutral(name, NAME))
+            }
         };
-        Words { subject, happened, why, stops, todo, link: told.link(), asks: told.event.fact.asks_for_action() }
+        Words::said(told.text, &notice, told.zone, told.link(), told.event.fact.asks_for_action())
     }
 
     /// The words of a test message.
-    pub fn of_test() -> Words {
-        Words {
-            subject: "A test of Token Broker".to_owned(),
-            happened: "Somebody asked for this message, to see whether it arrives.".to_owned(),
-            why: "It is a test.".to_owned(),
-            stops: "Nothing.".to_owned(),
-            todo: "Nothing.".to_owned(),
-            link: None,
-            asks: false,
-        }
+    pub fn of_test(text: Text) -> Words {
+        Words::said(text, &Sentence::new("notice-test"), &TimeZone::UTC, None, false)
     }
-}
 
-impl Words {
     /// The words of the mail to an address that the member with the address `of` asks for. Nothing else of the member is in it, since it
     /// goes to whom the member names.
-    pub fn of_mail_to_prove(of: &str, link: String) -> Words {
-        Words {
-            subject: "Confirm your mail address for Token Broker".to_owned(),
-            happened: format!("The member with the address {of} asks to use this address from now on."),
-            why:
-                "Tokens belong to whoever has the address that granted them, so an address is proved before it is used."
-                    .to_owned(),
-            stops: "Nothing: until it is confirmed, the address before stays.".to_owned(),
-            todo: "If it was you, open the link within 24 hours and confirm. If not, do nothing.".to_owned(),
-            link: Some(Link { text: "Confirm this address", url: link }),
-            asks: true,
-        }
+    pub fn of_mail_to_prove(text: Text, of: &str, link: String) -> Words {
+        let link = Link { text: text.say("notice-link-mail"), url: link };
+        Words::said(text, &Sentence::new("notice-mail-to-prove").named("mail", of), &TimeZone::UTC, Some(link), true)
+    }
+
+    fn said(text: Text, notice: &Sentence, zone: &TimeZone, link: Option<Link>, asks: bool) -> Words {
+        let (subject, [happened, why, stops, todo]) =
+            text.tell_parts(notice, ["happened", "why", "stops", "todo"], zone);
+        Words { subject, happened, why, stops, todo, link, asks }
     }
 }
 
 impl Told<'_> {
+    /// Something at a network.
+    fn at_network(&self, notice: &str) -> Sentence {
+        Sentence::new(notice).with("network", neutral(self.network, NAME))
+    }
+
+    /// Something at a network in which teams are asked for something else than operators.
+    fn to_whom(&self, notice: &str) -> Sentence {
+        let reader = if self.event.team.is_some() { "team" } else { "operators" };
+        self.at_network(notice).with("reader", reader)
+    }
+
     /// The page of the console where it is done.
     fn link(&self) -> Option<Link> {
         let (pages, fact) = (self.pages?, &self.event.fact);
         // What is told to no team is told to operators.
         let of_whom = if self.event.team.is_some() { "/alerts" } else { "/operator" };
-        let (text, path) = match (fact, fact.token()) {
+        let (name, path) = match (fact, fact.token()) {
             (Fact::IncidentClosed { network, lost: Some(_), .. }, _) if self.event.team.is_some() => {
-                return Some(of_many::link_to_lost(pages, network));
+                return Some(of_many::link_to_lost(self.text, pages, network));
             }
             (Fact::IncidentOpened { incident, .. } | Fact::IncidentClosed { incident, .. }, _) => {
-                ("Look at the incident", format!("{of_whom}/incidents/{incident}"))
+                ("notice-link-incident", format!("{of_whom}/incidents/{incident}"))
             }
             (
                 Fact::LoadTooHigh { network, class, .. }
@@ -152,52 +149,52 @@ impl Told<'_> {
                 | Fact::NoAccessTokens { network, class, .. }
                 | Fact::AccessTokensAgain { network, class, .. },
                 _,
-            ) => ("Look at the load", format!("/load/{network}/{class}")),
-            (Fact::SharedSpending { network, .. }, _) => ("Look at the credit", format!("/operator/pools/{network}")),
-            (Fact::SecretDamaged { .. }, _) => ("Look at the broker", "/operator".to_owned()),
+            ) => ("notice-link-load", format!("/load/{network}/{class}")),
+            (Fact::SharedSpending { network, .. }, _) => ("notice-link-credit", format!("/operator/pools/{network}")),
+            (Fact::SecretDamaged { .. }, _) => ("notice-link-broker", "/operator".to_owned()),
             (Fact::DestinationGone { destination, .. }, _) => {
-                ("Look at the destination", format!("/notifications/destinations/{destination}"))
+                ("notice-link-destination", format!("/notifications/destinations/{destination}"))
             }
             (Fact::OperationRefused { network, .. }, _) if self.event.team.is_some() => {
-                ("Look at the tokens", format!("/tokens?network={network}"))
+                ("notice-link-tokens", format!("/tokens?network={network}"))
             }
-            (Fact::OperationRefused { network, .. }, _) => ("Look at the pool", format!("/operator/pools/{network}")),
+            (Fact::OperationRefused { network, .. }, _) => ("notice-link-pool", format!("/operator/pools/{network}")),
             (_, token) => (what_to_do(fact), format!("/tokens/{}", token?)),
         };
-        Some(Link { text, url: format!("{pages}{path}") })
-    }
-
-    fn time(&self, at: Timestamp) -> String {
-        let Ok(at) = jiff::Timestamp::from_microsecond(at.micros()) else { return at.to_string() };
-        at.to_zoned(self.zone.clone()).strftime("%A, %-d %B %Y, %H:%M %Z").to_string()
+        Some(Link { text: self.text.say(name), url: format!("{pages}{path}") })
     }
 }
 
 /// What the page of a token is opened for.
 const fn what_to_do(fact: &Fact) -> &'static str {
     match fact {
-        Fact::OutOfBandSpending { .. } => "See what the broker used",
-        Fact::TokenBlocked { .. } => "Look at the token",
+        Fact::OutOfBandSpending { .. } => "notice-link-spending",
+        Fact::TokenBlocked { .. } => "notice-link-token",
         // The network first: its trouble, or that of the app, is not mended by connecting again.
         Fact::TokenExpiring { clock: Clock::Unrenewed, .. }
         | Fact::TokenInvalid { reason: Reason::AppDisabled, .. }
-        | Fact::RetentionClock { stage: RetentionStage::Over, .. } => "Look at the token",
-        fact if fact.kind().asks_for_action() => "Reconnect the account",
-        _ => "Look at the token",
+        | Fact::RetentionClock { stage: RetentionStage::Over, .. } => "notice-link-token",
+        fact if fact.kind().asks_for_action() => "notice-link-account",
+        _ => "notice-link-token",
     }
+}
+
+/// A name that words have, out of one of the code: `platform_reset` as `platform-reset`.
+fn dashed(name: &str) -> String {
+    name.replace('_', "-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Timestamp;
     use crate::base::ids::{AlertId, ClassId, EventId, NetworkId};
     use crate::domain::alert::{AlertKey, AlertKind, Detail, Level, LoadDetail, NoToken};
     use crate::domain::incident::IncidentKind;
     use crate::domain::load::{Advice, Load, LoadKey, Newcomer, Ratio, Span};
-    use crate::domain::networks::Owner;
+    use crate::domain::networks::{Duty, Owner};
     use crate::domain::notice::tests::{NOW, facts};
-    use crate::domain::notice::{Clock, RetentionStage, Turn, html, plain, push_body, slack};
-    use crate::domain::token::Reason;
+    use crate::domain::notice::{Need, Turn, html, plain, push_body, slack};
 
     fn words(fact: Fact, token: &str) -> Words {
         let event = Event {
@@ -214,6 +211,7 @@ mod tests {
             token,
             alert: None,
             pages: Some("https://t.example"),
+            text: Text::english(),
             zone: &zone,
         })
     }
@@ -235,14 +233,14 @@ mod tests {
             assert!(words.link.as_ref().unwrap().url.starts_with("https://t.example/"), "{words:?}");
             // Whatever the channel, there is that one link and no other.
             let links = |text: String| text.matches("https://").count();
-            let one = [words];
-            assert_eq!((links(plain(&one, 0, None)), links(html("s", &one, 0, None))), (1, 1));
-            assert_eq!((links(slack(&one, 0, "out_1").to_string()), links(push_text(&one))), (1, 1));
+            let (text, one) = (Text::english(), [words]);
+            assert_eq!((links(plain(text, &one, 0, None)), links(html(text, "s", &one, 0, None))), (1, 1));
+            assert_eq!((links(slack(text, &one, 0, "out_1").to_string()), links(push_text(&one))), (1, 1));
         }
     }
 
     fn push_text(words: &[Words]) -> String {
-        String::from_utf8(push_body("out_1", words, 0)).unwrap()
+        String::from_utf8(push_body(Text::english(), "out_1", words, 0)).unwrap()
     }
 
     /// What facts of one kind may differ in.
@@ -260,13 +258,16 @@ mod tests {
                         credits,
                     }))
                 }
-                Fact::NeedsReconnecting { network, token, why, by, .. } => variants.push(Fact::NeedsReconnecting {
-                    network,
-                    token,
-                    why,
-                    by,
-                    closed: vec!["tweets.get".parse().unwrap()],
-                }),
+                Fact::NeedsReconnecting { network, token, need, by } => {
+                    let lost = Need::Permission { operations: vec!["tweets.get".parse().unwrap()] };
+                    let needs = [(need, None), (Some(lost), None), (Some(Need::GrantEnds), by), (None, by)];
+                    variants.extend(needs.map(|(need, by)| Fact::NeedsReconnecting {
+                        network: network.clone(),
+                        token,
+                        need,
+                        by,
+                    }));
+                }
                 Fact::TokenExpiring { network, token, ends_at, within_days, .. } => {
                     variants.extend([Clock::Access, Clock::Unrenewed, Clock::Refresh, Clock::DataAccess].map(|clock| {
                         Fact::TokenExpiring { network: network.clone(), token, clock, ends_at, within_days }
@@ -340,7 +341,8 @@ mod tests {
             let event =
                 Event { id: EventId::from_u128(1), at: NOW, team, fact: fact.clone(), dedup_key: String::new() };
             let pages = Some("https://t.example");
-            let told = Told { event: &event, network: "X", token: "t", alert: None, pages, zone: &TimeZone::UTC };
+            let (text, zone) = (Text::english(), &TimeZone::UTC);
+            let told = Told { event: &event, network: "X", token: "t", alert: None, pages, text, zone };
             Words::of(&told).link.unwrap().url.replace("https://t.example", "")
         };
         for fact in facts().iter().chain(&variants()) {
@@ -427,12 +429,13 @@ mod tests {
             };
             let (team, dedup_key) = (Some("acme".parse().unwrap()), String::new());
             let event = Event { id: EventId::from_u128(1), at: NOW, team, fact, dedup_key };
-            let (alert, zone) = (Some(&alert), &TimeZone::UTC);
-            let words = Words::of(&Told { event: &event, network: "X", token: "", alert, pages: None, zone });
+            let (alert, text, zone) = (Some(&alert), Text::english(), &TimeZone::UTC);
+            let words = Words::of(&Told { event: &event, network: "X", token: "", alert, pages: None, text, zone });
             for (said, expected) in [(&words.why, why), (&words.stops, stops), (&words.todo, todo)] {
                 assert!(said.starts_with(expected) && said.ends_with('.'), "{expected}: {words:?}");
             }
-            assert_eq!(words.happened, alert.unwrap().message);
+            let said = alert.unwrap().detail.in_words("X", &"search".parse().unwrap());
+            assert_eq!(words.happened, text.tell(&said, zone), "as the console has it");
         }
     }
 
@@ -502,7 +505,14 @@ mod tests {
     #[test]
     fn what_many_tokens_died_of_is_one_notice() {
         let network = "x".parse().unwrap();
-        let words = Words::of_loss(1600, &network, "Instagram", Reason::PlatformReset, Some("https://t.example"));
+        let words = Words::of_loss(
+            Text::english(),
+            1600,
+            &network,
+            "Instagram",
+            Reason::PlatformReset,
+            Some("https://t.example"),
+        );
         assert_eq!(words.subject, "1600 Instagram tokens do not work any more");
         assert_eq!(words.link.unwrap().url, "https://t.example/tokens?status=dead&network=x");
         assert!(words.asks && words.todo.starts_with("Reconnect the accounts"), "{}", words.todo);

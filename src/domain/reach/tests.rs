@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::networks::{Catalogue, History, Requirement};
 use crate::domain::token::Clocks;
+use crate::text::Text;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -37,6 +38,10 @@ fn token(network: &Network, kind: &str, state: TokenState) -> Token {
     }
 }
 
+fn said(needs: &NeedsReconnecting) -> String {
+    Text::english().tell_of(needs)
+}
+
 fn dead(since: Timestamp) -> TokenState {
     TokenState::Invalid { reason: Reason::PasswordChanged, since }
 }
@@ -54,7 +59,7 @@ fn what_a_network_newly_requires_asks_for_the_person_until_it_is_granted() {
     });
     let mut held = token(&x, "user", TokenState::Live);
     let needs = needs_reconnecting(&x, &held, NOW).remove(0);
-    assert_eq!((needs.why.as_str(), needs.by), ("X requires new.read: posts are read with it", Some(from)));
+    assert_eq!((said(&needs).as_str(), needs.by), ("X requires new.read: posts are read with it", Some(from)));
     held.scopes.push("new.read".to_owned());
     assert_eq!(needs_reconnecting(&x, &held, NOW), []);
     assert_eq!(needs_reconnecting(&x, &token(&x, "user", dead(NOW)), NOW), [], "it is dead, which says more");
@@ -75,7 +80,8 @@ fn a_grant_that_no_renewal_prolongs_asks_for_the_person_a_month_before() {
     let needs = with(30).unwrap();
     assert_eq!(needs.by, Some(NOW + 30 * DAY));
     assert_eq!(
-        needs.why, "LinkedIn ends the grant, and no renewal prolongs it",
+        said(&needs),
+        "LinkedIn ends the grant, and no renewal prolongs it",
         "when is told in the reader's time zone"
     );
     // One that slides by itself is fixed where its network told the end.
@@ -104,11 +110,12 @@ fn permissions_that_are_lost_within_a_day_are_one_reason_to_come() {
         (needs.key(&held), needs)
     };
     let (first, needs) = lost(&[("search", 1)]);
-    assert_eq!((needs.why.as_str(), needs.by), ("X refuses search for want of a permission or a role", None));
+    assert_eq!((said(&needs).as_str(), needs.by), ("X refuses search for want of a permission or a role", None));
     assert_eq!(lost(&[("search", 1), ("timeline", 24)]).0, first);
     let (later, needs) = lost(&[("search", 1), ("timeline", 26)]);
     assert_ne!(later, first, "of what is lost on another day people hear, too");
-    assert_eq!(needs.closed.len(), 2, "all that is missing is named");
+    let Need::Permission { operations } = needs.need else { panic!("{needs:?}") };
+    assert_eq!(operations.len(), 2, "all that is missing is named");
     assert_ne!(lost(&[("search", 2)]).0, first, "it was there again in between");
 }
 

@@ -24,7 +24,7 @@ pub fn notice_message(team: &TeamId, notice: &Notice) -> pb::Notice {
         network: event.fact.network().map(|network| format!("networks/{network}")).unwrap_or_default(),
         token: event.fact.token().map(|token| format!("teams/{team}/tokens/{token}")).unwrap_or_default(),
         read: notice.read,
-        over: notice.over.clone().unwrap_or_default(),
+        over: notice.over.map(|over| over.to_string()).unwrap_or_default(),
         dedup_key: event.dedup_key.clone(),
     }
 }

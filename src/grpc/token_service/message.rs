@@ -16,6 +16,7 @@ use crate::grpc::pb;
 use crate::service::dead_spans::DeadSpanView;
 use crate::service::revoke::StoredRevocation;
 use crate::service::tokens::{ShownState, TokenView};
+use crate::text::Text;
 
 /// A token, without its buckets.
 pub fn token_message(view: &TokenView) -> pb::Token {
@@ -50,10 +51,10 @@ pub fn token_message(view: &TokenView) -> pb::Token {
         active_leases: small(view.active_leases),
         create_time: Some(timestamp(token.created_at)),
         closed_operations: token.closed.iter().map(closed_operation).collect(),
-        needs_reconnecting: view
-            .needs_reconnecting
-            .as_ref()
-            .map(|needs| pb::NeedsReconnecting { reason: needs.why.clone(), deadline: optional_timestamp(needs.by) }),
+        needs_reconnecting: view.needs_reconnecting.as_ref().map(|needs| pb::NeedsReconnecting {
+            reason: Text::english().tell_of(needs),
+            deadline: optional_timestamp(needs.by),
+        }),
         retention_clocks: view.retention.iter().map(retention_clock).collect(),
         block_time: optional_timestamp(token.blocked_since),
         dead_spans: Vec::new(),

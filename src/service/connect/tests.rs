@@ -18,6 +18,7 @@ use crate::service::apps::{UpdateApp, default_app};
 use crate::service::callbacks::{Asked, signed_request};
 use crate::service::testing::{START, TestBroker};
 use crate::store::{CallbackRow, StoredToken};
+use crate::text::Text;
 use crate::vault::Place;
 
 const SCOPES: &str = "offline.access tweet.read users.read";
@@ -324,7 +325,10 @@ async fn reconnecting_asks_for_what_the_network_newly_requires_and_the_mark_is_g
     let (test, team) = scene_among(stricter_x()).await;
     let token = test.token(&team, "7").await;
     let marked = async || test.broker.show_token(&team, token).await.unwrap().0.needs_reconnecting;
-    assert!(marked().await.is_some_and(|needs| needs.why.contains("space.read")), "the grant lacks it");
+    assert!(
+        marked().await.is_some_and(|needs| Text::english().tell_of(&needs).contains("space.read")),
+        "the grant lacks it"
+    );
     let heal = StartConnection { token: Some(token), ..of_x() };
     let reply = format!(r#"{{"access_token":"a","refresh_token":"r","scope":"{SCOPES} space.read"}}"#);
     let (connection, asked) = connected_as(&test, &team, heal, 200, &reply).await;

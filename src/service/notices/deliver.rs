@@ -20,6 +20,7 @@ use crate::service::notices::address::{Address, Behind};
 use crate::service::notices::message::{Held, Outgoing};
 use crate::service::notices::push::PushError;
 use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
+use crate::text::Text;
 use crate::vault::OpenOwnError;
 
 /// Messages that may be on their way at once.
@@ -216,7 +217,7 @@ impl Broker {
                 return Ok(sender.send(&outgoing.mail(to, settings.as_deref())).await?);
             }
             Address::Push { browser, contact, allow_private, .. } => {
-                let payload = push_body(&outgoing.id, &outgoing.words, outgoing.more);
+                let payload = push_body(Text::english(), &outgoing.id, &outgoing.words, outgoing.more);
                 let (key, message) = (self.push_key().await?, outgoing.push(&payload));
                 let post = message.post(&browser.endpoint, &browser.keys, &key, contact, *allow_private, self.now())?;
                 return Ok(self.notices.post().post(&post).await?);
@@ -225,12 +226,18 @@ impl Broker {
                 let body = outgoing.body.to_string();
                 (url, signed(secrets, &outgoing.id, self.now(), &body), body, *allow_private)
             }
-            Address::Slack { url, allow_private } => {
-                (url, Vec::new(), slack(&outgoing.words, outgoing.more, &outgoing.id).to_string(), *allow_private)
-            }
-            Address::Teams { url, allow_private } => {
-                (url, Vec::new(), teams(&outgoing.words, outgoing.more, &outgoing.id).to_string(), *allow_private)
-            }
+            Address::Slack { url, allow_private } => (
+                url,
+                Vec::new(),
+                slack(Text::english(), &outgoing.words, outgoing.more, &outgoing.id).to_string(),
+                *allow_private,
+            ),
+            Address::Teams { url, allow_private } => (
+                url,
+                Vec::new(),
+                teams(Text::english(), &outgoing.words, outgoing.more, &outgoing.id).to_string(),
+                *allow_private,
+            ),
         };
         let (url, body, content_type) = (url.clone(), body.into_bytes(), "application/json");
         Ok(self.notices.post().post(&Post { url, headers, content_type, body, allow_private }).await?)
@@ -251,8 +258,15 @@ impl Broker {
     pub(super) async fn send_test(&self, address: &Address) -> Result<(), Failed> {
         let (id, at) = (OutboxId::generate().to_string(), self.now());
         let body = json!({ "type": "test", "timestamp": at.to_string(), "data": {} });
-        let outgoing =
-            Outgoing { id, at, words: vec![Words::of_test()], more: 0, body, about: "test".to_owned(), urgent: false };
+        let outgoing = Outgoing {
+            id,
+            at,
+            words: vec![Words::of_test(Text::english())],
+            more: 0,
+            body,
+            about: "test".to_owned(),
+            urgent: false,
+        };
         self.send(address, &outgoing).await
     }
 

@@ -3,7 +3,7 @@
 use crate::base::ids::{EventId, MemberId, TeamId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::member::Member;
-use crate::domain::notice::{Channel, Choice, Event, NoticeSettings, QuietHours, SettingsError, Words};
+use crate::domain::notice::{Channel, Choice, Event, NoticeSettings, QuietHours, SettingsError, Untrue, Words};
 use crate::service::Broker;
 use crate::service::members::MemberError;
 use crate::service::requests::Attempt;
@@ -26,7 +26,7 @@ pub struct Notice {
     /// Whether the member has read it.
     pub read: bool,
     /// Why it does not hold any more; `None`: it does.
-    pub over: Option<String>,
+    pub over: Option<Untrue>,
 }
 
 /// A page of notices.
@@ -168,7 +168,7 @@ impl Broker {
             return Ok(None);
         }
         let words = self.words(&held, &member.time_zone.zone());
-        let over = self.holds(&held).err().map(|untrue| untrue.to_string());
+        let over = self.holds(&held).err();
         Ok(Some(Notice { member: member.id, event: held.event, words, read: false, over }))
     }
 

@@ -18,6 +18,7 @@ use crate::service::alerts::{self, alert_of};
 use crate::service::incidents::{key_of_opening, key_of_turning};
 use crate::service::own_secrets::find_damaged;
 use crate::store::{OutboxRow, StoreError};
+use crate::text::Text;
 
 /// An event that still holds, with what is known of its matter.
 pub(super) struct Holding {
@@ -72,13 +73,14 @@ impl Outgoing {
 
     /// As a mail.
     pub(super) fn mail(&self, to: &str, settings: Option<&str>) -> Mail {
-        let subject = summary(&self.words, self.more);
+        let text = Text::english();
+        let subject = summary(text, &self.words, self.more);
         Mail {
             id: self.id.clone(),
             to: to.to_owned(),
             at: self.at,
-            text: plain(&self.words, self.more, settings),
-            html: html(&subject, &self.words, self.more, settings),
+            text: plain(text, &self.words, self.more, settings),
+            html: html(text, &subject, &self.words, self.more, settings),
             subject,
             settings: settings.map(str::to_owned),
         }
@@ -216,6 +218,7 @@ impl Broker {
             token: named.unwrap_or(&id),
             alert: held.alert.as_ref(),
             pages: self.pages().as_deref(),
+            text: Text::english(),
             zone,
         })
     }
@@ -270,7 +273,7 @@ impl Broker {
                 1 => self.words(held, zone),
                 _ => {
                     let name = self.catalogue.name_for_people(network.as_str());
-                    Words::of_loss(count, &network, name, reason, self.pages().as_deref())
+                    Words::of_loss(Text::english(), count, &network, name, reason, self.pages().as_deref())
                 }
             });
         }

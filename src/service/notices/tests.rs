@@ -16,7 +16,7 @@ use crate::domain::incident::{Detected, IncidentKind, Outcome, Progress, SeenIn}
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::notice::{
     Channel, Choice, DestinationKind, Fact, Kind, MOST_SUBSCRIPTIONS, NoticeSettings, PushSubscription, QuietHours,
-    SETTLES_WITHIN, of_change,
+    SETTLES_WITHIN, Untrue, of_change,
 };
 use crate::domain::profile::Profile;
 use crate::domain::token::{Clocks, Reason, Token};
@@ -488,7 +488,7 @@ async fn a_member_reads_its_notices_in_the_app() {
     let unknown = broker.mark_notices_read(&Caller::Broker, &acme(), member.id, later).await;
     assert!(matches!(unknown, Err(NoticeError::NotFound(_))));
     broker.revoke_token(&Caller::Broker, &acme(), tokens[2], "").await.unwrap();
-    assert_eq!(list(None).await.notices[0].over.as_deref(), Some("the token is gone"));
+    assert_eq!(list(None).await.notices[0].over, Some(Untrue::Gone));
     let first = broker.tokens_at_risk(&acme(), member.id, None, 1).await.unwrap();
     let rest = broker.tokens_at_risk(&acme(), member.id, first.after, 10).await.unwrap();
     let at_risk = [first.tokens, rest.tokens].concat();

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::clock::Clock;
 use crate::base::ids::{MemberId, TeamId};
 use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::notice::Need;
 use crate::domain::pool::{NoToken, Rest};
 use crate::domain::token::{Reason, TokenState};
 use crate::engine::AcquireError;
@@ -13,6 +14,7 @@ use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, ShownState, UpdateToken};
 use crate::service::{AcquireLease, AcquireLeaseError};
 use crate::store::MemberChange;
+use crate::text::Text;
 
 /// A collector that holds a lease of ten calls.
 struct Scene {
@@ -258,14 +260,16 @@ async fn a_lost_permission_is_told_once_it_is_proven_and_is_at_risk_until_it_is_
         page.call(operation, 400, LOST).await;
     }
     let events = page.test.broker.store.untold_events(None, 100).await.unwrap();
-    let [Fact::NeedsReconnecting { why, closed, .. }] = &events.iter().map(|one| &one.fact).collect::<Vec<_>>()[..]
+    let [Fact::NeedsReconnecting { need: Some(Need::Permission { operations }), .. }] =
+        &events.iter().map(|one| &one.fact).collect::<Vec<_>>()[..]
     else {
         panic!("{events:?}")
     };
-    assert_eq!((why.contains("page.insights"), closed.len()), (true, 1));
+    assert_eq!(operations[..], ["page.insights".parse().unwrap()]);
     assert_eq!(page.told().await, ["needs_reconnecting"]);
     let view = page.test.broker.show_token(&page.team, page.token).await.unwrap().0;
-    assert!(view.needs_reconnecting.unwrap().why.contains("page.insights, post.insights"));
+    let needs = Text::english().tell_of(&view.needs_reconnecting.unwrap());
+    assert!(needs.contains("page.insights, post.insights"), "{needs}");
     assert!(page.is_at_risk().await);
     let scopes = Some(view.token.scopes);
     let stated = UpdateToken { scopes, ..UpdateToken::default() };

@@ -15,6 +15,7 @@ use crate::service::members::{MemberError, On, change_error};
 use crate::service::sessions::Browser;
 use crate::service::{Broker, Caller};
 use crate::store::{Invitation, InvitationChange, MemberChange, StoreError};
+use crate::text::Text;
 
 /// How long the link can be used.
 const LASTS: Duration = Duration::from_secs(24 * 3600);
@@ -112,16 +113,17 @@ impl Broker {
             ..MemberChange::of(member.clone(), audit.into())
         };
         self.store.change_member(change).await.map_err(|error| change_error(&member, error))?;
-        let text = LinkKind::Mail.text(&secret);
-        let link = self.config.http.link(&format!("/mail?proof={}", text.expose()));
-        let words = [Words::of_mail_to_prove(member.mail.as_str(), link)];
+        let proof = LinkKind::Mail.text(&secret);
+        let link = self.config.http.link(&format!("/mail?proof={}", proof.expose()));
+        let text = Text::english();
+        let words = [Words::of_mail_to_prove(text, member.mail.as_str(), link)];
         let subject = words[0].subject.clone();
         let sent = Mail {
             id: OutboxId::generate().to_string(),
             to: mail.to_string(),
             at: now,
-            text: plain(&words, 0, None),
-            html: html(&subject, &words, 0, None),
+            text: plain(text, &words, 0, None),
+            html: html(text, &subject, &words, 0, None),
             subject,
             settings: None,
         };

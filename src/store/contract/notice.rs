@@ -68,7 +68,7 @@ async fn what_lasts_is_not_forgotten(store: &dyn Store) {
     };
     let needs = |n| {
         let (network, token) = ("x".parse().unwrap(), TokenId::from_u128(n));
-        Fact::NeedsReconnecting { network, token, why: String::new(), by: None, closed: Vec::new() }
+        Fact::NeedsReconnecting { network, token, need: None, by: None }
     };
     let gone = Fact::DestinationGone { destination: DestinationId::from_u128(1), name: String::new() };
     let damaged = Fact::SecretDamaged { name: "networks/x/apps/default".to_owned() };

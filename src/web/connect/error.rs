@@ -7,8 +7,8 @@ use super::page::Message;
 use crate::domain::connection::StageError;
 use crate::service::connect::{CallbackError, ConnectError};
 use crate::service::tokens::TokenError;
+use crate::text::Text;
 use crate::web::sign_in::page_before;
-use crate::web::text::Text;
 
 /// A page about an error. `page`: where the visitor was, to come back to after a sign-in.
 pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::page::Message;
-use crate::web::text::Text;
+use crate::text::Text;
 
 /// Refuses what another site posts, and sets the headers that every answer has.
 ///

@@ -11,7 +11,7 @@ use super::{cookie, error, page};
 use crate::domain::connection::{Connection, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, SentAway};
-use crate::web::text::Text;
+use crate::text::Text;
 
 /// What the page that asks for consent says: which text was shown.
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use crate::domain::networks::{Purpose, Purposes};
 use crate::service::Broker;
 use crate::service::connect::Visitor;
 use crate::service::sessions::Stay;
-use crate::web::text::Text;
+use crate::text::Text;
 
 /// Nothing but our own style; forms go nowhere else.
 pub(super) const CLOSED: &str =

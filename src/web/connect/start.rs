@@ -17,10 +17,10 @@ use crate::service::connect::{ConnectError, StartConnection};
 use crate::service::members::On;
 use crate::service::sessions::Stay;
 use crate::service::tokens::{Rejected, TokenError};
+use crate::text::Text;
 use crate::web::console::page_of_incident;
 use crate::web::cookie::session_of;
 use crate::web::once::{Sent, SentForm};
-use crate::web::text::Text;
 
 /// The longest name of a colleague, in characters.
 const LONGEST_NAME: usize = 128;

@@ -14,8 +14,8 @@ use crate::base::ids::ConnectionId;
 use crate::domain::connection::{Connection, Granter, Stage};
 use crate::service::Broker;
 use crate::service::connect::{ConnectError, Offer, Visitor};
+use crate::text::Text;
 use crate::web::console::HOME;
-use crate::web::text::Text;
 
 /// The connection, and who comes.
 async fn asked(broker: &Broker, id: &str, headers: &HeaderMap) -> Result<(ConnectionId, Visitor), Response> {

@@ -9,13 +9,12 @@ use serde::Deserialize;
 
 use super::filter::address;
 use super::incident::{closing, page_of_incident, told};
-use super::load::{advice, amount, ratio_text, span_words};
 use super::noticed::{Note, Noticed};
 use super::paging::Pages;
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::AlertId;
-use crate::domain::alert::{Alert, Detail, Level};
+use crate::domain::alert::{Alert, Level};
 use crate::service::incidents::IncidentView;
 use crate::service::{AlertError, AlertStanding, Broker, ListAlerts};
 use crate::web::page::shown;
@@ -159,36 +158,7 @@ async fn alert_row(
 fn text(broker: &Broker, shell: &Shell, alert: &Alert) -> String {
     let load = &alert.key.load;
     let network = broker.catalogue.name_for_people(load.network.as_str());
-    match &alert.detail {
-        Detail::Access(reason) => {
-            let reason = shell.say(&format!("no-token-{}", reason.as_str().replace('_', "-")));
-            let about = [("network", network.to_owned().into()), ("class", load.class.to_string().into())];
-            format!("{} {reason}", shell.say_with("alert-no-tokens", &about))
-        }
-        Detail::Load(figures) => {
-            let about = [
-                ("percent", ratio_text(shell, figures.ratio).into()),
-                ("span", span_words(shell, figures.span).into()),
-                ("demand", amount(figures.demand).into()),
-                ("supply", amount(figures.supply).into()),
-                ("tokens", u64::from(figures.tokens).into()),
-            ];
-            let growing = figures.growing.map(|ratio| shell.say_of("load-grows", "percent", ratio_text(shell, ratio)));
-            let causes: Vec<String> = figures
-                .causes
-                .iter()
-                .map(|cause| format!("{} {:.0} %", cause.collection, cause.share * 100.0))
-                .collect();
-            let causes = (!causes.is_empty()).then(|| shell.say_of("alert-causes", "causes", causes.join(", ")));
-            let parts = [
-                Some(shell.say_with("alert-load", &about)),
-                growing,
-                Some(advice(shell, &figures.advice, network)),
-                causes,
-            ];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
-        }
-    }
+    shell.tell(&alert.detail.in_words(network, &load.class))
 }
 
 fn incident_row(broker: &Broker, visit: &Visit, shell: &Shell, view: &IncidentView) -> IncidentRow {

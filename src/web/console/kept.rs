@@ -11,10 +11,10 @@ use url::form_urlencoded;
 
 use super::operator;
 use crate::service::Broker;
+use crate::text::Text;
 use crate::web::cookie::{operator_session_of, session_of};
 use crate::web::page::shown;
 use crate::web::sign_in::{Kept, sign_in_again};
-use crate::web::text::Text;
 
 /// The longest form that is kept, in bytes.
 const LONGEST: usize = 16 * 1024;

@@ -3,7 +3,7 @@
 //! Pages are made here whole and work without a script; scripts only keep them up to date, draw charts and spare clicks. Whatever changes
 //! something is a POST that ends with a redirect to the page that shows it. What a member may do is asked of the use cases themselves, which
 //! refuse what the page should not have offered. What was asked for is done to its end, also if the browser goes away meanwhile. The words are
-//! in [`text`](crate::web::text).
+//! in [`text`](crate::text).
 
 mod activity;
 mod actor;

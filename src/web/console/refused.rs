@@ -12,8 +12,8 @@ use crate::service::profiles::ProfileError;
 use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
 use crate::service::{AlertError, LoadHistoryError, TeamLoadError};
+use crate::text::InWords;
 use crate::web::page::shown;
-use crate::web::text::InWords;
 
 /// An error that a page tells.
 pub(super) trait Refusal: std::error::Error + InWords {

@@ -9,8 +9,8 @@ use crate::base::ids::FormId;
 use crate::domain::member::{Action, Member, Standing, may};
 use crate::domain::team::OperatorRole;
 use crate::service::usage::{day_of, start_of};
+use crate::text::{InWords, Text, Value, time_in};
 use crate::web::assets;
-use crate::web::text::{InWords, Text, Value, time_in};
 
 /// A part of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

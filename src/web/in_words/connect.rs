@@ -3,7 +3,7 @@
 use super::{broken, contended};
 use crate::domain::connection::{ChoiceError, NotConnectable, StageError};
 use crate::service::connect::{CallbackError, ConnectError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 impl InWords for StageError {
     fn in_words(&self) -> Sentence {

@@ -3,7 +3,7 @@
 //! What a program reads over gRPC is told by the errors themselves; this is what people read on pages.
 
 use crate::service::{Forbidden, StoreError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 mod connect;
 mod notices;

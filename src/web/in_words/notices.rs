@@ -4,7 +4,7 @@ use super::{broken, contended};
 use crate::domain::member::MailAddressError;
 use crate::domain::notice::SettingsError;
 use crate::service::notices::{DeliveryError, DestinationError, NoticeError, PushError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 impl InWords for MailAddressError {
     fn in_words(&self) -> Sentence {

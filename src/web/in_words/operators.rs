@@ -7,7 +7,7 @@ use crate::service::networks::NetworkError;
 use crate::service::notices::DeadLetterError;
 use crate::service::pools::PoolError;
 use crate::service::sealing::RotateError;
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 impl InWords for NetworkError {
     fn in_words(&self) -> Sentence {

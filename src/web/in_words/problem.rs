@@ -2,7 +2,7 @@
 
 use crate::domain::connection::{LookUp, Need, Obstacle, Problem, Refusal};
 use crate::domain::networks::Purpose;
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 fn purpose(purpose: Purpose) -> Sentence {
     Sentence::new(format!("purpose-{}", purpose.as_str().replace('_', "-")))
@@ -141,7 +141,7 @@ impl InWords for Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::text::Text;
+    use crate::text::Text;
 
     #[test]
     fn each_problem_is_told_with_all_that_it_is_about() {

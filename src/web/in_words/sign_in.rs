@@ -7,7 +7,7 @@ use crate::domain::member::{LONGEST, PasswordRefused, SHORTEST};
 use crate::service::sessions::{JoinError, ProveMailError, SignInError};
 #[cfg(feature = "oidc")]
 use crate::service::sessions::{OidcError, OidcSignInError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 fn too_often(wait: Duration) -> Sentence {
     Sentence::new("wrong-too-often").with("seconds", wait.as_secs().max(1))

@@ -9,7 +9,7 @@ use crate::service::keys::KeyError;
 use crate::service::members::MemberError;
 use crate::service::profiles::ProfileError;
 use crate::service::{AlertError, LoadHistoryError, TeamLoadError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 impl InWords for MembershipError {
     fn in_words(&self) -> Sentence {

@@ -7,7 +7,7 @@ use crate::service::jobs::JobError;
 use crate::service::probe::ProbeError;
 use crate::service::renew::{NotYet, RenewError};
 use crate::service::tokens::{Rejected, TokenError};
-use crate::web::text::{InWords, Sentence};
+use crate::text::{InWords, Sentence};
 
 impl InWords for Reason {
     fn in_words(&self) -> Sentence {

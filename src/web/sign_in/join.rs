@@ -11,10 +11,10 @@ use crate::base::secret::Secret;
 use crate::domain::member::MemberState;
 use crate::service::Broker;
 use crate::service::sessions::{InvitedTo, Join, JoinError};
+use crate::text::Text;
 use crate::web::console::HOME;
 use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
-use crate::web::text::Text;
 
 const NAME: usize = 128;
 

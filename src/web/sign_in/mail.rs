@@ -11,9 +11,9 @@ use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::members::MemberError;
 use crate::service::sessions::ProveMailError;
+use crate::text::Text;
 use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
-use crate::web::text::Text;
 
 #[derive(Template)]
 #[template(path = "sign_in/mail.html")]

@@ -24,12 +24,12 @@ use crate::base::ids::TeamId;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{Browser, SignIn, SignInError, SignedIn, StartedSession, Stay};
+use crate::text::Text;
 use crate::web::console::{HELLO, HOME, ask_to_send};
 use crate::web::cookie;
 use crate::web::own_page::{own_page, saying};
 use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
-use crate::web::text::Text;
 
 /// A member's own page.
 const ACCOUNT: &str = "/account";

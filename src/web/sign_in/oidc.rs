@@ -12,10 +12,10 @@ use super::{Kept, browser_of, go_on, out_of_order, page_after, teams};
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::{OidcAnswer, OidcSignInError, SentToSignIn, SignInError};
+use crate::text::Text;
 use crate::web::cookie::{forget_form, form_of, keep_form, keep_oidc, oidc_browser_of};
 use crate::web::page::{ProblemPage, shown};
 use crate::web::server::PeerAddress;
-use crate::web::text::Text;
 
 /// What a form that waits says of itself.
 const ACTION: &str = "action";

@@ -10,10 +10,10 @@ use super::{Attempt, Kept, browser_of, go_on, refused};
 use crate::base::ids::TeamId;
 use crate::service::Broker;
 use crate::service::sessions::{SignInError, TeamChoice};
+use crate::text::Text;
 use crate::web::cookie::{choice_of, forget_choice, keep_choice};
 use crate::web::page::shown;
 use crate::web::server::PeerAddress;
-use crate::web::text::Text;
 
 #[derive(Template)]
 #[template(path = "sign_in/teams.html")]

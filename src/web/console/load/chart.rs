@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::show::{Asked, amount, ratio_text};
+use super::show::Asked;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClassId, NetworkId};
-use crate::domain::load::Ratio;
+use crate::domain::load::{Ratio, credit};
 use crate::service::{Broker, LoadSample, SAMPLED_EVERY};
 use crate::web::console::filter::address;
 use crate::web::console::{Shell, Visit};
@@ -83,9 +83,9 @@ pub(super) struct Chart {
 impl Chart {
     pub(super) fn of(shell: &Shell, (network, class): (&str, &str), range: Range, history: &History<'_>) -> Self {
         let samples = history.samples;
-        let credit =
+        let credits =
             samples.iter().flat_map(|sample| [per_hour(sample.demand, sample), per_hour(sample.supply, sample)]);
-        let (top, credit) = (top(samples), credit.fold(1.0, f64::max));
+        let (top, most) = (top(samples), credits.fold(1.0, f64::max));
         let line = |value: &dyn Fn(&LoadSample) -> f64| history.line(shell.now, range, value);
         let threshold = |threshold: &Threshold| (height(threshold.at / top), shell.say(threshold.name));
         let scale = |name: &str, most: String| {
@@ -93,16 +93,16 @@ impl Chart {
         };
         let highest =
             samples.iter().map(ratio).max_by(|a, b| a.value().total_cmp(&b.value())).unwrap_or(Ratio::Of(0.0));
-        let text = [("highest", ratio_text(shell, highest).into()), ("range", shell.say(range.words()).into())];
+        let text = [("highest", shell.tell(&highest).into()), ("range", shell.say(range.words()).into())];
         Self {
             figures: address("/load/history", &[("network", network), ("class", class), ("range", range.as_str())]),
             load: line(&|sample| ratio(sample).value() / top),
-            demand: line(&|sample| per_hour(sample.demand, sample) / credit),
-            supply: line(&|sample| per_hour(sample.supply, sample) / credit),
+            demand: line(&|sample| per_hour(sample.demand, sample) / most),
+            supply: line(&|sample| per_hour(sample.supply, sample) / most),
             thresholds: history.thresholds.iter().map(threshold).collect(),
-            load_text: scale("chart-ratio", ratio_text(shell, Ratio::Of(top))),
-            demand_text: scale("chart-demand", amount(credit)),
-            supply_text: scale("chart-supply", amount(credit)),
+            load_text: scale("chart-ratio", shell.tell(&Ratio::Of(top))),
+            demand_text: scale("chart-demand", credit(most)),
+            supply_text: scale("chart-supply", credit(most)),
             text: shell.say_with("load-chart", &text),
         }
     }
@@ -235,7 +235,7 @@ fn figures(shell: &Shell, from: Timestamp, samples: &[LoadSample], thresholds: &
         supply: row(&|sample| per_hour(sample.supply, sample)),
         ratio: row(&load),
         over,
-        over_text: ratio_text(shell, Ratio::NoSupply),
+        over_text: shell.tell(&Ratio::NoSupply),
         thresholds: thresholds.iter().map(|threshold| (threshold.at, shell.say(threshold.name))).collect(),
         names: ["chart-demand", "chart-supply", "chart-ratio", "chart-time"].map(|name| shell.say(name)),
         zone: shell.zone().to_owned(),

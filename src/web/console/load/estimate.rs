@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::chart::thresholds;
 use super::gauge::Gauge;
-use super::show::{level_name, ratio_text};
+use super::show::level_name;
 use crate::service::{AddedTokens, Broker, ClassLoad, LoadLevel};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
@@ -75,8 +75,8 @@ pub(in crate::web::console) async fn estimate(
         let level = level_name(broker.level(&load));
         Row {
             class: class.key.class.to_string(),
-            before: before(class).map_or_else(|| "–".to_owned(), |before| ratio_text(&shell, shown(before).ratio)),
-            after: ratio_text(&shell, load.ratio),
+            before: before(class).map_or_else(|| "–".to_owned(), |before| shell.tell(&shown(before).ratio)),
+            after: shell.tell(&load.ratio),
             level,
             level_text: shell.say(&format!("level-{}", level.replace('_', "-"))),
             gauge: Gauge::of(load.ratio.value(), &thresholds(&broker).map(|threshold| threshold.at)),

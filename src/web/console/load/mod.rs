@@ -7,4 +7,4 @@ mod show;
 
 pub(super) use self::chart::history;
 pub(super) use self::estimate::estimate;
-pub(super) use self::show::{advice, amount, ratio_text, show, show_one, span_words};
+pub(super) use self::show::{show, show_one};

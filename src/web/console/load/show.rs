@@ -10,9 +10,8 @@ use super::chart::{Chart, History, Range, thresholds};
 use super::estimate::MOST;
 use super::gauge::Gauge;
 use crate::base::ids::{ClassId, NetworkId};
-use crate::domain::load::{Advice, Newcomer, Ratio, Span};
+use crate::domain::load::{Advice, Span, credit};
 use crate::domain::member::Action;
-use crate::domain::networks::Owner;
 use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoad, TeamLoadError};
 use crate::web::assets;
 use crate::web::console::filter::{Choice, address};
@@ -256,29 +255,29 @@ async fn card(
         about,
         level: level_name(class.level),
         level_text: shell.say(&format!("level-{}", level_name(class.level).replace('_', "-"))),
-        ratio: ratio_text(shell, load.ratio),
+        ratio: shell.tell(&load.ratio),
         gauge: Gauge::of(load.ratio.value(), &thresholds.each_ref().map(|threshold| threshold.at)),
-        gauge_text: shell.say_of("load-gauge", "percent", ratio_text(shell, load.ratio)),
+        gauge_text: shell.say_of("load-gauge", "percent", shell.tell(&load.ratio)),
         figures: shell.say_with(
             "load-figures",
             &[
-                ("span", span_words(shell, class.judged).into()),
-                ("demand", amount(load.demand).into()),
-                ("supply", amount(load.supply).into()),
+                ("span", shell.tell(&class.judged).into()),
+                ("demand", credit(load.demand).into()),
+                ("supply", credit(load.supply).into()),
                 ("tokens", u64::from(load.tokens).into()),
             ],
         ),
         per_token: load.volume_per_token().map_or_else(String::new, |volume| {
             shell.say_with(
                 "load-per-token",
-                &[("volume", amount(volume).into()), ("span", span_words(shell, class.judged).into())],
+                &[("volume", credit(volume).into()), ("span", shell.tell(&class.judged).into())],
             )
         }),
         grows_to: class
             .growing()
             .filter(|_| class.level != LoadLevel::Ok && *advised != Advice::Wait)
-            .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", ratio_text(shell, load.ratio))),
-        advice: advice(shell, advised, &network),
+            .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", shell.tell(&load.ratio))),
+        advice: shell.tell(&advised.in_words(&network)),
         asks_for_people: matches!(
             advised,
             Advice::AddTokens { .. } | Advice::AddTokensUpTo { .. } | Advice::ConnectFirst
@@ -328,10 +327,10 @@ pub(super) fn spans(shell: &Shell, class: &ClassLoad) -> Vec<SpanRow> {
     let row = |span: Span| {
         let load = class.spans.of(span);
         SpanRow {
-            span: span_words(shell, span),
-            demand: amount(load.demand),
-            supply: amount(load.supply),
-            ratio: ratio_text(shell, load.ratio),
+            span: shell.tell(&span),
+            demand: credit(load.demand),
+            supply: credit(load.supply),
+            ratio: shell.tell(&load.ratio),
             judged: span == class.judged,
         }
     };
@@ -342,7 +341,7 @@ fn forecast_row(shell: &Shell, forecast: &LoadForecast) -> ForecastRow {
     ForecastRow {
         at: shell.when(forecast.at),
         ending: shell.say_of("load-ending", "count", u64::from(forecast.ending)),
-        ratio: ratio_text(shell, forecast.ratio),
+        ratio: shell.tell(&forecast.ratio),
         level: level_name(forecast.level),
         level_text: shell.say(&format!("level-{}", level_name(forecast.level).replace('_', "-"))),
     }
@@ -355,67 +354,6 @@ pub(super) const fn level_name(level: LoadLevel) -> &'static str {
         LoadLevel::Critical => "critical",
         LoadLevel::NoTokens => "no_tokens",
     }
-}
-
-pub(in crate::web::console) fn ratio_text(shell: &Shell, ratio: Ratio) -> String {
-    match ratio {
-        Ratio::NoSupply => shell.say("load-no-supply"),
-        // Rounded up: what is over a limit is never shown as being on it.
-        Ratio::Of(ratio) => format!("{:.0} %", (ratio * 100.0 - 1e-9).ceil().max(0.0)),
-    }
-}
-
-pub(in crate::web::console) fn span_words(shell: &Shell, span: Span) -> String {
-    shell.say(match span {
-        Span::FiveMinutes => "span-five-minutes",
-        Span::QuarterHour => "span-quarter-hour",
-        Span::Hour => "span-hour",
-        Span::Day => "span-day",
-    })
-}
-
-/// An amount of credit: whole from 10 on, else with one decimal.
-pub(in crate::web::console) fn amount(amount: f64) -> String {
-    let decimals = usize::from(amount > 0.0 && amount < 10.0);
-    format!("{amount:.decimals$}")
-}
-
-pub(in crate::web::console) fn advice(shell: &Shell, advice: &Advice, network: &str) -> String {
-    let with = |name: &str, tokens: u64, newcomer: Newcomer, reaches: Ratio, limit: Option<Owner>| {
-        let whose = shell.say(match newcomer {
-            Newcomer::Anybody => "newcomer-anybody",
-            Newcomer::OtherPeople => "newcomer-other-people",
-            Newcomer::OtherProfiles => "newcomer-other-profiles",
-        });
-        let about = [
-            ("count", tokens.into()),
-            ("network", network.to_owned().into()),
-            ("whose", whose.into()),
-            ("reaches", ratio_text(shell, reaches).into()),
-            ("limit", limit.map_or_else(String::new, |limit| owner(shell, limit)).into()),
-        ];
-        shell.say_with(name, &about)
-    };
-    match advice {
-        Advice::Nothing => shell.say("advice-nothing"),
-        Advice::AddTokens { tokens, newcomer, reaches } => with("advice-add", *tokens, *newcomer, *reaches, None),
-        Advice::AddTokensUpTo { tokens, newcomer, reaches, limit } => {
-            with("advice-add-up-to", *tokens, *newcomer, *reaches, Some(*limit))
-        }
-        Advice::AddsNothing { limit } => shell.say_of("advice-adds-nothing", "limit", owner(shell, *limit)),
-        Advice::ConnectFirst => shell.say_of("advice-connect-first", "network", network.to_owned()),
-        Advice::Wait => shell.say("advice-wait"),
-    }
-}
-
-fn owner(shell: &Shell, owner: Owner) -> String {
-    shell.say(match owner {
-        Owner::Token => "limit-token",
-        Owner::Person | Owner::AppPerson => "limit-person",
-        Owner::Profile => "limit-profile",
-        Owner::App => "limit-app",
-        Owner::Address => "limit-address",
-    })
 }
 
 #[cfg(test)]

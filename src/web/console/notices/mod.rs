@@ -12,6 +12,7 @@ use super::{Place, Shell, Visit, When};
 use crate::base::ids::EventId;
 use crate::service::Broker;
 use crate::service::notices::{MarkRead, Notice, NoticeError};
+use crate::text::{InWords, Sentence};
 use crate::web::console::filter::address;
 use crate::web::page::shown;
 
@@ -111,7 +112,7 @@ pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked
 
 fn row(broker: &Broker, shell: &Shell, notice: &Notice) -> Row {
     let words = &notice.words;
-    let over = notice.over.as_ref().map(|over| shell.say_of("notices-over", "why", over.clone()));
+    let over = notice.over.map(|over| shell.tell(&Sentence::new("notices-over").and("why", over.in_words())));
     // The same page of this host, whatever address it was reached by.
     let pages = broker.config.http.link("");
     let link = words.link.as_ref().filter(|_| over.is_none());
@@ -121,7 +122,7 @@ fn row(broker: &Broker, shell: &Shell, notice: &Notice) -> Row {
         subject: words.subject.clone(),
         text: format!("{} {} {}", words.happened, words.why, words.stops),
         todo: if over.is_none() && words.asks { words.todo.clone() } else { String::new() },
-        link: link.map(|link| (path(&link.url), link.text.to_owned())),
+        link: link.map(|link| (path(&link.url), link.text.clone())),
         at: shell.when(notice.event.at),
         far: shell.far(notice.event.at),
         read: notice.read,

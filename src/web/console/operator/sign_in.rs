@@ -11,13 +11,13 @@ use super::HOME;
 use crate::base::secret::Secret;
 use crate::service::Broker;
 use crate::service::sessions::SignInError;
+use crate::text::Text;
 use crate::web::console::{OperatorVisit, ask_to_send};
 use crate::web::cookie::{forget_operator, keep_operator, operator_session_of};
 use crate::web::own_page::own_page;
 use crate::web::page::shown;
 use crate::web::server::PeerAddress;
 use crate::web::sign_in::{Kept, browser_of, out_of_order};
-use crate::web::text::Text;
 
 /// What the address of the page says.
 #[derive(Debug, Default, Deserialize)]

@@ -11,6 +11,7 @@ use crate::domain::token::{Token, TokenState};
 use crate::service::Broker;
 use crate::service::members::On;
 use crate::service::tokens::{Light, TokenView};
+use crate::text::{InWords, Sentence};
 use crate::web::assets;
 use crate::web::console::{Shell, Visit};
 
@@ -173,10 +174,11 @@ impl StatusWords {
                 shell.say("status-rests")
             }
             (TokenState::Suspect { .. }, _, _) => shell.say("status-in-doubt"),
-            (_, Some(NeedsReconnecting { why, by: Some(by), .. }), _) => shell
-                .say_with("status-reconnect-by", &[("time", shell.when(*by).text.into()), ("why", why.clone().into())]),
+            (_, Some(again @ NeedsReconnecting { by: Some(by), .. }), _) => {
+                shell.tell(&Sentence::new("status-reconnect-by").at("time", *by).and("why", again.in_words()))
+            }
             _ if token.blocked_since.is_some() => shell.say("status-blocked"),
-            (_, Some(again), _) => again.why.clone(),
+            (_, Some(again), _) => shell.tell(again),
             (_, _, Some(until)) => shell.say_of("status-resting-until", "time", shell.when(until).text),
             _ => String::new(),
         };

@@ -20,14 +20,19 @@ fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     files(&root.join("src/web"), ".rs", &mut found);
+    files(&root.join("src/domain"), ".rs", &mut found);
     files(&root.join("templates"), ".html", &mut found);
-    found.retain(|path| !path.ends_with("src/web/text/tests.rs"));
+    found.push(root.join("src/text/mod.rs"));
     found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
 }
 
+const FILES: [&str; 2] = [include_str!("en/pages.ftl"), include_str!("en/notices.ftl")];
+
+/// The messages of all files; what files say in several places (`-reconnect`) is none.
 fn names() -> Vec<&'static str> {
-    let lines = include_str!("en.ftl").lines().filter(|line| !line.starts_with([' ', '#', '}', '[', '*']));
-    lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect()
+    let lines = FILES.iter().flat_map(|file| file.lines());
+    let named = lines.filter(|line| !line.starts_with([' ', '#', '}', '[', '*', '-']));
+    named.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect()
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use super::Value;
 use crate::base::clock::Timestamp;
 
-/// What is told in words of the text file.
+/// What is told in words of the text files.
 pub trait InWords {
     /// Which sentence it is.
     fn in_words(&self) -> Sentence;
 }
 
-/// Sentence of the text file.
+/// Sentence of the text files.
 #[derive(Debug, Clone)]
 pub struct Sentence {
     /// Its name.
@@ -25,10 +25,20 @@ pub enum About {
     Value(Value),
     /// A time, which each reader reads in the own time zone.
     At(Timestamp),
+    /// Such a time in full, with its weekday and its zone.
+    InFull(Timestamp),
     /// Something in words itself.
     Sentence(Sentence),
     /// Several things in words themselves, one after the other.
     Each(Vec<Sentence>),
+    /// Whole sentences, one after the other.
+    Sentences(Vec<Sentence>),
+}
+
+impl InWords for Sentence {
+    fn in_words(&self) -> Sentence {
+        self.clone()
+    }
 }
 
 impl Sentence {
@@ -57,10 +67,24 @@ impl Sentence {
         self
     }
 
+    /// About a time more that is told in full.
+    #[must_use]
+    pub fn in_full(mut self, thing: &'static str, is: Timestamp) -> Self {
+        self.about.push((thing, About::InFull(is)));
+        self
+    }
+
     /// About several things more that are in words themselves.
     #[must_use]
     pub fn each(mut self, things: &'static str, are: impl Iterator<Item = Sentence>) -> Self {
         self.about.push((things, About::Each(are.collect())));
+        self
+    }
+
+    /// About whole sentences more.
+    #[must_use]
+    pub fn sentences(mut self, thing: &'static str, are: impl IntoIterator<Item = Sentence>) -> Self {
+        self.about.push((thing, About::Sentences(are.into_iter().collect())));
         self
     }
 
