@@ -17,14 +17,14 @@ use token_broker::base::clock::{Clock, SystemClock};
 use token_broker::base::ids::TeamId;
 use token_broker::base::tasks::Tasks;
 use token_broker::config::Config;
-use token_broker::domain::lease::Priority;
-use token_broker::domain::networks::{Catalogue, Purpose};
+use token_broker::domain::networks::Catalogue;
 use token_broker::service::apps::TopUpBudget;
 use token_broker::service::teams::CreateTeam;
-use token_broker::service::{AcquireLease, Answered, Broker, Caller, ReportUsage, Started};
+use token_broker::service::{Answered, Broker, Caller, ReportUsage, Started};
 use token_broker::store::{SqliteOptions, SqliteStore, Store};
 use token_broker::telemetry::Metrics;
 
+use ground::lease::ask;
 use ground::stored::{add_tokens, give_data_key, sealed};
 use ground::{Table, setting, token_of, write_json};
 
@@ -186,25 +186,6 @@ async fn lease(broker: &Broker, team: &TeamId, clock: &SystemClock, waits: &mut 
     let last = ReportUsage { sequence: 1, used: 1, served: 1, answer, ..ReportUsage::default() };
     broker.release_lease(&Caller::Broker, leased.lease, Some(last)).await?;
     Ok(())
-}
-
-fn ask(team: &TeamId) -> AcquireLease {
-    AcquireLease {
-        team: team.clone(),
-        network: "x".to_owned(),
-        operation: "tweets.search_recent".to_owned(),
-        calls: 1,
-        min_calls: 1,
-        purpose: Purpose::CollectContent,
-        profile: None,
-        kind: None,
-        collection: "bench".to_owned(),
-        priority: Priority::default(),
-        wait: Duration::ZERO,
-        ttl: None,
-        keys: Vec::new(),
-        request: None,
-    }
 }
 
 struct Measured {

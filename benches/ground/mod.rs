@@ -1,7 +1,8 @@
-//! What the benches share: tokens, ids that look random and repeat, a stopwatch, memory, tables and JSON.
+//! What the benches share: tokens, leases, ids that look random and repeat, a stopwatch, memory, tables and JSON.
 
 #![expect(dead_code, reason = "every bench uses a part of it")]
 
+pub mod lease;
 pub mod stored;
 
 use std::collections::BTreeMap;

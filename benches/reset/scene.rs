@@ -13,9 +13,8 @@ use token_broker::base::ids::{AppId, LeaseId, MemberId, NetworkId, TeamId};
 use token_broker::base::secret::Secret;
 use token_broker::base::tasks::Tasks;
 use token_broker::config::{Config, Heard, MailSecurity, MailTo};
-use token_broker::domain::lease::Priority;
 use token_broker::domain::member::{Member, MemberState, Role};
-use token_broker::domain::networks::{Catalogue, Network, Purpose};
+use token_broker::domain::networks::{Catalogue, Network};
 use token_broker::domain::renewal::due_at;
 use token_broker::domain::token::{Clocks, Token};
 use token_broker::service::apps::{TopUpBudget, UpdateApp};
@@ -26,6 +25,7 @@ use token_broker::store::{MemberChange, NewToken, OutboxState, SqliteOptions, Sq
 use token_broker::telemetry::Metrics;
 use tokio::net::TcpListener;
 
+use crate::ground::lease::{SEARCH, ask};
 use crate::ground::stored::{add_tokens, give_data_key, sealed};
 use crate::ground::{mix, token_of};
 use crate::mail::Mails;
@@ -38,7 +38,6 @@ const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub const LIFE: Duration = Duration::from_secs(2400);
 /// Tokens written, leased or reported at once.
 const BATCH: usize = 1_000;
-const OPERATION: &str = "tweets.search_recent";
 /// The network's file in the catalogue.
 const FILE: (&str, &str) = ("x.toml", include_str!("../../src/domain/networks/catalogue/x.toml"));
 /// What the background does again and again that has to do with a reset, and how often, on the broker's clock. Messages are sent in real time.
@@ -94,7 +93,7 @@ impl Outside {
 
     /// What the network answers to a call with a secret, as a holder reports it.
     fn call(&self, secret: &str) -> anyhow::Result<ReportUsage> {
-        let (network, operation) = (&self.network, OPERATION.parse()?);
+        let (network, operation) = (&self.network, SEARCH.parse()?);
         let request = CallRequest {
             network: &network.id,
             secret,
@@ -352,24 +351,5 @@ impl<'o> Scene<'o> {
         self.broker.engine.stop(Duration::from_secs(10)).await;
         self.broker.store.close().await;
         Ok(())
-    }
-}
-
-fn ask(team: &TeamId) -> AcquireLease {
-    AcquireLease {
-        team: team.clone(),
-        network: "x".to_owned(),
-        operation: OPERATION.to_owned(),
-        calls: 1,
-        min_calls: 1,
-        purpose: Purpose::CollectContent,
-        profile: None,
-        kind: None,
-        collection: "bench".to_owned(),
-        priority: Priority::default(),
-        wait: Duration::ZERO,
-        ttl: None,
-        keys: Vec::new(),
-        request: None,
     }
 }
