@@ -65,7 +65,8 @@ pub trait NoticeStore: Send + Sync {
         events: Vec<EventId>,
         trail: Trail,
     ) -> Result<(), StoreError>;
-    /// Deletes at most `limit` notes of single events read before `before`; how many.
+    /// Deletes at most `limit` notes of single events that were read before `before` and are forgotten; how many. A note of an event that is kept
+    /// stays, so that what was read never turns unread.
     async fn prune_read_marks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -89,7 +90,9 @@ const DELETE_BELOW: &str = "DELETE FROM notice_mark WHERE member = $1 AND event 
 static PUT_SINGLE: ManyRows =
     ManyRows::insert("notice_mark (member, event, read_at_us)", 3, "ON CONFLICT (member, event) DO NOTHING");
 const PRUNE: &str = "DELETE FROM notice_mark WHERE (member, event) IN (
-    SELECT member, event FROM notice_mark WHERE read_at_us < $1 LIMIT $2)";
+    SELECT member, event FROM notice_mark WHERE read_at_us < $1
+        AND NOT EXISTS (SELECT 1 FROM event WHERE event.id = notice_mark.event)
+    LIMIT $2)";
 
 #[async_trait]
 impl<D: Database> NoticeStore for D {
