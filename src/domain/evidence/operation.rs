@@ -5,7 +5,8 @@
 //!
 //! **A missing permission** is the token's own once it is refused for the second time in a row, a minute or more after the first. Where others
 //! are refused, too, or where one of those that were refused is served again (so it was the object that was refused), it takes ten times in
-//! a row within an hour or more. Where others are refused and nobody is served, it is nobody's own, however long that lasts.
+//! a row within an hour or more. Where others are refused and nobody is served, it is nobody's own, however long that lasts, and counts for nothing
+//! once some are served.
 //!
 //! **A block** is the person's own unless another one was blocked for the same operation within the hour. Then it takes five times in a row
 //! within a minute or more, with others served between: an object that nobody may see blocks whoever asks for it, and who also asks for
@@ -32,6 +33,8 @@ const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const AN_HOUR: Duration = Duration::from_secs(3600);
 /// How long nobody is served before what was disproved is believed again of everybody.
 const A_MINUTE: Duration = Duration::from_secs(60);
+/// How often it is looked for what is over.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Where a token is refused alone.
 const ALONE: Proof = Proof { times: 2, within: A_MINUTE };
 /// Where something speaks for the app or the request.
@@ -65,6 +68,8 @@ pub struct OperationEvidence {
     refused: Vec<(u32, Timestamp)>,
     /// When a served call disproved that everybody is refused.
     disproved_at: Option<Timestamp>,
+    /// When it was looked last for what is over.
+    looked_at: Option<Timestamp>,
 }
 
 /// Refused again and again, and never served between.
@@ -83,6 +88,7 @@ impl OperationEvidence {
         let own = count(&mut self.unpermitted, token, person, now);
         let others = self.unpermitted.values().any(|other| other.person != person);
         if others && !self.was_served_since(own.first) {
+            begin_anew(&mut self.unpermitted, token, now);
             return Some(Blame::Shared);
         }
         let proof = if others || self.excused_at.is_some() { AMONG_OTHERS } else { ALONE };
@@ -99,10 +105,14 @@ impl OperationEvidence {
         self.forget(now);
         let own = count(&mut self.blocked, person, person, now);
         let others = self.blocked.keys().any(|other| *other != person);
-        if others && !(self.was_served_since(own.first) && BLOCKED_AMONG_OTHERS.is_given_by(own)) {
+        if !others {
+            return Blame::Token;
+        }
+        if !self.was_served_since(own.first) {
+            begin_anew(&mut self.blocked, person, now);
             return Blame::Shared;
         }
-        Blame::Token
+        if BLOCKED_AMONG_OTHERS.is_given_by(own) { Blame::Token } else { Blame::Shared }
     }
 
     fn was_served_since(&self, at: Timestamp) -> bool {
@@ -137,7 +147,12 @@ impl OperationEvidence {
         nobody && self.excused_at.is_none() && self.disproved_at.is_none()
     }
 
+    /// Forgets what is over. Refusals come many in a second, and much may be known.
     fn forget(&mut self, now: Timestamp) {
+        if self.looked_at.is_some_and(|at| now.since(at) < LOOK_EVERY) {
+            return;
+        }
+        self.looked_at = Some(now);
         self.unpermitted.retain(|_, known| now.since(known.last) < OVER_A_WEEK);
         self.blocked.retain(|_, known| now.since(known.last) < AN_HOUR);
         self.excused_at.take_if(|at| now.since(*at) >= A_DAY);
@@ -158,6 +173,13 @@ fn count(known: &mut BTreeMap<u32, Refused>, key: u32, person: u32, now: Timesta
         known.insert(key, new);
     }
     new
+}
+
+/// What befell everybody tells nothing of this one: its own refusals are counted from here on.
+fn begin_anew(known: &mut BTreeMap<u32, Refused>, key: u32, now: Timestamp) {
+    if let Some(own) = known.get_mut(&key) {
+        *own = Refused { first: now, last: now, times: 1, ..*own };
+    }
 }
 
 /// Remembers a person with the latest time; the one that was longest ago makes way.
@@ -308,6 +330,27 @@ mod tests {
     }
 
     #[test]
+    fn what_everybody_was_refused_closes_nobody_once_the_first_is_served() {
+        let (mut evidence, mut blocks) = (OperationEvidence::default(), OperationEvidence::default());
+        for minute in 0..120 {
+            for token in 0..40 {
+                lacks(&mut evidence, token, minute * MINUTE);
+                blocks.block(token, at(minute * MINUTE));
+            }
+        }
+        evidence.work(0, 0, at(2 * HOUR));
+        blocks.work(0, 0, at(2 * HOUR));
+        for token in 1..40 {
+            assert_ne!(
+                lacks(&mut evidence, token, 2 * HOUR + 1),
+                Some(Blame::Token),
+                "{token}: an answer that came late"
+            );
+            assert_eq!(blocks.block(token, at(2 * HOUR + 1)), Blame::Shared, "{token}");
+        }
+    }
+
+    #[test]
     fn a_token_that_is_used_once_a_week_is_found_in_the_second() {
         let mut evidence = OperationEvidence::default();
         let week = 7 * 24 * HOUR;
@@ -334,7 +377,7 @@ mod tests {
     #[test]
     fn few_are_kept_and_not_for_ever() {
         let mut evidence = OperationEvidence::default();
-        for person in 0..100_000 {
+        for person in 0..u32::try_from(COUNTED).unwrap() + 100 {
             lacks(&mut evidence, person, 0);
             evidence.block(person, at(0));
             evidence.refuse(person, 3, at(0));
