@@ -15,6 +15,7 @@ use crate::service::streams::Places;
 use crate::service::supply::NetworkSupply;
 use crate::service::team_load::Loads;
 use crate::service::watch_alerts::Book;
+use crate::store::Looked;
 
 /// How many changes of alerts or incidents, or dead spans, a slow listener may fall behind before it has to begin anew.
 const CHANGES_KEPT: usize = 1000;
@@ -32,6 +33,8 @@ pub struct Watch {
     incidents: broadcast::Sender<IncidentId>,
     /// The states of alerts. Held over a write to the store, so that changes of alerts come one after another.
     pub(super) book: tokio::sync::Mutex<Book>,
+    /// Up to where events that may last were looked through for those that are over.
+    pruned_to: Mutex<Option<Looked>>,
     /// The places of open pages.
     pub pages: Places,
     /// The places of the API's watches.
@@ -51,6 +54,7 @@ impl Default for Watch {
             dead_spans: broadcast::Sender::new(CHANGES_KEPT),
             incidents: broadcast::Sender::new(CHANGES_KEPT),
             book: tokio::sync::Mutex::default(),
+            pruned_to: Mutex::default(),
             pages: Places::new(MOST_STREAMS),
             watches: Places::new(MOST_STREAMS),
             status: BackgroundStatus::default(),
@@ -62,6 +66,10 @@ impl Watch {
     /// The loads as they were last evaluated.
     pub fn loads(&self) -> Arc<Loads> {
         self.loads.borrow().clone()
+    }
+
+    pub(super) fn pruned_to(&self) -> MutexGuard<'_, Option<Looked>> {
+        self.pruned_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The loads whenever they are evaluated; only the latest is kept.

@@ -54,8 +54,13 @@ pub trait IncidentStore: Send + Sync {
     async fn find_incident(&self, incident: IncidentId) -> Result<Option<Incident>, StoreError>;
     /// At most `limit` incidents, the newest first.
     async fn list_incidents(&self, filter: IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError>;
-    /// At most `limit` incidents that concern a team: those that are open first, then the newest.
-    async fn list_incidents_of_team(&self, team: &TeamId, limit: u32) -> Result<Vec<Incident>, StoreError>;
+    /// At most `limit` incidents that concern a team, the newest first.
+    async fn list_incidents_of_team(
+        &self,
+        team: &TeamId,
+        filter: IncidentFilter,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError>;
     /// Incidents that are over and whose tokens are not all settled.
     async fn unsettled_incidents(&self) -> Result<Vec<Incident>, StoreError>;
     /// The open incident of its app that covers a token: not one whose secrets came after the incident began, nor one that is invalid for
@@ -139,8 +144,8 @@ const LIST: &str = concat!(
 const LIST_OF_TEAM: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM incident WHERE id IN (SELECT incident FROM incident_team WHERE team = $1)
-      ORDER BY CASE WHEN closed_at_us IS NULL THEN 0 ELSE 1 END, id DESC LIMIT $2"
+    " FROM incident WHERE id IN (SELECT incident FROM incident_team WHERE team = $1) AND ($2 IS NULL OR network = $2)
+      AND ($3 IS NULL OR (closed_at_us IS NULL) = ($3 = 1)) AND id < $4 ORDER BY id DESC LIMIT $5"
 );
 const UNSETTLED: &str =
     concat!("SELECT ", columns!(), " FROM incident WHERE settled = 0 AND closed_at_us IS NOT NULL ORDER BY id");
@@ -238,8 +243,14 @@ impl<D: Database> IncidentStore for D {
             .await
     }
 
-    async fn list_incidents_of_team(&self, team: &TeamId, limit: u32) -> Result<Vec<Incident>, StoreError> {
-        let values = values![team, limit];
+    async fn list_incidents_of_team(
+        &self,
+        team: &TeamId,
+        filter: IncidentFilter,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError> {
+        let before = filter.before.unwrap_or(IncidentId::from_u128(u128::MAX));
+        let values = values![team, filter.network.as_ref(), filter.open, before, limit];
         self.read(move |tx| {
             Box::pin(async move { tx.rows(LIST_OF_TEAM, values).await?.into_iter().map(incident).collect() })
         })

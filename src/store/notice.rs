@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 
-use crate::base::clock::Timestamp;
 use crate::base::ids::{EventId, MemberId, TeamId};
 use crate::domain::member::Member;
 use crate::domain::notice::NoticeSettings;
@@ -65,9 +64,6 @@ pub trait NoticeStore: Send + Sync {
         events: Vec<EventId>,
         trail: Trail,
     ) -> Result<(), StoreError>;
-    /// Deletes at most `limit` notes of single events that were read before `before` and are forgotten; how many. A note of an event that is kept
-    /// stays, so that what was read never turns unread.
-    async fn prune_read_marks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 const FIND_SETTINGS: &str = "SELECT settings FROM notice_settings WHERE member = $1";
@@ -89,10 +85,6 @@ const PUT_THROUGH: &str = "INSERT INTO notice_reader (member, through) VALUES ($
 const DELETE_BELOW: &str = "DELETE FROM notice_mark WHERE member = $1 AND event <= $2";
 static PUT_SINGLE: ManyRows =
     ManyRows::insert("notice_mark (member, event, read_at_us)", 3, "ON CONFLICT (member, event) DO NOTHING");
-const PRUNE: &str = "DELETE FROM notice_mark WHERE (member, event) IN (
-    SELECT member, event FROM notice_mark WHERE read_at_us < $1
-        AND NOT EXISTS (SELECT 1 FROM event WHERE event.id = notice_mark.event)
-    LIMIT $2)";
 
 #[async_trait]
 impl<D: Database> NoticeStore for D {
@@ -181,9 +173,5 @@ impl<D: Database> NoticeStore for D {
             })
         })
         .await
-    }
-
-    async fn prune_read_marks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.execute(PRUNE, values![before, limit]).await })).await
     }
 }

@@ -269,6 +269,8 @@ pub trait TokenStore: Send + Sync {
     async fn count_tokens(&self, team: &TeamId, filter: TokenFilter) -> Result<u64, StoreError>;
     /// At most `limit` tokens of all teams after `after`, by id.
     async fn all_tokens(&self, after: Option<TokenId>, limit: u32) -> Result<TokenChunk, StoreError>;
+    /// The networks of which a team has tokens that were not given back, by id.
+    async fn list_networks(&self, team: &TeamId) -> Result<Vec<NetworkId>, StoreError>;
     /// Whether a team has a token that one of these granted, as [`grantor`](crate::domain::member::grantor) names them.
     async fn has_granted(&self, team: &TeamId, grantors: Vec<String>) -> Result<bool, StoreError>;
     /// How far an import came.

@@ -68,7 +68,7 @@ pub(crate) async fn a_team_takes_notice_once(fixture: &dyn Fixture) {
     store.close().await;
 }
 
-pub(crate) async fn those_of_a_team_are_listed_open_ones_first(fixture: &dyn Fixture) {
+pub(crate) async fn those_of_a_team_are_listed_in_pages(fixture: &dyn Fixture) {
     let store = fixture.open().await;
     let (acme, other) = ("acme".parse::<TeamId>().unwrap(), "other".parse::<TeamId>().unwrap());
     let closed = || Some(Closed { at: at(40), by: "broker".to_owned(), outcome: Outcome::Recovered });
@@ -89,12 +89,19 @@ pub(crate) async fn those_of_a_team_are_listed_open_ones_first(fixture: &dyn Fix
     for n in 3..=5 {
         concern(n, &other).await;
     }
-    let list = async |team: &TeamId, limit| {
-        let found = store.list_incidents_of_team(team, limit).await.unwrap();
+    let list = async |team: &TeamId, open, before: Option<u128>, limit| {
+        let filter = IncidentFilter { open, before: before.map(IncidentId::from_u128), ..IncidentFilter::default() };
+        let found = store.list_incidents_of_team(team, filter, limit).await.unwrap();
         found.into_iter().map(|incident| incident.id.as_u128()).collect::<Vec<_>>()
     };
-    assert_eq!((list(&acme, 10).await, list(&acme, 2).await), (vec![1, 3, 2], vec![1, 3]));
-    assert_eq!(list(&other, 10).await, [5, 4, 3]);
+    assert_eq!(list(&acme, None, None, 10).await, [3, 2, 1]);
+    assert_eq!(list(&acme, None, None, 2).await, [3, 2]);
+    assert_eq!(list(&acme, Some(true), None, 10).await, [1]);
+    assert_eq!(list(&acme, Some(false), None, 10).await, [3, 2]);
+    assert_eq!(list(&acme, Some(false), Some(3), 10).await, [2]);
+    assert_eq!(list(&other, None, Some(5), 10).await, [4, 3]);
+    let elsewhere = IncidentFilter { network: Some("y".parse().unwrap()), ..IncidentFilter::default() };
+    assert!(store.list_incidents_of_team(&acme, elsewhere, 10).await.unwrap().is_empty());
     store.close().await;
 }
 

@@ -63,7 +63,7 @@ macro_rules! suite {
             token {
                 a_token_comes_back_as_it_was, duplicates_are_told_one_by_one, a_revoked_token_makes_room,
                 a_change_needs_what_was_read, a_revoked_token_stays_so, a_change_writes_everything_or_nothing,
-                filters_and_pages, all_tokens_come_in_chunks, an_import_goes_on_where_it_stopped
+                filters_and_pages, the_networks_of_a_team_are_those_of_its_tokens, all_tokens_come_in_chunks, an_import_goes_on_where_it_stopped
             }
             renewal {
                 due_renewals_come_earliest_first, a_renewal_is_hastened_unless_it_is_claimed, a_renewal_is_claimed_once, a_claim_ends_with_its_time,
@@ -76,7 +76,7 @@ macro_rules! suite {
             }
             member { members_are_kept, an_address_has_one_member_of_a_team, a_team_keeps_an_owner, a_member_has_one_invitation }
             session { sessions_are_kept_and_end, sessions_of_operators_are_kept_and_end, a_change_ends_sessions_with_it }
-            people { profiles_are_kept, a_leaving_begins_with_its_change_and_goes_on, consents_are_kept_with_their_change }
+            people { profiles_are_kept, the_profiles_that_tokens_speak_for_are_listed_once, a_leaving_begins_with_its_change_and_goes_on, consents_are_kept_with_their_change }
             app { apps_are_kept, a_budget_is_topped_up_once_for_a_request, a_budget_never_falls_below_nothing,
                 an_app_with_tokens_stays }
             sealing {
@@ -104,7 +104,7 @@ macro_rules! suite {
             }
             dead_span { a_dead_span_is_kept_with_the_secrets_that_end_it }
             incident {
-                one_incident_is_open_for_an_app, those_of_a_team_are_listed_open_ones_first, a_team_takes_notice_once, tokens_leave_an_incident_healed,
+                one_incident_is_open_for_an_app, those_of_a_team_are_listed_in_pages, a_team_takes_notice_once, tokens_leave_an_incident_healed,
                 tokens_stay_in_an_incident_that_they_are_lost_by, an_app_that_is_given_up_takes_all_that_it_covers, new_secrets_are_outside_an_incident
             }
             job {

@@ -89,7 +89,13 @@ async fn what_lasts_is_not_forgotten(store: &dyn Store) {
         }
         left
     };
-    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 5);
+    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 3);
+    let pruned = async |after| store.prune_lasting_events(after, at(90), 2).await.unwrap();
+    let of = |n: i64| Some((at(n), EventId::from_u128(n as u128)));
+    assert_eq!(pruned(None).await, (0, of(21)));
+    assert_eq!(pruned(of(21)).await, (2, of(23)));
+    assert_eq!((pruned(of(23)).await, pruned(of(24)).await), ((0, of(24)), (0, None)));
+    assert_eq!(store.prune_lasting_events(None, at(1), 9).await.unwrap(), (0, None), "it is too early");
     assert_eq!(left().await, ["clock", "needs", "damaged"]);
     let connected_anew = Clocks { consented_at: Some(at(50)), ..token(2).clocks };
     let changes =
@@ -106,7 +112,8 @@ async fn what_lasts_is_not_forgotten(store: &dyn Store) {
         };
         store.change_token(change).await.unwrap();
     }
-    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 2);
+    assert_eq!(store.prune_events(at(90), 100).await.unwrap(), 0);
+    assert_eq!(store.prune_lasting_events(None, at(90), 100).await.unwrap(), (2, of(24)));
     assert_eq!(left().await, ["damaged"]);
 }
 
@@ -297,8 +304,14 @@ pub(crate) async fn what_was_read_is_kept(fixture: &dyn Fixture) {
     store.mark_read(ada.id, Some(events[0]), vec![events[3]], read_at(3)).await.unwrap();
     assert_eq!(read().await, [1, 1, 1, 1, 0], "what was read stays so");
     assert_eq!(readers(&acme(), events[0]).await, [ada.id]);
-    assert_eq!(store.prune_read_marks(at(1), 10).await.unwrap(), 0);
-    assert_eq!(store.prune_read_marks(at(2), 10).await.unwrap(), 1);
-    assert_eq!(read().await, [1, 1, 1, 0, 0]);
+    store.append_events(vec![fact(4, "forgotten"), fact(5, "kept")]).await.unwrap();
+    store.mark_read(ada.id, None, vec![events[4]], read_at(0)).await.unwrap();
+    store.tell(Telling { now: at(5), events: vec![events[3]], hearings: Vec::new() }).await.unwrap();
+    assert_eq!(store.prune_events(at(9), 10).await.unwrap(), 1);
+    assert_eq!(
+        read().await,
+        [1, 1, 1, 0, 1],
+        "what can still be seen stays read, all else is forgotten with its event"
+    );
     store.close().await;
 }

@@ -2,14 +2,14 @@
 
 use super::Fixture;
 use super::member::{member, next, seed};
-use super::samples::{acme, at, audited, event, new_token, token};
+use super::samples::{acme, at, audited, event, new_token, team, token};
 use crate::base::ids::{MemberId, TokenId};
 use crate::domain::consent::Consent;
 use crate::domain::member::{Departure, LeftToken, Member, MemberState, Role};
 use crate::domain::networks::{Purpose, Purposes};
 use crate::domain::profile::Profile;
-use crate::domain::token::Token;
-use crate::store::{MemberChange, NewToken, StoreError, TokenChange, TokenChangeError};
+use crate::domain::token::{Token, TokenState};
+use crate::store::{HeldProfile, MemberChange, NewToken, StoreError, TokenChange, TokenChangeError};
 
 pub(crate) async fn profiles_are_kept(fixture: &dyn Fixture) {
     let store = fixture.open().await;
@@ -25,6 +25,27 @@ pub(crate) async fn profiles_are_kept(fixture: &dyn Fixture) {
     assert_eq!(audited(&*store, "profile.update").await, 2);
     store.delete_team(&acme(), event("team.delete", "teams/acme").into()).await.unwrap();
     assert_eq!(store.list_profiles().await.unwrap(), []);
+    store.close().await;
+}
+
+pub(crate) async fn the_profiles_that_tokens_speak_for_are_listed_once(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    super::samples::seed(&*store, 0).await;
+    store.insert_team(team("other"), event("team.add", "teams/other").into()).await.unwrap();
+    let mut tokens: Vec<Token> = (1..=4).map(token).collect();
+    tokens[1].label = "second".to_owned();
+    tokens[2].team = "other".parse().unwrap();
+    tokens[3].state = TokenState::Live.revoke(at(3));
+    store.insert_tokens(tokens.into_iter().map(new_token).collect(), None).await.unwrap();
+    let mut held = store.list_held_profiles(&acme(), 9).await.unwrap();
+    held.sort_by(|one, other| one.id.cmp(&other.id));
+    let profile = |id: &str, label: &str| HeldProfile {
+        network: "x".parse().unwrap(),
+        id: id.to_owned(),
+        label: label.to_owned(),
+    };
+    assert_eq!(held, [profile("p1", "Ada's account"), profile("p2", "second"), profile("shared", "Ada's account")]);
+    assert_eq!(store.list_held_profiles(&acme(), 2).await.unwrap().len(), 2);
     store.close().await;
 }
 

@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::notice::fact;
 use super::samples::{acme, alert, at, audited, event, new_token, seed, stored, team, token};
-use crate::base::ids::TokenId;
+use crate::base::ids::{NetworkId, TokenId};
 use crate::domain::token::{Reason, Token, TokenState};
 use crate::store::{
     AlertFilter, DuplicateToken, EndsWhen, ImportCounts, ImportProgress, SealedSecrets, Store, TokenChange,
@@ -193,6 +193,19 @@ pub(crate) async fn filters_and_pages(fixture: &dyn Fixture) {
     assert!(counts.contains(&("live".to_owned(), EndsWhen::BeforeNear, 1)), "{counts:?}");
     assert!(counts.contains(&("live".to_owned(), EndsWhen::Never, 1)), "{counts:?}");
     assert!(counts.iter().any(|(state, ..)| state == "paused"), "{counts:?}");
+    store.close().await;
+}
+
+pub(crate) async fn the_networks_of_a_team_are_those_of_its_tokens(fixture: &dyn Fixture) {
+    let store = fixture.open().await;
+    varied(&*store).await;
+    let list = async |team: &str| store.list_networks(&team.parse().unwrap()).await.unwrap();
+    let named = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<NetworkId>>();
+    assert_eq!((list("acme").await, list("other").await), (named(&["x", "youtube"]), named(&["x"])));
+    let second = read(&*store, 2).await;
+    let revoked = Token { state: second.state.revoke(at(3)), ..second };
+    store.change_token(change(revoked, 1, TokenState::Live)).await.unwrap();
+    assert_eq!((list("acme").await, list("nobody").await), (named(&["x"]), named(&[])));
     store.close().await;
 }
 

@@ -6,7 +6,7 @@ use super::connection::translate;
 use crate::store::StoreError;
 
 /// The migrations in order; the first one makes version 1.
-const MIGRATIONS: [&str; 49] = [
+const MIGRATIONS: [&str; 50] = [
     include_str!("../migrations/sqlite/0001_tables.sql"),
     include_str!("../migrations/sqlite/0002_apps_and_certificates.sql"),
     include_str!("../migrations/sqlite/0003_closed_operations.sql"),
@@ -56,6 +56,7 @@ const MIGRATIONS: [&str; 49] = [
     include_str!("../migrations/sqlite/0046_persons_of_callbacks.sql"),
     include_str!("../migrations/sqlite/0047_failed_revocations.sql"),
     include_str!("../migrations/sqlite/0048_problems_by_name.sql"),
+    include_str!("../migrations/sqlite/0049_what_lasts.sql"),
 ];
 
 /// The schema version that this broker works with.

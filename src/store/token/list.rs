@@ -11,7 +11,7 @@ use super::{
     TokenChunk, TokenFilter, TokenStore,
 };
 use crate::base::clock::Timestamp;
-use crate::base::ids::{TeamId, TokenId};
+use crate::base::ids::{NetworkId, TeamId, TokenId};
 use crate::domain::reach::DeadSpan;
 use crate::domain::token::Token;
 use crate::store::StoreError;
@@ -104,6 +104,8 @@ const COUNT_BY_END: &str = concat!(
     ") GROUP BY 1, 2"
 );
 const COUNT_TOKENS: &str = concat!("SELECT COUNT(*)", wanted!());
+const LIST_NETWORKS: &str =
+    "SELECT DISTINCT network FROM token WHERE team = $1 AND state <> 'revoked' ORDER BY network";
 const HAS_GRANTED: &str = "SELECT 1 FROM token WHERE team = $1 AND grantor = $2 LIMIT 1";
 const FIND_IMPORT: &str =
     "SELECT id, last_row, updated_at_us, added, updated, unchanged, rejected FROM import WHERE id = $1";
@@ -200,6 +202,16 @@ impl<D: Database> TokenStore for D {
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         self.read(move |tx| Box::pin(async move { chunk(tx.rows(ALL_TOKENS, values![after, limit]).await?, limit) }))
             .await
+    }
+
+    async fn list_networks(&self, team: &TeamId) -> Result<Vec<NetworkId>, StoreError> {
+        let values = values![team];
+        self.read(move |tx| {
+            Box::pin(
+                async move { tx.rows(LIST_NETWORKS, values).await?.into_iter().map(|mut row| row.slug()).collect() },
+            )
+        })
+        .await
     }
 
     async fn has_granted(&self, team: &TeamId, grantors: Vec<String>) -> Result<bool, StoreError> {
