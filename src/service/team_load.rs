@@ -360,7 +360,7 @@ impl Broker {
         self.config.load.target.min(self.config.load.clear_at)
     }
 
-    /// What would help against a demand over a span. Where tokens rest for an incident nothing does.
+    /// What would help against a demand over a span. While a team should wait for the end of an incident nothing does.
     pub(super) fn advice(
         &self,
         key: &LoadKey,
@@ -368,7 +368,7 @@ impl Broker {
         (demand, span): (f64, Span),
         now: Timestamp,
     ) -> Advice {
-        if self.incidents.rests(&key.network, &key.team) {
+        if self.incident_to_wait_for(&key.team, &key.network).is_some() {
             return Advice::Wait;
         }
         let network = self.catalogue.network(key.network.as_str());

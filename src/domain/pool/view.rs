@@ -83,6 +83,8 @@ pub struct TokenView {
     pub leases: usize,
     /// It must not be used before this time.
     pub cooling_until: Option<Timestamp>,
+    /// Whether it rests for an incident.
+    pub rests: bool,
 }
 
 /// Sums over a pool.
@@ -180,7 +182,7 @@ impl Pool {
     /// What only the pool knows of a token; `None`: it is not here.
     pub fn token(&self, token: TokenId) -> Option<TokenView> {
         let slot = &self.slots[*self.by_token.get(&token)? as usize];
-        Some(TokenView { leases: slot.leases.len(), cooling_until: slot.cooling.until() })
+        Some(TokenView { leases: slot.leases.len(), cooling_until: slot.cooling.until(), rests: self.rests(slot) })
     }
 
     /// Every bucket that has been drawn from.

@@ -10,6 +10,7 @@ use crate::service::tell::event;
 use crate::service::{Broker, Caller};
 use crate::store::{IncidentFilter, StoreError, Trail};
 use crate::telemetry::IncidentRow;
+use crate::text::Sentence;
 
 /// Tokens that are worked off in one transaction, and so many transactions in one run: 20,000 tokens a second, with room for others.
 const AT_ONCE: u32 = 500;
@@ -38,7 +39,7 @@ impl Broker {
 
     /// Opens, brings up to date and closes incidents as the pools know them, then works off some of their tokens. Returns what was done, for
     /// people.
-    pub async fn watch_incidents(&self) -> Result<String, StoreError> {
+    pub async fn watch_incidents(&self) -> Result<Sentence, StoreError> {
         let mut book = self.incidents.book.lock().await;
         for (network, app, progress) in self.engine.incidents() {
             let key = (network, app);
@@ -84,7 +85,7 @@ impl Broker {
         self.incidents.note_resting(&book);
         let open = book.values().filter(|entry| entry.incident.closed.is_none());
         self.show_incidents(open.clone());
-        Ok(format!("{} open, {hit} tokens came into one", open.count()))
+        Ok(Sentence::new("ran-incidents").with("count", open.count()).with("tokens", hit))
     }
 
     /// Shows how many incidents of each kind are open at each network.

@@ -20,6 +20,7 @@ use crate::domain::alert::Acknowledgement;
 use crate::domain::audit::AuditEvent;
 use crate::domain::incident::{Closed, Incident, IncidentKind, Outcome};
 use crate::domain::member::Action;
+use crate::domain::token::{Token, TokenState};
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
@@ -37,13 +38,13 @@ const SHOWN: u32 = 10;
 pub struct Incidents {
     /// Held over a write to the store, so that changes of incidents come one after another.
     book: tokio::sync::Mutex<HashMap<(NetworkId, AppId), Entry>>,
-    /// Teams whose tokens of a network rest, and for which incident, as it was last looked at.
-    resting: Mutex<HashMap<(NetworkId, TeamId), IncidentId>>,
+    /// Teams whose tokens of a network rest, for which incident, and what that turned out to be, as it was last looked at.
+    resting: Mutex<HashMap<(NetworkId, TeamId), (IncidentId, Outcome)>>,
 }
 
 impl Incidents {
-    /// The incident for which tokens of a team rest, so that what it lacks is told as that.
-    fn rest_for(&self, network: &NetworkId, team: &TeamId) -> Option<IncidentId> {
+    /// The incident for which tokens of a team rest, and what it turned out to be so far.
+    fn rest_for(&self, network: &NetworkId, team: &TeamId) -> Option<(IncidentId, Outcome)> {
         self.resting().get(&(network.clone(), team.clone())).copied()
     }
 
@@ -55,13 +56,14 @@ impl Incidents {
     fn note_resting(&self, book: &HashMap<(NetworkId, AppId), Entry>) {
         let stopped = book.values().filter(|entry| entry.incident.progress.stops_leases());
         let of = |entry: &'_ Entry| {
-            let Incident { id, network, .. } = entry.incident.clone();
-            entry.told.iter().map(move |team| ((network.clone(), team.clone()), id)).collect::<Vec<_>>()
+            let (id, network, outcome) =
+                (entry.incident.id, entry.incident.network.clone(), entry.incident.progress.outcome());
+            entry.told.iter().map(move |team| ((network.clone(), team.clone()), (id, outcome))).collect::<Vec<_>>()
         };
         *self.resting() = stopped.flat_map(of).collect();
     }
 
-    fn resting(&self) -> MutexGuard<'_, HashMap<(NetworkId, TeamId), IncidentId>> {
+    fn resting(&self) -> MutexGuard<'_, HashMap<(NetworkId, TeamId), (IncidentId, Outcome)>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -132,24 +134,33 @@ impl Broker {
         Ok(views)
     }
 
-    /// At most `limit` incidents that concern a team: those that are open first, then the newest. What they did to other teams is left out.
+    /// At most `limit` incidents that concern a team, the newest first. What they did to other teams is left out.
     pub async fn list_team_incidents(
         &self,
         caller: &Caller,
         team: &TeamId,
+        wanted: IncidentFilter,
         limit: u32,
     ) -> Result<Vec<IncidentView>, IncidentError> {
         self.must_permit(caller, Action::See, team, On::Team)?;
         let mut views = Vec::new();
-        for incident in self.store.list_incidents_of_team(team, limit).await? {
+        for incident in self.store.list_incidents_of_team(team, wanted, limit).await? {
             views.extend(self.view_incident(incident).await?.of_team(team));
         }
         Ok(views)
     }
 
-    /// The incident for which tokens of a team rest at a network; `None`: they don't.
-    pub fn incident_of(&self, team: &TeamId, network: &NetworkId) -> Option<IncidentId> {
-        self.incidents.rest_for(network, team)
+    /// The incident for which tokens of a team rest at a network, so that it should wait; `None`: they don't, or it is proven that those which it
+    /// hit are lost, and what is connected anew works at once.
+    pub fn incident_to_wait_for(&self, team: &TeamId, network: &NetworkId) -> Option<IncidentId> {
+        self.incidents.rest_for(network, team).filter(|(_, outcome)| *outcome != Outcome::Lost).map(|(id, _)| id)
+    }
+
+    /// The incident that is open for a token which rests. One that it proved to have ended is mended by its person at once.
+    pub(in crate::service) fn incident_of_resting(&self, token: &Token) -> Option<IncidentId> {
+        let (id, outcome) = self.incidents.rest_for(&token.network, &token.team)?;
+        let ended = outcome == Outcome::Lost && matches!(token.state, TokenState::Invalid { .. });
+        (!ended).then_some(id)
     }
 
     /// One incident that concerns a team. What it did to other teams is left out.

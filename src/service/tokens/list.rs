@@ -313,9 +313,9 @@ impl Broker {
         let needs_reconnecting =
             network.and_then(|network| needs_reconnecting(network, &token, now).into_iter().next());
         let is_renewed = kind.is_some_and(|kind| is_mended_by_renewal(kind, &token, now));
-        let in_incident = self.engine.incident_speaks_for(&token.network, token.id);
+        let rests = held.is_some_and(|held| held.rests);
         TokenView {
-            rests_for: self.incident_of(&token.team, &token.network).filter(|_| in_incident),
+            rests_for: self.incident_of_resting(&token).filter(|_| rests),
             connect_again: needs_reconnecting.is_some() || !is_renewed,
             needs_reconnecting,
             retention: network.map(|network| retention_clocks(network, &token, now)).unwrap_or_default(),

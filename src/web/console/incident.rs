@@ -12,7 +12,7 @@ use super::noticed::{Note, Noticed};
 use super::refused::refused;
 use super::{Place, Shell, Visit, When};
 use crate::base::ids::IncidentId;
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Incident, Outcome};
 use crate::service::Broker;
 use crate::service::incidents::{IncidentError, IncidentView};
 use crate::web::page::shown;
@@ -110,13 +110,17 @@ async fn found(
 fn page(broker: &Broker, shell: Shell, view: &IncidentView, noticed: Noticed) -> IncidentPage {
     let incident = &view.incident;
     let name = broker.catalogue.name_for_people(incident.network.as_str()).to_owned();
-    let lost = incident.is_lost();
+    // A loss that is proven is mended by people, though it stays open until each of its tokens is settled.
+    let lost = match incident.closed {
+        None => incident.progress.outcome() == Outcome::Lost,
+        Some(_) => incident.is_lost(),
+    };
     let see = [("status", if lost { "dead" } else { "" }), ("network", incident.network.as_str())];
     let todo = match &incident.closed {
-        None => shell.say(&format!("incident-todo-{}", incident.progress.kind.as_str().replace('_', "-"))),
-        Some(_) if incident.takes_all() => shell.say("incident-todo-lost-app-disabled"),
-        Some(_) if lost => shell.say("incident-todo-lost"),
-        Some(_) => shell.say("incident-todo-recovered"),
+        None if !lost => shell.say(&format!("incident-todo-{}", incident.progress.kind.as_str().replace('_', "-"))),
+        _ if incident.takes_all() => shell.say("incident-todo-lost-app-disabled"),
+        _ if lost => shell.say("incident-todo-lost"),
+        _ => shell.say("incident-todo-recovered"),
     };
     IncidentPage {
         title: shell.say_of("incident-title", "network", name),

@@ -4,42 +4,52 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::base::ids::IncidentId;
-use crate::domain::incident::Outcome;
+use crate::base::ids::{AuditId, IncidentId};
+use crate::domain::audit::{Actor, AuditEvent};
+use crate::domain::incident::{Closed, Incident, Outcome};
 use crate::domain::load::Advice;
 use crate::domain::member::Role;
+use crate::domain::networks::Purpose;
 use crate::domain::team::OperatorRole;
+use crate::domain::token::TokenState;
 use crate::service::notices::MarkRead;
-use crate::service::testing::ask;
+use crate::service::testing::{ask, x_token};
+use crate::service::tokens::AddToken;
 use crate::service::{AcquireLease, Answered, IncidentFilter, LoadLevel, ReportUsage};
-use crate::web::console::testing::{Browser, Scene};
+use crate::web::console::testing::{Answer, Browser, Scene};
 
 /// Has X refuse the tokens of six persons, until that is an incident.
 async fn refuse_all(scene: &Scene) -> IncidentId {
+    refuse(scene, 6, |_| true).await.id
+}
+
+/// Has X refuse the tokens of so many persons, until there is an incident that is so.
+async fn refuse(scene: &Scene, persons: usize, is_so: impl Fn(&Incident) -> bool) -> Incident {
     let broker = scene.broker();
     let mut callers = Vec::new();
     for nth in 0..3 {
         callers.push(scene.test.caller(scene.test.collector(&scene.team, &format!("crawler-{nth}")).await.id));
     }
-    for nth in 0..6 {
+    for nth in 0..persons {
         scene.test.token(&scene.team, &format!("person-{nth}")).await;
     }
-    for _ in 0..30 {
-        scene.test.clock.advance(Duration::from_secs(1));
+    for round in 0..60 {
+        scene.test.clock.advance(Duration::from_secs(if round < 30 { 1 } else { 60 }));
         for caller in &callers {
             let Ok(leased) = broker.acquire_lease(caller, ask(&scene.team, 1)).await else { continue };
             let body = br#"{"title":"Unauthorized","status":401}"#.to_vec();
             let answer = Some(Answered { status: 401, body, ..Answered::default() });
             let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
             broker.report_usage(caller, leased.lease, report).await.unwrap();
+            let _ = broker.release_lease(caller, leased.lease, None).await;
         }
         broker.watch_incidents().await.unwrap();
         let found = broker.list_incidents(scene.admin(), IncidentFilter::default(), 1).await.unwrap();
-        if let Some(view) = found.first() {
-            return view.incident.id;
+        if let Some(view) = found.into_iter().find(|view| is_so(&view.incident)) {
+            return view.incident;
         }
     }
-    panic!("no incident was found");
+    panic!("there is no such incident");
 }
 
 #[tokio::test]
@@ -57,7 +67,7 @@ async fn while_tokens_rest_for_an_incident_the_load_asks_for_no_more_of_them() {
     assert_eq!(class.advice, Advice::Wait);
     let page = ada.get("/load").await.body;
     assert!(page.contains("Its tokens rest for an incident") && page.contains(&format!("/alerts/incidents/{id}")));
-    for said in ["more X tokens", "/connect/start?network=x", "href=\"/members/invite", "type=\"range\"", "It grows"] {
+    for said in ["more X tokens", "/connect/start?network=x", "for=colleague", "type=\"range\"", "It grows"] {
         assert!(!page.contains(said), "{said}: {page}");
     }
     scene.stop().await;
@@ -85,6 +95,31 @@ async fn tokens_that_rest_for_an_incident_say_so_wherever_they_are_shown() {
     let row = ada.get(&format!("/tokens/{token}")).await.body;
     assert!(row.contains("It rests for an incident") && !row.contains("it is being checked"), "{row}");
     assert!(!ada.get("/tokens?network=youtube").await.body.contains("rest for an incident"));
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_loss_that_is_proven_is_to_be_mended_while_it_is_open() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Owner).await;
+    let incident = refuse(&scene, 60, |incident| incident.progress.outcome() == Outcome::Lost).await;
+    assert!(incident.closed.is_none(), "tokens are left that may be called");
+    scene.broker().watch_incidents().await.unwrap();
+    let (views, _) = scene.broker().list_tokens(&Default::default(), None, 200).await.unwrap();
+    let of_x = |dead: bool| {
+        let is_dead = move |state| matches!(state, TokenState::Invalid { .. }) == dead;
+        views.iter().find(move |view| view.token.network.as_str() == "x" && is_dead(view.token.state)).unwrap().token.id
+    };
+    let (dead, live) = (of_x(true), of_x(false));
+    let mend =
+        ["/tokens".to_owned(), "/load".to_owned(), format!("/tokens/{dead}"), format!("/connect/start?token={dead}")];
+    for page in mend {
+        let shown = ada.get(&page).await.body;
+        assert!(!shown.contains("connect no more accounts"), "{page}: {shown}");
+    }
+    assert!(ada.get(&format!("/tokens/{live}")).await.body.contains("It rests for an incident"));
+    let page = ada.get(&super::page_of_incident(incident.id)).await.body;
+    assert!(page.contains("Connect the accounts again that do not work") && !page.contains("Do not connect"), "{page}");
     scene.stop().await;
 }
 
@@ -165,9 +200,94 @@ async fn a_load_has_a_page_that_says_what_to_do() {
         scene.broker().watch_loads().await.unwrap();
     }
     let alerts = owner.get("/alerts").await.body;
-    assert!(alerts.contains("No usable X token for search_recent: your team has none connected."), "{alerts}");
+    let said = "No usable X token for search_recent: your team has none connected.";
+    assert!(alerts.contains(said), "{alerts}");
+    let now = owner.get("/load/x/search_recent").await.body;
+    assert!(now.contains(said) && now.contains("more X token") && !now.contains("href=\"/tokens?network=x"), "{now}");
+    assert!(now.contains("/connect/start?network=x&amp;for=colleague"), "{now}");
     assert!(page.contains("href=\"/load/x/search_recent?range=7d#load-x-search_recent\""), "{page}");
     assert!(owner.get("/load").await.body.contains("href=\"/load/x/search_recent\""));
     assert!(!owner.get("/load/youtube/search_recent").await.body.contains("One more"));
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn where_tokens_lack_the_purpose_the_load_says_what_the_alert_says() {
+    let scene = Scene::start().await;
+    let owner = scene.member("Ada", Role::Owner).await;
+    let purposes = [Purpose::CollectStatistics].into_iter().collect();
+    let token = AddToken { purposes, ..x_token("person") };
+    scene.broker().add_token(scene.admin(), &scene.team, token).await.unwrap();
+    let caller = scene.test.caller(scene.test.collector(&scene.team, "crawler").await.id);
+    for _ in 0..20 {
+        scene.test.clock.advance(Duration::from_secs(30));
+        assert!(scene.broker().acquire_lease(&caller, ask(&scene.team, 100)).await.is_err(), "it is for statistics");
+        scene.broker().watch_loads().await.unwrap();
+    }
+    let said = "No usable X token for search_recent: none was agreed for this purpose. \
+                A member should connect it again and agree to it.";
+    let alerts = owner.get("/alerts").await.body;
+    assert!(alerts.contains(said), "{alerts}");
+    let of_all = owner.get("/load").await.body;
+    let of_class = of_all.split("<section").find(|card| card.contains("id=\"load-x-search_recent\"")).unwrap();
+    let of_one = owner.get("/load/x/search_recent").await.body;
+    for page in [of_class, of_one.as_str()] {
+        assert!(page.contains(said) && page.contains("href=\"/tokens?network=x\""), "{page}");
+        for not_said in ["more X token", "/connect/start?network=x", "It grows"] {
+            assert!(!page.contains(not_said), "{not_said}: {page}");
+        }
+    }
+    scene.stop().await;
+}
+
+/// Notes an incident that is over and concerned the team.
+async fn is_over(scene: &Scene, like: &Incident, nth: u128) {
+    let now = scene.broker().now();
+    let closed = Some(Closed { at: now, by: "broker".to_owned(), outcome: Outcome::Recovered });
+    let incident = Incident { id: IncidentId::from_u128(nth), closed, ..like.clone() };
+    let opened = AuditEvent {
+        id: AuditId::generate(),
+        at: now,
+        actor: Actor::Broker,
+        action: "incident.open",
+        team: None,
+        subject: format!("incidents/{}", incident.id),
+        detail: String::new(),
+    };
+    let store = &scene.broker().store;
+    assert!(store.open_incident(incident, opened.into()).await.unwrap());
+    store.concern_teams(IncidentId::from_u128(nth), vec![(scene.team.clone(), 1)], Vec::new()).await.unwrap();
+}
+
+/// The incidents that a page of alerts names, and where its link of that name leads.
+fn listed(page: &Answer, link: &str) -> (Vec<IncidentId>, Option<String>) {
+    assert_eq!(page.status, StatusCode::OK);
+    let id = |rest: &str| rest.split('"').next().unwrap().parse::<IncidentId>().unwrap();
+    let incidents = page.body.split("href=\"/alerts/incidents/").skip(1).map(id).collect();
+    let nav = page.body.split("aria-label=\"Pages of incidents\"").nth(1).unwrap_or_default();
+    let before = nav.split("</nav>").next().unwrap().split_once(&format!("{link}</a>")).map(|(before, _)| before);
+    let href = before.and_then(|before| before.rsplit("href=\"").next()?.split('"').next());
+    (incidents, href.map(|href| href.replace("&#38;", "&").replace("#incidents", "")))
+}
+
+#[tokio::test]
+async fn incidents_of_the_past_are_in_reach_behind_those_that_are_open() {
+    let scene = Scene::start().await;
+    let (eve, open) = (scene.member("Eve", Role::Member).await, refuse_all(&scene).await);
+    let like = scene.broker().get_incident(scene.admin(), open).await.unwrap().incident;
+    for nth in 1..=45 {
+        is_over(&scene, &like, nth).await;
+    }
+    let of = |newest: u128, oldest: u128| -> Vec<_> {
+        [open].into_iter().chain((oldest..=newest).rev().map(IncidentId::from_u128)).collect()
+    };
+    let (first, next) = listed(&eve.get("/alerts").await, "Next page");
+    assert_eq!(first, of(45, 26));
+    let (second, next) = listed(&eve.get(&next.unwrap()).await, "Next page");
+    assert_eq!(second, of(25, 6));
+    let last = eve.get(&next.unwrap()).await;
+    assert_eq!(listed(&last, "Next page"), (of(5, 1), None));
+    let (_, previous) = listed(&last, "Previous page");
+    assert_eq!(listed(&eve.get(&previous.unwrap()).await, "Next page").0, second);
     scene.stop().await;
 }
