@@ -1,8 +1,13 @@
 //! Alerts as the store keeps them, and what people do with them: list, show, acknowledge.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AlertId, AuditId, EventId, NetworkId, TeamId};
-use crate::domain::alert::{AcknowledgeError, Acknowledgement, Alert, AlertKey, AlertKind, Change, Detail, Level};
+use crate::domain::alert::{
+    AcknowledgeError, Acknowledgement, Alert, AlertKey, AlertKind, Change, Detail, Level, NoToken,
+};
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::load::LoadKey;
 use crate::domain::member::Action;
@@ -176,6 +181,29 @@ impl Broker {
         book.acknowledged(&alert.key);
         self.watch.tell_alert(alert.clone());
         Ok(alert)
+    }
+
+    /// Every open alert of a team, as it was when it changed last: the critical ones first, then those that are open longest. As many as the
+    /// networks have classes of credit, at most one of each kind for each.
+    pub async fn list_open_alerts(&self, caller: &Caller, team: &TeamId) -> Result<Vec<Alert>, AlertError> {
+        self.must_permit(caller, Action::See, team, On::Team)?;
+        let mut open = self.open_alerts(Some(team)).await?;
+        open.sort_by_key(|alert| (Reverse(alert.level), alert.opened_at, alert.id));
+        Ok(open)
+    }
+
+    /// Why demand of a team meets no usable token, by network and class, as its open alerts say it.
+    pub async fn access_reasons(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+    ) -> Result<BTreeMap<LoadKey, NoToken>, AlertError> {
+        let open = self.list_open_alerts(caller, team).await?;
+        let reason = |alert: Alert| match alert.detail {
+            Detail::Access(reason) => Some((alert.key.load, reason)),
+            Detail::Load(_) => None,
+        };
+        Ok(open.into_iter().filter_map(reason).collect())
     }
 
     /// Every open alert, as it was when it changed last.

@@ -8,6 +8,7 @@ use crate::base::ids::{CollectorId, TeamId};
 use crate::domain::audit::Actor;
 use crate::service::Broker;
 use crate::store::{AuditAnchor, AuditFault, AuditFilter, AuditKey, StoreError};
+use crate::text::Sentence;
 use crate::vault::Vault;
 
 pub use crate::store::AuditRow as AuditEntry;
@@ -82,12 +83,12 @@ pub fn token_of(row: &AuditEntry) -> Option<String> {
 impl Broker {
     /// Looks whether the audit holds together from its beginning to its end, and still holds the event with which it ended last time. Reads it a
     /// part at a time. Returns what was found, for people; what does not fit is an error, which is logged and shown in the metrics.
-    pub async fn verify_audit(&self) -> Result<String, StoreError> {
+    pub async fn verify_audit(&self) -> Result<Sentence, StoreError> {
         let anchor = *self.audit_seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = audit_key(&self.vault);
         let proof = tokio::select! {
             proof = self.store.verify_audit(&key, anchor, PAUSE) => proof?,
-            () = self.tasks.stopped() => return Ok("the process is stopping".to_owned()),
+            () = self.tasks.stopped() => return Ok(Sentence::new("ran-stopping")),
         };
         // What was pruned in order proves nothing any more.
         let fault = proof.fault.filter(|fault| !matches!(fault, AuditFault::PrunedAnchor(_)));
@@ -99,7 +100,7 @@ impl Broker {
         if let Some(head) = proof.head {
             *self.audit_seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
         }
-        Ok(format!("{} events hold together", proof.events))
+        Ok(Sentence::new("ran-audit").with("count", proof.events))
     }
 
     /// At most `limit` events before the sequence number `before`, newest first.
@@ -179,7 +180,7 @@ mod tests {
     use crate::service::testing::TestBroker;
 
     /// The result of the background's look at the audit that is the `runs`th of this run.
-    async fn looked(test: &TestBroker, runs: u64) -> Result<String, String> {
+    async fn looked(test: &TestBroker, runs: u64) -> Result<Sentence, String> {
         loop {
             match test.broker.watch.status.last_runs().remove("audit") {
                 Some(LastRun { result, runs: made, .. }) if made == runs => return result,
@@ -199,7 +200,7 @@ mod tests {
         test.token(&team, "ann").await;
         test.broker.start_background(&test.tasks);
         let whole = looked(&test, 1).await.unwrap();
-        assert!(whole.ends_with("events hold together") && !is_shown_as_broken(&test), "{whole}");
+        assert!(whole.name == "ran-audit" && !is_shown_as_broken(&test), "{whole:?}");
         test.sql("UPDATE audit SET detail = detail || '!' WHERE seq = 2").await;
         test.clock.advance(Duration::from_secs(24 * 3600));
         let found = looked(&test, 2).await.unwrap_err();

@@ -12,6 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::tasks::Tasks;
 use crate::service::Broker;
 use crate::store::StoreError;
+use crate::text::Sentence;
 
 /// How often loads are evaluated, on the broker's clock.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
@@ -33,8 +34,9 @@ const CALLBACKS_EVERY: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether the audit is whole, on the broker's clock; at each start, too.
 const VERIFY_AUDIT_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// How often it is looked whether secrets must be sealed anew, on the broker's clock.
+/// How often it is looked for members whose leaving is not carried out yet, on the broker's clock.
 const LEAVE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether secrets must be sealed anew, on the broker's clock.
 const RESEAL_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked for connections whose time is over, on the broker's clock.
 const CONNECTIONS_EVERY: Duration = Duration::from_secs(30);
@@ -52,14 +54,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct BackgroundStatus(Mutex<BTreeMap<String, LastRun>>);
 
 /// The last run of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LastRun {
     /// When it ended.
     pub at: Timestamp,
     /// How long it took, on the broker's clock.
     pub took: Duration,
-    /// What it did, or why it failed; for people.
-    pub result: Result<String, String>,
+    /// What it did, or why it failed.
+    pub result: Result<Sentence, String>,
     /// How often the task has run.
     pub runs: u64,
     /// How often it has failed.
@@ -73,7 +75,7 @@ impl BackgroundStatus {
     }
 
     /// Notes a run.
-    pub fn note(&self, task: &str, began: Timestamp, at: Timestamp, result: Result<String, String>) {
+    pub fn note(&self, task: &str, began: Timestamp, at: Timestamp, result: Result<Sentence, String>) {
         let mut runs = self.runs();
         let (before, failed) = (runs.get(task), u64::from(result.is_err()));
         let count = before.map_or(0, |last| last.runs) + 1;
@@ -116,20 +118,20 @@ impl Broker {
     }
 
     /// Evaluates the loads and brings the alerts in line with them.
-    pub async fn watch_loads(&self) -> Result<String, StoreError> {
+    pub async fn watch_loads(&self) -> Result<Sentence, StoreError> {
         let broker = self.clone();
         let evaluated = tokio::task::spawn_blocking(move || broker.evaluate_loads()).await;
-        let Ok(loads) = evaluated else { return Ok("the runtime is stopping".to_owned()) };
+        let Ok(loads) = evaluated else { return Ok(Sentence::new("ran-stopping")) };
         self.keep_loads(&loads).await?;
         let changed = self.watch_alerts(&loads).await?;
-        Ok(format!("{} teams, {changed} alerts changed", loads.teams.len()))
+        Ok(Sentence::new("ran-loads").with("count", loads.teams.len()).with("changed", changed))
     }
 
     /// Runs `work` again and again, `interval` apart on the broker's clock.
     fn every<F, W>(&self, tasks: &Tasks, name: &'static str, interval: Duration, work: F)
     where
         F: Fn(Broker) -> W + Send + 'static,
-        W: Future<Output = Result<String, StoreError>> + Send,
+        W: Future<Output = Result<Sentence, StoreError>> + Send,
     {
         let (broker, stop) = (self.clone(), tasks.clone());
         tasks.spawn(name, async move {
@@ -156,7 +158,11 @@ impl Broker {
                 let began = broker.now();
                 let showing = broker.clone();
                 let shown = tokio::task::spawn_blocking(move || showing.show_metrics()).await;
-                broker.ran("metrics", began, Ok(if shown.is_ok() { "shown" } else { "stopping" }.to_owned()));
+                broker.ran(
+                    "metrics",
+                    began,
+                    Ok(Sentence::new(if shown.is_ok() { "ran-metrics" } else { "ran-stopping" })),
+                );
                 tokio::select! {
                     () = tokio::time::sleep(SHOW_EVERY) => {}
                     () = stop.stopped() => return,
@@ -165,7 +171,7 @@ impl Broker {
         });
     }
 
-    pub(super) fn ran(&self, task: &str, began: Timestamp, done: Result<String, StoreError>) {
+    pub(super) fn ran(&self, task: &str, began: Timestamp, done: Result<Sentence, StoreError>) {
         if let Err(error) = &done {
             tracing::warn!(task, %error, "background work failed; it is done again");
         }

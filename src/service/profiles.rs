@@ -10,7 +10,7 @@ use crate::domain::token::Token;
 use crate::service::members::{MemberError, On};
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Forbidden};
-use crate::store::{MemberFilter, StoreError, TokenFilter};
+use crate::store::{HeldProfile, MemberFilter, StoreError, TokenFilter};
 
 /// Members of a team and tokens of a profile that are looked at.
 const MOST: u32 = 1_000;
@@ -109,6 +109,28 @@ impl Broker {
             views.push(self.view_profile((*profile).clone()).await?);
         }
         Ok((views, more))
+    }
+
+    /// At most `limit` profiles that tokens of a team speak for, each with what people call it.
+    pub async fn list_held_profiles(
+        &self,
+        team: &TeamId,
+        limit: u32,
+    ) -> Result<Vec<(ProfileName, String)>, StoreError> {
+        let held = self.store.list_held_profiles(team, limit).await?;
+        let named = |HeldProfile { network, id, label }| {
+            let profile = ProfileName { team: team.clone(), network, id };
+            let name = self.name_of_profile(&profile, &label);
+            (profile, name)
+        };
+        Ok(held.into_iter().map(named).collect())
+    }
+
+    /// What people call a profile that a token with this label speaks for: its name, else the label, else its id.
+    pub fn name_of_profile(&self, ProfileName { team, network, id }: &ProfileName, label: &str) -> String {
+        let named = self.directory.profile(team, network, id).map(|profile| profile.display_name.clone());
+        let names = [named.unwrap_or_default(), label.to_owned()];
+        names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| id.clone())
     }
 
     /// Says who is told of a profile, and who administers it.

@@ -24,6 +24,7 @@ use crate::service::tell::event;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{OwnKeyRow, Resealed, RotateKeys, SealedToken, StoreError, WrappedKey};
+use crate::text::Sentence;
 use crate::vault::{Fingerprint, OpenError, Place, ResealError, VaultError, WrappedDataKey, WrappedOwnKey};
 
 /// Tokens sealed anew in one transaction.
@@ -171,9 +172,9 @@ impl Broker {
 
     /// Looks at all secrets after the start, after a rotation and daily: seals anew what an older key sealed, and takes out of use what
     /// does not open. Returns what was done, for people.
-    pub async fn reseal(&self) -> Result<String, StoreError> {
+    pub async fn reseal(&self) -> Result<Sentence, StoreError> {
         if self.sealing.progress().next.is_some_and(|next| next > self.now()) {
-            return Ok("everything is sealed with the newest keys".to_owned());
+            return Ok(Sentence::new("ran-reseal-nothing"));
         }
         let sealed_with = self.vault.fingerprint();
         self.sealing.note(|progress| {
@@ -202,18 +203,20 @@ impl Broker {
         }
         let Progress { looked_at, resealed, damaged, damaged_own, .. } = *progress;
         drop(progress);
-        let mut text = format!(
-            "{looked_at} tokens looked at, {resealed} sealed anew, {damaged} damaged, {} data keys deleted",
-            done?
-        );
+        let passed = Sentence::new("ran-reseal")
+            .with("count", looked_at)
+            .with("resealed", resealed)
+            .with("damaged", damaged)
+            .with("deleted", done?);
+        let mut said = vec![passed];
         if damaged_own > 0 {
-            text.push_str(&format!("; {damaged_own} secrets of apps, destinations and browsers do not open"));
+            said.push(Sentence::new("ran-reseal-own").with("count", damaged_own));
         }
         if let Err(error) = erased {
             tracing::warn!(%error, "what was overwritten is not erased from the database's log yet; it is tried again");
-            text.push_str("; what was overwritten is still in the database's log");
+            said.push(Sentence::new("ran-reseal-erasing"));
         }
-        Ok(text)
+        Ok(Sentence::new("sentences").sentences("all", said))
     }
 
     async fn pass(&self) -> Result<(), StoreError> {

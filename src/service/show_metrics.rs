@@ -8,6 +8,7 @@ use crate::domain::pool::{BucketSurvey, Pool};
 use crate::service::Broker;
 use crate::store::StoreError;
 use crate::telemetry::{LoadRow, TokenRow};
+use crate::text::Sentence;
 
 /// Buckets that are looked at under one lock.
 const PIECE: usize = 5_000;
@@ -39,11 +40,11 @@ impl Broker {
     }
 
     /// Sets the gauges that tell of messages. Returns what waits, for people.
-    pub(super) async fn show_messages(&self) -> Result<String, StoreError> {
+    pub(super) async fn show_messages(&self) -> Result<Sentence, StoreError> {
         let (facts, now) = (self.store.outbox_facts().await?, self.now());
         let oldest = facts.oldest_due_at.into_iter().chain(facts.oldest_untold_at).min();
         self.metrics.set_messages(facts.pending, facts.dead, oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
-        Ok(format!("{} messages wait, {} were given up", facts.pending, facts.dead))
+        Ok(Sentence::new("ran-messages").with("count", facts.pending).with("dead", facts.dead))
     }
 
     fn survey_buckets(&self, network: &NetworkId, left: &mut Left) -> u32 {

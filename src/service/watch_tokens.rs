@@ -11,13 +11,14 @@ use crate::domain::token::{Token, TokenState};
 use crate::service::Broker;
 use crate::service::tell::{event, of_need};
 use crate::store::StoreError;
+use crate::text::Sentence;
 
 /// Tokens that are read at once.
 const AT_ONCE: u32 = 500;
 
 impl Broker {
     /// Looks at all tokens. Returns what was told, for people.
-    pub async fn watch_tokens(&self) -> Result<String, StoreError> {
+    pub async fn watch_tokens(&self) -> Result<Sentence, StoreError> {
         let (mut told, mut after): (u64, Option<TokenId>) = (0, None);
         loop {
             let part = self.store.all_tokens(after, AT_ONCE).await?;
@@ -34,7 +35,7 @@ impl Broker {
             }
             match part.next {
                 Some(next) if !self.tasks.is_stopping() => after = Some(next),
-                _ => return Ok(format!("{told} events")),
+                _ => return Ok(Sentence::new("ran-tokens").with("count", told)),
             }
         }
     }
@@ -86,6 +87,7 @@ mod tests {
     use crate::service::testing::{TestBroker, ask, x_token};
     use crate::service::tokens::{AddToken, TokenListFilter};
     use crate::service::{AcquireLease, Answered, ReportUsage};
+    use crate::text::Text;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -137,11 +139,11 @@ mod tests {
         let token = test.broker.add_token(&test.admin, &team, of_youtube("ann")).await.unwrap().token.id;
         test.broker.invalidate_token(&test.admin, &team, token, Reason::PasswordChanged, "").await.unwrap();
         test.clock.advance(31 * DAY);
-        assert_eq!(test.broker.watch_tokens().await.unwrap(), "2 events");
+        assert_eq!(Text::english().tell_of(&test.broker.watch_tokens().await.unwrap()), "2 events to tell");
         test.tell().await;
         test.clock.advance(test.broker.config.keep.alerts + DAY);
         test.broker.prune().await.unwrap();
-        assert_eq!(test.broker.watch_tokens().await.unwrap(), "0 events");
+        assert_eq!(Text::english().tell_of(&test.broker.watch_tokens().await.unwrap()), "Nothing to tell");
         test.stop().await;
     }
 

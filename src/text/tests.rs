@@ -21,6 +21,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     files(&root.join("src/web"), ".rs", &mut found);
     files(&root.join("src/domain"), ".rs", &mut found);
+    files(&root.join("src/service"), ".rs", &mut found);
     files(&root.join("templates"), ".html", &mut found);
     found.push(root.join("src/text/mod.rs"));
     found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
@@ -91,7 +92,7 @@ fn templates_hold_no_words_of_their_own() {
 fn numbers_and_plurals_are_as_the_language_has_them() {
     let text = Text::english();
     let days = |days: u64| text.say_with("status-expiring-in", &[("days", days.into())]);
-    assert_eq!([days(0), days(1), days(6)], ["Ends today", "1 day left", "6 days left"]);
+    assert_eq!([days(0), days(1), days(6)], ["Ends today", "Ends tomorrow", "6 days left"]);
 }
 
 #[test]

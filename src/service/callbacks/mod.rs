@@ -22,6 +22,7 @@ use crate::service::grants::is_part;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{CallbackRow, GrantPart, StoreError};
+use crate::text::Sentence;
 
 /// Tokens that are looked up at once.
 const BATCH: u32 = 100;
@@ -136,7 +137,7 @@ impl Broker {
     }
 
     /// Finishes what an earlier run, or a failing store, left undone.
-    pub(super) async fn finish_callbacks(&self) -> Result<String, StoreError> {
+    pub(super) async fn finish_callbacks(&self) -> Result<Sentence, StoreError> {
         let open = self.store.unfinished_callbacks(UNFINISHED).await?;
         let count = open.len();
         for row in open {
@@ -144,7 +145,7 @@ impl Broker {
                 tracing::warn!(network = %row.network, app = %row.app, %error, "a callback is not carried out yet; it is tried again");
             }
         }
-        Ok(format!("{count} open"))
+        Ok(Sentence::new("ran-callbacks").with("count", count))
     }
 
     async fn carry_out_callback(&self, row: &CallbackRow) -> Result<(), TokenError> {

@@ -11,6 +11,7 @@ use crate::service::requests::Attempt;
 use crate::service::revoke::Revoked;
 use crate::service::{Broker, Caller};
 use crate::store::{ConnectionStep, StoreError, StoredConnection, StoredRevocation};
+use crate::text::Sentence;
 
 /// Connections that are ended in one run; more are ended in the next.
 const AT_ONCE: u32 = 100;
@@ -96,7 +97,7 @@ impl Broker {
     }
 
     /// Ends connections whose time is over. Returns how many, for people.
-    pub async fn end_overdue_connections(&self) -> Result<String, StoreError> {
+    pub async fn end_overdue_connections(&self) -> Result<Sentence, StoreError> {
         let (now, mut ended) = (self.now(), 0);
         for stored in self.store.overdue_connections(now, AT_ONCE).await? {
             let Some(connection) = stored.connection.clone().lapse(now) else { continue };
@@ -106,7 +107,7 @@ impl Broker {
             let step = ConnectionStep { stored, gives_back, trail: audit.into() };
             ended += u32::from(self.store.change_connection(step).await?);
         }
-        Ok(format!("{ended} connections lapsed"))
+        Ok(Sentence::new("ran-connections").with("count", ended))
     }
 
     /// What the network is to take back of a connection whose tokens wait for a choice that is not made any more.

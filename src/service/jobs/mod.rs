@@ -8,12 +8,14 @@ mod run;
 pub use crate::store::TokenResult;
 pub use run::Jobs;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{JobId, NetworkId, TeamId, TokenId};
 use crate::domain::audit::AuditEvent;
 use crate::domain::job::{Job, JobCounts, JobDone, JobState, Outcome};
 use crate::domain::member::Action;
+use crate::domain::networks::Network;
 use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::{Broker, Caller, Forbidden};
@@ -93,6 +95,12 @@ impl Broker {
             Err(JobChangeError::Changed) => Err(JobError::Contended(job.id)),
             Err(JobChangeError::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// The networks of which a team has tokens that can be renewed together, in the order of the catalogue.
+    pub async fn networks_to_renew(&self, team: &TeamId) -> Result<Vec<Arc<Network>>, JobError> {
+        let held = self.store.list_networks(team).await?;
+        Ok(self.catalogue.iter().filter(|network| held.contains(&network.id)).cloned().collect())
     }
 
     /// Stops a job; what is being renewed is finished. Twice is no error.

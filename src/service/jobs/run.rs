@@ -15,6 +15,7 @@ use crate::service::renew::RenewError;
 use crate::service::tokens::TokenError;
 use crate::service::{Broker, Caller};
 use crate::store::{JobChangeError, StoreError, TokenFilter, TokenResult};
+use crate::text::Sentence;
 
 /// Tokens whose results are stored at once.
 const AT_ONCE: u32 = 32;
@@ -45,7 +46,7 @@ impl Jobs {
 impl Broker {
     /// Lets each job that runs go on, in a task of its own, so that a slow network holds up no other: also where nothing is renewed by itself,
     /// since a person began it. Returns what was begun, for people.
-    pub(in crate::service) async fn run_jobs(&self) -> Result<String, StoreError> {
+    pub(in crate::service) async fn run_jobs(&self) -> Result<Sentence, StoreError> {
         let running = self.store.running_jobs().await?;
         let count = running.len();
         for (job, last) in running.into_iter().filter(|(job, _)| self.jobs.enter(job.id)) {
@@ -57,7 +58,7 @@ impl Broker {
                 broker.jobs.leave(job.id);
             });
         }
-        Ok(format!("{count} jobs run"))
+        Ok(Sentence::new("ran-jobs").with("count", count))
     }
 
     /// Goes on until all tokens were tried, the job was stopped, or its apps and networks may not be asked for now.

@@ -19,6 +19,7 @@ use crate::service::revoke::StoredRevocation;
 use crate::service::tokens::{TokenError, UpdateToken};
 use crate::service::{Broker, Caller};
 use crate::store::{InvitationChange, MemberChange, MemberChangeError, MemberFilter, StoreError, TokenFilter};
+use crate::text::Sentence;
 
 /// What is read at once of tokens and members.
 const CHUNK: u32 = 1_000;
@@ -86,7 +87,7 @@ impl Broker {
     }
 
     /// Goes on with leavings that were not finished.
-    pub(in crate::service) async fn finish_departures(&self) -> Result<String, StoreError> {
+    pub(in crate::service) async fn finish_departures(&self) -> Result<Sentence, StoreError> {
         let open = self.store.open_departures(AT_ONCE).await?;
         for departure in &open {
             match self.finish_departure(departure.member).await {
@@ -97,7 +98,7 @@ impl Broker {
                 }
             }
         }
-        Ok(format!("{} leavings", open.len()))
+        Ok(Sentence::new("ran-leavings").with("count", open.len()))
     }
 
     async fn begin_departure(

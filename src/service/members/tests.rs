@@ -25,6 +25,7 @@ use crate::service::sessions::{Browser, ProveMailError};
 use crate::service::testing::{TestBroker, ask as lease_of, x_token};
 use crate::service::tokens::{AddToken, TokenError, UpdateToken};
 use crate::store::{ConnectionStep, InvitationChange, MemberChange};
+use crate::text::Text;
 
 fn ask(team: &TeamId, mail: &str, role: Role) -> InviteMember {
     InviteMember {
@@ -496,14 +497,14 @@ async fn a_leaving_that_a_crash_interrupted_is_finished_by_the_next_start() {
     test.broker.store.change_member(change).await.unwrap();
 
     let test = test.restart().await;
-    assert_eq!(test.broker.finish_departures().await.unwrap(), "1 leavings");
+    assert_eq!(Text::english().tell_of(&test.broker.finish_departures().await.unwrap()), "1 went on");
     let report = test.broker.show_departure(&team, id_of(&bob)).await.unwrap().departure;
     assert_eq!(report.tokens.iter().map(|left| left.token).collect::<Vec<_>>(), tokens);
     assert!(report.finished_at.is_some());
     for token in tokens {
         assert_eq!(test.broker.stored_token(&team, token).await.unwrap().token.state.as_str(), "revoked");
     }
-    assert_eq!(test.broker.finish_departures().await.unwrap(), "0 leavings");
+    assert_eq!(Text::english().tell_of(&test.broker.finish_departures().await.unwrap()), "None waits");
     test.stop().await;
 }
 

@@ -20,7 +20,7 @@ use crate::service::notices::address::{Address, Behind};
 use crate::service::notices::message::{Held, Outgoing};
 use crate::service::notices::push::PushError;
 use crate::store::{ClaimLanes, OutboxRow, SendResult, StoreError};
-use crate::text::Text;
+use crate::text::{Sentence, Text};
 use crate::vault::OpenOwnError;
 
 /// Messages that may be on their way at once.
@@ -112,7 +112,7 @@ impl Broker {
             while !stop.is_stopping() {
                 let began = broker.now();
                 let claimed = broker.fill(&mut sending).await;
-                broker.ran("deliver", began, claimed.map(|count| format!("{count} messages began")));
+                broker.ran("deliver", began, claimed.map(|count| Sentence::new("ran-deliver").with("count", count)));
                 tokio::select! {
                     Some(was_failing) = sending.messages.next() => sending.failing -= usize::from(was_failing),
                     () = broker.notices.wake.notified() => {}

@@ -4,13 +4,14 @@ use crate::domain::notice::{Expiry, Renewing};
 use crate::domain::renewal::told_before_end;
 use crate::service::Broker;
 use crate::store::{PutLook, StoreError, StoredToken};
+use crate::text::Sentence;
 
 /// Tokens looked at in one transaction.
 const AT_ONCE: u32 = 500;
 
 impl Broker {
     /// Looks at all tokens that are due for it. Returns what was found, for people.
-    pub(in crate::service) async fn look_at_expiries(&self) -> Result<String, StoreError> {
+    pub(in crate::service) async fn look_at_expiries(&self) -> Result<Sentence, StoreError> {
         let (mut looked, mut found) = (0, 0);
         loop {
             let due = self.store.due_looks(self.now(), AT_ONCE).await?;
@@ -26,7 +27,7 @@ impl Broker {
                 found += self.store.put_looks(puts, events).await?;
             }
             if last {
-                return Ok(format!("{looked} tokens looked at, {found} events found"));
+                return Ok(Sentence::new("ran-expiries").with("count", looked).with("found", found));
             }
         }
     }

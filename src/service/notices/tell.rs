@@ -14,6 +14,7 @@ use crate::service::Broker;
 use crate::service::notices::address::{OF_PEOPLE, OF_WEBHOOKS, name_of_destination, name_of_mail, name_of_push};
 use crate::service::notices::operators::Place;
 use crate::store::{Hearing, StoreError, Telling};
+use crate::text::Sentence;
 
 /// Events told in one transaction.
 const AT_ONCE: u32 = 500;
@@ -27,7 +28,7 @@ pub(super) type Tokens = HashMap<TokenId, Token>;
 
 impl Broker {
     /// Tells all events that nobody was told of yet. Returns what was done, for people.
-    pub(in crate::service) async fn tell_events(&self) -> Result<String, StoreError> {
+    pub(in crate::service) async fn tell_events(&self) -> Result<Sentence, StoreError> {
         let mut told = 0;
         loop {
             let events = self.store.untold_events(None, AT_ONCE).await?;
@@ -50,7 +51,7 @@ impl Broker {
         if told > 0 {
             self.notices.wake();
         }
-        Ok(format!("{told} events told"))
+        Ok(Sentence::new("ran-tell").with("count", told))
     }
 
     /// Who hears of these events.

@@ -382,9 +382,11 @@ async fn an_alert_is_mailed_and_its_end_to_whom_it_was_told() {
     assert_eq!(told.mailed(), ["member1@example.com"]);
     let mail = told.mails.sent().into_iter().find(|mail| mail.to == "member1@example.com").unwrap();
     assert_eq!(mail.subject, "No usable Net token");
-    for said in
-        ["it has none connected", "Connect an account of this network.", "https://tokens.example.com/load/net/search"]
-    {
+    for said in [
+        "your team has none connected",
+        "Connect an account of this network.",
+        "https://tokens.example.com/load/net/search",
+    ] {
         assert!(mail.text.contains(said), "{said}: {}", mail.text);
     }
     told.watched.clock.advance(ROUND);

@@ -28,6 +28,7 @@ use crate::service::renew::RenewError;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{TokenError, TokenView};
 use crate::store::{StoreError, StoredToken};
+use crate::text::Sentence;
 
 /// How long a check that was taken is left to whoever took it: longer than a call may take.
 const TAKEN: Duration = Duration::from_secs(60);
@@ -108,9 +109,9 @@ enum Due {
 
 impl Broker {
     /// Lets workers check what is due. Returns what was begun, for people.
-    pub(super) async fn probe_due(&self) -> Result<String, StoreError> {
+    pub(super) async fn probe_due(&self) -> Result<Sentence, StoreError> {
         if !self.config.probes.enabled {
-            return Ok("switched off".to_owned());
+            return Ok(Sentence::new("ran-switched-off"));
         }
         let (now, mut scheduled, mut begun) = (self.now(), 0, 0);
         for network in self.catalogue.iter() {
@@ -127,7 +128,7 @@ impl Broker {
                 });
             }
         }
-        Ok(format!("{scheduled} scheduled, {begun} workers began"))
+        Ok(Sentence::new("ran-probes").with("scheduled", scheduled).with("count", begun))
     }
 
     /// Gives tokens that are new the time of their first check.

@@ -33,6 +33,7 @@ use crate::service::members::On;
 use crate::service::requests::Attempt;
 use crate::service::tokens::{TokenError, TokenView};
 use crate::store::{Spool, StoreError};
+use crate::text::Sentence;
 use crate::vault::{OpenError, OpenOwnError};
 
 /// Renewals that are under way, and what they are made with.
@@ -303,9 +304,9 @@ impl Drop for UnderWay<'_> {
 
 impl Broker {
     /// Lets workers renew what is due. Returns what was begun, for people.
-    pub async fn renew_due(&self) -> Result<String, StoreError> {
+    pub async fn renew_due(&self) -> Result<Sentence, StoreError> {
         if !self.config.renewals.enabled {
-            return Ok("switched off".to_owned());
+            return Ok(Sentence::new("ran-switched-off"));
         }
         let (now, mut begun) = (self.now(), 0);
         for network in self.catalogue.iter() {
@@ -327,7 +328,7 @@ impl Broker {
                 }
             }
         }
-        Ok(format!("{begun} workers began"))
+        Ok(Sentence::new("ran-renewals").with("count", begun))
     }
 
     /// Whether tokens of an app can be renewed at all.

@@ -19,6 +19,7 @@ use crate::service::tokens::{known_person, name_of};
 use crate::service::{Broker, Caller};
 pub use crate::store::StoredRevocation;
 use crate::store::{ConnectionFilter, GrantPart, Postponed, StoreError, StoredToken};
+use crate::text::Sentence;
 use crate::vault::{OpenOwnError, OwnPlace, Place};
 
 /// How long a revocation that is over is kept.
@@ -162,14 +163,14 @@ impl Broker {
     }
 
     /// Tells networks what is due. Returns what was done, for people.
-    pub async fn revoke_due(&self) -> Result<String, StoreError> {
+    pub async fn revoke_due(&self) -> Result<Sentence, StoreError> {
         let now = self.now();
         let claimed = self.store.claim_revocations(now, now + CLAIM, AT_ONCE).await?;
         let (count, mut ended) = (claimed.len(), 0);
         for revocation in claimed {
             ended += usize::from(self.give_token_back(revocation).await?);
         }
-        Ok(format!("{count} networks to tell, {ended} told"))
+        Ok(Sentence::new("ran-revocations").with("count", count).with("told", ended))
     }
 
     /// Returns whether it is over.
@@ -228,17 +229,15 @@ impl Broker {
         match (may_revoke(reach, Others { all, told }), person) {
             (May::Now, _) => {}
             (May::AfterOthers, _) => {
-                let message = format!(
-                    "the network would end {all} other tokens, which are derived from it, too; it is told once they are revoked"
-                );
-                return Ok(Some(Next::Wait(UNTIL_REVOKED, message)));
+                let message =
+                    "the network would end the tokens that are derived from it, too; it is told once they are revoked";
+                return Ok(Some(Next::Wait(UNTIL_REVOKED, message.to_owned())));
             }
             (May::WithOthers, "") => return Ok(Some(Next::End(Standing::Shared, ANYBODYS.to_owned()))),
             (May::WithOthers, _) => {
-                let message = format!(
-                    "the network would end {all} other tokens of the same person, too; it is told with the last of them"
-                );
-                return Ok(Some(Next::End(Standing::Shared, message)));
+                let message =
+                    "the network would end other tokens of the same person, too; it is told with the last of them";
+                return Ok(Some(Next::End(Standing::Shared, message.to_owned())));
             }
         }
         let waits = reach == RevokeReach::Grant && self.is_being_granted(revocation, &parts).await?;

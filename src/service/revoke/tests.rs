@@ -11,6 +11,7 @@ use crate::outbound::http::{NetworkAnswer, NoAnswer};
 use crate::service::apps::{UpdateApp, default_app};
 use crate::service::testing::{TestBroker, ask, x_token};
 use crate::service::tokens::{AddToken, UNKNOWN_PERSON};
+use crate::text::Text;
 
 struct Bench {
     test: TestBroker,
@@ -42,7 +43,7 @@ impl Bench {
     }
 
     async fn told(&self) -> String {
-        self.test.broker.revoke_due().await.unwrap()
+        Text::english().tell_of(&self.test.broker.revoke_due().await.unwrap())
     }
 
     async fn standing(&self) -> StoredRevocation {
@@ -64,10 +65,10 @@ async fn a_revoked_token_is_given_back_and_its_secrets_destroyed() {
     let test = bench.test.restart().await;
     let bench = Bench { test, ..bench };
     bench.answer(200, "{}");
-    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!(bench.told().await, "1 tried, 1 done");
     let over = bench.standing().await;
     assert_eq!((over.standing, over.sealed_access, over.sealed_refresh), (Standing::Done, None, None));
-    assert_eq!(bench.told().await, "0 networks to tell, 0 told");
+    assert_eq!(bench.told().await, "None was due");
     bench.revoke().await;
     assert_eq!(bench.test.endpoint.asked(), 1, "it is given back once");
     bench.test.stop().await;
@@ -78,7 +79,7 @@ async fn a_network_that_is_down_is_told_later_and_not_for_ever() {
     let bench = bench().await;
     bench.revoke().await;
     bench.test.endpoint.answer_next(Err(NoAnswer::Lost));
-    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(bench.told().await, "1 tried, 0 done");
     assert_eq!(bench.standing().await.standing, Standing::Pending);
     for _ in 0..20 {
         bench.test.clock.advance(Duration::from_secs(13 * 3600));
@@ -134,7 +135,7 @@ async fn it_is_said_why_a_network_is_not_told() {
         assert_eq!((over.standing, over.ended_at.is_some(), over.sealed_access), (standing, true, None), "{why}");
         assert!(over.message.contains(why), "{}", over.message);
     }
-    assert_eq!(bench.told().await, "0 networks to tell, 0 told");
+    assert_eq!(bench.told().await, "None was due");
     bench.test.stop().await;
 }
 
@@ -144,7 +145,7 @@ async fn what_an_operator_can_mend_is_tried_again() {
     bench.revoke().await;
     bench.test.sql("UPDATE app SET sealed_secret = x'00' WHERE network = 'x'").await;
     let bench = Bench { test: bench.test.restart().await, ..bench };
-    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(bench.told().await, "1 tried, 0 done");
     let waits = bench.standing().await;
     assert_eq!((waits.standing, waits.failures, waits.sealed_access.is_some()), (Standing::Pending, 1, true));
     assert!(waits.message.contains("client secret"), "{}", waits.message);
@@ -158,7 +159,7 @@ async fn what_an_operator_can_mend_is_tried_again() {
         bench.test.clock.advance(Duration::from_secs(3600));
     };
     of_client("").await;
-    assert_eq!(bench.told().await, "1 networks to tell, 0 told");
+    assert_eq!(bench.told().await, "1 tried, 0 done");
     assert_eq!(
         (bench.standing().await.failures, bench.test.endpoint.asked()),
         (2, 0),
@@ -166,7 +167,7 @@ async fn what_an_operator_can_mend_is_tried_again() {
     );
     of_client("app").await;
     bench.answer(200, "{}");
-    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!(bench.told().await, "1 tried, 1 done");
     assert_eq!(bench.standing().await.standing, Standing::Done);
     bench.test.stop().await;
 }
@@ -176,7 +177,7 @@ async fn a_revocation_whose_own_secret_does_not_open_is_given_up() {
     let bench = bench().await;
     bench.revoke().await;
     bench.test.sql("UPDATE revocation SET sealed_access = x'00'").await;
-    assert_eq!(bench.told().await, "1 networks to tell, 1 told");
+    assert_eq!(bench.told().await, "1 tried, 1 done");
     assert_eq!((bench.standing().await.standing, bench.test.endpoint.asked()), (Standing::GivenUp, 0));
     bench.test.stop().await;
 }

@@ -18,6 +18,7 @@ use crate::service::apps::{CreateApp, UpdateApp, default_app};
 use crate::service::notices::{CreateDestination, UpdateDestination};
 use crate::service::testing::{START, TestBroker, ask};
 use crate::store::AuditFilter;
+use crate::text::{InWords, Text};
 use crate::vault::{KeyFile, SealingKey};
 
 const LONG_ENOUGH: Duration = Duration::from_secs(601);
@@ -87,6 +88,10 @@ impl Bench {
     }
 }
 
+fn said(done: &dyn InWords) -> String {
+    Text::english().tell_of(done)
+}
+
 #[tokio::test]
 async fn everything_is_sealed_anew_while_leases_go_on() {
     let bench = bench(300).await;
@@ -102,7 +107,7 @@ async fn everything_is_sealed_anew_while_leases_go_on() {
             bench.must_lease().await;
         }
     });
-    assert_eq!(done.unwrap(), "300 tokens looked at, 300 sealed anew, 0 damaged, 0 data keys deleted");
+    assert_eq!(said(&done.unwrap()), "300 tokens looked at, 300 sealed anew, 0 damaged, 0 data keys deleted.");
     let after = bench.sealed().await;
     assert!(
         before
@@ -117,10 +122,10 @@ async fn everything_is_sealed_anew_while_leases_go_on() {
         "calls from before may still need the older"
     );
     bench.test.clock.advance(LONG_ENOUGH);
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "300 tokens looked at, 0 sealed anew, 0 damaged, 1 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "300 tokens looked at, 0 sealed anew, 0 damaged, 1 data keys deleted.");
     bench.must_lease().await;
-    assert_eq!(bench.broker().reseal().await.unwrap(), "everything is sealed with the newest keys");
+    assert_eq!(bench.broker().reseal().await.unwrap().name, "ran-reseal-nothing");
     // The admin's key and the audit are of before, and still hold.
     let bench = bench.restart().await;
     assert!(bench.broker().authenticate(Some(&format!("Bearer {}", bench.test.admin_key))).is_ok());
@@ -190,8 +195,8 @@ async fn what_another_program_still_reads_is_erased_by_the_pass() {
     let before = bench.broker().store.list_own_keys().await.unwrap().remove(0);
     bench.rotate().await;
     assert!(is_in_the_files(&bench, &before.wrapped), "somebody still reads the state from before");
-    let done = bench.broker().reseal().await.unwrap();
-    assert!(done.ends_with("what was overwritten is still in the database's log"), "{done}");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert!(done.ends_with("What was overwritten is still in the database's log."), "{done}");
     reader.close().await.unwrap();
     bench.test.clock.advance(Duration::from_secs(61));
     bench.broker().reseal().await.unwrap();
@@ -244,8 +249,8 @@ async fn a_pass_that_was_broken_off_goes_on_after_the_start() {
     bench.broker().reseal_part(None).await.unwrap();
     let bench = bench.restart().await;
     bench.must_lease().await;
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "300 tokens looked at, 44 sealed anew, 0 damaged, 0 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "300 tokens looked at, 44 sealed anew, 0 damaged, 0 data keys deleted.");
     bench.must_lease().await;
     bench.test.stop().await;
 }
@@ -276,8 +281,8 @@ async fn a_late_secret_keeps_the_older_data_key() {
     bench.test.clock.advance(LONG_ENOUGH);
     let SealedToken { access, refresh, .. } = late;
     bench.broker().store.reseal_tokens(vec![Resealed { before: now, access, refresh, key: None }]).await.unwrap();
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "2 tokens looked at, 1 sealed anew, 0 damaged, 1 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "2 tokens looked at, 1 sealed anew, 0 damaged, 1 data keys deleted.");
     let bench = bench.restart().await;
     bench.must_lease().await;
     bench.test.stop().await;
@@ -291,8 +296,8 @@ async fn a_damaged_secret_takes_its_token_out_of_use_and_nothing_else() {
     bench.damage(tokens[0].clone()).await;
     let bench = bench.restart().await;
     assert_eq!(bench.state_of(damaged).await, TokenState::Live, "the start looks at no secret");
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "2 tokens looked at, 0 sealed anew, 1 damaged, 0 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "2 tokens looked at, 0 sealed anew, 1 damaged, 0 data keys deleted.");
     assert_eq!(bench.state_of(damaged).await, TokenState::Invalid { reason: Reason::SecretDamaged, since: START });
     assert_eq!(bench.state_of(tokens[1].token).await, TokenState::Live);
     assert!(bench.broker().metrics.render().contains("token_broker_quarantined_tokens_total 1"));
@@ -303,8 +308,8 @@ async fn a_damaged_secret_takes_its_token_out_of_use_and_nothing_else() {
     bench.rotate().await;
     bench.broker().reseal().await.unwrap();
     bench.test.clock.advance(LONG_ENOUGH);
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "1 tokens looked at, 0 sealed anew, 0 damaged, 1 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "1 token looked at, 0 sealed anew, 0 damaged, 1 data keys deleted.");
     bench.test.stop().await;
 }
 
@@ -352,8 +357,8 @@ async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_a
         )
         .await;
     let bench = bench.restart().await;
-    let done = bench.broker().reseal().await.unwrap();
-    assert!(done.ends_with("; 3 secrets of apps, destinations and browsers do not open"), "{done}");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert!(done.ends_with(" 3 secrets of apps, destinations and browsers do not open."), "{done}");
     for of in ["app", "destination", "push"] {
         assert!(shows(&bench, &format!(r#"token_broker_damaged_secrets{{of="{of}"}} 1"#)), "{of}");
     }
@@ -374,8 +379,8 @@ async fn damaged_secrets_of_apps_destinations_and_browsers_are_seen_until_they_a
     bench.broker().update_app(&bench.test.admin, &x, &app, client_secret()).await.unwrap();
     let anew = UpdateDestination { target: Some(secret("ops@example.com")), ..UpdateDestination::default() };
     bench.broker().update_destination(&bench.test.admin, &bench.acme, destination.id, anew).await.unwrap();
-    let done = bench.broker().reseal().await.unwrap();
-    assert!(done.ends_with("; 1 secrets of apps, destinations and browsers do not open"), "{done}");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert!(done.ends_with(" 1 secret of an app, a destination or a browser does not open."), "{done}");
     assert!(shows(&bench, r#"token_broker_damaged_secrets{of="app"} 0"#));
     assert!(!bench.broker().app(&x, &app).unwrap().secret_damaged);
     assert!(!bench.broker().show_destination(&bench.acme, destination.id).await.unwrap().damaged);
@@ -410,10 +415,10 @@ async fn what_is_damaged_while_the_broker_runs_is_found_within_a_day() {
     let bench = bench(1).await;
     bench.broker().reseal().await.unwrap();
     bench.damage(bench.sealed().await.remove(0)).await;
-    assert_eq!(bench.broker().reseal().await.unwrap(), "everything is sealed with the newest keys");
+    assert_eq!(bench.broker().reseal().await.unwrap().name, "ran-reseal-nothing");
     bench.test.clock.advance(Duration::from_secs(24 * 3600 + 1));
-    let done = bench.broker().reseal().await.unwrap();
-    assert_eq!(done, "1 tokens looked at, 0 sealed anew, 1 damaged, 0 data keys deleted");
+    let done = said(&bench.broker().reseal().await.unwrap());
+    assert_eq!(done, "1 token looked at, 0 sealed anew, 1 damaged, 0 data keys deleted.");
     bench.test.stop().await;
 }
 

@@ -14,6 +14,7 @@ use crate::outbound::address::{FakeLookup, Lookup};
 use crate::service::notices::Notices;
 use crate::service::watched::{HOLD, ROUND, Watched};
 use crate::store::OutboxState;
+use crate::text::Text;
 
 /// What a receiver of webhooks saw; it fails the first attempt.
 #[derive(Default)]
@@ -44,7 +45,7 @@ async fn an_alert_reaches_a_webhook_though_it_fails_at_first() {
     .await;
     watched.rounds("search", 16, HOLD + ROUND).await;
     let broker = watched.broker.clone();
-    assert_eq!(broker.tell_events().await.unwrap(), "1 events told");
+    assert_eq!(Text::english().tell_of(&broker.tell_events().await.unwrap()), "1 event told");
     assert_eq!(broker.deliver_due().await.unwrap(), 1);
     let waiting = broker.store.list_outbox(OutboxState::Pending, None, 10).await.unwrap();
     assert_eq!((waiting.len(), waiting[0].attempts), (1, 1));

@@ -3,10 +3,12 @@
 skip = Skip to the content
 places = Parts of the console
 sign-out = Sign out
+session-over = Your session has ended. This page is no longer kept up to date.
 yes = Yes
 no = No
 cancel = Cancel
 pages = Pages
+pages-incidents = Pages of incidents
 page-first = First page
 page-previous = Previous page
 page-next = Next page
@@ -27,7 +29,7 @@ place-pools = Pools
 place-leases = Leases and queue
 place-dead-letters = Dead letters
 place-keys = Keys
-operators = Operators · times in UTC
+operators = UTC · Operators
 operator = Operator
 back-to-overview = To the overview
 
@@ -64,6 +66,7 @@ span-ago-days = { $count ->
 }
 
 refused-not-found = Not found
+refused-other-team = You are signed in to { $team }: what belongs to another team of yours is found once you sign in there.
 refused-forbidden = You may not do this
 refused-not-done = This was not done
 refused-broken = Out of order
@@ -88,7 +91,7 @@ done-renewed = { $count ->
    *[other] { $count } tokens renewed.
 }
 done-tested = { $count ->
-    [one] Tested: the network was asked. The result is below.
+    [one] Tested: the network was asked. The status below is what it answered.
    *[other] { $count } tokens tested.
 }
 done-revoked = { $count ->
@@ -109,6 +112,8 @@ filter-go = Filter
 filter-none = Show all
 tokens-none = No tokens yet
 tokens-none-text = A token lets your team's collection read a network on behalf of an account. Connect the first one: you sign in at the network, and come back here.
+tokens-none-left = No token is left
+tokens-none-left-text = All of your team's tokens were given back. Connect an account to go on collecting.
 tokens-no-status = No token can have the status “{ $status }”: choose one of those above.
 tokens-none-fit = No token fits these filters.
 tokens-caption = { $count ->
@@ -160,7 +165,7 @@ status-valid = Valid
 status-expiring = Expiring
 status-expiring-in = { $days ->
     [0] Ends today
-    [one] 1 day left
+    [1] Ends tomorrow
    *[other] { $days } days left
 }
 status-dead = Invalid
@@ -203,11 +208,35 @@ credit-left = { $left } of { $cap } { $unit } left
 credit-resets = · comes back { $time }
 
 used-never = Never
-used-today = Today
-used-yesterday = Yesterday
+used-within-a-day = In the last 24 hours
+used-within-two-days = In the last 48 hours
+used-on = { $day } (UTC)
 
 token-credit = Credit left
-token-credit-none = While it does not work, no credit is counted for it.
+token-credit-none = No credit is counted while it is paused, rests or does not work.
+token-credit-whose = { $owner ->
+    [token] per token
+    [profile] per profile
+    [app] per app
+    [address] per address of the broker
+   *[person] per person
+}
+token-credit-seconds = { $count ->
+    [one] 1 second
+   *[other] { $count } seconds
+}
+token-credit-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+}
+token-credit-hours = { $count ->
+    [one] 1 hour
+   *[other] { $count } hours
+}
+token-credit-days = { $count ->
+    [one] 1 day
+   *[other] { $count } days
+}
 token-leases = { $count ->
     [0] No collector holds it now.
     [one] One collector holds it now.
@@ -276,6 +305,7 @@ revoke-title = { $count ->
    *[other] Revoke these { $count } tokens?
 }
 revoke-text = Collection with it ends at once. It is given back to the network and its secrets are destroyed: that can't be undone. To go on later, the account must be connected anew.
+revoke-go = Revoke
 revoke-word = revoke
 revoke-left = { $count ->
     [one] One token that you ticked is left as it is:
@@ -306,6 +336,7 @@ load-percent = { $percent } %
 load-share = { $name } { $percent } %
 load-connect = Connect an account
 load-incident = See the incident
+load-tokens = See the tokens
 load-invite = Invite people to connect theirs
 load-spans = Other spans
 load-judged = judged by
@@ -384,6 +415,15 @@ limit-address = the limit of the broker's own address, which all share,
 alerts-open = Open
 alerts-past = Past
 alerts-none-open = No alert is open.
+alerts-count = { $count } alerts are open, { $critical ->
+    [0] none of them critical: those that are open longest come first.
+    [one] one of them critical: it comes first, then those that are open longest.
+   *[other] { $critical } of them critical: these come first, then those that are open longest.
+}
+alerts-more = { $count ->
+    [one] One more is open
+   *[other] { $count } more are open
+}
 alerts-none-past = No alert has cleared yet.
 alerts-since = Since
 alerts-who = Told:
@@ -461,6 +501,8 @@ col-what = What
 col-opened = Since
 col-over = Over
 col-acknowledged = Seen by
+col-level = Level
+col-seen = Seen
 
 # Renewing all tokens of a network
 
@@ -468,6 +510,7 @@ jobs = Renewals of whole networks
 jobs-text = Renews what can be renewed of a network's tokens, one after the other, and says of each what came of it. That is kept for 30 days.
 jobs-network = Network
 jobs-begin = Try renewing all
+jobs-no-tokens = Your team has no token of { $network } that could be renewed.
 jobs-none = Nobody has tried to renew all tokens of a network lately.
 col-begun = Begun
 job-state-running = Under way
@@ -481,7 +524,7 @@ job-resume = Go on
 job-none = No token has been tried yet.
 job-renewed = Renewed
 job-failed = Not now
-job-needs-person = Connect again
+job-needs-person = Needs a person
 job-nothing = Nothing to renew
 job-why-network = The network did not renew it now. It is tried again by itself.
 job-why-incident = An incident is open at the network. It is renewed by itself once single calls show that the network is back. See Alerts.
@@ -705,7 +748,7 @@ members-invited = Invited
 members-left = Left
 members-none = Nobody is here.
 members-role = Role
-members-state = Since
+members-state = State
 members-accounts = Own accounts
 member-you = You
 member-invited = Invited, not yet here
@@ -828,6 +871,7 @@ key-wrong-days = The days are a number from 1 to { $most }, or empty.
 key-make = Make a key
 key-title = A key for
 key-once = Copy it now: it is not shown again. Whoever has it acts as this collector, so keep it where only the program reads it.
+key-once-operator = Copy it now: it is not shown again. Whoever has it acts as this operator, so keep it secret.
 key-environment = Environment
 key-proto = The programs below read the key from the environment. They need the broker's .proto files.
 key-back = To the collector
@@ -857,6 +901,7 @@ matrix-title = What you hear
 matrix-for = For
 matrix-all = All profiles
 matrix-show = Show
+matrix-more = Your team has more profiles than are listed. You come to each of them from its token: open the token's menu, then Notifications.
 matrix-of-token = This token speaks for several profiles:
 matrix-text-all = What is chosen here holds for all profiles that have no choice of their own.
 matrix-text-profile = What is chosen here counts more than what is chosen for all. Profile:
@@ -976,16 +1021,187 @@ incident-teams = { $count ->
 incident-over = Over
 incidents-none-anywhere = There was no incident.
 incident-acknowledged = seen
-deed-title-incident-close = Close: they work again
+incident-close = Close: they work again
+incident-lose = Close: they are lost
+deed-title-incident-close = Close the incident at
 deed-text-incident-close = All its tokens are let through at once, though it was not seen that they work. What fails then is judged token by token.
 deed-go-incident-close = Close the incident
 deed-word-incident-close = close
-deed-title-incident-lose = Close: they are lost
+deed-title-incident-lose = Give up the tokens of
 deed-text-incident-lose = All its tokens are given up: nobody gets them any more, and their people are asked to connect them again.
 deed-go-incident-lose = Give the tokens up
 deed-word-incident-lose = lost
 done-incident-closed = The incident is closed.
 tasks = Background tasks
+task-audit = Audit is proved
+task-callbacks = Networks' callbacks are carried out
+task-connections = Overdue connections are ended
+task-deliver = Messages are sent
+task-expiries = Ends of tokens are looked at
+task-incidents = Incidents are followed
+task-jobs = Jobs go on
+task-leavings = Members' leavings are carried out
+task-loads = Loads are evaluated
+task-messages = Messages are counted
+task-metrics = Metrics are shown
+task-probes = Tokens are checked
+task-prune = What is old is forgotten
+task-renewals = Tokens are renewed
+task-reseal = Secrets are sealed anew
+task-revocations = Tokens are given back
+task-tell = Events are told
+task-tokens = Tokens are looked at for what people must do
+ran-audit = { $count ->
+    [one] 1 event holds together
+   *[other] { $count } events hold together
+}
+ran-callbacks = { $count ->
+    [0] None waits
+   *[other] { $count } were waiting
+}
+ran-connections = { $count ->
+    [0] None was overdue
+   *[other] { $count } ended
+}
+ran-deliver = { $count ->
+    [0] None was due
+   *[other] { $count } taken up
+}
+ran-expiries = { $count ->
+    [one] 1 token looked at
+   *[other] { $count } tokens looked at
+}, { $found ->
+    [0] nothing to tell
+    [one] 1 event to tell
+   *[other] { $found } events to tell
+}
+ran-incidents = { $count ->
+    [0] None is open
+   *[other] { $count } open, { $tokens } more tokens in them
+}
+ran-jobs = { $count ->
+    [0] None is under way
+   *[other] { $count } went on
+}
+ran-leavings = { $count ->
+    [0] None waits
+   *[other] { $count } went on
+}
+ran-loads = { $count ->
+    [one] 1 team
+   *[other] { $count } teams
+}, { $changed ->
+    [0] no alert changed
+    [one] 1 alert changed
+   *[other] { $changed } alerts changed
+}
+ran-messages = { $count } wait, { $dead } were given up
+ran-metrics = Shown
+ran-probes = { $scheduled } scheduled, { $count ->
+    [0] none due
+   *[other] { $count } networks begun
+}
+ran-prune = Forgotten: { $what }
+ran-prune-nothing = Nothing was old
+pruned-alerts = { $count ->
+    [one] 1 alert
+   *[other] { $count } alerts
+}
+pruned-audit = { $count ->
+    [one] 1 event of the audit
+   *[other] { $count } events of the audit
+}
+pruned-blocks = { $count ->
+    [one] 1 block of credit
+   *[other] { $count } blocks of credit
+}
+pruned-callbacks = { $count ->
+    [one] 1 callback
+   *[other] { $count } callbacks
+}
+pruned-connections = { $count ->
+    [one] 1 connection
+   *[other] { $count } connections
+}
+pruned-dead-spans = { $count ->
+    [one] 1 dead span
+   *[other] { $count } dead spans
+}
+pruned-events = { $count ->
+    [one] 1 event
+   *[other] { $count } events
+}
+pruned-imports = { $count ->
+    [one] 1 import
+   *[other] { $count } imports
+}
+pruned-incidents = { $count ->
+    [one] 1 incident
+   *[other] { $count } incidents
+}
+pruned-jobs = { $count ->
+    [one] 1 job
+   *[other] { $count } jobs
+}
+pruned-leases = { $count ->
+    [one] 1 lease
+   *[other] { $count } leases
+}
+pruned-loads = { $count ->
+    [one] 1 sample of loads
+   *[other] { $count } samples of loads
+}
+pruned-messages = { $count ->
+    [one] 1 message
+   *[other] { $count } messages
+}
+pruned-requests = { $count ->
+    [one] 1 request
+   *[other] { $count } requests
+}
+pruned-revocations = { $count ->
+    [one] 1 revocation
+   *[other] { $count } revocations
+}
+pruned-sessions = { $count ->
+    [one] 1 session
+   *[other] { $count } sessions
+}
+pruned-usage = { $count ->
+    [one] 1 row of usage
+   *[other] { $count } rows of usage
+}
+ran-renewals = { $count ->
+    [0] None was due
+    [one] 1 worker began
+   *[other] { $count } workers began
+}
+ran-reseal = { $count ->
+    [one] 1 token looked at
+   *[other] { $count } tokens looked at
+}, { $resealed } sealed anew, { $damaged } damaged, { $deleted } data keys deleted.
+ran-reseal-erasing = What was overwritten is still in the database's log.
+ran-reseal-nothing = All is sealed with the newest keys
+ran-reseal-own = { $count ->
+    [one] 1 secret of an app, a destination or a browser does not open.
+   *[other] { $count } secrets of apps, destinations and browsers do not open.
+}
+ran-revocations = { $count ->
+    [0] None was due
+   *[other] { $count } tried, { $told } done
+}
+ran-stopping = The broker is stopping
+ran-switched-off = Switched off
+ran-tell = { $count ->
+    [0] None was new
+    [one] 1 event told
+   *[other] { $count } events told
+}
+ran-tokens = { $count ->
+    [0] Nothing to tell
+    [one] 1 event to tell
+   *[other] { $count } events to tell
+}
 task-failed = Failed
 col-task = Task
 col-last-run = Last run
@@ -1196,7 +1412,8 @@ choose-consent = You gave consent at { $network }.
 choose-consent-as = You gave consent at { $network } as
 choose-nothing-yet = Nothing is connected yet.
 choose-account-for = Connect this account for
-choose-profiles-for = Which of these shall be connected for
+choose-profiles-for = Choose what is connected for
+choose-profiles = Which of these?
 choose-obstacle = Can't be connected:
 choose-held = It is connected already, and stays so.
 choose-go = Connect

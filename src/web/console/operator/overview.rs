@@ -130,10 +130,10 @@ fn task_rows(shell: &Shell, status: &BackgroundStatus) -> Vec<TaskRow> {
         ended: shell.when(run.at),
         ago: shell.far(run.at),
         took: humantime::format_duration(std::time::Duration::from_millis(run.took.as_millis() as u64)).to_string(),
-        result: run.result,
+        result: run.result.map(|done| shell.tell(&done)),
         runs: grouped(run.runs),
         failures: run.failures,
-        name,
+        name: shell.say(&format!("task-{name}")),
     };
     status.last_runs().into_iter().map(row).collect()
 }
@@ -202,7 +202,7 @@ async fn deed(
     let ending = if outcome == Outcome::Lost { "?outcome=lost" } else { "" };
     let deed = Deed {
         what: Ending::deed(outcome),
-        to: incident.network.to_string(),
+        to: broker.catalogue.name_for_people(incident.network.as_str()).to_owned(),
         action: format!("{HOME}/incidents/{id}/close{ending}"),
         back: (HOME.to_owned(), shell.say("place-overview")),
     };
