@@ -41,16 +41,43 @@ function refresh() {
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 
-// Browsers come back by themselves where a connection broke, but not where they were refused.
+// What no person's hand led to is no use of the session.
+const byItself = { "x-by-itself": "yes" };
+
+// What the page asks for by itself is refused once the session has ended. Then it says so and asks for nothing more until it is loaded again; what is
+// half filled in stays as it is.
+const ended = new AbortController();
+const over = document.getElementById("over");
+let stream, others;
+
+function end() {
+  others?.postMessage("over");
+  standStill();
+}
+
+function standStill() {
+  if (ended.signal.aborted) return;
+  ended.abort();
+  stream?.close();
+  // What is behind a dialog is out of reach.
+  if (hello?.open) hello.prepend(over);
+  over.firstElementChild.hidden = false;
+}
+
+// Browsers come back by themselves where a connection broke, but not where they were refused, and don't say why they were.
 function listen(address, hear, pause = 1_000) {
-  const source = new EventSource(address);
+  if (ended.signal.aborted) return;
+  const source = stream = new EventSource(address);
   for (const kind of ["loads", "alerts", "notices", "tick"]) source.addEventListener(kind, () => hear(kind));
   source.addEventListener("open", () => {
     pause = 1_000;
     hear("open");
   });
-  source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, pause, address, hear, Math.min(2 * pause, 60_000));
+  source.addEventListener("error", async () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    const answer = await fetch(address, { method: "HEAD", headers: byItself }).catch(() => undefined);
+    if (answer?.status === 401) end();
+    else setTimeout(listen, pause, address, hear, Math.min(2 * pause, 60_000));
   });
 }
 
@@ -59,22 +86,27 @@ function listen(address, hear, pause = 1_000) {
 const { events, reader } = document.body.dataset;
 if (events && navigator.locks) {
   const shared = `live ${reader}`;
-  const others = new BroadcastChannel(shared);
-  others.addEventListener("message", (message) => tell(message.data));
+  others = new BroadcastChannel(shared);
+  others.addEventListener("message", ({ data }) => data === "over" ? standStill() : tell(data));
   const loaded = performance.now();
-  navigator.locks.request(shared, () => new Promise(() => listen(events, (kind) => {
-    const news = kind === "open" ? "tick" : kind;
-    others.postMessage(news);
-    // What this page has loaded just now is as it is.
-    if (kind !== "open" || performance.now() - loaded > spread) tell(news);
-  })));
+  navigator.locks.request(shared, { signal: ended.signal }, () => new Promise((leave) => {
+    // By then the pages that wait have heard of the end. One that is loaded later listens for itself.
+    ended.signal.addEventListener("abort", () => setTimeout(leave, spread));
+    listen(events, (kind) => {
+      const news = kind === "open" ? "tick" : kind;
+      others.postMessage(news);
+      // What this page has loaded just now is as it is.
+      if (kind !== "open" || performance.now() - loaded > spread) tell(news);
+    });
+  })).catch(() => { /* It waited until the end. */ });
 }
 
-// What no person's hand led to is no use of the session.
-const byItself = { "x-by-itself": "yes" };
 document.body.addEventListener("htmx:configRequest", (asked) => {
-  if (!asked.detail.triggeringEvent?.isTrusted) Object.assign(asked.detail.headers, byItself);
+  if (asked.detail.triggeringEvent?.isTrusted) return;
+  if (ended.signal.aborted) asked.preventDefault();
+  Object.assign(asked.detail.headers, byItself);
 });
+document.body.addEventListener("htmx:responseError", (failed) => { if (failed.detail.xhr.status === 401) end(); });
 
 // Whoever can't see that a part is being fetched hears of it.
 document.body.addEventListener("htmx:beforeRequest", (asked) => asked.detail.target.setAttribute("aria-busy", "true"));
@@ -107,7 +139,7 @@ function placeOf(held) {
 const aliveEvery = 60_000;
 let aliveAt = Date.now();
 document.addEventListener("input", () => {
-  if (Date.now() - aliveAt < aliveEvery) return;
+  if (ended.signal.aborted || Date.now() - aliveAt < aliveEvery) return;
   aliveAt = Date.now();
   fetch(document.body.dataset.alive, { method: "POST" }).catch(() => {});
 });
@@ -144,7 +176,10 @@ const hello = document.querySelector("dialog.hello");
 if (hello) {
   hello.open = false;
   hello.showModal();
-  hello.addEventListener("close", () => { if (hello.dataset.then) location.assign(hello.dataset.then); });
+  hello.addEventListener("close", () => {
+    if (hello.dataset.then) location.assign(hello.dataset.then);
+    document.body.append(over);
+  });
 }
 
 document.addEventListener("click", async (clicked) => {
@@ -165,9 +200,10 @@ const charts = new Map();
 const chartHeight = 230;
 
 async function draw(place) {
-  if (!window.uPlot || place.dataset.drawn) return;
+  if (!window.uPlot || place.dataset.drawn || ended.signal.aborted) return;
   place.dataset.drawn = "yes";
   const answer = await fetch(place.dataset.chart, { headers: byItself });
+  if (answer.status === 401) end();
   if (!answer.ok) return;
   const figures = await answer.json();
   if (!place.isConnected) return;
@@ -180,23 +216,27 @@ async function draw(place) {
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const day = new Intl.DateTimeFormat("sv", { timeZone: figures.zone, month: "2-digit", day: "2-digit" });
   const hour = new Intl.DateTimeFormat("sv", { timeZone: figures.zone, hour: "2-digit", minute: "2-digit" });
+  const number = new Intl.NumberFormat("sv");
   const told = (format, seconds) => format.format(new Date(seconds * 1_000));
   const times = (u, ticks) => ticks.map((tick) => told(hour, tick) === "00:00" ? told(day, tick) : told(hour, tick));
   const [demand, supply, ratio] = figures.names;
-  const percent = (u, value) => value === null ? "–" : value === figures.over ? figures.over_text : `${Math.round(value * 100)} %`;
+  const percent = (value) => value === figures.over ? figures.over_text : `${Math.round(value * 100)} %`;
+  // The legend tells of what is pointed at: where that is nothing, it names the lines.
+  const read = (words) => (u, value, nth, at) => at === null ? "" : value === null ? "–" : words(value);
   const thresholds = figures.thresholds.map(([at, label], nth) => ({
-    label, stroke: bad, width: 1, dash: nth === 0 ? [4, 4] : [1, 3], scale: "ratio", points: { show: false }, value: () => percent(null, at),
+    label, stroke: bad, width: 1, dash: nth === 0 ? [4, 4] : [1, 3], scale: "ratio", points: { show: false }, value: () => percent(at),
   }));
   const options = {
     width: place.clientWidth, height: chartHeight, cursor: { drag: { x: false, y: false } },
+    legend: { markers: { dash: (u, nth) => ["solid", "dotted", "dashed"][Math.min(u.series[nth].dash?.[0] ?? 0, 2)] } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), figures.zone),
     scales: { x: { range: () => figures.shown }, ratio: { range: (u, low, high) => [0, Math.max(high * 1.1, 1.25)] }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [{ ...axis, values: times }, { ...axis, size: 70 }, { ...axis, size: 65, scale: "ratio", side: 1, grid: { show: false }, values: (u, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }],
     series: [
-      { label: figures.names[3], value: (u, seconds) => seconds === null ? "–" : `${told(day, seconds)} ${told(hour, seconds)}` },
-      { label: demand, stroke: brand, width: 2 },
-      { label: supply, stroke: calm, width: 2, dash: [8, 4] },
-      { label: ratio, stroke: ink, width: 1, scale: "ratio", value: percent },
+      { label: figures.names[3], value: read((seconds) => `${told(day, seconds)} ${told(hour, seconds)}`) },
+      { label: demand, stroke: brand, width: 2, value: read(number.format) },
+      { label: supply, stroke: calm, width: 2, dash: [8, 4], value: read(number.format) },
+      { label: ratio, stroke: ink, width: 1, scale: "ratio", value: read(percent) },
       ...thresholds,
     ],
   };
@@ -228,6 +268,7 @@ drawAll();
 document.body.addEventListener("htmx:afterSettle", drawAll);
 // The colours of a drawing are those of the moment in which it was made.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (ended.signal.aborted) return;
   for (const [place, letGo] of charts) {
     letGo();
     delete place.dataset.drawn;

@@ -16,5 +16,7 @@ mod in_words;
 mod once;
 mod own_page;
 pub mod page;
+#[cfg(test)]
+mod route_tests;
 pub mod server;
 pub mod sign_in;

@@ -6,9 +6,9 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 
@@ -37,17 +37,23 @@ pub fn pages(routes: Router) -> Router {
 }
 
 /// Puts a page in the place of an error that says nothing to a person: what does not fit a path, a query or a form is refused before any page
-/// is asked. Scripts, and what an open page asks for by itself, are told by the status.
+/// is asked. Scripts, and what an open page asks for by itself, are told by the status. Who comes by its address to what only a form leads to, as
+/// after a sign-in, is led one step up: there is what the form is about.
 async fn with_words(request: Request, next: Next) -> Response {
     let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
     let is_person = accepts.contains("text/html") && !request.headers().contains_key("hx-request");
-    let of_operators = request.uri().path().starts_with("/operator");
+    let path = request.uri().path().to_owned();
+    let is_look = request.method() == Method::GET;
     let response = next.run(request).await;
     let status = response.status();
+    if is_person && is_look && status == StatusCode::METHOD_NOT_ALLOWED {
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        return Redirect::to(if above.is_empty() { "/" } else { above }).into_response();
+    }
     let kind = response.headers().get(header::CONTENT_TYPE);
     let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let is_error = status.is_client_error() || status.is_server_error();
-    if is_person && is_error && !is_page { problem(status, of_operators) } else { response }
+    if is_person && is_error && !is_page { problem(status, path.starts_with("/operator")) } else { response }
 }
 
 /// The page about an error of which only the status is known.
@@ -103,8 +109,7 @@ pub struct ProblemPage<'a> {
 mod tests {
     use axum::body::Body;
     use axum::extract::Query;
-    use axum::http::Method;
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use http_body_util::BodyExt;
     use serde::Deserialize;
     use tower::ServiceExt;
@@ -120,6 +125,7 @@ mod tests {
         let counted = |Query(asked): Query<Asked>| async move { Html(asked.count.to_string()) };
         let routes = Router::new()
             .route("/counted", get(counted).post(async || "changed"))
+            .route("/counted/anew", post(async || "changed"))
             .route("/own", get(async || (StatusCode::NOT_FOUND, Html("own words"))));
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
@@ -150,6 +156,15 @@ mod tests {
             assert!(text.contains(words), "{path}: {text}");
             assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_comes_by_its_address_to_what_only_a_form_leads_to_is_led_one_step_up() {
+        let (status, _, answer) = ask(Method::GET, "/counted/anew", &[("accept", "text/html")]).await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        assert_eq!(answer.headers()[header::LOCATION], "/counted");
+        let (status, ..) = ask(Method::GET, "/counted/anew", &[]).await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "a script");
     }
 
     #[tokio::test]

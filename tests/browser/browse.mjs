@@ -48,8 +48,32 @@ export async function mustBeAccessible(page, name = new URL(page.url()).pathname
   await page.setViewportSize({ width: 1280, height: 900 });
 }
 
+// A browser. To close it requires that none of its pages asked for what its own policy forbids.
 export async function openBrowser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  const [newContext, close] = [browser.newContext.bind(browser), browser.close.bind(browser)];
+  const violations = new Set();
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.on("console", (message) => {
+      if (/Content.Security.Policy/i.test(message.text())) violations.add(`${message.page()?.url()}: ${message.text()}`);
+    });
+    return context;
+  };
+  browser.close = async () => {
+    await close();
+    assert.deepEqual([...violations], []);
+  };
+  return browser;
+}
+
+// A window of its own in which the operator with a key has signed in, or has tried to, on the way to the page `path`.
+export async function operatorOf(browser, scene, { key = scene.key, path = "/operator" } = {}) {
+  const page = await (await browser.newContext({ baseURL: scene.url, viewport: { width: 1280, height: 900 } })).newPage();
+  await page.goto(path);
+  await page.fill("input[name=key]", key);
+  await page.click("main button");
+  return page;
 }
 
 // The bytes over the wire of a page that a browser opens first of all, signed in as `page` is, with all that it loads but for the stream that stays

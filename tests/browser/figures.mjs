@@ -95,6 +95,6 @@ try {
     process.exitCode = 1;
   }
 } finally {
-  await browser.close();
   await scene.close();
+  await browser.close();
 }

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { leave, openBrowser, signedIn } from "./browse.mjs";
-import { Scene } from "./scene.mjs";
+import { leave, mustBeAccessible, openBrowser, operatorOf, signedIn } from "./browse.mjs";
+import { Scene, password } from "./scene.mjs";
 
 // Browsers open so many connections to a host that speaks HTTP/1.
 const mostConnections = 6;
@@ -21,8 +21,11 @@ before(async () => {
 });
 
 after(async () => {
-  await browser?.close();
-  await scene?.close();
+  try {
+    await browser?.close();
+  } finally {
+    await scene?.close();
+  }
 });
 
 // Has something collected, so that there is a load.
@@ -215,4 +218,74 @@ test("a slow answer is seen to be awaited", async () => {
   await owner.waitForSelector("#tokens:not([aria-busy])");
   assert.equal(await owner.evaluate(() => getComputedStyle(document.body, "::before").content), "none");
   await owner.unroute("**/tokens");
+});
+
+// Waits until a page says that its session is over: for the minute of the session, and as long as a stream takes to notice.
+async function toldOfTheEnd(page) {
+  const words = "Your session has ended. This page is no longer kept up to date. Sign in";
+  await page.getByRole("status").filter({ hasText: words }).waitFor({ timeout: 150_000 });
+}
+
+test("a page whose session has ended says so, asks for nothing more, keeps what is half filled in, and leads back", async () => {
+  const brief = await Scene.open({ tokens: 10, networks: ["x"], settings: { TOKEN_BROKER__SIGN_IN__IDLE: "1m" } });
+  try {
+    const form = await signedIn(browser, brief, brief.members.owner);
+    const operator = await operatorOf(browser, brief, { path: "/operator/keys" });
+    const [member, key, hello] = [form.context(), await form.context().newPage(), await form.context().newPage()];
+    await form.goto("/members/invite");
+    await form.fill("input[name=mail]", "half@example.com");
+    await operator.fill("input[name=name]", "Half");
+    await key.goto("/collectors/new");
+    await key.fill("input[name=name]", "worker");
+    await key.check("input[value=x]");
+    await key.check("input[value=collect_statistics]");
+    await key.click("text=Make the collector");
+    await key.click("button:has-text('Make a key')");
+    await key.locator("#key").waitFor();
+    await hello.goto("/tokens?hello=yes");
+    await hello.locator("dialog").waitFor();
+    const listeners = new Set();
+    member.on("request", (request) => { if (request.url().endsWith("/live")) listeners.add(request.frame().page()); });
+    for (const page of [form, operator, key, hello]) assert.ok(await page.locator("#over > *").isHidden());
+    await Promise.all([form, operator, key, hello].map(toldOfTheEnd));
+    assert.ok(listeners.size <= 1, "who did not listen was told by who did");
+    assert.deepEqual([await form.inputValue("input[name=mail]"), await operator.inputValue("input[name=name]")], ["half@example.com", "Half"]);
+    const asked = [];
+    for (const context of [member, operator.context()]) context.on("request", (request) => asked.push(request.url()));
+    for (const page of [form, operator, key, hello]) await page.evaluate(() => { tell("tick"); refresh(); });
+    brief.run(`token pause ${brief.json("token list --team acme")[0].name.split("/").pop()} --team acme`);
+    // As long as a browser takes to come back to a stream.
+    await form.waitForTimeout(6_000);
+    assert.deepEqual(asked, []);
+    await mustBeAccessible(form, "a page whose session has ended");
+    await hello.click("dialog button:has-text('Later')");
+    assert.ok(await hello.locator("#over").getByText("Your session has ended").isVisible(), "it outlives the dialog");
+    await form.click("#over a");
+    await form.waitForURL("**/sign-in?next=%2Fmembers%2Finvite");
+    const signIn = async (page) => {
+      await page.fill("input[name=mail]", brief.members.owner.mail);
+      await page.fill("input[name=password]", password);
+      await page.click("main button");
+      await page.click("dialog a:has-text('Later')");
+    };
+    const listens = form.waitForRequest("**/live");
+    await signIn(form);
+    await form.waitForURL("**/members/invite");
+    await listens;
+    // What a form led to has no address: it leads back to what the form is about.
+    await member.clearCookies();
+    await key.click("#over a");
+    await key.waitForURL("**/sign-in?next=*keys");
+    await signIn(key);
+    await key.waitForURL(/\/collectors\/col_\w+$/);
+    await operator.click("#over a");
+    await operator.waitForURL("**/operator/sign-in?next=%2Foperator%2Fkeys");
+    await operator.fill("input[name=key]", brief.key);
+    await operator.click("main button");
+    await operator.waitForURL("**/operator/keys");
+    await leave(form);
+    await leave(operator);
+  } finally {
+    await brief.close();
+  }
 });

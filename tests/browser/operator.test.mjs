@@ -2,18 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { firstLoad, leave, mustBeAccessible, mustHaveLookedAtAll, openBrowser } from "./browse.mjs";
+import { firstLoad, leave, mustBeAccessible, mustHaveLookedAtAll, openBrowser, operatorOf } from "./browse.mjs";
 import { Scene } from "./scene.mjs";
 
 let scene, browser, page, ids;
 
-async function operator(key, { url } = scene) {
-  const window = await (await browser.newContext({ baseURL: url, viewport: { width: 1280, height: 900 } })).newPage();
-  await window.goto("/operator/leases");
-  await window.fill("input[name=key]", key);
-  await window.click("main button");
-  return window;
-}
+const operator = (key, of = scene) => operatorOf(browser, of, { key, path: "/operator/leases" });
 
 before(async () => {
   scene = await Scene.open({ tokens: 24 });
@@ -24,8 +18,11 @@ before(async () => {
 });
 
 after(async () => {
-  await browser?.close();
-  await scene?.close();
+  try {
+    await browser?.close();
+  } finally {
+    await scene?.close();
+  }
 });
 
 test("only an operator's key signs in, and the browser does not keep it", async () => {
@@ -49,9 +46,9 @@ test("an open page follows what is leased", async () => {
 
 test("the tasks go on, and each says what it did", async () => {
   await page.goto("/operator");
-  const runs = () => page.textContent("tr:has(td:text-is('tell')) td:nth-child(5)").then((text) => Number(text.replace(/\D/g, "")));
+  const runs = () => page.textContent("tr:has(td:text-is('Events are told')) td:nth-child(5)").then((text) => Number(text.replace(/\D/g, "")));
   const first = await runs();
-  await page.waitForFunction((first) => Number([...document.querySelectorAll("tr")].find((row) => row.cells[0]?.textContent === "tell").cells[4].textContent.replace(/\D/g, "")) > first, first, { timeout: 20_000 });
+  await page.waitForFunction((first) => Number([...document.querySelectorAll("tr")].find((row) => row.cells[0]?.textContent === "Events are told").cells[4].textContent.replace(/\D/g, "")) > first, first, { timeout: 20_000 });
 });
 
 test("an app is made and people can connect by it", async () => {

@@ -33,8 +33,11 @@ exec '${tools}/node_modules/.bin/buf' curl --protocol grpc --http2-prior-knowled
 });
 
 after(async () => {
-  await browser?.close();
-  await scene?.close();
+  try {
+    await browser?.close();
+  } finally {
+    await scene?.close();
+  }
 });
 
 function install(name, script) {

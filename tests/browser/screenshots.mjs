@@ -23,16 +23,16 @@ const states = {
   "sign_in/teams.html": ["sign-in-which-team"],
 
   "connect/networks.html": ["connect", "connect-none"],
-  "connect/start.html": ["connect-x", "connect-again", "connect-no-purpose", "connect-rests"],
+  "connect/start.html": ["connect-x", "connect-for-colleague", "connect-again", "connect-no-purpose", "connect-rests"],
   "connect/link.html": ["connect-link"],
   "connect/offer.html": ["offer", "offer-again", "offer-to-colleague", "offer-declined-scope", "offer-wrong-account", "offer-refused", "offer-network-fails"],
   "connect/away.html": ["away"],
   "connect/choose.html": ["choose-account", "choose-profiles", "choose-none-ticked"],
   "connect/message.html": ["connect-ended", "connect-cancelled", "connect-unknown-link", "connect-other-browser"],
 
-  "console/layout.html": ["tokens"],
+  "console/layout.html": ["tokens", "session-over"],
   "console/pages.html": ["tokens-many"],
-  "console/tokens/list.html": ["tokens", "tokens-none", "tokens-none-as-member", "tokens-none-fit", "tokens-as-member", "tokens-done", "tokens-menu", "tokens-waits", "tokens-many", "tokens-rest"],
+  "console/tokens/list.html": ["tokens", "tokens-none", "tokens-none-as-member", "tokens-none-left", "tokens-none-fit", "tokens-as-member", "tokens-done", "tokens-menu", "tokens-waits", "tokens-many", "tokens-rest"],
   "console/tokens/cells.html": ["tokens"],
   "console/tokens/hello.html": ["hello", "hello-as-member", "hello-done"],
   "console/tokens/show.html": ["token", "token-invalid", "token-paused", "token-revoked", "token-as-member", "token-rests"],
@@ -45,12 +45,12 @@ const states = {
   "console/load/show.html": ["load", "load-none", "load-one", "load-one-none", "load-estimated"],
   "console/load/parts.html": ["load"],
   "console/load/estimate.html": ["estimate"],
-  "console/alerts.html": ["alerts", "alerts-none", "alerts-seen", "alerts-past"],
+  "console/alerts.html": ["alerts", "alerts-none", "alerts-many", "alerts-seen", "alerts-past"],
   "console/alert.html": ["alert", "alert-over"],
   "console/noticed.html": ["alert", "incident"],
   "console/incident.html": ["incident", "incident-over"],
   "console/notices/list.html": ["notices", "notices-none", "notices-all-read"],
-  "console/notifications/page.html": ["notifications", "notifications-as-member", "notifications-no-destination", "notifications-of-token"],
+  "console/notifications/page.html": ["notifications", "notifications-as-member", "notifications-no-destination", "notifications-of-token", "notifications-many-profiles", "notifications-quiet-wrong"],
   "console/notifications/cells.html": ["destination-new"],
   "console/notifications/new.html": ["destination-new", "destination-wrong"],
   "console/notifications/destination.html": ["destination", "destination-tested", "destination-test-failed"],
@@ -65,7 +65,7 @@ const states = {
   "console/collectors/list.html": ["collectors", "collectors-none"],
   "console/collectors/cells.html": ["collector-new"],
   "console/collectors/new.html": ["collector-new", "collector-wrong"],
-  "console/collectors/show.html": ["collector", "collector-without-key", "collector-disabled", "collector-as-member"],
+  "console/collectors/show.html": ["collector", "collector-without-key", "collector-key-wrong", "collector-disabled", "collector-as-member"],
   "console/collectors/key.html": ["collector-key"],
   "console/again.html": ["collector-key-again", "invite-link-again", "connect-link-again", "destination-secret-again"],
   "console/typed.html": ["collector-key-revoke", "collector-key-revoke-wrong-word", "destination-delete", "operator-incident-close", "operator-incident-lose", "operator-dead-letter-delete", "operator-key-revoke", "operator-rotate"],
@@ -78,12 +78,12 @@ const states = {
   "console/operator/incident_card.html": ["operator-overview"],
   "console/operator/incident.html": ["operator-incident", "operator-incident-over"],
   "console/operator/networks.html": ["operator-networks"],
-  "console/operator/network.html": ["operator-network", "operator-network-open"],
+  "console/operator/network.html": ["operator-network", "operator-network-open", "operator-network-wrong"],
   "console/operator/pools.html": ["operator-pools"],
   "console/operator/pool.html": ["operator-pool", "operator-pool-unused", "operator-pool-token", "operator-pool-no-token"],
   "console/operator/leases.html": ["operator-leases", "operator-leases-none"],
   "console/operator/dead_letters.html": ["operator-dead-letters", "operator-dead-letters-none"],
-  "console/operator/keys.html": ["operator-keys", "operator-keys-ended"],
+  "console/operator/keys.html": ["operator-keys", "operator-keys-ended", "operator-keys-wrong"],
   "console/operator/key.html": ["operator-key"],
 };
 const taken = new Set();
@@ -149,6 +149,9 @@ async function empty(scene) {
     "notifications-no-destination": "/notifications", "members-alone": "/members", "collectors-none": "/collectors", "connect-none": "/connect/start",
   });
   await visit(await signedIn(browser, scene, scene.members.member), { "tokens-none-as-member": "/tokens" });
+  scene.importTokens(1);
+  scene.run(`token revoke ${last(scene.json("token list --team acme")[0].name)} --team acme`);
+  await visit(owner, { "tokens-none-left": "/tokens" });
   await visit(await operatorOf(scene), {
     "operator-overview-quiet": "/operator", "operator-leases-none": "/operator/leases", "operator-dead-letters-none": "/operator/dead-letters",
     "operator-pool-unused": "/operator/pools/x",
@@ -264,7 +267,7 @@ async function jobs(scene, owner) {
 // The connect pages, and what can go wrong on the way.
 async function connecting(scene, owner, { invalid, ids }) {
   const start = "/connect/start?network=x&kind=user";
-  await visit(owner, { connect: "/connect/start", "connect-x": start, "connect-again": `/connect/start?token=${invalid}` });
+  await visit(owner, { connect: "/connect/start", "connect-x": start, "connect-for-colleague": `${start}&for=colleague`, "connect-again": `/connect/start?token=${invalid}` });
   await owner.goto(start);
   for (const box of await owner.$$("input[name=purpose]")) await box.uncheck();
   await owner.click("text=Continue");
@@ -311,7 +314,7 @@ async function colleagues(scene, owner) {
     await owner.check("input[value=colleague]");
     await owner.fill("input[name=colleague]", person);
     await owner.click("text=Continue");
-    return (await owner.textContent(".link code")).trim();
+    return (await owner.textContent("#link")).trim();
   };
   const link = await offered("Mia of Nord Sport");
   await take(owner, "connect-link");
@@ -345,6 +348,13 @@ async function loads(scene, owner) {
   await take(owner, "alerts-seen");
   await owner.click("#alerts h3 a");
   await take(owner, "alert");
+  // More than have room to be shown whole. The broker does not know of them: it would close them.
+  scene.alter(`WITH RECURSIVE many(nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM many WHERE nth < 40)
+    INSERT INTO alert (id, dedup_key, kind, team, network, class, level, message, opened_at_us, detail_json)
+    SELECT randomblob(16), 'picture ' || nth, 'no_access_tokens', 'acme', 'youtube', 'class_' || nth, iif(nth % 9 = 4, 'critical', 'warning'), '',
+      (unixepoch() - nth * 600) * 1000000, '{"access":"none_for_purpose"}' FROM many`);
+  await visit(owner, { "alerts-many": "/alerts" });
+  scene.alter("DELETE FROM alert WHERE dedup_key LIKE 'picture %'");
 }
 
 async function collectors(owner) {
@@ -357,6 +367,10 @@ async function collectors(owner) {
   await owner.click("text=Make the collector");
   const collector = new URL(owner.url()).pathname;
   await take(owner, "collector-without-key");
+  await owner.fill("input[name=days]", "99999");
+  await owner.click("form[action$='/keys'] button");
+  await take(owner, "collector-key-wrong");
+  await owner.fill("input[name=days]", "");
   await owner.click("form[action$='/keys'] button");
   await take(owner, "collector-key");
   await owner.reload();
@@ -373,10 +387,20 @@ async function collectors(owner) {
   return collector;
 }
 
-async function notifications(owner, { ids }) {
+async function notifications(scene, owner, { ids }) {
   await visit(owner, {
     notices: "/notices", notifications: "/notifications", "notifications-of-token": `/notifications?token=${ids[0]}`, "destination-new": "/notifications/destinations/new",
   });
+  await owner.goto("/notifications");
+  await owner.fill("input[name=from]", "22:00");
+  await owner.click("form[action='/notifications/quiet'] button");
+  await take(owner, "notifications-quiet-wrong");
+  // More than can be chosen from.
+  scene.alter(`WITH RECURSIVE many(nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM many WHERE nth < 600)
+    INSERT INTO token_profile (profile, token)
+    SELECT 'picture ' || nth, (SELECT MIN(id) FROM token WHERE team = 'acme' AND state <> 'revoked') FROM many`);
+  await visit(owner, { "notifications-many-profiles": "/notifications" });
+  scene.alter("DELETE FROM token_profile WHERE profile LIKE 'picture %'");
   const add = async (kind, target) => {
     await owner.goto("/notifications/destinations/new");
     await owner.check(`input[value=${kind}]`);
@@ -470,6 +494,9 @@ async function forms(scene, owner, { ids }) {
   await owner.goto("/tokens");
   await owner.check(`tbody input[value="${ids[17]}"]`);
   await owner.context().clearCookies();
+  await owner.evaluate(() => htmx.trigger(".unread", "refresh"));
+  await owner.getByText("Your session has ended").waitFor();
+  await take(owner, "session-over");
   await owner.click(".bulk button[value=pause]");
   await take(owner, "sign-in-form-waits");
   await owner.fill("input[name=mail]", scene.members.owner.mail);
@@ -508,6 +535,13 @@ async function operators(scene, incident, { ids }) {
   await operator.goto("/operator/networks/x");
   for (const summary of await operator.$$("main summary")) await summary.click();
   await take(operator, "operator-network-open");
+  await operator.fill("form[action$='/apps'] input[name=id]", "agency two");
+  await operator.click("button:has-text('Add the app')");
+  await take(operator, "operator-network-wrong");
+  await operator.goto("/operator/keys");
+  await operator.fill("input[name=days]", "0");
+  await operator.click("button:has-text('Make a key')");
+  await take(operator, "operator-keys-wrong");
   await operator.goto("/operator/keys");
   scene.ageProofs();
   await operator.click("button:has-text('Make a key')");
@@ -551,7 +585,7 @@ async function full(scene) {
   await colleagues(scene, owner);
   await loads(scene, owner);
   const collector = await collectors(owner);
-  await notifications(owner, things);
+  await notifications(scene, owner, things);
   const page = await members(scene, owner);
   await asMember(scene, page, collector);
   const incident = last(await scene.incident("tiktok"));

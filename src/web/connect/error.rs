@@ -8,10 +8,20 @@ use crate::domain::connection::StageError;
 use crate::service::connect::{CallbackError, ConnectError};
 use crate::service::tokens::TokenError;
 use crate::text::Text;
+use crate::web::console::HOME;
 use crate::web::sign_in::page_before;
 
 /// A page about an error. `page`: where the visitor was, to come back to after a sign-in.
 pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
+    message(error, page).into_response()
+}
+
+/// The same for who is signed in: whatever it says, it leads on.
+pub(super) fn refused_to_member(error: &ConnectError) -> Response {
+    message(error, None).or_leading_to("back-to-tokens", HOME).into_response()
+}
+
+fn message(error: &ConnectError, page: Option<&str>) -> Message {
     let (title, status) = match error {
         ConnectError::UnknownLink | ConnectError::NotFound(_) => ("trouble-unknown-link", StatusCode::NOT_FOUND),
         ConnectError::ForeignBrowser => ("trouble-other-browser", StatusCode::FORBIDDEN),
@@ -19,10 +29,12 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
             let next = page_before(page.unwrap_or_default());
             let page =
                 Message::new("trouble-sign-in", Text::english().tell_of(error)).leading_to("sign-in", Some(next));
-            return page.with(StatusCode::FORBIDDEN).into_response();
+            return page.with(StatusCode::FORBIDDEN);
         }
+        // Somebody is signed in.
         ConnectError::OtherMember | ConnectError::Token(TokenError::Forbidden(_)) => {
-            ("trouble-not-yours", StatusCode::FORBIDDEN)
+            let page = Message::new("trouble-not-yours", Text::english().tell_of(error));
+            return page.with(StatusCode::FORBIDDEN).or_leading_to("back-to-tokens", HOME);
         }
         ConnectError::Left | ConnectError::Stage(StageError::Ended(_)) => ("trouble-ended", StatusCode::GONE),
         ConnectError::Stage(_)
@@ -40,7 +52,7 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         ConnectError::Token(TokenError::Exists { token, .. }) => {
             let page = Message::new("trouble-held", Text::english().tell_of(error));
             let page = page.leading_to("trouble-held-look", Some(format!("/tokens/{token}")));
-            return page.with(StatusCode::CONFLICT).into_response();
+            return page.with(StatusCode::CONFLICT);
         }
         ConnectError::Token(TokenError::RefreshHeld(_)) => return anew("trouble-held", error, StatusCode::CONFLICT),
         ConnectError::NotPushed { .. } | ConnectError::PushRefused { .. } => {
@@ -61,17 +73,17 @@ pub(super) fn refused(error: &ConnectError, page: Option<&str>) -> Response {
         | ConnectError::Sealed(_) => {
             tracing::error!(%error, "an account could not be connected");
             let text = Text::english().say("trouble-broken-text");
-            return Message::new("trouble-broken", text).with(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+            return Message::new("trouble-broken", text).with(StatusCode::INTERNAL_SERVER_ERROR);
         }
     };
-    Message::new(title, Text::english().tell_of(error)).with(status).into_response()
+    Message::new(title, Text::english().tell_of(error)).with(status)
 }
 
 /// A page about a token that can't be reconnected: a new one can be connected.
-fn anew(title: &str, error: &ConnectError, status: StatusCode) -> Response {
+fn anew(title: &str, error: &ConnectError, status: StatusCode) -> Message {
     let page = Message::new(title, Text::english().tell_of(error))
         .leading_to("again-go-connect", Some("/connect/start".to_owned()));
-    page.with(status).into_response()
+    page.with(status)
 }
 
 /// A page about a browser that came back and is not let in.

@@ -15,9 +15,9 @@ use crate::service::connect::Visitor;
 use crate::service::sessions::Stay;
 use crate::text::Text;
 
-/// Nothing but our own style; forms go nowhere else.
-pub(super) const CLOSED: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Nothing but our own style, script, marks and manifest; forms go nowhere else.
+pub(super) const CLOSED: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                                 manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page.
 pub(super) fn page(template: &impl Template, status: StatusCode) -> Response {
@@ -179,6 +179,11 @@ impl Message {
     /// With a link to go on by, whose words have that name.
     pub(super) fn leading_to(self, next_text: &str, next: Option<String>) -> Self {
         Self { next, next_text: Text::english().say(next_text), ..self }
+    }
+
+    /// The same, if there is no link yet.
+    pub(super) fn or_leading_to(self, next_text: &str, next: &str) -> Self {
+        if self.next.is_some() { self } else { self.leading_to(next_text, Some(next.to_owned())) }
     }
 }
 

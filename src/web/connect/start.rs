@@ -18,10 +18,13 @@ use crate::service::members::On;
 use crate::service::sessions::Stay;
 use crate::service::tokens::{Rejected, TokenError};
 use crate::text::Text;
+use crate::web::assets;
 use crate::web::console::page_of_incident;
 use crate::web::cookie::session_of;
 use crate::web::once::{Sent, SentForm};
 
+/// What address and form say where a colleague is sent a link.
+const COLLEAGUE: &str = "colleague";
 /// The longest name of a colleague, in characters.
 const LONGEST_NAME: usize = 128;
 
@@ -34,6 +37,15 @@ pub(super) struct Wanted {
     kind: String,
     #[serde(default)]
     token: String,
+    /// Who goes to the network: [`COLLEAGUE`], or whoever starts it.
+    #[serde(default, rename = "for")]
+    by: String,
+}
+
+impl Wanted {
+    fn for_colleague(&self) -> bool {
+        self.by == COLLEAGUE
+    }
 }
 
 #[derive(Template)]
@@ -41,11 +53,15 @@ pub(super) struct Wanted {
 struct NetworksPage {
     text: Text,
     kinds: Vec<KindRow>,
+    for_colleague: bool,
 }
 
 /// A kind that can be connected here.
 struct KindRow {
     network: String,
+    /// Where the network's mark is; `None`: its first letter stands for it.
+    mark: Option<String>,
+    letter: char,
     kind: String,
     name: String,
     kind_name: String,
@@ -65,6 +81,8 @@ struct StartPage {
     name: String,
     native: String,
     purposes: Vec<PurposeRow>,
+    /// Whether it is a colleague that is chosen at first.
+    for_colleague: bool,
     /// What the form is told from others by: a link is shown once.
     form_id: FormId,
 }
@@ -91,21 +109,25 @@ pub(super) async fn show(State(broker): State<Broker>, headers: HeaderMap, Query
         Err(answer) => return answer,
     };
     if !wanted.token.is_empty() {
-        return heal(&broker, &stay, &wanted.token).await;
+        return heal(&broker, &stay, &wanted).await;
     }
+    let for_colleague = wanted.for_colleague();
     let is_known = wanted.network.is_empty() || broker.catalogue.network(&wanted.network).is_some();
     if wanted.kind.is_empty() && is_known {
         let mut kinds = connectable(&broker, &stay.member.team);
         kinds.retain(|row| wanted.network.is_empty() || row.network == wanted.network);
-        return page::page(&NetworksPage { text: Text::english(), kinds }, StatusCode::OK);
+        return page::page(&NetworksPage { text: Text::english(), kinds, for_colleague }, StatusCode::OK);
     }
     let found = broker.catalogue.network(&wanted.network);
     let found = found.and_then(|network| Some((network, network.kind(&wanted.kind)?)));
     match found {
-        Some((network, kind)) => page::page(&start_page(&broker, &stay.member.team, network, kind), StatusCode::OK),
+        Some((network, kind)) => {
+            let page = StartPage { for_colleague, ..start_page(&broker, &stay.member.team, network, kind) };
+            page::page(&page, StatusCode::OK)
+        }
         None => {
             let (network, kind) = (wanted.network, wanted.kind);
-            error::refused(&Rejected::UnknownKind { network, kind }.into(), None)
+            error::refused_to_member(&Rejected::UnknownKind { network, kind }.into())
         }
     }
 }
@@ -122,7 +144,7 @@ fn start_page(broker: &Broker, team: &TeamId, network: &Network, kind: &TokenKin
     });
     StartPage {
         text,
-        incident: broker.incident_of(team, &network.id).map(page_of_incident),
+        incident: broker.incident_to_wait_for(team, &network.id).map(page_of_incident),
         network_name: network.display_name.clone(),
         network: network.id.to_string(),
         kind: kind.id.to_string(),
@@ -130,27 +152,29 @@ fn start_page(broker: &Broker, team: &TeamId, network: &Network, kind: &TokenKin
         name: network.display_name.clone(),
         native: kind.native_permission.clone().unwrap_or_else(|| text.say("connect-account-itself")),
         purposes: purposes.collect(),
+        for_colleague: false,
         form_id: FormId::generate(),
     }
 }
 
-async fn heal(broker: &Broker, stay: &Stay, token: &str) -> Response {
-    let Ok(id) = token.parse::<TokenId>() else { return error::refused(&ConnectError::UnknownLink, None) };
+async fn heal(broker: &Broker, stay: &Stay, wanted: &Wanted) -> Response {
+    let Ok(id) = wanted.token.parse::<TokenId>() else { return error::refused_to_member(&ConnectError::UnknownLink) };
     let view = match broker.show_token(&stay.member.team, id).await {
         Ok((view, _)) => view,
-        Err(error) => return error::refused(&error.into(), None),
+        Err(error) => return error::refused_to_member(&error.into()),
     };
     if let Err(error) = broker.must_permit(&stay.caller(), Action::Renew, &stay.member.team, On::Token(&view.token)) {
-        return error::refused(&TokenError::from(error).into(), None);
+        return error::refused_to_member(&TokenError::from(error).into());
     }
     let network = broker.catalogue.network(view.token.network.as_str());
     let found = network.and_then(|network| Some((network, network.kind(view.token.kind.as_str())?)));
     let Some((network, kind)) = found else {
-        return error::refused(&Rejected::UnknownNetwork(view.token.network.to_string()).into(), None);
+        return error::refused_to_member(&Rejected::UnknownNetwork(view.token.network.to_string()).into());
     };
     let label = if view.token.label.is_empty() { &network.display_name } else { &view.token.label };
     let start = start_page(broker, &stay.member.team, network, kind);
-    let page = StartPage { token: token.to_owned(), name: label.clone(), purposes: Vec::new(), ..start };
+    let (token, for_colleague) = (wanted.token.clone(), wanted.for_colleague());
+    let page = StartPage { token, for_colleague, name: label.clone(), purposes: Vec::new(), ..start };
     page::page(&page, StatusCode::OK)
 }
 
@@ -165,6 +189,8 @@ fn connectable(broker: &Broker, team: &TeamId) -> Vec<KindRow> {
         let kinds = network.kinds.iter().filter(|kind| consent_of(network, kind).is_ok());
         rows.extend(kinds.map(|kind| KindRow {
             network: network.id.to_string(),
+            mark: assets::mark(network.id.as_str()),
+            letter: network.display_name.chars().next().unwrap_or('?'),
             kind: kind.id.to_string(),
             name: network.display_name.clone(),
             kind_name: kind.name.clone(),
@@ -192,13 +218,13 @@ pub(super) async fn start(
         let value = fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim().to_owned());
         value.unwrap_or_default()
     };
-    let wanted = Wanted { network: field("network"), kind: field("kind"), token: field("token") };
+    let wanted = Wanted { network: field("network"), kind: field("kind"), token: field("token"), by: field("for") };
     let stay = match signed_in(&broker, &headers, &wanted).await {
         Ok(stay) => stay,
         Err(answer) => return answer,
     };
     let ticked = fields.iter().filter(|(name, _)| name == "purpose").filter_map(|(_, value)| Purpose::from_name(value));
-    let for_colleague = field("for") == "colleague";
+    let for_colleague = wanted.for_colleague();
     let name = field("colleague").chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let ask = StartConnection {
         purposes: ticked.collect(),
@@ -226,18 +252,21 @@ pub(super) async fn start(
             let again = again.leading_to("again-go-connect", Some("/connect/start".to_owned()));
             again.with(StatusCode::CONFLICT).into_response()
         }
-        Err(error) => error::refused(&error, None),
+        Err(error) => error::refused_to_member(&error),
     }
 }
 
 /// Who is signed in. `Err`: the way to the sign-in and back.
 async fn signed_in(broker: &Broker, headers: &HeaderMap, wanted: &Wanted) -> Result<Stay, Response> {
-    let Wanted { network, kind, token } = wanted;
-    let back = match (network.as_str(), token.as_str()) {
-        ("", "") => "/connect/start".to_owned(),
-        (_, "") => format!("/connect/start?network={network}&kind={kind}"),
-        _ => format!("/connect/start?token={token}"),
+    let Wanted { network, kind, token, .. } = wanted;
+    let what = match (network.as_str(), token.as_str()) {
+        ("", "") => String::new(),
+        (_, "") => format!("network={network}&kind={kind}"),
+        _ => format!("token={token}"),
     };
+    let whose = if wanted.for_colleague() { format!("for={COLLEAGUE}") } else { String::new() };
+    let asked = [what, whose].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
+    let back = if asked.is_empty() { "/connect/start".to_owned() } else { format!("/connect/start?{asked}") };
     match broker.find_stay(session_of(headers)).await {
         Ok(Some(stay)) => Ok(stay),
         Ok(None) => Err(Redirect::to(&crate::web::sign_in::page_before(&back)).into_response()),

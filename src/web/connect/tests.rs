@@ -5,6 +5,7 @@ mod browser;
 mod callbacks;
 mod outcomes;
 mod people;
+mod routes;
 mod whole_catalogue;
 
 use browser::{Answer, Browser, Stage, ask};

@@ -77,6 +77,7 @@ struct JobsPage {
     /// The networks whose tokens can be renewed, by id and name.
     networks: Vec<(String, String)>,
     may_begin: bool,
+    problem: Option<String>,
     rows: Vec<Summary>,
     pages: Pages,
 }
@@ -107,6 +108,17 @@ struct ResultRow {
 pub(super) async fn begin(State(broker): State<Broker>, visit: Visit, Form(wanted): Form<Wanted>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
     let Ok(network) = wanted.network.parse::<NetworkId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let known = broker.catalogue.network(network.as_str()).filter(|_| visit.may(&broker, Action::Renew));
+    if let Some(known) = known {
+        let held = match broker.networks_to_renew(visit.team()).await {
+            Ok(held) => held,
+            Err(error) => return refused(shell, &error),
+        };
+        if held.iter().all(|held| held.id != network) {
+            let problem = shell.say_of("jobs-no-tokens", "network", known.display_name.clone());
+            return page(&broker, &visit, shell, &Asked::default(), Some(problem)).await;
+        }
+    }
     match broker.renew_all(&visit.caller(), visit.team(), &network).await {
         Ok(job) => to(job.id),
         Err(JobError::NotDone(other)) => to(other),
@@ -229,27 +241,35 @@ fn summary(broker: &Broker, shell: &Shell, job: &Job, begun_by: String) -> Summa
 /// The jobs of the team.
 pub(super) async fn list(State(broker): State<Broker>, visit: Visit, Query(asked): Query<Asked>) -> Response {
     let shell = visit.shell(&broker, Place::Tokens);
+    page(&broker, &visit, shell, &asked, None).await
+}
+
+/// The page of the jobs; `problem`: why none was begun.
+async fn page(broker: &Broker, visit: &Visit, shell: Shell, asked: &Asked, problem: Option<String>) -> Response {
     let before = asked.after.parse::<JobId>().ok();
-    let jobs = match broker.list_jobs(visit.team(), before, JOBS as u32 + 1).await {
-        Ok(jobs) => jobs,
-        Err(error) => return refused(shell, &error),
+    let read =
+        (broker.list_jobs(visit.team(), before, JOBS as u32 + 1).await, broker.networks_to_renew(visit.team()).await);
+    let (jobs, networks) = match read {
+        (Ok(jobs), Ok(networks)) => (jobs, networks),
+        (Err(error), _) | (_, Err(error)) => return refused(shell, &error),
     };
     let next = jobs.get(JOBS - 1).filter(|_| jobs.len() > JOBS).map(|last| last.id.to_string());
     let mut rows = Vec::with_capacity(jobs.len());
     for job in jobs.iter().take(JOBS) {
-        let begun_by = name_of(&broker, &visit, &job.created_by).await;
-        rows.push(summary(&broker, &shell, job, begun_by));
+        let begun_by = name_of(broker, visit, &job.created_by).await;
+        rows.push(summary(broker, &shell, job, begun_by));
     }
     let at = |after: &str, trail: &str| address(PATH, &[("after", after), ("trail", trail)]);
     let network = |network: &Arc<Network>| (network.id.to_string(), network.display_name.clone());
     let page = JobsPage {
-        networks: broker.catalogue.iter().map(network).collect(),
-        may_begin: visit.may(&broker, Action::Renew),
+        networks: networks.iter().map(network).collect(),
+        may_begin: visit.may(broker, Action::Renew),
+        problem,
         pages: Pages::around((&asked.after, &asked.trail), next.as_deref(), at),
         rows,
         shell,
     };
-    shown(StatusCode::OK, &page)
+    shown(if page.problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &page)
 }
 
 /// Stops a job.

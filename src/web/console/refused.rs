@@ -33,6 +33,11 @@ struct RefusedPage {
 pub(super) fn refused(shell: Shell, error: &dyn Refusal) -> Response {
     let status = error.status();
     let (title, text) = match status {
+        StatusCode::NOT_FOUND if shell.is_of_member() => {
+            // Links of notices name no team, and people are in several.
+            let here = shell.say_of("refused-other-team", "team", shell.scope());
+            ("refused-not-found", format!("{} {here}", shell.tell(error)))
+        }
         StatusCode::NOT_FOUND => ("refused-not-found", shell.tell(error)),
         StatusCode::FORBIDDEN => ("refused-forbidden", shell.tell(error)),
         status if status.is_server_error() => {
@@ -147,3 +152,6 @@ impl Refusal for LoadHistoryError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

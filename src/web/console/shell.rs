@@ -229,15 +229,26 @@ impl Shell {
         start_of(day).to_string().chars().take("2026-01-01".len()).collect()
     }
 
-    /// The last day on which something was used, as [`Shell::day`]; `None`: never.
+    /// When something was used last, by the day of the books; `None`: never. Whoever lives east or west of UTC has another day for a part of
+    /// each, so that no such day is called today or yesterday.
     pub(in crate::web) fn last_used(&self, day: Option<i32>) -> String {
         let today = day_of(self.now);
         match day {
             None => self.say("used-never"),
-            Some(day) if day >= today => self.say("used-today"),
-            Some(day) if day == today - 1 => self.say("used-yesterday"),
-            Some(day) => self.day(day),
+            Some(day) if day >= today => self.say("used-within-a-day"),
+            Some(day) if day == today - 1 => self.say("used-within-two-days"),
+            Some(day) => self.say_of("used-on", "day", self.day(day)),
         }
+    }
+
+    /// How often the day changes until `at` where the reader lives: 0 today, 1 tomorrow. What is over is of today.
+    pub(in crate::web) fn days_until(&self, at: Timestamp) -> u64 {
+        let date = |at: Timestamp| {
+            let at = jiff::Timestamp::from_microsecond(at.micros()).ok()?;
+            Some(at.to_zoned(self.zone.clone()).date())
+        };
+        let Some((now, then)) = date(self.now).zip(date(at)) else { return 0 };
+        u64::try_from(now.duration_until(then).as_hours() / 24).unwrap_or(0)
     }
 
     /// The time zone in which times are shown, as the IANA names it.
@@ -316,5 +327,53 @@ impl Shell {
     fn link(&self, place: Place) -> Link {
         let text = self.say(&format!("place-{}", place.name()));
         Link { href: place.path(), text, here: place == self.place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands around a page of somebody who lives in `zone`, at `now` in UTC.
+    fn shell(zone: &str, now: &str) -> Shell {
+        let reader = Reader::Operator { role: OperatorRole::Reader, name: String::new() };
+        Shell { zone: TimeZone::get(zone).unwrap(), ..Shell::new(Place::Tokens, reader, at(now)) }
+    }
+
+    fn at(time: &str) -> Timestamp {
+        Timestamp::from_micros(time.parse::<jiff::Timestamp>().unwrap().as_microsecond())
+    }
+
+    #[test]
+    fn what_ends_today_ends_before_midnight_where_the_member_lives() {
+        let now = "2026-11-26T22:30:00Z";
+        for (zone, end, days) in [
+            ("UTC", "2026-11-26T23:59:00Z", 0),
+            ("UTC", "2026-11-27T00:10:00Z", 1),
+            ("UTC", "2026-11-27T22:00:00Z", 1),
+            ("UTC", "2026-11-28T00:10:00Z", 2),
+            ("UTC", "2026-11-26T22:00:00Z", 0),
+            // There it is 14:30, and the end is at 16:10 of the same day.
+            ("America/Los_Angeles", "2026-11-27T00:10:00Z", 0),
+            ("America/Los_Angeles", "2026-11-27T08:10:00Z", 1),
+            // There it is 07:30 of the 27th.
+            ("Asia/Tokyo", "2026-11-27T14:59:00Z", 0),
+            ("Asia/Tokyo", "2026-11-27T15:00:00Z", 1),
+            ("Asia/Tokyo", "2026-12-03T22:29:00Z", 7),
+        ] {
+            assert_eq!(shell(zone, now).days_until(at(end)), days, "{zone} {end}");
+        }
+    }
+
+    #[test]
+    fn the_last_use_is_told_by_words_that_are_true_in_every_zone() {
+        let now = "2026-11-26T22:30:00Z";
+        let today = day_of(at(now));
+        for zone in ["UTC", "America/Los_Angeles", "Asia/Tokyo"] {
+            let shell = shell(zone, now);
+            let told = [Some(today), Some(today - 1), Some(today - 2), None].map(|day| shell.last_used(day));
+            let expected = ["In the last 24 hours", "In the last 48 hours", "2026-11-24 (UTC)", "Never"];
+            assert_eq!(told, expected, "{zone}");
+        }
     }
 }

@@ -264,8 +264,12 @@ async fn names_of_others_stay_text() {
     let list = desk.get("/tokens", &cookie).await.body;
     assert!(!list.contains("<script>alert") && !list.contains("<img"), "{list}");
     assert!(list.contains("&#60;script&#62;alert(1)") && list.contains("<bdi>{{ 7*7 }}</bdi>") && list.contains(&long));
-    let found = desk.get("/tokens?q=%22%3E%3Cimg&network=%3Cb%3E&kind=..%2F..&status=%00&after=tok_x", &cookie).await;
+    let wrong = "/tokens?q=%22%3E%3Cimg&network=%3Cb%3E&kind=..%2F..&status=%00";
+    let found = desk.get(wrong, &cookie).await;
     assert_eq!(found.status, StatusCode::OK);
+    let behind = desk.get(&format!("{wrong}&after=tok_x"), &cookie).await;
+    assert_eq!(behind.status, StatusCode::SEE_OTHER);
+    assert!(behind.location().starts_with("/tokens?") && !behind.location().contains("tok_x"), "{}", behind.location());
     assert!(!found.body.contains("<img") && !found.body.contains("<b>\u{0}"), "{}", found.body);
     for path in ["/tokens/..%2F..", "/tokens/tok_zz", "/jobs/nonsense", "/alerts/nonsense/acknowledge"] {
         let status = desk.get(path, &cookie).await.status;
@@ -562,7 +566,8 @@ async fn a_load_that_is_too_high_is_shown_explained_and_acknowledged() {
     assert!(load.contains("More than the tokens can give") && load.contains("&#60;b&#62;brand 0"), "{load}");
     assert!(load.contains("more X tokens of people who have none here yet") && load.contains("stroke-dasharray"));
     assert!(load.contains("It grows: at the pace of the last minutes it comes to"), "what the advice is for: {load}");
-    assert!(!load.contains("Invite people"), "a member invites nobody");
+    let invites = "<a class=\"button other\" href=\"/connect/start?network=x&amp;for=colleague\">Invite people";
+    assert!(load.contains(invites) && !load.contains("/members/invite"), "to connect, not to join: {load}");
     for line in ["Load (scale up to", "Asked for, per hour (scale up to", "Alert opens", "All that tokens can give"] {
         assert!(load.contains(line), "{line}: {load}");
     }

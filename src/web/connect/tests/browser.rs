@@ -124,8 +124,13 @@ impl Stage {
 
     /// A person of the team who joined and is signed in.
     pub async fn member(&self, mail: &str, role: Role) -> StartedSession {
+        self.member_of(&self.team, mail, role).await
+    }
+
+    /// A person of some team who joined and is signed in.
+    pub async fn member_of(&self, team: &TeamId, mail: &str, role: Role) -> StartedSession {
         let ask = InviteMember {
-            team: self.team.clone(),
+            team: team.clone(),
             mail: mail.parse().unwrap(),
             display_name: mail.split('@').next().unwrap().to_owned(),
             role,

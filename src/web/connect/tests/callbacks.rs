@@ -139,8 +139,12 @@ async fn a_link_is_for_one_browser_and_previews_use_nothing_up() {
     assert_eq!(headers["referrer-policy"], "no-referrer");
     assert_eq!(headers["cache-control"], "no-store");
     let policy = headers["content-security-policy"].to_str().unwrap();
-    let closed = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let closed = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                  manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     assert_eq!(policy, closed, "forms lead to us alone");
+    for (linked, allowed) in [("icon", "img-src"), ("manifest", "manifest-src"), ("stylesheet", "style-src")] {
+        assert!(page.text.contains(&format!("<link rel=\"{linked}\"")) && policy.contains(allowed), "{linked}");
+    }
     assert!(headers.get("set-cookie").is_none());
     first.go_on(&link).await;
     assert_eq!(

@@ -86,7 +86,8 @@ async fn a_members_connection_goes_on_only_where_that_member_is_signed_in() {
     assert_eq!(elsewhere.status, 403);
     assert!(elsewhere.text.contains("/sign-in?next=%2Fconnect%2Flinks%2F"), "{}", elsewhere.text);
     let others = Browser::of_member(&stage, &bob);
-    assert!(others.get(&link).await.text.contains("another member&#39;s"));
+    let not_theirs = others.get(&link).await.text;
+    assert!(not_theirs.contains("another member&#39;s") && not_theirs.contains("href=\"/tokens\""), "{not_theirs}");
     assert_eq!(others.post(&link, &[("text_version", NEWEST)]).await.status, 403);
     let back = browser.agree(&browser.go_on(&link).await, "person-1", &[]).await;
     browser.sign_out();
@@ -131,7 +132,7 @@ async fn link_for(browser: &Browser, colleague: &str) -> String {
         ("colleague", colleague),
     ];
     let page = browser.post("/connect/start", &form).await;
-    page.text.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().to_owned()
+    page.text.split("<pre id=\"link\" tabindex=\"0\">").nth(1).unwrap().split("</pre>").next().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -185,6 +186,7 @@ async fn a_member_starts_what_its_role_allows() {
     assert!(kept.status == 401 && kept.text.contains("kept_form") && kept.text.contains(heal[0].1), "{}", kept.text);
     let asked = Browser::of_member(&stage, &ada).get(&format!("/connect/start?token={token}")).await;
     assert!(asked.status == 403 && asked.text.contains("may not renew"), "{} {}", asked.status, asked.text);
+    assert!(asked.text.contains("href=\"/tokens\">To the tokens</a>"), "it goes on from there: {}", asked.text);
     let refused = Browser::of_member(&stage, &ada).post("/connect/start", &heal).await;
     assert!(refused.status == 403 && refused.text.contains("may not renew"), "{} {}", refused.status, refused.text);
     let browser = Browser::of_member(&stage, &bob);
@@ -201,6 +203,7 @@ async fn a_member_starts_what_its_role_allows() {
         ("/connect/start?network=x&kind=none", 409, "An operator must look"),
         ("/connect/start?network=none", 409, "An operator must look"),
         ("/connect/start?token=tok_1", 404, "Unknown link"),
+        ("/connect/start?token=tok_1", 404, "href=\"/tokens\""),
         (&unknown, 404, "href=\"/connect/start\""),
     ];
     for (path, status, text) in wrong {
@@ -211,5 +214,27 @@ async fn a_member_starts_what_its_role_allows() {
     let page = browser.post("/connect/start", &heal).await;
     assert!(page.status == 410 && page.text.contains("href=\"/connect/start\""), "{} {}", page.status, page.text);
     assert_eq!(browser.post("/connect/start", &[("network", "x"), ("kind", "user")]).await.status, 422, "for what?");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_to_send_a_link_finds_that_chosen_whichever_kind_it_is() {
+    let stage = Stage::set().await;
+    let eve = stage.member("eve@acme.example", Role::Member).await;
+    let (nobody, browser) = (Browser::at(&stage), Browser::of_member(&stage, &eve));
+    let start = "/connect/start?network=x&for=colleague";
+    let asked = nobody.get(start).await.location();
+    assert_eq!(asked, "/sign-in?next=%2Fconnect%2Fstart%3Fnetwork%3Dx%26kind%3D%26for%3Dcolleague", "signed in first");
+    let kinds = browser.get("/connect/start?network=x&kind=&for=colleague").await.text;
+    assert!(kinds.contains("href=\"/connect/start?network=x&amp;kind=user&amp;for=colleague\""), "{kinds}");
+    let (me, colleague) = ("value=\"me\"", "value=\"colleague\"");
+    for (path, chosen, other) in [
+        ("/connect/start?network=x&kind=user&for=colleague", colleague, me),
+        ("/connect/start?network=x&kind=user", me, colleague),
+        ("/connect/start?network=x&kind=user&for=somebody", me, colleague),
+    ] {
+        let page = browser.get(path).await.text;
+        assert!(page.contains(&format!("{chosen} checked>")) && page.contains(&format!("{other}>")), "{path}: {page}");
+    }
     stage.stop().await;
 }

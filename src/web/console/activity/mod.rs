@@ -146,8 +146,9 @@ impl Names {
 
     fn row(&self, broker: &Broker, shell: &Shell, event: &AuditEntry) -> Row {
         let (pairs, comment) = details(&event.detail);
-        let pairs: Vec<String> =
-            pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key}: {value}")).collect();
+        // A list in a value has no spaces.
+        let pair = |(key, value): &(&str, &str)| format!("{key}: {}", value.replace(',', ", "));
+        let pairs: Vec<String> = pairs.iter().filter(|(_, value)| !value.is_empty()).map(pair).collect();
         let (thing, href) = self.thing(&event.subject);
         Row {
             at: shell.when(event.at),

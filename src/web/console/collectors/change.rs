@@ -5,6 +5,7 @@ use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::show::Wrong;
 use super::{found, purpose_name};
 use crate::base::ids::NetworkId;
 use crate::domain::member::Action;
@@ -169,8 +170,8 @@ pub(in crate::web::console) async fn update(
     };
     let form = CollectorForm::read(&fields);
     if let Some(problem) = form.problem().filter(|_| visit.may(&broker, Action::ChangeCollectors)) {
-        let problem = shell.say(problem);
-        return super::show::page(&broker, &visit, shell, &collector, Some((problem, &form))).await;
+        let wrong = Wrong::Change(form, shell.say(problem));
+        return super::show::page(&broker, &visit, shell, &collector, Some(wrong)).await;
     }
     let change = UpdateCollector {
         display_name: Some(form.name.clone()),
@@ -181,8 +182,8 @@ pub(in crate::web::console) async fn update(
     match broker.update_collector(&visit.caller(), visit.team(), collector.id, change).await {
         Ok(made) => Redirect::to(&format!("/collectors/{}?done=collector-changed", made.id)).into_response(),
         Err(error @ (CollectorError::Exists(_) | CollectorError::UnknownNetwork(_))) => {
-            let problem = shell.tell(&error);
-            super::show::page(&broker, &visit, shell, &collector, Some((problem, &form))).await
+            let wrong = Wrong::Change(form, shell.tell(&error));
+            super::show::page(&broker, &visit, shell, &collector, Some(wrong)).await
         }
         Err(error) => refused(shell, &error),
     }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::found;
+use super::show::Wrong;
 use super::snippet::{Snippets, snippets};
 use crate::base::ids::KeyId;
 use crate::domain::member::Action;
@@ -33,9 +34,9 @@ const MOST_DAYS: u32 = 3_650;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::web::console) struct KeyForm {
-    name: String,
+    pub(super) name: String,
     /// After how many days it ends; empty: never.
-    days: String,
+    pub(super) days: String,
     form_id: String,
 }
 
@@ -67,7 +68,7 @@ pub(in crate::web::console) async fn create_key(
     let days = form.days.trim();
     let span = days.parse::<u32>().ok().filter(|days| (1..=MOST_DAYS).contains(days));
     if span.is_none() && !days.is_empty() && visit.may(&broker, Action::ChangeCollectors) {
-        let wrong = (shell.say_of("key-wrong-days", "most", u64::from(MOST_DAYS)), &(&*collector).into());
+        let wrong = Wrong::Key(form, shell.say_of("key-wrong-days", "most", u64::from(MOST_DAYS)));
         return super::show::page(&broker, &visit, shell, &collector, Some(wrong)).await;
     }
     let name: String = form.name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();

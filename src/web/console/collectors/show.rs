@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::change::{CollectorForm, Fields};
+use super::keys::KeyForm;
 use super::{found, networks_of, purpose_name};
 use crate::base::ids::{CollectorId, MemberId};
 use crate::domain::member::Action;
@@ -48,12 +49,23 @@ struct CollectorPage {
     lately: Vec<Day>,
     /// Its keys, and what can be changed about it; `None`: the visitor may not.
     manage: Option<Manage>,
-    problem: Option<String>,
 }
 
 struct Manage {
     keys: Vec<KeyRow>,
+    /// What stands in the form of a new key, and what is wrong with it.
+    key: KeyForm,
+    key_problem: Option<String>,
     fields: Fields,
+    problem: Option<String>,
+}
+
+/// What is wrong with a form that was sent, which stands in the page as it was.
+pub(super) enum Wrong {
+    /// With what is changed of the collector.
+    Change(CollectorForm, String),
+    /// With a new key.
+    Key(KeyForm, String),
 }
 
 struct KeyRow {
@@ -87,24 +99,33 @@ pub(in crate::web::console) async fn show(
     }
 }
 
-/// The page of a collector; `wrong`: what is wrong with the form that was sent.
+/// The page of a collector.
 pub(super) async fn page(
     broker: &Broker,
     visit: &Visit,
     shell: Shell,
     collector: &Collector,
-    wrong: Option<(String, &CollectorForm)>,
+    wrong: Option<Wrong>,
 ) -> Response {
     let lately = match broker.uses_by(collector.id, DAYS).await {
         Ok(days) => days,
         Err(error) => return refused(shell, &error),
     };
-    let as_it_is = CollectorForm::from(collector);
-    let form = wrong.as_ref().map_or(&as_it_is, |(_, form)| *form);
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (mut form, mut problem) = (CollectorForm::from(collector), None);
+    let (mut key, mut key_problem) = (KeyForm::default(), None);
+    match wrong {
+        None => {}
+        Some(Wrong::Change(sent, wrong)) => (form, problem) = (sent, Some(wrong)),
+        Some(Wrong::Key(sent, wrong)) => (key, key_problem) = (sent, Some(wrong)),
+    }
     let manage = match visit.may(broker, Action::ChangeCollectors) {
         true => Some(Manage {
             keys: keys(broker, visit, &shell, collector).await,
-            fields: Fields::of(broker, &shell, form),
+            key,
+            key_problem,
+            fields: Fields::of(broker, &shell, &form),
+            problem,
         }),
         false => None,
     };
@@ -116,7 +137,6 @@ pub(super) async fn page(
         errors: day.errors,
         throttled: day.throttled,
     });
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = CollectorPage {
         id: collector.id,
         name: collector.display_name.clone(),
@@ -129,7 +149,6 @@ pub(super) async fn page(
         days: DAYS.unsigned_abs().into(),
         lately: lately.collect(),
         manage,
-        problem: wrong.map(|(problem, _)| problem),
         shell,
     };
     shown(status, &page)

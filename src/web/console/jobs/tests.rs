@@ -33,21 +33,27 @@ async fn what_a_person_must_see_to_comes_first_by_its_name_and_the_rest_is_behin
     let none = ada.get("/jobs").await.body;
     assert!(none.contains("Nobody has tried") && !none.contains("<select name=\"network\">"), "{none}");
     let manager = scene.member("Max", Role::Manager).await;
-    assert!(manager.get("/jobs").await.body.contains("<option value=\"x\">X</option>"), "it can be begun here");
+    assert!(!manager.get("/jobs").await.body.contains("<select name=\"network\">"), "there is nothing to renew");
+    let nothing = manager.post("/jobs", "network=x").await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(nothing.body.contains("Your team has no token of X"), "{}", nothing.body);
+    assert!(scene.broker().list_jobs(&scene.team, None, 1).await.unwrap().is_empty(), "nothing was begun");
     let job = job(&scene, 150).await;
+    let offered = manager.get("/jobs").await.body;
+    assert!(offered.contains("<option value=\"x\">X</option>") && offered.matches("<option").count() == 1, "{offered}");
     let list = ada.get("/jobs").await;
     assert!(list.body.contains(&format!("href=\"/jobs/{job}\"")) && list.body.contains("149 renewed"), "{}", list.body);
     let page = ada.get(&format!("/jobs/{job}")).await;
     page.must_be_tame();
     let rows: Vec<_> = page.body.split("<tr><td>").skip(1).collect();
     assert_eq!(rows.len(), 100);
-    assert!(rows[0].contains("Connect again") && rows[0].contains("script"), "{}", rows[0]);
+    assert!(rows[0].contains("Needs a person") && rows[0].contains("script"), "{}", rows[0]);
     assert!(rows[1].contains("An incident is open at the network."), "{}", rows[1]);
     let next =
         page.body.split("\" rel=\"next\"").next().unwrap().rsplit("href=\"").next().unwrap().replace("&#38;", "&");
     let rest = ada.get(&next).await;
     assert_eq!((rest.status, rest.body.matches("<tr><td>").count()), (StatusCode::OK, 51), "{}", rest.body);
-    assert!(!rest.body.contains("Connect again"), "each is shown once");
+    assert!(!rest.body.contains("Needs a person"), "each is shown once");
     for path in ["/jobs/nonsense", "/jobs/job_01hzzzzzzzzzzzzzzzzzzzzzzz"] {
         let none = ada.get(path).await;
         assert!(none.status == StatusCode::NOT_FOUND && none.body.contains("Not found"), "{path}: {}", none.body);

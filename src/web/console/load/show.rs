@@ -10,9 +10,11 @@ use super::chart::{Chart, History, Range, thresholds};
 use super::estimate::MOST;
 use super::gauge::Gauge;
 use crate::base::ids::{ClassId, NetworkId};
+use crate::domain::alert::{Detail, NoToken};
 use crate::domain::load::{Advice, Span, credit};
 use crate::domain::member::Action;
 use crate::service::{Broker, ClassLoad, LoadForecast, LoadLevel, TeamLoad, TeamLoadError};
+use crate::text::Sentence;
 use crate::web::assets;
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::incident::page_of_incident;
@@ -43,7 +45,6 @@ struct LoadPage {
     idle: Vec<Idle>,
     evaluated: Option<When>,
     may_connect: bool,
-    may_invite: bool,
     /// The page is about one class only, which is called so.
     one: Option<String>,
 }
@@ -72,6 +73,8 @@ pub(super) struct Card {
     pub(super) advice: String,
     /// The page of the incident for which its tokens rest.
     pub(super) incident: Option<String>,
+    /// The page of the network's tokens, of which none is usable for a reason that is known.
+    pub(super) tokens: Option<String>,
     /// Whether more people would help.
     pub(super) asks_for_people: bool,
     /// What a slider of more tokens is about; `None` while they rest.
@@ -128,7 +131,6 @@ impl LoadPage {
             idle: Vec::new(),
             evaluated: (!load.classes.is_empty()).then(|| shell.when(load.at)),
             may_connect: visit.may(broker, Action::Connect),
-            may_invite: visit.may(broker, Action::Invite),
             one: None,
             shell,
         }
@@ -146,13 +148,17 @@ pub(in crate::web::console) async fn show(
         Ok(load) => load,
         Err(error) => return refused(shell, &error),
     };
+    let lacks = match broker.access_reasons(&visit.caller(), visit.team()).await {
+        Ok(lacks) => lacks,
+        Err(error) => return refused(shell, &error),
+    };
     let (mut busy, idle): (Vec<&ClassLoad>, Vec<_>) = load.classes.iter().partition(|class| class.is_asked_for());
     busy.sort_by(|one, other| {
         other.level.cmp(&one.level).then_with(|| other.load().ratio.value().total_cmp(&one.load().ratio.value()))
     });
     let mut cards = Vec::with_capacity(busy.len());
     for class in busy {
-        match card(&broker, &visit, &shell, class, &asked).await {
+        match card((&broker, &visit, &shell), class, lacks.get(&class.key).copied(), &asked).await {
             Ok(card) => cards.push(card),
             Err(error) => return refused(shell, &error),
         }
@@ -190,7 +196,11 @@ pub(in crate::web::console) async fn show_one(
     let asked = Asked { network, class, range };
     let mut cards = Vec::new();
     if let Some(class) = load.classes.iter().find(|known| known.key.class.as_str() == asked.class) {
-        match card(&broker, &visit, &shell, class, &asked).await {
+        let lacks = match broker.access_reasons(&visit.caller(), visit.team()).await {
+            Ok(lacks) => lacks.get(&class.key).copied(),
+            Err(error) => return refused(shell, &error),
+        };
+        match card((&broker, &visit, &shell), class, lacks, &asked).await {
             Ok(card) => cards.push(Card { ranges: ranges(&shell, Range::from_name(&asked.range), &path, &[]), ..card }),
             Err(error) => return refused(shell, &error),
         }
@@ -227,11 +237,11 @@ fn named(broker: &Broker, network: &NetworkId, class: &ClassId) -> (String, Stri
     (name.to_owned(), class.map(|class| class.about.clone()).unwrap_or_default())
 }
 
+/// The card of a class. `lacks`: why an alert that is open for it says that no token is usable.
 async fn card(
-    broker: &Broker,
-    visit: &Visit,
-    shell: &Shell,
+    (broker, visit, shell): (&Broker, &Visit, &Shell),
     class: &ClassLoad,
+    lacks: Option<NoToken>,
     asked: &Asked,
 ) -> Result<Card, crate::service::LoadHistoryError> {
     let (network_id, class_id) = (&class.key.network, &class.key.class);
@@ -244,8 +254,13 @@ async fn card(
     let (network, about) = named(broker, network_id, class_id);
     let load = class.load();
     // That it rests is known before the load is evaluated anew.
-    let incident = broker.incident_of(visit.team(), network_id).map(page_of_incident);
+    let incident = broker.incident_to_wait_for(visit.team(), network_id).map(page_of_incident);
     let advised = if incident.is_some() { &Advice::Wait } else { &class.advice };
+    // Advice goes by numbers, and does not know why tokens that are there are not usable: the alert says that, and what to do.
+    let lacks = lacks.filter(|_| class.level == LoadLevel::NoTokens && incident.is_none());
+    let connecting_helps = lacks.is_none_or(ends_with_more_tokens);
+    let why = lacks.map(|reason| Detail::Access(reason).in_words(&network, class_id));
+    let advice = why.into_iter().chain(connecting_helps.then(|| advised.in_words(&network)));
     Ok(Card {
         id: format!("load-{network_id}-{class_id}"),
         mark: assets::mark(network_id.as_str()),
@@ -275,13 +290,14 @@ async fn card(
         }),
         grows_to: class
             .growing()
-            .filter(|_| class.level != LoadLevel::Ok && *advised != Advice::Wait)
+            .filter(|_| class.level != LoadLevel::Ok && *advised != Advice::Wait && connecting_helps)
             .map_or_else(String::new, |load| shell.say_of("load-grows", "percent", shell.tell(&load.ratio))),
-        advice: shell.tell(&advised.in_words(&network)),
-        asks_for_people: matches!(
-            advised,
-            Advice::AddTokens { .. } | Advice::AddTokensUpTo { .. } | Advice::ConnectFirst
-        ),
+        advice: shell.tell(&Sentence::new("sentences").sentences("all", advice)),
+        tokens: lacks
+            .filter(|reason| *reason != NoToken::NoneConnected)
+            .map(|_| address("/tokens", &[("network", network_id.as_str())])),
+        asks_for_people: connecting_helps
+            && matches!(advised, Advice::AddTokens { .. } | Advice::AddTokensUpTo { .. } | Advice::ConnectFirst),
         what_if: (*advised != Advice::Wait).then(|| what_if(broker, network_id, advised)),
         incident,
         spans: spans(shell, class),
@@ -296,6 +312,11 @@ async fn card(
         href: format!("/load/{network_id}/{class_id}"),
         network,
     })
+}
+
+/// Whether an account that is connected anew ends a want of tokens; else those that are there must be mended.
+const fn ends_with_more_tokens(lacks: NoToken) -> bool {
+    matches!(lacks, NoToken::NoneConnected | NoToken::NoneOfKind | NoToken::NoneForProfile)
 }
 
 fn what_if(broker: &Broker, network: &NetworkId, advised: &Advice) -> WhatIf {

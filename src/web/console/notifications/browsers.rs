@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::page;
+use super::{Asked, Wrong, page};
 use crate::base::ids::PushSubscriptionId;
 use crate::base::secret::Secret;
 use crate::service::Broker;
@@ -72,8 +72,8 @@ pub(in crate::web::console) async fn subscribe(
     match broker.subscribe_push(&visit.caller(), visit.team(), visit.stay.member.id, ask).await {
         Ok(_) => Redirect::to("/notifications?done=subscribed").into_response(),
         Err(error @ (PushError::Endpoint(_) | PushError::Keys(_) | PushError::TooMany)) => {
-            let problem = Some(shell.tell(&error));
-            page(&broker, &visit, shell, "", "", problem).await
+            let wrong = Some(Wrong::Browser(shell.tell(&error)));
+            page(&broker, &visit, shell, &Asked::default(), wrong).await
         }
         Err(error) => refused(shell, &error),
     }

@@ -1,6 +1,6 @@
 //! The member's matrix: what it hears of each kind of event by each channel, for all profiles or for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use crate::base::ids::TokenId;
 use crate::domain::member::{Action, Role, Standing, may};
 use crate::domain::notice::{self, Channel, Kind, NoticeSettings, Stands};
+use crate::domain::token::Token;
 use crate::service::Broker;
 use crate::service::notices::UpdateSettings;
-use crate::service::tokens::TokenError;
+use crate::service::profiles::ProfileName;
+use crate::service::tokens::{TokenError, TokenListFilter};
 use crate::web::console::filter::{Choice, address};
 use crate::web::console::refused::refused;
 use crate::web::console::{Place, Shell, Visit};
@@ -45,6 +47,8 @@ pub(super) struct Cell {
 pub(super) struct Profiles {
     /// All of them: the first is none.
     pub(super) options: Vec<Choice>,
+    /// There are more than are shown.
+    pub(super) more: bool,
     chosen: Option<String>,
     /// Profiles of the token that is asked for, each with its page, where there is more than one.
     pub(super) of_token: Vec<(String, String)>,
@@ -59,22 +63,24 @@ impl Profiles {
         token: &str,
         profile: &str,
     ) -> Result<Option<Self>, TokenError> {
-        let of_token = match token.is_empty() {
-            true => Vec::new(),
-            false => {
-                let id = TokenId::typed(token);
-                broker.show_token(visit.team(), id).await?.0.token.profiles
-            }
-        };
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let held = broker.list_held_profiles(visit.team(), MOST_PROFILES as u32 + 1).await?;
+        let more = held.len() > MOST_PROFILES;
         let chosen_before = settings.choices.iter().filter_map(|choice| choice.profile.clone());
-        for id in chosen_before.chain(of_token.iter().cloned()) {
-            names.insert(id.clone(), id);
-        }
+        let mut names: BTreeMap<String, String> = chosen_before.map(|id| (id.clone(), id)).collect();
         for profile in broker.directory.profiles(visit.team()) {
             let name = if profile.display_name.is_empty() { &profile.id } else { &profile.display_name };
             names.insert(profile.id.clone(), name.clone());
         }
+        names.extend(held.into_iter().map(|(profile, name)| (profile.id, name)));
+        let asked = match (token, profile) {
+            ("", "") => None,
+            ("", profile) if names.contains_key(profile) => None,
+            ("", profile) => that_speaks_for(broker, visit, profile).await?,
+            (token, _) => Some(broker.show_token(visit.team(), TokenId::typed(token)).await?.0.token),
+        };
+        names.extend(asked.iter().flat_map(|token| names_of(broker, token)));
+        tell_apart(&mut names);
+        let of_token = asked.filter(|_| !token.is_empty()).map(|token| token.profiles).unwrap_or_default();
         let chosen = match (profile, of_token.as_slice()) {
             ("", [first, ..]) => Some(first.clone()),
             ("", []) => None,
@@ -88,9 +94,10 @@ impl Profiles {
         let mut shown: Vec<(String, String)> =
             names.iter().filter(|(id, _)| Some(*id) != chosen.as_ref()).take(MOST_PROFILES).map(owned).collect();
         shown.extend(chosen.as_ref().and_then(|id| names.get_key_value(id)).map(owned));
+        let more = more || names.len() > shown.len();
         shown.sort_by(|one, other| one.1.cmp(&other.1));
         let option = |(value, text): (String, String)| Choice { chosen: Some(&value) == chosen.as_ref(), value, text };
-        Ok(Some(Self { options: shown.into_iter().map(option).collect(), chosen, of_token }))
+        Ok(Some(Self { options: shown.into_iter().map(option).collect(), more, chosen, of_token }))
     }
 
     /// The profile that is chosen; `None`: all.
@@ -111,6 +118,31 @@ impl Profiles {
 
 fn owned((id, name): (&String, &String)) -> (String, String) {
     (id.clone(), name.clone())
+}
+
+/// A token of the team that speaks for a profile.
+async fn that_speaks_for(broker: &Broker, visit: &Visit, profile: &str) -> Result<Option<Token>, TokenError> {
+    let (team, profile) = (Some(visit.team().clone()), Some(profile.to_owned()));
+    let filter = TokenListFilter { team, profile, held: true, ..TokenListFilter::default() };
+    Ok(broker.list_tokens(&filter, None, 1).await?.0.pop().map(|view| view.token))
+}
+
+/// What people call the profiles of a token, each behind its id.
+fn names_of(broker: &Broker, token: &Token) -> Vec<(String, String)> {
+    let named = |id: &String| {
+        let profile = ProfileName { team: token.team.clone(), network: token.network.clone(), id: id.clone() };
+        (id.clone(), broker.name_of_profile(&profile, &token.label))
+    };
+    token.profiles.iter().map(named).collect()
+}
+
+/// Adds the id to each name that several have.
+fn tell_apart(names: &mut BTreeMap<String, String>) {
+    let mut known = BTreeSet::new();
+    let again: BTreeSet<String> = names.values().filter(|name| !known.insert(*name)).cloned().collect();
+    for (id, name) in names.iter_mut().filter(|(_, name)| again.contains(&**name)) {
+        *name = format!("{name} ({id})");
+    }
 }
 
 impl Matrix {

@@ -22,10 +22,10 @@ pub(super) use self::quiet::{set_quiet_hours, switch_dialog};
 use self::browsers::Browsers;
 use self::destinations::Listed;
 use self::matrix::{Matrix, Profiles};
+use self::quiet::QuietForm;
 use super::refused::refused;
 use super::{Place, Shell, Visit};
 use crate::domain::member::Action;
-use crate::domain::notice::NoticeSettings;
 use crate::service::Broker;
 use crate::web::page::shown;
 
@@ -45,8 +45,8 @@ struct NotificationsPage {
     shell: Shell,
     matrix: Matrix,
     profiles: Profiles,
-    quiet_from: String,
-    quiet_until: String,
+    quiet: QuietForm,
+    quiet_problem: Option<String>,
     zone: String,
     dialog: bool,
     sends_mail: bool,
@@ -56,27 +56,28 @@ struct NotificationsPage {
     problem: Option<String>,
 }
 
+/// What is wrong with a form that was sent.
+enum Wrong {
+    /// With the quiet hours, which stand in their form as they were sent.
+    Quiet(QuietForm, String),
+    /// With the subscription of a browser.
+    Browser(String),
+}
+
 /// The page.
 pub(super) async fn show(State(broker): State<Broker>, visit: Visit, Query(asked): Query<Asked>) -> Response {
     let shell = visit.shell(&broker, Place::Notices).with_done(&asked.done, 1);
-    page(&broker, &visit, shell, &asked.token, &asked.profile, None).await
+    page(&broker, &visit, shell, &asked, None).await
 }
 
 /// The page, of a profile or of the profiles of a token.
-async fn page(
-    broker: &Broker,
-    visit: &Visit,
-    shell: Shell,
-    token: &str,
-    profile: &str,
-    problem: Option<String>,
-) -> Response {
+async fn page(broker: &Broker, visit: &Visit, shell: Shell, asked: &Asked, wrong: Option<Wrong>) -> Response {
     let member = &visit.stay.member;
     let settings = match broker.notice_settings(visit.team(), member.id).await {
         Ok(settings) => settings,
         Err(error) => return refused(shell, &error),
     };
-    let profiles = match Profiles::of(broker, visit, &settings, token, profile).await {
+    let profiles = match Profiles::of(broker, visit, &settings, &asked.token, &asked.profile).await {
         Ok(Some(profiles)) => profiles,
         Ok(None) => return StatusCode::NOT_FOUND.into_response(),
         Err(error) => return refused(shell, &error),
@@ -92,13 +93,17 @@ async fn page(
         },
         false => None,
     };
-    let (quiet_from, quiet_until) = quiet_times(&settings);
-    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (quiet, quiet_problem, problem) = match wrong {
+        None => (QuietForm::from(&settings), None, None),
+        Some(Wrong::Quiet(form, problem)) => (form, Some(problem), None),
+        Some(Wrong::Browser(problem)) => (QuietForm::from(&settings), None, Some(problem)),
+    };
     let page = NotificationsPage {
         matrix: Matrix::of(&shell, &settings, member.role, profiles.chosen()),
         profiles,
-        quiet_from,
-        quiet_until,
+        quiet,
+        quiet_problem,
         zone: member.time_zone.to_string(),
         dialog: !settings.hides_dialog,
         sends_mail: broker.config.mail.is_on(),
@@ -108,12 +113,6 @@ async fn page(
         shell,
     };
     shown(status, &page)
-}
-
-/// When the quiet hours begin and end, as a field for times has it; empty: there are none.
-fn quiet_times(settings: &NoticeSettings) -> (String, String) {
-    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-    settings.quiet.map(|quiet| (time(quiet.from), time(quiet.until))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::page;
-use crate::domain::notice::QuietHours;
+use super::{Asked, Wrong, page};
+use crate::domain::notice::{NoticeSettings, QuietHours};
 use crate::service::Broker;
 use crate::service::notices::{NoticeError, UpdateSettings};
 use crate::web::console::refused::refused;
@@ -15,8 +15,16 @@ use crate::web::console::{Place, Visit};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::web::console) struct QuietForm {
-    from: String,
-    until: String,
+    pub(super) from: String,
+    pub(super) until: String,
+}
+
+impl From<&NoticeSettings> for QuietForm {
+    fn from(settings: &NoticeSettings) -> Self {
+        let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        let hours = |QuietHours { from, until }| Self { from: time(from), until: time(until) };
+        settings.quiet.map(hours).unwrap_or_default()
+    }
 }
 
 /// Whether the dialog after the sign-in is wanted.
@@ -44,16 +52,16 @@ pub(in crate::web::console) async fn set_quiet_hours(
         (Some(from), Some(until)) => Some(QuietHours { from, until }),
         _ if form.from.is_empty() && form.until.is_empty() => None,
         _ => {
-            let problem = Some(shell.say("quiet-wrong"));
-            return page(&broker, &visit, shell, "", "", problem).await;
+            let wrong = Some(Wrong::Quiet(form, shell.say("quiet-wrong")));
+            return page(&broker, &visit, shell, &Asked::default(), wrong).await;
         }
     };
     let change = UpdateSettings { quiet: Some(quiet), ..UpdateSettings::default() };
     match broker.update_notice_settings(&visit.caller(), visit.team(), visit.stay.member.id, change).await {
         Ok(_) => Redirect::to("/notifications?done=quiet-set").into_response(),
         Err(NoticeError::Settings(error)) => {
-            let problem = Some(shell.tell(&error));
-            page(&broker, &visit, shell, "", "", problem).await
+            let wrong = Some(Wrong::Quiet(form, shell.tell(&error)));
+            page(&broker, &visit, shell, &Asked::default(), wrong).await
         }
         Err(error) => refused(shell, &error),
     }

@@ -1,10 +1,12 @@
 //! What a member hears and where, its browsers, and the destinations of the team.
 
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 
 use crate::domain::member::Role;
 use crate::domain::notice::Channel;
 use crate::domain::token::Reason;
+use crate::service::profiles::{ProfileName, UpdateProfile};
 use crate::service::testing::x_token;
 use crate::service::tokens::{AddToken, UpdateToken};
 use crate::web::console::testing::{Answer, Browser, HOSTILE, Scene};
@@ -73,6 +75,75 @@ async fn a_profile_has_choices_of_its_own_which_leave_the_others_alone() {
         zoe.post("/notifications", "profile=a%0Ab&token_expired-mail=on").await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+    scene.stop().await;
+}
+
+/// The profiles that can be chosen from, by value and name; the first is all.
+fn offered(page: &Answer) -> Vec<(&str, &str)> {
+    let select = page.body.split("<select name=\"profile\">").nth(1).unwrap().split("</select>").next().unwrap();
+    let options = select.split("<option value=\"").skip(1);
+    options.map(|rest| (rest.split('"').next().unwrap(), rest.split(['>', '<']).nth(1).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn each_profile_of_the_teams_tokens_can_be_chosen_by_its_name() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Member).await;
+    let add = async |profile: &str, label: &str| {
+        let ask = AddToken { profile: profile.to_owned(), label: label.to_owned(), ..x_token(profile) };
+        scene.broker().add_token(scene.admin(), &scene.team, ask).await.unwrap().token.id
+    };
+    assert_eq!(offered(&ada.get("/notifications").await), [("", "All profiles")]);
+    let (bakery, gone) = (add("p1", "Bakery").await, add("p2", "Gone").await);
+    for (profile, label) in [("p3", ""), ("p4", "Twins"), ("p5", "Twins"), ("p6", "a label")] {
+        add(profile, label).await;
+    }
+    scene.broker().revoke_token(scene.admin(), &scene.team, gone, "").await.unwrap();
+    let name = ProfileName { team: scene.team.clone(), network: "x".parse().unwrap(), id: "p6".to_owned() };
+    let named = UpdateProfile { display_name: Some("Zoo".to_owned()), ..UpdateProfile::default() };
+    scene.broker().update_profile(scene.admin(), &name, named).await.unwrap();
+    let all = [
+        ("", "All profiles"),
+        ("p1", "Bakery"),
+        ("p4", "Twins (p4)"),
+        ("p5", "Twins (p5)"),
+        ("p6", "Zoo"),
+        ("p3", "p3"),
+    ];
+    let page = ada.get("/notifications").await;
+    assert_eq!(offered(&page), all);
+    assert!(!page.body.contains("more profiles than are listed"), "{}", page.body);
+    let of_token = ada.get(&format!("/notifications?token={bakery}")).await;
+    assert!(
+        of_token.body.contains("Profile: <bdi>Bakery</bdi>") && of_token.value_of("profile") == "p1",
+        "{}",
+        of_token.body
+    );
+    let zoe = scene.stranger().await;
+    assert_eq!(offered(&zoe.get("/notifications").await), [("", "All profiles")]);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_profile_of_very_many_is_found_by_its_token() {
+    let scene = Scene::start().await;
+    let ada = scene.member("Ada", Role::Member).await;
+    let add = async |n: u32| {
+        let ask = AddToken { profile: format!("p{n:03}"), ..x_token(&n.to_string()) };
+        scene.broker().add_token(scene.admin(), &scene.team, ask).await.unwrap().token.id
+    };
+    join_all((0..502).map(add)).await;
+    let page = ada.get("/notifications").await;
+    assert_eq!(offered(&page).len(), 1 + 500);
+    assert!(page.body.contains("more profiles than are listed"), "{}", page.body);
+    // Whichever it is that is not listed, it has its page.
+    for n in 0..502 {
+        let profile = format!("p{n:03}");
+        if !offered(&page).iter().any(|(value, _)| *value == profile) {
+            let chosen = ada.get(&format!("/notifications?profile={profile}")).await;
+            assert_eq!((chosen.status, chosen.value_of("profile")), (StatusCode::OK, profile));
+        }
+    }
     scene.stop().await;
 }
 

@@ -49,6 +49,8 @@ struct KeysPage {
     rows: Vec<KeyRow>,
     with_ended: bool,
     sealing: Sealing,
+    /// What stands in the form of a new key, and what is wrong with it.
+    form: KeyForm,
     problem: Option<String>,
     pages: Pages,
 }
@@ -85,7 +87,14 @@ pub(super) async fn list(
     page(&broker, &visit, shell, &asked, None)
 }
 
-fn page(broker: &Broker, visit: &OperatorVisit, shell: Shell, asked: &Asked, problem: Option<String>) -> Response {
+/// The page; `wrong`: the form that was sent, and what is wrong with it.
+fn page(
+    broker: &Broker,
+    visit: &OperatorVisit,
+    shell: Shell,
+    asked: &Asked,
+    wrong: Option<(KeyForm, String)>,
+) -> Response {
     let with_ended = asked.ended == "1";
     let filter = KeyFilter { with_ended, before: asked.before.parse().ok(), ..KeyFilter::default() };
     let (keys, more) = match broker.list_keys(&filter, ON_A_PAGE) {
@@ -96,11 +105,13 @@ fn page(broker: &Broker, visit: &OperatorVisit, shell: Shell, asked: &Asked, pro
         address(PATH, &[("ended", if with_ended { "1" } else { "" }), ("before", before), ("trail", trail)])
     };
     let last = keys.last().filter(|_| more).map(|last| last.id.to_string());
+    let (form, problem) = wrong.map_or_else(Default::default, |(form, problem)| (form, Some(problem)));
     let page = KeysPage {
         pages: Pages::around((&asked.before, &asked.trail), last.as_deref(), page_before),
         rows: keys.iter().map(|key| key_row(broker, visit, &shell, key)).collect(),
         with_ended,
         sealing: sealing(&shell, &broker.view_sealing()),
+        form,
         problem,
         shell,
     };
@@ -174,7 +185,7 @@ pub(super) async fn create(
     let span = days.parse::<u32>().ok().filter(|days| (1..=MOST_DAYS).contains(days));
     if span.is_none() && !days.is_empty() {
         let wrong = shell.say_of("key-wrong-days", "most", u64::from(MOST_DAYS));
-        return page(&broker, &visit, shell, &Asked::default(), Some(wrong));
+        return page(&broker, &visit, shell, &Asked::default(), Some((form, wrong)));
     }
     let role = match form.role.as_str() {
         "admin" => OperatorRole::Admin,

@@ -92,7 +92,20 @@ struct NetworkPage {
     is_admin: bool,
     network: NetworkRow,
     apps: Vec<AppRow>,
+    /// The form of a new app.
+    new: Fields,
     operations: Vec<(String, String)>,
+}
+
+/// What stands in the form of an app, and what is wrong with it; its secret never does.
+#[derive(Default)]
+struct Fields {
+    /// The app that it changes; `None`: it adds one.
+    app: Option<AppId>,
+    id: String,
+    team: String,
+    name: String,
+    client_id: String,
     problem: Option<String>,
 }
 
@@ -109,6 +122,7 @@ struct AppRow {
     facts: Vec<(String, u64)>,
     budgets: Vec<Budget>,
     made: Option<When>,
+    fields: Fields,
 }
 
 /// What an app pays in advance.
@@ -133,29 +147,39 @@ pub(super) async fn show(
     }
 }
 
+/// The page of a network; `wrong`: the form that was sent, which stands in it again.
 fn page(
     broker: &Broker,
     visit: &OperatorVisit,
     shell: Shell,
     network: &NetworkId,
-    problem: Option<(StatusCode, String)>,
+    wrong: Option<(StatusCode, Fields)>,
 ) -> Response {
     let found = broker.network(network).map_err(AppError::from);
     let (network, apps) = match found.and_then(|of| Ok((of, broker.list_apps(Some(network), None, APPS)?.0))) {
         Ok(found) => found,
         Err(error) => return refused(shell, &error),
     };
-    let (status, problem) = problem.map_or((StatusCode::OK, None), |(status, text)| (status, Some(text)));
+    let (status, sent) = wrong.unwrap_or_default();
+    let mut rows: Vec<AppRow> = apps.iter().map(|view| app_row(&shell, view)).collect();
+    let changed = rows.iter_mut().find(|row| sent.app.as_ref().is_some_and(|app| row.id == app.as_str()));
+    let new = match changed {
+        Some(row) => {
+            row.fields = sent;
+            Fields::default()
+        }
+        None => sent,
+    };
     let page = NetworkPage {
         is_admin: visit.is_admin(),
-        apps: apps.iter().map(|view| app_row(&shell, view)).collect(),
+        apps: rows,
+        new,
         operations: network
             .operations
             .iter()
             .map(|operation| (operation.id.to_string(), operation.about.clone()))
             .collect(),
         network: NetworkRow::of(&network, &apps),
-        problem,
         shell,
     };
     shown(status, &page)
@@ -180,6 +204,7 @@ fn app_row(shell: &Shell, view: &AppView) -> AppRow {
         facts: app.facts.iter().map(|(fact, value)| (fact.clone(), *value)).collect(),
         budgets: budgets.iter().map(budget).collect(),
         made: app.created_at.map(|at| shell.when(at)),
+        fields: Fields { name: app.display_name.clone(), client_id: app.client_id.clone(), ..Fields::default() },
     }
 }
 
@@ -198,6 +223,13 @@ pub(super) struct AppForm {
 }
 
 impl AppForm {
+    /// As it was sent, for the app that it changes (`None`: it adds one), without the secret.
+    fn fields(&self, app: Option<AppId>) -> Fields {
+        let Self { id, team, name, client_id, .. } = self;
+        let [id, team, name, client_id] = [id, team, name, client_id].map(String::clone);
+        Fields { app, id, team, name, client_id, problem: None }
+    }
+
     /// Whether it would replace a secret without the word that confirms it: the one before is nowhere else, and can't be had back.
     fn replaces_unasked(&self, shell: &Shell, has_secret: bool) -> bool {
         has_secret && !self.secret.trim().is_empty() && !self.word.confirms(shell, "app-secret")
@@ -233,6 +265,7 @@ pub(super) async fn create_app(
 ) -> Response {
     let shell = visit.shell(&broker, Place::Networks);
     let Ok(network) = network.parse::<NetworkId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let fields = form.fields(None);
     let id = form.id.trim().parse::<AppId>().map_err(|_| shell.say("app-wrong-id"));
     let team = match form.team.trim() {
         "" => Ok(None),
@@ -241,11 +274,12 @@ pub(super) async fn create_app(
     let (id, team, said) = match id.and_then(|id| Ok((id, team?, form.said(&shell)?))) {
         Ok(said) => said,
         Err(wrong) => {
-            return page(&broker, &visit, shell, &network, Some((StatusCode::UNPROCESSABLE_ENTITY, wrong)));
+            let wrong = (StatusCode::UNPROCESSABLE_ENTITY, Fields { problem: Some(wrong), ..fields });
+            return page(&broker, &visit, shell, &network, Some(wrong));
         }
     };
     let done = broker.create_app(&visit.caller(), CreateApp { network: network.clone(), id, team, said }).await;
-    after(&broker, &visit, shell, &network, done)
+    after(&broker, &visit, shell, (&network, fields), done)
 }
 
 /// Changes an app.
@@ -259,34 +293,39 @@ pub(super) async fn update_app(
     let (Ok(network), Ok(app)) = (network.parse::<NetworkId>(), app.parse::<AppId>()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let has_secret = broker.app(&network, &app).is_ok_and(|view| view.has_secret);
-    let said = match form.replaces_unasked(&shell, has_secret) {
+    let before = match broker.app(&network, &app) {
+        Ok(view) => view,
+        Err(error) => return refused(shell, &error),
+    };
+    let fields = form.fields(Some(app.clone()));
+    let said = match form.replaces_unasked(&shell, before.has_secret) {
         true => Err(shell.say_of("app-secret-unasked", "word", shell.say("deed-word-app-secret"))),
         false => form.said(&shell),
     };
     let said = match said {
         Ok(said) => said,
         Err(wrong) => {
-            return page(&broker, &visit, shell, &network, Some((StatusCode::UNPROCESSABLE_ENTITY, wrong)));
+            let wrong = (StatusCode::UNPROCESSABLE_ENTITY, Fields { problem: Some(wrong), ..fields });
+            return page(&broker, &visit, shell, &network, Some(wrong));
         }
     };
     let done = broker.update_app(&visit.caller(), &network, &app, said).await;
-    after(&broker, &visit, shell, &network, done)
+    after(&broker, &visit, shell, (&network, fields), done)
 }
 
-/// The page after a change, or again with what was wrong.
+/// The page after a change, or again with what was sent and what is wrong with it.
 fn after(
     broker: &Broker,
     visit: &OperatorVisit,
     shell: Shell,
-    network: &NetworkId,
+    (network, fields): (&NetworkId, Fields),
     done: Result<AppView, AppError>,
 ) -> Response {
     match done {
         Ok(_) => Redirect::to(&format!("/operator/networks/{network}?done=app-kept")).into_response(),
         Err(error) if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND => {
-            let problem = Some((error.status(), shell.tell(&error)));
-            page(broker, visit, shell, network, problem)
+            let wrong = (error.status(), Fields { problem: Some(shell.tell(&error)), ..fields });
+            page(broker, visit, shell, network, Some(wrong))
         }
         Err(error) => refused(shell, &error),
     }

@@ -12,6 +12,7 @@ use crate::service::testing::{ask, x_token};
 use crate::service::tokens::AddToken;
 use crate::store::{ClaimLanes, Hearing, SendResult, Telling};
 use crate::web::console::testing::{Browser, HOSTILE, Scene};
+use crate::web::route_tests::routes_in;
 
 /// Every page that only looks, and whether a reader may see it.
 const PAGES: [(&str, bool); 10] = [
@@ -25,6 +26,14 @@ const PAGES: [(&str, bool); 10] = [
     ("/operator/dead-letters", true),
     ("/operator/keys", false),
     ("/operator/keys/rotate", false),
+];
+
+/// Pages about one thing, of which there is none, and whether a reader may see them.
+const OF_ONE: [(&str, bool); 4] = [
+    ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz", true),
+    ("/operator/incidents/inc_01hzzzzzzzzzzzzzzzzzzzzzzz/close", false),
+    ("/operator/keys/key_01hzzzzzzzzzzzzzzzzzzzzzzz/revoke", false),
+    ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", false),
 ];
 
 /// Everything that changes something, with a form that would do.
@@ -41,21 +50,25 @@ const CHANGES: [(&str, &str); 10] = [
     ("/operator/dead-letters/msg_01hzzzzzzzzzzzzzzzzzzzzzzz/delete", "word=delete"),
 ];
 
-/// Where operators come and go, and what has tests of its own.
-const OTHERS: [&str; 4] =
-    ["/operator/sign-in", "/operator/sign-out", "/operator/alive", "/operator/incidents/{incident}"];
+/// Where operators come and go, which has tests of its own.
+const OTHERS: [(&str, &str); 4] = [
+    ("GET", "/operator/sign-in"),
+    ("POST", "/operator/sign-in"),
+    ("POST", "/operator/sign-out"),
+    ("POST", "/operator/alive"),
+];
 
 #[test]
 fn every_route_is_in_a_table() {
-    let asked = || PAGES.map(|(path, _)| path).into_iter().chain(CHANGES.map(|(path, _)| path)).chain(OTHERS);
+    let looks = || PAGES.into_iter().chain(OF_ONE).map(|(path, _)| ("GET", path));
+    let asked = || looks().chain(CHANGES.map(|(path, _)| ("POST", path))).chain(OTHERS);
     let fits = |route: &str, path: &str| {
         let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
         route.len() == path.len() && route.iter().zip(path).all(|(part, is)| *part == is || part.starts_with('{'))
     };
-    let source = include_str!("mod.rs");
-    for route in source.split(".route(").skip(1) {
-        let route = if route.starts_with("HOME") { super::HOME } else { route.split('"').nth(1).unwrap() };
-        assert!(asked().any(|path| fits(route, path)), "{route} is in no table");
+    for (method, route) in routes_in(include_str!("mod.rs")) {
+        let route = if route == "HOME" { super::HOME } else { route };
+        assert!(asked().any(|(by, path)| by == method && fits(route, path)), "{method} {route} is in no table");
     }
 }
 
@@ -66,12 +79,20 @@ async fn each_page_is_for_operators_and_each_change_for_admins() {
         Browser::of_operator(&scene, OperatorRole::Admin).await,
         Browser::of_operator(&scene, OperatorRole::Reader).await,
     );
-    let (owner, nobody) = (scene.member("Ada", Role::Owner).await, Browser::of_nobody(&scene));
-    for (page, for_readers) in PAGES {
-        assert_eq!(admin.get(page).await.status, StatusCode::OK, "{page}");
-        let expected = if for_readers { StatusCode::OK } else { StatusCode::FORBIDDEN };
+    let others = [
+        scene.member("Ada", Role::Owner).await,
+        scene.member("Mia", Role::Manager).await,
+        scene.member("Cid", Role::Member).await,
+        scene.stranger().await,
+        Browser::of_nobody(&scene),
+    ];
+    for (page, for_readers) in PAGES.into_iter().chain(OF_ONE) {
+        let status = admin.get(page).await.status;
+        let is_one = OF_ONE.iter().any(|(of_one, _)| *of_one == page);
+        assert!(status == StatusCode::OK || is_one && status == StatusCode::NOT_FOUND, "{page}: {status}");
+        let expected = if for_readers { status } else { StatusCode::FORBIDDEN };
         assert_eq!(reader.get(page).await.status, expected, "{page}");
-        for other in [&owner, &nobody] {
+        for other in &others {
             let answer = other.get(page).await;
             // What an open page asks for by itself leads nobody away.
             if page == "/operator/live" {
@@ -85,7 +106,7 @@ async fn each_page_is_for_operators_and_each_change_for_admins() {
     let before = scene.broker().list_keys(&Default::default(), 100).unwrap().0.len();
     for (path, form) in CHANGES {
         assert_eq!(reader.post(path, form).await.status, StatusCode::FORBIDDEN, "{path}");
-        for other in [&owner, &nobody] {
+        for other in &others {
             let answer = other.post(path, form).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
             assert!(answer.body.contains("action=\"/operator/sign-in\""), "{path}: {}", answer.body);
@@ -330,7 +351,7 @@ async fn books_leases_and_tasks_are_shown_as_they_are() {
     let began = scene.broker().now();
     scene.broker().watch.status.note("renewals", began, began, Err("the store is away".to_owned()));
     let overview = reader.get("/operator").await.body;
-    assert!(overview.contains("renewals") && overview.contains("the store is away"), "{overview}");
+    assert!(overview.contains("Tokens are renewed") && overview.contains("the store is away"), "{overview}");
     assert!(!overview.contains("/operator/incidents/"), "a reader is offered nothing that it may not");
     scene.stop().await;
 }

@@ -121,8 +121,8 @@ pub(in crate::web::console) async fn act(
     let token = view.token.id;
     match act.run(&broker, &visit, token).await {
         Ok(()) => {
-            // Who mends one of several after the sign-in goes on with the others.
-            let back = if field(&fields, "hello").is_empty() { format!("/tokens/{token}") } else { back_of(&fields) };
+            // Who acts from the list, or mends one of several after the sign-in, goes on there.
+            let back = if field(&fields, "back").is_empty() { format!("/tokens/{token}") } else { back_of(&fields) };
             Redirect::to(&saying(&back, &[("done", act.done()), ("count", "1")])).into_response()
         }
         Err(NotDone::NeedsPerson) => Redirect::to(&format!("/connect/start?token={token}")).into_response(),

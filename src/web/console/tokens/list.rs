@@ -20,6 +20,7 @@ use crate::web::console::incident::page_of_incident;
 use crate::web::console::paging::Pages;
 use crate::web::console::refused::refused;
 use crate::web::console::{HOME, Place, Shell, Visit};
+use crate::web::own_page::saying;
 use crate::web::page::shown;
 use crate::web::sign_in::page_after;
 
@@ -62,6 +63,8 @@ struct ListPage {
     rows: Vec<Row>,
     /// How many tokens there are in all that were not given back.
     held: u64,
+    /// The team has had none at all.
+    is_new: bool,
     filtered: bool,
     pages: Pages,
     /// The network whose tokens can be renewed together, and its name.
@@ -69,9 +72,9 @@ struct ListPage {
     /// Whether anything can be done to any of the rows by this member.
     may_act: bool,
     may_connect: bool,
-    /// What the member can mend, after its sign-in.
     /// Networks whose tokens rest, each with the page of the incident.
     rests: Vec<(String, String)>,
+    /// What the member can mend, after its sign-in.
     hello: Option<Hello>,
     /// Where the member goes on, once all is mended.
     onward: Option<String>,
@@ -128,6 +131,15 @@ impl Asked {
         ];
         address("/tokens", &filters)
     }
+
+    /// The address of the first page, which tells what was done last.
+    fn first_page(&self) -> String {
+        let first = self.address(&self.status, "", "");
+        match self.done.is_empty() {
+            true => first,
+            false => saying(&first, &[("done", &self.done), ("count", &self.count.to_string())]),
+        }
+    }
 }
 
 /// The page.
@@ -164,6 +176,10 @@ pub(in crate::web::console) async fn list(
         Ok(found) => found,
         Err(error) => return refused(shell, &error),
     };
+    if views.is_empty() && !asked.after.is_empty() {
+        // What stood behind that token went; what was done last is told on the first page.
+        return Redirect::to(&asked.first_page()).into_response();
+    }
     let ids: Vec<TokenId> = views.iter().map(|view| view.token.id).collect();
     let counts = broker.count_lights(visit.team(), &filter).await;
     let (counts, days) = match (counts, broker.last_uses(&ids).await) {
@@ -175,6 +191,7 @@ pub(in crate::web::console) async fn list(
     let rows: Vec<Row> = views.iter().map(row).collect();
     let last = rows.last().map(|row| row.id.to_string()).unwrap_or_default();
     let chosen = Light::from_name(&asked.status);
+    let held: u64 = counts.iter().filter(|(light, _)| **light != Light::Revoked).map(|(_, count)| count).sum();
     let network = filter.network.as_ref().and_then(|id| broker.catalogue.network(id.as_str()));
     let page = ListPage {
         here: asked.address(&asked.status, &asked.after, &asked.trail),
@@ -183,13 +200,14 @@ pub(in crate::web::console) async fn list(
         kinds: kinds(&broker, &asked),
         text: asked.q.trim().to_owned(),
         status: asked.status.clone(),
-        held: counts.iter().filter(|(light, _)| **light != Light::Revoked).map(|(_, count)| count).sum(),
+        held,
+        is_new: counts.values().all(|count| *count == 0),
         filtered: !asked.status.is_empty() || network.is_some() || filter.kind.is_some() || filter.text.is_some(),
         pages: Pages::around((&asked.after, &asked.trail), more.then_some(&last), |after, trail| {
             asked.address(&asked.status, after, trail)
         }),
         renew_all: network
-            .filter(|_| visit.may(&broker, Action::Renew))
+            .filter(|_| held > 0 && visit.may(&broker, Action::Renew))
             .map(|it| (it.id.to_string(), it.display_name.clone())),
         may_connect: visit.may(&broker, Action::Connect),
         may_act: rows.iter().any(|row| row.may.any()),
@@ -232,7 +250,7 @@ async fn hello(broker: &Broker, visit: &Visit, shell: &mut Shell, then: &str) ->
 fn rests(broker: &Broker, visit: &Visit, shell: &Shell, only: Option<&NetworkId>) -> Vec<(String, String)> {
     let looked_at = broker.catalogue.iter().filter(|network| only.is_none_or(|only| *only == network.id));
     let rest = looked_at.filter_map(|network| {
-        let incident = broker.incident_of(visit.team(), &network.id)?;
+        let incident = broker.incident_to_wait_for(visit.team(), &network.id)?;
         Some((shell.say_of("rests", "network", network.display_name.clone()), page_of_incident(incident)))
     });
     rest.collect()

@@ -156,10 +156,7 @@ impl StatusWords {
         let token = &view.token;
         let light = Light::of(token, shell.now);
         let text = match (light, token.ends_at()) {
-            (Light::Expiring, Some(end)) => {
-                let days = end.since(shell.now).as_secs() / 86_400;
-                shell.say_of("status-expiring-in", "days", days)
-            }
+            (Light::Expiring, Some(end)) => shell.say_of("status-expiring-in", "days", shell.days_until(end)),
             (Light::Dead, _) if !matches!(token.state, TokenState::Invalid { .. }) => shell.say("status-expired"),
             _ => shell.say(&format!("status-{}", light.as_str().replace('_', "-"))),
         };

@@ -57,9 +57,11 @@ struct TokenPage {
     reserve: String,
 }
 
-/// A bucket of the token.
+/// A bucket of the token. The emptiest stands first.
 struct Book {
     class: String,
+    /// Whose limit it is, and in which span: what tells the buckets of a class apart.
+    limit: String,
     about: String,
     percent: u64,
     left: String,
@@ -170,12 +172,24 @@ fn books(shell: &Shell, broker: &Broker, token: &Token) -> Vec<Book> {
         let class = network.classes.get(bucket.class);
         Book {
             class: class.map(|class| class.id.to_string()).unwrap_or_default(),
+            limit: limit_in_words(shell, bucket),
             about: class.map(|class| class.about.clone()).unwrap_or_default(),
             percent: share_left(bucket),
             left: bucket_in_words(shell, bucket, class.map_or(Unit::Calls, |class| class.unit)),
         }
     };
-    broker.books_of(token).iter().map(book).collect()
+    let mut books: Vec<Book> = broker.books_of(token).iter().map(book).collect();
+    books.sort_by_key(|book| book.percent);
+    books
+}
+
+fn limit_in_words(shell: &Shell, bucket: &BucketView) -> String {
+    let whose = shell.say_of("token-credit-whose", "owner", bucket.owner.as_str());
+    let Some(length) = bucket.window.length() else { return whose };
+    let units = [("token-credit-days", 86_400), ("token-credit-hours", 3_600), ("token-credit-minutes", 60)];
+    let fits = |(_, unit): &(&str, u64)| length.as_secs().is_multiple_of(*unit);
+    let (name, unit) = units.into_iter().find(fits).unwrap_or(("token-credit-seconds", 1));
+    format!("{whose} · {}", shell.say_of(name, "count", length.as_secs() / unit))
 }
 
 #[derive(Template)]
