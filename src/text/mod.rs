@@ -131,7 +131,12 @@ impl Text {
 
     /// Whether there are words of that name.
     pub fn has(self, name: &str) -> bool {
-        self.0.has_message(name)
+        match name.split_once('.') {
+            None => self.0.has_message(name),
+            Some((message, part)) => {
+                self.0.get_message(message).is_some_and(|message| message.get_attribute(part).is_some())
+            }
+        }
     }
 }
 

@@ -12,6 +12,8 @@ const tools = createRequire(join(root, "target/tools/"));
 const { chromium } = tools("playwright-core");
 const AxeBuilder = tools("@axe-core/playwright").default;
 const looks = [["light", 1280], ["dark", 1920], ["light", 360], ["dark", 360]];
+// Tablets and halves of screens.
+const between = [600, 780, 1024, 1150];
 const rules = { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }, resultTypes: ["violations"] };
 
 // The paths of the pages that axe has looked at.
@@ -32,7 +34,8 @@ export function mustHaveLookedAtAll(modules, without) {
   assert.deepEqual(missing.sort(), [...without].sort());
 }
 
-// Requires of a page, light and dark, on a wide screen and a phone, that axe finds nothing to complain of, and that it is no wider than its window.
+// Requires of a page, light and dark, on a wide screen and a phone, that axe finds nothing to complain of, and that it is no wider than its
+// window, of whatever size.
 export async function mustBeAccessible(page, name = new URL(page.url()).pathname) {
   looked.add(new URL(page.url()).pathname);
   for (const [colorScheme, width] of looks) {
@@ -41,11 +44,19 @@ export async function mustBeAccessible(page, name = new URL(page.url()).pathname
     // No page has frames, so that there is nothing to be put together in a page of its own.
     const { violations } = await new AxeBuilder({ page }).options(rules).setLegacyMode().analyze();
     assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], `${name} ${colorScheme} ${width}`);
-    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(wider <= 0, `${name} is ${wider} px wider than its window of ${width}`);
+    await mustFit(page, name, width);
   }
   await page.emulateMedia({ colorScheme: "light" });
+  for (const width of between) {
+    await page.setViewportSize({ width, height: 800 });
+    await mustFit(page, name, width);
+  }
   await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+async function mustFit(page, name, width) {
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wider <= 0, `${name} is ${wider} px wider than its window of ${width}`);
 }
 
 // A browser. To close it requires that none of its pages asked for what its own policy forbids.

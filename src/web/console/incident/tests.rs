@@ -20,25 +20,24 @@ use crate::web::console::testing::{Answer, Browser, Scene};
 
 /// Has X refuse the tokens of six persons, until that is an incident.
 async fn refuse_all(scene: &Scene) -> IncidentId {
-    refuse(scene, 6, |_| true).await.id
+    for nth in 0..6 {
+        scene.test.token(&scene.team, &format!("person-{nth}")).await;
+    }
+    refuse(scene, ask(&scene.team, 1), r#"{"title":"Unauthorized","status":401}"#, |_| true).await.id
 }
 
-/// Has X refuse the tokens of so many persons, until there is an incident that is so.
-async fn refuse(scene: &Scene, persons: usize, is_so: impl Fn(&Incident) -> bool) -> Incident {
+/// Makes such calls, which are all answered with that, until there is an incident that is so.
+async fn refuse(scene: &Scene, wanted: AcquireLease, answer: &str, is_so: impl Fn(&Incident) -> bool) -> Incident {
     let broker = scene.broker();
     let mut callers = Vec::new();
     for nth in 0..3 {
         callers.push(scene.test.caller(scene.test.collector(&scene.team, &format!("crawler-{nth}")).await.id));
     }
-    for nth in 0..persons {
-        scene.test.token(&scene.team, &format!("person-{nth}")).await;
-    }
     for round in 0..60 {
         scene.test.clock.advance(Duration::from_secs(if round < 30 { 1 } else { 60 }));
         for caller in &callers {
-            let Ok(leased) = broker.acquire_lease(caller, ask(&scene.team, 1)).await else { continue };
-            let body = br#"{"title":"Unauthorized","status":401}"#.to_vec();
-            let answer = Some(Answered { status: 401, body, ..Answered::default() });
+            let Ok(leased) = broker.acquire_lease(caller, wanted.clone()).await else { continue };
+            let answer = Some(Answered { status: 401, body: answer.as_bytes().to_vec(), ..Answered::default() });
             let report = ReportUsage { sequence: 1, used: 1, answer, ..ReportUsage::default() };
             broker.report_usage(caller, leased.lease, report).await.unwrap();
             let _ = broker.release_lease(caller, leased.lease, None).await;
@@ -102,15 +101,32 @@ async fn tokens_that_rest_for_an_incident_say_so_wherever_they_are_shown() {
 async fn a_loss_that_is_proven_is_to_be_mended_while_it_is_open() {
     let scene = Scene::start().await;
     let ada = scene.member("Ada", Role::Owner).await;
-    let incident = refuse(&scene, 60, |incident| incident.progress.outcome() == Outcome::Lost).await;
+    for nth in 0..60 {
+        let page = AddToken {
+            network: "facebook".to_owned(),
+            kind: "page".to_owned(),
+            scopes: ["pages_show_list", "pages_read_engagement", "read_insights"].map(str::to_owned).into(),
+            refresh: None,
+            ..x_token(&format!("person-{nth}"))
+        };
+        scene.broker().add_token(scene.admin(), &scene.team, page).await.unwrap();
+    }
+    let wanted = AcquireLease {
+        network: "facebook".to_owned(),
+        operation: "page.insights".to_owned(),
+        purpose: Purpose::CollectStatistics,
+        ..ask(&scene.team, 1)
+    };
+    let removed = r#"{"error":{"message":"Removed","type":"OAuthException","code":190,"error_subcode":458}}"#;
+    let incident = refuse(&scene, wanted, removed, |incident| incident.progress.outcome() == Outcome::Lost).await;
     assert!(incident.closed.is_none(), "tokens are left that may be called");
     scene.broker().watch_incidents().await.unwrap();
     let (views, _) = scene.broker().list_tokens(&Default::default(), None, 200).await.unwrap();
-    let of_x = |dead: bool| {
+    let one = |dead: bool| {
         let is_dead = move |state| matches!(state, TokenState::Invalid { .. }) == dead;
-        views.iter().find(move |view| view.token.network.as_str() == "x" && is_dead(view.token.state)).unwrap().token.id
+        views.iter().find(move |view| is_dead(view.token.state)).unwrap().token.id
     };
-    let (dead, live) = (of_x(true), of_x(false));
+    let (dead, live) = (one(true), one(false));
     let mend =
         ["/tokens".to_owned(), "/load".to_owned(), format!("/tokens/{dead}"), format!("/connect/start?token={dead}")];
     for page in mend {
