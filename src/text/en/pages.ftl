@@ -208,8 +208,8 @@ credit-left = { $left } of { $cap } { $unit } left
 credit-resets = · comes back { $time }
 
 used-never = Never
-used-within-a-day = In the last 24 hours
-used-within-two-days = In the last 48 hours
+used-within-a-day = Last 24 h
+used-within-two-days = Last 48 h
 used-on = { $day } (UTC)
 
 token-credit = Credit left

@@ -372,7 +372,7 @@ mod tests {
         for zone in ["UTC", "America/Los_Angeles", "Asia/Tokyo"] {
             let shell = shell(zone, now);
             let told = [Some(today), Some(today - 1), Some(today - 2), None].map(|day| shell.last_used(day));
-            let expected = ["In the last 24 hours", "In the last 48 hours", "2026-11-24 (UTC)", "Never"];
+            let expected = ["Last 24 h", "Last 48 h", "2026-11-24 (UTC)", "Never"];
             assert_eq!(told, expected, "{zone}");
         }
     }
