@@ -1701,3 +1701,9 @@ wrong-no-client-keys = Apps of this network have a client secret, which the netw
 wrong-no-next-key = The sealing key comes from the environment, so the next one must, too. Start the broker with the new key in TOKEN_BROKER__VAULT__NEXT_KEY beside the present one, then ask again.
 wrong-same-key = The next sealing key is the present one. Set TOKEN_BROKER__VAULT__NEXT_KEY to a new key.
 wrong-sealing-key = The sealing key can't be used: { $why }.
+
+# What a person is told who asked a network to have its data deleted
+
+deletion-done = The tokens that you had given were destroyed on { $at }.
+deletion-under-way = Your request of { $at } is being carried out.
+deletion-unknown = There is no such request.

@@ -9,10 +9,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::service::Broker;
-use crate::service::callbacks::{Asked, CallbackRefused};
+use crate::service::callbacks::{Asked, CallbackRefused, DeletionStatus};
+use crate::text::{Sentence, Text};
 
 /// A request is read up to this many bytes.
 const LONGEST_FORM: usize = 8 * 1024;
@@ -80,12 +82,14 @@ fn refused(error: &CallbackRefused) -> Response {
 }
 
 async fn status(State(broker): State<Broker>, Path(code): Path<String>) -> Response {
-    let text = match broker.deletion_status(&code).await {
-        Ok(Some(status)) => match status.done_at {
-            Some(at) => format!("The tokens that you had given were destroyed at {at}.\n"),
-            None => format!("Your request of {} is being carried out.\n", status.received_at),
-        },
-        Ok(None) => return (StatusCode::NOT_FOUND, "There is no such request.\n").into_response(),
+    let (status, said) = match broker.deletion_status(&code).await {
+        Ok(Some(DeletionStatus { done_at: Some(at), .. })) => {
+            (StatusCode::OK, Sentence::new("deletion-done").in_full("at", at))
+        }
+        Ok(Some(DeletionStatus { received_at, .. })) => {
+            (StatusCode::OK, Sentence::new("deletion-under-way").in_full("at", received_at))
+        }
+        Ok(None) => (StatusCode::NOT_FOUND, Sentence::new("deletion-unknown")),
         Err(error) => {
             tracing::error!(%error, "how far a deletion is could not be looked up");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -97,7 +101,7 @@ async fn status(State(broker): State<Broker>, Path(code): Path<String>) -> Respo
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (headers, text).into_response()
+    (status, headers, format!("{}\n", Text::english().tell(&said, &TimeZone::UTC))).into_response()
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ async fn a_network_asks_for_a_deletion_and_the_person_sees_how_far_it_is() {
     assert!(answer["url"].as_str().unwrap().ends_with(&format!("/callbacks/status/{code}")));
     let (status, shown) = get_status(address, code).await;
     assert_eq!(status, 200);
-    assert!(shown.contains("were destroyed at"), "{shown}");
+    assert!(shown.contains("were destroyed on"), "{shown}");
     assert_eq!(get_status(address, "00").await.0, 404);
     assert_eq!(post_form(address, "instagram/default/delete-data", &request).await, first, "the same answer again");
     assert_eq!(post_form(address, "instagram/default/deauthorize", &request).await.0, 200);
