@@ -56,9 +56,10 @@ export async function mustBeAccessible(page, name = new URL(page.url()).pathname
 
 // Requires that a page is soon no wider than its window: charts follow it a frame later.
 async function mustFit(page, name, width) {
-  const wider = () => document.documentElement.scrollWidth - innerWidth;
-  await page.waitForFunction(`(${wider})() <= 0`, undefined, { timeout: 5_000 })
-    .catch(async () => assert.fail(`${name} is ${await page.evaluate(wider)} px wider than its window of ${width}`));
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, undefined, { timeout: 5_000 }).catch(async () => {
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.fail(`${name} is ${wider} px wider than its window of ${width}`);
+  });
 }
 
 // A browser. To close it requires that none of its pages asked for what its own policy forbids.
