@@ -43,7 +43,7 @@ export async function mustBeAccessible(page, name = new URL(page.url()).pathname
     await page.setViewportSize({ width, height: 800 });
     // No page has frames, so that there is nothing to be put together in a page of its own.
     const { violations } = await new AxeBuilder({ page }).options(rules).setLegacyMode().analyze();
-    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], `${name} ${colorScheme} ${width}`);
+    assert.deepEqual(violations.map(({ id, nodes: [{ html, any }] }) => [id, html, any[0]?.data]), [], `${name} ${colorScheme} ${width}`);
     await mustFit(page, name, width);
   }
   await page.emulateMedia({ colorScheme: "light" });
