@@ -16,13 +16,13 @@ const day = 24 * 3600 * 1000;
 const firstKey = /tbk_\S+/;
 const python = join(root, "target/tools/python/bin/python");
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+async function freePorts(count) {
+  // All are held until the last is found: the system may give one that was let go once more.
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
 }
 
 // A process that says with its lines that it is ready.
@@ -57,7 +57,7 @@ export class Scene {
   }
 
   async set({ tokens = 40, settings = {}, networks = ["x", "facebook", "instagram", "youtube", "linkedin", "tiktok"] } = {}) {
-    const [grpc, http] = [await freePort(), await freePort()];
+    const [grpc, http] = await freePorts(2);
     const chosen = networks.flatMap((network) => ["--network", network]);
     this.simulated = await start(
       ["simulate", "--output", "jsonl", "--listen", "127.0.0.1:0", "--persons", "12", "--catalogue-out", join(this.home, "networks"), ...chosen],
