@@ -12,8 +12,10 @@ use crate::text::{Sentence, Text};
 
 /// The longest name that is shown.
 const NAME: usize = 80;
-/// The longest text of a network or an alert that is shown.
+/// The longest text of a network that is shown.
 const TEXT: usize = 600;
+/// The longest part of a notice.
+const PART: usize = 1_000;
 
 /// What is told, with what is known of it. Names may be foreign text.
 #[derive(Clone)]
@@ -112,10 +114,11 @@ impl Words {
         Words::said(text, &Sentence::new("notice-mail-to-prove").named("mail", of), &TimeZone::UTC, Some(link), true)
     }
 
+    /// Each part is one harmless line, whatever foreign text is in it.
     fn said(text: Text, notice: &Sentence, zone: &TimeZone, link: Option<Link>, asks: bool) -> Words {
-        let (subject, [happened, why, stops, todo]) =
-            text.tell_parts(notice, ["happened", "why", "stops", "todo"], zone);
-        Words { subject, happened, why, stops, todo, link, asks }
+        let (subject, parts) = text.tell_parts(notice, ["happened", "why", "stops", "todo"], zone);
+        let [happened, why, stops, todo] = parts.map(|part| neutral(&part, PART));
+        Words { subject: neutral(&subject, PART), happened, why, stops, todo, link, asks }
     }
 }
 
@@ -383,8 +386,9 @@ mod tests {
 
     #[test]
     fn what_is_said_of_an_alert_is_what_it_advises() {
+        let causes = [("brand\r\nBcc: all@example.com\u{202e}".into(), 1.0)];
         let load = |ratio: f64, advice| {
-            Detail::Load(LoadDetail::new(Span::Hour, &Load::new(ratio * 100.0, 100.0, 2), None, advice, &[]))
+            Detail::Load(LoadDetail::new(Span::Hour, &Load::new(ratio * 100.0, 100.0, 2), None, advice, &causes))
         };
         let more = Advice::AddTokens { tokens: 4, newcomer: Newcomer::Anybody, reaches: Ratio::Of(0.8) };
         let nothing = Advice::AddsNothing { limit: Owner::App };
@@ -435,7 +439,8 @@ mod tests {
                 assert!(said.starts_with(expected) && said.ends_with('.'), "{expected}: {words:?}");
             }
             let said = alert.unwrap().detail.in_words("X", &"search".parse().unwrap());
-            assert_eq!(words.happened, text.tell(&said, zone), "as the console has it");
+            assert_eq!(words.happened, neutral(&text.tell(&said, zone), PART), "as the console has it");
+            assert!(!words.happened.contains(['\n', '\r', '\u{202e}']), "{words:?}");
         }
     }
 
