@@ -79,11 +79,11 @@ macro_rules! over {
         concat!(
             "(SELECT id FROM ",
             lasting!(),
-            " AS event WHERE told_at_us IS NOT NULL
+            " AS lasting WHERE told_at_us IS NOT NULL
                 AND NOT (kind = 'out_of_order' AND team IS NULL)
                 AND NOT (kind IN ('retention_clock', 'needs_reconnecting') AND EXISTS (
-                    SELECT 1 FROM token WHERE token.id = event.token AND token.state <> 'revoked'
-                        AND event.at_us >= COALESCE(token.consented_at_us, token.created_at_us))))"
+                    SELECT 1 FROM token WHERE token.id = lasting.token AND token.state <> 'revoked'
+                        AND lasting.at_us >= COALESCE(token.consented_at_us, token.created_at_us))))"
         )
     };
 }
