@@ -62,3 +62,14 @@ async fn what_was_typed_stands_in_its_form_beside_what_is_wrong_with_it_and_no_s
     }
     scene.stop().await;
 }
+
+#[tokio::test]
+async fn who_follows_a_link_of_another_team_is_told_which_one_is_signed_in() {
+    let scene = Scene::start().await;
+    let token = scene.test.token(&scene.team, "person").await;
+    let zoe = scene.stranger().await;
+    let found = zoe.get(&format!("/tokens/{token}")).await;
+    assert_eq!(found.status, StatusCode::NOT_FOUND);
+    assert!(found.body.contains("You are signed in to zenith"), "{}", found.body);
+    scene.stop().await;
+}
